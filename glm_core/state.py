@@ -1,0 +1,55 @@
+"""What every page and the API share, once a process: the engine that answers and the launcher that trains.
+
+Both are made on first use, since the engine's room imports torch and the home page must not wait for it.
+"""
+
+import logging
+import threading
+
+import streamlit as st
+
+TICK_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+_closing = threading.Event()
+
+
+@st.cache_resource(show_spinner=False)
+def engine():
+    """The `glm_core.serving.engine.Engine` of this process; it owns the loaded model."""
+    from glm_core.serving.engine import Engine
+
+    return Engine()
+
+
+@st.cache_resource(show_spinner=False)
+def launcher():
+    """The `glm_core.runs.launcher.Launcher` of this process; it starts queued runs and notices ended ones."""
+    from glm_core.runs.launcher import Launcher
+
+    return Launcher()
+
+
+def start() -> None:
+    """Begin watching the runs in the background. Returns at once; called when the server starts."""
+    _closing.clear()
+    threading.Thread(target=_watch_runs, name="runs", daemon=True).start()
+
+
+def close() -> None:
+    """Stop watching. Training processes go on by themselves and are found again at the next start."""
+    _closing.set()
+
+
+def _watch_runs() -> None:
+    """Tick the launcher every second; a failing tick is logged once per kind and tried again."""
+    last = None
+    while not _closing.is_set():
+        try:
+            launcher().tick()
+            last = None
+        except Exception as error:
+            if repr(error) != last:
+                log.exception("watching the runs failed")
+            last = repr(error)
+        _closing.wait(TICK_SECONDS)

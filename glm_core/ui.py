@@ -1,0 +1,168 @@
+"""The router that st.App runs: theme, language, navigation; and the few helpers every page begins with.
+
+Pages draw with streamlit themselves. What an answer or a run *is* comes from the other rooms; nothing here knows about models or data.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from glm_core import text
+from glm_core.errors import EasyError
+from glm_core.text import say as t
+from glm_core.workspace import ASSETS, ROOT
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PageEntry:
+    """One page of the dashboard: its file and address are `name`, its title is the text `page.<name>`."""
+
+    name: str
+    icon: str
+
+    @property
+    def file(self) -> Path:
+        return ROOT / "pages" / f"{self.name}.py"
+
+
+@dataclass(frozen=True)
+class User:
+    """Who is looking: `name` owns runs and conversations. Until the dashboard is shared there is one, this computer's own."""
+
+    name: str
+
+
+PAGES = (
+    PageEntry("home", ":material/home:"),
+    PageEntry("datasets", ":material/dataset:"),
+    PageEntry("training", ":material/model_training:"),
+    PageEntry("compare", ":material/compare:"),
+    PageEntry("chat", ":material/chat:"),
+    PageEntry("models", ":material/deployed_code:"),
+    PageEntry("settings", ":material/settings:"),
+)
+LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
+
+
+def _session_language() -> str | None:
+    """The reader's language: the switch, then the address, then the browser; None outside a page."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return None
+    chosen = st.session_state.get("lang") or st.query_params.get("lang")
+    return chosen if chosen in text.LANGUAGES else _browser_language()
+
+
+def _browser_language() -> str:
+    locale = st.context.locale
+    return "zh" if locale is None or locale.lower().startswith("zh") else "en"
+
+
+text.follow(_session_language)
+
+
+def main() -> None:
+    """Draw the frame around every page (navigation, language, theme) and run the page asked for."""
+    st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
+    st.html(ASSETS / "style.css")
+    pages = [
+        st.Page(entry.file, title=t(f"page.{entry.name}"), icon=entry.icon, default=entry.name == "home")
+        for entry in PAGES
+        if entry.file.exists()
+    ]
+    page = st.navigation(pages)
+    st.set_page_config(
+        page_title=f"{page.title} · easyAIGC",
+        page_icon=ASSETS / "seal.svg",
+        layout="wide",
+        initial_sidebar_state=220,
+    )
+    with st.sidebar:
+        _draw_language_switch()
+    page.run()
+
+
+def _draw_language_switch() -> None:
+    st.segmented_control(
+        t("ui.language"),
+        text.LANGUAGES,
+        default=_browser_language(),
+        format_func=LANGUAGE_NAMES.get,
+        key="lang",
+        bind="query-params",
+        required=True,
+        label_visibility="collapsed",
+    )
+
+
+def begin(page: str) -> User:
+    """The first line of every page: who is looking. Draws nothing.
+
+    Args:
+        page: the page's name in `PAGES`.
+    """
+    if page not in {entry.name for entry in PAGES}:
+        raise ValueError(f"no page {page!r}")
+    return User("local")
+
+
+def go(page: str, **query: str) -> None:
+    """Show another page; `query` becomes its address parameters (`st.query_params`). Does not return."""
+    st.switch_page(ROOT / "pages" / f"{page}.py", query_params=_with_language(query))
+
+
+def _with_language(query: dict[str, str]) -> dict[str, str]:
+    """`query` keeping the reader's language in the address, so that a refresh after the switch speaks it too."""
+    language = st.query_params.get("lang")
+    return {**query, "lang": language} if language else query
+
+
+def link(page: str, label: str, *, icon: str | None = None, **query: str) -> None:
+    """A quiet link to another page, `query` as in `go`."""
+    st.page_link(ROOT / "pages" / f"{page}.py", label=label, icon=icon, query_params=_with_language(query))
+
+
+def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None:
+    """What belongs here, and the one button that fills it.
+
+    Args:
+        text_key: the sentence that says what belongs here.
+        button_key: the label of the button that leads to `page`.
+    """
+    with st.container(border=True, horizontal_alignment="center", key=f"empty-{page}"):
+        st.space("small")
+        st.markdown(t(text_key), text_alignment="center")
+        if st.button(t(button_key), type="primary", key=f"empty-go-{page}"):
+            go(page, **query)
+        st.space("small")
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Draw an error raised inside as a sentence and go on with the page after the block."""
+    try:
+        yield
+    except Exception as error:
+        show_error(error)
+
+
+def show_error(error: Exception) -> bool:
+    """Draw `error`: a user's error as its own sentence, any other as an incident number whose traceback is in the server's log."""
+    if isinstance(error, EasyError):
+        st.error(str(error), icon=":material/error:")
+    else:
+        number = secrets.token_hex(3)
+        log.error("incident %s", number, exc_info=error)
+        st.error(t("ui.incident", number=number), icon=":material/error:")
+    return True
+
+
+if __name__ == "__main__":
+    main()
