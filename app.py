@@ -3,21 +3,30 @@
 The pages (glm_core/ui.py draws the frame, pages/ the content) and the HTTP API share one process, one engine and one launcher (glm_core/state.py).
 """
 
+import logging
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from glm_core import state, ui
+from glm_core.security import Guard
 from glm_core.text import say
 
 
 @asynccontextmanager
 async def lifespan(_app):
     """Watch the runs while the server is up, and tell the terminal where it is."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     state.start()
     print(say("app.started", url=f"http://localhost:{st.get_option('server.port')}"), flush=True)
     yield
     state.close()
 
 
-app = st.App("glm_core/ui.py", lifespan=lifespan, on_script_error=ui.show_error)
+app = st.App(
+    "glm_core/ui.py",
+    middleware=[Middleware(Guard, hosts=st.get_option("server.allowedHosts"))],
+    lifespan=lifespan,
+    on_script_error=ui.show_error,
+)

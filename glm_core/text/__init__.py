@@ -11,7 +11,7 @@ LANGUAGES = ("zh", "en")
 DEFAULT = os.environ.get("EASYAIGC_LANG", "zh")
 
 _language: ContextVar[str | None] = ContextVar("language", default=None)
-_reader: Callable[[], str | None] = lambda: None
+_reader: Callable[[], str | None] | None = None
 
 
 @cache
@@ -36,7 +36,7 @@ def follow(reader: Callable[[], str | None]) -> None:
 
 def current() -> str:
     """The language in use: "zh" or "en"."""
-    language = _language.get() or _reader() or DEFAULT
+    language = _language.get() or (_reader and _reader()) or DEFAULT
     return language if language in LANGUAGES else "zh"
 
 

@@ -1,0 +1,18 @@
+"""Every test writes into a folder of its own, speaks Chinese unless it says otherwise, and reaches no network."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import pytest
+
+from glm_core import text
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path, monkeypatch):
+    """A fresh EASYAIGC_HOME; returns its path."""
+    monkeypatch.setenv("EASYAIGC_HOME", str(tmp_path / "home"))
+    yield tmp_path / "home"
+    text.use("zh")

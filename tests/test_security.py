@@ -1,0 +1,74 @@
+"""The guard: foreign names, cross-site posts and oversized bodies get no answer; every answer carries the headers."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from glm_core.security import API_BODY_BYTES, HEADERS, Guard
+
+
+async def _read(request):
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def _socket(websocket):
+    await websocket.accept()
+    await websocket.send_text("open")
+    await websocket.close()
+
+
+@pytest.fixture
+def client():
+    routes = [Route("/{path:path}", _read, methods=["GET", "POST"]), WebSocketRoute("/{path:path}", _socket)]
+    app = Starlette(routes=routes, middleware=[Middleware(Guard, hosts=["localhost", "127.0.0.1"])])
+    return TestClient(app, base_url="http://localhost:8501", client=("127.0.0.1", 50000))
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8501", "127.0.0.1:9"])
+def test_answers_under_its_own_names(client, host):
+    assert client.get("/", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:8501", "192.168.1.2", "localhost@evil", "[::1", ""])
+def test_refuses_a_rebound_name(client, host):
+    answer = client.get("/", headers={"host": host})
+    assert answer.status_code == 403
+    assert "localhost" in answer.text
+
+
+def test_refuses_a_rebound_socket(client):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/", headers={"host": "evil.example"}):
+        pass
+    with client.websocket_connect("/", headers={"host": "localhost"}) as socket:
+        assert socket.receive_text() == "open"
+
+
+@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}])
+def test_refuses_a_post_from_another_site(client, headers):
+    assert client.post("/v1/chat/completions", headers=headers, content=b"{}").status_code == 403
+
+
+def test_accepts_a_post_from_its_own_page_and_from_scripts(client):
+    assert client.post("/", headers={"origin": "http://localhost:8501"}, content=b"{}").status_code == 200
+    assert client.post("/", content=b"{}").status_code == 200
+
+
+def test_refuses_an_announced_and_an_unannounced_large_api_body(client):
+    large = b"x" * (API_BODY_BYTES + 1)
+    for content in (large, iter([large[:1000], large[1000:]])):
+        answer = client.post("/v1/chat/completions", content=content)
+        assert answer.status_code == 413
+        assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_lets_a_body_at_the_limit_pass(client):
+    assert client.post("/v1/chat/completions", content=b"x" * API_BODY_BYTES).text == str(API_BODY_BYTES)
+
+
+def test_every_answer_carries_the_headers(client):
+    for answer in (client.get("/"), client.get("/", headers={"host": "evil.example"}), client.get("/v1/models")):
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
