@@ -1,0 +1,295 @@
+"""Starts, stops and watches training processes. Covers the queue, the devices and what becomes of a process that dies.
+
+All state is on disk, so a server may be killed at any moment: the trainers go on, and the next server's first `tick` finds
+them again, gives dead ones a true state with its reason, and starts what still waits. Whoever decides holds the workspace's
+lock, so that several servers on one workspace never start a run twice. The trainer itself is `python -m glm_core.training`.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from glm_core import workspace
+from glm_core.runs import processes, records, resources
+from glm_core.runs.files import RunError, locked, number, read_record, writing
+from glm_core.runs.records import Run
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 90.0  # a stopped trainer finishes its update and saves; afterwards it is killed
+LEFTOVER_SECONDS = 3600.0
+CPU = "cpu"
+
+
+def trainer_command(run: Run) -> list[str]:
+    """What trains `run`: one process, or torchrun with one process a GPU."""
+    module = ["-m", "glm_core.training", str(run.path)]
+    wanted = processes_of(run)
+    if wanted == 1:
+        return [sys.executable, *module]
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={wanted}", *module]
+
+
+def processes_of(run: Run) -> int:
+    """How many trainer processes the settings ask for, at least 1."""
+    return max(1, int(number(run.settings.get("processes"), 1)))
+
+
+class Launcher:
+    """The queue of this workspace. Call `tick` about once a second; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        command: Callable[[Run], list[str]] = trainer_command,
+        *,
+        devices: Callable[[], list[str]] = resources.devices,
+        grace: float = GRACE_SECONDS,
+        make_room: Callable[[Run], None] | None = None,
+    ):
+        """
+        Args:
+            command: the argument list that trains a run; tests put a stand-in here.
+            devices: the GPUs a run may have, as CUDA_VISIBLE_DEVICES names them; empty means the CPU is the one place.
+            grace: seconds between a stop and SIGKILL.
+            make_room: called before a run starts, to unload a chat model from the card it needs.
+        """
+        self._command, self._devices, self._grace, self._make_room = command, devices, grace, make_room
+        self._children: dict[str, subprocess.Popen] = {}
+        self._settled: dict[str, int] = {}
+        self._mutex = threading.Lock()
+        self._swept = False
+
+    def submit(self, run: Run) -> None:
+        """Put `run` at the end of the queue; it starts at once where its place is free.
+
+        Raises:
+            RunError: it has been submitted before, or the disk is full.
+        """
+        with locked(records.lock_path()):
+            if (run.path / "status.json").exists():
+                raise RunError("runs.already_submitted", name=run.name)
+            records.say_status(run, "queued", queued=time.time())
+        self.tick()
+
+    def resume(self, run: Run) -> None:
+        """Queue an ended run to go on from its last checkpoint.
+
+        Raises:
+            RunError: it has not ended, is complete, or has no checkpoint (start again with its settings instead).
+        """
+        with locked(records.lock_path()):
+            status = run.status()
+            if status.active or status.state == "finished":
+                raise RunError("runs.not_resumable", name=run.name)
+            if not run.checkpoints():
+                raise RunError("runs.no_checkpoint", name=run.name)
+            processes.kill_all(run.path)
+            for mark in ("stop", "discard"):
+                (run.path / mark).unlink(missing_ok=True)
+            records.change(run, pid=None, pid_created=None, devices=[])
+            records.say_status(run, "queued", queued=time.time())
+        self.tick()
+
+    def stop(self, run: Run, save: bool = True) -> None:
+        """Take `run` from the queue, or ask its trainer to stop; it is killed where it does not within the grace.
+
+        Args:
+            save: keep what was learned as an adapter; else the adapter and the checkpoints are thrown away.
+
+        Raises:
+            RunError: it has ended already.
+        """
+        with locked(records.lock_path()):
+            run = records.get(run.id)
+            if not run.status().active:
+                raise RunError("runs.not_active", name=run.name)
+            if not run.alive() and not processes.trainers(run.path):
+                records.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
+                return
+            with writing(run.path):
+                if not save:
+                    (run.path / "discard").touch()
+                if not (run.path / "stop").exists():
+                    workspace.write_json(run.path / "stop", {"time": time.time(), "save": save})
+            if run.alive():
+                processes.send(run.pid, signal.SIGTERM)
+
+    def queue(self) -> list[str]:
+        """The ids of the waiting runs in the order in which they start."""
+        return [run.id for run in _waiting(records.runs())]
+
+    def tick(self) -> None:
+        """Give every run its true state, reap ended children, start what there is room for.
+
+        Cheap where nothing happens: an ended run is looked at again only when its directory changed. Where another server
+        holds the lock it is doing this very work, and nothing is done here.
+        """
+        with self._mutex:
+            if not records.folder().is_dir():
+                return
+            try:
+                with locked(records.lock_path(), timeout=0):
+                    self._sweep()
+                    self._start(self._reconcile_all())
+            except RunError as error:
+                if error.key != "runs.busy":
+                    raise
+
+    def _reconcile_all(self) -> list[Run]:
+        """The runs that still wait or hold a device, after every run's record has been made true."""
+        open_runs = []
+        for entry in os.scandir(records.folder()):
+            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+                continue
+            if self._settled.get(entry.name) == entry.stat(follow_symlinks=False).st_mtime_ns:
+                continue
+            run = records.get(entry.name)
+            if self._reconcile(run):
+                self._settled.pop(run.id, None)
+                open_runs.append(run)
+            else:
+                self._settle(run)
+        return open_runs
+
+    def _reconcile(self, run: Run) -> bool:
+        """Make the record of one run true; whether it still waits or holds a device."""
+        record = read_record(run.path / "status.json")
+        state = record.get("state")
+        if run.alive():
+            self._hasten(run, record)
+            return True
+        child = self._children.get(run.id)
+        code = child.poll() if child else None
+        if state == "queued":
+            return True
+        if not record:
+            return self._reconcile_unsubmitted(run)
+        if state in ("running", "stopping"):
+            return self._bury(run, code)
+        return False
+
+    def _reconcile_unsubmitted(self, run: Run) -> bool:
+        """A directory without a status is about to be submitted, or was left behind by a server that died in between."""
+        if run.damaged or (run.path / "status.json").exists():
+            return False
+        if time.time() - run.created > LEFTOVER_SECONDS and not processes.trainers(run.path):
+            records.say_status(run, "stopped", {"key": "runs.why.never_submitted"})
+        return True
+
+    def _hasten(self, run: Run, record: dict) -> None:
+        """Kill a trainer that neither stops when asked nor leaves after its last word."""
+        ended = record.get("state") in records.STATES and record["state"] not in records.ACTIVE
+        since = number(record.get("updated") if ended else read_record(run.path / "stop").get("time"))
+        if since is not None and time.time() - since > self._grace:
+            log.warning("run %s: killing its trainer, which did not end within %.0f s", run.id, self._grace)
+            processes.kill_all(run.path)
+
+    def _bury(self, run: Run, code: int | None) -> bool:
+        """Write the true end of a run whose trainer is gone; whether it goes on after all."""
+        left = processes.trainers(run.path)
+        if left and run.pid is None:  # this server, or one before it, died between starting it and noting its number
+            pid = min(left, key=lambda process: process.create_time()).pid
+            records.change(run, pid=pid, pid_created=processes.created(pid))
+            return True
+        processes.kill_all(run.path)  # workers that lost their torchrun
+        record = read_record(run.path / "status.json")
+        if record.get("state") not in ("running", "stopping"):
+            return True  # it wrote its end just before it ended; the next tick settles it
+        stopped = (run.path / "stop").exists()
+        if record.get("launched") and run.pid is None and not stopped:
+            records.say_status(run, "queued", launched=False)  # it was never started
+            return True
+        records.say_status(run, "stopped" if stopped else "failed", records.end_of(run.path, code))
+        return False
+
+    def _settle(self, run: Run) -> None:
+        """Close the books of an ended run: reap its process, throw away what the reader asked to discard."""
+        child = self._children.get(run.id)
+        if child is None or child.poll() is not None:
+            self._children.pop(run.id, None)
+        if (run.path / "discard").exists() and run.status().state == "stopped":
+            for name in ("adapter", "checkpoints"):
+                shutil.rmtree(run.path / name, ignore_errors=True)
+        self._settled[run.id] = run.path.stat().st_mtime_ns
+
+    def _start(self, open_runs: list[Run]) -> None:
+        """Start waiting runs in their order while their places are free; nobody overtakes the first."""
+        waiting = _waiting(open_runs)
+        if not waiting:
+            return
+        places = self._devices() or [CPU]
+        busy = set()
+        for run in open_runs:
+            if run.alive():
+                busy.update(run.devices or places)  # one started by hand might be anywhere
+        for run in waiting:
+            wanted = 1 if places == [CPU] else processes_of(run)
+            free = [place for place in places if place not in busy]
+            if wanted > len(places):
+                records.say_status(run, "failed", {"key": "runs.why.too_few_cards", "values": {"wanted": wanted, "have": len(places)}})
+            elif wanted > len(free):
+                return
+            else:
+                busy.update(free[:wanted])
+                self._launch(run, free[:wanted])
+
+    def _launch(self, run: Run, places: list[str]) -> None:
+        records.say_status(run, "running", launched=True, stage="starting")
+        if self._make_room:
+            self._make_room(run)
+        try:
+            with open(run.path / "train.log", "ab") as output:
+                child = subprocess.Popen(
+                    self._command(run),
+                    cwd=workspace.ROOT,
+                    env=_environment(places),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C and the end of the server do not reach it
+                )
+        except OSError as error:
+            why = {"key": "runs.why.no_start", "values": {"reason": error.strerror or str(error)}}
+            records.say_status(run, "failed", why)
+            return
+        self._children[run.id] = child
+        records.change(run, pid=child.pid, pid_created=processes.created(child.pid), devices=places)
+
+    def _sweep(self) -> None:
+        """Once a server: delete what a crash left of runs that were being made or deleted."""
+        if self._swept:
+            return
+        self._swept = True
+        for entry in os.scandir(records.folder()):
+            old = time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_SECONDS
+            if entry.name.startswith(".gone-") or (entry.name.startswith(".new-") and old):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _waiting(runs: list[Run]) -> list[Run]:
+    """Those of `runs` that wait, in the order in which they were queued."""
+    queued = []
+    for run in runs:
+        record = read_record(run.path / "status.json")
+        if record.get("state") == "queued":
+            queued.append((number(record.get("queued"), run.created), run.id, run))
+    return [run for *_, run in sorted(queued, key=lambda entry: entry[:2])]
+
+
+def _environment(places: list[str]) -> dict[str, str]:
+    """The trainer's environment: this one's, the same workspace, and the cards it may use."""
+    paths = [str(workspace.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {
+        "EASYAIGC_HOME": str(workspace.home()),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if places != [CPU]:
+        environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(places)}
+    return environment

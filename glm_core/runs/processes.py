@@ -1,0 +1,83 @@
+"""Whether a run's trainer is alive, and how to reach it. Covers identity and signals; knows nothing of run records.
+
+A process number alone proves nothing: after a restart it belongs to somebody else. A trainer is recognised by its number
+*and* its command line, which names the run directory; where the command line cannot be read, by its create time.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+
+CLOCK_SLACK = 2.0  # seconds by which two readings of one create time may differ
+PYTHONS = ("python", Path(sys.executable).name)
+
+
+def created(pid: int) -> float | None:
+    """The create time of process `pid` (seconds since the epoch), None where there is no such process."""
+    try:
+        return psutil.Process(pid).create_time()
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+
+
+def alive(pid: object, pid_created: object, folder: Path) -> bool:
+    """Whether `pid` is the trainer of run directory `folder`. Nonsense from a damaged record is simply not alive."""
+    if not isinstance(pid, int) or isinstance(pid, bool) or not 1 < pid < 2**31:
+        return False
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return _trains(process, folder)
+    except psutil.AccessDenied:
+        moment = created(pid)
+        return moment is not None and isinstance(pid_created, float) and abs(moment - pid_created) < CLOCK_SLACK
+    except psutil.Error:
+        return False
+
+
+def _trains(process: psutil.Process, folder: Path) -> bool:
+    command = process.cmdline()
+    if not command or not Path(command[0]).name.startswith(PYTHONS):
+        return False
+    named = [argument for argument in command[1:] if Path(argument).name == folder.name]
+    return any(Path(process.cwd(), argument).resolve() == folder.resolve() for argument in named)
+
+
+def trainers(folder: Path) -> list[psutil.Process]:
+    """Every process that trains in `folder`: the trainer, its torchrun workers, and what a killed torchrun left behind."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and _trains(process, folder) and process.pid != os.getpid():
+                found.append(process)
+        except psutil.Error:
+            continue  # it ended meanwhile, or belongs to another user, whose process cannot be ours
+    return found
+
+
+def send(pid: int, number: int) -> None:
+    """Signal the process group that trainer `pid` leads (its data loaders and workers too), or it alone where it leads none.
+
+    The caller has made sure, by `alive`, that `pid` is a trainer.
+    """
+    try:
+        if os.name == "posix" and os.getpgid(pid) == pid:
+            os.killpg(pid, number)
+        else:
+            psutil.Process(pid).send_signal(number)
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return  # it ended between the look and the signal, which is what was wanted
+
+
+def kill_all(folder: Path) -> None:
+    """End every process that trains in `folder` at once, and wait until they are gone (at most 5 s)."""
+    victims = trainers(folder)
+    for process in victims:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(victims, timeout=5)
