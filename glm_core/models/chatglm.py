@@ -1,0 +1,429 @@
+"""ChatGLM-6B (v1) for current transformers: configuration, attention, model; batch first, no remote code.
+
+Covers the published layout (configuration keys, tensor names), the prefix-LM mask, 2-D and 1-D rotary positions,
+caching, padding and prefixes. Not here: reading checkpoints (checkpoints.py), the tokenizer (tokenization.py),
+prefix encoders (prefix.py). ChatGLM2 and later load into transformers' own Glm (families.py).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from huggingface_hub.dataclasses import strict
+from torch import nn
+from torch.nn.attention.bias import causal_lower_right
+from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+
+# The published blocks scale the residual by sqrt(2 x 28) at any depth: their depth argument is never passed on.
+RESIDUAL_SCALE = 56**0.5
+
+
+@strict
+class ChatGLMConfig(PreTrainedConfig):
+    """The published `config.json` of ChatGLM-6B; defaults are the current (130,528 pieces) checkpoint's.
+
+    `initializer_range`: standard deviation of new weights; None scales each by its fan-in, which a network with this
+    residual factor needs to train from scratch.
+    """
+
+    model_type = "chatglm"
+    keys_to_ignore_at_inference = ["past_key_values"]
+    attribute_map = {
+        "num_hidden_layers": "num_layers",
+        "intermediate_size": "inner_hidden_size",
+        "max_position_embeddings": "max_sequence_length",
+        "layer_norm_eps": "layernorm_epsilon",
+    }
+
+    vocab_size: int = 130528
+    hidden_size: int = 4096
+    inner_hidden_size: int = 16384
+    num_layers: int = 28
+    num_attention_heads: int = 32
+    layernorm_epsilon: float = 1e-5
+    max_sequence_length: int = 2048
+    position_encoding_2d: bool = True
+    use_cache: bool = True
+    bos_token_id: int | None = 130004
+    eos_token_id: int | list[int] | None = 130005
+    mask_token_id: int = 130000
+    gmask_token_id: int = 130001
+    pad_token_id: int | None = 3
+    tie_word_embeddings: bool = True
+    pre_seq_len: int | None = None
+    prefix_projection: bool = False
+    quantization_bit: int = 0
+    quantization_embeddings: bool = False
+    initializer_range: float | None = None
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def num_key_value_heads(self) -> int:
+        """Every query head has its own key and value."""
+        return self.num_attention_heads
+
+
+class PromptError(ValueError):
+    """A row without the tokens that a ChatGLM prompt must have."""
+
+
+@dataclass
+class Prompt:
+    """Where each row's context ends: `context` and `mask` (B,) index <sop> and [gMASK]/[MASK], `pads` the left padding.
+
+    `shared` is the context length when every row has the same and none is padded, so that no mask is needed.
+    """
+
+    context: torch.Tensor
+    mask: torch.Tensor
+    pads: torch.Tensor
+    uses_gmask: torch.Tensor
+    shared: int | None
+
+
+def find_prompt(config: ChatGLMConfig, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> Prompt:
+    """Locate the control tokens of every row of `input_ids` (B, S).
+
+    Raises:
+        PromptError: a row has no <sop>, or neither [gMASK] nor [MASK].
+    """
+    is_bos, is_gmask = input_ids == config.bos_token_id, input_ids == config.gmask_token_id
+    uses_gmask = is_gmask.any(1)
+    is_mask = torch.where(uses_gmask[:, None], is_gmask, input_ids == config.mask_token_id)
+    context, mask = is_bos.int().argmax(1), is_mask.int().argmax(1)
+    if attention_mask is None:
+        pads, scattered = torch.zeros_like(context), torch.zeros_like(uses_gmask)
+    else:
+        real = attention_mask[:, : input_ids.shape[1]].bool()
+        pads = (~real).int().cumprod(1).sum(1)
+        scattered = (real[:, 1:] & ~real[:, :-1]).any(1)  # a zero before a one; zeros at the end are a causal tail
+    complete = is_bos.any(1) & is_mask.any(1)
+    facts = torch.stack([context, complete, scattered], 1).tolist()  # the only wait for the device in a forward
+    for row, (_, found, _) in enumerate(facts):
+        if not found:
+            raise PromptError(f"row {row}: a ChatGLM prompt needs [gMASK] ({config.gmask_token_id}) or [MASK] "
+                              f"({config.mask_token_id}), then <sop> ({config.bos_token_id})")
+    lengths = {length for length, _, _ in facts}
+    padded = any(is_padded for _, _, is_padded in facts)
+    return Prompt(context, mask, pads, uses_gmask, lengths.pop() if len(lengths) == 1 and not padded else None)
+
+
+def number_positions(config: ChatGLMConfig, prompt: Prompt, start: int, stop: int) -> torch.Tensor:
+    """Positions of columns `start` to `stop`: (B, 2, stop - start), sequence positions and block positions.
+
+    From <sop> on, the sequence position stays at the mask token's and the block position counts 1, 2, 3, ...
+    Left padding is not counted. In 1-D mode only the first row is used, and only [MASK] freezes it.
+    """
+    column = torch.arange(start, stop, device=prompt.context.device)
+    context = prompt.context[:, None]
+    frozen = column >= context
+    if not config.position_encoding_2d:
+        frozen = frozen & ~prompt.uses_gmask[:, None]
+    sequence = torch.where(frozen, prompt.mask[:, None], column) - prompt.pads[:, None]
+    return torch.stack([sequence, column + 1 - context], 1).clamp_(min=0)
+
+
+def visible_columns(prompt: Prompt, attention_mask: torch.Tensor | None, length: int) -> torch.Tensor:
+    """Boolean (B, 1, S, S), True where a row may look: causal, and the whole context for everyone, no padding.
+
+    A padding row sees itself, as a row without any column would become NaN.
+    """
+    column = torch.arange(length, device=prompt.context.device)
+    visible = (column <= column[:, None]) | (column < prompt.context[:, None, None])
+    if attention_mask is not None:
+        visible = visible & attention_mask[:, None, :length].bool() | (column == column[:, None])
+    return visible[:, None]
+
+
+class Rotary:
+    """Cosine and sine by position, kept for the dtype and device last asked for.
+
+    Frequencies are rounded to half as in the published code. Half and bfloat16 models compute the whole table in
+    half, which is what the published weights were trained with.
+    """
+
+    def __init__(self, config: ChatGLMConfig):
+        self.axes = 2 if config.position_encoding_2d else 1
+        self.width = config.head_dim // self.axes
+        self.length = config.max_sequence_length + 1
+        self.table = None
+
+    def __call__(self, position_ids: torch.Tensor, columns: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`position_ids` (B, 2, S), all at most `columns` -> cosine and signed sine for `rotate`.
+
+        Both are (B, S, 1, 1, axes, 2, width / 2), in the dtype and on the device of `like`.
+        """
+        fits = self.table is not None and self.table.shape[0] > columns
+        if not fits or self.table.dtype != like.dtype or self.table.device != like.device:
+            self.length = self.length if columns < self.length else 2 * columns
+            self.table = self._build(self.length, like)
+        rows = self.table[position_ids[:, : self.axes].transpose(1, 2)]  # (B, S, axes, 2, 2, width / 2)
+        return rows[:, :, None, None, :, 0], rows[:, :, None, None, :, 1]
+
+    def _build(self, length: int, like: torch.Tensor) -> torch.Tensor:
+        dtype = torch.float32 if like.dtype in (torch.float32, torch.float64) else torch.float16
+        exponent = torch.arange(0, self.width, 2).float() / self.width
+        frequency = (1.0 / 10000**exponent).half().to(dtype)
+        angle = torch.arange(length, dtype=dtype)[:, None] * frequency
+        cosine, sine = angle.cos(), angle.sin()
+        table = torch.stack([torch.stack([cosine, cosine], 1), torch.stack([-sine, sine], 1)], 1)
+        return table.to(dtype=like.dtype, device=like.device)
+
+
+def rotate(states: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    """Rotate (..., axes, 2, width / 2): the pair is (first half, second half) of each axis' share of the head."""
+    return states * cosine + states.flip(-2) * sine
+
+
+def attend(query, key, value, visible: torch.Tensor | None, context: int | None) -> torch.Tensor:
+    """Attention over (B, H, S, D); either `visible` is given, or the mask is the prefix-LM one of `context` columns.
+
+    The latter needs no mask: the first `context` queries look at each other, the rest are causal to the lower right.
+    Keys may be longer than queries: what is ahead of them (a cache, a prefix) is visible to all.
+    """
+    rows, columns = query.shape[2], key.shape[2]
+    if visible is not None or rows == 1:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+    ahead = columns - rows
+    parts = []
+    if context:
+        seen = ahead + context
+        parts.append(F.scaled_dot_product_attention(query[:, :, :context], key[:, :, :seen], value[:, :, :seen]))
+    if context < rows:
+        answer = query[:, :, context:]
+        causal = None if rows - context == 1 else causal_lower_right(rows - context, columns)
+        parts.append(F.scaled_dot_product_attention(answer, key, value, attn_mask=causal))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+
+
+class ChatGLMAttention(nn.Module):
+    """Self-attention with query, key and value fused per head: rows of one head's q, k, v follow each other.
+
+    The published per-layer scaling of the scores is undone before their softmax, so 1 / sqrt(D) is all that remains.
+    """
+
+    def __init__(self, config: ChatGLMConfig, layer_idx: int):
+        super().__init__()
+        self.layer_idx = layer_idx
+        self.num_heads = config.num_attention_heads
+        self.head_dim = config.head_dim
+        self.axes = 2 if config.position_encoding_2d else 1
+        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, hidden, rotary, visible, context, past_key_values=None, prefix=None):
+        """(B, S, H) -> (B, S, H); `prefix` is this layer's extra key and value, each (B or 1, heads, P, D)."""
+        batch, length, width = hidden.shape
+        fused = self.query_key_value(hidden).view(batch, length, self.num_heads, 3, self.head_dim)
+        value = fused[:, :, :, 2].transpose(1, 2)
+        pairs = fused[:, :, :, :2].unflatten(-1, (self.axes, 2, -1))  # (B, S, heads, 2, axes, 2, D / axes / 2)
+        rotated = rotate(pairs, *rotary).flatten(-3).to(value.dtype)
+        query, key = rotated[:, :, :, 0].transpose(1, 2), rotated[:, :, :, 1].transpose(1, 2)
+        if past_key_values is not None:
+            key, value = past_key_values.update(key, value, self.layer_idx)
+        if prefix is not None:
+            key, value = (torch.cat([extra.to(own.dtype).expand(batch, -1, -1, -1), own], 2)
+                          for extra, own in zip(prefix, (key, value), strict=True))
+        mixed = attend(query, key, value, visible, context)
+        return self.dense(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+class ChatGLMMLP(nn.Module):
+    """Two linear layers around the tanh form of GELU."""
+
+    def __init__(self, config: ChatGLMConfig):
+        super().__init__()
+        self.dense_h_to_4h = nn.Linear(config.hidden_size, config.inner_hidden_size)
+        self.dense_4h_to_h = nn.Linear(config.inner_hidden_size, config.hidden_size)
+
+    def forward(self, hidden):
+        return self.dense_4h_to_h(F.gelu(self.dense_h_to_4h(hidden), approximate="tanh"))
+
+
+class ChatGLMBlock(GradientCheckpointingLayer):
+    """One layer; its residual carries the *normalised* input, scaled by `RESIDUAL_SCALE`."""
+
+    def __init__(self, config: ChatGLMConfig, layer_idx: int):
+        super().__init__()
+        self.input_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
+        self.attention = ChatGLMAttention(config, layer_idx)
+        self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
+        self.mlp = ChatGLMMLP(config)
+
+    def forward(self, hidden, rotary, visible, context, past_key_values=None, prefix=None):
+        normed = self.input_layernorm(hidden)
+        mixed = self.attention(normed, rotary, visible, context, past_key_values, prefix)
+        normed = self.post_attention_layernorm(torch.add(mixed, normed, alpha=RESIDUAL_SCALE))
+        return torch.add(self.mlp(normed), normed, alpha=RESIDUAL_SCALE)
+
+
+class ChatGLMPreTrainedModel(PreTrainedModel):
+    """What transformers needs to know about the architecture."""
+
+    config: ChatGLMConfig
+    config_class = ChatGLMConfig
+    base_model_prefix = "transformer"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["ChatGLMBlock"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq"]
+    _supports_sdpa = True
+
+    def _init_weights(self, module: nn.Module) -> None:
+        std = self.config.initializer_range
+        if isinstance(module, nn.Linear):
+            init.normal_(module.weight, std=std or module.in_features**-0.5)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            init.normal_(module.weight, std=std or module.embedding_dim**-0.5)
+        elif isinstance(module, nn.LayerNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+
+
+class ChatGLMModel(ChatGLMPreTrainedModel):
+    """Embedding, blocks, final normalisation."""
+
+    def __init__(self, config: ChatGLMConfig):
+        super().__init__(config)
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList([ChatGLMBlock(config, index) for index in range(config.num_layers)])
+        self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
+        self.rotary = Rotary(config)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        self.word_embeddings = value
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        prefix: list | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPast:
+        """Hidden states (B, S, H) of `input_ids` (B, S).
+
+        Args:
+            attention_mask: (B, past + S), 0 for padding. Padding at the left shifts no position; at the right it is
+                a causal tail that nobody looks at.
+            position_ids: (B, 2, S); None counts them from the tokens, for cached steps from the prompt the cache saw.
+            past_key_values: the first call must hold each row's whole context.
+            prefix: key and value (B or 1, heads, P, D) for every layer, visible to all rows, without a position.
+
+        Raises:
+            PromptError: a row lacks its control tokens, or a cached step comes without `position_ids` and its cache
+                did not see the prompt.
+        """
+        if use_cache is None:
+            use_cache = self.config.use_cache and not self.training
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        past = 0 if past_key_values is None else past_key_values.get_seq_length()
+        length = input_ids.shape[1]
+        if past:
+            prompt = getattr(past_key_values, "prompt", None)
+            visible, context = self._mask_step(attention_mask, past, length), 0
+        else:
+            prompt = find_prompt(self.config, input_ids, attention_mask)
+            context = prompt.shared
+            visible = None if context is not None else visible_columns(prompt, attention_mask, length)
+            if past_key_values is not None:
+                past_key_values.prompt = prompt
+        if position_ids is None:
+            if prompt is None:
+                raise PromptError("a cached step needs position_ids (B, 2, S) when its cache did not see the prompt")
+            position_ids = number_positions(self.config, prompt, past, past + length)
+        if prefix is not None and visible is not None:
+            visible = F.pad(visible, (prefix[0][0].shape[2], 0), value=True)
+        hidden = self.word_embeddings(input_ids)
+        rotary = self.rotary(position_ids, past + length, hidden)
+        for index, layer in enumerate(self.layers):
+            extra = None if prefix is None else prefix[index]
+            hidden = layer(hidden, rotary, visible, context, past_key_values=past_key_values, prefix=extra)
+        return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values)
+
+    @staticmethod
+    def _mask_step(attention_mask: torch.Tensor | None, past: int, length: int) -> torch.Tensor | None:
+        """(B, 1, S, past + S) where a cached step has padding behind it, else None."""
+        if attention_mask is None or bool(attention_mask.all()):
+            return None
+        causal = torch.ones(length, past + length, dtype=torch.bool, device=attention_mask.device).tril(past)
+        return attention_mask[:, None, None, : past + length].bool() & causal
+
+
+class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
+    """ChatGLM-6B with its language-model head."""
+
+    _tied_weights_keys = {"lm_head.weight": "transformer.word_embeddings.weight"}
+
+    def __init__(self, config: ChatGLMConfig):
+        super().__init__(config)
+        self.transformer = ChatGLMModel(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Linear:
+        return self.lm_head
+
+    def set_output_embeddings(self, value: nn.Linear) -> None:
+        self.lm_head = value
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        prefix: list | None = None,
+        **kwargs,
+    ) -> CausalLMOutputWithPast:
+        """Logits (B, S, V), or of the last `logits_to_keep` columns; with `labels` (B, S) also the shifted loss.
+
+        -100 in `labels` is ignored; the loss is taken in float32. For the rest see `ChatGLMModel.forward`.
+        """
+        outputs = self.transformer(
+            input_ids, attention_mask, position_ids, past_key_values, use_cache=use_cache, prefix=prefix
+        )
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=outputs.past_key_values)
+
+    def positions(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Position ids (B, 2, S) of whole rows; the next token's are the last ones with the block position + 1."""
+        prompt = find_prompt(self.config, input_ids, attention_mask)
+        return number_positions(self.config, prompt, 0, input_ids.shape[1])
+
+    def prepare_inputs_for_generation(self, input_ids, past_key_values=None, attention_mask=None, **kwargs):
+        """One step's inputs; positions are counted from the whole rows, so that rows may be reordered between steps."""
+        past = 0 if past_key_values is None else past_key_values.get_seq_length()
+        return {
+            "input_ids": input_ids[:, past:],
+            "attention_mask": attention_mask,
+            "position_ids": self.positions(input_ids, attention_mask)[:, :, past:],
+            "past_key_values": past_key_values,
+            "use_cache": kwargs.get("use_cache"),
+            "logits_to_keep": kwargs.get("logits_to_keep", 0),
+        }

@@ -1,0 +1,320 @@
+"""Tokenizers of every family behind one small interface: `encode`, `decode`, control tokens by name, incremental text.
+
+Covers ChatGLM-6B (`ice_text.model`), ChatGLM2/3 (`tokenizer.model`, SentencePiece), GLM-4 (`tokenizer.model`, a tiktoken
+list) and `tokenizer.json` (GLM-4-hf, BLOOM); trains new tokenizers in the ChatGLM-6B layout. Not here: prompts, which are
+the family's business (families.py). User text never turns into control tokens: those are only ever added by id.
+"""
+
+import base64
+import codecs
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.models.errors import ModelError
+
+SPACE = "▁"
+V1_CONTROLS = ("[MASK]", "[gMASK]", "[sMASK]", "<unused_0>", "<sop>", "<eop>", "<ENC>", "<dBLOCK>")
+V1_VISIBLE = ("<n>", "<|tab|>", *(f"<|blank_{count}|>" for count in range(2, 81)))
+V3_CONTROLS = ("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>")
+# How GLM-4 splits text before merging bytes: contractions, words, up to three digits, punctuation, line ends, blanks.
+GLM4_PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+                r"|\s+(?!\S)|\s+")
+
+
+class Tokenizer:
+    """What every tokenizer does. `controls` maps the names of control tokens to ids; `pad_id` fills batches.
+
+    Subclasses give `encode` and `piece_bytes`; text is the UTF-8 of all pieces' bytes, so that decoding at once and
+    decoding token by token cannot differ.
+    """
+
+    controls: dict[str, int] = {}
+    pad_id: int = 0
+    eos_id: int = 0
+    vocab_size: int = 0
+    leading_spaces = 0
+    """How many blanks the encoder may have put before the text, which decoding takes away again; -1: any number."""
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text` alone, without control tokens."""
+        raise NotImplementedError
+
+    def piece_bytes(self, token: int) -> bytes:
+        """UTF-8 bytes that `token` stands for; none for a control token or an id out of range."""
+        raise NotImplementedError
+
+    def has_added_space(self, token: int) -> bool:
+        """Whether the first byte of `token` may be a blank that the encoder put there."""
+        return False
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids`; control tokens give none, broken UTF-8 gives U+FFFD."""
+        detokenizer = Detokenizer(self)
+        return "".join([detokenizer.push(int(token)) for token in ids]) + detokenizer.finish()
+
+
+class Detokenizer:
+    """Turns a stream of ids into text deltas: never half a character, and a cost that does not grow with the text."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._strippable = tokenizer.leading_spaces
+
+    def push(self, token: int) -> str:
+        """The text that `token` completes; "" while a character is still missing bytes."""
+        piece = self._tokenizer.piece_bytes(token)
+        if self._strippable and piece:
+            piece = piece[1:] if self._tokenizer.has_added_space(token) else piece
+            self._strippable = -1 if self._strippable < 0 and not piece else 0
+        return self._decoder.decode(piece)
+
+    def finish(self) -> str:
+        """What is left at the end: U+FFFD when the last character never became whole."""
+        return self._decoder.decode(b"", final=True)
+
+
+class SentencePieceTokenizer(Tokenizer):
+    """ChatGLM2 and ChatGLM3: SentencePiece, with control tokens numbered after the last piece."""
+
+    def __init__(self, file: Path):
+        self.pieces = _load_sentencepiece(file)
+        # SentencePiece puts a blank before the text; models that squeeze blanks also drop all leading ones on decoding.
+        self.leading_spaces = -1 if self.pieces.decode([SPACE, SPACE]) == "" else 1
+        self._bytes: dict[int, bytes] = {}
+        self._add_controls()
+
+    def _add_controls(self) -> None:
+        first = self.pieces.get_piece_size()
+        self.controls = {name: first + index for index, name in enumerate(V3_CONTROLS)}
+        self.vocab_size = first + len(V3_CONTROLS)
+        self.eos_id, self.pad_id = self.pieces.eos_id(), self.pieces.unk_id()
+
+    def encode(self, text: str) -> list[int]:
+        return self.pieces.encode(text)
+
+    def piece_bytes(self, token: int) -> bytes:
+        if token not in self._bytes:
+            self._bytes[token] = self._surface(token)
+        return self._bytes[token]
+
+    def has_added_space(self, token: int) -> bool:
+        return self.pieces.id_to_piece(token).startswith(SPACE)
+
+    def _surface(self, token: int) -> bytes:
+        if not 0 <= token < self.pieces.get_piece_size() or self.pieces.is_control(token):
+            return b""
+        piece = self.pieces.id_to_piece(token)
+        if self.pieces.is_byte(token):
+            return bytes([int(piece[1:-1], 16)])
+        if self.pieces.is_unknown(token):
+            return " \u2047 ".encode()
+        return piece.replace(SPACE, " ").encode("utf-8")
+
+
+class ChatGLMTokenizer(SentencePieceTokenizer):
+    """ChatGLM-6B: line ends, tabs and runs of blanks are pieces of their own; control tokens are looked up by name."""
+
+    def _add_controls(self) -> None:
+        unknown = self.pieces.unk_id()
+        ids = {name: self.pieces.piece_to_id(name) for name in (*V1_CONTROLS, "<pad>", "</s>")}
+        missing = [name for name in ("[MASK]", "[gMASK]", "<sop>", "<eop>") if ids[name] == unknown]
+        if missing:
+            raise ModelError("models.tokenizer_no_controls", names=" ".join(missing))
+        self.controls = {name: token for name, token in ids.items() if token != unknown}
+        self.vocab_size = self.pieces.get_piece_size()
+        self.eos_id = ids["<eop>"]
+        self.pad_id = self.controls.get("<pad>", unknown)
+
+    def encode(self, text: str) -> list[int]:
+        return self.pieces.encode(spell_blanks(text))
+
+    def build_inputs(self, ids: list[int], answer: list[int] | None = None) -> list[int]:
+        """`ids` [gMASK] <sop>, and with an answer also `answer` <eop>."""
+        prompt = [*ids, self.controls["[gMASK]"], self.controls["<sop>"]]
+        return prompt if answer is None else [*prompt, *answer, self.eos_id]
+
+    def _surface(self, token: int) -> bytes:
+        piece = self.pieces.id_to_piece(token) if 0 <= token < self.vocab_size else ""
+        return _blank_bytes(piece) or super()._surface(token)
+
+
+class TiktokenTokenizer(Tokenizer):
+    """GLM-4: byte-pair merges in a tiktoken list, control tokens in `tokenizer_config.json`."""
+
+    def __init__(self, file: Path, controls: dict[str, int]):
+        try:
+            import tiktoken
+        except ImportError:
+            raise ModelError("models.library_missing", library="tiktoken", what=file.name) from None
+        try:
+            lines = file.read_bytes().split(b"\n")
+            ranks = {base64.b64decode(word, validate=True): int(rank)
+                     for word, rank in (line.split() for line in lines if line)}
+            self.bpe = tiktoken.Encoding(file.name, pat_str=GLM4_PATTERN, mergeable_ranks=ranks, special_tokens=controls)
+        except (ValueError, KeyError, OSError) as error:
+            raise ModelError("models.tokenizer_broken", file=str(file), why=error) from error
+        self.controls = controls
+        self.vocab_size = self.bpe.n_vocab
+        self.eos_id = self.pad_id = controls.get("<|endoftext|>", len(ranks))
+        self._ranks = len(ranks)
+
+    def encode(self, text: str) -> list[int]:
+        return self.bpe.encode_ordinary(text)
+
+    def piece_bytes(self, token: int) -> bytes:
+        return self.bpe.decode_single_token_bytes(token) if 0 <= token < self._ranks else b""
+
+
+class ByteLevelTokenizer(Tokenizer):
+    """`tokenizer.json` with byte-level merges: BLOOM, GLM-4-hf, GLM-4-0414."""
+
+    def __init__(self, file: Path, config: dict):
+        import tokenizers
+
+        try:
+            self.bpe = tokenizers.Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises bare Exception for every malformed file
+            raise ModelError("models.tokenizer_broken", file=str(file), why=error) from error
+        if not isinstance(self.bpe.decoder, tokenizers.decoders.ByteLevel):
+            raise ModelError("models.tokenizer_kind", file=str(file))
+        self.bpe.encode_special_tokens = True
+        self.bpe.no_padding()
+        self.bpe.no_truncation()
+        added = self.bpe.get_added_tokens_decoder()
+        self.controls = {token.content: index for index, token in added.items() if token.special}
+        self._texts = {index: token.content.encode() for index, token in added.items() if not token.special}
+        self.vocab_size = self.bpe.get_vocab_size()
+        self.eos_id = self._token_id(config, "eos_token", 0)
+        self.pad_id = self._token_id(config, "pad_token", self.eos_id)
+
+    def _token_id(self, config: dict, name: str, default: int) -> int:
+        token = config.get(name)
+        token = token.get("content") if isinstance(token, dict) else token
+        found = self.bpe.token_to_id(token) if isinstance(token, str) else None
+        return default if found is None else found
+
+    def encode(self, text: str) -> list[int]:
+        return self.bpe.encode(text, add_special_tokens=False).ids
+
+    def piece_bytes(self, token: int) -> bytes:
+        if token in self._texts:
+            return self._texts[token]
+        piece = self.bpe.id_to_token(token) if token >= 0 else None
+        if piece is None or piece in self.controls:
+            return b""
+        return bytes(BYTE_OF_CHARACTER[character] for character in piece if character in BYTE_OF_CHARACTER)
+
+
+def _byte_characters() -> dict[str, int]:
+    """The printable stand-in of every byte in byte-level vocabularies (GPT-2's table), inverted."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    table = {chr(byte): byte for byte in printable}
+    table.update({chr(256 + index): byte for index, byte in enumerate(others)})
+    return table
+
+
+BYTE_OF_CHARACTER = _byte_characters()
+
+
+def spell_blanks(text: str) -> str:
+    """Line ends, tabs and runs of 2 to 80 blanks as the pieces that ChatGLM-6B has for them."""
+    text = text.replace("\n", "<n>").replace("\t", "<|tab|>")
+    return re.sub(" {2,80}", lambda run: f"<|blank_{len(run[0])}|>", text)
+
+
+def _blank_bytes(piece: str) -> bytes:
+    if piece == "<n>":
+        return b"\n"
+    if piece == "<|tab|>":
+        return b"\t"
+    run = re.fullmatch(r"<\|blank_(\d+)\|>", piece)
+    return b" " * int(run[1]) if run else b""
+
+
+def _load_sentencepiece(file: Path):
+    from sentencepiece import SentencePieceProcessor
+
+    processor = SentencePieceProcessor()
+    try:
+        processor.LoadFromSerializedProto(file.read_bytes())
+    except (RuntimeError, OSError) as error:
+        raise ModelError("models.tokenizer_broken", file=str(file), why=str(error).strip()) from error
+    if processor.get_piece_size() == 0:
+        raise ModelError("models.tokenizer_broken", file=str(file), why="0 pieces")
+    return processor
+
+
+def load_tokenizer(path: str | Path) -> Tokenizer:
+    """The tokenizer of the checkpoint folder `path`, whichever kind it is.
+
+    Raises:
+        ModelError: the folder has no tokenizer, or it is broken.
+    """
+    folder = Path(path)
+    config = _read_config(folder / "tokenizer_config.json")
+    if (file := folder / "ice_text.model").is_file():
+        return ChatGLMTokenizer(file)
+    if (file := folder / "tokenizer.model").is_file():
+        if _is_tiktoken(file):
+            return TiktokenTokenizer(file, _added_tokens(config))
+        return SentencePieceTokenizer(file)
+    if (file := folder / "tokenizer.json").is_file():
+        return ByteLevelTokenizer(file, config)
+    raise ModelError("models.tokenizer_missing", folder=str(folder))
+
+
+def _read_config(file: Path) -> dict:
+    try:
+        config = workspace.read_json(file, {})
+    except (ValueError, OSError, RecursionError) as error:
+        raise ModelError("models.config_broken", file=str(file), why=error) from error
+    return config if isinstance(config, dict) else {}
+
+
+def _added_tokens(config: dict) -> dict[str, int]:
+    added = config.get("added_tokens_decoder")
+    tokens = added.items() if isinstance(added, dict) else ()
+    return {token["content"]: int(index) for index, token in tokens
+            if str(index).isdecimal() and isinstance(token, dict) and isinstance(token.get("content"), str)}
+
+
+def _is_tiktoken(file: Path) -> bool:
+    with open(file, "rb") as stream:
+        return re.match(rb"[A-Za-z0-9+/]+=* \d+\n", stream.read(4096)) is not None
+
+
+def train_tokenizer(texts: Iterable[str], folder: str | Path, vocab_size: int, required_chars: str = "") -> "ChatGLMTokenizer":
+    """Train a SentencePiece model on `texts` and write `ice_text.model` and `tokenizer_config.json` into `folder`.
+
+    Normalisation (NFKC), byte fallback, split digits and the special pieces are those of ChatGLM-6B: the control
+    pieces cannot come out of text, <n>, <|tab|> and <|blank_k|> can. The ids differ: special pieces come first.
+
+    Args:
+        vocab_size: number of pieces, of which 349 are special; fewer are made where `texts` do not suffice.
+        required_chars: characters that get a piece of their own however rare they are.
+    """
+    import io
+
+    from sentencepiece import SentencePieceTrainer
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=(spell_blanks(text) for text in texts), model_writer=model, model_type="bpe",
+        vocab_size=vocab_size, hard_vocab_limit=False, normalization_rule_name="nmt_nfkc", byte_fallback=True,
+        split_digits=True, character_coverage=0.9999, required_chars=required_chars, pad_id=3, num_threads=1,
+        control_symbols=list(V1_CONTROLS), user_defined_symbols=list(V1_VISIBLE), max_sentence_length=65536,
+        minloglevel=2,
+    )
+    workspace.write_atomic(folder / "ice_text.model", model.getvalue())
+    workspace.write_json(folder / "tokenizer_config.json", {
+        "bos_token": "<sop>", "eos_token": "<eop>", "end_token": "</s>", "gmask_token": "[gMASK]",
+        "mask_token": "[MASK]", "pad_token": "<pad>", "unk_token": "<unk>", "remove_space": False,
+        "do_lower_case": False, "tokenizer_class": "ChatGLMTokenizer", "num_image_tokens": 0,
+    })
+    return ChatGLMTokenizer(folder / "ice_text.model")
