@@ -3,3 +3,5 @@
 Rooms, in the direction data flows (imports never go back):
 models -> data -> training -> runs -> serving -> evaluation; `ui` and `state` alone know Streamlit.
 """
+
+__version__ = "0.1.0"

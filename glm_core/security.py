@@ -1,6 +1,7 @@
-"""The guard in front of every request, HTTP and WebSocket: whose address is asked for, from where, how much, and what a page may load.
+"""The guard in front of every request, HTTP and WebSocket: under which name it asks, from which site, and what a page may load.
 
-A pure ASGI middleware without state. It knows no accounts; while there are none, the server answers this computer only.
+A pure ASGI middleware without state. It knows no accounts; while there are none, the server answers this computer only. The limits on
+bodies are where bodies are read: `server.maxUploadSize` for files, the API for its own.
 """
 
 import ipaddress
@@ -11,7 +12,6 @@ from urllib.parse import urlsplit
 from glm_core.text import say
 
 API_PREFIX = "/v1/"
-API_BODY_BYTES = 1 << 20
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -30,12 +30,8 @@ HEADERS = {
 _HEADER_BYTES = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-class BodyTooLarge(Exception):
-    """An API request went on sending after its limit; nothing of it is handled."""
-
-
 class Guard:
-    """ASGI middleware: refuses foreign hosts, cross-site posts and oversized API bodies; adds `HEADERS` to every answer.
+    """ASGI middleware: refuses foreign hosts and cross-site posts; adds `HEADERS` to every answer.
 
     Args:
         app: the application behind it.
@@ -56,47 +52,19 @@ class Guard:
             return await (send({"type": "websocket.close", "code": 1008}) if refusal else self.app(scope, receive, send))
         send = _with_headers(send)
         if refusal:
-            return await _refuse(send, scope["path"], *refusal)
-        if scope["path"].startswith(API_PREFIX):
-            return await self._limited(scope, receive, send)
+            return await _refuse(send, scope["path"], refusal)
         return await self.app(scope, receive, send)
 
-    def _refusal(self, scope, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Status and text key of the reason not to answer; None to answer."""
+    def _refusal(self, scope, headers: dict[str, str]) -> str | None:
+        """The text key of the reason not to answer; None to answer."""
         host = headers.get("host", "")
         if _is_network_peer(scope) and _name(host) not in self.hosts:
-            return 403, "security.host"
+            return "security.host"
         origin = headers.get("origin")
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            if headers.get("sec-fetch-site") == "cross-site" or (origin and urlsplit(origin).netloc != host):
-                return 403, "security.origin"
-        length = headers.get("content-length", "")
-        if scope["path"].startswith(API_PREFIX) and length.isdigit() and int(length) > API_BODY_BYTES:
-            return 413, "security.body"
+            if headers.get("sec-fetch-site") == "cross-site" or (origin and origin.partition("://")[2] != host):
+                return "security.origin"
         return None
-
-    async def _limited(self, scope, receive, send):
-        """Run the application while its body stays under the limit, whatever the client announced."""
-        received, started = 0, False
-
-        async def counted():
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > API_BODY_BYTES:
-                raise BodyTooLarge
-            return message
-
-        async def noted(message):
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noted)
-        except BodyTooLarge:
-            if not started:
-                await _refuse(send, scope["path"], 413, "security.body")
 
 
 def _is_network_peer(scope) -> bool:
@@ -127,15 +95,14 @@ def _with_headers(send):
     return sending
 
 
-async def _refuse(send, path: str, status: int, key: str) -> None:
-    """Answer with a sentence; for the API in the form OpenAI clients read."""
-    limit = API_BODY_BYTES >> 10
+async def _refuse(send, path: str, key: str) -> None:
+    """Answer 403 with a sentence; for the API in the form OpenAI clients read."""
     if path.startswith(API_PREFIX):
-        error = {"message": say(key, limit=limit), "type": "invalid_request_error", "param": None, "code": key.split(".")[1]}
+        error = {"message": say(key), "type": "permission_error", "param": None, "code": key.split(".")[1]}
         body, kind = json.dumps({"error": error}, ensure_ascii=False), b"application/json; charset=utf-8"
     else:
-        body, kind = say(key, limit=limit) + "\n", b"text/plain; charset=utf-8"
+        body, kind = say(key) + "\n", b"text/plain; charset=utf-8"
     content = body.encode()
-    start = {"type": "http.response.start", "status": status}
-    await send({**start, "headers": [(b"content-type", kind), (b"content-length", str(len(content)).encode())]})
+    fields = [(b"content-type", kind), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 403, "headers": fields})
     await send({"type": "http.response.body", "body": content})
