@@ -201,7 +201,7 @@ def create(model: str | Path, dataset_id: str, settings, questions=(), owner: st
         "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
     }
     lines = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in examples)
-    return _write(record, lines.encode("utf-8"))
+    return write_new(record, lines.encode("utf-8"))
 
 
 def again(run: Run, *, settings=None, owner: str | None = None) -> Run:
@@ -212,14 +212,17 @@ def again(run: Run, *, settings=None, owner: str | None = None) -> Run:
     if owner is not None:
         record["owner"] = owner
     with writing(run.path):
-        return _write(record, (run.path / "dataset.jsonl").read_bytes())
+        return write_new(record, (run.path / "dataset.jsonl").read_bytes())
 
 
 VOLATILE = ("id", "created", "pid", "pid_created", "devices", "note")
 
 
-def _write(record: dict, examples: bytes) -> Run:
-    """Build the directory under a hidden name and give it its own when whole, so that no crash leaves half a run."""
+def write_new(record: dict, examples: bytes) -> Run:
+    """A new run directory of what run.json shall say and the lines of dataset.jsonl.
+
+    It is built under a hidden name and gets its own when whole, so that no crash leaves half a run.
+    """
     identifier = workspace.new_id()
     hidden = folder() / f".new-{identifier}"
     with writing(folder()):

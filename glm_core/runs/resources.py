@@ -1,18 +1,19 @@
-"""What this machine is and how busy it is: cards by NVML, processor and memory by psutil, free disk. Draws nothing.
+"""What this machine could give a run now: cards, cores, memory, disk. What a process uses is sampled in the training room.
 
 Memory and cores are those this process may use: in a container the control group's limit counts, not the host's size.
 """
 
 import os
 import shutil
-import time
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from glm_core import workspace
+from glm_core.training.resources import cores, sample, sample_gpus
+
+__all__ = ["Card", "Machine", "cards", "devices", "machine", "sample"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,6 @@ class Card:
 
     index: int
     name: str
-    uuid: str
     memory_used: int
     memory_total: int
     utilization: float | None = None
@@ -40,51 +40,9 @@ class Machine:
     disk_free: int
 
 
-@cache
-def _nvml():
-    """The NVML module, started; None where there is no NVIDIA driver."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except ImportError:
-        return None
-    except pynvml.NVMLError:
-        return None
-    return pynvml
-
-
 def cards() -> tuple[Card, ...]:
     """The GPUs of this machine in bus order; empty without an NVIDIA driver."""
-    nvml = _nvml()
-    if nvml is None:
-        return ()
-    return tuple(_card(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
-
-
-def _card(nvml, index: int) -> Card:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    power = _told(nvml, nvml.nvmlDeviceGetPowerUsage, handle)  # mW
-    use = _told(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
-    return Card(
-        index=index,
-        name=nvml.nvmlDeviceGetName(handle),
-        uuid=nvml.nvmlDeviceGetUUID(handle),
-        memory_used=memory.used,
-        memory_total=memory.total,
-        utilization=None if use is None else use.gpu,
-        temperature=_told(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
-        power=None if power is None else power / 1000,
-    )
-
-
-def _told(nvml, ask, *arguments):
-    """What the driver answers; None for what this card does not report (laptops and virtual cards hide some)."""
-    try:
-        return ask(*arguments)
-    except nvml.NVMLError:
-        return None
+    return tuple(Card(**gpu) for gpu in sample_gpus())
 
 
 def devices() -> list[str]:
@@ -104,46 +62,12 @@ def machine() -> Machine:
     return Machine(cards(), _cores(), total, max(0, free), _disk_free())
 
 
-def sample(pid: int | None = None) -> dict:
-    """One moment as a row of resources.jsonl has it.
-
-    Args:
-        pid: the process whose memory counts, with its children; None for this machine's memory in use.
-    """
-    here = machine()
-    used = here.memory_total - here.memory_free
-    return {
-        "time": time.time(),
-        "process_memory": used if pid is None else _process_memory(pid),
-        "memory_total": here.memory_total,
-        "cpu_percent": psutil.cpu_percent(),
-        "gpus": [{key: value for key, value in asdict(card).items() if key != "uuid"} for card in here.cards],
-    }
-
-
-def _process_memory(pid: int) -> int:
-    """Resident bytes of a process and what it started; 0 once it has ended."""
-    total = 0
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return 0
-    for member in family:
-        try:
-            total += member.memory_info().rss
-        except psutil.Error:
-            continue  # it ended between the list and the look
-    return total
-
-
 def _cores() -> int:
     """The processor cores this process may use: its affinity, and a container's quota rounded up."""
-    cores = len(os.sched_getaffinity(0)) if os.name == "posix" and os.uname().sysname == "Linux" else psutil.cpu_count()
     quota, _, period = _group_file("cpu.max").partition(" ")
     if quota.isdecimal() and period.isdecimal():
-        cores = min(cores, -(-int(quota) // int(period)))
-    return max(1, cores or 1)
+        return max(1, min(cores(), -(-int(quota) // int(period))))
+    return cores()
 
 
 def _group_memory() -> tuple[int, int]:
