@@ -15,7 +15,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
+from pathlib import Path
 
 Filler = str | Sequence[str] | Callable[[random.Random], str]
 Lists = Mapping[str, Filler]
@@ -108,7 +109,7 @@ def contains(text: str, *needles: str) -> bool:
 # A parsed template is a tuple of parts: str (literal), ("slot", name), or ("choice", (sequence, sequence, ...)).
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(template: str) -> tuple:
     parts, end = _sequence(template, 0, top=True)
     if end != len(template):
@@ -196,3 +197,15 @@ def _part_pattern(part, lists: Lists) -> str:
     if callable(filler):
         return ".+"
     return "(?:" + "|".join(_pattern(item, lists) for item in filler) + ")"
+
+
+def sections(file: Path) -> dict[str, list[str]]:
+    """Read a file of templates: ``[name]`` opens a section, every other line is a template, ``#`` a comment."""
+    found: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in file.read_text("utf-8").splitlines():
+        if line.startswith("["):
+            current = found.setdefault(line.strip("[]"), [])
+        elif line.strip() and not line.startswith("#"):
+            current.append(line)
+    return found
