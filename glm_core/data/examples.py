@@ -1,0 +1,175 @@
+"""What a data set is made of: examples, the problems of rows that could not become one, and the checks both share.
+
+Covers one row at a time; how rows come out of a file is `formats`, `jsonrows`, `tables` and `plaintext`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+
+from glm_core import text
+from glm_core.errors import EasyError
+
+# A row longer than any context this project trains (128k tokens are about 200,000 characters) is a mistake in the file.
+MAX_TEXT = 1_000_000
+
+UNKNOWN = "unknown"
+
+
+class DataError(EasyError):
+    """A file or data set that cannot be used at all: says what, where, and what to do."""
+
+
+class RowError(EasyError):
+    """What is wrong with one row, in which `field`; readers turn it into a `Problem`."""
+
+    def __init__(self, key: str, field: str = "", **values):
+        super().__init__(key, field=field, **values)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A row that was left out: `line` in the file (from 1; the sheet row of tables), `field`, and why."""
+
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return text.say("data.problem", line=self.line, message=self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One conversation that ends with the answer to learn.
+
+    `messages` is a list of {"role": "system" | "user" | "assistant", "content": str}: an optional system message, then
+    user and assistant in turn. `line` is where it stood in its file (0 when it came from none).
+    """
+
+    messages: list[dict]
+    line: int = 0
+
+    @property
+    def prompt(self) -> list[dict]:
+        """The messages before the last answer."""
+        return self.messages[:-1]
+
+    @property
+    def question(self) -> str:
+        """The last thing the user said."""
+        return self.messages[-2]["content"]
+
+    @property
+    def answer(self) -> str:
+        """The last answer."""
+        return self.messages[-1]["content"]
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """A file as examples. `layout` names what was recognised ("unknown": map the `columns` by hand)."""
+
+    examples: list[Example]
+    problems: list[Problem]
+    layout: str
+    columns: tuple[str, ...] = ()
+    file: str = ""
+    rows: int = 0
+    sample: list[dict] = field(default_factory=list)  # the first raw rows, for a live example while mapping
+
+
+def pair(question: str, answer: str, line: int = 0) -> Example:
+    """The example of a single question and its answer."""
+    return Example([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], line)
+
+
+def is_blank(value: object) -> bool:
+    """Whether a cell holds nothing: null, NaN, or only white space."""
+    return value is None or (isinstance(value, str) and not value.strip()) or value != value
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in the reader's words: a list, an object, a number, text, or nothing."""
+    kinds = ((dict, "object"), (list, "list"), (str, "text"), (type(None), "nothing"))
+    return text.say("data.kind." + next((name for kind, name in kinds if isinstance(value, kind)), "number"))
+
+
+def text_of(value: object, field: str) -> str:
+    """The text of a cell; numbers, truth values and dates become text as a reader would write them.
+
+    Raises:
+        RowError: the cell is blank, is a list or object, is too long, or holds broken characters.
+    """
+    if not isinstance(value, str):
+        value = _scalar_text(value, field)
+    if not value or value.isspace():
+        raise RowError("data.row.blank", field)
+    if len(value) > MAX_TEXT:
+        raise RowError("data.row.too_long", field, length=len(value), limit=MAX_TEXT)
+    if not value.isascii():
+        _refuse_broken_characters(value, field)
+    return value
+
+
+def check_messages(messages: list[dict], path: str = "messages", role_key: str = "role", text_key: str = "content"):
+    """Check the order of the roles: an optional system message, then user and assistant in turn, an answer last.
+
+    Args:
+        path, role_key, text_key: what the fields are called in the reader's own file.
+
+    Raises:
+        RowError: names the message, such as `conversations[3].from`.
+    """
+    start = 1 if messages and messages[0]["role"] == "system" else 0
+    for index in range(start, len(messages)):
+        expected = "assistant" if (index - start) % 2 else "user"
+        found = messages[index]["role"]
+        if found != expected:
+            raise RowError("data.row.role_order", f"{path}[{index}].{role_key}", expected=expected, found=found)
+    if len(messages) == start:
+        raise RowError("data.row.no_turns", path)
+    if messages[-1]["role"] != "assistant":
+        raise RowError("data.row.no_answer", f"{path}[{len(messages) - 1}].{text_key}")
+
+
+def check_example(example: Example, line: int) -> Example:
+    """`example` with `line` as its place, after all checks (for rows edited by hand).
+
+    Raises:
+        RowError: as `text_of` and `check_messages`.
+    """
+    for index, message in enumerate(example.messages):
+        text_of(message["content"], f"messages[{index}].content")
+    check_messages(example.messages)
+    return Example(example.messages, line)
+
+
+def _scalar_text(value: object, field: str) -> str:
+    if is_blank(value):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        # A whole-number column with gaps arrives as floats: 3.0 was written 3.
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, (int, Decimal, date, datetime, time)):
+        return str(value)
+    if isinstance(value, bytes):
+        return _bytes_text(value, field)
+    raise RowError("data.row.not_text", field, kind=kind_of(value))
+
+
+def _bytes_text(value: bytes, field: str) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RowError("data.row.broken_characters", field) from error
+
+
+def _refuse_broken_characters(value: str, field: str) -> None:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:  # half a surrogate pair: cannot be saved nor tokenised
+        raise RowError("data.row.broken_characters", field) from error

@@ -1,0 +1,156 @@
+"""JSON text becomes rows with their real line numbers: an array, one object a line, objects in sequence, or rows
+wrapped in an object such as {"data": [...]}.
+
+A broken line of a line file is a problem of that line. A broken array cannot be trusted beyond the break: DataError.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from glm_core import text as words
+from glm_core.data.examples import MAX_TEXT, DataError, RowError, kind_of
+
+Row = tuple[int, dict | RowError]
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder(parse_constant=lambda name: None)  # NaN and Infinity are empty cells
+_WRAPPERS = ("data", "train", "rows", "examples", "items", "dataset", "records", "数据")
+_REASONS = {  # what Python's json says -> entry of the text tables
+    "Expecting value": "data.json.value",
+    "Expecting ',' delimiter": "data.json.comma",
+    "Expecting ':' delimiter": "data.json.colon",
+    "Expecting property name enclosed in double quotes": "data.json.name",
+    "Illegal trailing comma before end of object": "data.json.name",
+    "Unterminated string starting at": "data.json.string",
+    "Invalid control character at": "data.json.control",
+    "Extra data": "data.json.extra",
+}
+
+
+def json_rows(text: str, file: str, by_line: bool) -> Iterator[Row]:
+    """The rows of JSON `text`; `by_line` when the ending promises one object a line.
+
+    Raises:
+        DataError: the text is no JSON at all, with line and column.
+    """
+    start = _SPACE.match(text).end()
+    if text[start : start + 1] == "[":
+        return _array(text, start + 1, file)
+    if _is_line_file(text, by_line):
+        return _lines(text)
+    return _objects(text, start, file)
+
+
+def _is_line_file(text: str, by_line: bool) -> bool:
+    """Whether each line is an object: the first one is, or, in a line file, half of the first twenty are."""
+    lines = [line for line in text[: 20 * MAX_TEXT].split("\n", 200) if line.strip()][:20]
+    readable = [_parses(line) for line in lines[:-1] or lines]
+    return readable[0] or (by_line and 2 * sum(readable) >= len(readable))
+
+
+def _parses(line: str) -> bool:
+    try:
+        return isinstance(_DECODER.decode(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _lines(text: str) -> Iterator[Row]:
+    # Not splitlines: it also breaks at U+2028 and form feeds, which are legal inside JSON strings.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line and not line.isspace():
+            yield number, _line_row(line)
+
+
+def _line_row(line: str) -> dict | RowError:
+    if len(line) > MAX_TEXT:
+        return RowError("data.row.too_long", length=len(line), limit=MAX_TEXT)
+    try:
+        return _as_row(_DECODER.decode(line))
+    except json.JSONDecodeError as error:
+        return RowError("data.row.json", column=error.colno, reason=_reason(error))
+    except RecursionError:
+        return RowError("data.row.too_deep")
+    except ValueError:  # a number of more than 4,300 digits
+        return RowError("data.row.number")
+
+
+def _as_row(value: object) -> dict | RowError:
+    return value if isinstance(value, dict) else RowError("data.row.not_object", kind=kind_of(value))
+
+
+def _array(text: str, index: int, file: str, whole: bool = True) -> Iterator[Row]:
+    """Elements of the array whose "[" ended at `index`; `whole` when nothing may follow the array."""
+    line, counted = 1, 0
+    index = _SPACE.match(text, index).end()
+    while text[index : index + 1] != "]":
+        line, counted = line + text.count("\n", counted, index), index
+        value, end = _parse(text, index, file)
+        long = end - index > MAX_TEXT
+        yield line, RowError("data.row.too_long", length=end - index, limit=MAX_TEXT) if long else _as_row(value)
+        index = _SPACE.match(text, end).end()
+        if text[index : index + 1] == ",":
+            index = _SPACE.match(text, index + 1).end()
+        elif text[index : index + 1] != "]":
+            raise _broken(json.JSONDecodeError("Expecting ',' delimiter", text, index), file)
+    rest = _SPACE.match(text, index + 1).end()
+    if whole and rest < len(text):
+        raise _broken(json.JSONDecodeError("Extra data", text, rest), file)
+
+
+def _objects(text: str, index: int, file: str) -> Iterator[Row]:
+    """Objects one after another, each over as many lines as it likes; or a single one that wraps the rows."""
+    value, end = _parse(text, index, file)
+    key = _wrapper(value) if _SPACE.match(text, end).end() == len(text) else None
+    if key is not None:
+        yield from _array(text, _member(text, index, key) + 1, file, whole=False)
+        return
+    line, counted = 1, 0
+    while True:
+        line, counted = line + text.count("\n", counted, index), index
+        yield line, _as_row(value)
+        index = _SPACE.match(text, end).end()
+        if index == len(text):
+            return
+        value, end = _parse(text, index, file)
+
+
+def _wrapper(value: object) -> str | None:
+    """The key under which `value` keeps its rows, if it is such a wrapper."""
+    if not isinstance(value, dict):
+        return None
+    lists = [key for key, rows in value.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)]
+    named = [key for key in lists if key.lower() in _WRAPPERS]
+    return named[0] if named else None
+
+
+def _member(text: str, index: int, key: str) -> int:
+    """Where the value of `key` begins in the (valid) object that begins at `index`."""
+    while True:
+        index = _SPACE.match(text, index + 1).end()  # behind "{" or ","
+        name, index = _DECODER.raw_decode(text, index)
+        index = _SPACE.match(text, index).end() + 1  # behind ":"
+        index = _SPACE.match(text, index).end()
+        if name == key:
+            return index
+        index = _SPACE.match(text, _DECODER.raw_decode(text, index)[1]).end()
+
+
+def _parse(text: str, index: int, file: str) -> tuple[object, int]:
+    try:
+        return _DECODER.raw_decode(text, index)
+    except json.JSONDecodeError as error:
+        raise _broken(error, file) from error
+    except RecursionError as error:
+        raise DataError("data.too_deep", file=file, line=text.count("\n", 0, index) + 1) from error
+    except ValueError as error:
+        raise DataError("data.number", file=file, line=text.count("\n", 0, index) + 1) from error
+
+
+def _broken(error: json.JSONDecodeError, file: str) -> DataError:
+    return DataError("data.json", file=file, line=error.lineno, column=error.colno, reason=_reason(error))
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    return words.say(_REASONS.get(error.msg, "data.json.other"))
