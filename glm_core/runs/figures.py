@@ -1,0 +1,242 @@
+"""What a run's rows look like: curves of loss, rate, speed and memory, a spark line, a table to download. Draws nothing itself.
+
+Rows come from files that a killed and resumed trainer wrote twice in part, so they are put in order first (`tidy`).
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from glm_core import charts
+from glm_core.runs.files import number
+from glm_core.text import say
+
+SMOOTHED_FROM = 60  # points; below, the line itself is calm enough to read
+SMOOTHING = 0.1
+KINDS = {"loss": "", "learning_rate": "", "grad_norm": "", "tokens_per_second": "token/s"}
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The rows of metrics.jsonl in order: `training` by update, `validation` by evaluation."""
+
+    training: tuple[dict, ...]
+    validation: tuple[dict, ...]
+
+    @property
+    def best(self) -> dict | None:
+        """The evaluation with the lowest validation loss, None where there was none."""
+        return min(self.validation, key=lambda row: row["eval_loss"], default=None)
+
+    @property
+    def last(self) -> dict:
+        """The newest update's row, empty before the first."""
+        return self.training[-1] if self.training else {}
+
+    def series(self, key: str) -> tuple[list[float], list[float]]:
+        """Steps and values of one figure of the training rows, without those that are no finite number."""
+        pairs = [(row["step"], value) for row in self.training if (value := number(row.get(key))) is not None]
+        return [step for step, _ in pairs], [value for _, value in pairs]
+
+
+def tidy(rows: Sequence[dict]) -> Curves:
+    """`rows` by step, each step once: a run resumed from a checkpoint repeats steps, and the later row is the true one."""
+    training, validation = {}, {}
+    for row in rows:
+        if number(row.get("eval_loss")) is not None:
+            validation[row["step"]] = row
+        elif "loss" in row:
+            training[row["step"]] = row
+    return Curves(*(tuple(found[step] for step in sorted(found)) for found in (training, validation)))
+
+
+def alarm(rows: Sequence[dict]) -> str | None:
+    """The text key of what is wrong with the losses, None where they are sound.
+
+    A loss that is not a number, or exactly zero (how a logger hides NaN), means that the weights are spoilt or that no row
+    has an answer to learn.
+    """
+    losses = [row["loss"] for row in rows if "loss" in row]
+    if any(isinstance(loss, (int, float)) and number(loss) is None for loss in losses) or None in losses:
+        return "runs.alarm.nan"
+    return "runs.alarm.zero" if any(loss == 0 for loss in losses) else None
+
+
+def loss_figure(curves: Curves, total_steps: int = 0) -> go.Figure:
+    """Training loss, validation loss dashed with its best step marked, over all the updates there will be."""
+    figure = _over_updates(say("runs.figure.loss"), total_steps)
+    steps, losses = curves.series("loss")
+    if len(steps) >= SMOOTHED_FROM:
+        raw = charts.thin(steps, losses)
+        figure.add_scatter(
+            x=raw[0], y=raw[1], name=say("runs.figure.each_update"), mode="lines", opacity=0.35, hoverinfo="skip",
+            line={"color": charts.TUNED, "width": 1}, showlegend=True,
+        )  # fmt: skip
+        losses = smooth(losses)
+    if steps:
+        charts.add_line(figure, steps, losses, say("runs.figure.training_loss"))
+    if curves.validation:
+        points = [(row["step"], row["eval_loss"]) for row in curves.validation]
+        charts.add_line(figure, *zip(*points, strict=True), say("runs.figure.validation_loss"), "validation")
+        best = curves.best
+        charts.add_mark(figure, best["step"], best["eval_loss"], say("runs.figure.best", step=best["step"]))
+    return figure
+
+
+def series_figure(curves: Curves, key: str, total_steps: int = 0) -> go.Figure:
+    """One of `KINDS` over the updates: the loss with its validation, or a single line."""
+    if key == "loss":
+        return loss_figure(curves, total_steps)
+    figure = _over_updates(say(f"runs.figure.{key}"), total_steps)
+    steps, values = curves.series(key)
+    if steps:
+        charts.add_line(figure, steps, values, say(f"runs.figure.{key}"), unit=KINDS[key])
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def _over_updates(title: str, total_steps: int) -> go.Figure:
+    figure = charts.figure(say("runs.figure.updates"), title)
+    if total_steps:
+        figure.update_xaxes(range=[0, total_steps * 1.02])
+    return figure
+
+
+def smooth(values: Sequence[float], weight: float = SMOOTHING) -> list[float]:
+    """Exponential moving average, each value counting `weight`, without the start's pull towards the first value."""
+    average, mass, smoothed = 0.0, 0.0, []
+    for value in values:
+        average, mass = average + weight * (value - average), mass + weight * (1 - mass)
+        smoothed.append(average / mass)
+    return smoothed
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory over a run in bytes: of each card where there is one, else of the trainer's process."""
+
+    seconds: list[float]
+    lines: dict[str, list[float]]
+    limits: dict[str, float]
+
+    @property
+    def now(self) -> float:
+        """The fullest line's newest value, 0 before the first sample."""
+        return max((values[-1] for values in self.lines.values() if values), default=0.0)
+
+    @property
+    def peak(self) -> float:
+        """The highest value of any line."""
+        return max((max(values) for values in self.lines.values() if values), default=0.0)
+
+    @property
+    def limit(self) -> float:
+        """What there is: the smallest card, or this machine's memory; 0 where unknown."""
+        return min(self.limits.values(), default=0.0)
+
+
+def read_memory(rows: Sequence[dict], devices: Sequence[str] = ()) -> Memory:
+    """The memory in the rows of resources.jsonl.
+
+    Args:
+        devices: the cards the run has, by index; every card where none is named.
+    """
+    seconds = _seconds(rows)
+    cards = {name: values for name, values in _cards(rows, "memory_used").items() if _chosen(name, devices)}
+    if cards:
+        totals = _cards(rows, "memory_total")
+        limits = {name: number(totals[name][-1], 0.0) for name in cards}
+        return Memory(seconds, {_title(name): values for name, values in cards.items()}, limits)
+    used = [number(row.get("process_memory"), 0.0) for row in rows]
+    limit = number(rows[-1].get("memory_total"), 0.0) if rows else 0.0
+    return Memory(seconds, {say("runs.figure.process_memory"): used} if rows else {}, {"": limit} if limit else {})
+
+
+def memory_figure(memory: Memory, height: int = 180) -> go.Figure:
+    """Memory over time in GB with the limit as a red hairline where it is near enough to matter."""
+    figure = charts.figure(say("runs.figure.seconds"), "GB", height=height)
+    for name, values in memory.lines.items():
+        charts.add_line(figure, memory.seconds, [value / GB for value in values], name, unit="GB")
+    if memory.limit and memory.peak > 0.3 * memory.limit:
+        charts.add_limit(figure, memory.limit / GB, say("runs.figure.limit", size=f"{memory.limit / GB:.1f} GB"))
+    figure.update_layout(showlegend=len(memory.lines) > 1)
+    return figure
+
+
+def busy_figures(rows: Sequence[dict]) -> dict[str, go.Figure]:
+    """Processor use, and each card's use, temperature and power, by text key; only what was measured."""
+    seconds, found = _seconds(rows), {}
+    cpu = [number(row.get("cpu_percent"), 0.0) for row in rows]
+    measured = {"cpu_percent": {say("runs.figure.cpu_percent"): cpu}} if rows else {}
+    for key in ("utilization", "temperature", "power"):
+        measured[key] = {_title(name): values for name, values in _cards(rows, key).items() if any(values)}
+    for key, lines in measured.items():
+        if lines:
+            figure = charts.figure(say("runs.figure.seconds"), say(f"runs.unit.{key}"), height=180)
+            for name, values in lines.items():
+                charts.add_line(figure, seconds, values, name)
+            figure.update_layout(showlegend=len(lines) > 1)
+            found[f"runs.figure.{key}"] = figure
+    return found
+
+
+def _seconds(rows: Sequence[dict]) -> list[float]:
+    """Seconds since the first row, without the pause between a run's end and its resumption."""
+    seconds, before = [], None
+    for row in rows:
+        gap = 0.0 if before is None else min(max(0.0, row["time"] - before), 30.0)
+        seconds.append((seconds[-1] if seconds else 0.0) + gap)
+        before = row["time"]
+    return seconds
+
+
+def _cards(rows: Sequence[dict], key: str) -> dict[tuple[str, str], list[float]]:
+    """One figure of every card over all rows, by (index, name)."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for place, row in enumerate(rows):
+        for gpu in row.get("gpus") if isinstance(row.get("gpus"), list) else ():
+            if isinstance(gpu, dict):
+                line = found.setdefault((str(gpu.get("index")), str(gpu.get("name"))), [0.0] * len(rows))
+                line[place] = number(gpu.get(key), 0.0)
+    return found
+
+
+def _chosen(card: tuple[str, str], devices: Sequence[str]) -> bool:
+    return not any(device.isdecimal() for device in devices) or card[0] in devices
+
+
+def _title(card: tuple[str, str]) -> str:
+    return f"{card[1]} · {card[0]}"
+
+
+def spark_line(values: Sequence[float], width: int = 120, height: int = 28) -> str:
+    """The shape of a curve as a small SVG picture, newest value right; empty below two values."""
+    if len(values) < 2:
+        return ""
+    x, y = charts.thin(range(len(values)), list(values), most=width)
+    low, high = min(y), max(y)
+    scale = (height - 4) / ((high - low) or 1)
+    points = " ".join(f"{2 + p * (width - 4) / (len(values) - 1):.1f},{2 + (high - v) * scale:.1f}" for p, v in zip(x, y, strict=True))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+        f'<polyline points="{points}" fill="none" stroke="{charts.TUNED}" stroke-width="1.5" stroke-linejoin="round"/></svg>'
+    )
+
+
+def to_csv(rows: Sequence[dict]) -> str:
+    """Rows as csv with a column for every name that occurs, in UTF-8 with a mark so that spreadsheets read it."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, names)
+    writer.writeheader()
+    writer.writerows(rows)
+    return "\ufeff" + file.getvalue()
+
+
+def to_html(figure: go.Figure) -> str:
+    """A figure as one file that opens without a network."""
+    return figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
