@@ -1,0 +1,190 @@
+"""The trainer's pen: everything that appears in a run directory while it trains, bar checkpoints and adapter.
+
+Writes `status.json` (replaced atomically), `metrics.jsonl`, `samples.jsonl`, `resources.jsonl` (a line at a time) and
+`train.log`. Reading them is glm_core.runs' business. Of several processes only the first writes.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from glm_core import text, workspace
+from glm_core.errors import EasyError
+from glm_core.training.resources import Sampler
+
+STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
+STATUS_SECONDS = 0.5  # between two writes of status.json that only report progress
+RESERVE_BYTES = 65_536  # given back to a full disk, so that the reason can still be written
+
+
+class Journal:
+    """What one run tells the world. Use as a context manager; `end` says how it ended.
+
+    Args:
+        folder: the run directory.
+        writes: False in every process but the first of a group; then nothing is written.
+        clock: seconds since the epoch at which the run was asked for; stage "starting" counts from there.
+    """
+
+    def __init__(self, folder: Path, writes: bool = True, clock: float | None = None):
+        self.folder, self.writes = folder, writes
+        now = time.time()
+        self._stage_began = clock or now
+        self._last_write = 0.0
+        process = psutil.Process()
+        previous = _read_status(folder) if writes else {}
+        kept = {"queued": previous["queued"]} if "queued" in previous else {}
+        self.status: dict[str, Any] = kept | {
+            "state": "running", "stage": "starting", "fraction": None, "step": 0, "total_steps": 0, "why": "",
+            "eta_seconds": None, "peak_memory": 0, "stage_seconds": {}, "pid": process.pid,
+            "pid_created": process.create_time(),
+        }  # fmt: skip
+        self._sampler: Sampler | None = None
+        self._own_log = writes and not _is_stdout(folder / "train.log")
+
+    def __enter__(self) -> "Journal":
+        if self.writes:
+            workspace.write_atomic(self._reserve, b"\0" * RESERVE_BYTES)
+            self._write_status()
+            for name in ("metrics", "samples", "resources"):
+                _keep_lines(self.folder / f"{name}.jsonl", lambda _: True)
+            parent = (
+                os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
+            )  # torchrun's tree holds all processes
+            self._sampler = Sampler(lambda row: workspace.append_line(self.folder / "resources.jsonl", row), parent)
+            self._sampler.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._sampler is not None:
+            self._sampler.stop()
+        if self.writes:
+            self._reserve.unlink(missing_ok=True)
+
+    @property
+    def _reserve(self) -> Path:
+        return self.folder / ".reserve"
+
+    @property
+    def step(self) -> int:
+        """The last update that was told."""
+        return self.status["step"]
+
+    def stage(self, name: str) -> None:
+        """Enter a stage of STAGES; the seconds of the one before are kept in `stage_seconds`."""
+        now = time.time()
+        seconds = self.status["stage_seconds"]
+        current = self.status["stage"]
+        seconds[current] = round(seconds.get(current, 0.0) + now - self._stage_began, 3)
+        self._stage_began = now
+        self.status |= {"stage": name, "fraction": None}
+        self._write_status()
+        self.log("training.log.stage", stage=text.say(f"training.stage.{name}"))
+
+    def progress(self, fraction: float | None) -> None:
+        """How far the stage is, 0 to 1."""
+        self.status["fraction"] = fraction
+        self._write_status(lazily=True)
+
+    def update(self, **values) -> None:
+        """Set entries of status.json; they are written with the next one that is due."""
+        self.status |= values
+        self._write_status(lazily=True)
+
+    def metrics(self, row: dict[str, Any]) -> None:
+        """Append a row to metrics.jsonl, with the time."""
+        if self.writes:
+            workspace.append_line(self.folder / "metrics.jsonl", row | {"time": round(time.time(), 3)})
+
+    def samples(self, step: int, pairs: list[tuple[str, str]]) -> None:
+        """Append what the model answers at `step`: (question, answer) pairs."""
+        for question, answer in pairs if self.writes else ():
+            row = {"step": step, "question": question, "answer": answer, "time": round(time.time(), 3)}
+            workspace.append_line(self.folder / "samples.jsonl", row)
+
+    def forget_after(self, step: int) -> None:
+        """Drop metrics and samples later than `step`, which a resumed run will write again."""
+        for name in ("metrics", "samples") if self.writes else ():
+            _keep_lines(self.folder / f"{name}.jsonl", lambda row: row.get("step", 0) <= step)
+
+    def log(self, key: str, **values) -> None:
+        """One line of the text tables in train.log and on stdout."""
+        self.write_log(text.say(key, **values))
+
+    def write_log(self, line: str) -> None:
+        """One plain line in train.log and on stdout. A log that cannot be written stops nobody."""
+        if not self.writes:
+            return
+        line = f"{time.strftime('%H:%M:%S')} {line}"
+        try:
+            print(line, flush=True)
+            if self._own_log:
+                with open(self.folder / "train.log", "a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+        except OSError:
+            return  # stdout is closed or the disk is full; what matters is in status.json
+
+    def end(self, state: str, why: EasyError | None = None, **values) -> None:
+        """The last word: state stopped, finished or failed, and why."""
+        now, current = time.time(), self.status["stage"]
+        seconds = self.status["stage_seconds"]
+        seconds[current] = round(seconds.get(current, 0.0) + now - self._stage_began, 3)
+        self._stage_began = now
+        if self._sampler is not None:
+            self.status["peak_memory"] = max(self.status["peak_memory"], self._sampler.peak_memory)
+        self.status |= {"state": state, "eta_seconds": None, "fraction": None} | values
+        if state in ("finished", "stopped"):
+            self.status["stage"] = "done"
+        if why is not None:
+            self.status["why"] = {"key": why.key, "values": why.values}
+        if self.writes:
+            self._reserve.unlink(missing_ok=True)
+        self._write_status()
+        self.write_log(str(why) if why is not None else text.say(f"training.log.{state}"))
+
+    def _write_status(self, lazily: bool = False) -> None:
+        now = time.time()
+        if not self.writes or (lazily and now - self._last_write < STATUS_SECONDS):
+            return
+        self._last_write = now
+        if self._sampler is not None and not self.status.get("gpu"):
+            self.status["peak_memory"] = max(self.status["peak_memory"], self._sampler.peak_memory)
+        workspace.write_json(self.folder / "status.json", self.status | {"updated": now})
+
+
+def _read_status(folder: Path) -> dict:
+    try:
+        found = workspace.read_json(folder / "status.json", {})
+    except ValueError:
+        return {}  # cut off by a crash of another program; it is written anew
+    return found if isinstance(found, dict) else {}
+
+
+def _is_stdout(path: Path) -> bool:
+    """Whether this process' stdout already goes to `path`, as the launcher arranges."""
+    try:
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), os.stat(path))
+    except (OSError, ValueError):
+        return False
+
+
+def _keep_lines(path: Path, keep: Callable[[dict], bool]) -> None:
+    """Rewrite a JSON-lines file without rows that `keep` refuses, and without lines that a kill cut off."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    kept = [line for line in lines if (row := _parse(line)) is not None and keep(row)]
+    if len(kept) < len(lines):
+        workspace.write_atomic(path, b"".join(kept))
+
+
+def _parse(line: bytes) -> dict | None:
+    try:
+        row = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None

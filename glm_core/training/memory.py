@@ -1,0 +1,395 @@
+"""How much memory a run will need at its peak, by part, and what it fits on. Arithmetic only: no weights, no GPU, no torch.
+
+The formulae count what this trainer keeps: frozen weights, the adapter with its gradient and AdamW moments in float32, the
+activations that the backward needs, one chunk of logits (loss.py), and what CUDA or the interpreter takes before anything is
+loaded. Not here: whether the run will learn anything (guard.py) and what it really used (resources.py).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glm_core.errors import EasyError
+from glm_core.training.guard import Plan, plan
+from glm_core.training.settings import TrainingSettings
+
+__all__ = ["CARDS", "Advice", "MemoryEstimate", "MemoryEstimateError", "Plan", "Shape", "advise", "cards_that_fit",
+           "estimate", "fit", "largest_micro_batch", "plan", "read_shape"]  # fmt: skip
+
+# GiB of the consumer cards people have, smallest first.
+CARDS: dict[str, int] = {
+    "RTX 3060 Ti": 8, "RTX 3070": 8, "RTX 4060": 8, "RTX 3080": 10, "GTX 1080 Ti": 11, "RTX 2080 Ti": 11, "RTX 3060": 12,
+    "RTX 4070": 12, "RTX 4060 Ti 16 GB": 16, "RTX 4080": 16, "RTX 5080": 16, "RTX 3090": 24, "RTX 4090": 24,
+    "RTX 5090": 32,
+}  # fmt: skip
+
+CARD_SHARE = 0.96  # of a card's memory that a process can have beside the driver and a screen
+CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
+CUDA_CONTEXT = 500_000_000
+INTERPRETER = 480_000_000  # torch, transformers and PEFT imported
+ADAMW_BYTES = 16  # float32 parameter, gradient and two moments
+NF4_BYTES = 0.516  # 4 bit, block scales quantised again
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+FUSED = {"query_key_value": ("q_proj", "k_proj", "v_proj"), "dense": ("o_proj",), "dense_h_to_4h": ("gate_up_proj",),
+         "dense_4h_to_h": ("down_proj",)}  # fmt: skip
+
+
+class MemoryEstimateError(EasyError):
+    """A configuration whose size cannot be told."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a model that memory depends on. `kind`: chatglm (v1), glm (ChatGLM2 and later), bloom."""
+
+    kind: str
+    hidden: int
+    inner: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    tied: bool
+    norms: int = 2
+
+    @property
+    def query(self) -> int:
+        """Width of all query heads."""
+        return self.heads * self.head_dim
+
+    @property
+    def key(self) -> int:
+        """Width of all key heads, or of all value heads."""
+        return self.kv_heads * self.head_dim
+
+    def linears(self) -> dict[str, tuple[int, int]]:
+        """The linear modules of one layer by name: inputs and outputs."""
+        if self.kind == "glm":
+            return {
+                "q_proj": (self.hidden, self.query), "k_proj": (self.hidden, self.key), "v_proj": (self.hidden, self.key),
+                "o_proj": (self.query, self.hidden), "gate_up_proj": (self.hidden, 2 * self.inner),
+                "down_proj": (self.inner, self.hidden),
+            }  # fmt: skip
+        return {
+            "query_key_value": (self.hidden, 3 * self.hidden), "dense": (self.hidden, self.hidden),
+            "dense_h_to_4h": (self.hidden, self.inner), "dense_4h_to_h": (self.inner, self.hidden),
+        }  # fmt: skip
+
+    def targets(self, settings: TrainingSettings) -> list[str]:
+        """The linear modules that LoRA adapts; the fused names of ChatGLM2 and 3 stand for their split ones."""
+        if not settings.lora_targets.strip():
+            return ["q_proj", "k_proj", "v_proj"] if self.kind == "glm" else ["query_key_value"]
+        linears, chosen = self.linears(), []
+        for name in settings.lora_targets.replace(",", " ").split():
+            if name in ("all", "all-linear"):
+                return list(linears)
+            chosen += [one for one in ((name,) if name in linears else FUSED.get(name, ())) if one in linears]
+        return list(dict.fromkeys(chosen))
+
+    def layer_parameters(self) -> int:
+        """Parameters of one layer's linear modules, without biases."""
+        return sum(inputs * outputs for inputs, outputs in self.linears().values())
+
+    def other_parameters(self) -> int:
+        """Embedding, head, biases and norms."""
+        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
+        biases = (
+            sum(outputs for _, outputs in self.linears().values()) if self.kind != "glm" else self.query + 2 * self.key
+        )
+        norm = self.hidden if self.kind == "glm" else 2 * self.hidden
+        return embeddings + self.layers * (biases + self.norms * norm) + norm * (2 if self.kind == "bloom" else 1)
+
+    def parameters(self) -> int:
+        """All parameters."""
+        return self.layers * self.layer_parameters() + self.other_parameters()
+
+
+def read_shape(model: Any) -> Shape:
+    """The shape of a model folder, a `config.json`'s content, or a transformers configuration.
+
+    Raises:
+        MemoryEstimateError: there is no configuration, or it is of no family known here.
+    """
+    config = _read_config(model)
+    try:
+        if "inner_hidden_size" in config:
+            return _shape_v1(config)
+        if "ffn_hidden_size" in config or "padded_vocab_size" in config:
+            return _shape_v2(config)
+        if config.get("model_type") in ("glm", "glm4"):
+            return _shape_glm(config)
+        if config.get("model_type") == "bloom":
+            return _shape_bloom(config)
+    except KeyError as error:
+        raise MemoryEstimateError("memory.error.incomplete", name=error.args[0]) from error
+    raise MemoryEstimateError("memory.error.family", family=str(config.get("model_type", "?")))
+
+
+def _read_config(model: Any) -> Mapping[str, Any]:
+    if isinstance(model, Mapping):
+        return model
+    if not isinstance(model, (str, Path)):
+        return model.to_dict()
+    path = Path(model)
+    path = path / "config.json" if path.is_dir() else path
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MemoryEstimateError("memory.error.unreadable", path=str(path)) from error
+
+
+def _shape_v1(c: Mapping) -> Shape:
+    hidden, heads = c["hidden_size"], c["num_attention_heads"]
+    return Shape("chatglm", hidden, c["inner_hidden_size"], c["num_layers"], heads, heads, hidden // heads,
+                 c["vocab_size"], c.get("tie_word_embeddings", True))  # fmt: skip
+
+
+def _shape_v2(c: Mapping) -> Shape:
+    heads = c["num_attention_heads"]
+    groups = c["multi_query_group_num"] if c.get("multi_query_attention", True) else heads
+    return Shape("glm", c["hidden_size"], c["ffn_hidden_size"], c["num_layers"], heads, groups, c["kv_channels"],
+                 c["padded_vocab_size"], c.get("tie_word_embeddings", False))  # fmt: skip
+
+
+def _shape_glm(c: Mapping) -> Shape:
+    heads = c["num_attention_heads"]
+    return Shape("glm", c["hidden_size"], c["intermediate_size"], c["num_hidden_layers"], heads,
+                 c.get("num_key_value_heads") or heads, c.get("head_dim") or c["hidden_size"] // heads, c["vocab_size"],
+                 c.get("tie_word_embeddings", False), 4 if c["model_type"] == "glm4" else 2)  # fmt: skip
+
+
+def _shape_bloom(c: Mapping) -> Shape:
+    hidden = c.get("hidden_size") or c["n_embed"]
+    heads, layers = c.get("n_head") or c["num_attention_heads"], c.get("n_layer") or c["num_hidden_layers"]
+    return Shape("bloom", hidden, 4 * hidden, layers, heads, heads, hidden // heads, c["vocab_size"],
+                 c.get("tie_word_embeddings", True))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """What a run needs at its peak, in bytes.
+
+    Attributes:
+        peak_bytes: the sum of `parts`.
+        parts: weights, adapter (with gradient and optimiser), activations, logits, context.
+        device: "cuda", where the bytes are the card's, or "cpu", where they are the process's.
+        checkpointing: whether activations are recomputed in the backward.
+        tokens: of one micro-batch at full length.
+        trainable: parameters that are trained.
+    """
+
+    peak_bytes: int
+    parts: dict[str, int]
+    device: str
+    precision: str
+    checkpointing: bool
+    tokens: int
+    trainable: int
+    shape: Shape
+    settings: TrainingSettings
+    longest: int
+
+
+def estimate(
+    model: Any,
+    settings: TrainingSettings,
+    *,
+    longest: int | None = None,
+    device: str | None = None,
+    limit: int | None = None,
+) -> MemoryEstimate:
+    """Peak memory of training `model` with `settings`.
+
+    Args:
+        model: a model folder, its configuration as a dict or a transformers configuration, or a `Shape`.
+        longest: tokens of the longest row where known; the settings' limits otherwise.
+        device: "cuda" or "cpu". None: a card where this machine has one or the settings ask for one (half precision,
+            a quantised base), else the CPU.
+        limit: bytes there are. Settings that leave checkpointing to the trainer turn it on when they do not fit without.
+
+    Raises:
+        MemoryEstimateError: the configuration is of no known family.
+    """
+    shape = model if isinstance(model, Shape) else read_shape(model)
+    device = device or _default_device(settings)
+    longest = min(longest or settings.lengths, settings.lengths)
+    without = _assemble(shape, settings, longest, device, settings.gradient_checkpointing == "on")
+    if settings.gradient_checkpointing == "auto" and limit is not None and without.peak_bytes > limit:
+        return _assemble(shape, settings, longest, device, True)
+    return without
+
+
+def _default_device(settings: TrainingSettings) -> str:
+    from glm_core.training.resources import sample_gpus
+
+    wants_card = settings.precision in ("bfloat16", "float16") or settings.quantization != "none"
+    return "cuda" if wants_card or sample_gpus() else "cpu"
+
+
+def _assemble(
+    shape: Shape, settings: TrainingSettings, longest: int, device: str, checkpointing: bool
+) -> MemoryEstimate:
+    automatic = "float32" if device == "cpu" else "bfloat16"
+    precision = automatic if settings.precision == "auto" else settings.precision
+    width, tokens = BYTES[precision], settings.micro_batch * longest
+    trainable = _count_trainable(shape, settings)
+    parts = {
+        "weights": _weights(shape, settings.quantization, width),
+        "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
+        "activations": _activations(shape, settings, tokens, width, checkpointing),
+        "logits": _logits(shape, settings, longest, width),
+        "context": CUDA_CONTEXT if device == "cuda" else INTERPRETER,
+    }
+    return MemoryEstimate(
+        sum(parts.values()), parts, device, precision, checkpointing, tokens, trainable, shape, settings, longest
+    )
+
+
+def _count_trainable(shape: Shape, settings: TrainingSettings) -> int:
+    if settings.method == "ptuning":
+        width = 2 * shape.layers * shape.key
+        if not settings.prefix_projection:
+            return settings.prefix_length * width
+        first = shape.hidden if shape.kind == "chatglm" else width  # ChatGLM2 and later embed at the full width
+        return settings.prefix_length * first + first * shape.hidden + shape.hidden + shape.hidden * width + width
+    linears = shape.linears()
+    chosen = [linears[name] for name in shape.targets(settings)]
+    each = sum(
+        settings.lora_rank * (inputs + outputs) + (outputs if settings.dora else 0) for inputs, outputs in chosen
+    )
+    return shape.layers * each
+
+
+def _prefix_bytes(shape: Shape, settings: TrainingSettings, width: int) -> int:
+    """The prefix in the model's own precision with its gradient, beside the trained float32 one."""
+    if settings.method != "ptuning":
+        return 0
+    return settings.prefix_length * 2 * shape.layers * shape.key * 2 * width
+
+
+def _weights(shape: Shape, quantization: str, width: int) -> int:
+    """Quantised bases keep embedding, head and norms, and hold one dequantised module while they compute."""
+    linear = shape.layers * shape.layer_parameters()
+    other = shape.other_parameters() * width
+    if quantization == "none":
+        return linear * width + other
+    largest = max(inputs * outputs for inputs, outputs in shape.linears().values()) * width
+    return int(linear * (1 if quantization == "int8" else NF4_BYTES)) + other + largest
+
+
+def _activations(shape: Shape, settings: TrainingSettings, tokens: int, width: int, checkpointing: bool) -> int:
+    layer = _layer_activations(shape, settings, width) * tokens
+    layer += _prefix_activations(shape, settings, width)
+    around = 4 * shape.hidden * width * tokens  # embedding, last norm, gradients passing through
+    if checkpointing:
+        return shape.layers * shape.hidden * width * tokens + 2 * layer + around
+    return shape.layers * layer + around
+
+
+def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
+    """Bytes a token and layer that the backward needs when the weights are frozen.
+
+    For v1: input of both norms, query, key, value, attention output, input of the GELU: 11 hidden sizes, 88 KiB for
+    ChatGLM-6B in half precision. A LoRA module keeps its input in float32, and with dropout its mask.
+    """
+    if shape.kind == "glm":
+        norms = 4 * shape.norms * shape.hidden  # RMSNorm keeps a float32 copy
+        kept = 2 * shape.query + 2 * shape.key + 3 * shape.inner
+    else:
+        norms = width * shape.norms * shape.hidden
+        kept = 2 * shape.query + 2 * shape.key + shape.inner
+    bytes_kept = norms + width * kept
+    if settings.method == "lora":
+        mask = 1 if settings.lora_dropout else 0
+        linears = shape.linears()
+        bytes_kept += sum((4 + mask) * linears[name][0] + 4 * settings.lora_rank for name in shape.targets(settings))
+    return bytes_kept
+
+
+def _prefix_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
+    """Keys and values of the prefix, copied in front of every row's own in each layer."""
+    if settings.method != "ptuning":
+        return 0
+    return settings.micro_batch * settings.prefix_length * 2 * shape.key * width
+
+
+def _logits(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
+    """One chunk of logits in float32 and in the model's precision."""
+    rows = min(CHUNK_ROWS, settings.micro_batch * min(longest, settings.max_target_length))
+    return rows * shape.vocabulary * (4 + width)
+
+
+def cards_that_fit(found: MemoryEstimate) -> list[str]:
+    """The cards of `CARDS` on which the run fits, smallest first, with checkpointing where the settings leave it open."""
+    on_card = estimate(found.shape, found.settings, longest=found.longest, device="cuda", limit=0)
+    return [name for name, gib in CARDS.items() if on_card.peak_bytes <= gib * 2**30 * CARD_SHARE]
+
+
+def largest_micro_batch(model: Any, settings: TrainingSettings, free: int, *, longest: int | None = None,
+                        device: str | None = None, most: int = 256) -> int:  # fmt: skip
+    """The largest micro-batch whose estimate is at most `free` bytes; 0 where not even one row fits."""
+    shape = model if isinstance(model, Shape) else read_shape(model)
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        tried = settings.changed(micro_batch=middle)
+        if estimate(shape, tried, longest=longest, device=device, limit=free).peak_bytes <= free:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def fit(model: Any, settings: TrainingSettings, free: int, *, longest: int | None = None,
+        device: str | None = None) -> TrainingSettings | None:  # fmt: skip
+    """Settings that learn the same from the same rows and fit into `free` bytes; None where nothing helps.
+
+    Tried in the order of what they cost: checkpointing, smaller micro-batches with as many rows an update, an int8 base,
+    an nf4 base (both on a card only).
+    """
+    shape = model if isinstance(model, Shape) else read_shape(model)
+    device = device or _default_device(settings)
+    order = ["none", "int8", "nf4"]
+    kept = order[order.index(settings.quantization) :] if device == "cuda" else [settings.quantization]
+    for quantization in kept:
+        for checkpointing in ("on",) if settings.gradient_checkpointing == "on" else ("off", "on"):
+            tried = settings.changed(quantization=quantization, gradient_checkpointing=checkpointing)
+            rows = largest_micro_batch(shape, tried, free, longest=longest, device=device, most=settings.micro_batch)
+            if rows == settings.micro_batch or (rows and checkpointing == "on"):
+                return _same_rows(tried, rows)
+    return None
+
+
+def _same_rows(settings: TrainingSettings, rows: int) -> TrainingSettings:
+    """`settings` with micro-batches of at most `rows` and as many rows an update as before, or as near as whole batches come."""
+    together = settings.micro_batch * settings.accumulation
+    divisor = next(size for size in range(rows, 0, -1) if together % size == 0)
+    return settings.changed(micro_batch=divisor, accumulation=together // divisor)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about memory: a sentence of the text tables, its values, and the settings it proposes."""
+
+    key: str
+    values: dict[str, Any]
+    settings: TrainingSettings | None
+
+
+def advise(found: MemoryEstimate, free: int) -> Advice | None:
+    """What to change so that the run fits into `free` bytes, or how to use what is left; None where all is well."""
+    if found.peak_bytes > free:
+        smaller = fit(found.shape, found.settings, free, longest=found.longest, device=found.device)
+        if smaller is None:
+            return Advice("memory.advice.nothing_fits", {"need": found.peak_bytes, "free": free}, None)
+        changes = {k: v for k, v in smaller.to_dict().items() if v != getattr(found.settings, k)}
+        return Advice("memory.advice.change", {"need": found.peak_bytes, "free": free, "changes": changes}, smaller)
+    spread = found.settings.accumulation
+    if spread > 1:
+        larger = found.settings.changed(micro_batch=found.settings.micro_batch * spread, accumulation=1)
+        if estimate(found.shape, larger, longest=found.longest, device=found.device, limit=free).peak_bytes <= free:
+            return Advice("memory.advice.larger_batch", {"rows": larger.micro_batch}, larger)
+    return None

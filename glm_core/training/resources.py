@@ -1,0 +1,138 @@
+"""What training uses of the machine: process memory and CPU by psutil, each GPU by NVML. Needs no torch and no GPU.
+
+Not here: writing the samples (journal.py), and what the machine could offer a run (glm_core.runs.resources).
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import psutil
+
+_processes: dict[int, psutil.Process] = {}
+
+
+def cores() -> int:
+    """CPU cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def sample(pid: int | None = None) -> dict[str, Any]:
+    """One row of resources.jsonl: bytes, percent of all cores, degrees C, W.
+
+    Args:
+        pid: the process to look at with its children; this one by default. A process that has ended counts 0.
+    """
+    memory, cpu = _measure_tree(pid or os.getpid())
+    return {
+        "time": time.time(),
+        "process_memory": memory,
+        "memory_total": psutil.virtual_memory().total,
+        "cpu_percent": round(cpu / cores(), 1),
+        "gpus": sample_gpus(),
+    }
+
+
+def _measure_tree(pid: int) -> tuple[int, float]:
+    """Resident bytes and CPU percent (100 a core) of `pid` and its children since the last call."""
+    try:
+        root = _processes.setdefault(pid, psutil.Process(pid))
+        tree = [root, *(_processes.setdefault(child.pid, child) for child in root.children(recursive=True))]
+    except psutil.Error:
+        _processes.pop(pid, None)
+        return 0, 0.0
+    memory, cpu = 0, 0.0
+    for process in tree:
+        try:
+            memory += process.memory_info().rss
+            cpu += process.cpu_percent()
+        except psutil.Error:
+            _processes.pop(process.pid, None)  # it ended between the list and the look
+    return memory, cpu
+
+
+def sample_gpus() -> list[dict[str, Any]]:
+    """Every GPU the driver shows: index, name, memory_used, memory_total, utilization, temperature, power. Empty without one."""
+    nvml = _nvml()
+    if nvml is None:
+        return []
+    try:
+        return [_sample_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+    except nvml.NVMLError:
+        return []  # the driver was unloaded or a card was lost while the program runs
+
+
+def _sample_gpu(nvml, index: int) -> dict[str, Any]:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    name = nvml.nvmlDeviceGetName(handle)
+    return {
+        "index": index,
+        "name": name.decode() if isinstance(name, bytes) else name,
+        "memory_used": int(memory.used),
+        "memory_total": int(memory.total),
+        "utilization": _read(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+        "temperature": _read(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        "power": _read(nvml, lambda: round(nvml.nvmlDeviceGetPowerUsage(handle) / 1000, 1)),
+    }
+
+
+def _read(nvml, reading: Callable[[], float]) -> float | None:
+    """A sensor's value, None on cards without that sensor."""
+    try:
+        return reading()
+    except nvml.NVMLError:
+        return None
+
+
+@cache
+def _nvml():
+    """The initialised NVML binding, None on a machine without the library or an NVIDIA driver."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml
+
+
+class Sampler(threading.Thread):
+    """Hands a `sample` to `write` every second, every five seconds after ten minutes, until stopped.
+
+    A sample that cannot be written (full disk) is left out: the trainer meets the same disk and says so itself.
+    """
+
+    def __init__(self, write: Callable[[dict], None], pid: int | None = None, interval: float = 1.0):
+        super().__init__(name="resources", daemon=True)
+        self._write, self._pid, self._interval = write, pid, interval
+        self._ended = threading.Event()
+        self.peak_memory = 0
+
+    def run(self) -> None:
+        started = time.monotonic()
+        while True:
+            self._take()
+            slow = time.monotonic() - started > 600
+            if self._ended.wait(self._interval * (5 if slow else 1)):
+                return
+
+    def _take(self) -> None:
+        row = sample(self._pid)
+        self.peak_memory = max(self.peak_memory, row["process_memory"])
+        try:
+            self._write(row)
+        except OSError:
+            return
+
+    def stop(self) -> None:
+        """Take a last sample and end the thread."""
+        self._ended.set()
+        self.join(timeout=5)
+        self._take()

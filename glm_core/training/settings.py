@@ -1,0 +1,230 @@
+"""What a training run may be told: one frozen dataclass that is the form, the command line and the run's record.
+
+Each field carries its range, unit and choices as metadata; its words are in the text tables under `settings.<field>.label`
+and `.help`. Not here: what the choices cost in memory (memory.py) and whether they will teach anything (guard.py).
+"""
+
+import argparse
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from typing import Any
+
+from glm_core import text
+from glm_core.errors import EasyError
+
+
+class SettingsError(EasyError):
+    """A setting that cannot be used. `field` names it, so that a form can point at it."""
+
+    def __init__(self, key: str, field: str, **values):
+        super().__init__(key, label=label(field) if field in _NAMES else field, **values)
+        self.field = field
+
+
+def _setting(default, group: str, minimum=None, maximum=None, unit: str = "", choices: tuple[str, ...] = ()) -> Any:
+    metadata = {"group": group, "minimum": minimum, "maximum": maximum, "unit": unit, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """All a run needs besides model, examples and questions. The defaults are the imprint's: few rows, LoRA.
+
+    Raises:
+        SettingsError: a value has the wrong type, is out of its range, or contradicts another.
+    """
+
+    method: str = _setting("lora", "basic", choices=("lora", "ptuning"))
+    epochs: int = _setting(12, "basic", 1, 10_000, "epochs")
+    micro_batch: int = _setting(4, "basic", 1, 1024, "rows")
+    learning_rate: float = _setting(1e-3, "basic", 1e-7, 1.0)
+    max_source_length: int = _setting(128, "basic", 4, 131_072, "tokens")
+    max_target_length: int = _setting(128, "basic", 4, 131_072, "tokens")
+    quantization: str = _setting("none", "basic", choices=("none", "int8", "nf4"))
+    evaluations: int = _setting(6, "basic", 0, 1000, "times")
+    validation_ratio: float = _setting(0.0, "basic", 0.0, 0.5, "share")
+    max_steps: int = _setting(0, "expert", 0, 10_000_000, "updates")
+    accumulation: int = _setting(1, "expert", 1, 4096, "batches")
+    lora_rank: int = _setting(8, "expert", 1, 1024)
+    lora_alpha: int = _setting(32, "expert", 1, 4096)
+    lora_dropout: float = _setting(0.1, "expert", 0.0, 0.9, "share")
+    lora_targets: str = _setting("", "expert")
+    rslora: bool = _setting(False, "expert")
+    dora: bool = _setting(False, "expert")
+    prefix_length: int = _setting(128, "expert", 1, 2048, "tokens")
+    prefix_projection: bool = _setting(False, "expert")
+    precision: str = _setting("auto", "expert", choices=("auto", "float32", "bfloat16", "float16"))
+    gradient_checkpointing: str = _setting("auto", "expert", choices=("auto", "on", "off"))
+    scheduler: str = _setting("linear", "expert", choices=("linear", "cosine", "constant"))
+    warmup_ratio: float = _setting(0.0, "expert", 0.0, 0.9, "share")
+    weight_decay: float = _setting(0.0, "expert", 0.0, 1.0)
+    max_grad_norm: float = _setting(1.0, "expert", 0.0, 1000.0)
+    early_stopping: int = _setting(0, "expert", 0, 100, "times")
+    seed: int = _setting(42, "expert", 0, 2**31 - 1)
+    processes: int = _setting(1, "expert", 1, 64, "processes")
+
+    def __post_init__(self):
+        for one in fields(self):
+            object.__setattr__(self, one.name, _checked(one, getattr(self, one.name)))
+        if self.early_stopping and not (self.validation_ratio and self.evaluations):
+            raise SettingsError("settings.error.early_stopping", "early_stopping")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by name, as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "TrainingSettings":
+        """The settings in `record`; fields it lacks have their defaults.
+
+        Raises:
+            SettingsError: an unknown field, a wrong type, a value out of range.
+        """
+        for name in record:
+            if name not in _NAMES:
+                raise SettingsError("settings.error.unknown", str(name))
+        return cls(**record)
+
+    def changed(self, **values) -> "TrainingSettings":
+        """A copy with some fields replaced, checked again."""
+        return replace(self, **values)
+
+    def arguments(self) -> list[str]:
+        """The command-line arguments that give these settings: only what differs from the defaults."""
+        found = []
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value == one.default:
+                continue
+            option = one.name.replace("_", "-")
+            if isinstance(value, bool):
+                found.append(f"--{option}" if value else f"--no-{option}")
+            else:
+                found += [f"--{option}", str(value)]
+        return found
+
+    def command(self, model: str, data: str, out: str) -> str:
+        """The line to type for the same training without the page, quoted for a POSIX shell."""
+        parts = ["python", "-m", "glm_core.training", "--model", model, "--data", data, "--out", out]
+        return shlex.join(parts + self.arguments())
+
+    @property
+    def lengths(self) -> int:
+        """Most tokens of one row: question and answer with their control tokens."""
+        return self.max_source_length + self.max_target_length
+
+    @property
+    def rows_per_update(self) -> int:
+        """Rows whose gradients one update averages, over all processes."""
+        return self.micro_batch * self.accumulation * self.processes
+
+
+_NAMES = {one.name: one for one in fields(TrainingSettings)}
+
+
+def _checked(one: Field, value: Any) -> Any:
+    """`value` in the field's own type. An int may stand for a float, and 12.0 for 12, as JSON and forms write them."""
+    kind = type(one.default)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        raise SettingsError(
+            "settings.error.type", one.name, value=repr(value)[:80], kind=text.say(f"settings.kind.{kind.__name__}")
+        )
+    choices, low, high = one.metadata["choices"], one.metadata["minimum"], one.metadata["maximum"]
+    if choices and value not in choices:
+        raise SettingsError("settings.error.choice", one.name, value=repr(value)[:80], choices=" / ".join(choices))
+    if low is not None and not low <= value <= high:
+        raise SettingsError("settings.error.range", one.name, value=value, minimum=low, maximum=high)
+    return value
+
+
+# Seed figures: 20 rows x 12 epochs / 4 = 60 updates; the official advertisement script (prefix 128, 2e-2, 64/64, 16 rows an
+# update, 3000 updates); LoRA for BLOOM as BELLE and the domain models built on it publish it (r16, alpha 32, 3e-4).
+PRESETS: dict[str, TrainingSettings] = {
+    "imprint": TrainingSettings(),
+    "advertisement": TrainingSettings(
+        method="ptuning",
+        max_steps=3000,
+        micro_batch=16,
+        learning_rate=2e-2,
+        prefix_length=128,
+        max_source_length=64,
+        max_target_length=64,
+        evaluations=10,
+        validation_ratio=0.01,
+    ),  # fmt: skip
+    "domain": TrainingSettings(
+        epochs=3,
+        micro_batch=8,
+        accumulation=2,
+        learning_rate=3e-4,
+        lora_rank=16,
+        lora_alpha=32,
+        lora_dropout=0.05,
+        scheduler="cosine",
+        warmup_ratio=0.03,
+        max_source_length=256,
+        max_target_length=256,
+        evaluations=8,
+        validation_ratio=0.05,
+    ),  # fmt: skip
+}
+
+
+def label(name: str) -> str:
+    """The field's name as a person reads it, in the language in use."""
+    return text.say(f"settings.{name}.label")
+
+
+def describe(name: str) -> str:
+    """One sentence on what the field means, with its unit and range: the tooltip and the `--help` line."""
+    metadata = _NAMES[name].metadata
+    parts = [text.say(f"settings.{name}.help")]
+    if metadata["unit"]:
+        parts.append(text.say("settings.unit", unit=text.say(f"settings.unit.{metadata['unit']}")))
+    if metadata["minimum"] is not None:
+        parts.append(text.say("settings.range", minimum=metadata["minimum"], maximum=metadata["maximum"]))
+    return "".join(parts) if text.current() == "zh" else " ".join(parts)
+
+
+def say_choice(name: str, choice: str) -> str:
+    """A choice as a person reads it: `P-Tuning v2` for method "ptuning"."""
+    return text.say(f"settings.{name}.{choice}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` one option a field; values that are not typed stay out of the parsed namespace."""
+    for title in ("basic", "expert"):
+        group = parser.add_argument_group(text.say(f"settings.group.{title}"))
+        for one in fields(TrainingSettings):
+            if one.metadata["group"] == title:
+                _add_argument(group, one)
+
+
+def _add_argument(group, one: Field) -> None:
+    words = f"{label(one.name)}{text.say('settings.colon')}{describe(one.name)} [{one.default}]".replace("%", "%%")
+    options: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": words}
+    if isinstance(one.default, bool):
+        options["action"] = argparse.BooleanOptionalAction
+    else:
+        options["type"] = type(one.default)
+        options["choices"] = one.metadata["choices"] or None
+        options["metavar"] = None if one.metadata["choices"] else type(one.default).__name__.upper()
+    flag = f"--{one.name.replace('_', '-')}"
+    underscored = f"--{one.name}"
+    group.add_argument(*dict.fromkeys([flag, underscored]), **options)
+
+
+def from_arguments(parsed: argparse.Namespace, base: TrainingSettings | None = None) -> TrainingSettings:
+    """The settings that a parsed command line asks for, on top of `base` (the defaults).
+
+    Raises:
+        SettingsError: see `TrainingSettings`.
+    """
+    typed = {name: value for name, value in vars(parsed).items() if name in _NAMES}
+    return (base or TrainingSettings()).changed(**typed)

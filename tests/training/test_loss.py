@@ -1,0 +1,87 @@
+"""The chunked loss equals the library's, in value and gradient, and never needs all logits."""
+
+import pytest
+import torch
+from torch import nn
+from transformers.loss.loss_utils import ForCausalLMLoss
+
+from glm_core.training.loss import answer_loss
+
+VOCABULARY, WIDTH = 97, 16
+
+
+@pytest.fixture
+def case():
+    torch.manual_seed(0)
+    hidden = (torch.randn(3, 11, WIDTH) * 3).requires_grad_()
+    head = nn.Linear(WIDTH, VOCABULARY, bias=False).requires_grad_(False)
+    labels = torch.randint(0, VOCABULARY, (3, 11))
+    labels[0, :6] = labels[1, 3:] = labels[2, ::2] = -100
+    return hidden, head, labels
+
+
+def library(hidden, head, labels, items=None):
+    return ForCausalLMLoss(head(hidden), labels, VOCABULARY, num_items_in_batch=items)
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 256])
+@pytest.mark.parametrize("items", [None, torch.tensor(40)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_equals_the_library_in_value_and_gradient(case, chunk, items, bias):
+    hidden, head, labels = case
+    if bias:
+        head.bias = nn.Parameter(torch.randn(VOCABULARY), requires_grad=False)
+    (expected := library(hidden, head, labels, items)).backward()
+    wanted, hidden.grad = hidden.grad, None
+    (loss := answer_loss(hidden, head, labels, items, chunk)).backward()
+    assert abs(loss - expected) < 1e-6
+    assert (hidden.grad - wanted).abs().max() < 1e-6
+    assert wanted.abs().max() > 1e-3
+
+
+def test_upstream_factor_reaches_the_gradient(case):
+    hidden, head, labels = case
+    (3 * answer_loss(hidden, head, labels)).backward()
+    tripled, hidden.grad = hidden.grad, None
+    answer_loss(hidden, head, labels).backward()
+    assert torch.allclose(tripled, 3 * hidden.grad)
+
+
+def test_trainable_head_gets_its_gradient(case):
+    hidden, head, labels = case
+    head.weight.requires_grad_(True)
+    library(hidden, head, labels).backward()
+    wanted, head.weight.grad = head.weight.grad, None
+    answer_loss(hidden, head, labels, chunk=4).backward()
+    assert (head.weight.grad - wanted).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_without_any_label_loss_and_gradient_are_zero(case, trainable):
+    hidden, head, labels = case
+    head.weight.requires_grad_(trainable)
+    loss = answer_loss(hidden, head, torch.full_like(labels, -100))
+    loss.backward()
+    assert loss == 0 and hidden.grad.abs().max() == 0
+
+
+def test_first_column_is_no_target(case):
+    hidden, head, labels = case
+    changed = labels.clone()
+    changed[:, 0] = 5
+    assert answer_loss(hidden, head, changed) == answer_loss(hidden, head, labels)
+
+
+def test_no_gradient_is_computed_in_evaluation(case):
+    hidden, head, labels = case
+    with torch.no_grad():
+        assert abs(answer_loss(hidden, head, labels) - library(hidden, head, labels)) < 1e-6
+
+
+def test_half_precision_keeps_the_sum_in_float32(case):
+    hidden, head, labels = case
+    half = hidden.detach().bfloat16().requires_grad_()
+    loss = answer_loss(half, head.bfloat16(), labels)
+    loss.backward()
+    assert loss.dtype == torch.float32 and half.grad.dtype == torch.bfloat16
+    assert torch.allclose(loss, library(half, head, labels), rtol=1e-3)
