@@ -1,0 +1,107 @@
+"""Will this data train well? Counts of rows, repeats, contradictions, lengths and labels; and a fair division.
+
+Covers what follows from the text alone; lengths in tokens need a tokenizer and are `encoding.measure`.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glm_core.data.examples import DataError, Example
+
+LONG = 2_000  # characters of an answer beyond which a row is worth a look: no usual target length holds it
+_LABEL_LENGTH, _MOST_LABELS, _ROWS_A_LABEL = 20, 30, 3
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a data set is made of. Row numbers count from 0.
+
+    Attributes:
+        turns: answers in all rows together; more than `rows` where there are conversations.
+        repeated: rows that equal an earlier row.
+        contradicting: rows asked as an earlier row and answered differently.
+        long: rows whose answer has more than `LONG` characters.
+        labels: rows by answer, most frequent first, where the answers are few and short, as in classification.
+        question_lengths, answer_lengths: characters, by row.
+    """
+
+    rows: int
+    turns: int
+    repeated: list[int]
+    contradicting: list[int]
+    long: list[int]
+    labels: dict[str, int]
+    question_lengths: list[int]
+    answer_lengths: list[int]
+
+
+def statistics(examples: Sequence[Example]) -> Statistics:
+    """The statistics of `examples`."""
+    repeated, contradicting = _compare(examples)
+    answers = [len(example.answer) for example in examples]
+    return Statistics(
+        rows=len(examples),
+        turns=sum(message["role"] == "assistant" for example in examples for message in example.messages),
+        repeated=repeated,
+        contradicting=contradicting,
+        long=[index for index, length in enumerate(answers) if length > LONG],
+        labels=_labels(examples),
+        question_lengths=[sum(len(message["content"]) for message in example.prompt) for example in examples],
+        answer_lengths=answers,
+    )
+
+
+def divide(examples: Sequence[Example], share: float, seed: int = 0) -> tuple[list[Example], list[Example]]:
+    """Part off about `share` of the rows for validation; rows that ask the same stay together.
+
+    The order comes from a hash of the question, so the same rows and seed always give the same parts, and rows added
+    later hardly move the others.
+
+    Raises:
+        DataError: the share is not between 0 and 1, or all rows ask the same, so that no honest part can be set aside.
+    """
+    if not 0 < share < 1:
+        raise DataError("data.share", share=share)
+    groups: dict[bytes, list[int]] = {}
+    for index, example in enumerate(examples):
+        key = hashlib.sha256(f"{seed}\n{_asked(example)}".encode()).digest()
+        groups.setdefault(key, []).append(index)
+    if len(groups) < 2:
+        raise DataError("data.cannot_split", rows=len(examples))
+    wanted, chosen = max(1, round(share * len(examples))), set()
+    for key in sorted(groups)[:-1]:
+        if len(chosen) >= wanted:
+            break
+        chosen.update(groups[key])
+    train = [example for index, example in enumerate(examples) if index not in chosen]
+    return train, [examples[index] for index in sorted(chosen)]
+
+
+def _asked(example: Example) -> str:
+    return "\x1e".join(f"{message['role']}\x1f{message['content']}" for message in example.prompt)
+
+
+def _compare(examples: Sequence[Example]) -> tuple[list[int], list[int]]:
+    answers: dict[str, set[str]] = {}
+    repeated, contradicting = [], []
+    for index, example in enumerate(examples):
+        known = answers.setdefault(_asked(example), set())
+        if example.answer in known:
+            repeated.append(index)
+        elif known:
+            contradicting.append(index)
+        known.add(example.answer)
+    return repeated, contradicting
+
+
+def _labels(examples: Sequence[Example]) -> dict[str, int]:
+    counts: Counter = Counter()
+    for example in examples:
+        answer = example.answer.strip()
+        counts[answer] += 1
+        if len(answer) > _LABEL_LENGTH or len(counts) > _MOST_LABELS:
+            return {}
+    few = 2 <= len(counts) <= len(examples) / _ROWS_A_LABEL
+    return dict(counts.most_common()) if few else {}
