@@ -1,0 +1,101 @@
+"""Which models can answer: the bases on disk, and every run that has an adapter. Reads folders, loads nothing."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.runs import records
+from glm_core.serving.tickets import UnknownModel
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something that can be asked.
+
+    Attributes:
+        name: what `Request.model` and the API's `model` take: the base's folder name, or the run's id.
+        title: what people see: the base's name, or the run's.
+        base: folder of the base model.
+        adapter: folder of the run's adapter; None for a base.
+        step: the update after which the adapter was saved.
+        created: seconds since the epoch.
+    """
+
+    name: str
+    title: str
+    base: Path
+    adapter: Path | None = None
+    step: int | None = None
+    created: float = 0.0
+
+    @property
+    def tuned(self) -> bool:
+        """Whether this is a run and no base."""
+        return self.adapter is not None
+
+    def to_dict(self) -> dict:
+        """As GET /v1/models lists it; `root` and `parent` as vLLM has them for adapters."""
+        return {
+            "id": self.name,
+            "object": "model",
+            "created": int(self.created),
+            "owned_by": "easyaigc",
+            "title": self.title,
+            "root": self.base.name,
+            "parent": self.base.name if self.tuned else None,
+        }
+
+
+def catalogue() -> list[Choice]:
+    """Every choice, bases first (the bundled before the downloaded), then runs from the newest on."""
+    bases = _bases()
+    names = {choice.name: choice for choice in bases}
+    tuned = (_of_run(run, names) for run in records.runs() if not run.damaged)
+    return bases + [choice for choice in tuned if choice is not None and choice.name not in names]
+
+
+def find(name: str) -> Choice:
+    """The choice called `name`: a base's name, a run's id, or the name of a run (the newest of that name).
+
+    Raises:
+        UnknownModel: there is none; the error lists what there is.
+    """
+    choices = catalogue()
+    for choice in choices:
+        if choice.name == name or (not name and not choice.tuned):
+            return choice
+    for choice in choices:
+        if choice.tuned and choice.title == name:
+            return choice
+    known = "、".join(choice.name for choice in choices[:8]) or "-"
+    raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
+
+
+def _bases() -> list[Choice]:
+    found: dict[str, Choice] = {}
+    for folder in (workspace.ASSETS / "models", workspace.home() / "models"):
+        for config in sorted(folder.glob("[!.]*/config.json")):
+            name = config.parent.name
+            found.setdefault(name, Choice(name, name, config.parent, created=config.stat().st_mtime))
+    demo = found.pop(workspace.DEMO_MODEL.name, None)
+    return ([demo] if demo else []) + list(found.values())
+
+
+def _of_run(run: records.Run, bases: dict[str, Choice]) -> Choice | None:
+    adapter = run.adapter()
+    base = _base_of(run, bases)
+    if adapter is None or base is None:
+        return None
+    info = workspace.read_json(adapter / "easyaigc.json", {})
+    step = info.get("step") if isinstance(info, dict) else None
+    return Choice(run.id, run.name, base, adapter, step if isinstance(step, int) else None, run.created or time.time())
+
+
+def _base_of(run: records.Run, bases: dict[str, Choice]) -> Path | None:
+    """The folder of the run's base; where it was moved, the base of the same name."""
+    folder = Path(run.model)
+    if (folder / "config.json").is_file():
+        return folder
+    moved = bases.get(folder.name)
+    return moved.base if moved else None

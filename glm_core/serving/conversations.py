@@ -1,0 +1,114 @@
+"""Conversations on disk, `chats/USER/ID.json` under home: what a refresh, a restart or another device must not lose.
+
+One file a conversation, replaced whole. Not here: answering (see `engine.py`) and drawing (see `pages/chat.py`).
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from glm_core import text, workspace
+
+TITLE_LENGTH = 24
+KEPT_FIELDS = ("role", "content")
+
+
+@dataclass
+class Conversation:
+    """One thread of messages of one user.
+
+    `messages` are `{"role", "content"}`, answers also with `stamp`, `usage`, `finish_reason`, `first_token_seconds`,
+    `tokens_per_second` and `dropped_turns`.
+    """
+
+    user: str
+    id: str = field(default_factory=workspace.new_id)
+    title: str = ""
+    model: str = ""
+    sampling: dict = field(default_factory=dict)
+    created: float = field(default_factory=time.time)
+    updated: float = 0.0
+    messages: list[dict] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The title, or the beginning of the first question, or a word for an empty conversation."""
+        first = next((message["content"] for message in self.messages if message["role"] == "user"), "")
+        line = " ".join(first.split())
+        short = line[:TITLE_LENGTH] + ("…" if len(line) > TITLE_LENGTH else "")
+        return self.title or short or text.say("chat.new")
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return workspace.inside(folder(self.user), f"{self.id}.json")
+
+    def prompt(self) -> list[dict]:
+        """The messages as an engine wants them, without what was noted about answers and without empty answers."""
+        kept = (message for message in self.messages if message["content"].strip())
+        return [{key: message[key] for key in KEPT_FIELDS} for message in kept]
+
+    def save(self) -> None:
+        """Write it whole; an empty conversation is not worth a file."""
+        if self.messages:
+            self.updated = time.time()
+            workspace.write_json(self.path, asdict(self))
+
+    def remove(self) -> None:
+        """Delete its file."""
+        self.path.unlink(missing_ok=True)
+
+    def to_markdown(self) -> str:
+        """The thread as a readable document."""
+        speakers = {role: text.say(f"chat.role.{role}") for role in ("system", "user", "assistant")}
+        parts = [f"# {self.name}"]
+        parts += [f"**{speakers[message['role']]}**\n\n{message['content']}" for message in self.messages]
+        return "\n\n".join(parts) + "\n"
+
+    def to_json(self) -> str:
+        """The thread as JSON, without its owner."""
+        record = asdict(self)
+        del record["user"]
+        return json.dumps(record, ensure_ascii=False, indent=2)
+
+
+def folder(user: str) -> Path:
+    """Where the conversations of `user` are."""
+    return workspace.inside(workspace.home() / "chats", user)
+
+
+def get(user: str, id: str) -> Conversation | None:
+    """One conversation of `user`, None where there is none of that id or its file is damaged."""
+    return _read(workspace.inside(folder(user), f"{id}.json"), user)
+
+
+def conversations(user: str, search: str = "") -> list[Conversation]:
+    """All conversations of `user` in which `search` occurs, the latest first."""
+    found = (_read(path, user) for path in folder(user).glob("[!.]*.json"))
+    wanted = search.strip().lower()
+    kept = [one for one in found if one and (not wanted or wanted in _searchable(one))]
+    return sorted(kept, key=lambda one: one.updated, reverse=True)
+
+
+def _searchable(one: Conversation) -> str:
+    return "\n".join([one.name, *(message["content"] for message in one.messages)]).lower()
+
+
+def _read(path: Path, user: str) -> Conversation | None:
+    """A conversation from its file. A file that somebody else damaged is passed over, never overwritten."""
+    try:
+        record = workspace.read_json(path)
+    except (ValueError, OSError):
+        return None
+    if not isinstance(record, dict) or not _messages_whole(record.get("messages")):
+        return None
+    known = {key: record[key] for key in Conversation.__dataclass_fields__ if key in record}
+    return Conversation(**{**known, "user": user, "id": path.stem})
+
+
+def _messages_whole(messages: object) -> bool:
+    return isinstance(messages, list) and all(
+        isinstance(one, dict) and isinstance(one.get("content"), str) and one.get("role") in ("system", "user", "assistant")
+        for one in messages
+    )

@@ -1,0 +1,342 @@
+"""The engine: one thread owns the model; whoever wants an answer gets a ticket and a place in a bounded queue.
+
+A request joins the running batch at the next step and leaves it when done. Loading, unloading and changing the base
+happen between steps. Pages and the API share the one engine of a process. Not here: the decode loop (`generation.py`),
+names of models (`catalogue.py`), a server elsewhere (`remote.py`).
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from glm_core import models
+from glm_core.errors import EasyError
+from glm_core.serving import catalogue as names
+from glm_core.serving.adapters import Adapters
+from glm_core.serving.catalogue import Choice
+from glm_core.serving.generation import Batch, Row, fit_prompt
+from glm_core.serving.memory import collect, give_back
+from glm_core.serving.sampling import resolve
+from glm_core.serving.tickets import EngineBusy, EngineUnavailable, Request, ServingError, Stamp, Ticket
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, float | None], None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model in memory, for people to see."""
+
+    name: str
+    path: Path
+    family: str
+    context_length: int
+    sampling: dict
+    seconds: float
+    "How long it took to load."
+
+
+class Engine:
+    """Answers requests with one copy of one base's weights and any number of adapters.
+
+    Args:
+        rows: answers computed together; more share the cost of reading the weights.
+        waiting: requests that may wait beyond those.
+        each: of these, how many one owner may have.
+    """
+
+    def __init__(self, rows: int = 8, waiting: int = 16, each: int = 16):
+        self._rows, self._bound, self._each = rows, waiting, each
+        self._changed = threading.Condition()
+        self._queue: deque[Ticket] = deque()
+        self._jobs: deque[tuple[Callable, Future]] = deque()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._served: dict[str, float] = {}  # owner -> when a request of theirs was last taken
+        self._seconds = 3.0  # moving average of an answer's time, for Retry-After
+        self._loaded: models.LoadedModel | None = None
+        self._info: Loaded | None = None
+        self._batch: Batch | None = None
+        self._adapters: Adapters | None = None
+        self.progress: tuple[str, float | None] | None = None
+        "Stage (a text key) and share done while a model loads, else None."
+
+    # what anybody may ask
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The model in memory, None where none is."""
+        return self._info
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return len(self._queue)
+
+    @property
+    def answering(self) -> int:
+        """Requests that are being answered."""
+        batch = self._batch
+        return len(batch) if batch is not None else 0
+
+    def catalogue(self) -> list[Choice]:
+        """Everything `Request.model` may name."""
+        return names.catalogue()
+
+    def find(self, name: str) -> Choice:
+        """The choice of that name.
+
+        Raises:
+            UnknownModel: there is none.
+        """
+        return names.find(name)
+
+    def submit(self, request: Request) -> Ticket:
+        """Queue `request`. Returns at once; the answer comes on the ticket.
+
+        Raises:
+            UnknownModel: no model of that name.
+            EngineBusy: the queue is full, or this owner's share of it.
+            EngineUnavailable: the program is stopping.
+        """
+        ticket = Ticket(request)
+        ticket.choice = self.find(request.model)
+        with self._changed:
+            if self._closed:
+                raise EngineUnavailable("serving.closing")
+            mine = sum(one.request.owner == request.owner for one in self._queue)
+            if len(self._queue) >= self._bound or mine >= self._each:
+                raise EngineBusy("serving.busy", self._retry_after(), waiting=len(self._queue))
+            self._queue.append(ticket)
+            self._number_queue()
+            self._start()
+            self._changed.notify()
+        return ticket
+
+    def load(self, path: str | Path, progress: Progress | None = None) -> Loaded:
+        """Make the base in folder `path` the one in memory. Waits until running answers are done and it is loaded.
+
+        Args:
+            progress: called in this thread with a stage (a text key) and the share done.
+
+        Raises:
+            ModelError: the folder holds no model that can be loaded.
+            EngineUnavailable: the program is stopping.
+        """
+        return self._do(lambda: self._load(Path(path)), progress)
+
+    def unload(self) -> None:
+        """Free the model's memory after the running answers; the next request loads it again."""
+        self._do(self._unload)
+
+    def exclusively(self, work: Callable, progress: Progress | None = None):
+        """Run `work(loaded)` in the engine's thread between answers and return its result.
+
+        For measurements that need the model itself; it must leave the adapters as it found them.
+        """
+        return self._do(lambda: work(self), progress)
+
+    def close(self) -> None:
+        """Cancel everything, stop the thread, free the memory. For the end of the program; safe to call twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=10)
+
+    # between threads
+
+    def _do(self, work: Callable, progress: Progress | None = None):
+        """Hand `work` to the engine's thread and wait for its result, reporting progress in this thread."""
+        future: Future = Future()
+        with self._changed:
+            if self._closed:
+                raise EngineUnavailable("serving.closing")
+            self._jobs.append((work, future))
+            self._start()
+            self._changed.notify()
+        seen = None
+        while progress is not None and not future.done():
+            if self.progress != seen and self.progress is not None:
+                seen = self.progress
+                progress(*seen)
+            time.sleep(0.05)
+        return future.result()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+            self._thread.start()
+
+    def _retry_after(self) -> int:
+        """Seconds until a place should be free: the answers before it at their usual time."""
+        return max(1, min(60, round(self._seconds * (1 + len(self._queue) / self._rows))))
+
+    def _number_queue(self) -> None:
+        """Tell every waiting ticket its place, in the order in which they will be taken."""
+        for place, ticket in enumerate(self._order(), 1):
+            ticket.position = place
+
+    def _order(self) -> list[Ticket]:
+        """The queue as it will be served: owners in turn, each owner's own requests in their order."""
+        turns: dict[str, int] = {}
+        keyed = []
+        for arrival, ticket in enumerate(self._queue):
+            owner = ticket.request.owner
+            turn = turns.get(owner, 0)
+            turns[owner] = turn + 1
+            keyed.append((turn, self._served.get(owner, 0.0), arrival, ticket))
+        return [entry[-1] for entry in sorted(keyed, key=lambda entry: entry[:3])]
+
+    # the engine's thread
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._closed or self._jobs or self._queue or self.answering):
+                    self._changed.wait()
+                if self._closed:
+                    break
+            try:
+                self._turn()
+            except Exception as error:
+                self._fail(error)
+        self._shut()
+
+    def _turn(self) -> None:
+        """One round: drop what nobody wants, take in what fits, compute one token for every row."""
+        self._drop()
+        if self._jobs and not self.answering:
+            self._run_job()
+        elif not self._jobs:
+            self._admit()
+        if self.answering:
+            self._batch.step()
+
+    def _drop(self) -> None:
+        """End cancelled and overdue tickets, running or waiting."""
+        for row in self._batch.rows if self._batch else ():
+            if row.ticket.cancelled or row.ticket.overdue():
+                row.end("cancelled" if row.ticket.cancelled else "length")
+        if self._batch:
+            self._batch.sweep()
+        with self._changed:
+            for ticket in [one for one in self._queue if one.cancelled or one.overdue()]:
+                self._queue.remove(ticket)
+                error = None if ticket.cancelled else EngineUnavailable("serving.waited_too_long")
+                ticket.finish("error" if error else "cancelled", error=error)
+            self._number_queue()
+
+    def _run_job(self) -> None:
+        work, future = self._jobs.popleft()
+        try:
+            future.set_result(work())
+        except Exception as error:  # it belongs to the caller, who gets it from the future
+            future.set_exception(error)
+
+    def _admit(self) -> None:
+        """Take waiting requests into the batch while there is room and they need the base that is loaded."""
+        while self._queue and self.answering < self._rows:
+            with self._changed:
+                ticket = self._order()[0]
+                other_base = self._loaded is None or ticket.choice.base != self._info.path
+                if other_base and self.answering:
+                    return  # it is next: nobody overtakes it, so the running answers end and the base can change
+                self._queue.remove(ticket)
+                self._served[ticket.request.owner] = time.monotonic()
+                ticket.position = 0
+                self._number_queue()
+            self._begin(ticket)
+
+    def _begin(self, ticket: Ticket) -> None:
+        """Load what the ticket needs and compute its prompt; whatever goes wrong is that ticket's alone."""
+        try:
+            ticket.state = "loading"
+            if self._loaded is None or ticket.choice.base != self._info.path:
+                self._load(ticket.choice.base)
+            self._adapters.need(ticket.choice)
+            row = self._row(ticket)
+            ticket.state = "answering"
+            self._batch.join(row)
+        except Exception as error:
+            ticket.finish("error", error=_as_serving_error(error))
+
+    def _row(self, ticket: Ticket) -> Row:
+        request, choice, info = ticket.request, ticket.choice, self._info
+        prompt, ticket.dropped_turns = fit_prompt(
+            self._loaded, request.messages, info.context_length, request.max_new_tokens
+        )
+        sampling = resolve(vars(request), info.sampling)
+        adapter = choice.name if choice.tuned else None
+        ticket.stamp = Stamp(
+            info.name, adapter, choice.title if adapter else "", choice.step, request.strength, sampling.to_dict()
+        )
+        return Row(ticket, self._loaded, prompt, sampling, min(request.max_new_tokens, info.context_length - len(prompt)))
+
+    def _load(self, path: Path) -> Loaded:
+        if self._info is not None and self._info.path == path:
+            return self._info
+        self._unload()
+        started = time.monotonic()
+        try:
+            self.progress = ("serving.loading", None)
+            description = models.describe(path)
+            self._loaded = models.load(path, progress=self._note_progress)
+        finally:
+            self.progress = None
+        self._adapters = Adapters(self._loaded)
+        self._batch = Batch(self._loaded, self._adapters)
+        family = self._loaded.family
+        self._info = Loaded(
+            description.name, path, family.name, description.context_length, dict(family.sampling), time.monotonic() - started
+        )
+        collect()
+        return self._info
+
+    def _note_progress(self, stage: str, fraction: float | None) -> None:
+        self.progress = (stage, fraction)
+
+    def _unload(self) -> None:
+        if self._loaded is not None:
+            self._loaded = self._info = self._batch = self._adapters = None
+            give_back()
+
+    def _fail(self, error: Exception) -> None:
+        """A step failed: its answers end with what they have, the engine goes on."""
+        log.exception("the engine's step failed")
+        for row in self._batch.rows if self._batch else ():
+            row.end("error", _as_serving_error(error))
+        if self._batch:
+            self._batch.clear()
+
+    def _shut(self) -> None:
+        """The last words of the thread: nobody is left waiting."""
+        closing = EngineUnavailable("serving.closing")
+        for row in self._batch.rows if self._batch else ():
+            row.end("cancelled")
+        with self._changed:
+            for ticket in self._queue:
+                ticket.finish("error", error=closing)
+            for _work, future in self._jobs:
+                future.set_exception(closing)
+            self._queue.clear()
+            self._jobs.clear()
+        self._unload()
+
+
+def _as_serving_error(error: Exception) -> ServingError:
+    """What went wrong as an error that the API and pages can show; a defect is logged with its traceback."""
+    if isinstance(error, ServingError):
+        return error
+    if isinstance(error, EasyError):
+        return EngineUnavailable("serving.cannot_load", why=error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return EngineUnavailable("serving.out_of_memory")
+    log.error("an answer failed", exc_info=error)
+    return EngineUnavailable("serving.failed", why=type(error).__name__)

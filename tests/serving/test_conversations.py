@@ -1,0 +1,71 @@
+"""Conversations survive a restart, belong to one user, and a damaged file harms nobody."""
+
+import json
+
+import pytest
+
+from glm_core.serving import conversations
+from glm_core.serving.conversations import Conversation
+from glm_core.workspace import WorkspaceError
+
+
+def talk(user="local", *texts):
+    one = Conversation(user)
+    for number, content in enumerate(texts):
+        one.messages.append({"role": "assistant" if number % 2 else "user", "content": content})
+    one.save()
+    return one
+
+
+def test_what_was_said_comes_back():
+    one = talk("local", "你好", "你好！")
+    one.messages[1]["stamp"] = {"base": "chatglm-demo"}
+    one.save()
+    assert conversations.get("local", one.id) == one
+    assert [item.id for item in conversations.conversations("local")] == [one.id]
+
+
+def test_an_empty_conversation_leaves_no_file():
+    talk("local")
+    assert conversations.conversations("local") == []
+
+
+def test_users_see_their_own_only():
+    one = talk("a", "秘密")
+    assert conversations.conversations("b") == [] and conversations.get("b", one.id) is None
+    for name in ("../a", "", ".a"):
+        with pytest.raises(WorkspaceError):
+            conversations.conversations(name)
+    with pytest.raises(WorkspaceError):
+        conversations.get("b", f"../a/{one.id}")
+
+
+def test_the_first_question_names_it_and_search_looks_everywhere():
+    one = talk("local", "介绍一下\n北京的美食" * 4, "烤鸭")
+    other = talk("local", "你好", "你好")
+    other.title = "问候"
+    other.save()
+    assert one.name.startswith("介绍一下 北京的美食") and one.name.endswith("…")
+    assert other.name == "问候"
+    assert [item.id for item in conversations.conversations("local", "烤鸭")] == [one.id]
+
+
+def test_damaged_files_are_passed_over():
+    one = talk("local", "你好")
+    folder = conversations.folder("local")
+    (folder / "x.json").write_text("{", encoding="utf-8")
+    (folder / "y.json").write_text(json.dumps({"messages": [{"role": "hacker", "content": 3}]}), encoding="utf-8")
+    assert [item.id for item in conversations.conversations("local")] == [one.id]
+
+
+def test_the_owner_is_the_folder_and_not_what_a_file_claims():
+    one = talk("a", "你好")
+    record = json.loads(one.path.read_text(encoding="utf-8")) | {"user": "b", "id": "../../x"}
+    one.path.write_text(json.dumps(record), encoding="utf-8")
+    assert (conversations.get("a", one.id).user, conversations.get("a", one.id).id) == ("a", one.id)
+
+
+def test_the_prompt_has_neither_notes_nor_empty_answers():
+    one = talk("local", "你好", "")
+    one.messages.append({"role": "user", "content": "在吗", "stamp": {}})
+    assert one.prompt() == [{"role": "user", "content": "你好"}, {"role": "user", "content": "在吗"}]

@@ -1,0 +1,74 @@
+"""Choosing tokens: against transformers' own processors, reproducible, independent of the batch."""
+
+import pytest
+import torch
+from transformers.generation.logits_process import (
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from glm_core.serving.sampling import Sampler, Sampling, choose, resolve
+
+
+def draws(sampling: Sampling, logits: torch.Tensor, count: int) -> torch.Tensor:
+    sampler = Sampler(sampling, [])
+    return torch.tensor([choose(logits[None], [sampler])[0] for _ in range(count)])
+
+
+def reference(logits, temperature=1.0, top_k=0, top_p=1.0):
+    scores = TemperatureLogitsWarper(temperature)(None, logits[None].clone())
+    if top_k:
+        scores = TopKLogitsWarper(top_k)(None, scores)
+    if top_p < 1:
+        scores = TopPLogitsWarper(top_p)(None, scores)
+    return scores.softmax(-1)[0]
+
+
+@pytest.mark.parametrize("temperature, top_k, top_p", [(1.0, 0, 1.0), (0.7, 0, 0.6), (1.5, 4, 1.0), (0.95, 6, 0.7), (1.0, 1, 0.0)])
+def test_drawn_frequencies_are_those_of_transformers(temperature, top_k, top_p):
+    logits = torch.tensor([2.0, 1.5, 1.4, 0.3, 0.0, -1.0, -2.0, 1.0])
+    expected = reference(logits, temperature, top_k, max(top_p, 1e-9))
+    drawn = draws(Sampling(temperature, top_p, top_k, seed=7), logits, 4000)
+    frequency = torch.bincount(drawn, minlength=8) / len(drawn)
+    assert set(drawn.tolist()) <= set(expected.nonzero().flatten().tolist())
+    assert (frequency - expected).abs().max() < 0.03
+
+
+def test_the_penalty_is_that_of_transformers():
+    logits = torch.randn(50)
+    seen = [3, 7, 7, 20]
+    expected = RepetitionPenaltyLogitsProcessor(1.3)(torch.tensor([seen]), logits[None].clone())[0]
+    mine = logits.clone()
+    Sampler(Sampling(repetition_penalty=1.3), seen).penalise(mine)
+    assert torch.equal(mine, expected)
+
+
+def test_a_penalised_token_that_was_just_chosen_counts_as_seen():
+    sampler = Sampler(Sampling(repetition_penalty=2.0), [])
+    logits = torch.tensor([[1.0, 0.9]])
+    assert [choose(logits, [sampler])[0], choose(logits, [sampler])[0]] == [0, 1]
+
+
+def test_the_same_seed_draws_the_same_whoever_shares_the_batch():
+    torch.manual_seed(0)
+    steps = torch.randn(20, 100)
+    mine = Sampling(0.9, 0.8, seed=5)
+    alone = Sampler(mine, [])
+    single = [choose(step[None], [alone])[0] for step in steps]
+    together, other, greedy = Sampler(mine, []), Sampler(Sampling(1.2, seed=9), []), Sampler(Sampling(), [])
+    mixed = [choose(torch.stack([step.flip(0), step, step]), [other, together, greedy])[1:] for step in steps]
+    assert [pair[0] for pair in mixed] == single
+    assert [pair[1] for pair in mixed] == steps.argmax(-1).tolist()
+
+
+def test_logits_that_are_not_finite_choose_nothing():
+    logits = torch.tensor([[0.0, float("nan")], [1.0, float("inf")], [0.0, 1.0]])
+    assert choose(logits, [Sampler(Sampling(), []) for _ in range(3)]) == [-1, -1, 1]
+
+
+def test_a_request_overrides_the_family_and_gets_a_seed():
+    sampling = resolve({"temperature": 0.0, "seed": None}, {"temperature": 0.95, "top_p": 0.7})
+    assert (sampling.temperature, sampling.top_p, sampling.top_k) == (0.0, 0.7, 0)
+    assert resolve({"seed": 12}, {}).seed == 12
