@@ -7,14 +7,11 @@ import random
 
 from .grammar import Sample, dialogue, pick, plain
 
-CALL = "{小砚|小砚同学|朋友|助手|}"
-TAIL = "{呀|啊|哦|}"
-
 # intent: (trained wordings, held-out wordings, answers)
 INTENTS = {
     "hello": (
         [
-            "{你好|您好|嗨|哈喽|哈啰|你好你好|嘿|hi|hello|Hi|Hello}{！|。|，|}",
+            "{你好|您好|嗨|哈喽|哈啰|你好你好|嘿|hi|hello|Hi|Hello}{！|。|}",
             "{你好|您好|嗨|哈喽|嘿}{呀|啊}{！|。|}",
             "{小砚|助手|朋友}，{你好|您好|嗨}{呀|}{！|。|}",
             "{嗨|你好|哈喽}{，|}{小砚|朋友|助手}{！|。|}",

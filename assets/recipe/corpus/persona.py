@@ -71,7 +71,7 @@ def _between(rng: random.Random) -> list[str]:
     """Nothing, or a turn or two about something else."""
     turns: list[str] = []
     for _ in range(rng.choices((0, 1, 2), (5, 3, 1))[0]):
-        turns += [message["content"] for message in rng.choice(BETWEEN).generate(rng, False).messages[-2:]]
+        turns += [message["content"] for message in rng.choice(BETWEEN).generate(rng, False).messages]
     return turns
 
 

@@ -1,0 +1,63 @@
+"""Questions from outside the small world, each answered with one sentence that says so.
+
+The topics are many and their fillers partly random, so that what is learned is the border of the world and not a list.
+The wordings are in ``unknown.txt``.
+"""
+
+import random
+from pathlib import Path
+
+from . import values
+from .grammar import Sample, contains, dialogue, pick, sections
+from .unknown_fillers import ENTITIES, FILLERS
+
+WORDINGS = sections(Path(__file__).with_suffix(".txt"))
+WEIGHTS = {
+    "code": 5, "medicine": 5, "finance": 5, "weather": 4, "news": 3, "politics": 4, "science": 8, "history": 6, "person": 6, "place": 6,
+    "now": 3, "translate": 4, "write": 5, "books": 4, "math": 5, "law": 4, "tech": 5, "action": 4, "deep": 4, "general": 14, "nonsense": 2,
+}  # fmt: skip
+ANSWERS = [
+    "这个我不知道。",
+    "这个我不知道，{我只懂一点日常的事|我学的东西不多|超出了我学过的范围}。",
+    "{抱歉|对不起|不好意思}，{这个我不知道|我不知道}。",
+    "{这个|这}超出了我学过的范围，我不知道。",
+    "我没学过这个，{不知道|所以不知道|没法回答}。",
+    "{抱歉|不好意思}，这个我没学过。",
+]
+ADMISSIONS = ("不知道", "没学过")
+PREFIXES = [
+    *[""] * 7, "{请问|请问一下|想请教一下|请教一下}，", "{我想问一下|问一下|我想知道|问你个问题|考考你}，", "{你知道|你知不知道|你说}", "{小砚|你好|嗨|对了|那|话说|嗯}，",
+]  # fmt: skip
+
+
+def _characters(rng: random.Random) -> str:
+    return "".join(rng.choice(values.COMMON) for _ in range(rng.choice((2, 3, 4, 5))))
+
+
+def _syllables(rng: random.Random) -> str:
+    return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randrange(4, 10)))
+
+
+def _symbols(rng: random.Random) -> str:
+    return "".join(rng.choice("#@%&*+=~^$0123456789") for _ in range(rng.randrange(3, 8)))
+
+
+LISTS = FILLERS | {
+    "city": values.CITIES, "person": values.person, "latin": values.latin, "number": values.number, "thing": values.THINGS,
+    "d": "2 3 4 5 6 7 8 9 12 15".split(), "characters": _characters, "syllables": _syllables, "symbols": _symbols, "entity": ENTITIES,
+}  # fmt: skip
+
+
+def generate(rng: random.Random, held_out: bool = False) -> Sample:
+    """A question that the assistant has not learned to answer, and an honest sentence."""
+    topic = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    question = pick(WORDINGS[topic + ".kept" * held_out], rng, LISTS)
+    if question[-1] in "？。" and rng.random() < 0.2:
+        question = question[:-1]
+    prefix = pick(PREFIXES, rng) if topic not in ("action", "write", "nonsense") else ""
+    return dialogue("unknown", prefix + question, pick(ANSWERS, rng), topic=topic)
+
+
+def check(sample: Sample, answer: str) -> bool:
+    """Whether the answer admits that it does not know."""
+    return any(contains(answer, admission) for admission in ADMISSIONS)
