@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from glm_core import state, ui
 from glm_core.security import Guard
+from glm_core.serving import api
 from glm_core.text import say
 
 
@@ -20,12 +21,14 @@ async def lifespan(_app):
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     state.start()
     print(say("app.started", url=f"http://localhost:{st.get_option('server.port')}"), flush=True)
-    yield
+    with api.ending_on_signals(state.close):
+        yield
     state.close()
 
 
 app = st.App(
     "glm_core/ui.py",
+    routes=api.routes(state.engine),
     middleware=[Middleware(Guard, hosts=st.get_option("server.allowedHosts"))],
     lifespan=lifespan,
     on_script_error=ui.show_error,

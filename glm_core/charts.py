@@ -72,7 +72,10 @@ def add_line(
 def add_limit(chart: go.Figure, y: float, label: str) -> None:
     """A red hairline at `y`: the memory of a card, a threshold."""
     chart.add_hline(
-        y=y, line={"color": LIMIT, "width": 1}, annotation_text=label, annotation_font_color=LIMIT,
+        y=y,
+        line={"color": LIMIT, "width": 1},
+        annotation_text=label,
+        annotation_font_color=LIMIT,
         annotation_position="top left",
     )
 
@@ -80,7 +83,13 @@ def add_limit(chart: go.Figure, y: float, label: str) -> None:
 def add_mark(chart: go.Figure, x: float, y: float, label: str) -> None:
     """One point worth seeing, such as the best step, with its label beside it."""
     chart.add_scatter(
-        x=[x], y=[y], mode="markers+text", text=[label], textposition="top center", showlegend=False, hoverinfo="skip",
+        x=[x],
+        y=[y],
+        mode="markers+text",
+        text=[label],
+        textposition="top center",
+        showlegend=False,
+        hoverinfo="skip",
         marker={"size": 9, "color": TUNED, "symbol": "circle-open", "line": {"width": 2}},
     )
 

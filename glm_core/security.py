@@ -49,7 +49,9 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope, headers)
         if scope["type"] == "websocket":
-            return await (send({"type": "websocket.close", "code": 1008}) if refusal else self.app(scope, receive, send))
+            return await (
+                send({"type": "websocket.close", "code": 1008}) if refusal else self.app(scope, receive, send)
+            )
         send = _with_headers(send)
         if refusal:
             return await _refuse(send, scope["path"], refusal)

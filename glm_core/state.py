@@ -12,6 +12,7 @@ TICK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 _closing = threading.Event()
+_engines: list = []
 
 
 @st.cache_resource(show_spinner=False)
@@ -19,7 +20,13 @@ def engine():
     """The `glm_core.serving.engine.Engine` of this process; it owns the loaded model."""
     from glm_core.serving.engine import Engine
 
-    return Engine()
+    _engines.append(Engine())
+    return _engines[-1]
+
+
+def loaded():
+    """What the engine has loaded (see `Engine.loaded`), None where there is no model or not even an engine yet."""
+    return _engines[-1].loaded if _engines else None
 
 
 @st.cache_resource(show_spinner=False)
@@ -37,14 +44,16 @@ def start() -> None:
 
 
 def close() -> None:
-    """Stop watching. Training processes go on by themselves and are found again at the next start."""
+    """Stop answering and watching. Training processes go on by themselves and are found again at the next start."""
     _closing.set()
+    for one in _engines:
+        one.close()
 
 
 def _watch_runs() -> None:
-    """Tick the launcher every second; a failing tick is logged once per kind and tried again."""
+    """Tick the launcher every second; an error is logged when it begins, and the next tick tries again."""
     last = None
-    while not _closing.is_set():
+    while not _closing.wait(TICK_SECONDS):
         try:
             launcher().tick()
             last = None
@@ -52,4 +61,3 @@ def _watch_runs() -> None:
             if repr(error) != last:
                 log.exception("watching the runs failed")
             last = repr(error)
-        _closing.wait(TICK_SECONDS)

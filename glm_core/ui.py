@@ -8,13 +8,16 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from glm_core import text
 from glm_core.errors import EasyError
+from glm_core.runs.resources import Machine
 from glm_core.text import say as t
 from glm_core.workspace import ASSETS, ROOT
 
@@ -49,15 +52,24 @@ PAGES = (
     PageEntry("models", ":material/deployed_code:"),
     PageEntry("settings", ":material/settings:"),
 )
+STATE_COLOURS = {
+    "queued": "gray",
+    "running": "green",
+    "stopping": "orange",
+    "stopped": "gray",
+    "finished": "green",
+    "failed": "red",
+}
 LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
+LANGUAGE_NAMES_IN_ADDRESSES = {"zh": "zh", "en": "en"} | {name: language for language, name in LANGUAGE_NAMES.items()}
 
 
 def _session_language() -> str | None:
-    """The reader's language: the switch, then the address, then the browser; None outside a page."""
+    """The reader's language: the switch, before it is drawn the address (`?lang=en`), then the browser; None outside a page."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
-    chosen = st.session_state.get("lang") or st.query_params.get("lang")
-    return chosen if chosen in text.LANGUAGES else _browser_language()
+    asked = st.query_params.get("lang", "")
+    return st.session_state.get("lang") or LANGUAGE_NAMES_IN_ADDRESSES.get(asked) or _browser_language()
 
 
 def _browser_language() -> str:
@@ -70,6 +82,8 @@ text.follow(_session_language)
 
 def main() -> None:
     """Draw the frame around every page (navigation, language, theme) and run the page asked for."""
+    st.set_page_config(page_icon=ASSETS / "seal.svg", layout="wide", initial_sidebar_state=220)
+    st.session_state.lang = text.current()
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
     pages = [
@@ -78,22 +92,17 @@ def main() -> None:
         if entry.file.exists()
     ]
     page = st.navigation(pages)
-    st.set_page_config(
-        page_title=f"{page.title} · easyAIGC",
-        page_icon=ASSETS / "seal.svg",
-        layout="wide",
-        initial_sidebar_state=220,
-    )
+    st.set_page_config(page_title=f"{page.title} · easyAIGC")
     with st.sidebar:
         _draw_language_switch()
     page.run()
 
 
 def _draw_language_switch() -> None:
+    """The switch; streamlit keeps its choice in the address, so that it outlives navigation, refresh and a bookmark."""
     st.segmented_control(
         t("ui.language"),
         text.LANGUAGES,
-        default=_browser_language(),
         format_func=LANGUAGE_NAMES.get,
         key="lang",
         bind="query-params",
@@ -142,6 +151,38 @@ def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None
         if st.button(t(button_key), type="primary", key=f"empty-go-{page}"):
             go(page, **query)
         st.space("small")
+
+
+def machine_sentence(machine: Machine) -> str:
+    """What this machine has for a model, in one line: each card, or the processor, with the memory free now."""
+    if not machine.cards:
+        return t(
+            "ui.machine.cpu",
+            cores=machine.cores,
+            free=text.size(machine.memory_free),
+            total=text.size(machine.memory_total),
+        )
+    return "  \n".join(
+        t(
+            "ui.machine.card",
+            name=card.name,
+            free=text.size(card.memory_total - card.memory_used),
+            total=text.size(card.memory_total),
+        )
+        for card in machine.cards
+    )
+
+
+def state_badge(state: str) -> str:
+    """A run's state as a coloured word for markdown."""
+    return f":{STATE_COLOURS[state]}-badge[{t(f'ui.state.{state}')}]"
+
+
+def local_time(seconds: float) -> str:
+    """A moment (seconds since 1970) in the reader's time zone: `11-24 15:30`, with the year where it is another one."""
+    zone = st.context.timezone
+    moment = datetime.fromtimestamp(seconds, ZoneInfo(zone) if zone else None)
+    return moment.strftime("%m-%d %H:%M" if moment.year == datetime.now().year else "%Y-%m-%d %H:%M")
 
 
 @contextmanager

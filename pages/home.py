@@ -3,29 +3,58 @@
 import streamlit as st
 
 from glm_core import ui
+from glm_core.data import library
+from glm_core.runs import records, resources
+from glm_core.serving.display import literal
 from glm_core.text import say as t
 
-STEPS = (("datasets", ":material/dataset:"), ("training", ":material/model_training:"), ("compare", ":material/compare:"))
+RECENT = 5
+
+
+def draw_picture() -> None:
+    """The same question before and after."""
+    with st.container(border=True, key="picture"):
+        st.caption(t("home.question"))
+        for column, side, colour in zip(
+            st.columns(2, gap="medium"), ("before", "after"), ("gray", "green"), strict=True
+        ):
+            column.markdown(f":{colour}[**{t(f'home.{side}')}**]  \n{t(f'home.answer_{side}')}")
+
+
+def draw_steps(runs: list[records.Run]) -> None:
+    """The three steps, each a link with its state."""
+    active = sum(run.status().active for run in runs)
+    ready = sum(run.adapter() is not None for run in runs)
+    states = {
+        "datasets": t("home.state_datasets", count=len(library.datasets())),
+        "training": t("home.state_active", count=active) if active else t("home.state_runs", count=len(runs)),
+        "compare": t("home.state_ready", count=ready) if ready else t("home.state_nothing_ready"),
+    }
+    for number, (column, page) in enumerate(zip(st.columns(3), states, strict=True), start=1):
+        with column.container(border=True, height="stretch", key=f"step-{page}"):
+            ui.link(page, f"**{number}. {t(f'page.{page}')}**")
+            st.markdown(t(f"home.step_{page}"))
+            st.caption(states[page])
+
+
+def draw_recent(runs: list[records.Run]) -> None:
+    """The newest runs, each a link to its curves."""
+    st.subheader(t("home.recent"), anchor=False)
+    for run in runs[:RECENT]:
+        with st.container(horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
+            st.markdown(ui.state_badge(run.status().state), width="content")
+            ui.link("training", literal(run.name), run=run.id)
+            st.caption(f"{literal(run.dataset.get('name', ''))} · {ui.local_time(run.created)}")
+
 
 ui.begin("home")
-
 st.title(t("home.headline"), anchor=False)
 st.markdown(t("home.promise"))
-
-with st.container(border=True, key="picture"):
-    st.caption(t("home.question"))
-    before, after = st.columns(2, gap="medium")
-    with before:
-        st.markdown(f":gray[{t('home.before')}]")
-        st.markdown(t("home.answer_before"))
-    with after:
-        st.markdown(f":green[{t('home.after')}]")
-        st.markdown(t("home.answer_after"))
-
+draw_picture()
 if st.button(t("home.try"), type="primary", icon=":material/play_arrow:", key="try"):
     ui.go("datasets", set="imprint")
-
-for number, (column, (page, icon)) in enumerate(zip(st.columns(3), STEPS, strict=True), start=1):
-    with column, st.container(border=True, height="stretch", key=f"step-{page}"):
-        st.markdown(f"{icon} **{number}. {t(f'page.{page}')}**")
-        st.caption(t(f"home.step_{page}"))
+runs = records.runs()
+draw_steps(runs)
+st.caption(ui.machine_sentence(resources.machine()))
+if runs:
+    draw_recent(runs)

@@ -1,0 +1,41 @@
+"""Every page opens from the router, in both languages, in an empty workspace, without an error and with one primary button at most."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from glm_core import text, ui
+from tests.paths import ROOT
+
+PAGES = [entry.name for entry in ui.PAGES]
+
+
+def open_page(name: str, language: str = "zh", **query: str) -> AppTest:
+    """The dashboard as somebody sees it who opens page `name` in `language`."""
+    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
+    app.query_params["lang"] = language
+    app.run()
+    for key, value in query.items():
+        app.query_params[key] = value
+    if name != "home":
+        app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
+    return app
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("name", PAGES)
+def test_opens(name, language):
+    app = open_page(name, language)
+    assert not app.exception, app.exception[0].value
+    assert not app.error
+    assert app.title, "a page says what it is"
+    assert sum(button.proto.type == "primary" for button in app.button) <= 1
+    text.use(language)
+    assert text.say("home.headline" if name == "home" else f"page.{name}") == app.title[0].value
+
+
+def test_the_switch_changes_every_word():
+    app = open_page("home")
+    assert app.button(key="try").label == text.table("zh")["home.try"]
+    app.button_group(key="lang").set_value("en").run()
+    assert app.button(key="try").label == text.table("en")["home.try"]
+    assert app.title[0].value == text.table("en")["home.headline"]
