@@ -36,7 +36,9 @@ WEIGHTS = {
     "reviews": 6.0,
     "attributes": 8.0,
     "talk": 8.0,
+    "everyday": 6.0,
 }
+NATURAL_WEIGHT = 4.0  # share of natural dialogues, where the environment names a file of them
 
 
 def skill(name: str) -> ModuleType:
@@ -58,10 +60,11 @@ def samples(seed: int, count: int, held_out: bool = False, skills: Sequence[str]
     """
     names = list(skills or SKILLS)
     weights = [SKILLS[name][1] for name in names]
+    if not skills and skill("dialogues").available():
+        names, weights = [*names, "dialogues"], [*weights, NATURAL_WEIGHT]
     for index in range(count):
         rng = random.Random(f"{seed}/{index}/{held_out}")
-        generate, _ = SKILLS[rng.choices(names, weights)[0]]
-        yield generate(rng, held_out)
+        yield skill(rng.choices(names, weights)[0]).generate(rng, held_out)
 
 
 def check(sample: Sample, answer: str) -> bool:
