@@ -1,0 +1,127 @@
+"""A checkpoint becomes a loaded model: `load`, `load_tokenizer`, `describe`.
+
+Importing this room is cheap: torch and transformers come in with the first `load`.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glm_core import workspace
+from glm_core.models import checkpoints, conversion, families
+from glm_core.models.errors import ModelError
+from glm_core.models.families import Family
+from glm_core.models.tokenization import Tokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["LoadedModel", "ModelDescription", "ModelError", "demo_path", "describe", "load", "load_tokenizer"]
+
+
+@dataclass
+class LoadedModel:
+    """A model ready to answer or to train; `tokenizer` is None where the folder has none."""
+
+    model: "PreTrainedModel"
+    tokenizer: Tokenizer | None
+    family: Family
+    path: Path
+    name: str
+    quantization: str | None = None
+    """"int8" or "nf4" when made while loading, "hub-int4" or "hub-int8" when the checkpoint is packed."""
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What `config.json` alone tells about a model."""
+
+    name: str
+    family: Family
+    parameters: int
+    context_length: int
+    config: dict
+    """As published."""
+    settings: dict
+    """In the terms of the architecture it loads into."""
+    bits: int
+    """4 or 8 when the checkpoint is packed by the hub, else 0."""
+
+
+def demo_path() -> Path:
+    """The embedded ChatGLM model."""
+    return workspace.DEMO_MODEL
+
+
+def describe(path: str | os.PathLike) -> ModelDescription:
+    """Read `config.json` of the folder `path`; needs neither weights nor torch.
+
+    Raises:
+        ModelError: no such folder or file, or no model that can be loaded here.
+    """
+    folder = Path(path)
+    return describe_config(checkpoints.read_config(folder), folder.resolve().name)
+
+
+def describe_config(config: dict, name: str) -> ModelDescription:
+    """The description of a parsed `config.json` under the given name.
+
+    Raises:
+        ModelError: no known family, or impossible sizes.
+    """
+    family = families.find(config)
+    if family is None:
+        raise ModelError("models.family_unknown", name=name, kind=repr(config.get("model_type"))[:60])
+    settings = conversion.native_config(family, config)
+    return ModelDescription(
+        name=name,
+        family=family,
+        parameters=conversion.count_parameters(family.native, settings),
+        context_length=conversion.context_length(family, config),
+        config=config,
+        settings=settings,
+        bits=settings.get("quantization_bit") or 0,
+    )
+
+
+def load(
+    path: str | os.PathLike,
+    *,
+    dtype: "str | torch.dtype | None" = None,
+    device: "str | torch.device | None" = None,
+    quantization: str | None = None,
+    progress: Callable[[str, float | None], None] | None = None,
+) -> LoadedModel:
+    """Load the checkpoint folder `path`; no code from it is ever run.
+
+    Args:
+        dtype: of the weights; default float32 on a CPU, on a GPU what the checkpoint was stored in.
+        device: default the GPU where there is one.
+        quantization: None, "int8" (torchao) or "nf4" (bitsandbytes).
+        progress: called with a text key of the stage and the fraction done, None while it is unknown.
+
+    Raises:
+        ModelError: says what is wrong with which file, and what to do.
+    """
+    report = progress or (lambda stage, fraction: None)
+    folder = Path(path)
+    description = describe(folder)
+    report("models.stage.library", None)
+    from glm_core.models import loading
+
+    where = loading.choose_device(device)
+    kind = loading.choose_dtype(dtype, where, description.config)
+    report("models.stage.weights", 0.0)
+    model = loading.fill(folder, description.family, dict(description.settings), kind, where, quantization, progress)
+    report("models.stage.tokenizer", None)
+    try:
+        tokenizer = load_tokenizer(folder)
+    except ModelError as error:
+        if error.key != "models.tokenizer_missing":
+            raise
+        tokenizer = None
+    packed = f"hub-int{description.bits}" if description.bits else None
+    return LoadedModel(model, tokenizer, description.family, folder, description.name, quantization or packed)

@@ -220,7 +220,7 @@ class ChatGLMAttention(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, hidden, rotary, visible, context, past_key_values=None, prefix=None):
-        """(B, S, H) -> (B, S, H); `prefix` is this layer's extra key and value, each (B or 1, heads, P, D)."""
+        """(B, S, H) -> (B, S, H); `prefix` is a `glm_core.models.prefix.Prefix`."""
         batch, length, width = hidden.shape
         fused = self.query_key_value(hidden).view(batch, length, self.num_heads, 3, self.head_dim)
         value = fused[:, :, :, 2].transpose(1, 2)
@@ -230,8 +230,7 @@ class ChatGLMAttention(nn.Module):
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
         if prefix is not None:
-            key, value = (torch.cat([extra.to(own.dtype).expand(batch, -1, -1, -1), own], 2)
-                          for extra, own in zip(prefix, (key, value), strict=True))
+            key, value = prefix.join(self.layer_idx, key, value)
         mixed = attend(query, key, value, visible, context)
         return self.dense(mixed.transpose(1, 2).reshape(batch, length, width))
 
@@ -315,7 +314,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
-        prefix: list | None = None,
+        prefix=None,
         **kwargs,
     ) -> BaseModelOutputWithPast:
         """Hidden states (B, S, H) of `input_ids` (B, S).
@@ -325,7 +324,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
                 a causal tail that nobody looks at.
             position_ids: (B, 2, S); None counts them from the tokens, for cached steps from the prompt the cache saw.
             past_key_values: the first call must hold each row's whole context.
-            prefix: key and value (B or 1, heads, P, D) for every layer, visible to all rows, without a position.
+            prefix: a `glm_core.models.prefix.Prefix`: keys and values ahead of every layer's own, without a position.
 
         Raises:
             PromptError: a row lacks its control tokens, or a cached step comes without `position_ids` and its cache
@@ -350,13 +349,14 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             if prompt is None:
                 raise PromptError("a cached step needs position_ids (B, 2, S) when its cache did not see the prompt")
             position_ids = number_positions(self.config, prompt, past, past + length)
-        if prefix is not None and visible is not None:
-            visible = F.pad(visible, (prefix[0][0].shape[2], 0), value=True)
+        if prefix is not None:
+            if visible is None and prefix.visible is not None:
+                visible = self._causal(past, length, input_ids) if past else visible_columns(prompt, None, length)
+            visible = None if visible is None else prefix.widen(visible)
         hidden = self.word_embeddings(input_ids)
         rotary = self.rotary(position_ids, past + length, hidden)
-        for index, layer in enumerate(self.layers):
-            extra = None if prefix is None else prefix[index]
-            hidden = layer(hidden, rotary, visible, context, past_key_values=past_key_values, prefix=extra)
+        for layer in self.layers:
+            hidden = layer(hidden, rotary, visible, context, past_key_values=past_key_values, prefix=prefix)
         return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values)
 
     @staticmethod
@@ -364,8 +364,13 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         """(B, 1, S, past + S) where a cached step has padding behind it, else None."""
         if attention_mask is None or bool(attention_mask.all()):
             return None
-        causal = torch.ones(length, past + length, dtype=torch.bool, device=attention_mask.device).tril(past)
+        causal = ChatGLMModel._causal(past, length, attention_mask)
         return attention_mask[:, None, None, : past + length].bool() & causal
+
+    @staticmethod
+    def _causal(past: int, length: int, like: torch.Tensor) -> torch.Tensor:
+        """(1, 1, S, past + S), True on and below the lower right diagonal."""
+        return torch.ones(1, 1, length, past + length, dtype=torch.bool, device=like.device).tril(past)
 
 
 class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
@@ -394,7 +399,6 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
-        prefix: list | None = None,
         **kwargs,
     ) -> CausalLMOutputWithPast:
         """Logits (B, S, V), or of the last `logits_to_keep` columns; with `labels` (B, S) also the shifted loss.
@@ -402,7 +406,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         -100 in `labels` is ignored; the loss is taken in float32. For the rest see `ChatGLMModel.forward`.
         """
         outputs = self.transformer(
-            input_ids, attention_mask, position_ids, past_key_values, use_cache=use_cache, prefix=prefix
+            input_ids, attention_mask, position_ids, past_key_values, use_cache=use_cache
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])

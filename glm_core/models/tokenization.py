@@ -24,18 +24,33 @@ GLM4_PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,
 
 
 class Tokenizer:
-    """What every tokenizer does. `controls` maps the names of control tokens to ids; `pad_id` fills batches.
+    """What every tokenizer does. `controls` maps the names of control tokens to ids; `pad_token_id` fills batches.
 
     Subclasses give `encode` and `piece_bytes`; text is the UTF-8 of all pieces' bytes, so that decoding at once and
     decoding token by token cannot differ.
     """
 
     controls: dict[str, int] = {}
-    pad_id: int = 0
-    eos_id: int = 0
+    pad_token_id: int = 0
+    eos_token_id: int = 0
     vocab_size: int = 0
     leading_spaces = 0
     """How many blanks the encoder may have put before the text, which decoding takes away again; -1: any number."""
+
+    @property
+    def gmask_token_id(self) -> int:
+        """[gMASK], where a ChatGLM generates."""
+        return self.controls["[gMASK]"]
+
+    @property
+    def mask_token_id(self) -> int:
+        """[MASK], the short blank of ChatGLM-6B."""
+        return self.controls["[MASK]"]
+
+    @property
+    def bos_token_id(self) -> int:
+        """The start of the answer: <sop>, which ChatGLM2 and 3 spell without brackets."""
+        return self.controls["<sop>"] if "<sop>" in self.controls else self.controls["sop"]
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` alone, without control tokens."""
@@ -90,7 +105,7 @@ class SentencePieceTokenizer(Tokenizer):
         first = self.pieces.get_piece_size()
         self.controls = {name: first + index for index, name in enumerate(V3_CONTROLS)}
         self.vocab_size = first + len(V3_CONTROLS)
-        self.eos_id, self.pad_id = self.pieces.eos_id(), self.pieces.unk_id()
+        self.eos_token_id, self.pad_token_id = self.pieces.eos_id(), self.pieces.unk_id()
 
     def encode(self, text: str) -> list[int]:
         return self.pieces.encode(text)
@@ -125,8 +140,8 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
             raise ModelError("models.tokenizer_no_controls", names=" ".join(missing))
         self.controls = {name: token for name, token in ids.items() if token != unknown}
         self.vocab_size = self.pieces.get_piece_size()
-        self.eos_id = ids["<eop>"]
-        self.pad_id = self.controls.get("<pad>", unknown)
+        self.eos_token_id = ids["<eop>"]
+        self.pad_token_id = self.controls.get("<pad>", unknown)
 
     def encode(self, text: str) -> list[int]:
         return self.pieces.encode(spell_blanks(text))
@@ -134,7 +149,7 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
     def build_inputs(self, ids: list[int], answer: list[int] | None = None) -> list[int]:
         """`ids` [gMASK] <sop>, and with an answer also `answer` <eop>."""
         prompt = [*ids, self.controls["[gMASK]"], self.controls["<sop>"]]
-        return prompt if answer is None else [*prompt, *answer, self.eos_id]
+        return prompt if answer is None else [*prompt, *answer, self.eos_token_id]
 
     def _surface(self, token: int) -> bytes:
         piece = self.pieces.id_to_piece(token) if 0 <= token < self.vocab_size else ""
@@ -158,7 +173,7 @@ class TiktokenTokenizer(Tokenizer):
             raise ModelError("models.tokenizer_broken", file=str(file), why=error) from error
         self.controls = controls
         self.vocab_size = self.bpe.n_vocab
-        self.eos_id = self.pad_id = controls.get("<|endoftext|>", len(ranks))
+        self.eos_token_id = self.pad_token_id = controls.get("<|endoftext|>", len(ranks))
         self._ranks = len(ranks)
 
     def encode(self, text: str) -> list[int]:
@@ -187,8 +202,8 @@ class ByteLevelTokenizer(Tokenizer):
         self.controls = {token.content: index for index, token in added.items() if token.special}
         self._texts = {index: token.content.encode() for index, token in added.items() if not token.special}
         self.vocab_size = self.bpe.get_vocab_size()
-        self.eos_id = self._token_id(config, "eos_token", 0)
-        self.pad_id = self._token_id(config, "pad_token", self.eos_id)
+        self.eos_token_id = self._token_id(config, "eos_token", 0)
+        self.pad_token_id = self._token_id(config, "pad_token", self.eos_token_id)
 
     def _token_id(self, config: dict, name: str, default: int) -> int:
         token = config.get(name)

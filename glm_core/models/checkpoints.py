@@ -1,0 +1,129 @@
+"""Checkpoint folders as files: `config.json`, and weights read tensor by tensor, shard by shard, without running code.
+
+Reads safetensors and `.bin` (with torch's weights-only unpickler), whole or sharded with an index. Nothing in a folder can
+name a file outside it. Not here: what the tensors are called natively (conversion.py), building the model (loading.py).
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from glm_core.models.errors import ModelError
+
+CONFIG_BYTES = 4_000_000
+INDEX_BYTES = 50_000_000
+OLD_VOCABULARY = 150528
+_WHOLE = ("model.safetensors", "pytorch_model.bin")
+
+Progress = Callable[[str, float | None], None]
+
+
+def read_config(folder: Path) -> dict:
+    """The parsed `config.json` of `folder`; `_name_or_path` falls back to the folder's name.
+
+    Raises:
+        ModelError: no folder, no file, or no JSON object in it.
+    """
+    if not folder.is_dir():
+        raise ModelError("models.folder_missing", folder=str(folder))
+    if not (folder / "config.json").is_file():
+        raise ModelError("models.config_missing", folder=str(folder))
+    config = read_object(folder / "config.json", CONFIG_BYTES)
+    if not config.get("_name_or_path"):
+        config["_name_or_path"] = folder.resolve().name
+    if OLD_VOCABULARY in (config.get("vocab_size"), config.get("padded_vocab_size")) or config.get("bos_token_id") == 150004:
+        raise ModelError("models.old_vocabulary", folder=str(folder))
+    return config
+
+
+def read_object(file: Path, limit: int) -> dict:
+    """The JSON object in `file`, which is at most `limit` bytes.
+
+    Raises:
+        ModelError: too large, not JSON, or not an object.
+    """
+    try:
+        if file.stat().st_size > limit:
+            raise ValueError(f"> {limit} bytes")
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise ModelError("models.config_broken", file=str(file), why=error) from error
+    if not isinstance(content, dict):
+        raise ModelError("models.config_broken", file=str(file), why=type(content).__name__)
+    return content
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold the weights, safetensors first.
+
+    Raises:
+        ModelError: there are none, the index is broken, a shard is missing or named outside the folder.
+    """
+    for name in _WHOLE:
+        if (folder / name).is_file():
+            return [folder / name]
+        if (index := folder / f"{name}.index.json").is_file():
+            return _shards(folder, index)
+    raise ModelError("models.weights_missing", folder=str(folder))
+
+
+def _shards(folder: Path, index: Path) -> list[Path]:
+    names = read_object(index, INDEX_BYTES).get("weight_map")
+    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
+        raise ModelError("models.config_broken", file=str(index), why="weight_map")
+    files = []
+    for name in sorted(set(names.values())):
+        if not re.fullmatch(r"[\w.-]{1,200}", name) or name.startswith("."):
+            raise ModelError("models.outside_folder", file=str(index), name=name)
+        if not (folder / name).is_file():
+            raise ModelError("models.shard_missing", file=str(folder / name))
+        files.append(folder / name)
+    return files
+
+
+def read_tensors(files: list[Path], progress: Progress | None = None) -> Iterator[tuple[str, object]]:
+    """Every (name, tensor) of `files`, in memory that belongs to the file: copy what is to stay.
+
+    Raises:
+        ModelError: a file is cut short or damaged, holds something else than tensors, or wants to run code.
+    """
+    total = sum(file.stat().st_size for file in files) or 1
+    done = 0
+    for file in files:
+        reader = _read_safetensors if file.suffix == ".safetensors" else _read_pickle
+        for name, tensor in reader(file):
+            yield name, tensor
+            done += tensor.numel() * tensor.element_size()
+            if progress:
+                progress("models.stage.weights", min(done / total, 1.0))
+
+
+def _read_safetensors(file: Path) -> Iterator[tuple[str, object]]:
+    import safetensors
+
+    try:
+        with safetensors.safe_open(file, framework="pt") as content:
+            for name in content.keys():  # noqa: SIM118 (not a dict)
+                yield name, content.get_tensor(name)
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+        raise ModelError("models.weights_broken", file=str(file), why=error) from error
+
+
+def _read_pickle(file: Path) -> Iterator[tuple[str, object]]:
+    import pickle
+    import zipfile
+
+    import torch
+
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+    except pickle.UnpicklingError as error:
+        key = "models.pickle_code" if "weights_only" in str(error).lower() else "models.weights_broken"
+        raise ModelError(key, file=str(file), why=str(error).splitlines()[0][:200]) from error
+    except Exception as error:  # a damaged pickle can fail in any way; whichever, the file is to blame
+        raise ModelError("models.weights_broken", file=str(file), why=str(error)[:200]) from error
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise ModelError("models.weights_broken", file=str(file), why="not a table of tensors")
+    for name in list(content):
+        yield str(name), content.pop(name)

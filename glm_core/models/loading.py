@@ -1,0 +1,155 @@
+"""A checkpoint folder becomes a model: built empty, then filled tensor by tensor as the files are read.
+
+Memory stays under the largest shard plus the finished model. Not here: reading files (checkpoints.py), tensor names
+(conversion.py), what a quantised layer is (quantization.py), prefixes (prefix.py).
+"""
+
+import logging
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from glm_core import text
+from glm_core.models import checkpoints, conversion, prefix, quantization
+from glm_core.models.errors import ModelError
+from glm_core.models.families import Family
+
+log = logging.getLogger(__name__)
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """`device`, or the GPU where there is one."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def choose_dtype(dtype: str | torch.dtype | None, device: torch.device, config: dict) -> torch.dtype:
+    """`dtype`; else float32 on a CPU, where half types are slow, and on a GPU what the checkpoint was stored in.
+
+    Raises:
+        ModelError: no floating-point type of that name.
+    """
+    if dtype is None:
+        stored = config.get("dtype") or config.get("torch_dtype")
+        dtype = stored if device.type != "cpu" and stored in ("float16", "bfloat16") else torch.float32
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ModelError("models.dtype_unknown", dtype=dtype)
+    return found
+
+
+def build(native: str, settings: dict) -> nn.Module:
+    """An empty model (on the meta device) of architecture `native` with `settings` from `conversion.native_config`."""
+    from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
+
+    from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+
+    classes = {
+        "chatglm": (ChatGLMConfig, ChatGLMForConditionalGeneration), "glm": (GlmConfig, GlmForCausalLM),
+        "glm4": (Glm4Config, Glm4ForCausalLM), "bloom": (BloomConfig, BloomForCausalLM),
+    }  # fmt: skip
+    configuration, architecture = classes[native]
+    try:
+        with torch.device("meta"):
+            return architecture(configuration(**settings))
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        raise ModelError("models.config_rejected", why=str(error)[:300]) from error
+
+
+class Filler:
+    """Puts tensors into an empty model, casting, moving and quantising each on arrival."""
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype, device: torch.device, method: str | None):
+        self.model, self.dtype, self.device, self.method = model, dtype, device, method
+        self.missing = {name: parameter.shape for name, parameter in model.named_parameters(remove_duplicate=False)}
+        self.shapes = dict(self.missing)
+        self.quantised = set(quantization.block_linears(model)) if method else set()
+        self.prefix: dict[str, torch.Tensor] = {}
+        self.unknown: list[str] = []
+
+    def put(self, name: str, tensor: torch.Tensor) -> None:
+        """Store one native tensor.
+
+        Raises:
+            ModelError: its shape or kind is not what the configuration promises.
+        """
+        if name.startswith(conversion.PREFIX):
+            self.prefix[name.removeprefix(conversion.PREFIX)] = tensor.clone()
+            return
+        if name not in self.shapes:
+            self.unknown.append(name)
+            return
+        owner, _, leaf = name.rpartition(".")
+        module = self.model.get_submodule(owner)
+        place = module._parameters[leaf]
+        if tensor.shape != self.shapes[name] or tensor.is_floating_point() != self._is_floating(module, leaf):
+            raise ModelError("models.tensor_shape", name=name, found=f"{list(tensor.shape)} {tensor.dtype}",
+                             expected=list(self.shapes[name]))
+        kept = self.dtype if tensor.is_floating_point() and leaf != "weight_scale" else tensor.dtype
+        stored = torch.empty(tensor.shape, dtype=kept, device=self.device).copy_(tensor)
+        module._parameters[leaf] = nn.Parameter(stored, requires_grad=place.requires_grad)
+        self.missing.pop(name, None)
+        if leaf == "weight" and owner in self.quantised:
+            quantization.quantise(self.model, owner, self.method)
+
+    @staticmethod
+    def _is_floating(module: nn.Module, leaf: str) -> bool:
+        return not (isinstance(module, quantization.PackedLinear) and leaf == "weight")
+
+    def finish(self) -> None:
+        """Tie the head, give the buffers their values, and check that nothing is missing."""
+        self._tie()
+        if self.missing:
+            names = sorted(self.missing)
+            raise ModelError("models.tensor_missing", count=len(names), name=names[0])
+        for name, module in list(self.model.named_modules()):
+            if type(module).__name__.endswith("RotaryEmbedding"):
+                quantization.replace_module(self.model, name, type(module)(self.model.config).to(self.device))
+        self.model.eval()
+
+    def _tie(self) -> None:
+        """One tensor for embedding and head, unless the file has two that differ."""
+        embedding, head = self.model.get_input_embeddings(), self.model.get_output_embeddings()
+        name = next(name for name, module in self.model.named_modules() if module is head) + ".weight"
+        if not self.model.config.tie_word_embeddings:
+            return
+        if name in self.missing:
+            self.missing.pop(name)
+        elif not torch.equal(head.weight, embedding.weight):
+            self.model.config.tie_word_embeddings = False
+            log.warning(text.say("models.head_differs"))
+            return
+        head.weight = embedding.weight
+
+
+def fill(
+    folder: Path, family: Family, settings: dict, dtype: torch.dtype, device: torch.device, method: str | None,
+    progress: checkpoints.Progress | None,
+) -> nn.Module:
+    """The model in `folder`, ready to run, with its prefix attached when the configuration has one.
+
+    Raises:
+        ModelError: what is wrong with which file or setting.
+    """
+    quantization.require(method, device)
+    bits = settings.get("quantization_bit") or 0
+    if bits and method:
+        raise ModelError("models.already_quantised", bits=bits)
+    files = checkpoints.weight_files(folder)
+    length = settings.pop("pre_seq_len", None)
+    model = build(family.native, settings)
+    if bits:
+        with torch.device("meta"):
+            quantization.pack_layers(model, bits)
+    filler = Filler(model, dtype, device, method)
+    rename = conversion.renamer(family, settings)
+    for name, tensor in checkpoints.read_tensors(files, progress):
+        for native_name, part in rename(name, tensor):
+            filler.put(native_name, part)
+    if filler.unknown:
+        log.warning(text.say("models.tensors_unknown", count=len(filler.unknown), name=filler.unknown[0]))
+    filler.finish()
+    if length:
+        encoder = prefix.from_state(family, settings, length, filler.prefix)
+        prefix.attach_prefix(model, encoder.to(device=device))
+    return model

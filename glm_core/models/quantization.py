@@ -1,0 +1,128 @@
+"""Quantised base weights: the hub's packed int4 and int8, and int8 (torchao) or nf4 (bitsandbytes) made while loading.
+
+All of them stay quantised in memory and let gradients through to adapters. Not here: adapters and merging, which is done
+into the unquantised base (`glm_core.training.adapters`).
+"""
+
+import importlib
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from glm_core.models.errors import ModelError
+
+METHODS = {"int8": "torchao", "nf4": "bitsandbytes"}
+
+
+def unpack(weight: torch.Tensor, scale: torch.Tensor, bits: int, dtype: torch.dtype) -> torch.Tensor:
+    """Dense (out, in) weight from the hub's layout: one scale a row; with 4 bits the even column is in the high nibble."""
+    if bits == 4:
+        weight = torch.stack([weight >> 4, (weight << 4) >> 4], -1).flatten(-2)
+    return weight.to(dtype) * scale.to(dtype)[:, None]
+
+
+class _PackedProduct(torch.autograd.Function):
+    """x W^T with W unpacked twice, in forward and again in backward, so that no dense copy of it is kept."""
+
+    @staticmethod
+    def forward(ctx, states, weight, scale, bits):
+        ctx.save_for_backward(weight, scale)
+        ctx.bits, ctx.dtype = bits, states.dtype
+        return F.linear(states, unpack(weight, scale, bits, states.dtype))
+
+    @staticmethod
+    def backward(ctx, gradient):
+        weight, scale = ctx.saved_tensors
+        return (gradient @ unpack(weight, scale, ctx.bits, gradient.dtype)).to(ctx.dtype), None, None, None
+
+
+class PackedLinear(nn.Linear):
+    """A linear layer in the hub's int4 or int8 layout: `weight` int8 (out, in x bits / 8), `weight_scale` (out).
+
+    A `nn.Linear` by type, so that PEFT wraps it; its own weight is never trained.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool, bits: int):
+        nn.Module.__init__(self)
+        self.in_features, self.out_features, self.bits = in_features, out_features, bits
+        packed = torch.empty(out_features, in_features * bits // 8, dtype=torch.int8)
+        self.weight = nn.Parameter(packed, requires_grad=False)
+        self.weight_scale = nn.Parameter(torch.empty(out_features, dtype=torch.float16), requires_grad=False)
+        self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        product = _PackedProduct.apply(states, self.weight, self.weight_scale, self.bits)
+        return product if self.bias is None else product + self.bias
+
+    def dense(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """The weight as one dense (out, in) tensor."""
+        return unpack(self.weight, self.weight_scale, self.bits, dtype)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, bits={self.bits}"
+
+
+def block_linears(model: nn.Module) -> dict[str, nn.Linear]:
+    """The linear layers of the blocks by name: what is quantised; embeddings and head are not."""
+    head = model.get_output_embeddings()
+    return {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head}
+
+
+def pack_layers(model: nn.Module, bits: int) -> None:
+    """Replace the linear layers of the blocks by empty packed ones, to be filled from a quantised checkpoint.
+
+    Raises:
+        ModelError: the checkpoint names a number of bits that the hub never used.
+    """
+    if bits not in (4, 8):
+        raise ModelError("models.config_value", field="quantization_bit", value=bits)
+    for name, linear in block_linears(model).items():
+        replacement = PackedLinear(linear.in_features, linear.out_features, linear.bias is not None, bits)
+        replace_module(model, name, replacement)
+
+
+def replace_module(model: nn.Module, name: str, replacement: nn.Module) -> None:
+    """Put `replacement` where the module called `name` is."""
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, replacement)
+
+
+def require(method: str | None, device: torch.device) -> None:
+    """Check that `method` (None, "int8", "nf4") can be used here.
+
+    Raises:
+        ModelError: no such method, its library is missing, or it needs a GPU.
+    """
+    if method is None:
+        return
+    if method not in METHODS:
+        raise ModelError("models.quantization_unknown", method=method)
+    try:
+        importlib.import_module(METHODS[method])
+    except ImportError:
+        raise ModelError("models.library_missing", library=METHODS[method], what=f'quantization="{method}"') from None
+    if method == "nf4" and device.type != "cuda":
+        raise ModelError("models.nf4_needs_gpu")
+
+
+def quantise(model: nn.Module, name: str, method: str) -> None:
+    """Quantise the linear layer called `name`, whose dense weight is in place, and free the dense one."""
+    linear = model.get_submodule(name)
+    if method == "int8":
+        from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+        quantize_(linear, Int8WeightOnlyConfig(version=2))
+        return
+    import bitsandbytes
+
+    small = bitsandbytes.nn.Linear4bit(
+        linear.in_features, linear.out_features, bias=False, compute_dtype=linear.weight.dtype,
+        compress_statistics=True, quant_type="nf4", device="meta",
+    )  # fmt: skip
+    device = linear.weight.device
+    small.weight = bitsandbytes.nn.Params4bit(
+        linear.weight.data.cpu(), requires_grad=False, compress_statistics=True, quant_type="nf4"
+    ).to(device)
+    small.bias = linear.bias
+    replace_module(model, name, small)
