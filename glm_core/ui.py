@@ -30,6 +30,7 @@ class PageEntry:
 
     name: str
     icon: str
+    hidden: bool = False
 
     @property
     def file(self) -> Path:
@@ -47,6 +48,7 @@ PAGES = (
     PageEntry("home", ":material/home:"),
     PageEntry("datasets", ":material/dataset:"),
     PageEntry("training", ":material/model_training:"),
+    PageEntry("run", ":material/monitoring:", hidden=True),
     PageEntry("compare", ":material/compare:"),
     PageEntry("chat", ":material/chat:"),
     PageEntry("models", ":material/deployed_code:"),
@@ -87,7 +89,13 @@ def main() -> None:
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
     pages = [
-        st.Page(entry.file, title=t(f"page.{entry.name}"), icon=entry.icon, default=entry.name == "home")
+        st.Page(
+            entry.file,
+            title=t(f"page.{entry.name}"),
+            icon=entry.icon,
+            default=entry.name == "home",
+            visibility="hidden" if entry.hidden else "visible",
+        )
         for entry in PAGES
         if entry.file.exists()
     ]

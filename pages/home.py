@@ -43,7 +43,7 @@ def draw_recent(runs: list[records.Run]) -> None:
     for run in runs[:RECENT]:
         with st.container(horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
             st.markdown(ui.state_badge(run.status().state), width="content")
-            ui.link("training", literal(run.name), run=run.id)
+            ui.link("run", literal(run.name), run=run.id)
             st.caption(f"{literal(run.dataset.get('name', ''))} · {ui.local_time(run.created)}")
 
 

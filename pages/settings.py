@@ -26,7 +26,9 @@ LIBRARIES = ("torch", "transformers", "peft", "accelerate", "streamlit")
 def base_address() -> str:
     """The address under which the reader sees this server."""
     address = urlsplit(st.context.url or "")
-    return f"{address.scheme}://{address.netloc}" if address.netloc else f"http://localhost:{st.get_option('server.port')}"
+    return (
+        f"{address.scheme}://{address.netloc}" if address.netloc else f"http://localhost:{st.get_option('server.port')}"
+    )
 
 
 ui.begin("settings")
