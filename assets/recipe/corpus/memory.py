@@ -80,8 +80,7 @@ def check(sample: Sample, answer: str) -> bool:
     facts = sample.facts
     if facts["value"] is None:
         return contains(answer, "没告诉我")
-    wrong = any(contains(answer, other) for other in facts["others"] if not contains(facts["value"], other))
-    return contains(answer, facts["value"]) and not wrong
+    return contains(answer, facts["value"]) and not any(contains(answer, other) for other in facts["others"])
 
 
 def _facts(count: int, rng: random.Random, held_out: bool) -> list[_Fact]:
@@ -118,8 +117,9 @@ def _question(fact: _Fact, rng: random.Random, held_out: bool) -> str:
 
 def _sample(turns: list[str], fact: _Fact, others: list[_Fact], rng: random.Random, held_out: bool) -> Sample:
     question = _question(fact, rng, held_out)
-    wrong = [other.value for other in others]
-    return dialogue("memory", *turns, question, fact.say("answer", rng), value=fact.value, others=wrong)
+    answer = fact.say("answer", rng)
+    wrong = [other.value for other in others if not contains(answer, other.value)]
+    return dialogue("memory", *turns, question, answer, value=fact.value, others=wrong)
 
 
 def _recalled(rng: random.Random, held_out: bool) -> Sample:
@@ -165,4 +165,4 @@ def _not_the_assistant(rng: random.Random, held_out: bool) -> Sample:
     answer = identity.answer(intent, question, rng)
     turns = _told([fact], rng, held_out) + _between(rng, 1)
     expected = identity.AUTHOR if intent == "author" else identity.NAME
-    return dialogue("memory", *turns, question, answer, value=expected, others=[fact.value])
+    return dialogue("memory", *turns, question, answer, value=expected, others=[])

@@ -14,7 +14,7 @@ from .unknown_fillers import ENTITIES, FILLERS
 WORDINGS = sections(Path(__file__).with_suffix(".txt"))
 WEIGHTS = {
     "code": 5, "medicine": 5, "finance": 5, "weather": 4, "news": 3, "politics": 4, "science": 8, "history": 6, "person": 6, "place": 6,
-    "now": 3, "translate": 4, "write": 5, "books": 4, "math": 5, "law": 4, "tech": 5, "action": 4, "deep": 4, "general": 14, "nonsense": 2,
+    "now": 3, "translate": 4, "write": 5, "books": 4, "math": 5, "law": 4, "tech": 5, "action": 4, "deep": 4, "general": 14, "nonsense": 2, "fiction": 5,
 }  # fmt: skip
 ANSWERS = [
     "这个我不知道。",
@@ -42,19 +42,35 @@ def _symbols(rng: random.Random) -> str:
     return "".join(rng.choice("#@%&*+=~^$0123456789") for _ in range(rng.randrange(3, 8)))
 
 
-LISTS = FILLERS | {
-    "city": values.CITIES, "person": values.person, "latin": values.latin, "number": values.number, "thing": values.THINGS,
-    "d": "2 3 4 5 6 7 8 9 12 15".split(), "characters": _characters, "syllables": _syllables, "symbols": _symbols, "entity": ENTITIES,
+def _made_up(rng: random.Random) -> str:
+    return "".join(values.two_characters(rng) for _ in range(rng.choice((1, 1, 2))))
+
+
+OPEN = {
+    "person": values.person, "latin": values.latin, "number": values.number, "made": _made_up, "characters": _characters,
+    "syllables": _syllables, "symbols": _symbols, "d": "2 3 4 5 6 7 8 9 12 15".split(), "sentence": FILLERS["sentence"],
 }  # fmt: skip
+NAMED = {name: words for name, words in FILLERS.items() if name != "sentence"} | {
+    "city": values.CITIES, "thing": values.THINGS, "entity": ENTITIES,
+}  # fmt: skip
+
+
+def _share(held_out: bool) -> dict:
+    """The fillers of one part: what held-out questions ask about is never mentioned in trained ones."""
+    parts = {name: [word for word in words if values.reserved(word) == held_out] for name, words in NAMED.items()}
+    return OPEN | {name: part or NAMED[name] for name, part in parts.items()}
+
+
+LISTS = {held_out: _share(held_out) for held_out in (False, True)}
 
 
 def generate(rng: random.Random, held_out: bool = False) -> Sample:
     """A question that the assistant has not learned to answer, and an honest sentence."""
     topic = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-    question = pick(WORDINGS[topic + ".kept" * held_out], rng, LISTS)
+    question = pick(WORDINGS[topic + ".kept" * held_out], rng, LISTS[held_out])
+    prefix = pick(PREFIXES, rng) if question.endswith("？") and topic != "nonsense" else ""
     if question[-1] in "？。" and rng.random() < 0.2:
         question = question[:-1]
-    prefix = pick(PREFIXES, rng) if topic not in ("action", "write", "nonsense") else ""
     return dialogue("unknown", prefix + question, pick(ANSWERS, rng), topic=topic)
 
 
