@@ -44,7 +44,7 @@ def generated(count: int) -> list[dict]:
         kind = draw.choice(_KINDS)
         traits = [(name, draw.choice(values)) for name, values in draw.sample(sorted(_TRAITS.items()), 4)]
         content = "*".join([f"类型#{kind}"] + [f"{name}#{value}" for name, value in traits])
-        words = "".join(draw.choices(_PHRASES, k=7))
+        words = "".join(draw.choices(_PHRASES, k=8))
         rows.append({"content": content, "summary": f"这款{traits[0][1]}的{kind}，{words}第{number}款，值得拥有。"})
     return rows
 
@@ -52,7 +52,10 @@ def generated(count: int) -> list[dict]:
 def repeated(source: Path, count: int) -> list[dict]:
     """`count` rows from a file, each repetition with its number so that none equals another."""
     rows = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
-    return [{**rows[index % len(rows)], "content": f"{rows[index % len(rows)]['content']}*款式#{index}"} for index in range(count)]
+    return [
+        {**rows[index % len(rows)], "content": f"{rows[index % len(rows)]['content']}*款式#{index}"}
+        for index in range(count)
+    ]
 
 
 def files(rows: list[dict]) -> dict[str, bytes]:
@@ -121,11 +124,15 @@ def main() -> None:
     for name, content in files(rows).items():
         (read, count, found), memory = apart(work, content, name)
         verdict = "ok" if read + count < LIMIT_SECONDS else "slow"
-        print(f"{name:<16}{len(content) / 1e6:>7.1f}{read:>9.2f}{count:>9.2f}{found / (read + count):>10.0f}{memory / 1e6:>9.0f}  {verdict}")
+        print(
+            f"{name:<16}{len(content) / 1e6:>7.1f}{read:>9.2f}{count:>9.2f}{found / (read + count):>10.0f}{memory / 1e6:>9.0f}  {verdict}"
+        )
     if options.model:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
         (seconds, tokens), memory = apart(encode, lines, options.model)
-        print(f"{'tokens':<16}{'':>7}{seconds:>9.2f}{'':>9}{len(rows) / seconds:>10.0f}{memory / 1e6:>9.0f}  {tokens} tokens")
+        print(
+            f"{'tokens':<16}{'':>7}{seconds:>9.2f}{'':>9}{len(rows) / seconds:>10.0f}{memory / 1e6:>9.0f}  {tokens} tokens"
+        )
 
 
 if __name__ == "__main__":

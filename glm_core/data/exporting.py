@@ -82,21 +82,22 @@ def _csv(rows: list[dict]) -> bytes:
 def _xlsx(rows: list[dict]) -> bytes:
     import openpyxl
 
+    for number, row in enumerate(rows, 1):
+        if (length := max(map(len, row.values()))) > _MAX_CELL:
+            raise DataError("data.cell_too_long", row=number, length=length, limit=_MAX_CELL)
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("data")
     sheet.append(list(rows[0]))
-    for number, row in enumerate(rows, 1):
-        sheet.append([_cell(sheet, text, number) for text in row.values()])
+    for row in rows:
+        sheet.append([_cell(sheet, text) for text in row.values()])
     target = io.BytesIO()
     book.save(target)
     return target.getvalue()
 
 
-def _cell(sheet, text: str, row: int):
+def _cell(sheet, text: str):
     from openpyxl.cell import WriteOnlyCell
 
-    if len(text) > _MAX_CELL:
-        raise DataError("data.cell_too_long", row=row, length=len(text), limit=_MAX_CELL)
     cell = WriteOnlyCell(sheet, text.translate(_CONTROL))
     cell.data_type = "s"  # text that begins with "=" is an answer, not a formula
     return cell

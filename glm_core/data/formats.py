@@ -184,7 +184,9 @@ class _Reader:
         convert = self.by_columns.get(kind)
         if convert is None:
             found = self._recognise(kind)
-            convert = self.by_columns[kind] = found[1] if found else self.convert
+            half = layouts.guess(kind)
+            convert = found[1] if found else layouts.converter(half) if half else self.convert
+            self.by_columns[kind] = convert
         return convert(record)
 
     def notes(self, head: list[Row]) -> list[Problem]:

@@ -43,9 +43,11 @@ def json_rows(text: str, file: str, by_line: bool) -> Iterator[Row]:
 
 
 def _is_line_file(text: str, by_line: bool) -> bool:
-    """Whether each line is an object: the first one is, or, in a line file, half of the first twenty are."""
+    """Whether each line is an object: the first of several is, or, in a line file, half of the first twenty are."""
     lines = [line for line in text[: 20 * MAX_TEXT].split("\n", 200) if line.strip()][:20]
-    readable = [_parses(line) for line in lines[:-1] or lines]
+    if len(lines) < 2:
+        return False
+    readable = [_parses(line) for line in lines]
     return readable[0] or (by_line and 2 * sum(readable) >= len(readable))
 
 
@@ -84,13 +86,15 @@ def _array(text: str, index: int, file: str, whole: bool = True) -> Iterator[Row
     """Elements of the array whose "[" ended at `index`; `whole` when nothing may follow the array."""
     line, counted = 1, 0
     index = _SPACE.match(text, index).end()
-    while text[index : index + 1] != "]":
+    more = text[index : index + 1] != "]"
+    while more:
         line, counted = line + text.count("\n", counted, index), index
         value, end = _parse(text, index, file)
         long = end - index > MAX_TEXT
         yield line, RowError("data.row.too_long", length=end - index, limit=MAX_TEXT) if long else _as_row(value)
         index = _SPACE.match(text, end).end()
-        if text[index : index + 1] == ",":
+        more = text[index : index + 1] == ","
+        if more:
             index = _SPACE.match(text, index + 1).end()
         elif text[index : index + 1] != "]":
             raise _broken(json.JSONDecodeError("Expecting ',' delimiter", text, index), file)
@@ -120,9 +124,8 @@ def _wrapper(value: object) -> str | None:
     """The key under which `value` keeps its rows, if it is such a wrapper."""
     if not isinstance(value, dict):
         return None
-    lists = [key for key, rows in value.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)]
-    named = [key for key in lists if key.lower() in _WRAPPERS]
-    return named[0] if named else None
+    named = (key for key, rows in value.items() if key.lower() in _WRAPPERS and isinstance(rows, list))
+    return next((key for key in named if not value[key] or isinstance(value[key][0], dict)), None)
 
 
 def _member(text: str, index: int, key: str) -> int:

@@ -60,8 +60,10 @@ def recognise(columns: Iterable[str]) -> Layout | None:
     for chat in _CHATS:
         if chat in names:
             found = _first(names, _OPTIONAL["system"])
-            return Layout("messages" if chat == "messages" else "conversations",
-                          {"chat": names[chat]} | ({"system": found} if found else {}))
+            return Layout(
+                "messages" if chat == "messages" else "conversations",
+                {"chat": names[chat]} | ({"system": found} if found else {}),
+            )
     for layout, (questions, answers) in _PAIRS.items():
         question, answer = _first(names, questions), _first(names, answers)
         if question and answer:
@@ -195,7 +197,7 @@ def _message(turn: object, place: str) -> dict:
     if not isinstance(turn, dict):
         raise RowError("data.row.turn", place)
     role_key = "from" if "from" in turn else "role"
-    text_key = "value" if "value" in turn else "content"
+    text_key = "value" if "value" in turn or (role_key == "from" and "content" not in turn) else "content"
     for key in (role_key, text_key):
         if key not in turn:
             raise RowError("data.row.missing", f"{place}.{key}")

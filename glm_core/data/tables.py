@@ -50,8 +50,10 @@ def _csv_cells(text: str, file: str, delimiter: str) -> Iterator[tuple[int, list
             return
         except csv.Error:
             long = len(lines[start]) > MAX_TEXT
-            yield start + 1, RowError("data.row.too_long" if long else "data.row.quotes",
-                                      length=len(lines[start]), limit=MAX_TEXT)
+            yield (
+                start + 1,
+                RowError("data.row.too_long" if long else "data.row.quotes", length=len(lines[start]), limit=MAX_TEXT),
+            )
             position = start + 1
     raise DataError("data.quotes", file=file, line=position)
 
@@ -142,7 +144,7 @@ def _named_rows(cells: Iterator[tuple[int, list | RowError]], file: str) -> Iter
     line, header = next(cells, (1, []))
     if isinstance(header, RowError):
         raise DataError("data.header", file=file, line=line)
-    header = _trimmed(str("" if is_blank(name) else name).strip() for name in header)
+    header = [str("" if is_blank(name) else name).strip() for name in header]
     _check_header(header, file)
     names = _unique(header)
     for name, unique in zip(header, names, strict=True):
@@ -164,7 +166,7 @@ def _record(names: list[str], row: list) -> dict | RowError:
 
 
 def _check_header(names: list[str], file: str) -> None:
-    if not names:
+    if not any(names):
         raise DataError("data.empty", file=file)
     if len(names) > MAX_COLUMNS:
         raise DataError("data.columns", file=file, columns=len(names), limit=MAX_COLUMNS)
