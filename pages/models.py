@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psutil
 import streamlit as st
 
 from glm_core import state, text, ui, workspace
@@ -27,8 +28,8 @@ def facts(folder: Path, changed: float, language: str) -> str:
         return str(error)
     return t(
         "models.facts",
-        family=model.family,
-        millions=f"{model.parameters / 1e6:,.0f}",
+        family=model.family.title,
+        parameters=f"{model.parameters / 1e9:.1f} B" if model.parameters >= 1e9 else f"{model.parameters / 1e6:.1f} M",
         context=model.context_length,
         size=text.size(disk_size(folder)),
     )
@@ -62,6 +63,7 @@ def draw_model(choice: catalogue.Choice) -> None:
 ui.begin("models")
 st.title(t("page.models"), anchor=False)
 st.markdown(ui.machine_sentence(resources.machine()))
+st.caption(t("models.memory", used=text.size(psutil.Process().memory_info().rss)))
 bases = [choice for choice in catalogue.catalogue() if not choice.tuned]
 for choice in bases:
     draw_model(choice)
