@@ -8,7 +8,21 @@ import re
 
 from .grammar import Sample, dialogue, pick, plain
 from .values import (
-    CITIES, FOODS, JOBS, PETS, SPORTS, THINGS, any_name, choose, code_word, day, draw, maker, number, phone, two_characters,
+    CITIES,
+    FOODS,
+    JOBS,
+    PETS,
+    SPORTS,
+    THINGS,
+    any_name,
+    choose,
+    code_word,
+    day,
+    draw,
+    maker,
+    number,
+    phone,
+    two_characters,
 )  # fmt: skip
 
 NAME_AND_DOING = (
