@@ -283,7 +283,7 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
             if module.bias is not None:
                 init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
-            init.normal_(module.weight, std=std or module.embedding_dim**-0.5)
+            init.normal_(module.weight, std=std or 0.01)  # small: the tied head would favour repeating the input
         elif isinstance(module, nn.LayerNorm):
             init.ones_(module.weight)
             init.zeros_(module.bias)

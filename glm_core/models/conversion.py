@@ -36,7 +36,7 @@ _KEPT = {
                 "prefix_projection", "quantization_bit", "quantization_embeddings", "initializer_range"),
     "glm": ("max_position_embeddings", "rms_norm_eps", "attention_bias", "rope_parameters", "rope_theta",
             "partial_rotary_factor", "eos_token_id", "pad_token_id", "bos_token_id", "hidden_act", "attention_dropout",
-            "tie_word_embeddings", "pre_seq_len", "prefix_projection", "initializer_range"),
+            "tie_word_embeddings", "pre_seq_len", "prefix_projection", "quantization_bit", "initializer_range"),
     "bloom": ("layer_norm_epsilon", "apply_residual_connection_post_layernorm", "hidden_dropout", "attention_dropout",
               "bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings", "initializer_range",
               "pre_seq_len", "prefix_projection"),

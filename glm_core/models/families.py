@@ -41,6 +41,9 @@ class Family:
     licence: str = ""
     """Text key: the licence's name and what it permits."""
 
+    def __str__(self) -> str:
+        return self.title
+
     def stop_ids(self, tokenizer: Tokenizer) -> list[int]:
         """Ids that end an answer."""
         named = [tokenizer.controls[name] for name in self.stops if name in tokenizer.controls]

@@ -5,6 +5,7 @@ Memory stays under the largest shard plus the finished model. Not here: reading 
 """
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -122,6 +123,20 @@ class Filler:
         head.weight = embedding.weight
 
 
+def _with_dense_embeddings(tensors: Iterator[tuple[str, torch.Tensor]], bits: int) -> Iterator[tuple[str, torch.Tensor]]:
+    """`tensors` with packed embeddings unpacked: the first int4 checkpoints quantised them too."""
+    halves: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors:
+        owner, _, leaf = name.rpartition(".")
+        if owner not in ("transformer.word_embeddings", "lm_head") or (leaf == "weight" and tensor.is_floating_point()):
+            yield name, tensor
+            continue
+        pair = halves.setdefault(owner, {})
+        pair[leaf] = tensor.clone()
+        if len(pair) == 2:
+            yield f"{owner}.weight", quantization.unpack(pair["weight"], pair["weight_scale"], bits, torch.float32)
+
+
 def fill(
     folder: Path, family: Family, settings: dict, dtype: torch.dtype, device: torch.device, method: str | None,
     progress: checkpoints.Progress | None,
@@ -143,7 +158,10 @@ def fill(
             quantization.pack_layers(model, bits)
     filler = Filler(model, dtype, device, method)
     rename = conversion.renamer(family, settings)
-    for name, tensor in checkpoints.read_tensors(files, progress):
+    tensors = checkpoints.read_tensors(files, progress)
+    if bits and settings.get("quantization_embeddings"):
+        tensors = _with_dense_embeddings(tensors, bits)
+    for name, tensor in tensors:
         for native_name, part in rename(name, tensor):
             filler.put(native_name, part)
     if filler.unknown:
