@@ -49,6 +49,7 @@ PAGES = (
     PageEntry("datasets", ":material/dataset:"),
     PageEntry("training", ":material/model_training:"),
     PageEntry("run", ":material/monitoring:", hidden=True),
+    PageEntry("runs", ":material/history:", hidden=True),
     PageEntry("compare", ":material/compare:"),
     PageEntry("chat", ":material/chat:"),
     PageEntry("models", ":material/deployed_code:"),

@@ -45,6 +45,8 @@ def draw_recent(runs: list[records.Run]) -> None:
             st.markdown(ui.state_badge(run.status().state), width="content")
             ui.link("run", literal(run.name), run=run.id)
             st.caption(f"{literal(run.dataset.get('name', ''))} · {ui.local_time(run.created)}")
+    if len(runs) > RECENT:
+        ui.link("runs", t("home.all_runs", count=len(runs)))
 
 
 ui.begin("home")

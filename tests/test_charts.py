@@ -1,0 +1,41 @@
+"""One meaning a colour, and series thinned without losing what one looks for in them."""
+
+import math
+
+from glm_core import charts
+
+
+def test_a_role_has_its_colour():
+    chart = charts.figure("x", "y")
+    for role in ("original", "tuned", "validation"):
+        charts.add_line(chart, [1, 2], [3, 4], role, role)
+    original, tuned, validation = chart.data
+    assert original.line.color == charts.ORIGINAL
+    assert tuned.line.color == validation.line.color == charts.TUNED
+    assert validation.line.dash == "dash" and tuned.line.dash is None
+
+
+def test_a_limit_is_a_red_hairline():
+    chart = charts.figure()
+    charts.add_limit(chart, 11.0, "11 GB")
+    assert (chart.layout.shapes[0].line.color, chart.layout.shapes[0].line.width) == (charts.LIMIT, 1)
+    assert chart.layout.annotations[0].text == "11 GB"
+
+
+def test_the_height_is_fixed_so_that_nothing_jumps():
+    assert charts.figure(height=300).layout.height == 300
+
+
+def test_thinning_keeps_ends_and_peaks():
+    x = list(range(50_000))
+    y = [math.sin(i / 900) for i in x]
+    y[31_007], y[42_113] = 9.0, -9.0
+    thin_x, thin_y = charts.thin(x, y)
+    assert len(thin_x) == len(thin_y) <= charts.MOST_POINTS
+    assert (thin_x[0], thin_x[-1]) == (0, 49_999)
+    assert thin_x == sorted(thin_x)
+    assert (thin_y[thin_x.index(31_007)], thin_y[thin_x.index(42_113)]) == (9.0, -9.0)
+
+
+def test_short_series_stay_whole():
+    assert charts.thin([1, 2, 3], [3, 2, 1]) == ([1, 2, 3], [3, 2, 1])
