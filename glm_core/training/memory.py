@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from glm_core.errors import EasyError
+from glm_core.models import conversion, families
+from glm_core.models.families import Family
 from glm_core.training.guard import Plan, plan
 from glm_core.training.settings import TrainingSettings
+from glm_core.training.targets import choose_targets
 
 __all__ = ["CARDS", "Advice", "MemoryEstimate", "MemoryEstimateError", "Plan", "Shape", "advise", "cards_that_fit",
            "estimate", "fit", "largest_micro_batch", "plan", "read_shape"]  # fmt: skip
@@ -32,8 +35,6 @@ INTERPRETER = 480_000_000  # torch, transformers and PEFT imported
 ADAMW_BYTES = 16  # float32 parameter, gradient and two moments
 NF4_BYTES = 0.516  # 4 bit, block scales quantised again
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-FUSED = {"query_key_value": ("q_proj", "k_proj", "v_proj"), "dense": ("o_proj",), "dense_h_to_4h": ("gate_up_proj",),
-         "dense_4h_to_h": ("down_proj",)}  # fmt: skip
 
 
 class MemoryEstimateError(EasyError):
@@ -42,9 +43,9 @@ class MemoryEstimateError(EasyError):
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a model that memory depends on. `kind`: chatglm (v1), glm (ChatGLM2 and later), bloom."""
+    """The sizes of a model that memory depends on."""
 
-    kind: str
+    family: Family
     hidden: int
     inner: int
     layers: int
@@ -53,7 +54,17 @@ class Shape:
     head_dim: int
     vocabulary: int
     tied: bool
-    norms: int = 2
+    bits: int = 0  # of linear weights that are stored packed, as the hub's int4 and int8 checkpoints are
+
+    @property
+    def gated(self) -> bool:
+        """Whether it is of the newer build: split query, key and value, gated MLP, RMSNorm without biases."""
+        return self.family.native in ("glm", "glm4")
+
+    @property
+    def norms(self) -> int:
+        """Normalisations of a layer."""
+        return 4 if self.family.native == "glm4" else 2
 
     @property
     def query(self) -> int:
@@ -67,7 +78,7 @@ class Shape:
 
     def linears(self) -> dict[str, tuple[int, int]]:
         """The linear modules of one layer by name: inputs and outputs."""
-        if self.kind == "glm":
+        if self.gated:
             return {
                 "q_proj": (self.hidden, self.query), "k_proj": (self.hidden, self.key), "v_proj": (self.hidden, self.key),
                 "o_proj": (self.query, self.hidden), "gate_up_proj": (self.hidden, 2 * self.inner),
@@ -79,15 +90,8 @@ class Shape:
         }  # fmt: skip
 
     def targets(self, settings: TrainingSettings) -> list[str]:
-        """The linear modules that LoRA adapts; the fused names of ChatGLM2 and 3 stand for their split ones."""
-        if not settings.lora_targets.strip():
-            return ["q_proj", "k_proj", "v_proj"] if self.kind == "glm" else ["query_key_value"]
-        linears, chosen = self.linears(), []
-        for name in settings.lora_targets.replace(",", " ").split():
-            if name in ("all", "all-linear"):
-                return list(linears)
-            chosen += [one for one in ((name,) if name in linears else FUSED.get(name, ())) if one in linears]
-        return list(dict.fromkeys(chosen))
+        """The linear modules of a layer that LoRA adapts."""
+        return choose_targets(self.family, settings.lora_targets, self.linears())
 
     def layer_parameters(self) -> int:
         """Parameters of one layer's linear modules, without biases."""
@@ -96,11 +100,11 @@ class Shape:
     def other_parameters(self) -> int:
         """Embedding, head, biases and norms."""
         embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
-        biases = (
-            sum(outputs for _, outputs in self.linears().values()) if self.kind != "glm" else self.query + 2 * self.key
+        biases = sum(outputs for _, outputs in self.linears().values()) if not self.gated else self.query + 2 * self.key
+        norm = self.hidden if self.gated else 2 * self.hidden
+        return (
+            embeddings + self.layers * (biases + self.norms * norm) + norm * (2 if self.family.native == "bloom" else 1)
         )
-        norm = self.hidden if self.kind == "glm" else 2 * self.hidden
-        return embeddings + self.layers * (biases + self.norms * norm) + norm * (2 if self.kind == "bloom" else 1)
 
     def parameters(self) -> int:
         """All parameters."""
@@ -111,21 +115,22 @@ def read_shape(model: Any) -> Shape:
     """The shape of a model folder, a `config.json`'s content, or a transformers configuration.
 
     Raises:
-        MemoryEstimateError: there is no configuration, or it is of no family known here.
+        MemoryEstimateError: there is no readable configuration, or it is of no family known here.
+        ModelError: a size in it is missing or impossible.
     """
     config = _read_config(model)
-    try:
-        if "inner_hidden_size" in config:
-            return _shape_v1(config)
-        if "ffn_hidden_size" in config or "padded_vocab_size" in config:
-            return _shape_v2(config)
-        if config.get("model_type") in ("glm", "glm4"):
-            return _shape_glm(config)
-        if config.get("model_type") == "bloom":
-            return _shape_bloom(config)
-    except KeyError as error:
-        raise MemoryEstimateError("memory.error.incomplete", name=error.args[0]) from error
-    raise MemoryEstimateError("memory.error.family", family=str(config.get("model_type", "?")))
+    family = families.find(config)
+    if family is None:
+        raise MemoryEstimateError("memory.error.family", family=str(config.get("model_type", "?")))
+    c = conversion.native_config(family, config)
+    tied = c.get("tie_word_embeddings", family.native in ("chatglm", "bloom"))
+    if family.native in ("chatglm", "bloom"):
+        heads, layers = c.get("num_attention_heads") or c["n_head"], c.get("num_layers") or c["n_layer"]
+        hidden, inner = c["hidden_size"], c.get("inner_hidden_size") or 4 * c["hidden_size"]
+        return Shape(family, hidden, inner, layers, heads, heads, hidden // heads, c["vocab_size"], tied,
+                     c.get("quantization_bit") or 0)  # fmt: skip
+    return Shape(family, c["hidden_size"], c["intermediate_size"], c["num_hidden_layers"], c["num_attention_heads"],
+                 c["num_key_value_heads"], c["head_dim"], c["vocab_size"], tied)  # fmt: skip
 
 
 def _read_config(model: Any) -> Mapping[str, Any]:
@@ -136,36 +141,10 @@ def _read_config(model: Any) -> Mapping[str, Any]:
     path = Path(model)
     path = path / "config.json" if path.is_dir() else path
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return {"_name_or_path": path.parent.name} | dict(config)
+    except (OSError, ValueError, TypeError) as error:
         raise MemoryEstimateError("memory.error.unreadable", path=str(path)) from error
-
-
-def _shape_v1(c: Mapping) -> Shape:
-    hidden, heads = c["hidden_size"], c["num_attention_heads"]
-    return Shape("chatglm", hidden, c["inner_hidden_size"], c["num_layers"], heads, heads, hidden // heads,
-                 c["vocab_size"], c.get("tie_word_embeddings", True))  # fmt: skip
-
-
-def _shape_v2(c: Mapping) -> Shape:
-    heads = c["num_attention_heads"]
-    groups = c["multi_query_group_num"] if c.get("multi_query_attention", True) else heads
-    return Shape("glm", c["hidden_size"], c["ffn_hidden_size"], c["num_layers"], heads, groups, c["kv_channels"],
-                 c["padded_vocab_size"], c.get("tie_word_embeddings", False))  # fmt: skip
-
-
-def _shape_glm(c: Mapping) -> Shape:
-    heads = c["num_attention_heads"]
-    return Shape("glm", c["hidden_size"], c["intermediate_size"], c["num_hidden_layers"], heads,
-                 c.get("num_key_value_heads") or heads, c.get("head_dim") or c["hidden_size"] // heads, c["vocab_size"],
-                 c.get("tie_word_embeddings", False), 4 if c["model_type"] == "glm4" else 2)  # fmt: skip
-
-
-def _shape_bloom(c: Mapping) -> Shape:
-    hidden = c.get("hidden_size") or c["n_embed"]
-    heads, layers = c.get("n_head") or c["num_attention_heads"], c.get("n_layer") or c["num_hidden_layers"]
-    return Shape("bloom", hidden, 4 * hidden, layers, heads, heads, hidden // heads, c["vocab_size"],
-                 c.get("tie_word_embeddings", True))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -253,7 +232,7 @@ def _count_trainable(shape: Shape, settings: TrainingSettings) -> int:
         width = 2 * shape.layers * shape.key
         if not settings.prefix_projection:
             return settings.prefix_length * width
-        first = shape.hidden if shape.kind == "chatglm" else width  # ChatGLM2 and later embed at the full width
+        first = width if shape.family.separate_prefix_width else shape.hidden
         return settings.prefix_length * first + first * shape.hidden + shape.hidden + shape.hidden * width + width
     linears = shape.linears()
     chosen = [linears[name] for name in shape.targets(settings)]
@@ -274,10 +253,11 @@ def _weights(shape: Shape, quantization: str, width: int) -> int:
     """Quantised bases keep embedding, head and norms, and hold one dequantised module while they compute."""
     linear = shape.layers * shape.layer_parameters()
     other = shape.other_parameters() * width
-    if quantization == "none":
+    if quantization == "none" and not shape.bits:
         return linear * width + other
     largest = max(inputs * outputs for inputs, outputs in shape.linears().values()) * width
-    return int(linear * (1 if quantization == "int8" else NF4_BYTES)) + other + largest
+    each = shape.bits / 8 if shape.bits else 1 if quantization == "int8" else NF4_BYTES
+    return int(linear * each) + other + largest
 
 
 def _activations(shape: Shape, settings: TrainingSettings, tokens: int, width: int, checkpointing: bool) -> int:
@@ -295,7 +275,7 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> 
     For v1: input of both norms, query, key, value, attention output, input of the GELU: 11 hidden sizes, 88 KiB for
     ChatGLM-6B in half precision. A LoRA module keeps its input in float32, and with dropout its mask.
     """
-    if shape.kind == "glm":
+    if shape.gated:
         norms = 4 * shape.norms * shape.hidden  # RMSNorm keeps a float32 copy
         kept = 2 * shape.query + 2 * shape.key + 3 * shape.inner
     else:

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from glm_core.errors import EasyError
 from glm_core.training.memory import (
     CARDS,
-    MemoryEstimateError,
     advise,
     cards_that_fit,
     estimate,
@@ -99,7 +99,7 @@ def test_transformers_configuration_is_read():
 
 @pytest.mark.parametrize("model", ["nowhere", {"model_type": "llama"}, {"model_type": "bloom", "hidden_size": 8}])
 def test_unreadable_or_unknown_models_are_refused_in_a_sentence(model):
-    with pytest.raises(MemoryEstimateError, match="config.json|llama"):
+    with pytest.raises(EasyError, match="config.json|llama|vocab_size"):
         estimate(model, card_run())
 
 
