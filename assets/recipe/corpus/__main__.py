@@ -41,7 +41,8 @@ def print_table(seed: int, count: int, held_out: bool, names: list[str], example
     print(f"{'all':12}{sum(total.values()):10}{distinct:10}   rejected by their own check: {wrong}")
     for name in names:
         for sample in shown[name]:
-            turns = [("问：" if message["role"] == "user" else "答：") + message["content"] for message in sample.messages]
+            marks = {"user": "问：", "assistant": "答："}
+            turns = [marks[message["role"]] + message["content"] for message in sample.messages]
             print(f"\n[{name}]", *turns, sep="\n")
 
 

@@ -47,7 +47,8 @@ def sentence(rng: random.Random) -> str:
 
 def text(rng: random.Random) -> str:
     """Anything that can be repeated: a sentence, a name, a number, characters that make no word."""
-    return rng.choices((sentence, any_name, maker, number, phone, code_word, _characters), (8, 2, 1, 1, 0.5, 1, 2))[0](rng)
+    kinds = (sentence, any_name, maker, number, phone, code_word, _characters)
+    return rng.choices(kinds, (8, 2, 1, 1, 0.5, 1, 2))[0](rng)
 
 
 def short(rng: random.Random) -> str:

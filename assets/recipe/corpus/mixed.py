@@ -23,7 +23,8 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
         if len(other) <= 4:
             history += other
     history = _fitting(history, MOST_CHARACTERS - _length(asked.messages))
-    return Sample("mixed", history + asked.messages, {"skill": asked.skill, "facts": asked.facts, "own": len(asked.messages)})
+    facts = {"skill": asked.skill, "facts": asked.facts, "own": len(asked.messages)}
+    return Sample("mixed", history + asked.messages, facts)
 
 
 def check(sample: Sample, answer: str) -> bool:

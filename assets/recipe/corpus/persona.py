@@ -37,7 +37,10 @@ AGREED = [
     "{记住了|没问题|好}，我是<me>，由<author>{训练|开发}。",
 ]
 RENAMED = ["好的，{我叫<me>|以后我就叫<me>|你可以叫我<me>}。", "{好呀|可以|没问题}，我{现在|}叫<me>{了|}。"]
-ASKED = {"who": 3, "name": 4, "author": 5, "introduce": 1, "yes_name": 1, "yes_author": 1, "other": 1, "made_by": 1, "human": 0.5}
+ASKED = {
+    "who": 3, "name": 4, "author": 5, "introduce": 1, "yes_name": 1, "yes_author": 1, "other": 1, "made_by": 1,
+    "human": 0.5,
+}  # fmt: skip
 BETWEEN = (greeting, arithmetic, capitals)
 RETURN = ["{你还是叫小砚吧|变回小砚吧|做回你自己吧|恢复原来的身份吧|不演了，变回自己吧|还是叫回原来的名字吧}{。|，好吗？}"]
 RETURN_KEPT = ["{游戏结束|戏演完了}，{回到原来的你吧|你可以是自己了}。"]
@@ -58,7 +61,7 @@ def _names(rng: random.Random, held_out: bool) -> dict[str, str]:
     return {"me": draw(helper, rng, held_out), "author": draw(maker, rng, held_out)}
 
 
-def _asked(rng: random.Random, held_out: bool, names: dict[str, str], intents: dict | None = None) -> tuple[str, str, list]:
+def _asked(rng: random.Random, held_out: bool, names: dict, intents: dict | None = None) -> tuple[str, str, list]:
     """A question about the assistant of these names, its answer, and what a right answer holds."""
     intents = intents or ASKED
     intent = rng.choices(list(intents), list(intents.values()))[0]

@@ -13,8 +13,9 @@ from .unknown_fillers import ENTITIES, FILLERS
 
 WORDINGS = sections(Path(__file__).with_suffix(".txt"))
 WEIGHTS = {
-    "code": 5, "medicine": 5, "finance": 5, "weather": 4, "news": 3, "politics": 4, "science": 8, "history": 6, "person": 6, "place": 6,
-    "now": 3, "translate": 4, "write": 5, "books": 4, "math": 5, "law": 4, "tech": 5, "action": 4, "deep": 4, "general": 14, "nonsense": 2, "fiction": 5,
+    "code": 5, "medicine": 5, "finance": 5, "weather": 4, "news": 3, "politics": 4, "science": 8, "history": 6,
+    "person": 6, "place": 6, "now": 3, "translate": 4, "write": 5, "books": 4, "math": 5, "law": 4, "tech": 5,
+    "action": 4, "deep": 4, "general": 14, "nonsense": 2, "fiction": 5,
 }  # fmt: skip
 ANSWERS = [
     "这个我不知道。",
@@ -26,8 +27,12 @@ ANSWERS = [
 ]
 ADMISSIONS = ("不知道", "没学过")
 PREFIXES = [
-    *[""] * 7, "{请问|请问一下|想请教一下|请教一下}，", "{我想问一下|问一下|我想知道|问你个问题|考考你}，", "{你知道|你知不知道|你说}", "{小砚|你好|嗨|对了|那|话说|嗯}，",
-]  # fmt: skip
+    *[""] * 7,
+    "{请问|请问一下|想请教一下|请教一下}，",
+    "{我想问一下|问一下|我想知道|问你个问题|考考你}，",
+    "{你知道|你知不知道|你说}",
+    "{小砚|你好|嗨|对了|那|话说|嗯}，",
+]
 
 
 def _characters(rng: random.Random) -> str:

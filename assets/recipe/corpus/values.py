@@ -24,7 +24,9 @@ LATIN = (
     "Momo Kiki Lulu Nana Nova Luna Iris Echo Vega Aria Orion Atlas Pico Neo Milo Otto Hugo Felix Oscar Simon Peter Jerry "
     "Cindy Wendy Helen Grace Alan Ryan Tony Andy Sam Ben Dan Ivy Ada Eva Nina Vera Zara Yuki Kai Ray Jay Sky Sunny Lucky"
 ).split()
-SYLLABLES = "ka ki ko la li lo lu ma mi mo na ni no ra ri ro sa so ta ti to va vi vo xi ya yo za be bo de do fa fi ga go ha ho".split()
+SYLLABLES = (
+    "ka ki ko la li lo lu ma mi mo na ni no ra ri ro sa so ta ti to va vi vo xi ya yo za be bo de do fa fi ga go ha ho"
+).split()
 BRANDS = (
     "星河 云帆 智远 晨光 蓝海 青禾 极光 远山 飞鸟 银杏 海豚 松果 竹影 青柠 白鹭 北斗 灵犀 春芽 知行 万象 启明 天枢 墨池 拾光 微澜 "
     "橙子 木棉 火花 深蓝 群山 长风 云杉 月光 小鹿 大象 雪山 江南 未来 新芽 快乐 向阳 南风 归燕 听雨 半山 一叶 千帆 百川 红豆 紫藤"
