@@ -77,7 +77,7 @@ def _bases() -> list[Choice]:
     for folder in (workspace.ASSETS / "models", workspace.home() / "models"):
         for config in sorted(folder.glob("[!.]*/config.json")):
             name = config.parent.name
-            found.setdefault(name, Choice(name, name, config.parent, created=config.stat().st_mtime))
+            found.setdefault(name, Choice(name, name, config.parent.resolve(), created=config.stat().st_mtime))
     demo = found.pop(workspace.DEMO_MODEL.name, None)
     return ([demo] if demo else []) + list(found.values())
 
@@ -96,6 +96,6 @@ def _base_of(run: records.Run, bases: dict[str, Choice]) -> Path | None:
     """The folder of the run's base; where it was moved, the base of the same name."""
     folder = Path(run.model)
     if (folder / "config.json").is_file():
-        return folder
+        return folder.resolve()
     moved = bases.get(folder.name)
     return moved.base if moved else None

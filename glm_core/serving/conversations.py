@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from glm_core import text, workspace
+from glm_core.serving.tickets import Ticket
 
 TITLE_LENGTH = 24
 KEPT_FIELDS = ("role", "content")
@@ -44,10 +45,37 @@ class Conversation:
         """Its file."""
         return workspace.inside(folder(self.user), f"{self.id}.json")
 
+    def ask(self, question: str) -> None:
+        """Add a question and the answer that is to grow after it, so that a refresh at any moment keeps both."""
+        self.messages += [{"role": "user", "content": question}, {"role": "assistant", "content": ""}]
+
+    def again(self) -> None:
+        """Throw the last answer away, to be computed anew."""
+        self.messages[-1] = {"role": "assistant", "content": ""}
+
+    def revise(self, place: int, question: str) -> None:
+        """Ask `question` instead of the one at `place`; what came after it goes."""
+        del self.messages[place:]
+        self.ask(question)
+
     def prompt(self) -> list[dict]:
-        """The messages as an engine wants them, without what was noted about answers and without empty answers."""
-        kept = (message for message in self.messages if message["content"].strip())
+        """What an engine is asked: everything before the last answer, without notes and without empty answers."""
+        kept = (message for message in self.messages[:-1] if message["content"].strip())
         return [{key: message[key] for key in KEPT_FIELDS} for message in kept]
+
+    def note(self, ticket: Ticket) -> None:
+        """Write the ticket's text so far, and all that is known about it, into the last answer."""
+        stamp = ticket.stamp
+        self.messages[-1] = {
+            "role": "assistant",
+            "content": ticket.text,
+            "finish_reason": ticket.finish_reason or ("cancelled" if ticket.cancelled else None),
+            "usage": ticket.usage,
+            "first_token_seconds": ticket.first_token_seconds,
+            "tokens_per_second": ticket.tokens_per_second,
+            "dropped_turns": ticket.dropped_turns,
+            "stamp": None if stamp is None else stamp.to_dict(),
+        }
 
     def save(self) -> None:
         """Write it whole; an empty conversation is not worth a file."""

@@ -2,7 +2,7 @@
 
 A request joins the running batch at the next step and leaves it when done. Loading, unloading and changing the base
 happen between steps. Pages and the API share the one engine of a process. Not here: the decode loop (`generation.py`),
-names of models (`catalogue.py`), a server elsewhere (`remote.py`).
+names of models (`catalogue.py`), a server elsewhere (`remote.py`). torch is imported when the first model loads.
 """
 
 import logging
@@ -11,35 +11,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from glm_core import models
 from glm_core.errors import EasyError
 from glm_core.serving import catalogue as names
-from glm_core.serving.adapters import Adapters
 from glm_core.serving.catalogue import Choice
-from glm_core.serving.generation import Batch, Row, fit_prompt
-from glm_core.serving.memory import collect, give_back
-from glm_core.serving.sampling import resolve
-from glm_core.serving.tickets import EngineBusy, EngineUnavailable, Request, ServingError, Stamp, Ticket
+from glm_core.serving.tickets import EngineBusy, EngineUnavailable, Request, ServingError, Ticket
+
+if TYPE_CHECKING:
+    from glm_core.serving.session import Loaded, Session
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float | None], None]
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The model in memory, for people to see."""
-
-    name: str
-    path: Path
-    family: str
-    context_length: int
-    sampling: dict
-    seconds: float
-    "How long it took to load."
 
 
 class Engine:
@@ -60,19 +45,17 @@ class Engine:
         self._closed = False
         self._served: dict[str, float] = {}  # owner -> when a request of theirs was last taken
         self._seconds = 3.0  # moving average of an answer's time, for Retry-After
-        self._loaded: models.LoadedModel | None = None
-        self._info: Loaded | None = None
-        self._batch: Batch | None = None
-        self._adapters: Adapters | None = None
+        self._session: Session | None = None
         self.progress: tuple[str, float | None] | None = None
         "Stage (a text key) and share done while a model loads, else None."
 
     # what anybody may ask
 
     @property
-    def loaded(self) -> Loaded | None:
+    def loaded(self) -> "Loaded | None":
         """The model in memory, None where none is."""
-        return self._info
+        session = self._session
+        return None if session is None else session.info
 
     @property
     def waiting(self) -> int:
@@ -82,8 +65,8 @@ class Engine:
     @property
     def answering(self) -> int:
         """Requests that are being answered."""
-        batch = self._batch
-        return len(batch) if batch is not None else 0
+        session = self._session
+        return 0 if session is None else len(session.rows)
 
     def catalogue(self) -> list[Choice]:
         """Everything `Request.model` may name."""
@@ -105,8 +88,7 @@ class Engine:
             EngineBusy: the queue is full, or this owner's share of it.
             EngineUnavailable: the program is stopping.
         """
-        ticket = Ticket(request)
-        ticket.choice = self.find(request.model)
+        ticket = Ticket(request, self.find(request.model))
         with self._changed:
             if self._closed:
                 raise EngineUnavailable("serving.closing")
@@ -119,7 +101,7 @@ class Engine:
             self._changed.notify()
         return ticket
 
-    def load(self, path: str | Path, progress: Progress | None = None) -> Loaded:
+    def load(self, path: str | Path, progress: Progress | None = None) -> "Loaded":
         """Make the base in folder `path` the one in memory. Waits until running answers are done and it is loaded.
 
         Args:
@@ -129,18 +111,23 @@ class Engine:
             ModelError: the folder holds no model that can be loaded.
             EngineUnavailable: the program is stopping.
         """
-        return self._do(lambda: self._load(Path(path)), progress)
+        return self._do(lambda: self._load(Path(path).resolve()), progress)
 
     def unload(self) -> None:
         """Free the model's memory after the running answers; the next request loads it again."""
         self._do(self._unload)
 
-    def exclusively(self, work: Callable, progress: Progress | None = None):
-        """Run `work(loaded)` in the engine's thread between answers and return its result.
+    def exclusively(self, choice: Choice, work: Callable[["Session"], object], progress: Progress | None = None):
+        """Run `work(session)` with the base of `choice` in the engine's thread between answers; returns its result.
 
-        For measurements that need the model itself; it must leave the adapters as it found them.
+        For measurements that need the model itself and not only its answers.
         """
-        return self._do(lambda: work(self), progress)
+
+        def run():
+            self._load(choice.base)
+            return work(self._session)
+
+        return self._do(run, progress)
 
     def close(self) -> None:
         """Cancel everything, stop the thread, free the memory. For the end of the program; safe to call twice."""
@@ -217,15 +204,19 @@ class Engine:
         elif not self._jobs:
             self._admit()
         if self.answering:
-            self._batch.step()
+            before = self._session.rows
+            self._session.step()
+            self._note_times(before)
+
+    def _note_times(self, rows: list) -> None:
+        """Remember how long answers take, for Retry-After."""
+        for ticket in (row.ticket for row in rows if row.ticket.done):
+            self._seconds += 0.2 * (ticket.ended - ticket.started - self._seconds)
 
     def _drop(self) -> None:
         """End cancelled and overdue tickets, running or waiting."""
-        for row in self._batch.rows if self._batch else ():
-            if row.ticket.cancelled or row.ticket.overdue():
-                row.end("cancelled" if row.ticket.cancelled else "length")
-        if self._batch:
-            self._batch.sweep()
+        if self._session is not None:
+            self._session.drop()
         with self._changed:
             for ticket in [one for one in self._queue if one.cancelled or one.overdue()]:
                 self._queue.remove(ticket)
@@ -245,7 +236,7 @@ class Engine:
         while self._queue and self.answering < self._rows:
             with self._changed:
                 ticket = self._order()[0]
-                other_base = self._loaded is None or ticket.choice.base != self._info.path
+                other_base = not self._has(ticket.choice.base)
                 if other_base and self.answering:
                     return  # it is next: nobody overtakes it, so the running answers end and the base can change
                 self._queue.remove(ticket)
@@ -258,68 +249,48 @@ class Engine:
         """Load what the ticket needs and compute its prompt; whatever goes wrong is that ticket's alone."""
         try:
             ticket.state = "loading"
-            if self._loaded is None or ticket.choice.base != self._info.path:
-                self._load(ticket.choice.base)
-            self._adapters.need(ticket.choice)
-            row = self._row(ticket)
-            ticket.state = "answering"
-            self._batch.join(row)
+            self._load(ticket.choice.base)
+            self._session.begin(ticket)
         except Exception as error:
             ticket.finish("error", error=_as_serving_error(error))
 
-    def _row(self, ticket: Ticket) -> Row:
-        request, choice, info = ticket.request, ticket.choice, self._info
-        prompt, ticket.dropped_turns = fit_prompt(
-            self._loaded, request.messages, info.context_length, request.max_new_tokens
-        )
-        sampling = resolve(vars(request), info.sampling)
-        adapter = choice.name if choice.tuned else None
-        ticket.stamp = Stamp(
-            info.name, adapter, choice.title if adapter else "", choice.step, request.strength, sampling.to_dict()
-        )
-        return Row(ticket, self._loaded, prompt, sampling, min(request.max_new_tokens, info.context_length - len(prompt)))
+    def _has(self, path: Path) -> bool:
+        return self._session is not None and self._session.info.path == path
 
-    def _load(self, path: Path) -> Loaded:
-        if self._info is not None and self._info.path == path:
-            return self._info
+    def _load(self, path: Path) -> "Loaded":
+        if self._has(path):
+            return self._session.info
         self._unload()
-        started = time.monotonic()
+        self.progress = ("serving.starting", None)
         try:
-            self.progress = ("serving.loading", None)
-            description = models.describe(path)
-            self._loaded = models.load(path, progress=self._note_progress)
+            from glm_core.serving.session import Session
+
+            self._session = Session.load(path, self._note_progress)
         finally:
             self.progress = None
-        self._adapters = Adapters(self._loaded)
-        self._batch = Batch(self._loaded, self._adapters)
-        family = self._loaded.family
-        self._info = Loaded(
-            description.name, path, family.name, description.context_length, dict(family.sampling), time.monotonic() - started
-        )
-        collect()
-        return self._info
+        return self._session.info
 
     def _note_progress(self, stage: str, fraction: float | None) -> None:
         self.progress = (stage, fraction)
 
     def _unload(self) -> None:
-        if self._loaded is not None:
-            self._loaded = self._info = self._batch = self._adapters = None
+        if self._session is not None:
+            from glm_core.serving.memory import give_back
+
+            self._session = None
             give_back()
 
     def _fail(self, error: Exception) -> None:
         """A step failed: its answers end with what they have, the engine goes on."""
-        log.exception("the engine's step failed")
-        for row in self._batch.rows if self._batch else ():
-            row.end("error", _as_serving_error(error))
-        if self._batch:
-            self._batch.clear()
+        log.error("the engine's step failed", exc_info=error)
+        if self._session is not None:
+            self._session.clear("error", _as_serving_error(error))
 
     def _shut(self) -> None:
         """The last words of the thread: nobody is left waiting."""
         closing = EngineUnavailable("serving.closing")
-        for row in self._batch.rows if self._batch else ():
-            row.end("cancelled")
+        if self._session is not None:
+            self._session.clear("cancelled")
         with self._changed:
             for ticket in self._queue:
                 ticket.finish("error", error=closing)

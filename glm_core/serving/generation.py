@@ -69,11 +69,11 @@ def _turns(messages: Sequence[dict]) -> tuple[int, list[int]]:
 class Row:
     """One answer being computed."""
 
-    def __init__(self, ticket: Ticket, loaded, prompt: list[int], sampling: Sampling, limit: int):
+    def __init__(self, ticket: Ticket, loaded, slot: str | None, prompt: list[int], sampling: Sampling, limit: int):
         self.ticket = ticket
         self.prompt = prompt
-        self.adapter = ticket.stamp.adapter
-        self.strength = ticket.stamp.strength
+        self.slot = slot
+        "Where its adapter is (`Adapters`); None = the base."
         self.sampler = Sampler(sampling, prompt)
         self.length = len(prompt)
         "Tokens in the cache."
@@ -113,9 +113,6 @@ class Batch:
         self._adapters = adapters
         self._cache: RowCache | None = None
         self._positions = self._strides = torch.empty(0)
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     @torch.inference_mode()
     def join(self, row: Row) -> None:
@@ -160,16 +157,12 @@ class Batch:
         self._cache.select(kept, self._cache.get_seq_length() - longest)
         self._positions, self._strides = self._positions[kept], self._strides[kept]
 
-    def clear(self) -> None:
-        """Forget every row; the caller has finished their tickets."""
-        self.rows, self._cache = [], None
-
     def _forward(self, rows: list[Row], ids, mask, positions, cache) -> torch.Tensor:
         """Logits (B, V) of the last column."""
         inputs = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache, "use_cache": True}
-        if positions is not None:
+        if positions is not None and self._loaded.family.native != "bloom":  # which counts the mask's columns instead
             inputs["position_ids"] = positions
-        with self._adapters.selected(rows):
+        with self._adapters.using([row.slot for row in rows]):
             return self._loaded.model(**inputs, logits_to_keep=1).logits[:, -1]
 
     def _mask(self) -> torch.Tensor | None:

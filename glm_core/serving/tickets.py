@@ -169,8 +169,10 @@ class Stamp:
 class Ticket:
     """One request's place in the queue, then its answer as it grows. Any thread may read it or cancel it."""
 
-    def __init__(self, request: Request):
+    def __init__(self, request: Request, choice=None):
         self.request = request
+        self.choice = choice
+        "The `catalogue.Choice` that `request.model` names."
         self.text = ""
         self.position = 0
         "How many requests are before this one; 0 once it is being answered."
@@ -185,6 +187,7 @@ class Ticket:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.created = time.monotonic()
+        self.started: float | None = None
         self.first_token: float | None = None
         self.ended: float | None = None
         self._pieces: list[str] = []
@@ -289,6 +292,10 @@ class Ticket:
         """Whether the request's own time is over."""
         timeout = self.request.timeout
         return timeout is not None and time.monotonic() - self.created > timeout
+
+    def begin(self) -> None:
+        """It is this request's turn and everything it needs is loaded."""
+        self.state, self.started = "answering", time.monotonic()
 
     def add(self, piece: str) -> None:
         """One token has been computed and `piece` of text may be shown (often none)."""

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core.serving import conversations
+from glm_core.serving import Request, Ticket, conversations
 from glm_core.serving.conversations import Conversation
 from glm_core.workspace import WorkspaceError
 
@@ -65,7 +65,27 @@ def test_the_owner_is_the_folder_and_not_what_a_file_claims():
     assert (conversations.get("a", one.id).user, conversations.get("a", one.id).id) == ("a", one.id)
 
 
-def test_the_prompt_has_neither_notes_nor_empty_answers():
+def test_the_prompt_ends_with_the_question_and_has_no_empty_answers():
     one = talk("local", "你好", "")
-    one.messages.append({"role": "user", "content": "在吗", "stamp": {}})
+    one.messages[1]["stamp"] = {}
+    one.ask("在吗")
     assert one.prompt() == [{"role": "user", "content": "你好"}, {"role": "user", "content": "在吗"}]
+
+
+def test_a_revised_question_drops_what_came_after_it():
+    one = talk("local", "一", "1", "二", "2", "三", "3")
+    one.revise(2, "贰")
+    assert [message["content"] for message in one.messages] == ["一", "1", "贰", ""]
+    one.messages[-1]["content"] = "2"
+    one.again()
+    assert one.messages[-1] == {"role": "assistant", "content": ""}
+
+
+def test_an_answer_that_was_stopped_says_so():
+    one = Conversation("local")
+    one.ask("你好")
+    ticket = Ticket(Request(one.prompt()))
+    ticket.add("你")
+    ticket.cancel()
+    one.note(ticket)
+    assert (one.messages[-1]["content"], one.messages[-1]["finish_reason"]) == ("你", "cancelled")

@@ -1,0 +1,95 @@
+"""The adapters of one loaded base: read on first use, chosen row by row, the longest unused forgotten."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from glm_core import models
+from glm_core.errors import EasyError
+from glm_core.serving.catalogue import Choice
+from glm_core.serving.tickets import EngineUnavailable, RequestError
+from glm_core.training import adapters
+
+KEPT = 16
+"Adapters kept in memory; a LoRA of ChatGLM-6B at rank 8 is 15 MB."
+
+
+class Adapters:
+    """Which adapters are on `loaded`, by slot: a run's id, with its strength where that is not 1. No slot = the base."""
+
+    def __init__(self, loaded: models.LoadedModel):
+        self._loaded = loaded
+        self._versions: OrderedDict[str, float] = OrderedDict()
+        self._unmixable: set[str] = set()
+        self._active: str | None = None
+
+    def need(self, choice: Choice, strength: float = 1.0, busy: frozenset[str] = frozenset()) -> str | None:
+        """The slot of the adapter of `choice` at `strength`, loaded now unless it is there in the version on disk.
+
+        Args:
+            busy: slots that rows are using; they are neither replaced nor forgotten.
+
+        Raises:
+            RequestError: this adapter has no strength other than 1.
+            EngineUnavailable: its files cannot be read, or do not fit this base.
+        """
+        if not choice.tuned:
+            return None
+        # two strengths of one adapter are two slots, since rows of one batch may want both
+        slot = choice.name if strength == 1.0 else f"{choice.name}@{round(100 * strength)}"
+        version = _version(choice.adapter)
+        if slot not in busy and self._versions.get(slot) != version:
+            self.forget(slot)
+            self._read(choice, slot, strength)
+            self._versions[slot] = version
+        self._versions.move_to_end(slot)
+        idle = [name for name in self._versions if name not in busy and name != slot]
+        for name in idle[: max(0, len(self._versions) - KEPT)]:
+            self.forget(name)
+        return slot
+
+    def mixable(self, slot: str | None) -> bool:
+        """Whether rows of this slot can share a forward with rows of others; PEFT cannot mix DoRA."""
+        return slot not in self._unmixable
+
+    @contextmanager
+    def using(self, slots: Sequence[str | None]) -> Iterator[None]:
+        """Forwards within the block answer row i through slot `slots[i]`."""
+        if len(set(slots)) == 1:
+            if slots[0] != self._active:
+                adapters.activate(self._loaded, slots[0])
+                self._active = slots[0]
+            yield
+        else:
+            self._active = None
+            with adapters.rows(self._loaded, slots):
+                yield
+
+    def forget(self, slot: str) -> None:
+        """Free the adapter in `slot`, if there is one."""
+        if self._versions.pop(slot, None) is not None:
+            adapters.unload_adapter(self._loaded, slot)
+            self._unmixable.discard(slot)
+            self._active = None
+
+    def _read(self, choice: Choice, slot: str, strength: float) -> None:
+        self._active = None  # loading switches every adapter off
+        try:
+            method = adapters.load_adapter(self._loaded, choice.adapter, slot)["method"]
+        except (EasyError, OSError, ValueError, RuntimeError, KeyError) as error:  # files of anybody's making
+            raise EngineUnavailable("serving.no_adapter", name=choice.title, why=error) from error
+        self._loaded.model.eval()
+        scalable = adapters.is_scalable(self._loaded, slot)
+        if not scalable and strength != 1.0:
+            adapters.unload_adapter(self._loaded, slot)
+            raise RequestError("serving.not_scalable", "strength", name=choice.title)
+        if strength != 1.0:
+            adapters.set_strength(self._loaded, slot, strength)
+        if method == "lora" and not scalable:
+            self._unmixable.add(slot)
+
+
+def _version(folder: Path) -> float:
+    """When the adapter was last written: a resumed run saves a new one in the same place."""
+    return max((path.stat().st_mtime for path in folder.iterdir() if path.is_file()), default=0.0)

@@ -1,0 +1,114 @@
+"""One base in memory: its weights, the adapters on it, the batch that it is computing. Belongs to the engine's thread."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from glm_core import models
+from glm_core.serving.adapters import Adapters
+from glm_core.serving.catalogue import Choice
+from glm_core.serving.generation import Batch, Row, fit_prompt
+from glm_core.serving.memory import collect
+from glm_core.serving.sampling import resolve
+from glm_core.serving.tickets import EngineUnavailable, ServingError, Stamp, Ticket
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model in memory, for people to see."""
+
+    name: str
+    path: Path
+    family: str
+    context_length: int
+    sampling: dict
+    "The family's official defaults."
+    seconds: float
+    "How long it took to load."
+
+
+class Session:
+    """What the engine has as long as one base is loaded."""
+
+    def __init__(self, loaded: models.LoadedModel, info: Loaded):
+        self.loaded = loaded
+        self.info = info
+        self.adapters = Adapters(loaded)
+        self._batches: dict[str | None, Batch] = {}  # one for all that can be mixed (None), one for each slot that cannot
+
+    @classmethod
+    def load(cls, path: Path, progress: Callable[[str, float | None], None]) -> "Session":
+        """Load the base in folder `path`.
+
+        Raises:
+            ModelError: the folder holds no model that can be loaded.
+            EngineUnavailable: it has no tokenizer, so it cannot answer.
+        """
+        started = time.monotonic()
+        description = models.describe(path)
+        loaded = models.load(path, progress=progress)
+        if loaded.tokenizer is None:
+            raise EngineUnavailable("serving.no_tokenizer", name=description.name)
+        loaded.model.eval()
+        collect()
+        family, seconds = loaded.family, time.monotonic() - started
+        context = description.context_length
+        return cls(loaded, Loaded(description.name, path, family.name, context, dict(family.sampling), seconds))
+
+    @property
+    def rows(self) -> list[Row]:
+        """The answers that are being computed."""
+        return [row for batch in self._batches.values() for row in batch.rows]
+
+    def begin(self, ticket: Ticket) -> None:
+        """Load the ticket's adapter where it is not there yet, compute its prompt and its first token.
+
+        Raises:
+            ServingError: the prompt is too long, or the adapter cannot be read.
+        """
+        slot = self.adapters.need(ticket.choice, ticket.request.strength, frozenset(row.slot for row in self.rows))
+        row = self._row(ticket, slot)
+        ticket.begin()
+        key = None if self.adapters.mixable(slot) else slot
+        batch = self._batches.get(key) or Batch(self.loaded, self.adapters)
+        batch.join(row)
+        if batch.rows:
+            self._batches[key] = batch
+
+    def step(self) -> None:
+        """One token for every row."""
+        for batch in self._batches.values():
+            batch.step()
+        self._tidy()
+
+    def drop(self) -> None:
+        """End the rows that nobody wants any more or whose time is over."""
+        for row in self.rows:
+            if row.ticket.cancelled or row.ticket.overdue():
+                row.end("cancelled" if row.ticket.cancelled else "length")
+        for batch in self._batches.values():
+            batch.sweep()
+        self._tidy()
+
+    def clear(self, reason: str, error: ServingError | None = None) -> None:
+        """End every row."""
+        for row in self.rows:
+            row.end(reason, error)
+        self._batches.clear()
+
+    def _tidy(self) -> None:
+        self._batches = {key: batch for key, batch in self._batches.items() if batch.rows}
+
+    def _row(self, ticket: Ticket, slot: str | None) -> Row:
+        request, info = ticket.request, self.info
+        wanted = request.max_new_tokens
+        prompt, ticket.dropped_turns = fit_prompt(self.loaded, request.messages, info.context_length, wanted)
+        sampling = resolve(vars(request), info.sampling)
+        ticket.stamp = self._stamp(ticket.choice, request.strength, sampling.to_dict())
+        return Row(ticket, self.loaded, slot, prompt, sampling, min(wanted, info.context_length - len(prompt)))
+
+    def _stamp(self, choice: Choice, strength: float, sampling: dict) -> Stamp:
+        if not choice.tuned:
+            return Stamp(self.info.name, sampling=sampling)
+        return Stamp(self.info.name, choice.name, choice.title, choice.step, strength, sampling)

@@ -1,0 +1,231 @@
+"""The engine: answers equal the library's own generation, whoever shares the batch; queue, cancel, errors."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+import torch
+
+from glm_core import models
+from glm_core.serving import EngineBusy, EngineUnavailable, PromptTooLong, Request, RequestError, UnknownModel
+from glm_core.serving.engine import Engine
+from tests.serving.conftest import ask
+
+QUESTIONS = ("你好", "你是谁？", "三加五等于多少？", "给我讲一个很长很长的故事，要有开头和结尾。", "法国的首都是哪里？")
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_folder):
+    """Greedy answers of transformers' own `generate`, one by one: question -> text."""
+    loaded = models.load(tiny_folder)
+    answers = {}
+    for question in QUESTIONS:
+        ids = loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": question}])
+        with torch.inference_mode():
+            output = loaded.model.generate(torch.tensor([ids]), max_new_tokens=40, do_sample=False)[0, len(ids) :].tolist()
+        stop = loaded.family.stop_ids(loaded.tokenizer)
+        output = output[: next((i for i, token in enumerate(output) if token in stop), None)]
+        answers[question] = loaded.family.clean(loaded.tokenizer.decode(output))
+    return answers
+
+
+def test_the_test_model_depends_on_its_context(reference):
+    assert len(set(reference.values())) == len(QUESTIONS)
+
+
+def test_one_answer_is_that_of_generate(engine, reference):
+    for question in QUESTIONS:
+        ticket = engine.submit(ask(question, max_new_tokens=40))
+        assert "".join(ticket) == ticket.text == reference[question]
+
+
+def test_rows_of_a_batch_answer_as_if_alone_though_they_join_and_leave_at_different_times(engine, reference):
+    tickets = []
+    for number, question in enumerate(QUESTIONS * 3):
+        ticket = engine.submit(ask(question, max_new_tokens=40, owner=str(number % 4)))
+        tickets.append((question, ticket))
+        while number % 4 == 1 and ticket.completion_tokens < 3 and not ticket.done:
+            time.sleep(0.001)  # let the batch run a little before the next ones come
+    for question, ticket in tickets:
+        assert wait(ticket).finish_reason in ("stop", "length")
+        assert ticket.text == reference[question], question
+
+
+def wait(ticket, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not ticket.done:
+        assert time.monotonic() < deadline, ticket.state
+        time.sleep(0.005)
+    return ticket
+
+
+def test_the_ticket_tells_what_answered_and_what_it_cost(engine):
+    ticket = wait(engine.submit(ask(temperature=0.7, seed=3)))
+    assert ticket.stamp.base == "tiny" and ticket.stamp.adapter is None
+    assert ticket.stamp.sampling == {"temperature": 0.7, "top_p": 0.7, "top_k": 0, "repetition_penalty": 1.0, "seed": 3}
+    assert "tiny" in ticket.stamp.sentence() and "3" in ticket.stamp.sentence()
+    assert ticket.usage["total_tokens"] == ticket.usage["prompt_tokens"] + ticket.usage["completion_tokens"]
+    assert ticket.finish_reason == "length" and ticket.usage["completion_tokens"] == 12
+    assert ticket.first_token_seconds > 0 and ticket.tokens_per_second > 0
+    assert engine.loaded.name == "tiny" and engine.loaded.context_length == 512
+
+
+def test_the_same_seed_gives_the_same_answer_and_another_gives_another(engine):
+    def text(seed):
+        return wait(engine.submit(ask(temperature=1.5, top_p=1.0, seed=seed, max_new_tokens=30))).text
+
+    assert text(1) == text(1) != text(2)
+
+
+def test_a_stop_string_ends_the_answer_before_it(engine, reference):
+    whole = reference["你好"]
+    stop = whole[3:5]
+    ticket = wait(engine.submit(ask("你好", max_new_tokens=40, stop=(stop,))))
+    assert (ticket.finish_reason, ticket.text) == ("stop", whole[: whole.find(stop)])
+
+
+def test_cancelling_stops_the_computation_within_a_token_and_keeps_the_text(engine):
+    ticket = engine.submit(ask(max_new_tokens=400))
+    for piece in ticket:
+        if piece:
+            break  # leaving the loop cancels
+    counted = ticket.completion_tokens
+    wait(ticket)
+    assert ticket.finish_reason == "cancelled" and ticket.text
+    assert ticket.completion_tokens <= counted + 2
+    assert engine.answering == 0
+
+
+def test_a_request_that_waits_can_be_cancelled(home):
+    engine = Engine(rows=1)
+    first = engine.submit(ask(max_new_tokens=400))
+    second = engine.submit(ask())
+    third = engine.submit(ask(max_new_tokens=3))
+    assert (second.position, third.position) in ((1, 2), (2, 3))
+    second.cancel()
+    assert wait(second).finish_reason == "cancelled" and second.text == ""
+    first.cancel()
+    assert wait(third).finish_reason == "length"
+    engine.close()
+
+
+def test_a_deadline_ends_the_answer_with_what_there_is(engine):
+    wait(engine.submit(ask()))
+    ticket = wait(engine.submit(ask(max_new_tokens=400, timeout=0.15)))
+    assert ticket.finish_reason == "length" and 0 < ticket.completion_tokens < 400
+
+
+def test_beyond_the_queue_there_is_a_busy_answer_with_a_time(home):
+    engine = Engine(rows=1, waiting=2, each=2)
+    tickets = [engine.submit(ask(max_new_tokens=400))]
+    while tickets[0].state != "answering":
+        time.sleep(0.01)
+    tickets += [engine.submit(ask()), engine.submit(ask())]
+    with pytest.raises(EngineBusy) as caught:
+        engine.submit(ask())
+    assert caught.value.retry_after >= 1 and "2" in str(caught.value)
+    engine.close()
+    assert all(wait(ticket).done for ticket in tickets)
+
+
+def test_owners_take_turns(home):
+    engine = Engine(rows=1, waiting=20)
+    first = engine.submit(ask(max_new_tokens=300, owner="a"))
+    while first.state != "answering":
+        time.sleep(0.01)
+    many = [engine.submit(ask(max_new_tokens=2, owner="a")) for _ in range(5)]
+    stranger = engine.submit(ask(max_new_tokens=2, owner="b"))
+    assert stranger.position == 1 and [ticket.position for ticket in many] == [2, 3, 4, 5, 6]
+    engine.close()
+
+
+def test_old_turns_give_way_when_the_context_is_full(engine):
+    turns = []
+    for number in range(60):
+        turns += [{"role": "user", "content": f"问题{number}，今天天气怎么样？"}, {"role": "assistant", "content": "今天晴。"}]
+    ticket = wait(engine.submit(ask(messages=(*turns, {"role": "user", "content": "你是谁？"}))))
+    assert ticket.finish_reason == "length" and 0 < ticket.dropped_turns < 60
+    assert ticket.usage["prompt_tokens"] <= 512 - 12
+    shorter = wait(engine.submit(ask(messages=(*turns[2 * ticket.dropped_turns :], {"role": "user", "content": "你是谁？"}))))
+    assert shorter.text == ticket.text and shorter.dropped_turns == 0
+
+
+def test_a_question_longer_than_the_context_says_so(engine):
+    ticket = wait(engine.submit(ask("天气" * 600)))
+    assert ticket.finish_reason == "error" and isinstance(ticket.error, PromptTooLong)
+    assert wait(engine.submit(ask())).finish_reason == "length"
+
+
+def test_an_answer_ends_where_the_context_does(engine):
+    ticket = wait(engine.submit(ask("天气" * 120, max_new_tokens=5000)))
+    assert ticket.finish_reason in ("length", "stop") and ticket.usage["total_tokens"] <= 512
+
+
+def test_unknown_models_and_wrong_fields_are_refused_at_once(engine):
+    with pytest.raises(UnknownModel, match="tiny"):
+        engine.submit(ask(model="nothing"))
+    for fields in ({"temperature": 3}, {"top_p": "1"}, {"max_new_tokens": 0}, {"seed": 1.5}, {"stop": ("",)}, {"top_k": True}):
+        with pytest.raises(RequestError):
+            ask(**fields)
+    for messages in ((), ({"role": "x", "content": ""},), ({"role": "user", "content": " "},), ({"role": "user", "content": 1},)):
+        with pytest.raises(RequestError):
+            Request(messages)
+
+
+def test_a_folder_that_is_no_model_is_an_error_of_that_request_alone(engine, home):
+    (home / "models" / "broken").mkdir()
+    (home / "models" / "broken" / "config.json").write_text("{}", encoding="utf-8")
+    ticket = wait(engine.submit(ask(model="broken")))
+    assert isinstance(ticket.error, EngineUnavailable) and str(ticket.error)
+    assert wait(engine.submit(ask())).finish_reason == "length"
+
+
+def test_loading_reports_its_stages_and_unloading_frees_the_model(engine, home):
+    engine.unload()
+    stages = []
+    info = engine.load(home / "models" / "tiny", lambda stage, fraction: stages.append(stage))
+    assert info.name == "tiny" and stages
+    engine.unload()
+    assert engine.loaded is None
+    assert wait(engine.submit(ask())).finish_reason == "length"
+
+
+def test_unloading_waits_for_the_running_answer(engine):
+    ticket = engine.submit(ask(max_new_tokens=40))
+    while ticket.completion_tokens < 2:
+        time.sleep(0.005)
+    engine.unload()
+    assert ticket.finish_reason in ("stop", "length") and engine.loaded is None
+
+
+def test_asyncio_readers_get_the_same_text_without_a_thread(engine, reference):
+    async def read():
+        return "".join([piece async for piece in engine.submit(ask("你好", max_new_tokens=40))])
+
+    assert asyncio.run(read()) == reference["你好"]
+
+
+def test_leaving_an_async_loop_cancels(engine):
+    async def read():
+        ticket = engine.submit(ask(max_new_tokens=400))
+        pieces = aiter(ticket)
+        await anext(pieces)
+        await pieces.aclose()
+        return ticket
+
+    assert wait(asyncio.run(read())).finish_reason == "cancelled"
+
+
+def test_closing_ends_every_ticket_and_the_thread(home):
+    before = set(threading.enumerate())
+    engine = Engine(rows=1)
+    tickets = [engine.submit(ask(max_new_tokens=400)) for _ in range(3)]
+    while tickets[0].completion_tokens < 2:
+        time.sleep(0.005)
+    engine.close()
+    assert all(ticket.done for ticket in tickets)
+    assert set(threading.enumerate()) <= before
+    with pytest.raises(EngineUnavailable):
+        engine.submit(ask())
+    engine.close()
