@@ -54,6 +54,8 @@ def native_config(family: Family, config: dict) -> dict:
     native = {key: source[key] for key in _KEPT[family.native] if source.get(key) is not None}
     for key in _SIZES[family.native]:
         native[key] = _size(source, key)
+    if family.native in ("glm", "glm4"):
+        native.setdefault("pad_token_id", None)  # the library's default lies beyond a small vocabulary
     for key in _LIMITS.keys() & native.keys():
         _size(native, key)
     _check_heads(family.native, native)

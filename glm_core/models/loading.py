@@ -41,6 +41,7 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device, config: 
 
 def build(native: str, settings: dict) -> nn.Module:
     """An empty model (on the meta device) of architecture `native` with `settings` from `conversion.native_config`."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
 
     from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
@@ -53,7 +54,7 @@ def build(native: str, settings: dict) -> nn.Module:
     try:
         with torch.device("meta"):
             return architecture(configuration(**settings))
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, AssertionError, StrictDataclassError) as error:
         raise ModelError("models.config_rejected", why=str(error)[:300]) from error
 
 
