@@ -8,6 +8,8 @@ import threading
 
 import streamlit as st
 
+from glm_core.runs import resources
+
 TICK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,13 @@ def launcher():
     """The `glm_core.runs.launcher.Launcher` of this process; it starts queued runs and notices ended ones."""
     from glm_core.runs.launcher import Launcher
 
-    return Launcher()
+    return Launcher(make_room=_make_room)
+
+
+def _make_room(_run) -> None:
+    """Free the card for a run: the loaded model is unloaded after its running answers, and comes back with the next question."""
+    if loaded() is not None and resources.cards():
+        engine().unload()
 
 
 def start() -> None:
