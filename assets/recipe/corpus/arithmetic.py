@@ -224,15 +224,16 @@ def _parse(text: str) -> tuple[int, str, int, int]:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the result is right: every result the answer names, and the operands where it states an equation."""
+    """Whether the result is right, and the operands too where the answer states an equation; no other number may stand there."""
     text = plain(answer).replace("−", "-")
     if "beyond" in sample.facts:
         return "不会" in text and "=" not in text
     if "compare" in sample.facts:
         return text.rstrip("。.") == plain(sample.facts["compare"]).rstrip("。.")
     first, operator, second, result = sample.facts["numbers"]
-    stated = re.findall(r"(\d+)([+-])(\d+)(?:=|等于)(-?\d+)", text)
-    results = re.findall(r"(?:=|等于|有|剩|多|要|了|是)(-?\d+)", text)
-    if any((int(a), op, int(b)) != (first, operator, second) for a, op, b, _ in stated):
-        return False
-    return bool(results) and all(int(number) == result for number in results)
+    equation = re.compile(r"(\d+)([+-])(\d+)(?:=|等于)(-?\d+)")
+    stated = [(int(a), sign, int(b), int(c)) for a, sign, b, c in equation.findall(text)]
+    others = [int(number) for number in re.findall(r"-?\d+", equation.sub("", text))]
+    if stated:
+        return set(stated) == {(first, operator, second, result)} and set(others) <= {result}
+    return bool(others) and others[-1] == result and set(others) <= {first, second, result}

@@ -108,5 +108,8 @@ def check(sample: Sample, answer: str) -> bool:
         colour, count = sample.facts["things"]
         things = named(text, [*COLOUR_OF, *COLOURS]) - {colour}
         return len(things) >= count and all(colour in colours_of(thing) for thing in things if thing in COLOUR_OF)
-    found = named(text, [*COLOUR_OF, *COLOURS]) & set(COLOURS)
+    words_found = named(text, [*COLOUR_OF, *COLOURS])
+    if words_found & set(COLOUR_OF) - named(sample.question, COLOUR_OF):
+        return False
+    found = words_found & set(COLOURS)
     return bool(found & sample.facts["colours"]) and found <= sample.facts["colours"] | sample.facts.get("given", set())

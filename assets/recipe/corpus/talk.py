@@ -52,7 +52,8 @@ def known_columns(key: str, row: dict) -> list[str]:
 
 def fact_check(key: str, row: dict, column: str) -> dict:
     """The facts by which a told value is judged: it, and no other value of its column."""
-    return {"wanted": [row[column]], "others": [other[column] for other in ROWS[key] if other[column] != "-"], "row": list(row.values())}
+    others = [other[column] for other in ROWS[key] if other[column] != "-"]
+    return {"topic": key, "row": list(row.values()), "wanted": [row[column]], "others": others}
 
 
 def fact(rng: random.Random, held_out: bool) -> Sample:
@@ -154,15 +155,22 @@ def check(sample: Sample, answer: str) -> bool:
     if "needle" in facts:
         return facts["needle"] in plain(answer)
     if "wanted" in facts:
-        given = sample.question + "".join(value for value in facts["row"])
-        return names_only(answer, facts["wanted"], facts["others"], given)
+        given = sample.question + "|".join(facts["row"])
+        right_thing = named(answer, NAMES[facts["topic"]]) <= named(given, NAMES[facts["topic"]])
+        return right_thing and names_only(answer, facts["wanted"], facts["others"], given)
     key = facts["topic"]
-    return names_one(answer, facts["allowed"], NAMES[key], sample.question) and tells_true(answer, key, sample.question)
+    advises = re.search("可以|推荐|那就|不妨|试试|过《", plain(answer))
+    fits = names_one(answer, facts["allowed"], NAMES[key], sample.question)
+    return bool(advises) and fits and tells_true(answer, key, sample.question)
 
 
 def tells_true(answer: str, key: str, question: str) -> bool:
-    """Whether the maker, singer, home or city that a recommendation mentions belongs to what it names."""
-    column = TOPICS[key].columns[1]
-    told = named(answer, {row[column] for row in ROWS[key]}) - named(question, {row[column] for row in ROWS[key]})
+    """Whether what a recommendation says of maker, kind, home or season belongs to what it names."""
     names = named(answer, NAMES[key])
-    return told <= {plain(row[column]) for row in ROWS[key] if plain(row["name"]) in names} | names
+    chosen = [row for row in ROWS[key] if plain(row["name"]) in names]
+    for column in TOPICS[key].columns[1:]:
+        values = {row[column] for row in ROWS[key]}
+        told = named(answer, [*values, *NAMES[key]]) - names - named(question, values)
+        if told - {plain(row[other]) for row in chosen for other in row}:
+            return False
+    return True
