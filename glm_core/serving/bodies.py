@@ -57,7 +57,7 @@ def parse(body: bytes, owner: str = "") -> Completion:
     record = _object(body)
     for name, unused in _UNSUPPORTED.items():
         value = record.get(name)
-        if not any(type(value) is type(none) and value == none for none in unused):
+        if not any(isinstance(value, bool) == isinstance(none, bool) and value == none for none in unused):
             raise RequestError("serving.unsupported", name, value=json.dumps(value, ensure_ascii=False)[:60])
     stream = _boolean(record, "stream")
     options = record.get("stream_options")
@@ -69,6 +69,7 @@ def parse(body: bytes, owner: str = "") -> Completion:
 def _object(body: bytes) -> dict:
     try:
         record = json.loads(body.decode("utf-8"))
+        json.dumps(record, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text for any tokenizer
     except (ValueError, RecursionError) as error:
         raise BodyError("serving.no_json", detail=str(error)[:120]) from error
     if not isinstance(record, dict):
