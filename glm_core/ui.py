@@ -64,15 +64,15 @@ STATE_COLOURS = {
     "failed": "red",
 }
 LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
-LANGUAGE_NAMES_IN_ADDRESSES = {"zh": "zh", "en": "en"} | {name: language for language, name in LANGUAGE_NAMES.items()}
+LANGUAGES_BY_NAME = {name: language for language, name in LANGUAGE_NAMES.items()}
 
 
 def _session_language() -> str | None:
-    """The reader's language: the switch, before it is drawn the address (`?lang=en`), then the browser; None outside a page."""
+    """The reader's language: the switch's, before it is drawn the address' (`?lang=English`), then the browser's; None outside a page."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
-    asked = st.query_params.get("lang", "")
-    return st.session_state.get("lang") or LANGUAGE_NAMES_IN_ADDRESSES.get(asked) or _browser_language()
+    asked = LANGUAGES_BY_NAME.get(st.query_params.get("lang"))
+    return st.session_state.get("lang") or asked or _browser_language()
 
 
 def _browser_language() -> str:
@@ -86,7 +86,6 @@ text.follow(_session_language)
 def main() -> None:
     """Draw the frame around every page (navigation, language, theme) and run the page asked for."""
     st.set_page_config(page_icon=ASSETS / "seal.svg", layout="wide", initial_sidebar_state=220)
-    st.session_state.lang = text.current()
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
     pages = [
@@ -112,6 +111,7 @@ def _draw_language_switch() -> None:
     st.segmented_control(
         t("ui.language"),
         text.LANGUAGES,
+        default=_browser_language(),
         format_func=LANGUAGE_NAMES.get,
         key="lang",
         bind="query-params",
@@ -133,18 +133,12 @@ def begin(page: str) -> User:
 
 def go(page: str, **query: str) -> None:
     """Show another page; `query` becomes its address parameters (`st.query_params`). Does not return."""
-    st.switch_page(ROOT / "pages" / f"{page}.py", query_params=_with_language(query))
-
-
-def _with_language(query: dict[str, str]) -> dict[str, str]:
-    """`query` keeping the reader's language in the address, so that a refresh after the switch speaks it too."""
-    language = st.query_params.get("lang")
-    return {**query, "lang": language} if language else query
+    st.switch_page(ROOT / "pages" / f"{page}.py", query_params=query)
 
 
 def link(page: str, label: str, *, icon: str | None = None, **query: str) -> None:
     """A quiet link to another page, `query` as in `go`."""
-    st.page_link(ROOT / "pages" / f"{page}.py", label=label, icon=icon, query_params=_with_language(query))
+    st.page_link(ROOT / "pages" / f"{page}.py", label=label, icon=icon, query_params=query)
 
 
 def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None:
