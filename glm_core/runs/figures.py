@@ -14,9 +14,10 @@ from glm_core import charts
 from glm_core.runs.files import number
 from glm_core.text import say
 
-SMOOTHED_FROM = 60  # points; below, the line itself is calm enough to read
+SMOOTHED_FROM = 200  # points; below, the line itself is calm enough to read
 SMOOTHING = 0.1
 KINDS = {"loss": "", "learning_rate": "", "grad_norm": "", "tokens_per_second": "token/s"}
+CURVE_HEIGHT = 380
 GB = 1e9
 
 
@@ -84,6 +85,8 @@ def loss_figure(curves: Curves, total_steps: int = 0) -> go.Figure:
         charts.add_line(figure, *zip(*points, strict=True), say("runs.figure.validation_loss"), "validation")
         best = curves.best
         charts.add_mark(figure, best["step"], best["eval_loss"], say("runs.figure.best", step=best["step"]))
+        # Told in the legend: beside the point it would hide the curves, and at the last step be cut off.
+        figure.data[-1].update(mode="markers", name=say("runs.figure.best", step=best["step"]), showlegend=True)
     return figure
 
 
@@ -100,7 +103,7 @@ def series_figure(curves: Curves, key: str, total_steps: int = 0) -> go.Figure:
 
 
 def _over_updates(title: str, total_steps: int) -> go.Figure:
-    figure = charts.figure(say("runs.figure.updates"), title)
+    figure = charts.figure(say("runs.figure.updates"), title, height=CURVE_HEIGHT)
     if total_steps:
         figure.update_xaxes(range=[0, total_steps * 1.02])
     return figure

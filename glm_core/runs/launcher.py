@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from glm_core import workspace
 from glm_core.runs import processes, records, resources
+from glm_core.runs.endings import explain
 from glm_core.runs.files import RunError, locked, number, read_record, writing
 from glm_core.runs.records import Run
 
@@ -205,7 +206,7 @@ class Launcher:
         if record.get("launched") and run.pid is None and not stopped:
             records.say_status(run, "queued", launched=False)  # it was never started
             return True
-        records.say_status(run, "stopped" if stopped else "failed", records.end_of(run.path, code))
+        records.say_status(run, "stopped" if stopped else "failed", explain(run.path, code))
         return False
 
     def _settle(self, run: Run) -> None:

@@ -13,7 +13,6 @@ one that makes no sense is a damaged run that can be looked at and deleted, neve
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from glm_core import text, workspace
 from glm_core.runs import processes
+from glm_core.runs.endings import explain
 from glm_core.runs.files import RunError, locked, number, read_record, read_rows, read_tail, string, writing
 
 STATES = ("queued", "running", "stopping", "stopped", "finished", "failed")
@@ -36,13 +36,25 @@ def folder() -> Path:
 
 @dataclass(frozen=True)
 class Status:
-    """What a run is doing. `state` is true even where status.json is not: a dead trainer never counts as running."""
+    """What a run is doing. `state` is true even where status.json is not: a dead trainer never counts as running.
+
+    Attributes:
+        state: one of STATES.
+        stage: starting, loading, encoding, training, saving, done; empty before the trainer has said anything.
+        fraction: how far the stage is, None where unknown.
+        why: the sentence that says why it ended so.
+        reason: the text key of that sentence, empty for plain text.
+        updated: seconds since the epoch. peak_memory: bytes.
+        damaged: its files make no sense.
+    """
 
     state: str
     stage: str = ""
     step: int = 0
     total_steps: int = 0
+    fraction: float | None = None
     why: str = ""
+    reason: str = ""
     updated: float = 0.0
     eta_seconds: float | None = None
     peak_memory: int | None = None
@@ -73,6 +85,7 @@ class Run:
     pid: int | None
     pid_created: float | None
     devices: tuple[str, ...]
+    expected: Mapping[str, float]
     damaged: bool
 
     def alive(self) -> bool:
@@ -89,7 +102,7 @@ class Run:
             record = read_record(file)  # it may have written its end just before it ended
             if record.get("state") in ("running", "stopping"):
                 stopped = (self.path / "stop").exists()
-                record |= {"state": "stopped" if stopped else "failed", "why": record.get("why") or end_of(self.path)}
+                record |= {"state": "stopped" if stopped else "failed", "why": record.get("why") or explain(self.path)}
         elif record.get("state") == "running" and (self.path / "stop").exists():
             record["state"] = "stopping"
         return _status(record, self.damaged or (not record and file.exists()))
@@ -114,6 +127,13 @@ class Run:
         """Memory, CPU and GPU samples (bytes, percent, degrees C, W) appended since byte `offset`, and the next offset."""
         rows, offset = read_rows(self.path / "resources.jsonl", offset)
         return [row for row in rows if number(row.get("time")) is not None], offset
+
+    def size_of(self, name: str) -> int:
+        """Bytes of one of the run's files, 0 where there is none; appended files grow, so it tells whether there is news."""
+        try:
+            return (self.path / name).stat().st_size
+        except OSError:
+            return 0
 
     def log_tail(self, lines: int = 400) -> str:
         """The last lines of what the trainer printed."""
@@ -171,7 +191,8 @@ def lock_path() -> Path:
     return folder() / ".lock"
 
 
-def create(model: str | Path, dataset_id: str, settings, questions=(), owner: str = "", name: str = "") -> Run:
+def create(model: str | Path, dataset_id: str, settings, questions=(), owner: str = "", name: str = "", *,
+           expected: Mapping[str, float] | None = None) -> Run:  # fmt: skip
     """Make a run directory with a copy of the examples; it trains once `Launcher.submit` has it.
 
     Args:
@@ -181,6 +202,7 @@ def create(model: str | Path, dataset_id: str, settings, questions=(), owner: st
         questions: asked before training and at every evaluation, so that one watches the answers change.
         owner: the account that may stop, rename and delete it.
         name: shown in lists; by default the data set's.
+        expected: what was forecast, "seconds" and "peak_bytes", to be seen beside what it took.
 
     Raises:
         RunError: the disk is full or the workspace cannot be written.
@@ -198,6 +220,7 @@ def create(model: str | Path, dataset_id: str, settings, questions=(), owner: st
         "model_name": describe(model).name,
         "dataset": {"id": dataset.id, "name": dataset.name, "rows": len(examples), "sha256": dataset.sha256},
         "settings": settings.to_dict(),
+        "expected": dict(expected or {}),
         "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
     }
     lines = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in examples)
@@ -309,6 +332,7 @@ def _read(path: Path) -> Run:
         pid=record.get("pid"),
         pid_created=record.get("pid_created"),
         devices=tuple(d for d in devices if isinstance(d, str)) if isinstance(devices, list) else (),
+        expected=_numbers(record.get("expected")),
         damaged=damaged,
     )
 
@@ -334,19 +358,24 @@ def _status(record: dict, damaged: bool) -> Status:
     state = record.get("state", "queued")
     if damaged or state not in STATES:
         return Status("failed", why=text.say("runs.why.damaged"), damaged=True)
-    seconds = record.get("stage_seconds")
     peak = number(record.get("peak_memory"))
     return Status(
         state=state,
         stage=string(record.get("stage")),
         step=int(number(record.get("step"), 0)),
         total_steps=int(number(record.get("total_steps"), 0)),
+        fraction=number(record.get("fraction")),
         why=_sentence(record.get("why")),
+        reason=_reason(record.get("why")),
         updated=number(record.get("updated"), 0.0),
         eta_seconds=number(record.get("eta_seconds")),
         peak_memory=None if peak is None else int(peak),
-        stage_seconds={str(k): v for k, v in seconds.items() if number(v) is not None} if isinstance(seconds, dict) else {},
+        stage_seconds=_numbers(record.get("stage_seconds")),
     )
+
+
+def _numbers(record: object) -> dict[str, float]:
+    return {k: v for k, v in record.items() if number(v) is not None} if isinstance(record, dict) else {}
 
 
 def _sentence(why: object) -> str:
@@ -360,26 +389,8 @@ def _sentence(why: object) -> str:
     return string(why, 2000)
 
 
-def end_of(path: Path, code: int | None = None) -> dict:
-    """Why the trainer of `path` ended without a word of its own: an entry of the text tables, from its exit code and its log.
-
-    Args:
-        code: the exit code where this server started it (negative: the signal), None where nobody knows it.
-    """
-    step = int(number(read_record(path / "status.json").get("step"), 0))
-    if (path / "stop").exists():
-        return {"key": "runs.why.stopped", "values": {"step": step}}
-    log = read_tail(path / "train.log", lines=60)
-    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
-    if re.search(r"No space left on device|Disk quota exceeded", log):
-        return {"key": "runs.why.disk_full", "values": {"folder": str(path)}}
-    if re.search(r"out of memory|MemoryError|can't allocate memory", log, re.IGNORECASE):
-        return {"key": "runs.why.memory", "values": {"step": step}}
-    if code == -9:
-        return {"key": "runs.why.killed", "values": {"step": step}}
-    if code is None:
-        return {"key": "runs.why.vanished", "values": {"step": step}}
-    return {"key": "runs.why.crashed", "values": {"step": step, "code": code, "line": last[:300]}}
+def _reason(why: object) -> str:
+    return string(why.get("key")) if isinstance(why, dict) else ""
 
 
 def differences(chosen: list[Run]) -> dict[str, list]:

@@ -21,7 +21,7 @@ def test_the_best_step_is_that_of_the_lowest_validation_loss():
     curves = figures.tidy([*rows(3, 2, 1), {"step": 1, "eval_loss": 2.0}, {"step": 2, "eval_loss": 1.0}, {"step": 3, "eval_loss": 1.4}])
     assert curves.best["step"] == 2
     drawn = figures.loss_figure(curves, 3)
-    assert any(trace.mode == "markers+text" and list(trace.x) == [2] for trace in drawn.data)
+    assert any(list(trace.x) == [2] and "第 2 步" in trace.name for trace in drawn.data)
     assert any(trace.line.dash == "dash" for trace in drawn.data)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from glm_core import text, workspace
 from glm_core.runs import RunError, records
+from glm_core.runs.endings import explain
 from glm_core.runs.files import read_rows, read_tail
 from tests.runs.conftest import make
 
@@ -222,4 +223,4 @@ def test_only_differences_between_runs_are_listed():
 def test_the_end_of_a_silent_trainer_is_explained(log, code, key):
     run = make()
     put(run, "train.log", log + "\n")
-    assert records.end_of(run.path, code)["key"] == key
+    assert explain(run.path, code)["key"] == key

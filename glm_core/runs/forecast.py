@@ -1,0 +1,123 @@
+"""What will happen: updates, time and memory of a run before it starts.
+
+The time comes from this machine's own last run of the same kind, else from arithmetic on its processor or card. How many
+updates are worth it is training/guard.py's business, how memory is counted training/memory.py's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glm_core.data.analysis import Statistics
+from glm_core.runs.files import number
+from glm_core.runs.records import Run
+from glm_core.runs.resources import Machine
+from glm_core.training import guard, memory
+from glm_core.training.settings import TrainingSettings
+
+# Work of a token with frozen weights: forward and the gradient of the inputs, 2 operations a parameter each.
+OPERATIONS = 4
+CPU_OPERATIONS = 48e9  # a second and core, measured with the embedded model: 1,100 tokens/s for 22 M parameters on two cores
+USABLE = 0.3  # of a card's peak that small batches reach
+# Peak of dense half-precision products with float32 sums, 1e12 operations a second, from the makers' data sheets.
+PEAKS = {"1080 Ti": 11, "2080 Ti": 54, "3060 Ti": 32, "3060": 25, "3070": 40, "3080": 59, "3090": 71, "4060 Ti": 44,
+         "4060": 30, "4070": 58, "4080": 97, "4090": 165, "5080": 112, "5090": 209, "A100": 312, "H100": 989,
+         "H200": 989}  # fmt: skip
+DEFAULT_PEAK = 25
+CHARACTERS_A_TOKEN = 1.3  # of Chinese text in the families' tokenizers; a guess that only the time rests on
+CONTROL_TOKENS = 6
+START_SECONDS, LOAD_BYTES_A_SECOND = 8.0, 1.5e9
+ANSWER_SECONDS = {"cpu": 0.6, "cuda": 1.0}  # a pinned question at an evaluation
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take.
+
+    Attributes:
+        plan: its updates, with doubts about them.
+        memory: its peak by part, on the card where there is one.
+        free: bytes that are free there now.
+        advice: what to change so that it fits, or to use what is left; None where all is well.
+        cards: the consumer cards on which it fits, smallest first.
+        seconds: from click to adapter saved.
+        tokens_per_second: of training.
+        measured: whether the speed comes from a run on this machine.
+    """
+
+    plan: guard.Plan
+    memory: memory.MemoryEstimate
+    free: int
+    advice: memory.Advice | None
+    cards: list[str]
+    seconds: float
+    tokens_per_second: float
+    measured: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits into what is free now."""
+        return self.memory.peak_bytes <= self.free
+
+
+def forecast(
+    model: Path, statistics: Statistics, settings: TrainingSettings, machine: Machine, questions: int, runs: Sequence[Run] = ()
+) -> Forecast:
+    """What training will take.
+
+    Args:
+        model: the base model's folder; only its config.json is read.
+        statistics: of the data set.
+        questions: how many are answered before training and at every evaluation.
+        runs: earlier ones, newest first, whose speed is believed before any arithmetic.
+
+    Raises:
+        MemoryEstimateError: the folder's configuration is missing or of no known family.
+    """
+    device = "cuda" if machine.cards else "cpu"
+    free = max((card.memory_total - card.memory_used for card in machine.cards), default=machine.memory_free)
+    mean, longest = row_tokens(statistics, settings)
+    plan = guard.plan(statistics.rows, settings, mean)
+    found = memory.estimate(model, settings, longest=longest, device=device, limit=free)
+    measured = measured_speed(runs, model.name, settings)
+    speed = measured or arithmetic_speed(found.shape.parameters(), machine)
+    seconds = START_SECONDS + found.parts["weights"] / LOAD_BYTES_A_SECOND + plan.tokens / speed
+    seconds += ANSWER_SECONDS[device] * questions * (1 + settings.evaluations)
+    advice = memory.advise(found, free)
+    return Forecast(plan, found, free, advice, memory.cards_that_fit(found), seconds, speed, measured is not None)
+
+
+def row_tokens(statistics: Statistics, settings: TrainingSettings) -> tuple[float, int]:
+    """Tokens of a row on average, and at most, guessed from its characters and cut by the limits."""
+    cut = [
+        min(question / CHARACTERS_A_TOKEN, settings.max_source_length)
+        + min(answer / CHARACTERS_A_TOKEN, settings.max_target_length)
+        + CONTROL_TOKENS
+        for question, answer in zip(statistics.question_lengths, statistics.answer_lengths, strict=True)
+    ]
+    # The longest is for memory, where a guess must not be too low: a character has at most about one token.
+    longest = max((a + b for a, b in zip(statistics.question_lengths, statistics.answer_lengths, strict=True)), default=0)
+    return sum(cut) / max(1, len(cut)), longest + CONTROL_TOKENS
+
+
+def arithmetic_speed(parameters: int, machine: Machine) -> float:
+    """Tokens a second that this machine should train, from its peak."""
+    if not machine.cards:
+        return max(1.0, CPU_OPERATIONS * machine.cores / (OPERATIONS * parameters))
+    name = machine.cards[0].name
+    peak = next((value for card, value in PEAKS.items() if card in name), DEFAULT_PEAK)
+    return peak * 1e12 * USABLE / (OPERATIONS * parameters)
+
+
+def measured_speed(runs: Sequence[Run], model_name: str, settings: TrainingSettings) -> float | None:
+    """Tokens a second of the newest complete run with this model, method and batch; None where there was none."""
+    for run in runs:
+        same = (run.settings.get("method"), run.settings.get("micro_batch"), run.settings.get("quantization"))
+        if run.model_name != model_name or same != (settings.method, settings.micro_batch, settings.quantization):
+            continue
+        if run.status().state == "finished":
+            rows, _ = run.metrics()
+            speeds = sorted(speed for row in rows if (speed := number(row.get("tokens_per_second"))))
+            if speeds:
+                return speeds[len(speeds) // 2]
+    return None

@@ -1,0 +1,207 @@
+"""A run in words: what a setting's value reads like, what came of it, what to change after it ran out of memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from glm_core import charts, text
+from glm_core.runs.figures import Curves, Memory
+from glm_core.runs.forecast import Forecast
+from glm_core.runs.records import Run, Status
+from glm_core.text import say
+from glm_core.training import memory as estimates
+from glm_core.training.guard import plan
+from glm_core.training.settings import SettingsError, TrainingSettings, label, say_choice
+
+CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings) if one.metadata["choices"]}
+STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
+SPARK_POINTS = 60
+NAMES = [one.name for one in fields(TrainingSettings)]
+
+
+def name_of(setting: str) -> str:
+    """What a setting is called; a name that only the record knows is itself."""
+    return label(setting) if setting in NAMES else say(f"runs.differs.{setting}") if setting in ("model", "dataset") else setting
+
+
+def value_of(setting: str, value: object) -> str:
+    """A setting's value as a person reads it: `P-Tuning v2`, `0.001`, `是`."""
+    if isinstance(value, bool):
+        return say("runs.yes" if value else "runs.no")
+    if value in CHOICES.get(setting, ()):
+        return say_choice(setting, value)
+    if value in ("", None):
+        return say("runs.unset")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def changes(before: Mapping, after: Mapping) -> str:
+    """What `after` sets otherwise than `before`: `每批行数 4 → 2，累积 1 → 2`."""
+    changed = [name for name in NAMES if before.get(name) != after.get(name)]
+    words = [f"{name_of(name)} {value_of(name, before.get(name))} → {value_of(name, after.get(name))}" for name in changed]
+    return say("runs.comma").join(words)
+
+
+def settings_of(run: Run) -> TrainingSettings | None:
+    """The run's settings; None where its record holds none that can be used."""
+    try:
+        return TrainingSettings.from_dict(run.settings)
+    except (SettingsError, TypeError):
+        return None
+
+
+def outcome(status: Status, curves: Curves) -> str:
+    """What came of an ended run: time, updates, how far the losses fell."""
+    seconds = sum(status.stage_seconds.values()) if status.stage_seconds else 0.0
+    parts = [say(f"runs.outcome.{status.state}", steps=status.step, time=text.duration(seconds))]
+    steps, losses = curves.series("loss")
+    if len(losses) > 1:
+        parts.append(say("runs.outcome.loss", first=f"{losses[0]:.3g}", last=f"{losses[-1]:.3g}"))
+    if curves.best:
+        parts.append(say("runs.outcome.validation", step=curves.best["step"], loss=f"{curves.best['eval_loss']:.3g}"))
+    return (" " if text.current() == "en" else "").join(parts)
+
+
+def out_of_memory(status: Status) -> bool:
+    """Whether the run ended because memory ran out, as far as is known."""
+    return status.state == "failed" and status.reason.rsplit(".", 1)[-1] in ("memory", "out_of_memory", "killed")
+
+
+def smaller(run: Run, memory: Memory) -> TrainingSettings | None:
+    """Settings that learn the same in less memory than there was, None where nothing helps.
+
+    The estimate proposes first; where it held the settings to fit and was wrong, the micro-batch is halved or activations
+    are recomputed.
+    """
+    settings = settings_of(run)
+    if settings is None or not memory.limit:
+        return None
+    try:
+        found = estimates.fit(run.model, settings, int(memory.limit * estimates.CARD_SHARE))
+    except estimates.MemoryEstimateError:
+        return None
+    if found is not None and found != settings:
+        return found
+    if settings.micro_batch > 1:
+        half = settings.micro_batch // 2
+        return settings.changed(micro_batch=half, accumulation=settings.accumulation * -(-settings.micro_batch // half))
+    return settings.changed(gradient_checkpointing="on") if settings.gradient_checkpointing != "on" else None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One of the four figures over a run's page; its title and meaning are the texts `run.tile.<name>` and `..._help`."""
+
+    name: str
+    value: str = "–"
+    note: str = "–"
+    line: tuple[float, ...] = ()
+
+
+def tiles(status: Status, curves: Curves, memory: Memory) -> list[Tile]:
+    """Loss, progress, speed and memory, each with a second figure that puts it in proportion."""
+    losses, speeds = curves.series("loss")[1], curves.series("tokens_per_second")[1]
+    return [
+        Tile("loss", f"{losses[-1]:.4f}", say("run.from", first=f"{losses[0]:.4f}"), _spark(losses)) if losses else Tile("loss"),
+        Tile("step", f"{status.step:,} / {status.total_steps:,}", _time(status)) if status.total_steps else Tile("step"),
+        Tile("speed", f"{speeds[-1]:,.0f} token/s", say("run.mean", speed=f"{sum(speeds) / len(speeds):,.0f}"), _spark(speeds))
+        if speeds
+        else Tile("speed"),
+        Tile("memory", text.size(memory.now), _peak(memory), _spark(next(iter(memory.lines.values()))))
+        if memory.now
+        else Tile("memory"),
+    ]
+
+
+def _spark(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(charts.thin(range(len(values)), list(values), SPARK_POINTS)[1])
+
+
+def _time(status: Status) -> str:
+    if status.active:
+        return "–" if status.eta_seconds is None else say("run.left", time=text.duration(status.eta_seconds))
+    seconds = sum((status.stage_seconds or {}).values())
+    return say("run.took", time=text.duration(seconds)) if seconds else "–"
+
+
+def _peak(memory: Memory) -> str:
+    if not memory.limit:
+        return say("run.peak", peak=text.size(memory.peak))
+    return say("run.peak_of", peak=text.size(memory.peak), limit=text.size(memory.limit))
+
+
+def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str]:
+    """How far a run that has not ended is, 0 to 1, and what is being done."""
+    if status.state == "queued":
+        before = queue.index(run.id) if run.id in queue else 0
+        return 0.0, say("run.waiting", before=before) if before else say("run.waiting_first")
+    training = status.stage == "training" and status.total_steps > 0
+    done = status.step / status.total_steps if training else status.fraction or 0.0
+    if status.state == "stopping":
+        return _share(done), say("run.stopping")
+    stage = say(f"training.stage.{status.stage}") if status.stage in STAGES else say("training.stage.starting")
+    return _share(done), stage
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value))
+
+
+def steps_of(answer: Mapping) -> str:
+    """The updates between which an answer stayed the same."""
+    if answer["last"] == 0:
+        return say("run.before_training")
+    if answer["first"] == 0:
+        return say("run.until_step", step=answer["last"])
+    if answer["first"] == answer["last"]:
+        return say("run.at_step", step=answer["last"])
+    return say("run.at_steps", first=answer["first"], last=answer["last"])
+
+
+def fits_with(run: Run, settings: TrainingSettings, memory: Memory) -> str:
+    """Why a run that ran out of memory would fit with `settings`: what was recorded, and what they change."""
+    changed = changes(run.settings, settings.to_dict())
+    return say("run.fits_with", peak=text.size(memory.peak), limit=text.size(memory.limit), changes=changed)
+
+
+def about(run: Run) -> str:
+    """What is trained on what, for one line of small print."""
+    method = value_of("method", run.settings.get("method"))
+    rows, name = f"{run.dataset['rows']:,}", run.dataset["name"]
+    return say("run.about", model=run.model_name, dataset=name, rows=rows, method=method)
+
+
+def promise(run: Run) -> str:
+    """What was said before it started: `20 条 × 12 轮 ÷ 4 = 60 次更新，约 50 秒，需要 640 MB`."""
+    settings = settings_of(run)
+    if settings is None or not run.dataset["rows"]:
+        return ""
+    parts = [plan(run.dataset["rows"], settings).sentence]
+    if run.expected.get("seconds"):
+        parts.append(say("train.about", time=text.duration(run.expected["seconds"])))
+    if run.expected.get("peak_bytes"):
+        parts.append(say("run.needs", size=text.size(run.expected["peak_bytes"])))
+    return say("runs.comma").join(parts)
+
+
+def parts_of(found: estimates.MemoryEstimate) -> str:
+    """The estimate's parts, the largest first."""
+    parts = sorted(found.parts.items(), key=lambda part: -part[1])
+    return say("runs.comma").join(f"{say(f'memory.part.{name}')} {text.size(size)}" for name, size in parts)
+
+
+def fits_on(found: Forecast) -> str:
+    """Whether the run fits here now, and on which consumer cards."""
+    here = say("train.fits" if found.fits else "train.fits_not", free=text.size(found.free))
+    if not found.cards:
+        return here + say("train.no_card")
+    if len(found.cards) == len(estimates.CARDS):
+        return here + say("train.every_card", smallest=found.cards[0])
+    return here + say("train.cards", cards=say("runs.comma").join(found.cards))
+
+
+def advice(found: estimates.Advice, settings: TrainingSettings) -> str:
+    """What to change about memory, in words."""
+    values = {name: text.size(value) if name in ("need", "free") else value for name, value in found.values.items()}
+    if found.settings is not None:
+        values["changes"] = changes(settings.to_dict(), found.settings.to_dict())
+    return say(found.key, **values)

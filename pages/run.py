@@ -1,0 +1,219 @@
+"""One run, live or long finished: what is it doing, is it learning, what came of it, and what to do next."""
+
+import streamlit as st
+
+from glm_core import state, ui
+from glm_core.runs import Run, RunError, figures, records, wording
+from glm_core.runs.watch import Watch
+from glm_core.serving.display import literal
+from glm_core.text import say as t
+
+REFRESH_SECONDS = 1.0
+ANSWERS_HEIGHT = 440  # of the curve beside them with its switch, so that a changed answer moves nothing
+CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def watch_of(run: Run) -> Watch:
+    """What this viewer has read of `run`; kept over reruns, so that only new rows are read and drawn."""
+    kept = st.session_state.get("watch")
+    if kept is None or kept.run != run:
+        st.session_state.watch = kept = Watch(run)
+    return kept
+
+
+def draw_header(run: Run, active: bool) -> None:
+    """Name and state, what is trained on what, and what can be done about it."""
+    ui.link("training", t("run.back"), icon=":material/arrow_back:")
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        st.title(literal(run.name), anchor=False)
+        st.caption(literal(wording.about(run)))
+        st.caption(wording.promise(run))
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        if active:
+            draw_stop(run)
+        draw_more(run, active)
+
+
+def draw_stop(run: Run) -> None:
+    """Two ways to stop, each with what becomes of the work, said before the click that does it."""
+    with st.popover(t("run.stop"), icon=":material/stop_circle:", key="stop"), ui.guarded():
+        for save in ("save", "discard"):
+            st.caption(t(f"run.stop_{save}_about"))
+            if st.button(t(f"run.stop_{save}"), key=f"stop-{save}", width="stretch"):
+                state.launcher().stop(run, save=save == "save")
+                st.rerun()
+
+
+def draw_more(run: Run, active: bool) -> None:
+    """Name, note, the same again, deletion."""
+    with st.popover(t("run.more"), icon=":material/more_horiz:", key="more"), ui.guarded():
+        name = st.text_input(t("run.name"), run.name, max_chars=records.LONGEST_NAME, key="name")
+        note = st.text_area(t("run.note"), run.note, max_chars=records.LONGEST_NOTE, key="note")
+        if (name, note) != (run.name, run.note):
+            run.rename(name)
+            run.annotate(note)
+            st.rerun()
+        if wording.settings_of(run) and st.button(t("run.like"), icon=":material/tune:", key="like", width="stretch"):
+            ui.go("training", like=run.id)
+        if not active and st.checkbox(t("run.delete_sure"), key="sure"):
+            if st.button(t("run.delete"), icon=":material/delete:", key="delete", width="stretch"):
+                run.remove()
+                ui.go("training")
+
+
+def start_again(run: Run, settings=None) -> None:
+    """A new run of the same rows, shown in place of this one."""
+    copy = records.again(run, settings=settings)
+    state.launcher().submit(copy)
+    ui.go("run", run=copy.id)
+
+
+def resume(run: Run) -> None:
+    state.launcher().resume(run)
+    st.rerun()
+
+
+def draw_next(watch: Watch) -> None:
+    """After the end: one primary button for what is most likely wanted, and the other ways on."""
+    run, offers = watch.run, {}
+    fitting = wording.smaller(run, watch.memory) if wording.out_of_memory(watch.status) else None
+    if run.adapter():
+        offers = {"compare": lambda: ui.go("compare", run=run.id), "chat": lambda: ui.go("chat", model=run.id)}
+    elif fitting:
+        st.markdown(wording.fits_with(run, fitting, watch.memory))
+        offers["retry"] = lambda: start_again(run, fitting)
+    if watch.status.state != "finished" and not run.damaged:
+        if run.checkpoints():
+            offers["resume"] = lambda: resume(run)
+        offers["again"] = lambda: start_again(run)
+    with st.container(horizontal=True), ui.guarded():
+        for place, (name, act) in enumerate(offers.items()):
+            if st.button(t(f"run.{name}"), type="secondary" if place else "primary", key=f"next-{name}"):
+                act()
+
+
+def draw_state(watch: Watch) -> None:
+    """One line on where the run is: a bar while it moves, a sentence when it has ended."""
+    status = watch.status
+    if status.active:
+        st.progress(*wording.progress(watch.run, status, state.launcher().queue()))
+    elif status.state == "failed":
+        st.error(status.why or t("run.failed"), icon=":material/error:")
+    else:
+        st.markdown(wording.outcome(status, watch.curves))
+    if alarm := figures.alarm(watch.metrics):
+        st.error(t(alarm), icon=":material/warning:")
+
+
+def draw_tiles(watch: Watch) -> None:
+    """Four figures with their spark lines."""
+    with st.container(key="tiles", horizontal=True):
+        for tile in wording.tiles(watch.status, watch.curves, watch.memory):
+            st.metric(
+                t(f"run.tile.{tile.name}"), tile.value, tile.note, delta_color="off", delta_arrow="off", border=True,
+                height="stretch", chart_data=tile.line or None, help=t(f"run.tile.{tile.name}_help"),
+            )  # fmt: skip
+
+
+def draw_curves(watch: Watch) -> None:
+    """The chosen curve beside the newest answers, memory beneath."""
+    wide, narrow = st.columns([2, 1], gap="medium")
+    with wide:
+        kind = st.segmented_control(
+            t("run.curve"), list(figures.KINDS), default="loss", required=True, key="kind", label_visibility="collapsed",
+            format_func=lambda one: t(f"runs.figure.{one}"),
+        )  # fmt: skip
+        total = watch.status.total_steps
+        figure = watch.kept(("curve", kind), (len(watch.metrics), total), lambda: figures.series_figure(watch.curves, kind, total))
+        st.plotly_chart(figure, key="curve", config=CHART)
+    with narrow, st.container(height=ANSWERS_HEIGHT, border=False, gap="small"):
+        for question, answers in watch.answers().items():
+            draw_answers(question, answers[:1] + answers[1:][-1:])
+    draw_memory(watch)
+
+
+def draw_answers(question: str, answers: list[dict]) -> None:
+    """A pinned question and answers to it, each with the updates between which it was given; the newest in ink."""
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"**{literal(question)}**")
+        if not answers:
+            st.caption(t("run.no_answer_yet"))
+        for answer in answers:
+            said = literal(answer["answer"]) or t("run.empty_answer")
+            tuned = answer is answers[-1] and answer["last"] > 0
+            steps = wording.steps_of(answer)
+            st.markdown(f":green[{steps}] {said}" if tuned else f":gray[{steps}] :gray[{said}]")
+
+
+def draw_memory(watch: Watch) -> None:
+    """Memory over time with its limit."""
+    st.markdown(f"**{t('run.tile.memory')}**")
+    figure = watch.kept(("memory figure",), len(watch.resources), lambda: figures.memory_figure(watch.memory))
+    st.plotly_chart(figure, key="memory", config=CHART)
+
+
+def draw_samples(watch: Watch) -> None:
+    """Every pinned question as a timeline of its answers."""
+    for question, answers in watch.answers().items():
+        draw_answers(question, answers)
+
+
+def draw_resources(watch: Watch) -> None:
+    """Memory, and how busy processor and cards were."""
+    draw_memory(watch)
+    drawn = watch.kept(("busy",), len(watch.resources), lambda: figures.busy_figures(watch.resources))
+    for key, figure in drawn.items():
+        st.markdown(f"**{t(key)}**")
+        st.plotly_chart(figure, key=key, config=CHART)
+
+
+def draw_log(watch: Watch) -> None:
+    """The end of what the trainer printed."""
+    st.code(watch.run.log_tail() or t("run.no_log"), language=None, height=420)
+
+
+def draw_settings(watch: Watch) -> None:
+    """Every setting, and the command that does the same without the page."""
+    settings = wording.settings_of(watch.run)
+    if settings:
+        st.table({wording.name_of(name): wording.value_of(name, value) for name, value in settings.to_dict().items()})
+        st.code(settings.command(watch.run.model, str(watch.run.path / "dataset.jsonl"), "adapter"), language="bash", wrap_lines=True)
+    curves = watch.curves
+    rows = (*curves.training, *curves.validation)
+    st.download_button(t("run.csv"), lambda: figures.to_csv(rows), f"{watch.run.id}.csv", "text/csv", on_click="ignore")
+    figure = figures.loss_figure(curves, watch.status.total_steps)
+    st.download_button(t("run.picture"), lambda: figures.to_html(figure), f"{watch.run.id}.html", "text/html", on_click="ignore")
+
+
+DRAW = {"curves": draw_curves, "samples": draw_samples, "resources": draw_resources, "log": draw_log, "settings": draw_settings}
+
+
+def draw_live(run: Run) -> None:
+    """All that moves. Read anew every second while the run is active; one full rerun when it ends."""
+    watch = watch_of(run)
+    before = watch.status
+    watch.refresh(rows=not st.session_state.get("pause"))
+    if before.active != watch.status.active:
+        st.rerun()
+    draw_state(watch)
+    if not watch.status.active:
+        draw_next(watch)
+    draw_tiles(watch)
+    for name, tab in zip(DRAW, st.tabs([t(f"run.tab.{name}") for name in DRAW], key="tab", on_change="rerun"), strict=True):
+        if tab.open:
+            with tab:
+                DRAW[name](watch)
+    if watch.status.active:
+        st.toggle(t("run.pause"), key="pause")
+
+
+ui.begin("run")
+try:
+    chosen = records.get(st.query_params.get("run", ""))
+except RunError:
+    ui.empty_state("run.unknown", "run.to_training", "training")
+    st.stop()
+active = chosen.status().active
+draw_header(chosen, active)
+st.fragment(draw_live, run_every=REFRESH_SECONDS if active else None)(chosen)

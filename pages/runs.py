@@ -1,0 +1,69 @@
+"""Every run: its state, its curve, its note; and what sets chosen runs apart."""
+
+import streamlit as st
+
+from glm_core import ui
+from glm_core.runs import Run, figures, records, wording
+from glm_core.serving.display import literal
+from glm_core.text import say as t
+
+PAGE = 20
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def curve_of(identifier: str, size: int) -> tuple[str, float | None]:
+    """A run's small loss curve and its last loss; `size` of metrics.jsonl tells when to read it again."""
+    _, losses = figures.tidy(records.get(identifier).metrics()[0]).series("loss")
+    return figures.spark_line(losses), losses[-1] if losses else None
+
+
+def draw_run(run: Run) -> None:
+    """One run in a row: the way to its page, its curve, its note."""
+    with st.container(border=True, key=f"run-{run.id}"):
+        what, curve, figure = st.columns([5, 2, 2], vertical_alignment="center")
+        with what:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                ui.link("run", literal(run.name), run=run.id)
+                st.markdown(ui.state_badge(run.status().state))
+            st.caption(literal(wording.about(run)))
+            if run.note:
+                st.caption(literal(run.note))
+        picture, loss = curve_of(run.id, run.size_of("metrics.jsonl"))
+        if picture:
+            curve.html(picture)
+            figure.caption(t("runs.last_loss", loss=f"{loss:.3g}"))
+
+
+def draw_differences(found: list[Run]) -> None:
+    """A table of the settings in which the chosen runs differ."""
+    names = {run.id: run.name for run in found}
+    chosen = st.multiselect(t("runs.choose"), list(names), format_func=names.get, key="chosen", max_selections=4)
+    if len(chosen) < 2:
+        return
+    runs = [records.get(identifier) for identifier in chosen]
+    rows = records.differences(runs)
+    if not rows:
+        st.caption(t("runs.no_differences"))
+        return
+    table = {wording.name_of(name): [wording.value_of(name, value) for value in values] for name, values in rows.items()}
+    heads = " | ".join(["", *(literal(run.name) for run in runs)])
+    lines = [f"{name} | " + " | ".join(literal(value) for value in values) for name, values in table.items()]
+    st.markdown("\n".join([heads, "|".join(["---"] * (len(runs) + 1)), *lines]))
+
+
+ui.begin("runs")
+ui.link("training", t("run.back"), icon=":material/arrow_back:")
+st.title(t("page.runs"), anchor=False)
+found = records.runs()
+if not found:
+    ui.empty_state("runs.none", "run.to_training", "training")
+    st.stop()
+if len(found) > 1:
+    with st.expander(t("runs.differences"), icon=":material/compare_arrows:"):
+        draw_differences(found)
+shown = st.session_state.get("shown", PAGE)
+for run in found[:shown]:
+    draw_run(run)
+if len(found) > shown and st.button(t("runs.older")):
+    st.session_state.shown = shown + PAGE
+    st.rerun()
