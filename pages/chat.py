@@ -192,7 +192,7 @@ def footnotes(message: dict) -> list[str]:
     if message.get("tokens_per_second"):
         figures.append(t("chat.speed", tokens=message["usage"]["completion_tokens"], speed=message["tokens_per_second"]))
     if message.get("stamp"):
-        figures.append(literal(Stamp(**message["stamp"]).sentence()))
+        figures.append(literal(Stamp.from_dict(message["stamp"]).sentence()))
     return notes + ([" · ".join(figures)] if figures else [])
 
 
@@ -270,5 +270,6 @@ if answering:
     with ui.guarded():
         answer(talk, choice, fields)
         st.rerun()
+    st.button(t("chat.again"), icon=":material/refresh:", on_click=act, args=(talk.again,), key="again")
 if talk.messages:
     st.query_params["c"] = talk.id

@@ -36,7 +36,7 @@ def harmless(text: str) -> str:
                 fence = None
         else:
             lines.append(_quiet_line(line))
-    return "\n".join(lines).lstrip("\n") if text else ""
+    return "\n".join(lines).strip("\n").removesuffix("  ")
 
 
 def _quiet_line(line: str) -> str:

@@ -148,6 +148,11 @@ class Stamp:
         """Plain values, as kept with conversations and sent by the API."""
         return dict(vars(self))
 
+    @classmethod
+    def from_dict(cls, record: dict) -> "Stamp":
+        """The stamp that `to_dict` wrote; fields it does not know are left out."""
+        return cls(**{"base": "?"} | {name: record[name] for name in cls.__dataclass_fields__ if name in record})
+
     def sentence(self) -> str:
         """One line for a caption, in the language in use."""
         parts = [self.base]
@@ -158,12 +163,17 @@ class Stamp:
             parts.append(text.say("serving.stamp.adapter", name=self.adapter_title or self.adapter, step=step))
             if self.strength != 1.0:
                 parts.append(text.say("serving.stamp.strength", strength=self.strength))
-        sampling = self.sampling
-        if sampling.get("temperature", 0) <= 0:
-            parts.append(text.say("serving.stamp.greedy"))
-        else:
-            parts.append(text.say("serving.stamp.sampled", **{"top_k": 0, "top_p": 1.0, "seed": "?", **sampling}))
-        return " · ".join(parts)
+        return " · ".join(parts + self._sampling_parts())
+
+    def _sampling_parts(self) -> list[str]:
+        """The settings that mattered: greedy decoding has none but its penalty."""
+        shown = {name: value for name, value in self.sampling.items() if isinstance(value, int | float)}
+        greedy = shown.get("temperature", 0) <= 0
+        idle = {"top_k": 0, "repetition_penalty": 1}
+        names = ["repetition_penalty"] if greedy else ["temperature", "top_p", "top_k", "repetition_penalty", "seed"]
+        kept = [name for name in names if name in shown and shown[name] != idle.get(name)]
+        start = [text.say("serving.stamp.greedy")] if greedy else []
+        return start + [text.say(f"serving.stamp.{name}", value=shown[name]) for name in kept]
 
 
 class Ticket:

@@ -1,0 +1,53 @@
+"""An engine for page tests that needs no model: scripted answers on real tickets."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from glm_core.serving import Request, Stamp, Ticket, UnknownModel
+from glm_core.serving.catalogue import Choice
+from glm_core.serving.tickets import ServingError
+
+
+class ScriptedEngine:
+    """Answers each request with `script(request)`, in pieces of two characters.
+
+    `error` is raised by `submit` when set; `hold` keeps answers open until it is set.
+    """
+
+    def __init__(self, base: Path, script: Callable[[Request], str], runs: dict[str, str] | None = None):
+        self.script = script
+        self.requests: list[Request] = []
+        self.error: ServingError | None = None
+        self.progress = None
+        self.loaded = None
+        self._choices = [Choice(base.name, base.name, base)]
+        self._choices += [Choice(id, title, base, base, step=60) for id, title in (runs or {}).items()]
+
+    def catalogue(self) -> list[Choice]:
+        return self._choices
+
+    def find(self, name: str) -> Choice:
+        for choice in self._choices:
+            if choice.name == name:
+                return choice
+        raise UnknownModel("serving.unknown_model", name=name, known="")
+
+    def submit(self, request: Request) -> Ticket:
+        if self.error is not None:
+            raise self.error
+        self.requests.append(request)
+        ticket = Ticket(request, self.find(request.model))
+        tuned = ticket.choice.tuned
+        sampling = {"temperature": request.temperature or 0.0, "seed": request.seed or 0}
+        ticket.stamp = Stamp("tiny", request.model if tuned else None, ticket.choice.title, 60, request.strength, sampling)
+        ticket.prompt_tokens = 5
+        threading.Thread(target=self._answer, args=(ticket,), daemon=True).start()
+        return ticket
+
+    def _answer(self, ticket: Ticket) -> None:
+        ticket.begin()
+        answer = self.script(ticket.request)
+        for start in range(0, len(answer), 2):
+            ticket.add(answer[start : start + 2])
+        ticket.finish("stop")
