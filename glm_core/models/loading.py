@@ -147,10 +147,10 @@ def fill(
     Raises:
         ModelError: what is wrong with which file or setting.
     """
-    quantization.require(method, device)
     bits = settings.get("quantization_bit") or 0
     if bits and method:
         raise ModelError("models.already_quantised", bits=bits)
+    quantization.require(method, device)
     files = checkpoints.weight_files(folder)
     length = settings.pop("pre_seq_len", None)
     model = build(family.native, settings)
