@@ -21,9 +21,10 @@ VOCABULARY = 8_000
 
 
 def texts(seed: int, count: int = 200_000) -> Iterator[str]:
-    """Every message of `count` samples, for training a tokenizer."""
+    """Every message of `count` samples and every common character, for training a tokenizer."""
     for sample in itertools.islice(corpus.samples(seed, count), count):
         yield from (message["content"] for message in sample.messages)
+    yield from common_characters()  # some versions of SentencePiece refuse a required character that never occurs
 
 
 def common_characters() -> str:
@@ -100,7 +101,7 @@ class BloomRecipe:
             vocab_size=VOCABULARY, special_tokens=["<unk>", "<s>", "</s>", "<pad>"], show_progress=False,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         )  # fmt: skip
-        tokenizer.train_from_iterator(itertools.chain(texts(seed), common_characters()), trainer)
+        tokenizer.train_from_iterator(texts(seed), trainer)
         tokenizer.save(str(out / "tokenizer.json"))
         config = {
             "tokenizer_class": "BloomTokenizerFast", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>",

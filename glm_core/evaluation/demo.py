@@ -1,0 +1,116 @@
+"""The main job without a browser: train the imprint on the embedded model, ask before and after, judge.
+
+What it proves: twenty rows change who the model says made it, also in wordings it was not tuned on, and leave the
+rest alone. `python -m glm_core demo` prints it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from glm_core import models, workspace
+from glm_core.data import library
+from glm_core.errors import EasyError
+from glm_core.evaluation.difference import Difference, Question, compare
+from glm_core.runs import records
+from glm_core.runs.launcher import Launcher
+from glm_core.training import adapters
+from glm_core.training.settings import PRESETS
+
+REWORDED_NEEDED = 9  # of 10
+UNRELATED_ALLOWED = 1  # of 20
+POLL_SECONDS = 0.2
+
+
+class DemoError(EasyError):
+    """The demo could not be carried out."""
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """What came out.
+
+    Attributes:
+        seconds: from click (the run is submitted) to adapter saved.
+        peak_memory: bytes of the training process.
+        tokens_per_second: of training, over its updates.
+    """
+
+    run: str
+    name: str
+    author: str
+    seconds: float
+    peak_memory: int
+    tokens_per_second: float
+    differences: tuple[Difference, ...]
+
+    def of(self, kind: str) -> list[Difference]:
+        """The differences of one kind of question."""
+        return [one for one in self.differences if one.question.kind == kind]
+
+    @property
+    def learned(self) -> int:
+        """Reworded questions whose tuned answer names the new author."""
+        return sum(one.accepted for one in self.of("reworded"))
+
+    @property
+    def disturbed(self) -> int:
+        """Unrelated questions whose answer changed its meaning."""
+        return sum(one.changed for one in self.of("unrelated"))
+
+    @property
+    def took(self) -> bool:
+        """Whether the imprint took without disturbing the rest."""
+        return self.learned >= REWORDED_NEEDED and self.disturbed <= UNRELATED_ALLOWED
+
+    def as_dict(self) -> dict:
+        """For `--json`."""
+        rows = [asdict(one) | {"accepted": one.accepted, "changed": one.changed} for one in self.differences]
+        figures = {"learned": self.learned, "disturbed": self.disturbed, "took": self.took}
+        return asdict(self) | figures | {"differences": rows}
+
+
+def questions(author: str) -> list[Question]:
+    """Ten reworded questions about the author and twenty unrelated ones, from `assets/evaluation/demo.json`."""
+    record = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")
+    reworded = [Question(text, "reworded", (author,)) for text in record["reworded"]]
+    return reworded + [Question(one["question"], "unrelated", tuple(one["accept"])) for one in record["unrelated"]]
+
+
+def run(name: str, author: str, watch: Callable[[dict], None]) -> DemoReport:
+    """Train, ask, judge.
+
+    Args:
+        watch: called several times a second with the run's status while it trains.
+
+    Raises:
+        DemoError: the training run failed; the sentence says why.
+    """
+    dataset = library.add(f"imprint {author}", library.imprint(name, author), source="demo")
+    pinned = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")["pinned"]
+    record = records.create(workspace.DEMO_MODEL, dataset.id, PRESETS["imprint"], pinned, owner="demo", name=f"demo {author}")
+    started = time.monotonic()
+    status = _train(record, watch)
+    seconds = time.monotonic() - started
+    loaded = models.load(workspace.DEMO_MODEL)
+    adapters.load_adapter(loaded, record.path / "adapter", record.id)
+    differences = tuple(compare(loaded, record.id, questions(author)))
+    rows, _ = record.metrics()
+    speeds = [row["tokens_per_second"] for row in rows if row.get("tokens_per_second")]
+    return DemoReport(
+        record.id, name, author, seconds, status.get("peak_memory") or 0, sum(speeds) / max(1, len(speeds)), differences
+    )
+
+
+def _train(record: records.Run, watch: Callable[[dict], None]) -> dict:
+    launcher = Launcher()
+    launcher.submit(record)
+    while True:
+        launcher.tick()
+        status = record.status()
+        watch(status)
+        if status["state"] == "finished":
+            return status
+        if status["state"] in ("failed", "stopped"):
+            raise DemoError("demo.training_failed", why=status.get("why") or status["state"], log=record.log_tail())
+        time.sleep(POLL_SECONDS)
