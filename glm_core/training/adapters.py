@@ -177,8 +177,8 @@ def save(loaded: LoadedModel, folder: Path, info: dict[str, Any] | None = None, 
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        building.chmod(0o755)
         write(loaded, building, info, name)
+        share(building)
         if folder.exists():
             former = building.with_suffix(".former")
             folder.rename(former)
@@ -188,6 +188,13 @@ def save(loaded: LoadedModel, folder: Path, info: dict[str, Any] | None = None, 
             building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def share(folder: Path) -> None:
+    """Let other users of the machine read `folder`: temporary folders and safetensors files start out private."""
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def read_info(folder: Path) -> dict[str, Any]:

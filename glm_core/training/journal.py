@@ -6,6 +6,7 @@ Writes `status.json` (replaced atomically), `metrics.jsonl`, `samples.jsonl`, `r
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class Journal:
         self._last_write = 0.0
         process = psutil.Process()
         previous = _read_status(folder) if writes else {}
+        self.was_finished = previous.get("state") == "finished"
         kept = {"queued": previous["queued"]} if "queued" in previous else {}
         self.status: dict[str, Any] = kept | {
             "state": "running", "stage": "starting", "fraction": None, "step": 0, "total_steps": 0, "why": "",
@@ -46,10 +48,13 @@ class Journal:
             "pid_created": process.create_time(),
         }  # fmt: skip
         self._sampler: Sampler | None = None
+        self.measure_peak: Callable[[], int] = lambda: self._sampler.peak_memory if self._sampler else 0
+        """Bytes the run has taken at most: of this process, or, set by the trainer, of its card."""
         self._own_log = writes and not _is_stdout(folder / "train.log")
 
     def __enter__(self) -> "Journal":
         if self.writes:
+            _sweep(self.folder)
             workspace.write_atomic(self._reserve, b"\0" * RESERVE_BYTES)
             self._write_status()
             for name in ("metrics", "samples", "resources"):
@@ -136,8 +141,6 @@ class Journal:
         seconds = self.status["stage_seconds"]
         seconds[current] = round(seconds.get(current, 0.0) + now - self._stage_began, 3)
         self._stage_began = now
-        if self._sampler is not None:
-            self.status["peak_memory"] = max(self.status["peak_memory"], self._sampler.peak_memory)
         self.status |= {"state": state, "eta_seconds": None, "fraction": None} | values
         if state in ("finished", "stopped"):
             self.status["stage"] = "done"
@@ -148,13 +151,19 @@ class Journal:
         self._write_status()
         self.write_log(str(why) if why is not None else text.say(f"training.log.{state}"))
 
+    def fail(self, why: EasyError, **values) -> None:
+        """End as failed. Of several processes whichever fails says so, and the first word stands."""
+        if "WORLD_SIZE" in os.environ and _read_status(self.folder).get("state") == "failed":
+            return
+        self.writes = True
+        self.end("failed", why, **{key: value for key, value in values.items() if value is not None})
+
     def _write_status(self, lazily: bool = False) -> None:
         now = time.time()
         if not self.writes or (lazily and now - self._last_write < STATUS_SECONDS):
             return
         self._last_write = now
-        if self._sampler is not None and not self.status.get("gpu"):
-            self.status["peak_memory"] = max(self.status["peak_memory"], self._sampler.peak_memory)
+        self.status["peak_memory"] = max(self.status["peak_memory"], self.measure_peak())
         workspace.write_json(self.folder / "status.json", self.status | {"updated": now})
 
 
@@ -172,6 +181,16 @@ def _is_stdout(path: Path) -> bool:
         return os.path.samestat(os.fstat(sys.stdout.fileno()), os.stat(path))
     except (OSError, ValueError):
         return False
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what a killed trainer left half-written. Others write run.json, so its parts are not touched."""
+    patterns = [
+        f".{name}.*" for name in ("status.json", "metrics.jsonl", "samples.jsonl", "resources.jsonl", ".reserve")
+    ]
+    leftovers = [path for pattern in (*patterns, ".adapter-*") for path in folder.glob(pattern)]
+    for path in (*leftovers, *(folder / "checkpoints").glob(".*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _keep_lines(path: Path, keep: Callable[[dict], bool]) -> None:

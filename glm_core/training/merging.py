@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from glm_core import workspace
 from glm_core.models import checkpoints, conversion, describe
 from glm_core.training import lora
-from glm_core.training.adapters import PREFIX_WEIGHTS, read_info
+from glm_core.training.adapters import PREFIX_WEIGHTS, read_info, share
 from glm_core.training.errors import AdapterError
 
 SHARD_BYTES = 4_000_000_000
@@ -60,7 +60,7 @@ def merge(base: Path, adapter: Path, folder: Path, *, dtype: str = "float16", st
         for pattern in KEPT_FILES:
             for file in base.glob(pattern):
                 shutil.copy2(file, building / file.name)
-        building.chmod(0o755)
+        share(building)
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)

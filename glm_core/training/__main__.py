@@ -1,0 +1,106 @@
+"""`python -m glm_core.training RUN_DIR` trains what RUN_DIR/run.json says, going on from its last checkpoint.
+
+`python -m glm_core.training --model M --data FILE --out RUN_DIR [--field value ...]` writes that directory first: the command
+that the training page shows. With several processes it becomes torchrun.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from glm_core import text, workspace
+from glm_core.errors import EasyError
+from glm_core.training import settings as options
+from glm_core.training.errors import TrainingError
+from glm_core.training.settings import PRESETS, TrainingSettings
+from glm_core.training.stopping import Stop, StopAsked
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; every setting comes from `TrainingSettings`."""
+    parser = argparse.ArgumentParser(prog="python -m glm_core.training", description=text.say("training.command.about"))
+    parser.add_argument("run_dir", nargs="?", metavar="RUN_DIR", help=text.say("training.command.run_dir"))
+    parser.add_argument("--model", help=text.say("training.command.model"))
+    parser.add_argument("--data", help=text.say("training.command.data"))
+    parser.add_argument("--out", metavar="RUN_DIR", help=text.say("training.command.out"))
+    parser.add_argument("--preset", choices=sorted(PRESETS), help=text.say("training.command.preset"))
+    parser.add_argument("--question", action="append", default=[], help=text.say("training.command.question"))
+    options.add_arguments(parser)
+    return parser
+
+
+def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, questions: list[str]) -> None:
+    """A new run directory for `python -m glm_core.training RUN_DIR`.
+
+    Raises:
+        TrainingError: the directory has a run already, or no row of the file can be used.
+        DataError: the file cannot be read.
+    """
+    from glm_core import data
+
+    if (folder / "run.json").exists():
+        raise TrainingError("training.error.run_exists", folder=str(folder))
+    found = data.read(file)
+    for problem in found.problems[:20]:
+        print(problem, file=sys.stderr)
+    if not found.examples:
+        raise TrainingError("training.error.no_rows", path=file)
+    lines = "".join(
+        json.dumps({"messages": one.messages}, ensure_ascii=False) + "\n" for one in found.examples
+    ).encode()
+    workspace.write_atomic(folder / "dataset.jsonl", lines)
+    name = Path(file).stem
+    workspace.write_json(folder / "run.json", {
+        "id": folder.name, "name": folder.name, "owner": "", "created": time.time(), "model": str(Path(model).resolve()),
+        "model_name": Path(model).name, "questions": questions, "settings": settings.to_dict(), "pid": None,
+        "dataset": {"id": name, "name": name, "rows": len(found.examples), "sha256": hashlib.sha256(lines).hexdigest()},
+    })  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0 finished or stopped, 1 failed, 2 wrong usage."""
+    stop = Stop()
+    stop.listen()
+    parser = build_parser()
+    given = parser.parse_args(arguments)
+    wanted = (given.model, given.data, given.out)
+    if bool(given.run_dir) == any(wanted) or (any(wanted) and not all(wanted)):
+        parser.error(text.say("training.command.either"))
+    try:
+        folder = Path(given.run_dir or given.out)
+        if given.out:
+            settings = options.from_arguments(given, PRESETS.get(given.preset))
+            write_run(folder, given.model, given.data, settings, given.question)
+        return train(folder, stop)
+    except (EasyError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except StopAsked:
+        return 0
+
+
+def train(folder: Path, stop: Stop) -> int:
+    """Train in this process, or become torchrun where the settings ask for several and nobody started them."""
+    count = 1 if "WORLD_SIZE" in os.environ else read_processes(folder)
+    if count > 1:
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        os.execv(sys.executable, [sys.executable, *launch, "-m", "glm_core.training", str(folder)])
+    from glm_core.training.loop import run
+
+    return run(folder, stop)
+
+
+def read_processes(folder: Path) -> int:
+    """How many processes run.json asks for; 1 where it makes no sense, which the run itself will say."""
+    try:
+        return TrainingSettings.from_dict(workspace.read_json(folder / "run.json")["settings"]).processes
+    except (OSError, ValueError, TypeError, KeyError, EasyError):
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

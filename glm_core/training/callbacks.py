@@ -1,0 +1,145 @@
+"""What the trainer decides between two updates, and what it tells: when to log, ask, save and stop, and the alarm on a bad loss.
+
+Intervals follow the number of updates: 60 of them give 60 points. Not here: how an evaluation or a checkpoint is made
+(trainer.py), what is written where (journal.py).
+"""
+
+import math
+import time
+
+import torch
+import torch.distributed
+from transformers import TrainerCallback
+
+from glm_core import text
+from glm_core.training.errors import TrainingError
+from glm_core.training.stopping import Stop
+from glm_core.training.trainer import AdapterTrainer
+
+POINTS = 300  # of a curve; shorter runs log every update
+SAVE_SECONDS = 180.0  # most work that a killed run can lose
+
+
+def evaluation_steps(total: int, evaluations: int) -> set[int]:
+    """The updates after which the questions are asked: spread evenly, the last update always among them."""
+    return {max(1, round(total * index / evaluations)) for index in range(1, evaluations + 1)} | {total}
+
+
+def log_interval(total: int) -> int:
+    """Updates between two points of the curve."""
+    return max(1, total // POINTS)
+
+
+class Reporter(TrainerCallback):
+    """Tells the journal how training goes, and the trainer what is due."""
+
+    def __init__(self, trainer: AdapterTrainer, stop: Stop, updates_per_epoch: int):
+        self.trainer, self.stop, self.journal = trainer, stop, trainer.journal
+        self.updates_per_epoch = updates_per_epoch
+        self.stopped = self.early = False
+        self._due: set[int] = set()
+        self._saved = self._began = self._update_began = time.monotonic()
+        self._busy = self._window_busy = 0.0
+        self._updates = self._window_tokens = 0
+        self._zero = 0
+
+    def on_train_begin(self, args, state, control, **_):
+        self._due = evaluation_steps(state.max_steps, self.trainer.settings.evaluations)
+        self._began = self._saved = time.monotonic()
+        self.journal.update(step=state.global_step, total_steps=state.max_steps)
+        self.journal.stage("training")
+
+    def on_epoch_begin(self, args, state, control, **_):
+        self.trainer.batches.set_epoch(state.global_step // self.updates_per_epoch)
+
+    def on_step_begin(self, args, state, control, **_):
+        self._update_began = time.monotonic()
+        self.trainer.update_loss.zero_()
+
+    def on_pre_optimizer_step(self, args, state, control, **_):
+        """Stop before a loss that is no number reaches the adapter."""
+        loss = self.trainer.update_loss.item()
+        if not math.isfinite(loss):
+            raise self._explain_nan(state.global_step)
+        self._zero = self._zero + 1 if loss == 0 else 0
+        if self._zero == 3:
+            self.journal.update(alarm={"key": "training.alarm.zero", "values": {"step": state.global_step + 1}})
+            self.journal.log("training.alarm.zero", step=state.global_step + 1)
+
+    def _explain_nan(self, step: int) -> TrainingError:
+        settings, dtype = self.trainer.settings, self.trainer.loaded.model.dtype
+        if dtype == torch.float16:
+            return TrainingError("training.nan.half", step=step + 1)
+        if step == 0:
+            return TrainingError("training.nan.first")
+        rate = f"{settings.learning_rate:g}"
+        return TrainingError("training.nan.rate", step=step + 1, rate=rate, better=f"{settings.learning_rate / 10:g}")
+
+    def on_step_end(self, args, state, control, **_):
+        seconds = time.monotonic() - self._update_began
+        self._busy, self._window_busy, self._updates = (
+            self._busy + seconds,
+            self._window_busy + seconds,
+            self._updates + 1,
+        )
+        step, last = state.global_step, state.global_step >= state.max_steps
+        stop, overdue = self._agree(self.stop.asked, time.monotonic() - self._saved > SAVE_SECONDS)
+        if step % log_interval(state.max_steps) == 0 or last or stop:
+            control.should_log = True
+        if stop and not last:
+            self.stopped = control.should_training_stop = control.should_save = True
+        elif step in self._due:
+            control.should_evaluate = True
+            control.should_save = not last or bool(self.trainer.validation)
+        elif overdue:
+            control.should_save = True
+        self.journal.update(step=step, epoch=state.epoch, eta_seconds=self._eta(state))
+        return control
+
+    def _agree(self, *flags: bool) -> list[bool]:
+        """Each flag, set where any process set it: all must stop and save at the same update."""
+        if self.trainer.args.world_size == 1:
+            return list(flags)
+        shared = torch.tensor(flags, dtype=torch.int32, device=self.trainer.args.device)
+        torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
+        return [bool(flag) for flag in shared.tolist()]
+
+    def _eta(self, state) -> float:
+        ahead = sum(step > state.global_step for step in self._due)
+        updates = (state.max_steps - state.global_step) * self._busy / max(1, self._updates)
+        return round(updates + ahead * self.trainer.evaluation_seconds, 1)
+
+    def on_log(self, args, state, control, logs=None, **_):
+        if "loss" not in logs:
+            return
+        tokens = self.trainer.tokens - self._window_tokens
+        row = {
+            "step": state.global_step,
+            "epoch": round(state.epoch, 4),
+            "loss": logs["loss"],
+            "learning_rate": logs["learning_rate"],
+            "grad_norm": _finite(logs.get("grad_norm")),
+            "tokens_per_second": round(tokens / self._window_busy, 1) if self._window_busy else None,
+            "eta_seconds": self._eta(state),
+            "seconds": round(time.monotonic() - self._began, 3),
+        }
+        self._window_busy, self._window_tokens = 0.0, self.trainer.tokens
+        self.journal.metrics(row)
+        eta = text.duration(row["eta_seconds"])
+        self.journal.log(
+            "training.log.update", step=row["step"], total=state.max_steps, loss=f"{row['loss']:.4f}", eta=eta
+        )
+
+    def on_evaluate(self, args, state, control, metrics=None, **_):
+        patience = self.trainer.settings.early_stopping
+        if patience and self.trainer.evaluations_since_best() >= patience and state.global_step < state.max_steps:
+            self.early = control.should_training_stop = True
+        return control
+
+    def on_save(self, args, state, control, **_):
+        self._saved = time.monotonic()
+        self.journal.log("training.log.checkpoint", step=state.global_step)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

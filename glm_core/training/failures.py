@@ -1,0 +1,66 @@
+"""What went wrong, in a sentence, and settings that would go right after running out of memory."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+from glm_core.errors import EasyError
+from glm_core.models import ModelError
+from glm_core.training import memory
+from glm_core.training.errors import TrainingError
+from glm_core.training.journal import Journal
+from glm_core.training.settings import TrainingSettings
+
+MARGIN = 0.9  # of what was there, for the next try
+
+
+def explain(error: BaseException, folder: Path) -> EasyError:
+    """`error` as a sentence; errors that are one already stay as they are."""
+    if isinstance(error, EasyError):
+        return error
+    if _is_disk_full(error):
+        return TrainingError("training.failed.disk_full", folder=str(folder))
+    if is_memory(error):
+        return TrainingError("training.failed.memory")
+    if isinstance(error, OSError):
+        return TrainingError("training.failed.files", reason=str(error)[:300])
+    return TrainingError("training.failed.unexpected", kind=type(error).__name__, reason=str(error)[:300])
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    """Torch reports a failed write as a RuntimeError of its file writer, safetensors as an I/O error in words."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    words = str(error)
+    return any(
+        mark in words for mark in ("No space left", "PytorchStreamWriter failed", "iostream error", "Disk quota")
+    )
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether the card or the machine ran out of memory."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
+    )
+
+
+def propose(error: BaseException, model: Path, settings: TrainingSettings, journal: Journal) -> dict[str, Any] | None:
+    """Settings to change so that the run fits, after it ran out of memory; None where nothing helps or it did not.
+
+    What did not fit is known now: the next try must need a tenth less than was there, and less than this one was thought to need.
+    """
+    if not is_memory(error):
+        return None
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        tried = memory.estimate(model, settings, device=device).peak_bytes
+        limit = min(journal.status.get("memory_free") or tried, tried)
+        smaller = memory.fit(model, settings, int(limit * MARGIN), device=device)
+    except (EasyError, ModelError):
+        return None
+    if smaller is None:
+        return None
+    return {name: value for name, value in smaller.to_dict().items() if value != getattr(settings, name)}

@@ -1,0 +1,304 @@
+"""One run from its directory to its adapter: read, load, encode, train, save; every end is a true state with a sentence.
+
+Imports torch only once the run directory made sense, so that a wrong `run.json` is answered at once. Not here: the loop over
+batches (trainer.py), what is due when (callbacks.py), words in files (journal.py).
+"""
+
+import errno
+import os
+import shutil
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+import psutil
+
+from glm_core import data, text, workspace
+from glm_core.data import Example
+from glm_core.training import failures, guard, memory
+from glm_core.training.errors import TrainingError
+from glm_core.training.journal import Journal
+from glm_core.training.resources import cores
+from glm_core.training.settings import TrainingSettings
+from glm_core.training.stopping import Stop, StopAsked
+
+if TYPE_CHECKING:
+    import torch
+
+    from glm_core.data.encoding import Encoded
+    from glm_core.models import LoadedModel
+    from glm_core.training.callbacks import Reporter
+    from glm_core.training.trainer import AdapterTrainer
+
+DEFAULT_QUESTIONS = 3
+
+
+@dataclass(frozen=True)
+class Task:
+    """What `run.json` and `dataset.jsonl` of a run directory ask for."""
+
+    folder: Path
+    model: Path
+    settings: TrainingSettings
+    questions: tuple[str, ...]
+    examples: Sequence[Example]
+    name: str
+
+
+def read_task(folder: Path) -> Task:
+    """The task of run directory `folder`.
+
+    Raises:
+        TrainingError: `run.json` is missing or makes no sense, or there are no examples.
+        SettingsError: a setting in it cannot be used.
+        DataError: `dataset.jsonl` cannot be read.
+    """
+    try:
+        record = workspace.read_json(folder / "run.json")
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            "training.error.run_file", path=str(folder / "run.json"), reason=str(error)[:200]
+        ) from error
+    if not isinstance(record, dict) or not isinstance(record.get("model"), str):
+        raise TrainingError("training.error.run_file", path=str(folder / "run.json"), reason="model")
+    settings = record.get("settings", {})
+    if not isinstance(settings, dict):
+        raise TrainingError("training.error.run_file", path=str(folder / "run.json"), reason="settings")
+    found = data.read(folder / "dataset.jsonl")
+    if not found.examples:
+        raise TrainingError("training.error.no_rows", path=str(folder / "dataset.jsonl"))
+    questions = [q for q in record.get("questions") or () if isinstance(q, str) and q.strip()]
+    if not questions:
+        questions = list(dict.fromkeys(example.question for example in found.examples))[:DEFAULT_QUESTIONS]
+    chosen = TrainingSettings.from_dict(settings)
+    return Task(
+        folder, Path(record["model"]), chosen, tuple(questions), found.examples, str(record.get("name", folder.name))
+    )
+
+
+def run(folder: Path, stop: Stop | None = None) -> int:
+    """Train what `folder` says, going on from its last checkpoint where it has one.
+
+    Returns:
+        The exit code: 0 finished or stopped as asked, 1 failed. The reason is in status.json.
+    """
+    folder, stop = Path(folder), stop or Stop()
+    if not folder.is_dir():
+        return _complain("training.error.folder", folder=str(folder), reason=os.strerror(errno.ENOENT))
+    rank = int(os.environ.get("RANK", "0"))
+    lock = filelock.FileLock(folder / ".training.lock", timeout=0)
+    journal = Journal(folder, writes=rank == 0, clock=psutil.Process().create_time())
+    try:
+        if rank == 0:
+            lock.acquire()
+        if journal.was_finished and (folder / "adapter").is_dir():
+            journal.log("training.log.already_finished")
+            return 0
+        with journal:
+            return _run_watched(folder, journal, stop)
+    except StopAsked:
+        journal.end("stopped", TrainingError("training.stopped.early"))
+        return 0
+    except filelock.Timeout:
+        return _complain("training.error.already_running", folder=str(folder))
+    except OSError as error:
+        return _complain("training.error.folder", folder=str(folder), reason=error.strerror or str(error))
+    finally:
+        lock.release()
+
+
+def _complain(key: str, **values) -> int:
+    """Say on stderr what cannot be said in the run directory; returns the exit code of a failure."""
+    print(text.say(key, **values), file=sys.stderr, flush=True)
+    return 1
+
+
+def _run_watched(folder: Path, journal: Journal, stop: Stop) -> int:
+    """Run, and turn whatever happens into a last word in the journal."""
+    task = None
+    try:
+        task = read_task(folder)
+        _train(task, journal, stop)
+        return 0
+    except Exception as error:
+        stop.interrupts = False
+        known = failures.explain(error, folder)
+        if not isinstance(error, type(known)):
+            journal.write_log(traceback.format_exc())
+        retry = failures.propose(error, task.model, task.settings, journal) if task else None
+        journal.fail(known, retry=retry)
+        return 1
+
+
+def _train(task: Task, journal: Journal, stop: Stop) -> None:
+    device = _prepare_machine()
+    free = _free_memory(device)
+    journal.update(memory_free=free)
+    journal.stage("loading")
+    loaded = _load(task, journal, device)
+    journal.stage("encoding")
+    rows, validation = _encode(task, journal, loaded)
+    trainer, reporter, checkpoint = _assemble(task, journal, stop, loaded, rows, validation, device, free)
+    stop.interrupts = False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning)  # the library's, about its own next version
+        trainer.train(resume_from_checkpoint=checkpoint)
+    _finish(task, journal, trainer, reporter)
+
+
+def _prepare_machine() -> "torch.device":
+    """The device of this process. On a CPU all cores are used, shared among the processes."""
+    import torch
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+        return device
+    if "OMP_NUM_THREADS" not in os.environ or world > 1:
+        torch.set_num_threads(max(1, cores() // world))
+    return torch.device("cpu")
+
+
+def _free_memory(device: "torch.device") -> int:
+    """Bytes that the run may take: of its card, or of the machine."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available + psutil.Process().memory_info().rss
+
+
+def choose_dtype(precision: str, device: "torch.device") -> "torch.dtype":
+    """The base's data type: float32 on a CPU, bfloat16 on cards that compute in it, float16 on older ones.
+
+    Raises:
+        TrainingError: float16 on a CPU, which cannot train in it.
+    """
+    import torch
+
+    if precision == "float16" and device.type == "cpu":
+        raise TrainingError("training.error.half_on_cpu")
+    if precision != "auto":
+        return getattr(torch, precision)
+    if device.type == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def _load(task: Task, journal: Journal, device: "torch.device") -> "LoadedModel":
+    from glm_core import models
+
+    dtype = choose_dtype(task.settings.precision, device)
+    quantization = None if task.settings.quantization == "none" else task.settings.quantization
+    loaded = models.load(
+        task.model,
+        dtype=dtype,
+        device=device,
+        quantization=quantization,
+        progress=lambda _, done: journal.progress(done),
+    )
+    if loaded.tokenizer is None:
+        raise TrainingError("training.error.no_tokenizer", path=str(task.model))
+    return loaded
+
+
+def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[list[Encoded], list[Encoded]]":
+    """Training and validation rows in tokens, without those that have nothing to learn.
+
+    Raises:
+        TrainingError: the limits leave no row an answer.
+    """
+    import random
+
+    from glm_core.data.encoding import IGNORED, encode
+
+    settings = task.settings
+    encoded = encode(task.examples, loaded, settings.max_source_length, settings.max_target_length,
+                     lambda _, done: journal.progress(done))  # fmt: skip
+    useful = [row for row in encoded if any(label != IGNORED for label in row.labels[1:])]
+    if not useful:
+        raise TrainingError(
+            "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
+        )
+    if len(useful) < len(encoded):
+        journal.log("training.log.dropped", count=len(encoded) - len(useful))
+    if cut := sum(row.cut for row in useful):
+        journal.log("training.log.cut", count=cut)
+    aside = guard.count_validation(len(useful), settings)
+    chosen = set(random.Random(settings.seed).sample(range(len(useful)), aside))
+    return (
+        [row for i, row in enumerate(useful) if i not in chosen],
+        [row for i, row in enumerate(useful) if i in chosen],
+    )
+
+
+def _assemble(task: Task, journal: Journal, stop: Stop, loaded: "LoadedModel", rows, validation, device,
+              free: int) -> "tuple[AdapterTrainer, Reporter, str | None]":  # fmt: skip
+    """The trainer with its adapter attached, and the checkpoint to go on from."""
+    import torch
+    from transformers import set_seed
+
+    from glm_core.training import adapters
+    from glm_core.training.callbacks import Reporter
+    from glm_core.training.trainer import AdapterTrainer, find_checkpoints, training_arguments
+
+    settings = task.settings
+    checkpoint = next(reversed(find_checkpoints(task.folder / "checkpoints")), None)
+    set_seed(settings.seed)
+    journal.update(trainable=adapters.attach(loaded, settings))
+    _choose_checkpointing(task, journal, loaded, rows, device, free)
+    precision = str(loaded.model.dtype).removeprefix("torch.")
+    args = training_arguments(
+        settings.changed(precision=precision), task.folder / "checkpoints", device, checkpoint is not None
+    )
+    trainer = AdapterTrainer(loaded, settings, rows, validation, task.questions, journal, args)
+    reporter = Reporter(trainer, stop, guard.updates_per_epoch(len(rows), settings.changed(processes=args.world_size)))
+    trainer.add_callback(reporter)
+    if device.type == "cuda":
+        journal.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory.CUDA_CONTEXT
+    step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else -1
+    journal.forget_after(step)
+    if checkpoint is not None:
+        journal.update(step=step, resumed_from=step)
+        journal.log("training.log.resumed", step=step)
+    return trainer, reporter, str(checkpoint) if checkpoint else None
+
+
+def _choose_checkpointing(task: Task, journal: Journal, loaded: "LoadedModel", rows, device, free: int) -> None:
+    """Recompute activations where the settings say so, or leave it open and the estimate does not fit without."""
+    longest = max(len(row.input_ids) for row in rows)
+    found = memory.estimate(loaded.model.config, task.settings, longest=longest, device=device.type, limit=free)
+    journal.update(estimate=found.parts, checkpointing=found.checkpointing)
+    if found.checkpointing:
+        loaded.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        journal.log("training.log.checkpointing")
+
+
+def _finish(task: Task, journal: Journal, trainer: "AdapterTrainer", reporter: "Reporter") -> None:
+    """Save the best adapter and say how the run ended."""
+    from glm_core.training import adapters
+
+    step = trainer.state.global_step
+    if reporter.stopped and (task.folder / "discard").exists():
+        if journal.writes:
+            shutil.rmtree(task.folder / "checkpoints", ignore_errors=True)
+            shutil.rmtree(task.folder / "adapter", ignore_errors=True)
+        journal.end("stopped", TrainingError("training.stopped.discarded", step=step))
+        return
+    journal.stage("saving")
+    best = trainer.restore_best()
+    info = {"run": task.folder.name, "name": task.name, "step": best, "settings": task.settings.to_dict()}
+    if journal.writes:
+        adapters.save(trainer.loaded, task.folder / "adapter", info)
+    if reporter.stopped:
+        journal.end("stopped", TrainingError("training.stopped.saved", step=step), adapter_step=best)
+    elif reporter.early:
+        journal.end("finished", TrainingError("training.finished.early", step=step, best=best), adapter_step=best)
+    else:
+        journal.end("finished", adapter_step=best)

@@ -1,0 +1,213 @@
+"""transformers' Trainer for adapters: like-length batches, whole checkpoints, token-weighted validation, pinned questions.
+
+The training loop, gradient accumulation, clipping, schedule, mixed precision and DDP are the library's. Here is only what it
+does differently: how batches are dealt to processes, what a checkpoint is, what an evaluation is. Reporting and decisions are
+callbacks.py's.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.distributed
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from glm_core.data.encoding import IGNORED, Encoded, LengthBuckets, collate
+from glm_core.models import LoadedModel
+from glm_core.models.answers import greedy
+from glm_core.training import adapters
+from glm_core.training.journal import Journal
+from glm_core.training.loss import AnswerLoss
+from glm_core.training.settings import TrainingSettings
+
+STATE_FILE = "trainer_state.json"
+ANSWER_TOKENS = 64  # longest answer to a pinned question
+CHECKPOINTS_KEPT = 2  # besides the best
+
+
+class DealtBatches:
+    """The batches of one process: every process takes its rows of the same like-length batch.
+
+    So the rows of an update do not depend on how many processes share them. A process without a row in a last, smaller batch
+    gets `blank`, a row without labels.
+    """
+
+    def __init__(self, lengths: Sequence[int], settings: TrainingSettings, rank: int, world: int):
+        self.buckets = LengthBuckets(lengths, settings.micro_batch * world, seed=settings.seed)
+        self.rank, self.world, self.blank = rank, world, len(lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch."""
+        self.buckets.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.buckets)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.buckets:
+            yield batch[self.rank :: self.world] or [self.blank]
+
+
+def training_arguments(
+    settings: TrainingSettings, folder: Path, device: torch.device, resuming: bool
+) -> TrainingArguments:
+    """The library's arguments; what it could decide by itself (when to log, evaluate, save) is left to callbacks.py."""
+    on_card = device.type == "cuda"
+    backend = (
+        ("nccl" if on_card else "gloo") if "WORLD_SIZE" in os.environ else None
+    )  # naming one starts a process group
+    return TrainingArguments(
+        output_dir=str(folder), per_device_train_batch_size=settings.micro_batch,
+        gradient_accumulation_steps=settings.accumulation, num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1, learning_rate=settings.learning_rate, lr_scheduler_type=settings.scheduler,
+        warmup_steps=settings.warmup_ratio, weight_decay=settings.weight_decay, max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed, optim="adamw_torch_fused" if on_card else "adamw_torch", use_cpu=not on_card,
+        fp16=on_card and settings.precision == "float16", logging_strategy="no", eval_strategy="no", save_strategy="no",
+        eval_on_start=not resuming, logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
+        remove_unused_columns=False, label_names=["labels"], dataloader_pin_memory=False,
+        ddp_backend=backend, ddp_find_unused_parameters=False,
+    )  # fmt: skip
+
+
+class AdapterTrainer(Trainer):
+    """Trains the adapter on `loaded` and writes what happens into `journal`."""
+
+    def __init__(self, loaded: LoadedModel, settings: TrainingSettings, rows: Sequence[Encoded], validation: Sequence[Encoded],
+                 questions: Sequence[str], journal: Journal, args: TrainingArguments):  # fmt: skip
+        self.loaded, self.settings, self.journal = loaded, settings, journal
+        self.validation, self.questions = validation, questions
+        self.tokens = 0  # of all micro-batches so far, padding included, over all processes
+        self.update_loss = torch.zeros((), device=args.device)  # of the update under way
+        self.evaluation_seconds = 0.0
+        self.batches = DealtBatches([len(row.input_ids) for row in rows], settings, args.process_index, args.world_size)
+        blank = Encoded(rows[0].input_ids, [IGNORED] * len(rows[0].labels), False)
+        super().__init__(
+            model=AnswerLoss(loaded.model), args=args, train_dataset=[*rows, blank], data_collator=self._collate
+        )
+        self.remove_callback(PrinterCallback)
+
+    def _collate(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+        return collate(batch, self.loaded.tokenizer.pad_token_id, 8 if self.args.device.type == "cuda" else 1)
+
+    def get_train_dataloader(self) -> DataLoader:
+        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self._collate)
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        self.tokens += inputs["input_ids"].numel() * self.args.world_size
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self.update_loss += loss
+        return loss
+
+    # --- evaluation ---------------------------------------------------------------------------------------------------
+
+    def evaluate(self, *_, **__) -> dict[str, float]:
+        """Validation loss and the answers to the pinned questions. Before the first update, those of the base alone."""
+        began, step, metrics = time.monotonic(), self.state.global_step, {}
+        self.model.eval()
+        if step == 0:
+            adapters.activate(self.loaded, None)
+        try:
+            if self.validation:
+                metrics["eval_loss"] = self._validate()
+                self.journal.metrics({"step": step, **metrics})
+            if self.is_world_process_zero() and self.questions:
+                asked = [[{"role": "user", "content": question}] for question in self.questions]
+                longest = min(ANSWER_TOKENS, self.settings.max_target_length)
+                answers = greedy(self.loaded, asked, max_new_tokens=longest)
+                self.journal.samples(step, list(zip(self.questions, answers, strict=True)))
+        finally:
+            if step == 0:
+                adapters.activate(self.loaded, adapters.NAME, trainable=True)
+        self._remember_best(step, metrics.get("eval_loss"))
+        self.evaluation_seconds = time.monotonic() - began
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        """Mean loss of a validation token over all processes."""
+        total = torch.zeros(2, dtype=torch.float64)
+        size, own = self.settings.micro_batch, self.validation[self.args.process_index :: self.args.world_size]
+        for start in range(0, len(own), size):
+            batch = self._prepare_inputs(self._collate(own[start : start + size]))
+            total[0] += self.model(**batch, num_items_in_batch=1)["loss"].item()
+            total[1] += (batch["labels"][:, 1:] != IGNORED).sum().item()
+        if self.args.world_size > 1:
+            total = total.float().to(self.args.device)
+            torch.distributed.all_reduce(total)
+        return (total[0] / total[1]).item()
+
+    def _remember_best(self, step: int, loss: float | None) -> None:
+        if loss is None or step == 0:
+            return
+        self.state.log_history.append({"step": step, "eval_loss": loss})
+        if self.state.best_metric is None or loss < self.state.best_metric:
+            self.state.best_metric, self.state.best_global_step = loss, step
+            self.journal.update(best_step=step, best_loss=loss)
+
+    def evaluations_since_best(self) -> int:
+        """Evaluations in a row that brought no better validation loss."""
+        best = self.state.best_global_step or 0
+        return sum(row["step"] > best for row in self.state.log_history if "eval_loss" in row)
+
+    # --- checkpoints --------------------------------------------------------------------------------------------------
+
+    def _save_checkpoint(self, model, trial) -> None:
+        """Adapter, optimiser, schedule, random states and progress, in a folder that appears whole.
+
+        The state file is written last, so a folder that has it can be gone on from.
+        """
+        parent, final = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
+        building = parent / f".{final}"
+        if self.args.should_save:
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir(parents=True)
+            adapters.write(self.loaded, building, {"step": self.state.global_step})
+            self._save_optimizer_and_scheduler(str(building))
+            self._save_scaler(str(building))
+        self._wait_for_all()
+        self._save_rng_state(str(building))
+        self._wait_for_all()
+        if self.args.should_save:
+            self.state.save_to_json(str(building / STATE_FILE))
+            shutil.rmtree(parent / final, ignore_errors=True)
+            os.rename(building, parent / final)
+            prune(parent, self.state.best_global_step)
+
+    def _wait_for_all(self) -> None:
+        if self.args.world_size > 1:
+            torch.distributed.barrier()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
+        adapters.restore(self.loaded, Path(resume_from_checkpoint))
+
+    def restore_best(self) -> int:
+        """Give the adapter its weights with the lowest validation loss; returns their step, or the last one without any."""
+        best = self.state.best_global_step
+        if best and best != self.state.global_step:
+            adapters.restore(self.loaded, Path(self.args.output_dir) / f"checkpoint-{best}")
+            return best
+        return self.state.global_step
+
+
+def find_checkpoints(parent: Path) -> list[Path]:
+    """The checkpoints that can be gone on from, oldest first."""
+    found = [
+        path for path in parent.glob("checkpoint-*") if path.name[11:].isdecimal() and (path / STATE_FILE).is_file()
+    ]
+    return sorted(found, key=lambda path: int(path.name[11:]))
+
+
+def prune(parent: Path, best: int | None) -> None:
+    """Delete all but the last checkpoints and the best one; a deleted one vanishes whole."""
+    for path in find_checkpoints(parent)[:-CHECKPOINTS_KEPT]:
+        if path.name != f"checkpoint-{best}":
+            gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=parent))
+            os.rename(path, gone / path.name)
+            shutil.rmtree(gone, ignore_errors=True)
