@@ -1,6 +1,7 @@
 """Samples become token batches: encode in parallel, bucket by length, pad. No model here."""
 
 import os
+import random
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 from assets.recipe import corpus
 from glm_core.models import families, load_tokenizer
 
+ROUGH = {"greeting", "identity", "feelings", "unknown", "dialogues"}  # skills whose questions bear a slip of the finger
 WIDTHS = (24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320)
 
 
@@ -24,12 +26,24 @@ class Bucket:
     labels: torch.Tensor
 
 
+def roughen(messages: list[dict], rng: random.Random) -> list[dict]:
+    """The dialogue with one character of its question dropped, doubled or swapped: people type so, and sense survives."""
+    question = messages[-2]["content"]
+    at = rng.randrange(len(question))
+    slips = (question[at + 1 :], question[at] + question[at:], question[at + 1 : at + 2] + question[at] + question[at + 2 :])
+    rough = question[:at] + rng.choice(slips)
+    return [*messages[:-2], messages[-2] | {"content": rough if rough.strip() else question}, messages[-1]]
+
+
 def encode_shard(seed: int, count: int, tokenizer_folder: Path, family_name: str) -> dict[int, tuple]:
     """`count` samples of one seed as {width: (input_ids, labels)}, int16; rows longer than the last width are dropped."""
     tokenizer, family = load_tokenizer(tokenizer_folder), families.by_name(family_name)
     rows: dict[int, tuple[list, list]] = {width: ([], []) for width in WIDTHS}
+    rng = random.Random(seed)
     for sample in corpus.samples(seed, count):
-        ids, labels, _ = family.encode_example(tokenizer, sample.messages, WIDTHS[-1], WIDTHS[-1])
+        slip = sample.skill in ROUGH and rng.random() < 0.1
+        messages = roughen(sample.messages, rng) if slip else sample.messages
+        ids, labels, _ = family.encode_example(tokenizer, messages, WIDTHS[-1], WIDTHS[-1])
         width = next((width for width in WIDTHS if len(ids) <= width), None)
         if width is None:
             continue

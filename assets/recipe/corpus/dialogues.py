@@ -1,8 +1,9 @@
-"""Windows of natural conversations (KdConv and CrossWOZ, both Apache-2.0), for the sound of natural speech.
+"""Questions of natural conversations (KdConv and CrossWOZ, both Apache-2.0): how people really ask what is unknown here.
 
 The conversations are no part of this repository: ``EASYAIGC_DIALOGUES`` names the file, JSON lines of
-``{"source": ..., "turns": [...]}``, of two speakers in turn. The assistant is the second speaker of a window.
-There is no right answer to open conversation, so the skill is never scored.
+``{"source": ..., "turns": [...]}``. Their answers are full of details that a model of this size can only garble, so only
+the questions are kept, each answered with the honest sentence of the unknown skill. A question that names something
+which the talk skill knows is left out.
 """
 
 import json
@@ -12,12 +13,14 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from .grammar import Sample, dialogue, plain
+from . import talk_facts, unknown
+from .grammar import Sample, dialogue, pick
 from .wording import reserved
 
 SKILL = "dialogues"
 VARIABLE = "EASYAIGC_DIALOGUES"
-LONGEST_TURN, LONGEST_WINDOW = 80, 200  # characters
+SHORTEST, LONGEST = 8, 60  # characters: shorter questions lean on what was said before
+KNOWN = {row[0] for topic in talk_facts.TOPICS.values() for row in topic.rows}
 
 
 def available() -> bool:
@@ -26,37 +29,30 @@ def available() -> bool:
 
 
 @lru_cache(maxsize=2)
-def read(path: str) -> tuple[list[list[str]], list[list[str]]]:
-    """(training, held-out) conversations as lists of turns; one in twenty is held out."""
+def read(path: str) -> tuple[list[str], list[str]]:
+    """(training, held-out) questions; those of one conversation in twenty are held out."""
     sides: tuple[list, list] = ([], [])
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         turns = [turn.strip() for turn in json.loads(line)["turns"]]
-        sides[reserved("".join(turns), 20)].append(turns)
+        sides[reserved("".join(turns), 20)].extend(filter(is_question, turns))
     return sides
 
 
+def is_question(turn: str) -> bool:
+    """Whether a turn asks about something of its own, free of the marks that stand for removed text."""
+    asks = SHORTEST <= len(turn) <= LONGEST and turn.endswith(("？", "?"))
+    return asks and not re.search(r"\d{5}|#|\[|你好|你是|推荐", turn) and not any(name in turn for name in KNOWN)
+
+
 def generate(rng: random.Random, held_out: bool = False) -> Sample:
-    """A window of one to four questions and answers, beginning with the first speaker.
+    """A natural question, and the sentence that says it is unknown.
 
     Raises:
         KeyError: ``EASYAIGC_DIALOGUES`` is not set.
     """
-    conversations = read(os.environ[VARIABLE])[held_out]
-    while True:
-        turns = rng.choice(conversations)
-        length = 2 * rng.choice((1, 1, 2, 2, 3, 4))
-        start = 2 * rng.randrange(max(1, (len(turns) - length) // 2 + 1))
-        window = turns[start : start + length]
-        if len(window) == length and is_speech(window):
-            return dialogue(SKILL, *window)
-
-
-def is_speech(window: list[str]) -> bool:
-    """Whether a window is short, and free of telephone numbers and of the marks that stand for removed ones."""
-    short = all(0 < len(turn) <= LONGEST_TURN for turn in window) and sum(map(len, window)) <= LONGEST_WINDOW
-    return short and not re.search(r"\d{5}|\d-\d{4}|#|\[", "".join(window))
+    return dialogue(SKILL, rng.choice(read(os.environ[VARIABLE])[held_out]), pick(unknown.ANSWERS, rng))
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether there is an answer at all that does not repeat the question."""
-    return bool(plain(answer)) and plain(answer) != plain(sample.question)
+    """Whether the answer admits not to know."""
+    return unknown.check(sample, answer)
