@@ -1,14 +1,16 @@
 """Chat: is it any good? A conversation with the original or any tuned model, streaming, kept on disk.
 
 The last answer is in the conversation before it is computed and grows there, so that whatever ends this script (stop,
-another page, a closed tab) leaves the text so far; leaving the loop cancels the computation.
+another page, a closed tab) leaves the text so far; leaving the loop cancels the computation. A stopped script cannot
+draw any more: `settle`, a fragment of its own, then draws the page anew.
 """
 
 import time
+from pathlib import Path
 
 import streamlit as st
 
-from glm_core import state, text, ui
+from glm_core import state, ui, workspace
 from glm_core.errors import EasyError
 from glm_core.serving import conversations
 from glm_core.serving.catalogue import Choice
@@ -20,6 +22,7 @@ from glm_core.text import say as t
 POLL_SECONDS = 0.1
 DRAW_SECONDS = 0.05
 SAVE_SECONDS = 2.0
+SETTLE_SECONDS = 0.5
 LISTED = 50
 EXAMPLES = ("chat.example.who", "chat.example.sum", "chat.example.film", "chat.example.advert")
 DIALS = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
@@ -49,7 +52,10 @@ def show(talk: Conversation) -> None:
     """Put `talk` in view."""
     st.session_state.talk = talk
     st.session_state.pop("editing", None)
-    st.query_params.pop("c", None)
+    if talk.messages:
+        st.query_params["c"] = talk.id
+    else:
+        st.query_params.pop("c", None)
     if talk.model:
         st.session_state.model = talk.model
 
@@ -59,6 +65,7 @@ def act(change, *arguments) -> None:
     change(*arguments)
     st.session_state.pop("editing", None)
     st.session_state.answering = True
+    st.query_params["c"] = st.session_state.talk.id
 
 
 # the controls
@@ -122,9 +129,9 @@ def draw_history(user: str, talk: Conversation) -> None:
     search = st.text_input(t("chat.search"), key="search", placeholder=t("chat.search"), label_visibility="collapsed")
     found = conversations.conversations(user, search)
     for one in found[:LISTED]:
-        with st.container(horizontal=True, key=f"past-{one.id}", vertical_alignment="center"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", key=f"past-{one.id}"):
             label, here = literal(one.name), one.id == talk.id
-            st.button(label, on_click=show, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here, width="stretch")
+            st.button(label, on_click=show, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here)
             st.button("", icon=":material/delete:", help=t("chat.delete"), on_click=delete, args=(one, here), key=f"delete-{one.id}", type="tertiary")
     if not found:
         st.caption(t("chat.no_history"))
@@ -146,11 +153,19 @@ def delete(one: Conversation, here: bool) -> None:
 def draw_message(talk: Conversation, place: int) -> None:
     """One message with what can be done to it."""
     message = talk.messages[place]
-    with st.chat_message(message["role"]):
+    with st.chat_message(message["role"], avatar=avatar(message)):
         if message["role"] == "user":
             draw_question(talk, place)
         else:
             draw_answer(talk, place)
+
+
+def avatar(message: dict) -> str | Path:
+    """The reader, the original, or the seal of a tuned model."""
+    if message["role"] == "user":
+        return ":material/person:"
+    stamp = message.get("stamp") or {}
+    return workspace.ASSETS / "seal.svg" if stamp.get("adapter") else ":material/smart_toy:"
 
 
 def draw_question(talk: Conversation, place: int) -> None:
@@ -158,9 +173,15 @@ def draw_question(talk: Conversation, place: int) -> None:
     if st.session_state.get("editing") == place:
         with st.form(f"edit-{place}", border=False):
             new = st.text_area(t("chat.edit"), content, key=f"edited-{place}", label_visibility="collapsed")
-            if st.form_submit_button(t("chat.resend"), type="primary") and new.strip():
-                act(talk.revise, place, new.strip())
-                st.rerun()
+            with st.container(horizontal=True):
+                sent = st.form_submit_button(t("chat.resend"), type="primary")
+                closed = st.form_submit_button(t("chat.cancel"))
+        if sent and new.strip():
+            act(talk.revise, place, new.strip())
+        elif closed:
+            st.session_state.pop("editing")
+        if sent or closed:
+            st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="top"):
         st.markdown(literal(content))
@@ -171,8 +192,7 @@ def draw_question(talk: Conversation, place: int) -> None:
 def draw_answer(talk: Conversation, place: int) -> None:
     message = talk.messages[place]
     st.markdown(harmless(message["content"]) or f":gray[{t('chat.nothing')}]")
-    for line in footnotes(message):
-        st.caption(line)
+    st.caption("  \n".join(footnotes(message)))
     with st.container(horizontal=True):
         with st.popover("", icon=":material/content_copy:", help=t("chat.copy"), type="tertiary", key=f"copy-{place}"):
             st.code(message["content"], language=None, wrap_lines=True)
@@ -188,7 +208,7 @@ def footnotes(message: dict) -> list[str]:
     if message.get("dropped_turns"):
         notes.append(t("chat.dropped", turns=message["dropped_turns"]))
     if message.get("first_token_seconds") is not None:
-        figures.append(t("chat.first_token", time=text.duration(message["first_token_seconds"])))
+        figures.append(t("chat.first_token", seconds=message["first_token_seconds"]))
     if message.get("tokens_per_second"):
         figures.append(t("chat.speed", tokens=message["usage"]["completion_tokens"], speed=message["tokens_per_second"]))
     if message.get("stamp"):
@@ -200,15 +220,27 @@ def answer(talk: Conversation, choice: Choice, fields: dict) -> None:
     """Compute the open answer into the page and the conversation."""
     talk.model = choice.name
     talk.save()
-    with st.chat_message("assistant"):
+    seal = {"role": "assistant", "stamp": {"adapter": choice.tuned}}
+    with st.chat_message("assistant", avatar=avatar(seal)):
         place = st.empty()
+        settle()
         ticket = state.engine().submit(Request(talk.prompt(), choice.name, owner=talk.user, **fields))
+        st.session_state.computing = True
         try:
             stream(ticket, talk, place)
+            st.session_state.computing = False
         finally:
             ticket.cancel()
             talk.note(ticket)
             talk.save()
+
+
+@st.fragment(run_every=SETTLE_SECONDS)
+def settle() -> None:
+    """Runs only while no script does: an answer that is still marked as computing then was stopped."""
+    if st.session_state.get("computing"):
+        st.session_state.computing = False
+        st.rerun()
 
 
 def stream(ticket: Ticket, talk: Conversation, place) -> None:
@@ -218,7 +250,7 @@ def stream(ticket: Ticket, talk: Conversation, place) -> None:
         now = time.monotonic()
         if ticket.text and (now - drawn > DRAW_SECONDS or ticket.done):
             talk.messages[-1]["content"] = ticket.text
-            place.markdown(harmless(ticket.text) + " ▌")
+            place.markdown(harmless(ticket.text))
             drawn = now
         elif not ticket.text:
             draw_wait(ticket, place)
@@ -232,10 +264,10 @@ def draw_wait(ticket: Ticket, place) -> None:
     stage = state.engine().progress
     if ticket.state == "waiting" and ticket.position:
         place.caption(t("chat.queue", place=ticket.position))
-    elif stage is not None:
-        place.progress(stage[1] or 0.0, t(stage[0]))
+    elif stage is not None and stage[1] is not None:
+        place.progress(stage[1], t(stage[0]))
     else:
-        place.caption(t("chat.thinking"))
+        place.caption(t(stage[0] if stage else "chat.thinking"))
 
 
 user = ui.begin("chat").name
@@ -265,11 +297,9 @@ if not talk.messages:
     st.markdown(t("chat.hello"))
     with st.container(horizontal=True):
         for key in EXAMPLES:
-            st.button(t(key), key=key, on_click=act, args=(talk.ask, t(key)))
+            st.button(literal(t(key)), key=key, on_click=act, args=(talk.ask, t(key)))
 if answering:
     with ui.guarded():
         answer(talk, choice, fields)
         st.rerun()
     st.button(t("chat.again"), icon=":material/refresh:", on_click=act, args=(talk.again,), key="again")
-if talk.messages:
-    st.query_params["c"] = talk.id

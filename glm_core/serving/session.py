@@ -9,7 +9,7 @@ from glm_core import models
 from glm_core.serving.adapters import Adapters
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.generation import Batch, Row, fit_prompt
-from glm_core.serving.memory import collect
+from glm_core.serving.memory import collect, spare_cores
 from glm_core.serving.sampling import resolve
 from glm_core.serving.tickets import EngineUnavailable, ServingError, Stamp, Ticket
 
@@ -51,6 +51,7 @@ class Session:
         if loaded.tokenizer is None:
             raise EngineUnavailable("serving.no_tokenizer", name=description.name)
         loaded.model.eval()
+        spare_cores(loaded.model)
         collect()
         family, seconds = loaded.family, time.monotonic() - started
         context = description.context_length
