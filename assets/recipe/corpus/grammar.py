@@ -90,6 +90,11 @@ def covers(templates: Sequence[str], text: str, lists: Lists | None = None) -> b
     return any(re.fullmatch(_pattern(template, lists or {}), text) for template in templates)
 
 
+def pattern(templates: Sequence[str], lists: Lists | None = None) -> str:
+    """A regular expression of all that ``templates`` can produce."""
+    return "|".join(_pattern(template, lists or {}) for template in templates)
+
+
 def plain(text: str) -> str:
     """Text as the tokenizer sees it (NFKC, so full-width punctuation becomes half-width), without white space."""
     return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text))
