@@ -59,7 +59,17 @@ def native_config(family: Family, config: dict) -> dict:
     for key in _LIMITS.keys() & native.keys():
         _size(native, key)
     _check_heads(family.native, native)
+    if family.native == "chatglm":
+        _check_controls(native)
     return native
+
+
+def _check_controls(config: dict) -> None:
+    """The network finds its context by these tokens, so they must be in the vocabulary."""
+    for key, published in (("bos_token_id", 130004), ("gmask_token_id", 130001), ("mask_token_id", 130000)):
+        config.setdefault(key, published)
+        if _size(config, key) >= config["vocab_size"]:
+            raise ModelError("models.config_value", field=key, value=config[key])
 
 
 def _with_defaults(config: dict) -> dict:

@@ -2,7 +2,15 @@
 
 import pytest
 import torch
-from transformers import BloomConfig, BloomForCausalLM, DynamicCache, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    DynamicCache,
+    Glm4Config,
+    Glm4ForCausalLM,
+    GlmConfig,
+    GlmForCausalLM,
+)
 
 from glm_core.models import ModelError
 from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
