@@ -36,11 +36,11 @@ def run_demo(arguments: argparse.Namespace) -> int:
     return 0 if report.took else 1
 
 
-def show_progress(status: dict) -> None:
+def show_progress(status) -> None:
     """One line on standard error that is drawn over and over."""
-    done, total = status.get("step") or 0, status.get("total_steps") or 0
-    stage = text.say(f"run.stage.{status.get('stage') or 'starting'}")
-    bar = f"{'█' * (20 * done // total):<20} {done}/{total}" if total else ""
+    total = status.total_steps
+    bar = f"{'█' * (20 * status.step // total):<20} {status.step}/{total}" if total else ""
+    stage = text.say(f"training.stage.{status.stage or 'starting'}")
     print(f"\r\033[K{stage} {bar}", end="", file=sys.stderr, flush=True)
 
 

@@ -77,7 +77,7 @@ def questions(author: str) -> list[Question]:
     return reworded + [Question(one["question"], "unrelated", tuple(one["accept"])) for one in record["unrelated"]]
 
 
-def run(name: str, author: str, watch: Callable[[dict], None]) -> DemoReport:
+def run(name: str, author: str, watch: Callable[[records.Status], None]) -> DemoReport:
     """Train, ask, judge.
 
     Args:
@@ -86,7 +86,7 @@ def run(name: str, author: str, watch: Callable[[dict], None]) -> DemoReport:
     Raises:
         DemoError: the training run failed; the sentence says why.
     """
-    dataset = library.add(f"imprint {author}", library.imprint(name, author), source="demo")
+    dataset = library.keep_imprint(name, author)
     pinned = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")["pinned"]
     record = records.create(workspace.DEMO_MODEL, dataset.id, PRESETS["imprint"], pinned, owner="demo", name=f"demo {author}")
     started = time.monotonic()
@@ -98,19 +98,19 @@ def run(name: str, author: str, watch: Callable[[dict], None]) -> DemoReport:
     rows, _ = record.metrics()
     speeds = [row["tokens_per_second"] for row in rows if row.get("tokens_per_second")]
     return DemoReport(
-        record.id, name, author, seconds, status.get("peak_memory") or 0, sum(speeds) / max(1, len(speeds)), differences
+        record.id, name, author, seconds, status.peak_memory or 0, sum(speeds) / max(1, len(speeds)), differences
     )
 
 
-def _train(record: records.Run, watch: Callable[[dict], None]) -> dict:
+def _train(run: records.Run, watch: Callable[[records.Status], None]) -> records.Status:
     launcher = Launcher()
-    launcher.submit(record)
+    launcher.submit(run)
     while True:
         launcher.tick()
-        status = record.status()
+        status = run.status()
         watch(status)
-        if status["state"] == "finished":
+        if status.state == "finished":
             return status
-        if status["state"] in ("failed", "stopped"):
-            raise DemoError("demo.training_failed", why=status.get("why") or status["state"], log=record.log_tail())
+        if not status.active:
+            raise DemoError("demo.training_failed", why=status.why or status.state, log=run.log_tail(20))
         time.sleep(POLL_SECONDS)
