@@ -54,6 +54,11 @@ def _of(loaded: LoadedModel) -> _Attached:
     return _attached[loaded.model]
 
 
+def _slot(name: str) -> str:
+    """What PEFT calls the adapter: module names may hold neither dots nor PEFT's own prefixes."""
+    return f"x{name.encode().hex()}"
+
+
 def names(loaded: LoadedModel) -> list[str]:
     """The adapters that `loaded` carries."""
     return list(_of(loaded).methods)
@@ -106,9 +111,9 @@ def _add_lora(loaded: LoadedModel, state: _Attached, name: str, config, trainabl
     from peft import PeftModel
 
     if state.peft is None:
-        state.peft = PeftModel(loaded.model, config, name, autocast_adapter_dtype=trainable)
+        state.peft = PeftModel(loaded.model, config, _slot(name), autocast_adapter_dtype=trainable)
     else:
-        state.peft.add_adapter(name, config, autocast_adapter_dtype=trainable)
+        state.peft.add_adapter(_slot(name), config, autocast_adapter_dtype=trainable)
 
 
 def tensors(loaded: LoadedModel, name: str = NAME) -> dict[str, torch.Tensor]:
@@ -121,7 +126,7 @@ def tensors(loaded: LoadedModel, name: str = NAME) -> dict[str, torch.Tensor]:
         }
     from peft.utils import get_peft_model_state_dict
 
-    found = get_peft_model_state_dict(_of(loaded).peft, adapter_name=name, save_embedding_layers=False)
+    found = get_peft_model_state_dict(_of(loaded).peft, adapter_name=_slot(name), save_embedding_layers=False)
     return {key: value.detach().cpu().contiguous() for key, value in found.items()}
 
 
@@ -133,7 +138,7 @@ def restore(loaded: LoadedModel, folder: Path, name: str = NAME) -> None:
     from peft.utils import set_peft_model_state_dict
 
     found = dict(checkpoints.read_tensors([folder / lora.WEIGHTS]))
-    set_peft_model_state_dict(_of(loaded).peft, found, adapter_name=name)
+    set_peft_model_state_dict(_of(loaded).peft, found, adapter_name=_slot(name))
 
 
 def write(loaded: LoadedModel, folder: Path, info: dict[str, Any] | None = None, name: str = NAME) -> None:
@@ -150,7 +155,7 @@ def write(loaded: LoadedModel, folder: Path, info: dict[str, Any] | None = None,
 
 
 def _write_config(loaded: LoadedModel, folder: Path, name: str) -> None:
-    config = _of(loaded).peft.peft_config[name].to_dict()
+    config = _of(loaded).peft.peft_config[_slot(name)].to_dict()
     config |= {"base_model_name_or_path": loaded.name, "inference_mode": True}
     config["target_modules"] = sorted(config["target_modules"])
     workspace.write_json(folder / lora.CONFIG, {key: value for key, value in config.items() if _is_plain(value)})
@@ -276,7 +281,7 @@ def _load_lora(loaded: LoadedModel, state: _Attached, folder: Path, name: str) -
         use_dora=bool(found.magnitude), target_modules=list(found.a), inference_mode=True,
     )  # fmt: skip
     _add_lora(loaded, state, name, config, trainable=False)
-    set_peft_model_state_dict(state.peft, found.tensors(), adapter_name=name)
+    set_peft_model_state_dict(state.peft, found.tensors(), adapter_name=_slot(name))
     if not found.magnitude:
         state.scalable.add(name)
 
@@ -300,7 +305,7 @@ def activate(loaded: LoadedModel, name: str | None, trainable: bool = False) -> 
     if state.peft is not None:
         if method == "lora":
             state.peft.base_model.enable_adapter_layers()
-            state.peft.set_adapter(name, inference_mode=not trainable)
+            state.peft.set_adapter(_slot(name), inference_mode=not trainable)
         else:
             state.peft.base_model.disable_adapter_layers()
     if method == "ptuning":
@@ -322,7 +327,7 @@ def unload_adapter(loaded: LoadedModel, name: str) -> None:
         state.peft.base_model.unload()
         state.peft = None
     else:
-        state.peft.delete_adapter(name)
+        state.peft.delete_adapter(_slot(name))
         state.peft.base_model.disable_adapter_layers()
     del state.methods[name]
     state.scalable.discard(name)
@@ -352,7 +357,7 @@ def set_strength(loaded: LoadedModel, name: str, strength: float) -> None:
 
     for module in loaded.model.modules():
         if isinstance(module, LoraLayer):
-            module.set_scale(name, strength)
+            module.set_scale(_slot(name), strength)
 
 
 @contextmanager
@@ -372,7 +377,9 @@ def rows(loaded: LoadedModel, chosen: Sequence[str | None]) -> Iterator[None]:
     if "lora" in methods:
         state.peft.eval()
         state.peft.base_model.enable_adapter_layers()
-        names_by_row = [name if method == "lora" else "__base__" for name, method in zip(chosen, methods, strict=True)]
+        names_by_row = [
+            _slot(name) if method == "lora" else "__base__" for name, method in zip(chosen, methods, strict=True)
+        ]
         mixing = state.peft.base_model._enable_peft_forward_hooks(adapter_names=names_by_row)
     elif state.peft is not None:
         state.peft.base_model.disable_adapter_layers()

@@ -176,13 +176,14 @@ def test_several_adapters_of_both_kinds_live_on_one_base(chatglm, tmp_path):
 
 
 def test_rows_of_one_batch_answer_with_their_own_adapter(chatglm, tmp_path):
-    for name in ("lora", "rslora-all", "prefix"):
-        trained(chatglm, METHODS[name], tmp_path / name)
+    files = {"lora_v1.5": "lora", "客服.前缀": "prefix", "b": "rslora-all"}
+    for method in files.values():
+        trained(chatglm, METHODS[method], tmp_path / method)
     loaded = models.load(chatglm)
     ids = prompts(loaded, count=4)
-    chosen = ["lora", None, "prefix", "rslora-all"]
+    chosen = ["lora_v1.5", None, "客服.前缀", "b"]
     for name in filter(None, chosen):
-        adapters.load_adapter(loaded, tmp_path / name, name)
+        adapters.load_adapter(loaded, tmp_path / files[name], name)
     single = []
     for row, name in enumerate(chosen):
         adapters.activate(loaded, name)
