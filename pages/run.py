@@ -10,6 +10,8 @@ from glm_core.text import say as t
 
 REFRESH_SECONDS = 1.0
 ANSWERS_HEIGHT = 440  # of the curve beside them with its switch, so that a changed answer moves nothing
+LOG_HEIGHT = 460
+TILE_HEIGHT = 200  # with or without a spark line yet
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -77,12 +79,12 @@ def resume(run: Run) -> None:
 def draw_next(watch: Watch) -> None:
     """After the end: one primary button for what is most likely wanted, and the other ways on."""
     run, offers = watch.run, {}
-    fitting = wording.smaller(run, watch.memory) if wording.out_of_memory(watch.status) else None
+    better = wording.better(run, watch.status, watch.memory)
     if run.adapter():
         offers = {"compare": lambda: ui.go("compare", run=run.id), "chat": lambda: ui.go("chat", model=run.id)}
-    elif fitting:
-        st.markdown(wording.fits_with(run, fitting, watch.memory))
-        offers["retry"] = lambda: start_again(run, fitting)
+    elif better:
+        st.markdown(wording.proposal(run, watch.status, better, watch.memory))
+        offers["retry"] = lambda: start_again(run, better)
     if watch.status.state != "finished" and not run.damaged:
         if run.checkpoints():
             offers["resume"] = lambda: resume(run)
@@ -102,8 +104,8 @@ def draw_state(watch: Watch) -> None:
         st.error(status.why or t("run.failed"), icon=":material/error:")
     else:
         st.markdown(wording.outcome(status, watch.curves))
-    if alarm := figures.alarm(watch.metrics):
-        st.error(t(alarm), icon=":material/warning:")
+    if status.alarm:
+        st.warning(status.alarm, icon=":material/warning:")
 
 
 def draw_tiles(watch: Watch) -> None:
@@ -112,7 +114,7 @@ def draw_tiles(watch: Watch) -> None:
         for tile in wording.tiles(watch.status, watch.curves, watch.memory):
             st.metric(
                 t(f"run.tile.{tile.name}"), tile.value, tile.note, delta_color="off", delta_arrow="off", border=True,
-                height="stretch", chart_data=tile.line or None, help=t(f"run.tile.{tile.name}_help"),
+                height=TILE_HEIGHT, chart_data=tile.line or None, help=t(f"run.tile.{tile.name}_help"),
             )  # fmt: skip
 
 
@@ -131,6 +133,8 @@ def draw_curves(watch: Watch) -> None:
         for question, answers in watch.answers().items():
             draw_answers(question, answers[:1] + answers[1:][-1:])
     draw_memory(watch)
+    if not watch.status.active and watch.metrics:
+        draw_downloads(watch)
 
 
 def draw_answers(question: str, answers: list[dict]) -> None:
@@ -170,20 +174,31 @@ def draw_resources(watch: Watch) -> None:
 
 def draw_log(watch: Watch) -> None:
     """The end of what the trainer printed."""
-    st.code(watch.run.log_tail() or t("run.no_log"), language=None, height=420)
+    with st.container(height=LOG_HEIGHT, border=False, autoscroll=True):
+        st.code(watch.run.log_tail() or t("run.no_log"), language=None, wrap_lines=True)
 
 
 def draw_settings(watch: Watch) -> None:
-    """Every setting, and the command that does the same without the page."""
+    """Every setting that counts, and the command that does the same without the page."""
     settings = wording.settings_of(watch.run)
-    if settings:
-        st.table({wording.name_of(name): wording.value_of(name, value) for name, value in settings.to_dict().items()})
-        st.code(settings.command(watch.run.model, str(watch.run.path / "dataset.jsonl"), "adapter"), language="bash", wrap_lines=True)
-    curves = watch.curves
-    rows = (*curves.training, *curves.validation)
-    st.download_button(t("run.csv"), lambda: figures.to_csv(rows), f"{watch.run.id}.csv", "text/csv", on_click="ignore")
+    if settings is None:
+        st.caption(t("run.no_settings"))
+        return
+    rows = str(watch.run.path / "dataset.jsonl")
+    st.caption(t("train.command"))
+    st.code(settings.command(watch.run.model, rows, "adapter"), language="bash", wrap_lines=True)
+    st.table({wording.name_of(name): wording.value_of(name, getattr(settings, name)) for name in wording.used(settings.method)})
+
+
+def draw_downloads(watch: Watch) -> None:
+    """The curve as a table and as a picture to look into."""
+    curves, name = watch.curves, watch.run.id
     figure = figures.loss_figure(curves, watch.status.total_steps)
-    st.download_button(t("run.picture"), lambda: figures.to_html(figure), f"{watch.run.id}.html", "text/html", on_click="ignore")
+    rows = (*curves.training, *curves.validation)
+    with st.container(horizontal=True):
+        icon = {"icon": ":material/download:", "on_click": "ignore"}
+        st.download_button(t("run.csv"), lambda: figures.to_csv(rows), f"{name}.csv", "text/csv", **icon)
+        st.download_button(t("run.picture"), lambda: figures.to_html(figure), f"{name}.html", "text/html", **icon)
 
 
 DRAW = {"curves": draw_curves, "samples": draw_samples, "resources": draw_resources, "log": draw_log, "settings": draw_settings}

@@ -25,12 +25,12 @@ def draw_run(run: Run) -> None:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 ui.link("run", literal(run.name), run=run.id)
                 st.markdown(ui.state_badge(run.status().state))
-            st.caption(literal(wording.about(run)))
+            st.caption(literal(f"{wording.moment(run.created)} · {wording.about(run)}"))
             if run.note:
                 st.caption(literal(run.note))
         picture, loss = curve_of(run.id, run.size_of("metrics.jsonl"))
         if picture:
-            curve.html(picture)
+            curve.image(picture)
             figure.caption(t("runs.last_loss", loss=f"{loss:.3g}"))
 
 

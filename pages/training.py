@@ -15,7 +15,6 @@ from glm_core.training.settings import PRESETS, TrainingSettings, describe, labe
 
 PRESET_DATA = {"imprint": "imprint", "advertisement": "advertisement", "domain": "appliance"}
 PRESET_MODEL = {"imprint": "chatglm-demo", "advertisement": "chatglm-demo", "domain": "bloom-demo"}
-OTHER_METHOD = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora")}
 RATE_STEPS = {"learning_rate": 1e-4}
 
 
@@ -94,10 +93,10 @@ def draw_choices() -> None:
 
 def draw_fields(group: str) -> None:
     """The settings of one group that the chosen method has, from the fields' own words, ranges and choices."""
-    unused = OTHER_METHOD[st.session_state.set_method]
-    shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name != "method"]
+    used = wording.used(st.session_state.set_method)
+    shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name in used]
     columns = st.columns(2)
-    for place, one in enumerate(one for one in shown if not one.name.startswith(unused)):
+    for place, one in enumerate(one for one in shown if one.name != "method"):
         with columns[place % 2]:
             draw_field(one)
 

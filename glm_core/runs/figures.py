@@ -55,18 +55,6 @@ def tidy(rows: Sequence[dict]) -> Curves:
     return Curves(*(tuple(found[step] for step in sorted(found)) for found in (training, validation)))
 
 
-def alarm(rows: Sequence[dict]) -> str | None:
-    """The text key of what is wrong with the losses, None where they are sound.
-
-    A loss that is not a number, or exactly zero (how a logger hides NaN), means that the weights are spoilt or that no row
-    has an answer to learn.
-    """
-    losses = [row["loss"] for row in rows if "loss" in row]
-    if any(isinstance(loss, (int, float)) and number(loss) is None for loss in losses) or None in losses:
-        return "runs.alarm.nan"
-    return "runs.alarm.zero" if any(loss == 0 for loss in losses) else None
-
-
 def loss_figure(curves: Curves, total_steps: int = 0) -> go.Figure:
     """Training loss, validation loss dashed with its best step marked, over all the updates there will be."""
     figure = _over_updates(say("runs.figure.loss"), total_steps)

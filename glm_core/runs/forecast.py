@@ -27,6 +27,7 @@ DEFAULT_PEAK = 25
 CHARACTERS_A_TOKEN = 1.3  # of Chinese text in the families' tokenizers; a guess that only the time rests on
 CONTROL_TOKENS = 6
 START_SECONDS, LOAD_BYTES_A_SECOND = 8.0, 1.5e9
+UPDATE_SECONDS = {"cpu": 0.08, "cuda": 0.13}  # what an update costs however small its batch is
 ANSWER_SECONDS = {"cpu": 0.6, "cuda": 1.0}  # a pinned question at an evaluation
 
 
@@ -83,6 +84,8 @@ def forecast(
     speed = measured or arithmetic_speed(found.shape.parameters(), machine)
     seconds = START_SECONDS + found.parts["weights"] / LOAD_BYTES_A_SECOND + plan.tokens / speed
     seconds += ANSWER_SECONDS[device] * questions * (1 + settings.evaluations)
+    if measured is None:
+        seconds += UPDATE_SECONDS[device] * plan.updates
     advice = memory.advise(found, free)
     return Forecast(plan, found, free, advice, memory.cards_that_fit(found), seconds, speed, measured is not None)
 

@@ -24,6 +24,7 @@ from glm_core.runs.records import Run
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 90.0  # a stopped trainer finishes its update and saves; afterwards it is killed
+DYING_SECONDS = 2.0  # a killed process is not one any more before its exit code is known
 LEFTOVER_SECONDS = 3600.0
 CPU = "cpu"
 
@@ -165,14 +166,12 @@ class Launcher:
         if run.alive():
             self._hasten(run, record)
             return True
-        child = self._children.get(run.id)
-        code = child.poll() if child else None
         if state == "queued":
             return True
         if not record:
             return self._reconcile_unsubmitted(run)
         if state in ("running", "stopping"):
-            return self._bury(run, code)
+            return self._bury(run)
         return False
 
     def _reconcile_unsubmitted(self, run: Run) -> bool:
@@ -191,13 +190,22 @@ class Launcher:
             log.warning("run %s: killing its trainer, which did not end within %.0f s", run.id, self._grace)
             processes.kill_all(run.path)
 
-    def _bury(self, run: Run, code: int | None) -> bool:
+    def _exit_code(self, run: Run) -> int | None:
+        """How the trainer of `run` ended, None where another server started it. One that is just dying is waited for."""
+        child = self._children.get(run.id)
+        try:
+            return child.wait(timeout=DYING_SECONDS) if child else None
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _bury(self, run: Run) -> bool:
         """Write the true end of a run whose trainer is gone; whether it goes on after all."""
         left = processes.trainers(run.path)
         if left and run.pid is None:  # this server, or one before it, died between starting it and noting its number
             pid = min(left, key=lambda process: process.create_time()).pid
             records.change(run, pid=pid, pid_created=processes.created(pid))
             return True
+        code = self._exit_code(run)
         processes.kill_all(run.path)  # workers that lost their torchrun
         record = read_record(run.path / "status.json")
         if record.get("state") not in ("running", "stopping"):

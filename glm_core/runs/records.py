@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from glm_core import text, workspace
@@ -44,6 +44,8 @@ class Status:
         fraction: how far the stage is, None where unknown.
         why: the sentence that says why it ended so.
         reason: the text key of that sentence, empty for plain text.
+        alarm: a sentence about losses that make no sense, empty while they do.
+        retry: settings to change so that it fits, where the trainer ran out of memory and knows some.
         updated: seconds since the epoch. peak_memory: bytes.
         damaged: its files make no sense.
     """
@@ -55,10 +57,12 @@ class Status:
     fraction: float | None = None
     why: str = ""
     reason: str = ""
+    alarm: str = ""
+    retry: Mapping[str, object] = field(default_factory=dict)
     updated: float = 0.0
     eta_seconds: float | None = None
     peak_memory: int | None = None
-    stage_seconds: Mapping[str, float] = None
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
     damaged: bool = False
 
     @property
@@ -367,6 +371,8 @@ def _status(record: dict, damaged: bool) -> Status:
         fraction=number(record.get("fraction")),
         why=_sentence(record.get("why")),
         reason=_reason(record.get("why")),
+        alarm=_sentence(record.get("alarm")),
+        retry=record["retry"] if isinstance(record.get("retry"), dict) else {},
         updated=number(record.get("updated"), 0.0),
         eta_seconds=number(record.get("eta_seconds")),
         peak_memory=None if peak is None else int(peak),

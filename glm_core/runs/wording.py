@@ -1,5 +1,6 @@
 """A run in words: what a setting's value reads like, what came of it, what to change after it ran out of memory."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -13,6 +14,7 @@ from glm_core.training.guard import plan
 from glm_core.training.settings import SettingsError, TrainingSettings, label, say_choice
 
 CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings) if one.metadata["choices"]}
+OF_OTHERS = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora")}
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 SPARK_POINTS = 60
 NAMES = [one.name for one in fields(TrainingSettings)]
@@ -21,6 +23,17 @@ NAMES = [one.name for one in fields(TrainingSettings)]
 def name_of(setting: str) -> str:
     """What a setting is called; a name that only the record knows is itself."""
     return label(setting) if setting in NAMES else say(f"runs.differs.{setting}") if setting in ("model", "dataset") else setting
+
+
+def used(method: str) -> list[str]:
+    """The settings that count with `method`, in the order of the form."""
+    return [name for name in NAMES if not name.startswith(OF_OTHERS[method])]
+
+
+def moment(seconds: float) -> str:
+    """A time of day on this computer's clock, with the year where it is another one."""
+    then, now = time.localtime(seconds), time.localtime()
+    return time.strftime("%m-%d %H:%M" if then.tm_year == now.tm_year else "%Y-%m-%d %H:%M", then)
 
 
 def value_of(setting: str, value: object) -> str:
@@ -51,8 +64,10 @@ def settings_of(run: Run) -> TrainingSettings | None:
 
 def outcome(status: Status, curves: Curves) -> str:
     """What came of an ended run: time, updates, how far the losses fell."""
-    seconds = sum(status.stage_seconds.values()) if status.stage_seconds else 0.0
+    seconds = sum(status.stage_seconds.values())
     parts = [say(f"runs.outcome.{status.state}", steps=status.step, time=text.duration(seconds))]
+    if status.why:
+        parts = [status.why, say("runs.outcome.time", time=text.duration(seconds))] if seconds else [status.why]
     steps, losses = curves.series("loss")
     if len(losses) > 1:
         parts.append(say("runs.outcome.loss", first=f"{losses[0]:.3g}", last=f"{losses[-1]:.3g}"))
@@ -62,29 +77,52 @@ def outcome(status: Status, curves: Curves) -> str:
 
 
 def out_of_memory(status: Status) -> bool:
-    """Whether the run ended because memory ran out, as far as is known."""
-    return status.state == "failed" and status.reason.rsplit(".", 1)[-1] in ("memory", "out_of_memory", "killed")
+    """Whether the run ended because memory ran out, as far as is known; who is killed silently most likely had it run out."""
+    return status.state == "failed" and status.reason in ("training.failed.memory", "runs.why.memory", "runs.why.killed")
 
 
-def smaller(run: Run, memory: Memory) -> TrainingSettings | None:
-    """Settings that learn the same in less memory than there was, None where nothing helps.
+def better(run: Run, status: Status, memory: Memory) -> TrainingSettings | None:
+    """Settings with which a failed run should get through, None where none are known.
 
-    The estimate proposes first; where it held the settings to fit and was wrong, the micro-batch is halved or activations
-    are recomputed.
+    What the trainer proposed comes first; a loss that was no number wants a smaller rate or more precision.
     """
     settings = settings_of(run)
-    if settings is None or not memory.limit:
+    if settings is None or status.state != "failed":
         return None
+    changed = dict(status.retry)
+    if status.reason == "training.nan.rate":
+        changed = {"learning_rate": settings.learning_rate / 10}
+    elif status.reason == "training.nan.half":
+        changed = {"precision": "float32"}
     try:
-        found = estimates.fit(run.model, settings, int(memory.limit * estimates.CARD_SHARE))
-    except estimates.MemoryEstimateError:
+        if changed:
+            return settings.changed(**changed)
+        return _smaller(run, settings, memory) if out_of_memory(status) else None
+    except (SettingsError, TypeError, estimates.MemoryEstimateError):
         return None
-    if found is not None and found != settings:
+
+
+def _smaller(run: Run, settings: TrainingSettings, memory: Memory) -> TrainingSettings | None:
+    """Settings that learn the same in less memory than there was.
+
+    The estimate proposes first; where it held the settings to fit and was wrong, the micro-batch is halved, or activations
+    are recomputed.
+    """
+    found = estimates.fit(run.model, settings, int(memory.limit * estimates.CARD_SHARE)) if memory.limit else settings
+    if found != settings:
         return found
     if settings.micro_batch > 1:
         half = settings.micro_batch // 2
         return settings.changed(micro_batch=half, accumulation=settings.accumulation * -(-settings.micro_batch // half))
     return settings.changed(gradient_checkpointing="on") if settings.gradient_checkpointing != "on" else None
+
+
+def proposal(run: Run, status: Status, settings: TrainingSettings, memory: Memory) -> str:
+    """What `settings` change, and after running out of memory what was recorded of it."""
+    changed = changes(run.settings, settings.to_dict())
+    if out_of_memory(status) and memory.limit:
+        return say("run.fits_with", peak=text.size(memory.peak), limit=text.size(memory.limit), changes=changed)
+    return say("run.better_with", changes=changed)
 
 
 @dataclass(frozen=True)
@@ -113,13 +151,13 @@ def tiles(status: Status, curves: Curves, memory: Memory) -> list[Tile]:
 
 
 def _spark(values: Sequence[float]) -> tuple[float, ...]:
-    return tuple(charts.thin(range(len(values)), list(values), SPARK_POINTS)[1])
+    return tuple(charts.thin(range(len(values)), list(values), SPARK_POINTS)[1]) if len(values) > 1 else ()
 
 
 def _time(status: Status) -> str:
     if status.active:
         return "–" if status.eta_seconds is None else say("run.left", time=text.duration(status.eta_seconds))
-    seconds = sum((status.stage_seconds or {}).values())
+    seconds = sum(status.stage_seconds.values())
     return say("run.took", time=text.duration(seconds)) if seconds else "–"
 
 
@@ -155,12 +193,6 @@ def steps_of(answer: Mapping) -> str:
     if answer["first"] == answer["last"]:
         return say("run.at_step", step=answer["last"])
     return say("run.at_steps", first=answer["first"], last=answer["last"])
-
-
-def fits_with(run: Run, settings: TrainingSettings, memory: Memory) -> str:
-    """Why a run that ran out of memory would fit with `settings`: what was recorded, and what they change."""
-    changed = changes(run.settings, settings.to_dict())
-    return say("run.fits_with", peak=text.size(memory.peak), limit=text.size(memory.limit), changes=changed)
 
 
 def about(run: Run) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 
 from glm_core import charts
 from glm_core.runs import figures
@@ -23,13 +22,6 @@ def test_the_best_step_is_that_of_the_lowest_validation_loss():
     drawn = figures.loss_figure(curves, 3)
     assert any(list(trace.x) == [2] and "第 2 步" in trace.name for trace in drawn.data)
     assert any(trace.line.dash == "dash" for trace in drawn.data)
-
-
-def test_a_loss_that_is_no_number_or_exactly_zero_raises_the_alarm():
-    assert figures.alarm(rows(1, math.nan)) == "runs.alarm.nan"
-    assert figures.alarm(rows(1, math.inf)) == "runs.alarm.nan"
-    assert figures.alarm(rows(1, 0.0)) == "runs.alarm.zero"
-    assert figures.alarm(rows(1, 0.01)) is None and figures.alarm([]) is None
 
 
 def test_long_runs_are_thinned_and_keep_their_peak():
