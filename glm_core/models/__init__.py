@@ -109,6 +109,8 @@ def load(
     report = progress or (lambda stage, fraction: None)
     folder = Path(path)
     description = describe(folder)
+    report("models.stage.tokenizer", None)
+    tokenizer = _find_tokenizer(folder, description)
     report("models.stage.library", None)
     from glm_core.models import loading
 
@@ -116,12 +118,27 @@ def load(
     kind = loading.choose_dtype(dtype, where, description.config)
     report("models.stage.weights", 0.0)
     model = loading.fill(folder, description.family, dict(description.settings), kind, where, quantization, progress)
-    report("models.stage.tokenizer", None)
+    packed = f"hub-int{description.bits}" if description.bits else None
+    return LoadedModel(model, tokenizer, description.family, folder, description.name, quantization or packed)
+
+
+def _find_tokenizer(folder: Path, description: ModelDescription) -> Tokenizer | None:
+    """The folder's tokenizer, None where it has none.
+
+    One of another model is refused: it would ask for embeddings that do not exist, or mark the context with wrong tokens.
+    """
     try:
         tokenizer = load_tokenizer(folder)
     except ModelError as error:
-        if error.key != "models.tokenizer_missing":
-            raise
-        tokenizer = None
-    packed = f"hub-int{description.bits}" if description.bits else None
-    return LoadedModel(model, tokenizer, description.family, folder, description.name, quantization or packed)
+        if error.key == "models.tokenizer_missing":
+            return None
+        raise
+    settings = description.settings
+    if tokenizer.vocab_size > settings["vocab_size"]:
+        sizes = {"tokens": tokenizer.vocab_size, "rows": settings["vocab_size"]}
+        raise ModelError("models.tokenizer_too_large", name=description.name, **sizes)
+    if description.family.native == "chatglm":
+        for key in ("bos_token_id", "gmask_token_id", "mask_token_id"):
+            if getattr(tokenizer, key) != settings[key]:
+                raise ModelError("models.tokenizer_other", name=description.name, field=key)
+    return tokenizer

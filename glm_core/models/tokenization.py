@@ -206,9 +206,14 @@ class ByteLevelTokenizer(Tokenizer):
         self.pad_token_id = self._token_id(config, "pad_token", self.eos_token_id)
 
     def _token_id(self, config: dict, name: str, default: int) -> int:
+        """The id that the tokenizer's settings name by its text, or the model's by its number."""
         token = config.get(name)
         token = token.get("content") if isinstance(token, dict) else token
         found = self.bpe.token_to_id(token) if isinstance(token, str) else None
+        numbered = config.get(f"{name}_id")
+        numbered = numbered[0] if isinstance(numbered, list) and numbered else numbered
+        if found is None and isinstance(numbered, int) and 0 <= numbered < self.vocab_size:
+            return numbered
         return default if found is None else found
 
     def encode(self, text: str) -> list[int]:
@@ -272,13 +277,15 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     folder = Path(path)
     config = _read_config(folder / "tokenizer_config.json")
     if (file := folder / "ice_text.model").is_file():
+        if config.get("num_image_tokens"):
+            raise ModelError("models.old_vocabulary", folder=str(folder))
         return ChatGLMTokenizer(file)
     if (file := folder / "tokenizer.model").is_file():
         if _is_tiktoken(file):
             return TiktokenTokenizer(file, _added_tokens(config))
         return SentencePieceTokenizer(file)
     if (file := folder / "tokenizer.json").is_file():
-        return ByteLevelTokenizer(file, config)
+        return ByteLevelTokenizer(file, {**_read_config(folder / "config.json"), **config})
     raise ModelError("models.tokenizer_missing", folder=str(folder))
 
 

@@ -129,7 +129,7 @@ def test_progress_names_stages_and_reaches_the_end(folder):
     models.load(relay(folder, LAYOUTS[2]), device="cpu", progress=lambda stage, fraction: seen.append((stage, fraction)))
     fractions = [fraction for stage, fraction in seen if stage == "models.stage.weights"]
     assert fractions == sorted(fractions) and fractions[0] == 0.0 and fractions[-1] > 0.95
-    assert seen[0][0] == "models.stage.library" and seen[-1][0] == "models.stage.tokenizer"
+    assert [stage for stage, _ in seen[:3]] == ["models.stage.tokenizer", "models.stage.library", "models.stage.weights"]
 
 
 def test_loading_needs_no_more_than_the_model_and_one_shard(tmp_path):
@@ -281,3 +281,28 @@ def test_a_prefix_of_another_shape_is_refused(folder):
     save_file({**state, "transformer.prefix_encoder.embedding.weight": torch.zeros(7, 10)}, folder / "model.safetensors")
     with pytest.raises(ModelError, match="前缀"):
         models.load(folder, device="cpu")
+
+
+def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
+    other = tiny_chatglm(tmp_path / "other")
+    edit(other, bos_token_id=9)
+    with pytest.raises(ModelError, match="bos_token_id"):
+        models.load(other, device="cpu")
+    tiny_chatglm(tmp_path / "small", vocab_size=100)
+    with pytest.raises(ModelError, match="560"):
+        models.load(tmp_path / "small", device="cpu")
+
+
+def test_an_old_tokenizer_is_refused_with_a_reason(folder):
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "num_image_tokens": 20000}))
+    with pytest.raises(ModelError, match="130,528"):
+        models.load_tokenizer(folder)
+
+
+def test_end_tokens_may_stand_in_the_models_settings(tmp_path):
+    write_tokenizer(tmp_path, ROLES)
+    (tmp_path / "tokenizer_config.json").unlink()
+    (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": [1, 5], "pad_token_id": 0}))
+    tokenizer = models.load_tokenizer(tmp_path)
+    assert (tokenizer.eos_token_id, tokenizer.pad_token_id) == (1, 0)
