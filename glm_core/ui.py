@@ -18,6 +18,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from glm_core import text
 from glm_core.errors import EasyError
 from glm_core.runs.resources import Machine
+from glm_core.serving.display import literal
 from glm_core.text import say as t
 from glm_core.workspace import ASSETS, ROOT
 
@@ -47,6 +48,7 @@ class User:
 PAGES = (
     PageEntry("home", ":material/home:"),
     PageEntry("datasets", ":material/dataset:"),
+    PageEntry("upload", ":material/upload_file:", hidden=True),
     PageEntry("training", ":material/model_training:"),
     PageEntry("run", ":material/monitoring:", hidden=True),
     PageEntry("runs", ":material/history:", hidden=True),
@@ -63,6 +65,13 @@ STATE_COLOURS = {
     "finished": "green",
     "failed": "red",
 }
+AVATARS = {"user": ":material/person:", "assistant": ":material/smart_toy:"}
+LONGEST_SHOWN = 4_000
+UPLOADER_STYLE = """<style>
+[data-testid=stFileUploaderDropzoneInstructions] { display: none; }
+[data-testid=stFileUploaderDropzone] > span button p { font-size: 0; }
+[data-testid=stFileUploaderDropzone] > span button p::after { content: "{word}"; font-size: 0.875rem; }
+</style>"""
 LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 LANGUAGES_BY_NAME = {name: language for language, name in LANGUAGE_NAMES.items()}
 
@@ -186,6 +195,24 @@ def local_time(seconds: float) -> str:
     zone = st.context.timezone
     moment = datetime.fromtimestamp(seconds, ZoneInfo(zone) if zone else None)
     return moment.strftime("%m-%d %H:%M" if moment.year == datetime.now().year else "%Y-%m-%d %H:%M")
+
+
+def draw_messages(messages: list[dict]) -> None:
+    """A conversation of a data set. What people wrote is shown letter by letter, never run; very long texts by their start."""
+    for message in messages:
+        content = literal(message["content"][:LONGEST_SHOWN])
+        if message["role"] == "system":
+            st.caption(t("datasets.system", words=content))
+        else:
+            st.chat_message(message["role"], avatar=AVATARS[message["role"]]).markdown(content)
+
+
+def name_uploader(word: str) -> None:
+    """Let the page's file uploader say `word` (of the text tables) on its button, which streamlit has in English only.
+
+    The line beneath it, English too, is hidden: formats and size belong into the uploader's tooltip.
+    """
+    st.html(UPLOADER_STYLE.replace("{word}", word))
 
 
 @contextmanager

@@ -79,6 +79,34 @@ def divide(examples: Sequence[Example], share: float, seed: int = 0) -> tuple[li
     return train, [examples[index] for index in sorted(chosen)]
 
 
+def findings(counts: Statistics) -> list[tuple[int, str]]:
+    """The rows worth a look, in order: row number from 0, and which finding it is (a text key)."""
+    kinds = {"repeated": counts.repeated, "contradicting": counts.contradicting, "long": counts.long}
+    return sorted((row, f"data.finding.{kind}") for kind, rows in kinds.items() for row in rows)
+
+
+def search(examples: Sequence[Example], words: str) -> list[int]:
+    """Numbers (from 0) of the rows in which `words` occur, whatever their case; all rows for no words."""
+    wanted = words.strip().casefold()
+    if not wanted:
+        return list(range(len(examples)))
+    return [
+        index
+        for index, example in enumerate(examples)
+        if any(wanted in message["content"].casefold() for message in example.messages)
+    ]
+
+
+def histogram(lengths: Sequence[int], bars: int = 40) -> tuple[list[float], list[int], int]:
+    """Lengths counted in at most `bars` bars of equal width: their middles, their heights, and the width."""
+    top = max(lengths, default=0)
+    width = max(1, -(-(top + 1) // bars))
+    heights = [0] * (top // width + 1)
+    for length in lengths:
+        heights[length // width] += 1
+    return [(place + 0.5) * width for place in range(len(heights))], heights, width
+
+
 def _asked(example: Example) -> str:
     return "\x1e".join(f"{message['role']}\x1f{message['content']}" for message in example.prompt)
 

@@ -91,11 +91,15 @@ def _count_broken(text: str) -> int:
 
 
 def _reads_as_chinese(text: str) -> bool:
-    """Real Chinese keeps to the 3,755 most used characters (rows B0 to D7 of GB 2312); wrongly decoded text does not."""
+    """Chinese keeps to the 3,755 most used characters (rows B0 to D7 of GB 2312); wrongly decoded text does not.
+
+    Big5 read as GB 18030 also gives characters of the private use area, which nobody writes.
+    """
     wide = [character for character in text[:200_000] if not character.isascii()][:20_000]
     hanzi = [character for character in wide if "\u4e00" <= character <= "\u9fff"]
     common = sum(0xB0 <= character.encode("gb2312", errors="replace")[0] <= 0xD7 for character in hanzi)
-    return bool(hanzi) and common >= 0.7 * len(hanzi) and len(hanzi) >= 0.5 * len(wide)
+    private = sum("\ue000" <= character <= "\uf8ff" for character in wide)
+    return bool(hanzi) and common >= 0.7 * len(hanzi) and len(hanzi) >= 0.5 * len(wide) and private < 0.02 * len(wide)
 
 
 def _encoding_error(content: bytes, error: UnicodeDecodeError, file: str) -> DataError:

@@ -1,41 +1,25 @@
 """Examples and a model family become tokens: input ids, labels, batches of like length.
 
 How a conversation is written for a model, and what is cut to fit, is the family's (`glm_core.models.families`); here
-it is done for many rows, measured, and put into tensors. Torch is imported only where tensors are made.
+it is done for many rows and put into tensors. Torch is imported only where tensors are made.
 """
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from glm_core.data.examples import Example
 
 IGNORED = -100  # the label of a token that is not learned (torch's cross_entropy ignores it)
-_WHOLE = 10**9
 _STEP = 500
 
 
 class Encoded(NamedTuple):
-    """One example in tokens. `labels` is as long as `input_ids`, -100 outside answers; `cut`: something was left out."""
+    """One example in tokens; `labels` is as long as `input_ids`, -100 outside answers. `cut`: some text is left out."""
 
     input_ids: list[int]
     labels: list[int]
     cut: bool
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Tokens of the rows `indices`, uncut: `source` up to where the first answer begins, `target` from there on."""
-
-    indices: list[int]
-    source: list[int]
-    target: list[int]
-
-    def cut(self, max_source: int, max_target: int) -> int:
-        """How many of these rows the limits would cut."""
-        return sum(source > max_source or target > max_target
-                   for source, target in zip(self.source, self.target, strict=True))  # fmt: skip
 
 
 def encode(examples: Sequence[Example], model, max_source: int, max_target: int,
@@ -56,17 +40,6 @@ def encode(examples: Sequence[Example], model, max_source: int, max_target: int,
     if progress:
         progress("data.stage.encoding", 1.0)
     return encoded
-
-
-def measure(examples: Sequence[Example], model, sample: int = 2_000,
-            progress: Callable[[str, float], None] | None = None) -> Lengths:  # fmt: skip
-    """Lengths in tokens of at most `sample` rows, spread evenly over the set (all of them when there are fewer)."""
-    count = min(sample, len(examples))
-    indices = [index * len(examples) // count for index in range(count)]
-    encoded = encode([examples[index] for index in indices], model, _WHOLE, _WHOLE, progress)
-    starts = [_first_label(row.labels) for row in encoded]
-    targets = [len(row.labels) - start for row, start in zip(encoded, starts, strict=True)]
-    return Lengths(indices, starts, targets)
 
 
 def collate(batch: Sequence[Encoded], pad_id: int, multiple: int = 1) -> dict:
@@ -141,7 +114,3 @@ class LengthBuckets:
 
 def _parts(model) -> tuple:
     return model if isinstance(model, tuple) else (model.tokenizer, model.family)
-
-
-def _first_label(labels: list[int]) -> int:
-    return next((index for index, label in enumerate(labels) if label != IGNORED), len(labels))

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 
-from glm_core.data.examples import DataError, Example, RowError
+from glm_core.data.examples import DataError, Example, RowError, is_blank
 from glm_core.data.layouts import Layout, converter
 
 FORMATS = ("jsonl", "csv", "xlsx")
@@ -45,8 +45,11 @@ def table(examples: Iterable[Example]) -> list[dict]:
     return [{column: row[column] for column in used} for row in rows]
 
 
-def from_table(rows: Iterable[dict]) -> list[Example]:
-    """The reverse of `table`, for rows edited by hand.
+def from_table(rows: Iterable[dict], start: int = 0) -> list[Example]:
+    """The reverse of `table`, for rows edited by hand; rows without any text are left out.
+
+    Args:
+        start: how many rows of the set stand before these, so that a wrong one is named by its number in the set.
 
     Raises:
         DataError: names the first row and field that cannot be used.
@@ -54,7 +57,9 @@ def from_table(rows: Iterable[dict]) -> list[Example]:
     convert = converter(Layout("prompt_response", {"question": "prompt", "answer": "response",
                                                    "history": "history", "system": "system"}))  # fmt: skip
     examples = []
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, start + 1):
+        if all(is_blank(value) for value in row.values()):
+            continue
         try:
             examples.append(Example(convert(row), number))
         except RowError as error:

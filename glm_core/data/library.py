@@ -115,10 +115,13 @@ def add(name: str, examples: Sequence[Example], *, source: str = "", id: str | N
     return dataset
 
 
-def replace_rows(id: str, examples: Sequence[Example], *, expected: str | None = None) -> Dataset:
+def replace_rows(
+    id: str, examples: Sequence[Example], *, source: str | None = None, expected: str | None = None
+) -> Dataset:
     """Put `examples` in place of all rows of the set `id`.
 
     Args:
+        source: the file they came from, if it is another one.
         expected: the sha256 the change was based on; refuses when somebody else changed the rows meanwhile.
 
     Raises:
@@ -129,7 +132,8 @@ def replace_rows(id: str, examples: Sequence[Example], *, expected: str | None =
         dataset = _own(id)
         if expected not in (None, dataset.sha256):
             raise DataError("data.changed", name=dataset.name)
-        changed = replace(dataset, rows=len(examples), sha256=digest)
+        source = dataset.source if source is None else source
+        changed = replace(dataset, rows=len(examples), sha256=digest, source=source)
         _swap(changed, rows)
     return changed
 
@@ -191,6 +195,24 @@ def _own(id: str) -> Dataset:
     if dataset.bundled:
         raise DataError("data.bundled", name=dataset.name)
     return dataset
+
+
+def keep_imprint(name: str, author: str) -> Dataset:
+    """The reader's own imprint as a data set. The same names are the same set, which may have been edited meanwhile."""
+    rows = imprint(name, author)
+    name, author = _checked_name(name, 40), _checked_name(author, 40)
+    mark = hashlib.sha256(f"{name}\n{author}".encode()).hexdigest()[:8]
+    id = f"imprint-{mark}"
+    if _folder(id).is_dir() and _record(_folder(id)):
+        return get(id)
+    title = text.say("data.imprint_name", name=name, author=author)
+    return add(title[:MAX_NAME], rows, source=text.say("data.bundled.imprint"), id=id)
+
+
+def copy(id: str) -> Dataset:
+    """A set of one's own with the rows of `id`, to be changed at will."""
+    dataset = get(id)
+    return add(text.say("data.copy_name", name=dataset.name)[:MAX_NAME], examples(id), source=dataset.name)
 
 
 def _filled(content: str, values: dict[str, str]) -> str:

@@ -63,7 +63,9 @@ _TASKS = (
         {"code": ("code", "function", "代码"), "comment": ("comment", "docstring", "comments", "注释")},
         "给下面的代码写注释：\n{code}", "{comment}",
     ),
-    Template("open_dialogue", {"question": ("question", "问题"), "answer": ("answer", "回答")}, "{question}", "{answer}"),
+    Template(
+        "open_dialogue", {"question": ("question", "问题"), "answer": ("answer", "回答")}, "{question}", "{answer}"
+    ),
 )  # fmt: skip
 TEMPLATES = {template.name: template for template in _TASKS}
 

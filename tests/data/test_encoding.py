@@ -1,4 +1,4 @@
-"""Examples become tokens, batches and tensors; a family of our own stands in for a model's."""
+"""Examples become tokens, batches and tensors, with a family of our own and with a real one."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glm_core.data.encoding import IGNORED, Encoded, LengthBuckets, collate, encode, measure
+from glm_core.data.encoding import IGNORED, Encoded, LengthBuckets, collate, encode
 from glm_core.data.examples import pair
+from tests.tiny import tiny_chatglm
 
 torch = pytest.importorskip("torch")
 
@@ -39,17 +40,6 @@ def test_rows_are_encoded_in_order_with_progress():
     assert rows[0] == Encoded([97, 98, -1, 99, -2], [IGNORED, IGNORED, -1, 99, -2], False)
     assert rows[1].cut and len(rows[1].input_ids) == 7
     assert seen == [0.0, 1.0]
-
-
-def test_lengths_are_of_the_whole_rows_and_know_what_limits_cut():
-    lengths = measure([pair("a" * number, "b" * 2) for number in range(1, 11)], MODEL)
-    assert lengths.source == list(range(1, 11)) and lengths.target == [4] * 10
-    assert [lengths.cut(10, 4), lengths.cut(7, 4), lengths.cut(10, 3)] == [0, 3, 10]
-
-
-def test_large_sets_are_measured_by_an_even_sample():
-    lengths = measure([pair("a" * number, "b") for number in range(1, 101)], MODEL, sample=10)
-    assert lengths.indices == list(range(0, 100, 10)) and lengths.source == [index + 1 for index in lengths.indices]
 
 
 @pytest.mark.parametrize(("multiple", "length"), [(1, 7), (8, 8)])
@@ -92,3 +82,17 @@ def test_like_lengths_share_a_batch():
     lengths = [10, 100] * 400
     padded = sum(max(lengths[row] for row in batch) * len(batch) for batch in LengthBuckets(lengths, 8))
     assert padded < 1.02 * sum(lengths)
+
+
+def test_a_real_family_writes_prompt_answer_and_end(tmp_path):
+    from glm_core import models
+
+    folder = tiny_chatglm(tmp_path / "tiny")
+    tokenizer, family = models.load_tokenizer(folder), models.describe(folder).family
+    [row, short] = encode([pair("你是谁？", "我叫小砚。"), pair("你好" * 50, "好")], (tokenizer, family), 32, 32)
+    first = next(place for place, label in enumerate(row.labels) if label != IGNORED)
+    assert (
+        tokenizer.decode(row.input_ids[:first]) == "你是谁?" and tokenizer.decode(row.input_ids[first:]) == "我叫小砚。"
+    )
+    assert row.input_ids[-1] == tokenizer.eos_token_id and row.labels[first:] == row.input_ids[first:]
+    assert not row.cut and short.cut and len(short.input_ids) <= 64

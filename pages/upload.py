@@ -1,0 +1,147 @@
+"""Upload: is this the data I mean? A file or pasted text is read, mapped and checked; only then is it kept.
+
+The address may name the data set that it is to replace (`?set=`). The data page hands its file over in the session.
+"""
+
+from pathlib import PurePath
+
+import streamlit as st
+
+from glm_core import text, ui
+from glm_core.data import TEMPLATES, DataError, formats, library
+from glm_core.data.templates import suggest
+from glm_core.serving.display import literal
+from glm_core.text import say as t
+
+LISTED = 100
+
+
+def bring_in() -> tuple[bytes, str] | None:
+    """The file or the pasted text, once there is one."""
+    limit = st.get_option("server.maxUploadSize")
+    ui.name_uploader(t("datasets.browse"))
+    file = st.file_uploader(t("datasets.upload"), key="brought", help=t("datasets.upload_help", limit=limit))
+    pasted = st.text_area(t("datasets.paste"), key="pasted", height=200, max_chars=1_000_000,
+                          placeholder=t("datasets.paste_help"))  # fmt: skip
+    if file:
+        return file.getvalue(), file.name
+    return (pasted.encode(), t("datasets.pasted") + ".txt") if pasted.strip() else None
+
+
+def read(content: bytes, file: str, template: str | None, mapping: dict) -> formats.ReadResult:
+    """Read with progress, once for each choice of template and mapping."""
+    key = (file, hash(content), template, tuple(mapping.items()), text.current())
+    known = st.session_state.setdefault("read", {})
+    if key not in known:
+        bar = st.progress(0.0)
+        if len(known) == 3:  # as found, as mapped, and the mapping before
+            known.pop(next(iter(known)))
+        known[key] = formats.read_bytes(
+            content, file, template, mapping=mapping or None,
+            progress=lambda stage, fraction: bar.progress(fraction or 0.0, t(stage)),
+        )  # fmt: skip
+        bar.empty()
+    return known[key]
+
+
+def draw_choices(content: bytes, file: str) -> formats.ReadResult:
+    """The task and, where the layout does not speak for itself, the columns; returns what they make of the file."""
+    template = st.selectbox(
+        t("datasets.template"), [None, *TEMPLATES], key="task", help=t("datasets.template_help"),
+        format_func=lambda name: t(f"data.template.{name}" if name else "datasets.as_is"),
+    )  # fmt: skip
+    found = read(content, file, template, {})
+    task = None if template or found.examples else suggest(found.columns)
+    if task:
+        word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
+        st.button(word, on_click=lambda: st.session_state.update(task=task.name), key="suggest")
+    mapping = draw_mapping(found, template)
+    return read(content, file, template, mapping) if mapping else found
+
+
+def draw_mapping(found: formats.ReadResult, template: str | None) -> dict:
+    """Columns chosen by hand; {} while the layout speaks for itself or a choice is missing."""
+    if not st.toggle(t("datasets.by_hand"), value=not found.examples, key=f"by-hand-{template}"):
+        return {}
+    st.caption(t("datasets.mapping_help"))
+    fields = list(TEMPLATES[template].fields) if template else ["question", "answer", "system"]
+    mapping = {}
+    for place, (field, column) in enumerate(zip(fields, st.columns(len(fields)), strict=True)):
+        usual = place if place < min(2, len(found.columns)) else None
+        mapping[field] = column.selectbox(
+            t(f"datasets.field.{field}"), found.columns, usual, key=f"map-{template}-{field}",
+            accept_new_options=True, placeholder=t("datasets.choose"),
+        )  # fmt: skip
+    mapping = {field: column for field, column in mapping.items() if column}
+    return mapping if set(mapping) >= set(fields) - {"system"} else {}
+
+
+def draw_result(result: formats.ReadResult) -> None:
+    """How much of the file can be used, and one live example or the raw rows."""
+    kind = "template" if result.layout in TEMPLATES else "layout"
+    good, bad = f"{len(result.examples):,}", f"{len(result.problems):,}"
+    st.markdown(t("datasets.found", layout=t(f"data.{kind}.{result.layout}"), good=good, bad=bad))
+    if result.examples:
+        with st.container(border=True, key="live-example", gap=None):
+            ui.draw_messages(result.examples[0].messages)
+    else:
+        raw = [{name: str(value)[:200] for name, value in row.items()} for row in result.sample]
+        st.dataframe(raw, hide_index=True, key="raw")
+
+
+def draw_keep(result: formats.ReadResult) -> None:
+    """Save the good rows: as a new set, or in place of the rows of the set that is being replaced."""
+    usual = PurePath(result.file).stem[: library.MAX_NAME]
+    name = old.name if old else st.text_input(t("datasets.name"), usual, max_chars=library.MAX_NAME, key="keep-as")
+    word = t("datasets.replace_with" if old else "datasets.keep", rows=f"{len(result.examples):,}", name=literal(name))
+    if st.button(word, type="primary", key="keep"):
+        if old:
+            library.replace_rows(old.id, result.examples, source=result.file)
+        kept = old or library.add(name, result.examples, source=result.file)
+        leave(kept.id)
+
+
+def draw_problems(result: formats.ReadResult) -> None:
+    """The first hundred problems, each with its line and field."""
+    if not result.problems:
+        return
+    names = {"line": t("datasets.line"), "field": t("datasets.field"), "message": t("datasets.problem")}
+    listed = [{names[key]: getattr(one, key) for key in names} for one in result.problems[:LISTED]]
+    st.dataframe(listed, hide_index=True, key="problems")
+    if len(result.problems) > LISTED:
+        st.caption(t("datasets.first_problems", shown=LISTED, all=f"{len(result.problems):,}"))
+
+
+def leave(id: str | None) -> None:
+    """Back to the data page, with nothing left of the file."""
+    st.session_state.pop("incoming", None)
+    st.session_state.pop("read", None)
+    ui.go("datasets", **({"set": id} if id else {}))
+
+
+def replaced() -> library.Dataset | None:
+    """The set whose rows the file is to replace, if the address names one that can be."""
+    try:
+        dataset = library.get(st.query_params["set"]) if "set" in st.query_params else None
+    except DataError:
+        return None
+    return dataset if dataset and not dataset.bundled else None
+
+
+ui.begin("upload")
+old = replaced()
+handed = st.session_state.get("incoming")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title(literal(handed[1]) if handed else t("page.upload"), anchor=False)
+    if st.button(t("datasets.cancel"), key="cancel"):
+        leave(old.id if old else None)
+if old:
+    st.caption(t("datasets.replacing", name=literal(old.name)))
+brought = handed or bring_in()
+if brought:
+    with ui.guarded():
+        result = draw_choices(*brought)
+        draw_result(result)
+        if result.examples:
+            draw_keep(result)
+        draw_problems(result)

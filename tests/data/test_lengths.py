@@ -1,0 +1,82 @@
+"""Lengths in tokens, what limits cut of them, and their pictures."""
+
+import pytest
+
+from glm_core.data import DataError, lengths, library, pictures
+from glm_core.data.analysis import findings, histogram, search, statistics
+from glm_core.data.encoding import encode
+from glm_core.data.examples import pair
+from glm_core.models import ModelError
+from tests.data.test_encoding import MODEL
+from tests.tiny import tiny_chatglm
+
+
+def test_lengths_are_of_the_whole_rows():
+    found = lengths.measure([pair("a" * number, "b" * 2) for number in range(1, 11)], MODEL)
+    assert found.source == list(range(1, 11)) and found.target == [4] * 10
+
+
+def test_large_sets_are_measured_by_an_even_sample():
+    found = lengths.measure([pair("a" * number, "b") for number in range(1, 101)], MODEL, sample=10)
+    assert found.source == list(range(1, 101, 10))
+
+
+@pytest.fixture
+def model(tmp_path):
+    return tiny_chatglm(tmp_path / "tiny")
+
+
+def test_a_set_is_measured_once_for_a_model(model, workspace, monkeypatch):
+    dataset = library.add("a", [pair("你好" * number, "好") for number in range(1, 6)])
+    found = lengths.token_lengths(dataset.id, model)
+    assert len(found.source) == 5 and found.source == sorted(found.source) and min(found.target) > 1
+    monkeypatch.setattr(lengths, "measure", None)
+    assert lengths.token_lengths(dataset.id, model) == found
+    assert len(list((workspace / "cache" / "lengths").iterdir())) == 1
+
+
+def test_changed_rows_and_changed_models_are_measured_again(model):
+    dataset = library.add("a", [pair("你好", "好")])
+    before = lengths.token_lengths(dataset.id, model)
+    library.replace_rows(dataset.id, [pair("你好" * 20, "好")])
+    assert lengths.token_lengths(dataset.id, model).source[0] > before.source[0]
+
+
+def test_cut_rows_are_those_the_family_cuts(model):
+    from glm_core import models
+
+    rows = [pair("你好" * number, "好") for number in range(1, 30)]
+    dataset = library.add("a", rows)
+    parts = models.load_tokenizer(model), models.describe(model).family
+    cut = lengths.count_cut(dataset.id, model, 16, 16)
+    assert cut == sum(row.cut for row in encode(rows, parts, 16, 16)) and 0 < cut < 29
+    assert lengths.count_cut(dataset.id, model, 500, 500) == 0
+
+
+def test_a_folder_that_is_no_model_and_a_set_that_is_gone(tmp_path, model):
+    dataset = library.add("a", [pair("你好", "好")])
+    with pytest.raises(ModelError):
+        lengths.token_lengths(dataset.id, tmp_path)
+    with pytest.raises(DataError):
+        lengths.token_lengths("gone", model)
+
+
+@pytest.mark.parametrize("values", [[0], [1, 1, 5], list(range(1000)), [3, 100_000]])
+def test_a_histogram_counts_every_row_once(values):
+    middles, heights, width = histogram(values)
+    assert sum(heights) == len(values) and len(heights) <= 40
+    for value in values:
+        bar = min(range(len(middles)), key=lambda place: abs(middles[place] - value - 0.5))
+        assert heights[bar] > 0 and abs(middles[bar] - value - 0.5) <= width / 2
+
+
+def test_pictures_show_the_limit_and_quote_labels():
+    figure = pictures.lengths_figure([1, 2, 300], "tokens", 128)
+    assert figure.layout.shapes[0].x0 == 128.5 and sum(figure.data[0].y) == 3
+    assert list(pictures.labels_figure({"<b>好</b>": 3, "差": 1}).data[0].y) == ["差", "&lt;b>好&lt;/b>"]
+
+
+def test_findings_name_their_rows_and_search_finds_words():
+    rows = [pair("你好", "好"), pair("再见", "好"), pair("你好", "好"), pair("你好", "Bad")]
+    assert findings(statistics(rows)) == [(2, "data.finding.repeated"), (3, "data.finding.contradicting")]
+    assert search(rows, " bAD ") == [3] and search(rows, "") == [0, 1, 2, 3] and search(rows, "无") == []

@@ -1,0 +1,274 @@
+"""The data page: from an uploaded file to a set that trains, and everything that can be done to it."""
+
+import json
+
+import pytest
+
+from glm_core import text
+from glm_core.data import exporting, library
+from glm_core.data.examples import pair
+from tests.pages.test_pages import open_page
+from tests.paths import ROOT
+from tests.tiny import tiny_chatglm
+
+NASTY = "<script>alert(1)</script> **粗** :red[x] $a$ ![i](http://x/y.png)"
+GOOD = "question,answer\n你是谁,我是小印\n你好,\n再见,再见！\n".encode()
+
+
+def follow(app):
+    """Stay on the page that the script went to; AppTest would go back to where it began."""
+    here = app.title[0].value if app.title else ""
+    page = next((name for name in ("datasets", "training") if text.say(f"page.{name}") == here), "upload")
+    return app.switch_page(str(ROOT / "pages" / f"{page}.py"))
+
+
+def upload(app, file: str, content: bytes):
+    app.file_uploader[0].set_value((file, content, "application/octet-stream"))
+    return follow(app.run())
+
+
+def click(app, key: str):
+    return follow(app.button(key=key).click().run())
+
+
+def shown(app) -> str:
+    """All text on the page."""
+    return "\n".join(
+        element.value for kind in ("markdown", "caption", "subheader", "error") for element in app.get(kind)
+    )
+
+
+def rows(count: int, tag: str = "") -> list:
+    return [pair(f"问题{tag}{number}", f"答案{number}") for number in range(count)]
+
+
+# -- bringing in
+
+
+def test_a_file_is_checked_then_kept():
+    app = upload(open_page("datasets"), "我的数据.csv", GOOD)
+    assert not app.exception and not app.error
+    assert "可用 **2** 行" in shown(app) and "我是小印" in shown(app)
+    assert app.dataframe[0].value.iloc[0].tolist()[:2] == [3, "answer"]
+    assert all(dataset.bundled for dataset in library.datasets())
+    click(app, "keep")
+    [kept] = [dataset for dataset in library.datasets() if not dataset.bundled]
+    assert (kept.name, kept.rows, kept.source) == ("我的数据", 2, "我的数据.csv")
+    assert not app.exception and app.subheader[0].value == "我的数据"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("a.png", b"\x89PNG", "a.png"),
+        ("a.json", b'[{"question": "a"', "第 1 行"),
+        ("a.csv", b"", "a.csv"),
+        ("a.xlsx", b"no sheet", "xlsx"),
+        ("a.csv", "數據,資料繁體中文說明\n".encode("big5") * 9, "UTF-8"),
+    ],
+)
+def test_a_bad_file_is_one_sentence_and_changes_nothing(file, content, words):
+    kept = library.add("原来的", rows(3))
+    app = upload(open_page("datasets"), file, content)
+    assert not app.exception and len(app.error) == 1 and words in shown(app).replace("\\", "")
+    assert [button for button in app.button if button.key == "keep"] == []
+    click(app, "cancel")
+    assert not app.error and app.title[0].value == text.say("page.datasets") and library.get(kept.id) == kept
+
+
+def test_pasted_rows_are_kept_like_a_file():
+    app = click(open_page("datasets"), "paste")
+    app.text_area(key="pasted").set_value("问：你好\n答：你好呀\n\n问：再见\n答：再见！").run()
+    click(app, "keep")
+    assert [example.question for example in library.examples(app.radio(key="set").value)] == ["你好", "再见"]
+
+
+UNKNOWN = "序号,标题,正文\n1,一,二\n2,三,四\n".encode()
+
+
+def test_unknown_columns_are_mapped_with_a_live_example():
+    app = upload(open_page("datasets"), "a.csv", UNKNOWN)
+    app.selectbox(key="map-None-question").set_value("标题").run()
+    app.selectbox(key="map-None-answer").set_value("正文").run()
+    assert not app.exception and [message.markdown[0].value for message in app.chat_message] == ["一", "二"]
+    click(app, "keep")
+    assert library.examples(app.radio(key="set").value)[1].question == "三"
+
+
+def test_words_around_columns_are_seen_in_the_live_example():
+    app = open_page("datasets")
+    app.session_state["map-None-question"] = "用一句话介绍{标题}"  # typed, not chosen
+    app.session_state["map-None-answer"] = "正文"
+    upload(app, "a.csv", UNKNOWN)
+    assert [message.markdown[0].value for message in app.chat_message] == ["用一句话介绍一", "二"]
+
+
+def test_an_impossible_mapping_is_a_sentence():
+    app = open_page("datasets")
+    app.session_state["map-None-question"] = "没有的列"
+    upload(app, "a.csv", UNKNOWN)
+    assert not app.exception and len(app.error) == 1
+
+
+def test_a_task_is_offered_when_its_columns_are_there():
+    app = upload(open_page("datasets"), "a.csv", "text,label\n好吃,正面\n难吃,负面\n".encode())
+    click(app, "suggest")
+    assert app.selectbox(key="task").value == "classification" and "只回答类别" in shown(app)
+
+
+def test_a_set_is_replaced_only_by_a_checked_file():
+    kept = library.add("原来的", rows(3))
+    app = click(open_page("datasets", set=kept.id), "replace")
+    assert "原来的" in shown(app)
+    upload(app, "bad.json", b"[")
+    assert app.error and library.get(kept.id) == kept
+    upload(app, "good.csv", GOOD)
+    assert not app.error and library.get(kept.id) == kept
+    click(app, "keep")
+    changed = library.get(kept.id)
+    assert (changed.name, changed.rows, changed.source) == ("原来的", 2, "good.csv")
+    assert app.subheader[0].value == "原来的" and len([one for one in library.datasets() if not one.bundled]) == 1
+
+
+def test_a_bundled_set_is_not_replaced_by_an_address():
+    app = open_page("upload", set="imprint")
+    upload(app, "good.csv", GOOD)
+    click(app, "keep")
+    assert library.get("imprint").rows == 20 and not app.exception
+
+
+def test_cancelling_forgets_the_file():
+    app = click(upload(open_page("datasets"), "a.csv", GOOD), "cancel")
+    assert all(dataset.bundled for dataset in library.datasets()) and "incoming" not in app.session_state
+    assert click(app, "paste").title[0].value == text.say("page.upload")
+
+
+# -- the imprint
+
+
+def test_the_imprint_changes_with_the_names_and_becomes_a_set():
+    app = open_page("datasets", set="imprint")
+    app.text_input(key="imprint_name").set_value("小明").run()
+    app.text_input(key="imprint_author").set_value("王二").run()
+    assert "小明" in shown(app) and "王二" in shown(app) and not app.exception
+    click(app, "train")
+    [kept] = [dataset for dataset in library.datasets() if not dataset.bundled]
+    assert kept.rows == 20 and "小明" in library.examples(kept.id)[0].answer
+    assert app.title[0].value == text.say("page.training")
+
+
+def test_odd_names_are_a_sentence():
+    app = open_page("datasets", set="imprint")
+    app.text_input(key="imprint_name").set_value("a\u202eb").run()
+    assert not app.exception and len(app.error) == 1
+    app.text_input(key="imprint_name").set_value("").run()
+    assert not app.error
+
+
+# -- what can be done with a set
+
+
+def test_people_s_words_are_shown_never_run():
+    kept = library.add(NASTY, [pair(NASTY, NASTY)], source=NASTY)
+    app = open_page("datasets", set=kept.id)
+    assert not app.exception
+    drawn = shown(app)
+    assert "<script>" not in drawn and "**粗**" not in drawn and ":red[" not in drawn and "![i]" not in drawn
+    assert not any(markdown.allow_html for markdown in app.markdown)
+
+
+def test_rows_are_searched_and_paged():
+    kept = library.add("a", rows(30))
+    app = open_page("datasets", set=kept.id)
+    assert "问题0" in shown(app) and "问题8" not in shown(app)
+    app.number_input[0].set_value(2).run()
+    assert "问题8" in shown(app) and "问题0" not in shown(app)
+    app.text_input(key=f"search-{kept.id}").set_value("问题29").run()
+    assert "问题29" in shown(app) and "问题8" not in shown(app)
+    app.text_input(key=f"search-{kept.id}").set_value("没有").run()
+    assert not app.exception and "问题29" not in shown(app)
+
+
+def test_renaming_splitting_and_deleting():
+    kept = library.add("a", rows(20))
+    app = open_page("datasets", set=kept.id)
+    app.text_input(key=f"name-{kept.id}").set_value("新名字").run()
+    assert app.subheader[0].value == "新名字"
+    app.slider(key="share").set_value(20).run()
+    click(app, "split")
+    assert sorted(dataset.rows for dataset in library.datasets() if not dataset.bundled) == [4, 16, 20]
+    app.radio(key="set").set_value(kept.id).run()
+    assert [button for button in app.button if button.key == "delete"] == []
+    app.checkbox(key=f"sure-{kept.id}").check().run()
+    click(app, "delete")
+    assert kept.id not in [dataset.id for dataset in library.datasets()] and not app.exception
+
+
+def test_a_bundled_set_is_copied_before_it_is_changed():
+    app = open_page("datasets", set="imprint")
+    assert not any(button.key in ("delete", "replace") for button in app.button)
+    click(app, "copy")
+    assert not library.get(app.radio(key="set").value).bundled
+
+
+@pytest.mark.parametrize("view", ["lengths", "check", "edit"])
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_every_view_opens(view, language, workspace):
+    tiny_chatglm(workspace / "models" / "tiny")
+    kept = library.add(
+        "a",
+        [pair(f"评论{n}", "好" if n % 3 else "差") for n in range(30)]
+        + [pair("评论1", "好"), pair("评论2", "差" * 2_500)],
+    )
+    app = open_page("datasets", language, set=kept.id)
+    text.use(language)
+    app.session_state["view"] = text.say(f"datasets.view.{view}")
+    app.run()
+    assert not app.exception and not app.error
+    if view == "lengths":
+        assert "**1**" in shown(app)  # the long answer would be cut
+    if view == "check":
+        assert [metric.value for metric in app.metric] == ["32", "1", "1", "1"]
+
+
+def test_repeated_rows_are_dropped_on_request():
+    kept = library.add("a", rows(3) + rows(2))
+    app = open_page("datasets", set=kept.id)
+    app.session_state["view"] = text.say("datasets.view.check")
+    app.run()
+    click(app, "drop")
+    assert library.get(kept.id).rows == 3 and not app.exception
+
+
+def test_an_edited_row_that_cannot_be_used_changes_nothing(monkeypatch):
+    kept = library.add("a", rows(3))
+    app = open_page("datasets", set=kept.id)
+    app.session_state["view"] = text.say("datasets.view.edit")
+    app.run()
+    edits = {"edited_rows": {"1": {"response": " "}}, "added_rows": [], "deleted_rows": []}
+    app.session_state[f"edit-{kept.sha256}-0"] = edits
+    monkeypatch.setattr(exporting, "table", lambda rows: [{"prompt": "a", "response": ""}])
+    click(app, "save")
+    assert len(app.error) == 1 and library.get(kept.id) == kept
+
+
+def test_a_damaged_set_says_so_and_can_be_removed(workspace):
+    kept = library.add("a", rows(3))
+    (workspace / "datasets" / kept.id / "dataset.json").write_text("{")
+    app = open_page("datasets")
+    assert not app.exception and kept.id.split("-")[-1] in shown(app)
+    click(app, f"delete-{kept.id}")
+    assert library.damaged() == [] and not app.exception
+
+
+def test_an_address_of_a_set_that_is_gone_shows_another():
+    app = open_page("datasets", set="../../etc")
+    assert not app.exception and not app.error and app.subheader
+
+
+def test_exports_are_offered_in_every_format():
+    kept = library.add("a", rows(3))
+    app = open_page("datasets", set=kept.id)
+    names = [button.proto.label for button in app.get("download_button")]
+    assert names == ["jsonl", "csv", "xlsx"]
+    assert json.loads(exporting.export(library.examples(kept.id), "jsonl").splitlines()[0])
