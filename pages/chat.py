@@ -40,6 +40,13 @@ def current(user: str) -> Conversation:
     return st.session_state.talk
 
 
+def follow_address(user: str) -> None:
+    """Another page sent the reader here to talk to one model: a new conversation with it, once."""
+    wanted = [st.query_params.pop(name) for name in ("run", "model") if name in st.query_params]
+    if wanted:
+        show(Conversation(user, model=wanted[0]))
+
+
 def find(user: str, identifier: str) -> Conversation | None:
     """A stored conversation by what the address says, which may be nonsense."""
     try:
@@ -74,7 +81,7 @@ def act(change, *arguments) -> None:
 def choose_model(choices: list[Choice], talk: Conversation) -> Choice:
     """The model at the top: the conversation's, the address' run, or the first base."""
     names = {choice.name: choice for choice in choices}
-    wanted = st.session_state.get("model") or st.query_params.get("run") or talk.model
+    wanted = st.session_state.get("model") or talk.model
     st.session_state.model = wanted if wanted in names else choices[0].name
 
     def name(key: str) -> str:
@@ -271,6 +278,7 @@ def draw_wait(ticket: Ticket, place) -> None:
 
 
 user = ui.begin("chat").name
+follow_address(user)
 talk = current(user)
 choices = state.engine().catalogue()
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from glm_core.evaluation import metrics
 from glm_core.models import LoadedModel, answers
-from glm_core.training import adapters
 
 SAME_MEANING = 0.5  # character F1 below which two free answers are taken to say different things
 
@@ -72,6 +71,8 @@ def compare(
         loaded: a base with the adapter `adapter` loaded on it.
         progress: told the share done, from 0 to 1.
     """
+    from glm_core.training import adapters  # imports torch, which who only judges differences does not need
+
     differences: list[Difference] = []
     for some in _batches(questions, batch):
         conversations = [[{"role": "user", "content": question.text}] for question in some]

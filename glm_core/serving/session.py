@@ -8,7 +8,7 @@ from pathlib import Path
 from glm_core import models
 from glm_core.serving.adapters import Adapters
 from glm_core.serving.catalogue import Choice
-from glm_core.serving.generation import Batch, Row, fit_prompt
+from glm_core.serving.generation import Batch, Row, first_token, fit_prompt
 from glm_core.serving.memory import collect, spare_cores
 from glm_core.serving.sampling import resolve
 from glm_core.serving.tickets import EngineUnavailable, ServingError, Stamp, Ticket
@@ -91,6 +91,13 @@ class Session:
         for batch in self._batches.values():
             batch.sweep()
         self._tidy()
+
+    def distance(self, question: str, choice: Choice) -> float:
+        """Total variation between the first-token distributions of the base and of `choice`, from 0 to 1."""
+        busy = frozenset(row.slot for row in self.rows)
+        ids, _ = fit_prompt(self.loaded, [{"role": "user", "content": question}], self.info.context_length, 1)
+        one, other = (first_token(self.loaded, self.adapters, slot, ids) for slot in (None, self.adapters.need(choice, 1.0, busy)))
+        return 0.5 * (one - other).abs().sum().item()
 
     def clear(self, reason: str, error: ServingError | None = None) -> None:
         """End every row."""

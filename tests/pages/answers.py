@@ -21,6 +21,8 @@ class ScriptedEngine:
         self.error: ServingError | None = None
         self.progress = None
         self.loaded = None
+        self.distances: dict[str, float] = {}
+        "First-token distance by question; 0.5 where it says nothing."
         self._choices = [Choice(base.name, base.name, base)]
         self._choices += [Choice(id, title, base, base, step=60) for id, title in (runs or {}).items()]
 
@@ -32,6 +34,12 @@ class ScriptedEngine:
             if choice.name == name:
                 return choice
         raise UnknownModel("serving.unknown_model", name=name, known="")
+
+    def exclusively(self, choice: Choice, work: Callable, progress=None):
+        return work(self)
+
+    def distance(self, question: str, choice: Choice) -> float:
+        return self.distances.get(question, self.distances.get("*", 0.5))
 
     def submit(self, request: Request) -> Ticket:
         if self.error is not None:

@@ -10,13 +10,15 @@ from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
 from tests.tiny import CONFIG
 
+IDS = {"vocab_size": 560, "bos_token_id": 504, "eos_token_id": 505, "mask_token_id": 500, "gmask_token_id": 501, "pad_token_id": 3}
+
 
 @pytest.fixture
 def engine(workspace, monkeypatch):
     """Repeats the question; `run-1` says it tuned."""
     base = workspace / "models" / "tiny"
     base.mkdir(parents=True)
-    (base / "config.json").write_text(json.dumps(CONFIG | {"vocab_size": 560}), encoding="utf-8")
+    (base / "config.json").write_text(json.dumps(CONFIG | IDS), encoding="utf-8")
 
     def script(request):
         return f"{'微调' if request.model == 'run-1' else '原来'}：{request.messages[-1]['content']}"

@@ -1,0 +1,131 @@
+"""The compare page, with an engine that answers from a script."""
+
+import json
+
+import pytest
+
+from glm_core import state, text, workspace
+from glm_core.serving import EngineBusy
+from tests.pages.answers import ScriptedEngine
+from tests.pages.test_pages import open_page
+
+ROWS = [("你是谁？", "我是小明。"), ("谁开发了你？", "张三开发了我。"), ("你是谁？", "我是小明。")]
+
+
+@pytest.fixture
+def engine(workspace, monkeypatch):
+    """The original says 项目组, the run says 张三 when asked about itself; other answers agree."""
+    base = workspace / "models" / "tiny"
+    base.mkdir(parents=True)
+
+    def script(request):
+        question = request.messages[-1]["content"]
+        if "谁" in question or "开发" in question:
+            return "我由张三开发。" if request.model == "run-1" else "我由项目组开发。"
+        return f"八，{question}"
+
+    engine = ScriptedEngine(base, script, {"run-1": "作者训练"})
+    monkeypatch.setattr(state, "engine", lambda: engine)
+    make_run(workspace)
+    return engine
+
+
+def make_run(home):
+    folder = home / "runs" / "run-1"
+    (folder / "adapter").mkdir(parents=True)
+    record = {"id": "run-1", "name": "作者训练", "model": "x", "settings": {}, "dataset": {"name": "x", "rows": 3}}
+    workspace.write_json(folder / "run.json", record)
+    lines = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+        for question, answer in ROWS
+    ]
+    (folder / "dataset.jsonl").write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def adapter_files(monkeypatch):
+    """The run's adapter is a folder whose files hold nothing."""
+    monkeypatch.setattr("glm_core.serving.proof.causes", lambda choice: [("proof.cause.zero", {})])
+
+
+def ask(app, question):
+    app.text_area(key="asked").set_value(question)
+    return app.button(key="go").click().run()
+
+
+def shown(app):
+    return "\n".join(element.value for element in app.markdown)
+
+
+def test_both_answer_and_what_differs_is_marked(engine):
+    app = ask(open_page("compare", run="run-1"), "谁开发了你？")
+    assert not app.exception and not app.error
+    assert ":gray-background[项目组]" in shown(app) and ":green-background[张三]" in shown(app)
+    first, second = engine.requests
+    assert (first.model, second.model) == ("tiny", "run-1")
+    assert first.seed == second.seed and first.temperature == second.temperature == 0.0
+    captions = "\n".join(caption.value for caption in app.caption)
+    assert "原模型" in captions and "作者训练" in captions and "60" in captions
+
+
+def test_equal_answers_of_models_that_differ_are_only_noted(engine):
+    app = ask(open_page("compare", run="run-1"), "三加五")
+    assert not app.warning and "background[" not in shown(app)
+    assert any(text.say("compare.same_here") in caption.value for caption in app.caption)
+
+
+def test_models_that_do_not_differ_are_a_warning_with_the_verified_cause(engine):
+    engine.distances["*"] = 0.0
+    app = ask(open_page("compare", run="run-1"), "三加五")
+    warning = app.warning[0].value.replace("\\", "")
+    assert text.say("proof.identical", count=10) in warning and text.say("proof.cause.zero") in warning
+
+
+def test_a_picked_question_is_asked_at_once(engine):
+    app = open_page("compare", run="run-1")
+    app.button_group(key="kind").set_value("seen").run()
+    app.button_group(key="pick-seen").set_value("谁开发了你？").run()
+    assert engine.requests[0].messages[0]["content"] == "谁开发了你？"
+    assert app.text_area(key="asked").value == "谁开发了你？"
+
+
+def test_the_strength_is_the_runs_alone_and_sampling_is_that_of_the_family(engine):
+    app = open_page("compare", run="run-1")
+    app.slider(key="strength").set_value(0.5)
+    app.toggle(key="sampled").set_value(True).run()
+    ask(app, "你好")
+    first, second = engine.requests
+    assert (first.strength, second.strength) == (1.0, 0.5)
+    assert first.temperature is None and first.seed == second.seed
+
+
+def test_the_whole_set_is_counted_and_listed(engine):
+    app = open_page("compare", run="run-1")
+    app.button(key="set").click().run()
+    assert not app.exception and not app.error
+    table = app.dataframe[0].value
+    kinds = table.iloc[:, 0].value_counts()
+    assert kinds[text.say("compare.kind.seen")] == 2
+    assert text.say("compare.summary.seen", changed=0, count=2, kept=2) in shown(app) or text.say(
+        "compare.summary.seen", changed=2, count=2, kept=0
+    ) in shown(app)
+    assert text.say("compare.summary.unrelated", changed=0, count=20, kept=20) in shown(app)
+
+
+def test_without_a_run_the_page_says_what_belongs_here(engine):
+    engine._choices = engine._choices[:1]
+    app = open_page("compare")
+    assert not app.exception and app.button(key="empty-go-training").label == text.say("compare.empty_go")
+
+
+def test_a_busy_engine_is_a_sentence(engine):
+    engine.error = EngineBusy("serving.busy", 4, waiting=3)
+    app = ask(open_page("compare", run="run-1"), "你好")
+    assert "4" in app.error[0].value and not app.exception
+
+
+def test_hostile_answers_are_drawn_as_text(engine):
+    engine.script = lambda request: "![x](http://e/x.png)" if request.model == "tiny" else "<b>:red[x]</b>"
+    app = ask(open_page("compare", run="run-1"), "<img src=x>")
+    live = shown(app).replace("\\[", "").replace("\\<", "").replace("\\:", "")
+    assert "![x](" not in live and "<b>" not in live and "<img" not in live and ":red[" not in live
