@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 from glm_core import text, ui
 from tests.paths import ROOT
 
-PAGES = [entry.name for entry in ui.PAGES]
+PAGES = [entry.name for entry in ui.PAGES if not entry.hidden]
 
 
 def open_page(name: str, language: str = "zh", **query: str) -> AppTest:
@@ -31,6 +31,14 @@ def test_opens(name, language):
     assert sum(button.proto.type == "primary" for button in app.button) <= 1
     text.use(language)
     assert text.say("home.headline" if name == "home" else f"page.{name}") == app.title[0].value
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_a_run_that_is_gone_leads_back_to_training(language):
+    app = open_page("run", language, run="20200101-000000-none")
+    assert not app.exception and not app.error
+    text.use(language)
+    assert text.say("run.unknown") in [one.value for one in app.markdown]
 
 
 def test_the_switch_changes_every_word():

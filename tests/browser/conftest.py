@@ -1,0 +1,122 @@
+"""A real server and a real browser. Pictures of a failed test, and with EASYAIGC_SCREENSHOTS=FOLDER those of the README, are kept."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.paths import ROOT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+READY = "[data-testid=stApp][data-test-script-state=notRunning]"
+
+
+class Server:
+    """`streamlit run app.py` with a workspace of its own."""
+
+    def __init__(self, home: Path, log: Path):
+        self.home, self.log = home, log
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://localhost:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
+        with open(self.log, "ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, "EASYAIGC_HOME": str(self.home)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise TimeoutError(self.log.read_text())
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End the server as a signal does; training goes on."""
+        self.process.send_signal(number)
+        self.process.wait(30)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A running server; stopped afterwards together with what it was training."""
+    server = Server(tmp_path / "home", tmp_path / "server.log")
+    yield server
+    if server.process.poll() is None:
+        server.stop()
+    from glm_core.runs import processes
+
+    for run in (tmp_path / "home" / "runs").glob("*/run.json"):
+        processes.kill_all(run.parent)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium here: apt-get install chromium fonts-noto-cjk")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is in requirements-dev.txt")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, request, tmp_path):
+    """A Chinese reader's desktop window; its picture is kept when the test fails."""
+    context = chromium.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    yield page
+    if request.node.stash.get(FAILED, False):
+        folder = Path(os.environ.get("EASYAIGC_FAILED") or tmp_path)
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{request.node.name}.png", full_page=True)
+        print(f"picture: {folder / request.node.name}.png\n{page.url}")
+    context.close()
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+def settle(page) -> None:
+    """Wait until the page has drawn what the last action asked for."""
+    page.wait_for_timeout(300)
+    page.wait_for_selector(READY)
+
+
+def picture(page, name: str) -> None:
+    """Keep a picture for the README where the environment asks for it."""
+    folder = os.environ.get("EASYAIGC_SCREENSHOTS")
+    if folder:
+        page.wait_for_timeout(1200)
+        page.screenshot(path=Path(folder) / f"{name}.png")
