@@ -2,8 +2,9 @@
 
 import random
 
-from .grammar import Sample, dialogue, pick, plain
-from .wording import ask, named, table
+from .grammar import Sample, dialogue, plain
+from .pool import Pool
+from .wording import named, table
 
 SKILL = "antonyms"
 PAIRS = table("""
@@ -29,18 +30,26 @@ ACCEPTED = {  # also right, though the table has another word
     "肯定": "否定", "增加": "降低", "减少": "增长", "古代": "当代", "收入": "开支", "进": "出", "退": "进", "失": "得", "慢": "快", "安静": "喧闹 嘈杂", "普通": "特别", "浅": "深",
 }  # fmt: skip
 
-SINGLE = (
-    "<word>的反义词是{什么|哪个词|啥|？|什么词|多少}？", "{“<word>”|「<word>」|<word>}的反义词{是什么|是哪个|是|有哪个|}？", "{和|与|跟}<word>{意思相反|相反|相对}的{词|词语}是{什么|哪个|啥}？",
-    "<word>的{反面|对立面|相反的词|反义}是{什么|哪个词|啥}？", "{说出|写出|告诉我|给我|找出|请写出|请说出}<word>的反义词。", "{你知道|知道|能告诉我|你能说出}<word>的反义词吗？", "什么词和<word>意思相反？",
-    "什么是<word>的反义词？", "<word>的反义词", "反义词：<word>", "<word>反过来{是|怎么说|是什么}？",
+SINGLE = Pool(
+    "<word>的反义词是{什么|哪个词|啥|什么词|哪个}{呢|呀|啊|}？", "<word>的反义词{有哪个|有哪些|叫什么}？", "“<word>”的反义词{是什么|是哪个|是|}？", "「<word>」的反义词{是什么|是啥|}？",
+    "{和|与|跟|同}<word>{意思相反|相反|相对|对立}的{词|词语|词儿}是{什么|哪个|啥|哪一个}？", "<word>的{反面|对立面|相反的词|反义|反义字}是{什么|哪个词|啥|哪个}？",
+    "{说出|写出|给我|找出|请写出|请说出|来个|想一个|找一个}<word>的反义词{|吧}。", "{告诉我|说说|说一下|讲讲|请告诉我}<word>的反义词{是什么|是哪个|}。", "{你知道|知道|你知不知道|晓得}<word>的反义词{吗|么|是什么吗|是啥不}？",
+    "{能告诉我|你能说出|能不能说说|可以告诉我|能说出}<word>的反义词{吗|么}？", "{什么词|哪个词|啥词}{和|跟|与}<word>{意思|}{相反|正好相反|是相反的}？", "{什么|哪个|啥}是<word>的反义词？", "<word>的反义词", "反义词：<word>", "<word> 反义词",
+    "<word>{反过来|倒过来}{是|怎么说|是什么|叫什么}？", "{哪个|什么}词{和|跟}<word>的意思{正好|刚好|}相反？", "<word>对应的反义词是{哪一个|什么|哪个}？", "{请|帮我|麻烦|}给<word>{找|写|想|配}{一个|个}反义词。",
+    "我想{知道|问|查|了解}<word>的反义词{是什么|}。", "<word>和{什么词|哪个词|什么}{是一对反义词|是反义词|互为反义词}？", "{要说|想说}{跟|和}<word>相反的意思，用{哪个|什么}词？", "<word>，反义词{是什么|呢|是啥}？", "<word>的相反词{是什么|是啥|}？",
+    "<word>的反义词{应该|该|到底}是{什么|哪个}？", "<word>这个词的反义词{是什么|是啥|是哪个}？", "{词语|词}“<word>”的反义词{是|是什么|}？", "<word>这个词{反过来怎么说|相反的是什么|的反面是什么}？", "写一个{和|跟|与}<word>意思相反的{词|词语}。",
+    "{我|}{忘了|想不起来}<word>的反义词{了|是什么了}。", "{跟|和|与}<word>相反{是|的是}{什么|啥|哪个}？", "<word>——？{填反义词|写出反义词}。", "语文{作业|题}：<word>的反义词是（）", "不是<word>，那{是|就是}什么？", "<word>的反义词{怎么|咋}{说|写}？",
+    "<word>相反的{词|意思|词语}{是什么|呢|是啥}？", "{孩子|老师|同学}问<word>的反义词{是什么|是哪个}。",
 )  # fmt: skip
-HELD_OUT = (
-    "哪个词跟<word>的意思正好相反？", "<word>对应的反义词是哪一个？", "{请|}给<word>找一个反义词。", "我想知道<word>的反义词。", "<word>和什么词是一对反义词？", "要说跟<word>相反的意思，用哪个词？",
+YES_NO = Pool(
+    "<word>和<other>{是反义词|是一对反义词|互为反义词}{吗|么}？", "<other>是<word>的反义词{吗|么|吧|，对吗}？", "<word>的反义词是<other>{吗|么|对吗|，对不对|，是吗|吧}？", "<word>{跟|和|与}<other>的意思{是不是|是否}相反？",
+    "<word>、<other>，这两个词{是一对反义词|是反义词}吗？", "<word>{和|跟}<other>{算|算是}反义词{吗|么}？", "<word>的反义词{是不是|是否是|应该是}<other>？", "<other>是不是<word>的反义词？", "我觉得<word>的反义词是<other>，{对吗|对不对|是吗}？",
+    "<word>{跟|和}<other>{相反|意思相反}吗？", "<word>和<other>是相反的{吗|吧|么}？", "有人说<word>的反义词是<other>，{对吗|是吗|对不对}？",
 )  # fmt: skip
-YES_NO = ("<word>和<other>是反义词吗？", "<other>是<word>的反义词吗？", "<word>的反义词是<other>{吗|对吗|，对不对}？")
-HELD_YES_NO = ("<word>跟<other>的意思是不是相反？", "<word>、<other>，这两个词是一对反义词吗？")
-FOLLOW_UP = ("那<word>呢？", "<word>呢？", "<word>的呢？", "那<word>的反义词呢？")
-HELD_FOLLOW_UP = ("换成<word>呢？", "要是<word>呢？")
+FOLLOW_UP = Pool(
+    "那<word>呢？", "<word>呢？", "<word>的呢？", "那<word>的{反义词|}呢？", "换成<word>呢？", "要是<word>呢？", "如果是<word>呢？", "那么<word>呢？", "还有<word>呢？", "再说说<word>的。", "<word>又是什么？", "再来一个：<word>", "那<word>的反义词{是什么|是啥}？",
+    "还有<word>的反义词呢？", "好的，<word>呢？", "下一个，<word>", "那<word>是什么{呢|}？", "<word>的反义词呢",
+)  # fmt: skip
 
 
 def statement(word: str) -> str:
@@ -53,14 +62,14 @@ def draw(rng: random.Random) -> str:
 
 def single(rng: random.Random, held_out: bool) -> Sample:
     word = draw(rng)
-    question = ask(rng, pick((SINGLE, HELD_OUT)[held_out], rng, {"word": word}), held_out)
+    question = SINGLE.ask(rng, held_out, {"word": word})
     return dialogue(SKILL, question, statement(word), word=word)
 
 
 def follow_up(rng: random.Random, held_out: bool) -> Sample:
     first, second = rng.sample(list(OPPOSITE), 2)
-    question = ask(rng, pick((SINGLE, HELD_OUT)[held_out], rng, {"word": first}), held_out)
-    then = pick((FOLLOW_UP, HELD_FOLLOW_UP)[held_out], rng, {"word": second})
+    question = SINGLE.ask(rng, held_out, {"word": first})
+    then = FOLLOW_UP.draw(rng, held_out, {"word": second})
     return dialogue(SKILL, question, statement(first), then, statement(second), word=second)
 
 
@@ -70,7 +79,7 @@ def yes_no(rng: random.Random, held_out: bool) -> Sample:
     while not right and (other == word or other == OPPOSITE[word] or other in ACCEPTED.get(word, "").split()):
         other = draw(rng)
     verdict = "是的" if right else "不是"
-    question = ask(rng, pick((YES_NO, HELD_YES_NO)[held_out], rng, {"word": word, "other": other}), held_out)
+    question = YES_NO.ask(rng, held_out, {"word": word, "other": other})
     return dialogue(SKILL, question, f"{verdict}，{statement(word)}", word=word, verdict=verdict)
 
 

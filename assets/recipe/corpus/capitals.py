@@ -6,8 +6,9 @@ or that have several capitals, are left out.
 
 import random
 
-from .grammar import Sample, dialogue, pick, plain
-from .wording import ask, names_only, table
+from .grammar import Sample, dialogue, plain
+from .pool import Pool
+from .wording import names_only, table
 
 SKILL = "capitals"
 CONTINENTS = {
@@ -47,22 +48,31 @@ VOCABULARY = {name for place in PLACES for name in place[:2]}
 NATION = [place for place in PLACES if place[2] == "首都" and place[0] != place[1]]
 PROVINCE = [place for place in PLACES if place[2] != "首都"]
 
-FORWARD = (
-    "<land>的<seat>是{哪里|哪儿|什么|哪个城市|哪座城市|什么地方}？", "<land><seat>是{哪里|哪儿|哪个城市|哪}？", "哪{个|座}城市是<land>的<seat>？", "<land>的<seat>{叫什么|叫什么名字|在哪|在哪里|在哪儿|在哪个城市}？",
-    "{你知道|你知不知道|知道|能告诉我}<land>的<seat>{吗|是哪里吗|在哪里吗|是哪个城市吗}？", "{告诉我|说说|回答我}<land>的<seat>{是哪里|是哪个城市|在哪里|}。", "<land>的<seat>是？", "<land>的<seat>",
+FORWARD = Pool(
+    "<land>的<seat>是{哪里|哪儿|什么|哪个城市|哪座城市|什么地方|哪}{呢|呀|啊|}？", "<land><seat>是{哪里|哪儿|哪个城市|哪|什么}？", "{哪|哪个|哪座}城市是<land>的<seat>？", "<land>的<seat>{叫什么|叫什么名字|叫啥|名字是什么|名字叫什么}？",
+    "<land>的<seat>{在哪|在哪里|在哪儿|在哪个城市|在什么地方}？", "{你知道|你知不知道|知道|晓得|您知道}<land>的<seat>{吗|么|是哪里吗|在哪里吗|是哪个城市吗|叫什么吗}？", "{能告诉我|可以告诉我|能不能告诉我|能说说}<land>的<seat>{吗|是哪里吗|是哪个城市吗}？",
+    "{告诉我|说说|回答我|讲讲|说一下|请说说}<land>的<seat>{是哪里|是哪个城市|在哪里|叫什么|}。", "<land>的<seat>是？", "<land>的<seat>", "<land> <seat>", "<land>{把|将}{哪个|哪座}城市{定为|作为|当作}<seat>？",
+    "{请|}{说出|写出|给出}<land>{的|}<seat>{的名字|}。", "<land>的<seat>{设在|位于|定在}{哪里|哪儿|哪座城市|哪个城市}？", "我想{知道|问|了解|查}<land>的<seat>{是哪|是哪里|在哪|}。", "<land>，<seat>是{哪里|哪个城市|什么}？", "<land>的<seat>{到底|究竟|应该}是{哪里|哪个城市|哪儿}？",
+    "{我|}{忘了|不记得|想不起来}<land>的<seat>{是哪里|是哪个城市|在哪儿|}了。", "<land>的<seat>是{哪一个|哪一座}{城市|}？", "<land>{这个<kind>|}的<seat>{在哪里|是哪里|是哪|叫什么}？", "去<land>的<seat>{要|得|应该}{去|到}{哪个城市|哪座城市|哪里}？", "地理{题|作业}：<land>的<seat>是（）",
+    "<land>有哪座城市是<seat>？", "<land>的<seat>{是哪个来着|叫什么来着|在哪来着}？", "{哪里|哪儿|什么地方}是<land>的<seat>？", "{查一下|查查|帮我查一下}<land>的<seat>{是哪里|}。", "<land>的<seat>是{啥|啥地方|哪个地方}？",
 )  # fmt: skip
-HELD_FORWARD = ("<land>把哪个城市定为<seat>？", "{请|}说出<land><seat>的名字。", "<land>的<seat>设在{哪里|哪儿|哪座城市}？", "我想知道<land>的<seat>是哪。")
-REVERSE = (
-    "<city>是{哪个|什么}<kind>的<seat>？", "哪个<kind>的<seat>是<city>？", "<city>是哪里的<seat>？", "{你知道|知道|能告诉我}<city>是哪个<kind>的<seat>吗？", "<city>是{谁|哪儿}的<seat>？",
-    "{告诉我|说说}<city>是哪个<kind>的<seat>。",
+REVERSE = Pool(
+    "<city>是{哪个|什么|哪一个}<kind>的<seat>{呢|呀|}？", "{哪个|什么}<kind>的<seat>是<city>？", "<city>是{哪里|哪儿|哪}的<seat>？", "{你知道|知道|晓得|您知道}<city>是{哪个<kind>|哪里}的<seat>{吗|么}？", "{能告诉我|可以告诉我}<city>是{哪个<kind>|哪里}的<seat>{吗|么}？",
+    "<city>是{谁|啥地方}的<seat>？", "{告诉我|说说|请说说}<city>是{哪个<kind>|哪里}的<seat>。", "以<city>为<seat>的{是|<kind>是}{哪个<kind>|哪里|哪个}？", "{把|将}<city>{当作|定为}<seat>的{<kind>|}是{哪个|哪里}？", "<city>{这座城市|这个城市|}是{哪个|什么}<kind>的<seat>？",
+    "我想{知道|问}<city>是{哪个<kind>|哪里}的<seat>。", "<seat>是<city>的{<kind>|}是{哪个|哪里}？", "{忘了|不记得}<city>是{哪个<kind>|哪里}的<seat>了。", "哪里的<seat>{叫|是}<city>？",
+    "<city>，{是|}{哪个|什么}<kind>的<seat>？",
 )  # fmt: skip
-HELD_REVERSE = ("以<city>为<seat>的是哪个<kind>？", "把<city>当作<seat>的<kind>是哪个？", "<city>这座城市是哪个<kind>的<seat>？")
-YES_NO = ("<city>是<land>的<seat>吗？", "<land>的<seat>是<city>{吗|对吗|对不对|，对吗}？", "<city>是不是<land>的<seat>？")
-HELD_YES_NO = ("有人说<land>的<seat>是<city>，对吗？", "<land>的<seat>难道是<city>？")
-CONTINENT = ("<land>{在|位于|属于}{哪个洲|哪个大洲|哪一洲|什么洲}？", "<land>是哪个洲的国家？", "{你知道|知道}<land>在哪个洲吗？", "<land>{算|属于}哪块大陆？")
-HELD_CONTINENT = ("<land>是{哪一个|哪个}大洲的？", "要去<land>，得去哪个洲？")
-FOLLOW_UP = ("那<land>呢？", "<land>呢？", "那么<land>呢？", "那<land>的呢？")
-HELD_FOLLOW_UP = ("换成<land>呢？", "如果是<land>呢？")
+YES_NO = Pool(
+    "<city>是<land>的<seat>{吗|么|吧|，对吗|，是吗}？", "<land>的<seat>是<city>{吗|么|对吗|对不对|，对吗|，是吗|吧}？", "<city>{是不是|是否是}<land>的<seat>？", "<land>的<seat>{是不是|是否是}<city>{啊|呀|}？", "有人说<land>的<seat>是<city>，{对吗|是吗|对不对}？", "<land>的<seat>难道是<city>{吗|}？",
+    "我记得<land>的<seat>是<city>，{对吗|对不对|没错吧|是吗}？", "<city>{算|算是}<land>的<seat>吗？", "<land>把<city>{定为|作为}<seat>{吗|，对吗}？", "我觉得<city>是<land>的<seat>，{对吗|对不对|是吗}？", "<land>的<seat>应该是<city>吧？",
+)  # fmt: skip
+CONTINENT = Pool(
+    "<land>{在|位于|属于}{哪个洲|哪个大洲|哪一洲|什么洲|哪一个洲}{呢|呀|}？", "<land>是{哪个洲|哪个大洲|哪一个大洲|什么洲}的{国家|}？", "{你知道|知道|晓得}<land>在哪个{洲|大洲}{吗|么}？", "<land>{算|属于}哪块大陆？", "{要|想}去<land>，{得|要}去哪个洲？", "{哪个洲|哪个大洲}有<land>{这个国家|}？",
+    "<land>{这个国家|}{在|位于}{哪个洲|哪里|世界的哪个洲}？", "{告诉我|说说}<land>在{哪个洲|哪个大洲}。", "我想知道<land>在哪个{洲|大洲}。", "<land>是哪个洲的一个国家？", "<land>{所在的洲|所属的洲|的大洲}是{哪个|什么}？", "<land>属于哪洲？", "<land>在哪洲",
+)  # fmt: skip
+FOLLOW_UP = Pool(
+    "那<land>呢？", "<land>呢？", "那么<land>呢？", "那<land>的呢？", "换成<land>呢？", "如果是<land>呢？", "要是<land>呢？", "还有<land>呢？", "那<land>的<seat>{呢|是哪里|在哪}？", "再说说<land>的。", "<land>的呢？", "<land>的<seat>呢？", "那<land>是哪里{呢|}？", "好的，<land>呢？", "再问一个，<land>呢？", "下一个，<land>",
+)  # fmt: skip
 
 
 def slots(place: tuple, rng: random.Random) -> dict[str, str]:
@@ -81,7 +91,7 @@ def draw(rng: random.Random) -> tuple:
 
 def forward(rng: random.Random, held_out: bool) -> Sample:
     place = draw(rng)
-    question = ask(rng, pick((FORWARD, HELD_FORWARD)[held_out], rng, slots(place, rng)), held_out)
+    question = FORWARD.ask(rng, held_out, slots(place, rng))
     return dialogue(SKILL, question, statement(place), wanted=[place[1]])
 
 
@@ -90,15 +100,15 @@ def follow_up(rng: random.Random, held_out: bool) -> Sample:
     first = draw(rng)
     peers = NATION if first[2] == "首都" else PROVINCE
     chain = [first, *rng.sample([place for place in peers if place != first], rng.choice((1, 1, 2)))]
-    turns = [ask(rng, pick((FORWARD, HELD_FORWARD)[held_out], rng, slots(first, rng)), held_out), statement(first)]
+    turns = [FORWARD.ask(rng, held_out, slots(first, rng)), statement(first)]
     for place in chain[1:]:
-        turns += [pick((FOLLOW_UP, HELD_FOLLOW_UP)[held_out], rng, slots(place, rng)), statement(place)]
+        turns += [FOLLOW_UP.draw(rng, held_out, slots(place, rng)), statement(place)]
     return dialogue(SKILL, *turns, wanted=[chain[-1][1]])
 
 
 def reverse(rng: random.Random, held_out: bool) -> Sample:
     place = draw(rng)
-    question = ask(rng, pick((REVERSE, HELD_REVERSE)[held_out], rng, slots(place, rng)), held_out)
+    question = REVERSE.ask(rng, held_out, slots(place, rng))
     return dialogue(SKILL, question, f"{place[1]}是{place[0]}的{place[2]}。", wanted=[place[0]])
 
 
@@ -106,14 +116,14 @@ def yes_no(rng: random.Random, held_out: bool) -> Sample:
     place, right = draw(rng), rng.random() < 0.5
     peers = NATION if place[2] == "首都" else PROVINCE
     city = place[1] if right else rng.choice([other[1] for other in peers if other != place])
-    question = ask(rng, pick((YES_NO, HELD_YES_NO)[held_out], rng, slots(place, rng) | {"city": city}), held_out)
+    question = YES_NO.ask(rng, held_out, slots(place, rng) | {"city": city})
     verdict = "是的" if right else "不是"
     return dialogue(SKILL, question, f"{verdict}，{statement(place)}", wanted=[place[1]], verdict=verdict)
 
 
 def continent(rng: random.Random, held_out: bool) -> Sample:
     land = rng.choice(list(CONTINENT_OF))
-    question = ask(rng, pick((CONTINENT, HELD_CONTINENT)[held_out], rng, {"land": land}), held_out)
+    question = CONTINENT.ask(rng, held_out, {"land": land})
     return dialogue(SKILL, question, f"{land}在{CONTINENT_OF[land]}。", wanted=[CONTINENT_OF[land]])
 
 

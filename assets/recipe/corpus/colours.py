@@ -5,8 +5,9 @@ Wordings are held out, facts are not. Things of several usual colours accept eac
 
 import random
 
-from .grammar import Sample, dialogue, pick, plain
-from .wording import ask, named, words
+from .grammar import Sample, dialogue, plain
+from .pool import Pool
+from .wording import named, words
 
 SKILL = "colours"
 THINGS = {
@@ -34,23 +35,32 @@ ALSO = {
 }  # fmt: skip
 MIXED = (("红色", "黄色", "橙色"), ("红色", "蓝色", "紫色"), ("黄色", "蓝色", "绿色"), ("黑色", "白色", "灰色"), ("红色", "白色", "粉色"))
 
-ASK = (
-    "<thing>{是|一般是|通常是}什么颜色{的|}？", "<thing>{是|}啥颜色{的|}？", "<thing>的颜色是{什么|啥|哪种}？", "什么颜色是<thing>的颜色？", "{你知道|知道|你说|能告诉我}<thing>是什么颜色{吗|的吗}？", "<thing>有什么颜色？",
-    "{告诉我|说说}<thing>是什么颜色。", "<thing>看起来是什么颜色{的|}？", "<thing>的颜色", "<thing>长什么颜色？",
+ASK = Pool(
+    "<thing>{是|一般是|通常是|都是|应该是|大多是}什么颜色{的|}{呢|呀|啊|}？", "<thing>{是|}啥颜色{的|}？", "<thing>的颜色是{什么|啥|哪种|什么样的}？", "{什么颜色|哪种颜色}是<thing>的颜色？", "{你知道|知道|你说|晓得|您知道}<thing>是什么颜色{吗|的吗|的么|么}？", "<thing>有{什么|哪些}颜色？",
+    "{告诉我|说说|请告诉我|讲讲}<thing>是什么颜色{的|}。", "<thing>{看起来|看上去}是什么颜色{的|}？", "<thing>的颜色", "<thing>长什么颜色？", "要画<thing>，{该|要|得}用什么颜色？", "<thing>属于{哪种|什么}颜色？", "{说到|想到|提到}<thing>，会想到什么颜色？", "{请|}说出<thing>的颜色。", "<thing>是{哪一种|哪种|哪个}颜色{的|}？",
+    "{画<thing>|给<thing>涂色}用什么颜色{好|}？", "<thing> 颜色", "<thing>什么颜色{的|}", "{能告诉我|可以告诉我}<thing>{是什么颜色|的颜色}吗？", "我想{知道|问}<thing>{是什么颜色的|的颜色}。", "<thing>{一般|通常|大多}什么颜色？", "<thing>是什么色{的|}？", "<thing>的颜色是怎样的？",
+    "孩子问<thing>是什么颜色{的|}。", "涂<thing>用{哪种|什么}颜色的笔？", "<thing>{到底|究竟}是什么颜色{的|}？", "平时见到的<thing>是什么颜色{的|}？",
 )  # fmt: skip
-HELD_ASK = ("要画<thing>，该用什么颜色？", "<thing>属于哪种颜色？", "说到<thing>，会想到什么颜色？", "请说出<thing>的颜色。", "<thing>是哪一种颜色的？")
-FIND = (
-    "{什么|哪些|什么东西|哪些东西}是<colour>的？", "{说|举|给我说|给我举|举出}一个<colour>的{东西|事物|例子}。", "有什么东西是<colour>的？", "<colour>的东西有{什么|哪些}？", "{你能|能|请}说{一样|一个|一种}<colour>的东西吗？",
-    "什么{东西|}是<colour>{的呢|的呀|}？",
+FIND = Pool(
+    "{什么|哪些|什么东西|哪些东西|啥|啥东西}是<colour>的{呢|呀|}？", "{说|举|给我说|给我举|举出|讲}{一个|一样}<colour>的{东西|事物|例子}{吧|}。", "有{什么|哪些|啥}东西是<colour>的？", "<colour>的东西{有|都有}{什么|哪些|啥}？", "{你能|能|请|能不能}说{一样|一个|一种}<colour>的东西{吗|}？",
+    "帮我想{一样|一个|一种}<colour>的东西{吧|}。", "{生活里|生活中|平时}{什么|什么东西|哪些东西}是<colour>的？", "<colour>{会|}让你想到什么{东西|}？", "{看到|说到}<colour>你会想到什么？", "{列举|找}{一个|一样|一种}<colour>的{东西|物品}。", "我想找{一样|个}<colour>的东西。", "{身边|周围}有{什么|哪些}<colour>的东西？", "<colour>的{有|是}{什么|啥}？",
+    "{哪样|哪种}东西是<colour>的？", "{告诉我|说说}{什么|什么东西}是<colour>的。", "什么{物品|东西|事物}是<colour>的{啊|呀|}？", "随便说{一样|个}<colour>的东西。", "<colour>的东西，说{一个|一样}。", "{你知道|知道}什么东西是<colour>的{吗|么}？",
 )  # fmt: skip
-HELD_FIND = ("帮我想一样<colour>的东西。", "生活里什么是<colour>的？", "<colour>会让你想到什么东西？")
-FIND_TWO = ("{说|举|说出|举出}两{个|样|种}<colour>的{东西|例子}。", "哪两样东西是<colour>的？", "{你能|能}说两样<colour>的东西吗？")
-HELD_FIND_TWO = ("帮我想两样<colour>的东西。", "请列出两种<colour>的东西。")
-YES_NO = ("<thing>是<colour>{的|}吗？", "<thing>是不是<colour>{的|}？", "<thing>的颜色是<colour>{吗|对吗}？")
-HELD_YES_NO = ("有人说<thing>是<colour>的，对吗？", "<thing>难道是<colour>的？")
-MIX = ("<one>{和|加|加上|跟}<two>{混在一起|混合|调在一起|}{是|变成|会变成|得到}什么颜色？", "<one>{和|跟}<two>能{调出|混出}什么颜色？")
-HELD_MIX = ("把<one>颜料和<two>颜料搅匀，会得到什么颜色？",)
-FOLLOW_UP, HELD_FOLLOW_UP = ("那<thing>呢？", "<thing>呢？", "那么<thing>呢？"), ("换成<thing>呢？", "如果是<thing>呢？")
+FIND_TWO = Pool(
+    "{说|举|说出|举出|讲}{两个|两样|两种}<colour>的{东西|例子|事物}。", "哪{两样|两种}东西是<colour>的？", "{你能|能|能不能}说{两样|两个|两种}<colour>的东西{吗|}？", "帮我想{两样|两个|两种}<colour>的东西{吧|}。", "{请|}列{出|举}{两种|两样|两个}<colour>的东西。", "<colour>的东西，说{两个|两样}。",
+    "给我{两个|两样}<colour>的{东西|例子}。", "{想|找}{两样|两个}<colour>的{东西|物品}。", "有哪{两样|两种}<colour>的东西？", "<colour>的东西{举|来}{两个|两样}{例子|}{吧|}。",
+)  # fmt: skip
+YES_NO = Pool(
+    "<thing>是<colour>{的|}{吗|么|吧}？", "<thing>{是不是|是否是}<colour>{的|}？", "<thing>的颜色是<colour>{吗|么|，对吗|吧}？", "{有人说|听说|我记得}<thing>是<colour>的，{对吗|是吗|对不对}？", "<thing>难道是<colour>的{吗|}？", "<thing>{应该|大概}是<colour>的吧？", "我觉得<thing>是<colour>的，{对吗|对不对|是吗}？",
+    "<thing>{一般|通常}是<colour>的吗？", "<colour>是<thing>的颜色吗？", "<thing>长得是<colour>的吗？", "<thing>是<colour>的，{对吗|对不对|对吧|没错吧}？",
+)  # fmt: skip
+MIX = Pool(
+    "<one>{和|加|加上|跟}<two>{混在一起|混合|调在一起|}{是|变成|会变成|得到}什么颜色？", "<one>{和|跟|加}<two>能{调出|混出|变出|配出}什么颜色？", "{把|将}<one>{颜料|}{和|跟}<two>{颜料|}{搅匀|混起来|混在一块|混合}，{会得到|会变成|是|变成}什么颜色？", "<one>颜料{和|加}<two>颜料混{在|到}一起呢？", "<one>+<two>={什么颜色|？|}",
+    "<one>加<two>{等于|是|变}{什么|什么颜色|啥颜色}？", "画画时<one>{和|跟}<two>{调|混}在一块会{出|变成}什么颜色？", "{你知道|知道}<one>{和|加}<two>{混合|混在一起}是什么颜色{吗|么}？", "<one>{与|和}<two>相混{是|得}什么颜色？", "用<one>和<two>能{调|配}成什么颜色？", "<one>{里|里面}加{点|}<two>{会变|变成}什么颜色？",
+)  # fmt: skip
+FOLLOW_UP = Pool(
+    "那<thing>呢？", "<thing>呢？", "那么<thing>呢？", "换成<thing>呢？", "如果是<thing>呢？", "要是<thing>呢？", "还有<thing>呢？", "<thing>的呢？", "那<thing>是什么颜色{的|}？", "那<thing>的颜色呢？", "再说说<thing>。", "好的，<thing>呢？",
+)  # fmt: skip
 
 
 def statement(thing: str) -> str:
@@ -63,26 +73,26 @@ def colours_of(thing: str) -> set[str]:
 
 def of_thing(rng: random.Random, held_out: bool) -> Sample:
     thing = rng.choice(list(COLOUR_OF))
-    turns = [ask(rng, pick((ASK, HELD_ASK)[held_out], rng, {"thing": thing}), held_out), statement(thing)]
+    turns = [ASK.ask(rng, held_out, {"thing": thing}), statement(thing)]
     if rng.random() < 0.15:
         thing = rng.choice(list(COLOUR_OF))
-        turns += [pick((FOLLOW_UP, HELD_FOLLOW_UP)[held_out], rng, {"thing": thing}), statement(thing)]
+        turns += [FOLLOW_UP.draw(rng, held_out, {"thing": thing}), statement(thing)]
     return dialogue(SKILL, *turns, colours=colours_of(thing))
 
 
 def of_colour(rng: random.Random, held_out: bool) -> Sample:
     colour, count = rng.choice(COLOURS), rng.choice((1, 1, 2))
-    templates = ((FIND, HELD_FIND), (FIND_TWO, HELD_FIND_TWO))[count - 1][held_out]
+    templates = (FIND, FIND_TWO)[count - 1]
     things = rng.sample(OF_COLOUR[colour], count)
     answer = f"{things[0]}是{colour}的。" if count == 1 else f"{things[0]}和{things[1]}都是{colour}的。"
-    return dialogue(SKILL, ask(rng, pick(templates, rng, {"colour": colour}), held_out), answer, things=[colour, count])
+    return dialogue(SKILL, templates.ask(rng, held_out, {"colour": colour}), answer, things=[colour, count])
 
 
 def yes_no(rng: random.Random, held_out: bool) -> Sample:
     thing, right = rng.choice(list(COLOUR_OF)), rng.random() < 0.5
     colour = COLOUR_OF[thing] if right else rng.choice([name for name in COLOURS if name not in colours_of(thing)])
     verdict = "是的" if right else "不是"
-    question = ask(rng, pick((YES_NO, HELD_YES_NO)[held_out], rng, {"thing": thing, "colour": colour}), held_out)
+    question = YES_NO.ask(rng, held_out, {"thing": thing, "colour": colour})
     return dialogue(SKILL, question, f"{verdict}，{statement(thing)}", colours=colours_of(thing), verdict=verdict)
 
 
@@ -90,7 +100,7 @@ def mix(rng: random.Random, held_out: bool) -> Sample:
     one, two, result = rng.choice(MIXED)
     if rng.random() < 0.5:
         one, two = two, one
-    question = ask(rng, pick((MIX, HELD_MIX)[held_out], rng, {"one": one, "two": two}), held_out)
+    question = MIX.ask(rng, held_out, {"one": one, "two": two})
     return dialogue(SKILL, question, f"{one}和{two}混在一起是{result}。", colours={result}, given={one, two})
 
 
