@@ -1,0 +1,273 @@
+"""What the training pages say before, while and after a run, and what their buttons do."""
+
+import json
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from glm_core import state, text
+from glm_core.data import library
+from glm_core.runs import processes, records
+from glm_core.runs.launcher import Launcher
+from glm_core.training.settings import PRESETS, TrainingSettings
+from tests.paths import ROOT
+from tests.runs.conftest import fake_command, until
+
+CONFIG = {
+    "model_type": "chatglm", "hidden_size": 64, "inner_hidden_size": 256, "num_attention_heads": 4, "num_layers": 2,
+    "vocab_size": 300, "max_sequence_length": 256, "position_encoding_2d": True, "bos_token_id": 1, "eos_token_id": 2,
+    "mask_token_id": 3, "gmask_token_id": 4, "pad_token_id": 5,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def model(workspace):
+    """A base model as far as a page looks at it: its configuration."""
+    folder = workspace / "models" / "small"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def launcher(monkeypatch):
+    """The pages' launcher, with a stand-in trainer; whatever it started is ended afterwards."""
+    one = Launcher(fake_command, devices=list)
+    monkeypatch.setattr(state, "launcher", lambda: one)
+    yield one
+    for run in records.runs():
+        processes.kill_all(run.path)
+
+
+def open_page(name, language="zh", **query):
+    """The page `name` as somebody sees it who follows a link with `query`."""
+    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
+    app.query_params["lang"] = {"zh": "中文", "en": "English"}[language]
+    app.run()
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
+
+
+def make(model, state_=None, rows=(), samples=(), settings=None, fake=None, **status):
+    """A run as it is on disk in some state, with what it has written so far."""
+    dataset = next(d for d in library.datasets() if d.id == "imprint")
+    run = records.create(model, dataset.id, settings or TrainingSettings(), ["你是谁？"], "local", "铭刻")
+    if fake is not None:
+        records.change(run, settings={**run.settings, "fake": fake})
+    for name, lines in (("metrics", rows), ("samples", samples)):
+        (run.path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if state_:
+        record = {"state": state_, "stage": "training", "step": 2, "total_steps": 4, "updated": time.time(), **status}
+        (run.path / "status.json").write_text(json.dumps(record))
+    return run
+
+
+ROWS = [{"step": n, "loss": 2 / n, "learning_rate": 1e-3, "grad_norm": 1.0, "tokens_per_second": 90.0} for n in (1, 2, 3)]
+EVALUATED = [*ROWS, {"step": 2, "eval_loss": 1.0}, {"step": 3, "eval_loss": 1.2}]
+ANSWERS = [{"step": 0, "question": "你是谁？", "answer": "我是小砚。"}, {"step": 2, "question": "你是谁？", "answer": "我是小印。"}]
+
+
+def words(app):
+    """Everything that is written on the page."""
+    kinds = (app.markdown, app.caption, app.title, app.error, app.warning, app.code)
+    return "\n".join(str(one.value) for kind in kinds for one in kind)
+
+
+def primaries(app):
+    return [button.key for button in app.button if button.proto.type == "primary"]
+
+
+def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
+    app = open_page("training")
+    assert not app.exception and not app.error
+    assert "20 条 × 12 轮 ÷ 4 = 60 次更新" in words(app)
+    time_, memory = (metric.value for metric in app.metric)
+    assert time_.startswith("约 ") and memory.endswith("MB")
+    assert "放得下" in words(app)
+    assert primaries(app) == ["start"]
+
+
+def test_the_arithmetic_follows_the_form_and_a_set_that_would_learn_nothing_gets_a_better_setting():
+    app = open_page("training")
+    app.number_input(key="set_epochs").set_value(1).run()
+    assert "20 条 × 1 轮 ÷ 4 = 5 次更新" in words(app)
+    assert any("5 次更新" in warning.value for warning in app.warning)
+    app.button(key="better").click().run()
+    assert not app.warning
+    assert "= 60 次更新" in words(app)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_fills_the_form(preset):
+    app = open_page("training", preset=preset)
+    assert not app.exception
+    assert app.button_group(key="set_method").value == PRESETS[preset].method
+    assert app.number_input(key="set_learning_rate").value == PRESETS[preset].learning_rate
+
+
+def test_every_setting_has_a_field_and_those_of_the_other_method_are_hidden():
+    app = open_page("training")
+    shown = {widget.key for kind in (app.number_input, app.selectbox, app.toggle, app.text_input) for widget in kind}
+    assert "set_lora_rank" in shown and "set_prefix_length" not in shown
+    app.button_group(key="set_method").set_value("ptuning").run()
+    shown = {widget.key for kind in (app.number_input, app.selectbox, app.toggle, app.text_input) for widget in kind}
+    assert "set_prefix_length" in shown and "set_lora_rank" not in shown
+
+
+def test_settings_that_contradict_each_other_are_a_sentence_and_cannot_be_started():
+    app = open_page("training")
+    app.number_input(key="set_early_stopping").set_value(3).run()
+    assert not app.exception
+    assert len(app.error) == 1 and primaries(app) == []
+
+
+def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
+    app = open_page("training")
+    app.text_input(key="assistant").set_value("青禾").run()
+    app.text_input(key="author").set_value("林知夏").run()
+    app.button(key="start").click().run()
+    assert not app.exception and not app.error
+    (run,) = records.runs()
+    assert "林知夏" in (run.path / "dataset.jsonl").read_text(encoding="utf-8")
+    assert run.owner == "local" and run.settings == PRESETS["imprint"].to_dict() and run.questions
+    assert run.expected["peak_bytes"] > 0
+    assert app.title[0].value == run.name
+    assert "60 次更新，约 " in words(app)
+
+
+def test_starting_twice_with_the_same_names_makes_one_data_set_and_two_runs():
+    for _ in range(2):
+        open_page("training").button(key="start").click().run()
+    assert len(records.runs()) == 2
+    assert sum(not dataset.bundled for dataset in library.datasets()) == 1
+
+
+def test_what_was_set_is_still_there_after_a_look_at_another_page():
+    app = open_page("training")
+    app.number_input(key="set_epochs").set_value(7).run()
+    app.switch_page(str(ROOT / "pages" / "settings.py")).run()
+    app.switch_page(str(ROOT / "pages" / "training.py")).run()
+    assert app.number_input(key="set_epochs").value == 7
+
+
+def test_another_run_is_imitated(model):
+    run = make(model, "failed", settings=TrainingSettings(epochs=5, lora_rank=16))
+    app = open_page("training", like=run.id)
+    assert app.number_input(key="set_epochs").value == 5
+    assert app.number_input(key="set_lora_rank").value == 16
+
+
+def test_without_a_model_the_page_says_where_to_get_one(model):
+    (model / "config.json").unlink()
+    app = open_page("training")
+    assert not app.exception
+    if not app.metric:  # assets may bring a model
+        assert primaries(app) == ["empty-go-models"]
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("state_", records.STATES)
+def test_a_run_is_shown_in_every_state(model, state_, language):
+    run = make(model, state_, EVALUATED, ANSWERS)
+    app = open_page("run", language, run=run.id)
+    assert not app.exception
+    assert app.title[0].value == "铭刻"
+    assert [metric.value for metric in app.metric][:2] == ["0.6667", "2 / 4"]
+    assert "我是小印" in words(app)
+    assert len(primaries(app)) <= 1
+
+
+@pytest.mark.parametrize("tab", ["samples", "resources", "log", "settings"])
+def test_every_tab_opens(model, tab):
+    run = make(model, "stopped", EVALUATED, ANSWERS)
+    (run.path / "train.log").write_text("a line of the log\n")
+    app = open_page("run", run=run.id)
+    app.session_state["tab"] = text.say(f"run.tab.{tab}")
+    app.run()
+    assert not app.exception
+    if tab == "log":
+        assert "a line of the log" in words(app)
+    if tab == "settings":
+        assert "python -m glm_core.training" in words(app)
+
+
+def test_a_finished_run_leads_to_the_comparison(model):
+    run = make(model, "finished", EVALUATED, step=4, stage_seconds={"training": 50})
+    (run.path / "adapter").mkdir()
+    (run.path / "adapter" / "easyaigc.json").write_text("{}")
+    app = open_page("run", run=run.id)
+    assert primaries(app) == ["next-compare"]
+    assert "4 次更新，用了 50 秒。训练损失从 2 降到 0.667。验证损失在第 2 步最低" in words(app)
+
+
+def test_a_failed_run_says_why_and_goes_on_where_there_is_a_checkpoint(model, launcher):
+    run = make(model, "failed", ROWS, fake={"steps": 6, "pause": 0.2}, why={"key": "runs.why.killed", "values": {"step": 2}})
+    checkpoint = run.path / "checkpoints" / "checkpoint-2"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "trainer_state.json").write_text("{}")
+    app = open_page("run", run=run.id)
+    assert "第 2 步被系统强行结束" in app.error[0].value
+    assert {button.key for button in app.button} >= {"next-resume", "next-again"}
+    app.button(key="next-resume").click().run()
+    assert not app.exception
+    until(lambda: run.status().state == "finished", launcher)
+
+
+def test_running_out_of_memory_offers_settings_that_fit_and_what_was_recorded(model):
+    why = {"key": "training.failed.memory", "values": {}}
+    run = make(model, "failed", ROWS, why=why, retry={"micro_batch": 2, "accumulation": 2})
+    sample = {"time": 1.0, "process_memory": 0, "gpus": [{"index": 0, "name": "RTX", "memory_used": 10.9e9, "memory_total": 11e9}]}
+    (run.path / "resources.jsonl").write_text(json.dumps(sample) + "\n")
+    app = open_page("run", run=run.id)
+    assert "10.9 GB，上限 11 GB" in words(app) and "4 → 2" in words(app)
+    assert primaries(app) == ["next-retry"]
+    app.button(key="next-retry").click().run()
+    newest = records.runs()[0]
+    assert newest.id != run.id and newest.settings == {**run.settings, "micro_batch": 2, "accumulation": 2}
+
+
+def test_stop_takes_two_clicks_and_says_what_becomes_of_the_work(model, launcher):
+    run = make(model, fake={"steps": 500})
+    launcher.submit(run)
+    until(lambda: run.metrics()[0], launcher)
+    app = open_page("run", run=run.id)
+    assert {button.key for button in app.button} >= {"stop-save", "stop-discard"}
+    app.button(key="stop-discard").click().run()
+    assert not app.exception
+    until(lambda: run.status().state == "stopped", launcher)
+    launcher.tick()
+    assert run.adapter() is None
+
+
+def test_name_and_note_are_changed_and_deletion_wants_a_tick_first(model):
+    run = make(model, "stopped")
+    app = open_page("run", run=run.id)
+    app.text_input(key="name").set_value("[x](javascript:alert(1))").run()
+    assert records.get(run.id).name == "[x](javascript:alert(1))"
+    assert "](javascript" not in app.title[0].value, "a name is text, not a link"
+    assert "delete" not in {button.key for button in app.button}
+    app.checkbox(key="sure").check().run()
+    app.button(key="delete").click().run()
+    assert records.runs() == []
+
+
+def test_a_damaged_run_can_be_looked_at(model):
+    run = make(model, "finished")
+    (run.path / "run.json").write_text('{"settings": 3')
+    app = open_page("run", run=run.id)
+    assert not app.exception
+    assert "读不出来" in app.error[0].value and primaries(app) == []
+
+
+def test_the_list_shows_every_run_and_only_differences_of_settings(model):
+    first = make(model, "finished", ROWS)
+    second = make(model, "failed", settings=TrainingSettings(epochs=3))
+    second.annotate("too few epochs")
+    app = open_page("runs")
+    assert not app.exception
+    assert "已完成" in words(app) and "失败" in words(app) and "too few epochs" in words(app)
+    app.multiselect(key="chosen").set_value([first.id, second.id]).run()
+    table = next(one.value for one in app.markdown if "---" in one.value)
+    assert "轮数" in table and "12" in table and "学习率" not in table
