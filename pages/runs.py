@@ -36,7 +36,7 @@ def draw_run(run: Run) -> None:
 
 def draw_differences(found: list[Run]) -> None:
     """A table of the settings in which the chosen runs differ."""
-    names = {run.id: run.name for run in found}
+    names = {run.id: f"{run.name} · {wording.moment(run.created)} · {run.id[-4:]}" for run in found}
     chosen = st.multiselect(t("runs.choose"), list(names), format_func=names.get, key="chosen", max_selections=4)
     if len(chosen) < 2:
         return
