@@ -1,10 +1,14 @@
 """An engine with a tiny random model, shared by the tests of this room."""
 
+import socket
+import threading
 import time
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 
-from glm_core.serving import Request
+from glm_core.serving import Request, api
 from glm_core.serving.engine import Engine
 from tests.tiny import tiny_chatglm
 
@@ -38,6 +42,21 @@ def engine(home, shared_engine):
     deadline = time.monotonic() + 30
     while (shared_engine.answering or shared_engine.waiting) and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def server(shared_engine):
+    """A real server on the shared engine; gives its address."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    app = Starlette(routes=api.routes(lambda: shared_engine))
+    uvicorn_server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=uvicorn_server.run, args=([listener],), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    uvicorn_server.should_exit = True
+    thread.join(timeout=10)
+    assert not thread.is_alive()
 
 
 def ask(question="你好", model="tiny", **fields):

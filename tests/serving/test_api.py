@@ -21,21 +21,6 @@ HELLO = [{"role": "user", "content": "你好"}]
 GREEDY = {"model": "tiny", "messages": HELLO, "temperature": 0, "max_tokens": 12}
 
 
-@pytest.fixture(scope="session")
-def server(shared_engine):
-    """A real server on the shared engine; gives its address."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    app = Starlette(routes=api.routes(lambda: shared_engine))
-    uvicorn_server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=uvicorn_server.run, args=([listener],), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    uvicorn_server.should_exit = True
-    thread.join(timeout=10)
-    assert not thread.is_alive()
-
-
 @pytest.fixture
 def client(engine, server):
     """The official client, which does not try again by itself."""

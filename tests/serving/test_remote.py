@@ -1,0 +1,73 @@
+"""The same interface over an OpenAI-compatible server; the server here is our own."""
+
+import time
+
+import pytest
+
+from glm_core.serving import EngineUnavailable, RequestError, UnknownModel
+from glm_core.serving.asking import ask_all
+from glm_core.serving.engine import Engine
+from glm_core.serving.remote import RemoteEngine
+from tests.serving.conftest import ask
+
+
+@pytest.fixture
+def remote(engine, server):
+    remote = RemoteEngine(f"{server}/v1", "any")
+    yield remote
+    remote.close()
+
+
+def test_an_answer_is_that_of_the_server(remote, engine):
+    mine, theirs = remote.submit(ask(max_new_tokens=30)), engine.submit(ask(max_new_tokens=30))
+    assert "".join(mine) == "".join(theirs)
+    assert mine.usage == theirs.usage and mine.finish_reason == theirs.finish_reason
+    assert "127.0.0.1" in mine.stamp.sentence()
+
+
+def test_its_models_are_the_servers(remote):
+    assert "tiny" in [choice.name for choice in remote.catalogue()]
+    with pytest.raises(UnknownModel, match="tiny"):
+        remote.submit(ask(model="nothing"))
+
+
+def test_cancelling_reaches_the_server(remote, engine):
+    ticket = remote.submit(ask(max_new_tokens=480))
+    next(iter(ticket))
+    deadline = time.monotonic() + 5
+    while (engine.answering or not ticket.done) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ticket.finish_reason == "cancelled" and engine.answering == 0
+
+
+def test_what_the_server_refuses_is_an_error_on_the_ticket(remote):
+    ticket = remote.submit(ask("天气" * 600))
+    with pytest.raises(RequestError, match="400"):
+        "".join(ticket)
+    with pytest.raises(RequestError):
+        remote.submit(ask(strength=0.5))
+
+
+def test_a_server_that_is_not_there_says_so():
+    remote = RemoteEngine("http://127.0.0.1:9/v1")
+    with pytest.raises(EngineUnavailable, match="127.0.0.1:9"):
+        remote.submit(ask())
+
+
+def test_many_questions_are_all_answered_and_a_busy_engine_is_waited_for(engine, home):
+    small = Engine(rows=2, waiting=1)
+    requests = [ask(question, max_new_tokens=6) for question in ("你好", "你是谁？", "再见") * 3]
+    answers = dict(ask_all(small, requests, together=4))
+    assert sorted(answers) == list(range(9))
+    for number, ticket in answers.items():
+        assert ticket.text == "".join(engine.submit(requests[number]))
+    small.close()
+
+
+def test_leaving_the_loop_over_many_cancels_the_rest(engine):
+    for _number, _ticket in ask_all(engine, [ask(max_new_tokens=2), *[ask(max_new_tokens=480)] * 5]):
+        break
+    deadline = time.monotonic() + 5
+    while engine.answering and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.answering == 0
