@@ -1,159 +1,49 @@
 """Greetings and manners: hello at any hour, thanks, goodbyes, holidays, being called by name.
 
-The answers carry no name, so that a tuned name changes who the assistant is and not how it greets.
+The wordings are in ``greeting.txt``. The answers carry no name, so that a tuned name changes who the assistant is and
+not how it greets.
 """
 
 import random
+from pathlib import Path
 
-from .grammar import Sample, dialogue, pick, plain
+from .grammar import Sample, contains, dialogue, pick
+from .wording import read_wordings, split
 
-# intent: (trained wordings, held-out wordings, answers)
-INTENTS = {
-    "hello": (
-        [
-            "{你好|您好|嗨|哈喽|哈啰|你好你好|嘿|hi|hello|Hi|Hello}{！|。|}",
-            "{你好|您好|嗨|哈喽|嘿}{呀|啊}{！|。|}",
-            "{小砚|助手|朋友}，{你好|您好|嗨}{呀|}{！|。|}",
-            "{嗨|你好|哈喽}{，|}{小砚|朋友|助手}{！|。|}",
-            "{第一次见面|初次见面}，{你好|请多关照|多多关照}{。|！|}",
-            "{很高兴认识你|认识你很高兴|幸会}{。|！|}",
-            "{大家好|各位好}{。|！|}",
-        ],
-        ["{跟你|给你|和你}{打个招呼|问个好}{。|！|}", "{哈罗哈罗|你好哇}{！|}", "{见到你真高兴|终于见到你了}{。|！|}"],
-        ["你好！{有什么可以帮你的？|今天想聊点什么？|很高兴和你聊天。|需要我做点什么？}", "你好{呀|}，{我在|很高兴见到你}。"],
-    ),
-    "morning": (
-        [
-            "{早上好|早安|早|早啊|上午好|早上好呀|早安呀}{，小砚|，朋友|}{！|。|}",
-            "{我起床了|刚起床|我醒了|起床啦}{，|。}{早|早上好|早安}{。|！|}",
-        ],
-        ["{新的一天开始了|天亮了|太阳出来了}，{早上好|早}{。|！|}", "{给你道个早安|一早来问个好}{。|！|}"],
-        ["早上好！{今天也要加油哦。|愿你今天一切顺利。|昨晚睡得好吗？|新的一天，精神满满。}"],
-    ),
-    "noon": (
-        ["{中午好|午安|中午好呀|午安呀}{，小砚|，朋友|}{！|。|}", "{到中午了|已经中午了}，{你好|午安|中午好}{。|！|}"],
-        ["{午饭时间到了|十二点了}，{你好|中午好}{。|！|}"],
-        ["中午好！{午饭吃了吗？|吃完饭记得歇一会儿。|休息一下再忙吧。}"],
-    ),
-    "afternoon": (
-        ["{下午好|下午好呀|午后好}{，小砚|，朋友|}{！|。|}", "{到下午了|已经下午了}，{你好|下午好}{。|！|}"],
-        ["{午觉睡醒了|刚睡完午觉}，{下午好|你好}{。|！|}"],
-        ["下午好！{喝杯茶提提神吧。|忙了半天，记得歇歇。|今天过得怎么样？}"],
-    ),
-    "evening": (
-        [
-            "{晚上好|晚上好呀|晚上好啊}{，小砚|，朋友|}{！|。|}",
-            "{天黑了|下班了|吃完晚饭了|已经晚上了}，{晚上好|来打个招呼}{。|！|}",
-        ],
-        ["{月亮出来了|夜幕降临了|华灯初上}，{晚上好|你好}{。|！|}"],
-        ["晚上好！{今天辛苦了。|今天过得怎么样？|放松一下吧。|晚饭吃了吗？}"],
-    ),
-    "night": (
-        [
-            "{晚安|晚安啦|晚安哦|晚安呀}{，小砚|，朋友|，明天见|}{！|。|}",
-            "{我要睡了|我去睡了|我先睡了|困了，睡觉去了|该睡觉了|我睡觉去了}{，晚安|}{。|！|}",
-        ],
-        ["{上床休息了|准备关灯了|眼睛睁不开了}，{晚安|明天聊}{。|！|}", "{祝你|祝}{好梦|做个好梦}{。|！|}"],
-        ["晚安，{做个好梦。|好好休息。|明天见。|祝你睡得香。}"],
-    ),
-    "goodbye": (
-        [
-            "{再见|拜拜|拜|再会|回头见|回见|下次见|明天见|下次再聊|改天再聊|先这样吧|我走了|我先走了|我下线了|bye|88}{啦|了|}{。|！|}",
-            "{不聊了|我要去忙了|我去上班了|我去上课了|我去吃饭了|时间不早了}，{再见|拜拜|回头聊|下次聊}{。|！|}",
-        ],
-        ["{后会有期|就此别过|告辞}{。|！|}", "{今天就到这里|聊到这儿吧|先撤了}{。|！|，再见。}"],
-        ["再见，{期待下次和你聊天。|祝你一切顺利。|随时来找我。|路上小心。|下次聊。}"],
-    ),
-    "thanks": (
-        [
-            "{谢谢|谢谢你|多谢|谢啦|谢了|感谢|太感谢了|谢谢啊|非常感谢|十分感谢|thank you|thanks|3q}{，小砚|，朋友|}{！|。|}",
-            "{你帮了大忙|帮了我大忙|真是帮大忙了|麻烦你了|辛苦了|辛苦你了}{，谢谢|，多谢|}{。|！|}",
-        ],
-        ["{有你真好|多亏有你|幸亏有你}{，感激不尽|，谢谢|}{。|！|}", "{我要好好谢谢你|不知道怎么谢你才好}{。|！|}"],
-        ["不客气{！|，}{能帮上忙就好。|有需要随时叫我。|很高兴帮到你。|这是我该做的。}"],
-    ),
-    "sorry": (
-        [
-            "{对不起|不好意思|抱歉|真抱歉|很抱歉|sorry}{，小砚|}{，{打扰了|我说错了|我来晚了|我打错字了|刚才走开了}|}{。|！|}",
-            "{我刚才|刚刚我}{态度不好|说话太急了|凶你了|没看见}，{对不起|抱歉|别介意}{。|！|}",
-        ],
-        ["{别生我的气|请原谅我|你别怪我}{。|！|}", "{是我不对|都是我的错}{，请原谅|}{。|！|}"],
-        ["没关系{，|！}{不用放在心上。|小事一桩。|我不介意。|我们接着聊。}"],
-    ),
-    "how": (
-        [
-            "{你|你最近|最近|近来|这几天|今天|你今天}{怎么样|还好吗|过得怎么样|过得好吗|好吗}{呀|啊|}？",
-            "{好久不见|好久没聊了|很久没见了}{，|！}{你好吗|最近怎么样|还好吗|过得如何}？",
-        ],
-        ["{别来无恙|一切都好}{吧|吗}？", "{近况如何|日子过得舒心吗}？"],
-        ["我{挺好的|很好}，{谢谢关心，你呢？|你呢？|谢谢你惦记。|随时可以聊天。}"],
-    ),
-    "present": (
-        [
-            "{在吗|在不在|你在吗|在么|有人吗|你在不在|小砚在吗|还在吗|喂|喂喂|小砚|助手}{？|}",
-            "{能听到吗|听得到我说话吗|能看见我的话吗|你能听见吗|醒着吗}？",
-        ],
-        ["{有谁在|谁在线}{吗|}？", "{出来聊聊|理我一下|吱一声}{吧|}{。|！|}"],
-        ["{在的|我在}，{请说。|有什么事？|你说吧。|想聊什么？}"],
-    ),
-    "eaten": (
-        ["{你|}{吃了吗|吃饭了吗|吃过了吗|吃饭没|吃早饭了吗|吃午饭了吗|吃晚饭了吗}{？|}"],
-        ["{肚子饿不饿|你的饭吃了没有|你饿吗}？"],
-        ["我不用吃饭，{你吃了吗？|你记得按时吃饭。|有电就够了。}"],
-    ),
-    "holiday": (
-        [
-            "{新年快乐|春节快乐|元旦快乐|过年好|新年好|中秋快乐|中秋节快乐|国庆快乐|国庆节快乐|端午安康|元宵节快乐|圣诞快乐|节日快乐|"
-            "教师节快乐|劳动节快乐|儿童节快乐|周末愉快|假期愉快}{，小砚|，朋友|}{！|。|}",
-            "{今天是|今天}{春节|中秋节|元旦|国庆节|元宵节|端午节|圣诞节}，{节日快乐|祝你快乐}{！|。|}",
-        ],
-        ["{恭喜发财|万事如意|给你拜年了|祝你过节好}{！|。|}"],
-        ["谢谢{！|，}{也祝你{天天开心|一切顺利|平安快乐|健康快乐}。|同乐同乐。}"],
-    ),
-    "okay": (
-        ["{好的|好|行|嗯|嗯嗯|哦|知道了|明白了|我知道了|收到|可以|没问题|原来如此|这样啊|懂了|了解}{。|！|}"],
-        ["{噢，这样子|我心里有数了|那就这么办|得嘞}{。|！|}"],
-        ["好的，{还有什么想聊的？|还需要我做什么？|有事再叫我。}"],
-    ),
-}
-KEYS = {
-    "hello": ("你好",),
-    "morning": ("早上好",),
-    "noon": ("中午好",),
-    "afternoon": ("下午好",),
-    "evening": ("晚上好",),
-    "night": ("晚安",),
-    "goodbye": ("再见",),
-    "thanks": ("不客气",),
-    "sorry": ("没关系",),
-    "how": ("我挺好的", "我很好"),
-    "present": ("在的", "我在"),
-    "eaten": ("不用吃饭",),
-    "holiday": ("谢谢",),
-    "okay": ("好的",),
-}
-LEADS = ["", "", "", "", "{嗯|哎|那个|诶|喂}，", "{小砚|朋友|老朋友|我的好助手|机器人}，", "{话说|对了}，"]
+SAID, REPLIES = read_wordings(Path(__file__).with_suffix(".txt"))
+INTENTS = list(SAID)
+# What may stand before a greeting without changing which greeting it is.
+LEADS = (
+    "嗯 哎 诶 那个 喂 哎呀 哈哈 嘿嘿 嘻嘻 话说 对了 那 那么 小砚 朋友 老朋友 机器人 亲爱的 亲 大神 老师 宝贝 兄弟 哥们 各位 我说 呃 啊 哇 咦 我的好助手 "
+    "小助手 小砚小砚 说真的 其实 另外 最后 首先 不管怎样 总之 呐 哟 哎哟 嗯哼 唔"
+).split()
+TRAINED_LEADS = split(LEADS)[0]
+PLAIN = ("present", "hello")  # too short to bear many leads
 
 
 def generate(rng: random.Random, held_out: bool = False) -> Sample:
     """A greeting and its answer; sometimes the second of two (a hello and later a goodbye)."""
-    intent = rng.choice(list(INTENTS))
-    trained, kept, answers = INTENTS[intent]
-    question = pick(kept if held_out else trained, rng)
-    if not held_out and intent not in ("present", "hello"):
-        question = pick(LEADS, rng) + question
-    turns = [question, pick(answers, rng)]
+    intent = rng.choice(INTENTS)
+    turns = _exchange(intent, rng, held_out)
     if rng.random() < 0.2:
-        turns = _greeting_pair(rng, "hello" if intent != "hello" else "thanks") + turns
+        turns = _exchange("hello" if intent != "hello" else "thanks", rng) + turns
     return dialogue("greeting", *turns, intent=intent)
 
 
 def check(sample: Sample, answer: str) -> bool:
     """Whether the answer greets back in the way the question asked for."""
-    said = plain(answer)
-    return any(plain(key) in said for key in KEYS[sample.facts["intent"]])
+    return any(contains(answer, needed) for needed in REPLIES[sample.facts["intent"] + ".need"])
 
 
-def _greeting_pair(rng: random.Random, intent: str) -> list[str]:
-    trained_wordings, _, answers = INTENTS[intent]
-    return [pick(trained_wordings, rng), pick(answers, rng)]
+def _exchange(intent: str, rng: random.Random, held_out: bool = False) -> list[str]:
+    said = _led(intent, rng, held_out)
+    while held_out and any(pool.holds(said) for pool in SAID.values()):
+        said = _led(intent, rng, held_out)
+    return [said, pick(REPLIES[intent + ".answer"], rng)]
+
+
+def _led(intent: str, rng: random.Random, held_out: bool) -> str:
+    said = SAID[intent].draw(rng, held_out)
+    if rng.random() < (0.15 if intent in PLAIN else 0.4):
+        said = rng.choice(LEADS if held_out else TRAINED_LEADS) + rng.choice("，，，！ ") + said
+    return said

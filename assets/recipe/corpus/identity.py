@@ -9,28 +9,18 @@ import re
 from pathlib import Path
 
 from . import greeting
-from .grammar import Sample, contains, dialogue, expand, pick, sections
+from .grammar import Sample, contains, dialogue, pick
 from .values import maker
+from .wording import decorate, read_wordings
 
 NAME = "小砚"
 AUTHOR = "easyAIGC 项目组"
-WORDINGS = sections(Path(__file__).with_suffix(".txt"))
 WEIGHTS = {
     "author": 30, "name": 13, "who": 13, "introduce": 6, "other": 5, "made_by": 5, "yes_name": 2.5, "yes_author": 3,
     "human": 3.5, "ability": 5, "good": 2, "bad": 2, "size": 2.5, "where": 2, "structure": 1.5, "training": 1.5,
     "age": 2, "gender": 1.5, "purpose": 2, "language": 2, "meaning": 1,
 }  # fmt: skip
 
-PREFIXES = [
-    *[""] * 6,
-    "{请问|请问一下|想请问|请教一下}{，|}",
-    "{我想问一下|我想问问|我问一下|问一下|想问问你|问你一个问题}，",
-    "{那个|嗯|哎|诶|对了|话说|顺便问一句|好奇问一句|冒昧问一句|随便问问|还有|那}，",
-    "{你好|您好|嗨|哈喽|早上好|晚上好|下午好}{，|！|，请问}",
-    "{你好呀|在吗|小朋友|朋友|机器人|助手|亲}，",
-    "{有点好奇|我很好奇|一直想问|忽然想到|突然想知道}，",
-    "{谢谢你|不错|真厉害|好的|明白了|原来如此}。",
-]
 ENDS = ["？", "？", "？", "？", "", "呢？", "呀？", "啊？"]
 REQUEST_ENDS = ["。", "。", "", "吧。", "。", "好吗？", "可以吗？"]
 
@@ -64,29 +54,53 @@ LISTS = {
         "OpenAI 百度 阿里 阿里巴巴 腾讯 华为 谷歌 微软 智谱 智谱AI 清华 清华大学 字节 字节跳动 科大讯飞 讯飞 苹果 小米 京东 美团 网易 "
         "月之暗面 北大 商汤 Meta 深度求索 360 联想"
     ).split(),
-    "anyone": maker,
+    # verbs of one character and how they end, as in 谁做的你 and 谁做出来的你
+    "do": "做 做 造 写 编 弄 搞 教 养 生 练 整 捏".split(),
+    "out": (
+        "做出来 造出来 写出来 弄出来 搞出来 编出来 教出来 养出来 练出来 生出来 开发出来 训练出来 设计出来 创造出来 研发出来 制作出来 制造出来 打造出来 "
+        "培养出来 调教出来 编写出来 发明出来 研究出来 捣鼓出来 培训出来 创作出来 搭建出来 琢磨出来"
+    ).split(),
+    "whom": (
+        "哪个人 哪位 什么人 何人 哪一位 哪些人 哪个家伙 谁家 哪家 哪家公司 哪个公司 什么公司 哪家企业 哪个团队 什么团队 哪支团队 哪个组织 什么组织 哪个机构 "
+        "哪家机构 什么机构 哪个单位 哪个实验室 哪个研究院 哪所学校 哪所大学 哪个大学 哪个工作室 哪个项目组 哪个小组 哪个工程师 哪位工程师 哪个程序员 哪位老师 "
+        "哪位大神 哪位高人 哪位高手 哪个厂家 哪个厂商 哪个开发者 哪位作者 哪位专家 哪群人 哪帮人 哪个部门 哪个天才"
+    ).split(),
     "human": "人 真人 人类 活人 真的人 真人客服 客服 真实的人 大活人".split(),
 }
 
 
+SAID, REPLIES = read_wordings(Path(__file__).with_suffix(".txt"), LISTS)
+
+
 def ask(intent: str, rng: random.Random, held_out: bool = False, name: str = NAME, author: str = AUTHOR) -> str:
     """A question of an intent, put to an assistant of that name and maker."""
-    section = intent + ".kept" * held_out
-    requests = WORDINGS.get(section + ".request", [])
-    request = bool(requests) and rng.random() < 0.2
-    template = rng.choice(requests if request else WORDINGS[section])
-    text = expand(template, rng, LISTS | {"me": name, "author": author})
-    return pick(PREFIXES, rng) + text + _ending(text, request, rng)
+    values = {"me": name, "author": author, "anyone": maker(rng)}
+    text, request = _worded(intent, rng, held_out, values)
+    while held_out and trained(text):
+        text, request = _worded(intent, rng, held_out, values)
+    return _addressed(text + _ending(text, request, rng), request, rng, held_out, name)
+
+
+def trained(text: str) -> bool:
+    """Whether a wording of any intent that is used for training gives this text."""
+    return any(said.holds(text, {"me": "", "author": "", "anyone": ""}) for said in SAID.values())
+
+
+def _worded(intent: str, rng: random.Random, held_out: bool, values: dict[str, str]) -> tuple[str, bool]:
+    """(wording, whether it is a request)."""
+    section = intent + ".request"
+    request = section in SAID and rng.random() < 0.2 and (not held_out or bool(SAID[section].kept))
+    return SAID[section if request else intent].draw(rng, held_out, values), request
 
 
 def answer(intent: str, question: str, rng: random.Random, name: str = NAME, author: str = AUTHOR) -> str:
     """What an assistant of that name and maker says to a question of an intent."""
-    return pick(WORDINGS[_answered(intent, question) + ".answer"], rng, {"me": name, "author": author})
+    return pick(REPLIES[_answered(intent, question) + ".answer"], rng, {"me": name, "author": author})
 
 
 def need(intent: str, question: str, name: str = NAME, author: str = AUTHOR) -> list[list[str]]:
     """What a right answer holds: of every inner list, at least one text."""
-    groups = WORDINGS[_answered(intent, question) + ".need"]
+    groups = REPLIES[_answered(intent, question) + ".need"]
     return [[{"<me>": name, "<author>": author}.get(text, text) for text in group.split("|")] for group in groups]
 
 
@@ -107,7 +121,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
         before = _exchange(rng.choice(("name", "who", "ability", "introduce", "human")), rng)
     elif chance < 0.36:
         intent, before = "author", _exchange("name", rng)
-        question = pick(WORDINGS["author.follow" + ".kept" * held_out], rng) + rng.choice(("？", "？", ""))
+        question = _follow(rng, held_out) + rng.choice(("？", "？", ""))
     return dialogue(
         "identity", *before, question, answer(intent, question, rng), intent=intent, need=need(intent, question)
     )
@@ -123,14 +137,29 @@ def _exchange(intent: str, rng: random.Random) -> list[str]:
     return [question, answer(intent, question, rng)]
 
 
+def _follow(rng: random.Random, held_out: bool) -> str:
+    while True:
+        question = SAID["author.follow"].draw(rng, held_out)
+        if not held_out or not SAID["author"].holds(question, {"me": "", "author": "", "anyone": ""}):
+            return question
+
+
 def _answered(intent: str, question: str) -> str:
     """Asked what it has to do with another model, the assistant cannot answer with a plain no."""
-    related = intent in ("other", "made_by") and re.search("关系|有关|一样|同一个|一家的", question)
+    related = intent in ("other", "made_by") and re.search("关系|有关|一样|同一个|一家的|区别|不同", question)
     return "link" if related else intent
+
+
+def _addressed(text: str, request: bool, rng: random.Random, held_out: bool, name: str) -> str:
+    """The question with what people say before and after it; who calls the assistant calls it by its present name."""
+    said = decorate(text, rng, held_out, "order" if request else "ask")
+    return said if name == NAME or NAME in text else said.replace(NAME, name)
 
 
 def _ending(text: str, request: bool, rng: random.Random) -> str:
     """A final mark, with a particle only after a text that has none and is Chinese."""
-    if text[-1] in "吗呢呀啊吧的了着" or text[-1].isascii():
+    if text[-1] in "？。":
+        return ""
+    if text[-1] in "吗呢呀啊吧的了着么不" or text[-1].isascii():
         return rng.choice(("？", "？", "")) if not request else rng.choice(("。", ""))
     return rng.choice(REQUEST_ENDS if request else ENDS)

@@ -7,8 +7,9 @@ import random
 import re
 import zlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from .grammar import Lists, expand, pattern, pick, plain
+from .grammar import Lists, expand, pattern, pick, plain, sections
 
 # What people type before and after what they really say; one in eight (by a hash) is kept for evaluation.
 # Words for anything: questions, requests, and things told.
@@ -170,8 +171,8 @@ def names_one(answer: str, allowed: Iterable[str], vocabulary: Iterable[str], gi
 _END = re.compile(r"[呀啊呢哦啦吧]?[。？！，?! ]*$")
 
 
-class Pool:
-    """Templates of one meaning, of which about one in eight is kept for evaluation.
+class Wordings:
+    """Templates of one section of a file, of which about one in eight is kept for evaluation.
 
     The first template is always trained, because it is the plainest. ``lists`` are the fillers that are the same for
     every draw; slots whose values change from draw to draw are filled after the comparison of wordings.
@@ -184,9 +185,12 @@ class Pool:
             ValueError: there are no templates.
         """
         if not templates:
-            raise ValueError("a pool needs at least one template")
+            raise ValueError("wordings need at least one template")
         self.lists = dict(lists or {})
         self.trained, self.kept = split(templates[1:])
+        if not self.kept and len(templates) > 2:
+            self.kept = [min(self.trained, key=lambda template: zlib.crc32(template.encode()))]
+            self.trained.remove(self.kept[0])
         self.trained.insert(0, templates[0])
         self._patterns: dict[frozenset[str], re.Pattern] = {}
 
@@ -194,26 +198,40 @@ class Pool:
         """A wording with ``values`` filled in; with ``held_out`` one that no trained template can produce.
 
         Where nothing is kept, the wording is a trained one, and the values alone have to be new.
+
+        Raises:
+            ValueError: trained templates produce whatever the kept ones do.
         """
         values = values or {}
         open_slots = {name: f"<{name}>" for name in values}
-        text = self._unseen(rng, open_slots) if held_out else pick(self.trained, rng, self.lists | open_slots)
+        if held_out and self.kept:
+            text = self._unseen(rng, open_slots)
+        else:
+            text = pick(self.trained, rng, self.lists | open_slots)
         return expand(text, rng, values)
 
     def holds(self, text: str, values: Lists | None = None) -> bool:
         """Whether a trained template can produce ``text``, up to its final particle and marks."""
-        slots = frozenset(values or {})
-        return bool(self._pattern(slots).fullmatch(text) or self._pattern(slots).fullmatch(_END.sub("", text)))
+        found = self._pattern(values or {})
+        return bool(found.fullmatch(text) or found.fullmatch(_END.sub("", text)))
 
     def _unseen(self, rng: random.Random, open_slots: dict[str, str]) -> str:
-        for _ in range(100):
-            text = pick(self.kept or self.trained, rng, self.lists | open_slots)
+        for _ in range(300):
+            text = pick(self.kept, rng, self.lists | open_slots)
             if not self.holds(text, open_slots):
                 return text
-        return pick(self.trained, rng, self.lists | open_slots)
+        raise ValueError(f"trained templates cover {self.kept}")
 
-    def _pattern(self, slots: frozenset[str]) -> re.Pattern:
+    def _pattern(self, values: Lists) -> re.Pattern:
+        slots = frozenset(values)
         if slots not in self._patterns:
             lists = self.lists | {name: f"<{name}>" for name in slots}
             self._patterns[slots] = re.compile(f"(?:{pattern(self.trained, lists)}){_END.pattern}")
         return self._patterns[slots]
+
+
+def read_wordings(file: Path, lists: Lists | None = None) -> tuple[dict[str, Wordings], dict[str, list[str]]]:
+    """(wordings, other sections) of a file: a section named ``.answer``, ``.need``, ``.ack`` or ``.missing`` is other."""
+    found = sections(file)
+    other = {name: lines for name, lines in found.items() if name.rpartition(".")[2] in ("answer", "need", "ack", "missing")}
+    return {name: Wordings(lines, lists) for name, lines in found.items() if name not in other}, other
