@@ -12,6 +12,7 @@ from glm_core.text import say as t
 from glm_core.training.settings import TrainingSettings
 
 SHOWN, EDITED, LISTED = 8, 50, 100
+LIST_HEIGHT, ROW_HEIGHT = 440, 52  # pixels; a longer list scrolls by itself
 CHART = {"displayModeBar": False}
 
 
@@ -19,8 +20,11 @@ def draw_list() -> None:
     """The sets to choose from, and the two ways to bring in another."""
     captions = [t("datasets.caption", rows=f"{one.rows:,}", source=literal(one.source)) for one in sets.values()]
     if sets:
-        st.radio(t("page.datasets"), list(sets), key="set", captions=captions, label_visibility="collapsed",
-                 format_func=lambda id: literal(sets[id].name))  # fmt: skip
+        height = LIST_HEIGHT if len(sets) * ROW_HEIGHT > LIST_HEIGHT else "content"
+        st.container(height=height, border=False).radio(
+            t("page.datasets"), list(sets), key="set", captions=captions, label_visibility="collapsed",
+            format_func=lambda id: literal(sets[id].name),
+        )  # fmt: skip
     for id in library.damaged():
         with st.container(horizontal=True, vertical_alignment="center", key=f"damaged-{id}"), ui.guarded():
             st.markdown(f":red[{literal(t('datasets.damaged', id=id))}]")
@@ -172,7 +176,8 @@ def draw_length(part: str, values: list[int], unit: str, limit: int | None = Non
 
 def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
     """Repeats, contradictions, over-long answers and the balance of labels."""
-    counts = analysis.statistics(rows) if chosen.id == "imprint" else library.statistics(chosen.id)
+    with st.spinner(t("datasets.counting")):
+        counts = analysis.statistics(rows) if chosen.id == "imprint" else library.statistics(chosen.id)
     tiles = {"rows": counts.rows, "turns": counts.turns, "repeated": len(counts.repeated),
              "contradicting": len(counts.contradicting), "long": len(counts.long)}  # fmt: skip
     if counts.turns == counts.rows:

@@ -36,11 +36,13 @@ def read(content: bytes, file: str, template: str | None, mapping: dict) -> form
         bar = st.progress(0.0)
         if len(known) == 3:  # as found, as mapped, and the mapping before
             known.pop(next(iter(known)))
-        known[key] = formats.read_bytes(
-            content, file, template, mapping=mapping or None,
-            progress=lambda stage, fraction: bar.progress(fraction or 0.0, t(stage)),
-        )  # fmt: skip
-        bar.empty()
+        try:
+            known[key] = formats.read_bytes(
+                content, file, template, mapping=mapping or None,
+                progress=lambda stage, fraction: bar.progress(fraction or 0.0, t(stage)),
+            )  # fmt: skip
+        finally:
+            bar.empty()
     return known[key]
 
 
@@ -95,9 +97,10 @@ def draw_keep(result: formats.ReadResult) -> None:
     name = old.name if old else st.text_input(t("datasets.name"), usual, max_chars=library.MAX_NAME, key="keep-as")
     word = t("datasets.replace_with" if old else "datasets.keep", rows=f"{len(result.examples):,}", name=literal(name))
     if st.button(word, type="primary", key="keep"):
-        if old:
-            library.replace_rows(old.id, result.examples, source=result.file)
-        kept = old or library.add(name, result.examples, source=result.file)
+        with st.spinner(t("datasets.saving")):
+            if old:
+                library.replace_rows(old.id, result.examples, source=result.file)
+            kept = old or library.add(name, result.examples, source=result.file)
         leave(kept.id)
 
 

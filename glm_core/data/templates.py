@@ -50,7 +50,7 @@ _TASKS = (
     Template(
         "summary",
         {"text": ("content", "text", "article", "document", "正文", "原文", "内容"),
-         "summary": ("summary", "abstract", "highlights", "title", "摘要", "标题")},
+         "summary": ("summary", "abstract", "highlights", "摘要")},
         "用简短的话概括下面的内容：\n{text}", "{summary}",
     ),
     Template(
