@@ -128,8 +128,17 @@ def test_reviews_are_balanced_and_mixed_ones_follow_their_conclusion():
     samples = draw("reviews", 3000)
     good = sum(sample.messages[1]["content"].startswith(("好评", "正面", "满意")) for sample in samples)
     assert 0.45 < good / len(samples) < 0.55
-    held = {aspect[0] for aspects in reviews.ASPECTS.values() for aspect in aspects[True]}
-    assert len(held) >= 10
+
+
+def test_every_aspect_is_trained_and_some_combinations_are_not():
+    chosen = {
+        held: {(domain, *sorted(aspect[0] for aspect in reviews.choose_aspects(domain, random.Random(seed), held)))
+               for domain in reviews.DOMAINS for seed in range(300)}
+        for held in (False, True)
+    }  # fmt: skip
+    assert chosen[True] and not chosen[False] & chosen[True]
+    trained = {(domain, name) for domain, *names in chosen[False] for name in names}
+    assert trained == {(domain, aspect[0]) for domain, aspects in reviews.ASPECTS.items() for aspect in aspects}
 
 
 def test_attributes_are_listed_as_the_original_model_does():
