@@ -7,10 +7,11 @@ import random
 from pathlib import Path
 
 from . import antonyms, arithmetic, capitals, echo, feelings, greeting, identity, unknown, values
-from .grammar import Sample, contains, dialogue, pick, plain, sections
+from .grammar import Sample, contains, dialogue, pick, plain
 from .values import draw
+from .wording import Wordings, decorate, read_wordings
 
-WORDINGS = sections(Path(__file__).with_suffix(".txt"))
+SAID, REPLIES = read_wordings(Path(__file__).with_suffix(".txt"))
 # kind: (maker of a value, or a closed list too short to keep values back, how often it is drawn)
 KINDS = {
     "name": (values.any_name, 8),
@@ -35,11 +36,23 @@ KINDS = {
 # Kinds that one dialogue must not tell both of, because one question could mean either.
 ALIKE = ({"city", "hometown", "trip"}, {"number", "phone", "room", "code", "age"}, {"sport", "food", "colour"})
 BETWEEN = (greeting, arithmetic, capitals, antonyms, unknown, feelings, echo, identity)
-ASK_PREFIXES = ["", "", "", "", "{那|那么|对了|好|现在|话说|嗯}，", "{请问|我问你|问你一下|考你一下}，", "{小砚|你还记得吗}，"]
 MARKS = ["？", "？", "？", "", "呢？"]
 NOTED = ["{好的|嗯|好|没问题}，{我记住了|记下了|我会记得}。", "{好的|知道了|明白}。"]
-WRONG = ["{不对|说错了|我说错了|更正一下|纠正一下|等等|不是}，{应该是|}", "{刚才说错了|我记错了|弄错了}，{其实|}"]
-WRONG_KEPT = ["{口误|嘴快了}，{改一下，|}"]
+WRONG = Wordings(
+    [
+        "{不对|说错了|我说错了|更正一下|纠正一下|等等|不是}，{应该是|}",
+        "{刚才说错了|我记错了|弄错了|我弄混了|刚刚说错了}，{其实|}",
+        "{口误|嘴快了|打错了|写错了|打错字了}，{改一下，|}",
+        "{不好意思|抱歉|对不起}，{说错了，|我说错了，|记错了，|打错了，}",
+        "{啊不|哦不|不不不|不对不对|等一下|等下}，{其实|应该是|}",
+        "{改了|变了|换了|有变化|更新一下|有变动}，{现在|}",
+        "{前面|上面|之前|刚才}{那句|说的|}{不对|不算|错了|有误|作废}，{其实|应该是|}",
+        "{我要|我得|让我|我想}{改一下|更正|纠正一下|重新说一下}，",
+        "{准确地说|确切地说|正确的是|应该这么说}，",
+        "{骗你的|开玩笑的|逗你的}，{其实|}",
+        "{哎呀|哎|糟糕}，{搞错了|说反了|记混了}，{其实|}",
+    ]
+)
 CHANGED = ["{好的，改过来了|明白，已经更正|好的，更正了}。"]
 
 
@@ -58,7 +71,10 @@ class _Fact:
         }
 
     def say(self, part: str, rng: random.Random, held_out: bool = False) -> str:
-        return pick(WORDINGS[f"{self.kind}.{part}" + ".kept" * held_out], rng, self.lists)
+        section = f"{self.kind}.{part}"
+        if section in SAID:
+            return SAID[section].draw(rng, held_out, self.lists)
+        return pick(REPLIES[section], rng, self.lists)
 
     def corrected(self, rng: random.Random, held_out: bool) -> "_Fact":
         """The same fact about the same relative or pet, with another value."""
@@ -96,9 +112,8 @@ def _facts(count: int, rng: random.Random, held_out: bool) -> list[_Fact]:
 def _told(facts: list[_Fact], rng: random.Random, held_out: bool = False) -> list[str]:
     """A turn that tells all facts, and the assistant's reply to it."""
     clauses = [fact.say("tell", rng, held_out) for fact in facts]
-    opening = pick(["", "", "", "{你好|嗨|您好|哈喽}，"], rng)
     reply = facts[0].say("ack", rng) if len(facts) == 1 and rng.random() < 0.75 else pick(NOTED, rng)
-    return [opening + "，".join(clauses) + rng.choice(("。", "。", "")), reply]
+    return [decorate("，".join(clauses) + rng.choice(("。", "。", "")), rng, held_out, "tell"), reply]
 
 
 def _between(rng: random.Random, most: int = 3) -> list[str]:
@@ -111,8 +126,9 @@ def _between(rng: random.Random, most: int = 3) -> list[str]:
 
 
 def _question(fact: _Fact, rng: random.Random, held_out: bool) -> str:
-    text = pick(ASK_PREFIXES, rng) + fact.say("ask", rng, held_out)
-    return text + (rng.choice(("？", "？", "")) if text[-1] in "吗呢着" else rng.choice(MARKS))
+    text = fact.say("ask", rng, held_out)
+    text += rng.choice(("？", "？", "")) if text[-1] in "吗呢着么不" else rng.choice(MARKS)
+    return decorate(text, rng, held_out, "ask")
 
 
 def _sample(turns: list[str], fact: _Fact, others: list[_Fact], rng: random.Random, held_out: bool) -> Sample:
@@ -142,7 +158,7 @@ def _corrected(rng: random.Random, held_out: bool) -> Sample:
     """A fact told, then corrected; the later value counts."""
     (before,) = _facts(1, rng, held_out)
     after = before.corrected(rng, held_out)
-    correction = pick(WRONG_KEPT if held_out else WRONG, rng) + after.say("tell", rng, held_out) + "。"
+    correction = WRONG.draw(rng, held_out) + after.say("tell", rng, held_out) + "。"
     reply = after.say("ack", rng) if rng.random() < 0.6 else pick(CHANGED, rng)
     turns = _told([before], rng, held_out) + [correction, reply] + _between(rng, 1)
     return _sample(turns, after, [before], rng, held_out)
