@@ -1,13 +1,14 @@
 """Everyday knowledge: units, animals, festivals, fruit and vegetables, professions and tools, directions.
 
-Facts come from compact tables; each question form has wordings of its own, the last of them held out.
+Facts come from compact tables; each question form has wordings of its own, some of them held out.
 """
 
 import random
 from dataclasses import dataclass
 
-from .grammar import Sample, dialogue, pick, plain
-from .wording import ask, names_one, table
+from .grammar import Sample, dialogue, plain
+from .pool import Pool
+from .wording import names_one, table
 
 SKILL = "everyday"
 
@@ -18,8 +19,7 @@ class Relation:
 
     rows: list[tuple[str, ...]]
     column: int
-    ask: tuple[str, ...]
-    held: tuple[str, ...]
+    ask: Pool
     tell: str
     listed: bool = False  # whether the fact holds several words, joined by 、, any of which may be told
 
@@ -90,32 +90,44 @@ IDIOMS = [
     "青梅竹:马 两小无:猜 情同手:足 开门见:山 画地为:牢 塞翁失:马 负荆请:罪 完璧归:赵 纸上谈:兵 四面楚:歌 草木皆:兵 一叶障:目 朝三暮:四 鹤立鸡:群 惊弓之:鸟 老马识:途 打草惊:蛇 顺手牵:羊 杀鸡取:卵 九死一:生 后来居:上 大公无:私".split()
 ]
 RELATIONS = (
-    Relation(ANIMALS, 1, ("<a>有{几条|多少条|几只}{腿|脚}？", "一只<a>有{几条|多少条}腿？", "<a>长了几条腿？"), ("数一数，<a>的腿有几条？",), "<a>有<v>条腿。"),
-    Relation(ANIMALS, 2, ("<a>怎么叫？", "<a>的叫声{是什么样的|是什么|怎么样}？", "<a>是怎么叫的？"), ("学一学<a>的叫声。", "<a>叫起来是什么声音？"), "<a>的叫声是“<v>”。"),
-    Relation(ANIMALS, 3, ("<a>{住|生活}在{哪里|哪儿|什么地方}？", "{哪里|哪儿|什么地方}能看到<a>？"), ("要找<a>该去什么地方？",), "<a>常在<v>。"),
-    Relation(ANIMALS, 4, ("<a>是什么{动物|类动物}？", "<a>属于{什么|哪类}{动物|}？", "<a>是哪一类动物？"), ("从分类上说，<a>算哪一类？",), "<a>是<v>。"),
-    Relation(YOUNG, 1, ("<a>的{宝宝|孩子|幼崽}{叫什么|是什么}？", "{小时候的<a>|<a>小的时候}叫什么？"), ("人们把<a>的幼崽叫作什么？",), "<a>的宝宝是<v>。"),
-    Relation(FOOD_OF, 1, ("<a>{吃|爱吃|喜欢吃}什么？", "<a>最{爱吃|喜欢吃}的是什么？", "拿什么喂<a>？"), ("<a>以什么为食？",), "<a>爱吃<v>。"),
-    Relation(FESTIVALS, 1, ("<a>{吃|要吃|一般吃}什么？", "<a>{的传统食物|的美食}是什么？", "<a>{有什么好吃的|应该吃什么}？"), ("到了<a>，家家户户会吃什么？",), "<a>吃<v>。", True),
-    Relation(FESTIVALS, 2, ("<a>{做什么|要做什么|有什么习俗|有哪些活动}？", "<a>{怎么过|人们会做什么}？"), ("到了<a>，大家有哪些习惯的活动？",), "<a>的习俗是<v>。", True),
-    Relation(FESTIVALS, 3, ("<a>是{哪天|哪一天|几月几号|什么时候|几月几日}？", "{什么时候|哪一天}是<a>？", "<a>在{哪天|什么时候}？"), ("<a>的日期是哪天？",), "<a>是<v>。"),
-    Relation(KINDS, 1, ("<a>是什么{类别|种类|东西}？", "<a>{属于|是}{哪一类|什么类|哪类}{东西|}？", "<a>算什么？"), ("要给<a>分类，该归到哪一类？",), "<a>是<v>。"),
-    Relation(JOBS, 1, ("<a>在{哪里|哪儿|什么地方}{工作|上班}？", "{哪里|什么地方}有<a>？"), ("<a>上班要去什么地方？",), "<a>在<v>工作。"),
-    Relation(JOBS, 2, ("<a>{是做什么的|是干什么的|做什么工作|的工作是什么}？", "<a>{每天|平时}{做|干}什么？"), ("<a>的职责是什么？",), "<a>的工作是<v>。"),
-    Relation(JOBS, 3, ("<a>{用什么|常用什么工具|工作要用什么|的工具是什么}？", "{什么|什么东西}是<a>的工具？"), ("<a>干活离不开什么？",), "<a>常用<v>。"),
-    Relation([(job, name) for name, _, job, _ in JOBS], 1, ("{谁|什么人|什么职业}{负责|的工作是}<a>？", "<a>的{人|}是什么{职业|人}？", "{谁|哪个职业}{是|}<a>的？"), ("专门<a>的是哪种职业？",), "<a>的是<v>。"),
-    Relation(TOOLS, 1, ("<a>{用什么|要用什么|需要什么工具|拿什么}？", "{用|拿}什么{东西|工具|}<a>？"), ("想要<a>，该准备什么？",), "<a>用<v>。"),
+    Relation(ANIMALS, 1, Pool("<a>有{几条|多少条|几只}{腿|脚}{呢|}？", "一只<a>有{几条|多少条}腿？", "<a>长了{几条|多少条}腿？", "数一数，<a>的腿有{几条|多少条}？", "<a>{几条腿|有多少腿}？", "<a>的腿有{几条|多少}？", "{你知道|知道|告诉我}<a>有几条腿{吗|}？", "<a>{是|}几条腿的{动物|}？", "<a>走路用{几条|几只}腿？", "<a>一共有{几条|几只}腿？", "<a>到底有几条腿？", "我想知道<a>有几条腿。"), "<a>有<v>条腿。"),
+    Relation(ANIMALS, 2, Pool("<a>怎么叫{的|}{呢|}？", "<a>的叫声{是什么样的|是什么|怎么样|是怎样的}？", "<a>是怎么叫的？", "学{一学|一下|}<a>的叫声。", "<a>叫起来是什么声音？", "{模仿|学学}<a>{叫|怎么叫}。", "<a>{会|}发出什么声音？", "<a>的声音是{什么样的|什么}？", "{你知道|知道|告诉我}<a>怎么叫{吗|}？", "<a>叫一声是什么样的？", "<a>{平时|一般}怎么叫？", "<a>的叫声"), "<a>的叫声是“<v>”。"),
+    Relation(ANIMALS, 3, Pool("<a>{住|生活}在{哪里|哪儿|什么地方}{呢|}？", "{哪里|哪儿|什么地方}能{看到|见到|找到}<a>？", "要{找|看}<a>{该|得|}去{什么地方|哪里}？", "<a>{一般|通常|平时}在{哪里|哪儿|什么地方}？", "<a>的家在{哪里|哪儿}？", "{哪里|什么地方}有<a>？", "{你知道|知道|告诉我}<a>{住|生活}在哪里{吗|}？", "<a>{喜欢|爱}{待|住}在{哪里|哪儿}？", "<a>{栖息|生活}在{什么地方|什么环境}？", "<a>住哪", "在{哪里|哪儿}可以看到<a>？"), "<a>常在<v>。"),
+    Relation(ANIMALS, 4, Pool("<a>是什么{动物|类动物|种类的动物}？", "<a>属于{什么|哪类|哪一类|哪种}{动物|}？", "<a>是{哪一类|哪类|哪种}动物？", "从分类上说，<a>{算|是}{哪一类|什么动物}？", "<a>{算|算是}{什么|哪类}动物？", "{你知道|知道|告诉我}<a>{是|属于}{什么|哪类}动物{吗|}？", "给<a>分{个|}类，它是什么动物？", "<a>{是|属于}哺乳动物、鸟类还是别的？", "<a>的类别是{什么|哪个}？", "动物分类里<a>是{哪一类|什么}？", "<a>属于哪类"), "<a>是<v>。"),
+    Relation(YOUNG, 1, Pool("<a>的{宝宝|孩子|幼崽}{叫什么|是什么|叫啥}{呢|}？", "{小时候的<a>|<a>小的时候|<a>小时候}{叫|是}什么？", "人们把<a>的{幼崽|宝宝|孩子}{叫作|叫做|叫}什么？", "{刚出生|还没长大}的<a>叫什么？", "<a>生的{宝宝|孩子}{叫|是}什么？", "{什么|谁}是<a>的{宝宝|孩子}？", "{你知道|知道|告诉我}<a>的宝宝{是|叫}什么{吗|}？", "{什么|谁}长大了{会变成|是}<a>？", "幼小的<a>{叫什么|怎么称呼}？"), "<a>的宝宝是<v>。"),
+    Relation(FOOD_OF, 1, Pool("<a>{吃|爱吃|喜欢吃}{什么|啥}{呢|}？", "<a>最{爱吃|喜欢吃}的是{什么|啥}？", "{拿|用}什么喂<a>？", "<a>{以|靠}什么为食？", "<a>的食物是{什么|啥}？", "<a>{平时|一般|每天}吃{什么|啥}？", "{你知道|知道|告诉我}<a>吃什么{吗|}？", "{喂|养}<a>{要|该|得}{给它吃|喂|喂它}什么？", "<a>饿了吃什么？", "<a>的{主食|口粮}是什么？", "<a>吃什么东西？", "什么是<a>爱吃的？"), "<a>爱吃<v>。"),
+    Relation(FESTIVALS, 1, Pool("<a>{吃|要吃|一般吃|都吃}{什么|啥}{呢|}？", "<a>{的传统食物|的美食|的传统美食}是什么？", "<a>{有什么好吃的|应该吃什么}？", "到了<a>，{家家户户|大家|人们|我们}{会|都|}吃什么？", "过<a>{吃|要吃|得吃}{什么|啥}？", "<a>{习惯|传统上|按习俗}吃什么？", "{什么|哪种}{食物|东西}是<a>吃的？", "{你知道|知道|告诉我}<a>吃什么{吗|}？", "<a>那天吃什么{好|}？", "<a>{桌上|餐桌上}{有|会有}什么？", "<a>吃啥"), "<a>吃<v>。", True),
+    Relation(FESTIVALS, 2, Pool("<a>{做什么|要做什么|有什么习俗|有哪些活动|有哪些习俗}{呢|}？", "<a>{怎么过|人们会做什么|大家做什么}？", "到了<a>，大家{有哪些习惯的活动|都做什么|会干什么}？", "过<a>{要|会|}{做|干}什么？", "<a>的{习俗|风俗|传统|活动}{是什么|有哪些|有什么}？", "{你知道|知道|告诉我}<a>的习俗{吗|是什么|}？", "<a>那天{做|干}{什么|啥}？", "<a>有什么{传统活动|讲究|特别的活动}？", "人们{怎么|怎样}过<a>？", "<a>习俗"), "<a>的习俗是<v>。", True),
+    Relation(FESTIVALS, 3, Pool("<a>是{哪天|哪一天|几月几号|什么时候|几月几日|啥时候}{呢|}？", "{什么时候|哪一天|哪天|几月几号}是<a>？", "<a>在{哪天|什么时候|几月几号}？", "<a>的{日期|时间|日子}是{哪天|什么时候|几号}？", "<a>{一般|通常|每年}在{什么时候|几月|哪天}？", "{你知道|知道|告诉我}<a>是{哪天|几号|什么时候}{吗|}？", "<a>定在{哪天|几月几号}？", "{什么时候|哪天}过<a>？", "<a>几月几号", "我想知道<a>是哪天。", "<a>到底是{哪天|哪一天}？"), "<a>是<v>。"),
+    Relation([row for row in KINDS if row[1] != "动物"], 1, Pool("<a>是什么{类别|种类|东西}{呢|}？", "<a>{属于|是}{哪一类|什么类|哪类}{东西|}？", "<a>算{什么|什么东西|哪一类}？", "{要|}给<a>分类，{该|应该}归到{哪一类|哪类}？", "<a>{应该|该}{归|分|放}到{哪一类|哪类}？", "<a>是哪种东西？", "{你知道|知道|告诉我}<a>属于{什么|哪一类}{吗|}？", "<a>的类别是{什么|哪个}？", "<a>属于什么", "<a>{可以|能}归为{什么|哪类}？", "<a>是一种什么{东西|}？", "说说<a>属于哪类。"), "<a>是<v>。"),
+    Relation(JOBS, 1, Pool("<a>在{哪里|哪儿|什么地方}{工作|上班|干活}{呢|}？", "{哪里|什么地方|哪儿}有<a>？", "<a>上班{要|得|}去{什么地方|哪里|哪儿}？", "<a>的工作{地点|地方|场所}{在|是}{哪里|哪儿}？", "<a>{一般|通常|平时}在{哪里|哪儿}{工作|上班}？", "{去|到}{哪里|哪儿}能{找到|见到|看到}<a>？", "{你知道|知道|告诉我}<a>在哪里{工作|上班}{吗|}？", "要找<a>{得|该}去{哪里|哪儿|什么地方}？", "<a>在哪上班"), "<a>在<v>工作。"),
+    Relation(JOBS, 2, Pool("<a>{是做什么的|是干什么的|做什么工作|的工作是什么|是干嘛的|是干啥的}？", "<a>{每天|平时|上班}{做|干}{什么|啥}？", "<a>的{职责|任务|工作内容}是什么？", "<a>{负责|主要做|要做}什么？", "<a>这个职业是{做什么|干什么}的？", "{你知道|知道|告诉我}<a>是{做什么|干什么}的{吗|}？", "当<a>要{做|干}什么？", "<a>能{帮|为}我们做什么？", "<a>这份工作{是|要}{做|干}什么{的|}？", "<a>做什么", "<a>的主要工作是{什么|啥}？"), "<a>的工作是<v>。"),
+    Relation(JOBS, 3, Pool("<a>{用什么|常用什么工具|工作要用什么|的工具是什么|用啥}{呢|}？", "{什么|什么东西|啥}是<a>的工具？", "<a>{干活|工作|上班}离不开什么？", "<a>{干活|工作|上班}{时|的时候|}{用|拿}{什么|啥}{工具|}？", "<a>手里{常|总|}拿着什么？", "<a>最常用的{工具|东西}是什么？", "{你知道|知道|告诉我}<a>用什么工具{吗|}？", "<a>需要{什么|哪种}工具？", "{当|做}<a>要{用|准备}什么工具？", "<a>的常用工具"), "<a>常用<v>。"),
+    Relation([(job, name) for name, _, job, _ in JOBS], 1, Pool("{谁|什么人|什么职业}{负责|的工作是}<a>？", "<a>的{人|}是什么{职业|人}？", "{谁|哪个职业}{是|}<a>的？", "专门<a>的是{哪种|什么}职业？", "{什么人|谁}{会|来|专门}<a>？", "<a>的人叫{什么|啥}？", "哪种{人|职业}{的工作|}是<a>的？", "{你知道|知道|告诉我}<a>的是{谁|什么人}{吗|}？", "<a>是{谁|什么人|哪种职业}的工作？", "要<a>，{该|得}找{谁|什么人}？", "<a>{该|要}找谁？"), "<a>的是<v>。"),
+    Relation(TOOLS, 1, Pool("<a>{用什么|要用什么|需要什么工具|拿什么|用啥|该用什么}{呢|}？", "{用|拿}什么{东西|工具|}<a>？", "{想|}要<a>，{该|得|要}{准备|用|拿}什么？", "<a>{需要|离不开}什么{东西|}？", "{什么|哪个}{工具|东西}{可以<a>|能<a>|是用来<a>的}？", "{你知道|知道|告诉我}<a>用什么{吗|}？", "<a>的{工具|东西|用具}是什么？", "我{要|想}<a>，用什么{好|}？", "<a>{一般|通常|平时}用{什么|啥}？", "<a>用什么工具"), "<a>用<v>。"),
 )  # fmt: skip
-UNIT = ("<a>{有|等于|是}{多少|几}<u>？", "<a>{一共|总共}有{多少|几}<u>？", "{多少|几}<u>{是|等于}<a>？", "{你知道|知道}<a>有{多少|几}<u>吗？")
-HELD_UNIT = ("把<a>换算一下，是{多少|几}<u>？", "要过{多少|几}<u>才够<a>？")
-CHOICE = ("<a>是<x>还是<y>？", "<a>{属于|算}<x>还是<y>？", "<x>还是<y>，<a>是哪种？")
-HELD_CHOICE = ("在<x>和<y>里，<a>算哪一种？",)
-EXAMPLE = ("{说|举|说出|举出|列举}{一种|一个|一样}<k>{的例子|}。", "<k>有{什么|哪些}？", "{哪些|什么}是<k>？", "{给我|}举个<k>的例子。")
-HELD_EXAMPLE = ("能想到哪种<k>？", "随便说一样<k>吧。")
-OPPOSITE = ("<d>的{反方向|相反方向|对面}是{什么|哪边|什么方向|哪个方向}？", "和<d>相反的方向是{什么|哪边|哪个方向}？", "<d>{反过来|的反面}是哪{边|个方向}？")
-HELD_OPPOSITE = ("背对<d>，面朝的是哪个方向？", "与<d>正好反着的方向是哪个？")
-IDIOM = ("{成语|}{填空：|补全成语：|}<i>_{，|}{填什么|}", "<i>{（）|__}，{最后一个字|空格里}{填|是}什么？", "成语“<i>”{后面|最后}{是|填|接}什么{字|}？", "<i>的下一个字是什么？", "补全：<i>")
-HELD_IDIOM = ("成语<i>…，还缺哪个字？", "请把成语补完整：<i>□")
+UNIT = Pool(
+    "<a>{有|等于|是}{多少|几}<u>{呢|}？", "<a>{一共|总共}{有|是}{多少|几}<u>？", "{多少|几}<u>{是|等于}<a>？", "{你知道|知道|告诉我}<a>{有|是|等于}{多少|几}<u>{吗|}？", "{把|}<a>换算一下，是{多少|几}<u>？", "<a>{换算成|折合|合}{多少|几}<u>？", "<a>里有{多少|几}<u>？", "<a>{包含|包括|能分成}{多少|几}<u>？", "{多少|几}<u>{才是|合|算}<a>？", "<a>{多少|几}<u>",
+    "我想知道<a>{有|是}{多少|几}<u>。", "<a>到底{有|是}{多少|几}<u>？",
+)  # fmt: skip
+CHOICE = Pool(
+    "<a>是<x>还是<y>{呢|}？", "<a>{属于|算|算是}<x>还是<y>？", "<x>还是<y>，<a>是哪{种|个|一种}？", "{在|}<x>和<y>{里|当中}，<a>{算|是}哪一种？", "<a>{到底|究竟}是<x>还是<y>？", "<a>应该{算|是|归为}<x>还是<y>？", "<a>，<x>还是<y>？", "<x>和<y>，<a>属于{哪个|哪种|哪一类}？", "{你说|你觉得|告诉我}<a>是<x>还是<y>。", "<a>是<x>呢还是<y>呢？", "<x>{或|或者}<y>，<a>{是|属于}哪类？",
+)  # fmt: skip
+EXAMPLE = Pool(
+    "{说|举|说出|举出|列举|讲}{一种|一个|一样|几个|两个|两种}<k>{的例子|}{吧|}。", "<k>{有|都有|包括}{什么|哪些|啥}？", "{哪些|什么|哪些东西|什么东西}{是|算}<k>？", "{给我|}举{个|几个|两个}<k>的例子{吧|}。", "{能|你能}想到{哪种|哪些|什么}<k>？", "随便说{一样|个|两样|几种}<k>{吧|}。", "{你知道|知道}{哪些|什么|几种}<k>{吗|}？", "{有|}{哪些|什么}常见的<k>？", "{列出|写出}{两种|几种|一些}<k>。", "<k>的例子",
+    "{告诉我|说说}{哪些|什么}是<k>。", "{生活中|生活里}有{哪些|什么}<k>？", "我想知道<k>有哪些。", "{我们|平时}常见的<k>{有|是}{什么|哪些}？",
+)  # fmt: skip
+OPPOSITE = Pool(
+    "<d>的{反方向|相反方向|对面|反向}是{什么|哪边|什么方向|哪个方向|哪}？", "{和|跟|与}<d>相反的{方向|}是{什么|哪边|哪个方向}？", "<d>{反过来|的反面}是{哪边|哪个方向|什么方向}？", "背对<d>，{面朝|面对}的是{哪个方向|哪边|什么方向}？", "与<d>{正好|刚好}{反着|相反}的方向是{哪个|什么}？", "{你知道|知道|告诉我}<d>的反方向是{什么|哪边}{吗|}？", "<d>{正|}对着的是{哪个方向|哪边|什么方向}？", "<d>的相反方向{呢|叫什么|}？",
+    "<d>，反过来是{什么|哪边}？", "不往<d>走，往反方向走是{哪边|哪个方向}？", "{面朝|面对}<d>，背后是{哪边|哪个方向|什么方向}？", "<d>的反方向",
+)  # fmt: skip
+IDIOM = Pool(
+    "{成语|}{填空：|补全成语：|}<i>_{，|}{填什么|}", "<i>{（）|__|（ ）}，{最后一个字|空格里|括号里}{填|是}什么？", "成语“<i>”{后面|最后}{是|填|接}什么{字|}？", "<i>的下一个字是{什么|哪个字|啥}？", "补全：<i>", "{成语|}<i>…，还{缺|差}{哪个字|什么字}？", "{请|}{把|将}成语{补完整|补全}：<i>{□|__|}", "“<i>”的下一个字{是什么|是啥|填什么}？", "<i>什么？{成语|}", "成语接字：<i>", "<i>后面{是|接|填}{什么|哪个}{字|}？", "成语<i>{什么|（）}",
+    "{填|写}出“<i>”后面的字。", "{补充|补完}成语：<i>…", "<i>…{最后|后面}一个字是{什么|哪个}？", "{我忘了|想不起来}<i>后面是什么{字|}了。",
+)  # fmt: skip
+FACT = Pool(
+    "<q>？", "<q>?", "{你知道|知道|你知不知道|您知道}<q>{吗|么}？", "{告诉我|说说|讲讲|请告诉我}<q>。", "<q>{呀|呢|啊}？", "{我想考考你|考考你}：<q>", "{你说说看|你说说|说说看}，<q>？", "<q>", "{我想知道|想知道}<q>。", "{孩子|老师|同学}问<q>。", "{有个问题|常识题|问答题}：<q>？", "{我忘了|不记得}<q>{了|}。", "{谁知道|有人知道}<q>{吗|}？", "{请回答|回答}：<q>？", "{能告诉我|可以告诉我}<q>{吗|么}？", "你来说，<q>？",
+)  # fmt: skip
 
 
 def relation(rng: random.Random, held_out: bool) -> Sample:
@@ -124,7 +136,7 @@ def relation(rng: random.Random, held_out: bool) -> Sample:
     row = rng.choice([row for row in chosen.rows if row[chosen.column] != "-"])
     value = row[chosen.column]
     told = value.split("、") if chosen.listed else [value]
-    question = ask(rng, pick(chosen.held if held_out else chosen.ask, rng, {"a": row[0]}), held_out)
+    question = chosen.ask.ask(rng, held_out, {"a": row[0]})
     answer = chosen.tell.replace("<a>", row[0]).replace("<v>", "和".join(told))
     if value == "零":
         answer = f"{row[0]}没有腿。"
@@ -135,7 +147,7 @@ def relation(rng: random.Random, held_out: bool) -> Sample:
 
 def unit(rng: random.Random, held_out: bool) -> Sample:
     whole, name, count = rng.choice(UNITS)
-    question = ask(rng, pick((UNIT, HELD_UNIT)[held_out], rng, {"a": whole, "u": name}), held_out)
+    question = UNIT.ask(rng, held_out, {"a": whole, "u": name})
     return dialogue(SKILL, question, f"{whole}有{count}{name}。", needle=f"有{count}{name}")
 
 
@@ -144,7 +156,7 @@ def choice(rng: random.Random, held_out: bool) -> Sample:
     name, kind = rng.choice(KINDS)
     pair = [kind, rng.choice([other for other in KIND_NAMES if other != kind])]
     rng.shuffle(pair)
-    question = ask(rng, pick((CHOICE, HELD_CHOICE)[held_out], rng, {"a": name, "x": pair[0], "y": pair[1]}), held_out)
+    question = CHOICE.ask(rng, held_out, {"a": name, "x": pair[0], "y": pair[1]})
     return dialogue(SKILL, question, f"{name}是{kind}。", needle=f"是{kind}")
 
 
@@ -152,27 +164,26 @@ def example(rng: random.Random, held_out: bool) -> Sample:
     kind = rng.choice(KIND_NAMES)
     members = [name for name, other in KINDS if other == kind]
     first, second = rng.sample(members, 2)
-    question = ask(rng, pick((EXAMPLE, HELD_EXAMPLE)[held_out], rng, {"k": kind}), held_out)
+    question = EXAMPLE.ask(rng, held_out, {"k": kind})
     return dialogue(SKILL, question, f"{first}和{second}都是{kind}。", allowed=members, others=[name for name, _ in KINDS])
 
 
 def direction(rng: random.Random, held_out: bool) -> Sample:
     way, other = rng.choice(list(DIRECTIONS.items()))
     suffix = rng.choice(("", "边", "面")) if len(way) == 1 else rng.choice(("", "方"))
-    question = ask(rng, pick((OPPOSITE, HELD_OPPOSITE)[held_out], rng, {"d": way + suffix}), held_out)
+    question = OPPOSITE.ask(rng, held_out, {"d": way + suffix})
     return dialogue(SKILL, question, f"{way}的反方向是{other}。", needle=f"反方向是{other}")
 
 
 def fact(rng: random.Random, held_out: bool) -> Sample:
-    """A single fact; held-out wordings wrap the question in other words."""
+    """A single fact."""
     question, answer, needle = rng.choice(FACTS)
-    frames = ("我想考考你：<q>", "你说说看，<q>？") if held_out else ("<q>？", "<q>？", "{你知道|知道}<q>吗？", "{告诉我|说说}<q>。", "<q>{呀|呢|啊}？")
-    return dialogue(SKILL, ask(rng, pick(frames, rng, {"q": question}), held_out), answer, needle=needle)
+    return dialogue(SKILL, FACT.ask(rng, held_out, {"q": question}), answer, needle=needle)
 
 
 def idiom(rng: random.Random, held_out: bool) -> Sample:
     start, end = rng.choice(IDIOMS)
-    question = pick((IDIOM, HELD_IDIOM)[held_out], rng, {"i": start})
+    question = IDIOM.ask(rng, held_out, {"i": start})
     return dialogue(SKILL, question, f"{start}{end}。", needle=start + end)
 
 
