@@ -1,4 +1,4 @@
-"""Data sets: will my data train well? The list on the left; on the right the chosen set: rows, lengths, findings, edits."""
+"""Data sets: will my data train well? The list on the left; on the right the chosen set in four views."""
 
 import time
 

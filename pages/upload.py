@@ -8,8 +8,9 @@ from pathlib import PurePath
 import streamlit as st
 
 from glm_core import text, ui
-from glm_core.data import TEMPLATES, DataError, formats, library
+from glm_core.data import TEMPLATES, formats, library
 from glm_core.data.templates import suggest
+from glm_core.errors import EasyError
 from glm_core.serving.display import literal
 from glm_core.text import say as t
 
@@ -126,7 +127,7 @@ def replaced() -> library.Dataset | None:
     """The set whose rows the file is to replace, if the address names one that can be."""
     try:
         dataset = library.get(st.query_params["set"]) if "set" in st.query_params else None
-    except DataError:
+    except EasyError:
         return None
     return dataset if dataset and not dataset.bundled else None
 

@@ -79,7 +79,7 @@ def get(id: str) -> Dataset:
 
 
 def examples(id: str) -> list[Example]:
-    """The rows of the data set `id`; `line` counts from 1. Raises DataError as `get`."""
+    """The rows of the data set `id`; `line` counts from 1. Shared: change copies. Raises DataError as `get`."""
     for _ in range(3):  # the rows may be replaced between reading the record and reading the file it names
         dataset = get(id)
         try:
@@ -87,6 +87,12 @@ def examples(id: str) -> list[Example]:
         except FileNotFoundError:
             continue
     raise DataError("data.damaged", id=id)
+
+
+def rows_file(id: str) -> Path:
+    """The file of the rows of the data set `id`, one JSON object a line, for a command to read. Raises DataError as `get`."""
+    dataset = get(id)
+    return _asset(id) if dataset.bundled else _rows_file(_folder(id), dataset.sha256)
 
 
 def statistics(id: str) -> Statistics:

@@ -10,8 +10,8 @@ from glm_core.data.examples import pair
 
 
 def test_counts_of_a_mixed_set():
-    talk = Example([{"role": role, "content": content} for role, content in
-                    (("system", "短"), ("user", "一"), ("assistant", "二二"), ("user", "三"), ("assistant", "四四四"))])  # fmt: skip
+    said = (("system", "短"), ("user", "一"), ("assistant", "二二"), ("user", "三"), ("assistant", "四四四"))
+    talk = Example([{"role": role, "content": content} for role, content in said])
     counts = statistics([pair("a", "b"), talk, pair("a", "b"), pair("a", "c"), pair("长", "长" * (LONG + 1))])
     assert (counts.rows, counts.turns) == (5, 6)
     assert (counts.repeated, counts.contradicting, counts.long) == ([2], [3], [4])
@@ -24,8 +24,15 @@ def test_label_balance_of_a_classification():
     assert statistics(examples).labels == {"正面": 30, "负面": 10}
 
 
-@pytest.mark.parametrize("examples", [[pair(str(n), str(n)) for n in range(40)], [pair(str(n), "长长" * 20 + str(n % 2)) for n in range(40)],
-                                      [pair(str(n), "同") for n in range(40)], []])  # fmt: skip
+@pytest.mark.parametrize(
+    "examples",
+    [
+        [pair(str(n), str(n)) for n in range(40)],
+        [pair(str(n), "长长" * 20 + str(n % 2)) for n in range(40)],
+        [pair(str(n), "同") for n in range(40)],
+        [],
+    ],
+)
 def test_answers_that_are_no_labels(examples):
     assert statistics(examples).labels == {}
 

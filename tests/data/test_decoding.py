@@ -27,7 +27,12 @@ def test_characters_that_only_gb18030_has():
 
 @pytest.mark.parametrize(
     ("text", "encoding"),
-    [("繁體中文的資料集，這裡是說明與範例。" * 5, "big5"), ("數據,資料繁體中文說明\n" * 9, "big5"), ("これはデータセットです。" * 5, "shift_jis"), ("café à la crème, déjà vu", "latin-1")],
+    [
+        ("繁體中文的資料集，這裡是說明與範例。" * 5, "big5"),
+        ("數據,資料繁體中文說明\n" * 9, "big5"),
+        ("これはデータセットです。" * 5, "shift_jis"),
+        ("café à la crème, déjà vu", "latin-1"),
+    ],
 )  # fmt: skip
 def test_other_encodings_are_refused_with_the_place(text, encoding):
     with pytest.raises(DataError) as caught:

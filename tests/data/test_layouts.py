@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from glm_core import text
 from glm_core.data import read_bytes
 
 
@@ -20,6 +21,10 @@ def said(*pairs) -> list[dict]:
     return [{"role": roles[role], "content": content} for role, content in pairs]
 
 
+def shared(question: str, answer: str, human="human", gpt="gpt") -> list[dict]:
+    return [{"from": human, "value": question}, {"from": gpt, "value": answer}]
+
+
 ONE = said(("u", "你好"), ("a", "好"))
 TWO = said(("u", "一"), ("a", "二"), ("u", "你好"), ("a", "好"))
 
@@ -32,14 +37,13 @@ TWO = said(("u", "一"), ("a", "二"), ("u", "你好"), ("a", "好"))
         ({"instruction": "说", "input": "你好", "output": "好"}, "alpaca", said(("u", "说\n你好"), ("a", "好"))),
         ({"instruction": "", "input": "你好", "output": "好"}, "alpaca", ONE),
         ({"instruction": "你好", "output": "好", "history": [["一", "二"]]}, "alpaca", TWO),
-        ({"instruction": "你好", "output": "好", "system": "短"}, "alpaca", said(("s", "短"), *[("u", "你好"), ("a", "好")])),
-        ({"conversations": [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "好"}]}, "sharegpt", ONE),
-        ({"id": 1, "conversations": [{"from": "user", "value": "你好"}, {"from": "assistant", "value": "好"}]}, "sharegpt", ONE),
-        ({"conversations": [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "好"}]}, "conversations", ONE),
+        ({"instruction": "你好", "output": "好", "system": "短"}, "alpaca", said(("s", "短")) + ONE),
+        ({"conversations": shared("你好", "好")}, "sharegpt", ONE),
+        ({"id": 1, "conversations": shared("你好", "好", "user", "assistant")}, "sharegpt", ONE),
+        ({"conversations": ONE}, "conversations", ONE),
         ({"messages": TWO}, "messages", TWO),
         ({"messages": said(("s", "短")) + ONE}, "messages", said(("s", "短")) + ONE),
-        ({"system": "短", "conversations": [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "好"}]}, "sharegpt",
-         said(("s", "短")) + ONE),
+        ({"system": "短", "conversations": shared("你好", "好")}, "sharegpt", said(("s", "短")) + ONE),
         ({"content": "你好", "summary": "好"}, "content_summary", ONE),
         ({"prompt": "你好", "response": "好"}, "prompt_response", ONE),
         ({"prompt": "你好", "response": "好", "history": [["一", "二"]]}, "prompt_response", TWO),
@@ -125,3 +129,9 @@ def test_unknown_columns_are_listed_for_mapping():
     assert (result.layout, result.columns, result.examples) == ("unknown", ("标题", "正文"), [])
     assert result.sample == [{"标题": "一", "正文": "二"}, {"标题": "三", "正文": "四"}]
     assert len(result.problems) == 1 and "标题" in result.problems[0].message
+
+
+def test_every_layout_has_its_words():
+    names = {"alpaca", "sharegpt", "messages", "conversations", "content_summary", "prompt_response", "question_answer"}
+    for language in text.LANGUAGES:
+        assert {f"data.layout.{name}" for name in names | {"text", "mapped", "unknown"}} <= set(text.table(language))

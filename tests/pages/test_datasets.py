@@ -130,11 +130,14 @@ def test_a_set_is_replaced_only_by_a_checked_file():
     assert app.subheader[0].value == "原来的" and len([one for one in library.datasets() if not one.bundled]) == 1
 
 
-def test_a_bundled_set_is_not_replaced_by_an_address():
-    app = open_page("upload", set="imprint")
+@pytest.mark.parametrize("address", ["imprint", "../../etc", "gone", ""])
+def test_an_address_cannot_replace_what_may_not_be_replaced(address):
+    before = library.get("imprint")
+    app = open_page("upload", set=address)
     upload(app, "good.csv", GOOD)
     click(app, "keep")
-    assert library.get("imprint").rows == 20 and not app.exception
+    assert not app.exception and library.get("imprint") == before
+    assert [one.name for one in library.datasets() if not one.bundled] == ["good"]
 
 
 def test_cancelling_forgets_the_file():
