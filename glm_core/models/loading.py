@@ -157,6 +157,9 @@ def fill(
     if bits:
         with torch.device("meta"):
             quantization.pack_layers(model, bits)
+    if device.type == "cuda":
+        # cuDNN plans its attention anew for every length of the keys, which costs more than a token on a Hopper GPU.
+        torch.backends.cuda.enable_cudnn_sdp(False)
     filler = Filler(model, dtype, device, method)
     rename = conversion.renamer(family, settings)
     tensors = checkpoints.read_tensors(files, progress)

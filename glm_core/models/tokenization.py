@@ -8,7 +8,9 @@ the family's business (families.py). User text never turns into control tokens: 
 import base64
 import codecs
 import re
+import unicodedata
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from glm_core import workspace
@@ -323,13 +325,17 @@ def train_tokenizer(texts: Iterable[str], folder: str | Path, vocab_size: int, r
 
     from sentencepiece import SentencePieceTrainer
 
+    required = sorted(set(unicodedata.normalize("NFKC", required_chars)))
+    # Each required character is a text too: some versions of the trainer abort on one that occurs nowhere.
+    everything = chain((spell_blanks(text) for text in texts), required)
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     model = io.BytesIO()
     SentencePieceTrainer.train(
-        sentence_iterator=(spell_blanks(text) for text in texts), model_writer=model, model_type="bpe",
+        sentence_iterator=everything, model_writer=model, model_type="bpe",
         vocab_size=vocab_size, hard_vocab_limit=False, normalization_rule_name="nmt_nfkc", byte_fallback=True,
-        split_digits=True, character_coverage=0.9999, required_chars=required_chars, pad_id=3, num_threads=1,
+        split_digits=True, character_coverage=0.9999, required_chars="".join(required), pad_id=3, num_threads=1,
         control_symbols=list(V1_CONTROLS), user_defined_symbols=list(V1_VISIBLE), max_sentence_length=65536,
         minloglevel=2,
     )
