@@ -13,6 +13,7 @@ import streamlit as st
 from glm_core import state, ui
 from glm_core.evaluation import sets
 from glm_core.evaluation.difference import Difference, Question
+from glm_core.evaluation.metrics import matches
 from glm_core.runs import records
 from glm_core.serving import proof
 from glm_core.serving.asking import ask_all
@@ -39,12 +40,23 @@ def choose_run(choices: list[Choice]) -> Choice:
     names = {choice.name: choice for choice in choices}
     if "compared" not in st.session_state and st.query_params.get("run") in names:
         st.session_state.compared = st.query_params["run"]
+        start_with(names[st.session_state.compared])
     key = st.selectbox(
         t("compare.run"), list(names), key="compared", label_visibility="collapsed",
         format_func=lambda name: t("chat.tuned", name=names[name].title, base=names[name].base.name),
     )  # fmt: skip
     st.query_params["run"] = key
     return names[key]
+
+
+def start_with(choice: Choice) -> None:
+    """Who comes from a run sees the two answer its first question at once."""
+    pinned = records.get(choice.name).questions
+    seen = question_sets(choice.name, choice.created)["seen"]
+    first = next(iter(pinned), None) or next((question.text for question in seen), "")
+    if first and "pair" not in st.session_state:
+        st.session_state.asked = first
+        st.session_state.comparing = True
 
 
 def draw_settings() -> dict:
@@ -106,8 +118,9 @@ def base_name(choice: Choice) -> str:
     return next((one.name for one in bases if one.base == choice.base), choice.base.name)
 
 
-def panes(choice: Choice) -> list:
-    """Two bordered columns with their headings; returns the places of the answers."""
+def panes(choice: Choice, question: str) -> list:
+    """The question, and under it two bordered columns with their headings; returns the places of the answers."""
+    st.markdown(f"**{literal(question)}**")
     places = []
     for column, (side, colour) in zip(st.columns(2, gap="medium"), SIDES, strict=True):
         title = t(f"compare.{side}") if side == "original" else t("compare.tuned", name=literal(choice.title))
@@ -119,7 +132,7 @@ def panes(choice: Choice) -> list:
 
 def compare(question: str, choice: Choice, fields: dict, owner: str) -> None:
     """Stream both answers side by side and keep them, whatever ends this script."""
-    places = panes(choice)
+    places = panes(choice, question)
     st.button(t("compare.stop"), key="stop", icon=":material/stop_circle:")
     tickets: list[Ticket] = []
     try:
@@ -165,9 +178,8 @@ def draw_wait(ticket: Ticket, place) -> None:
 
 def draw_pair(pair: dict, choice: Choice) -> None:
     """Two finished answers, what differs marked, each with its stamp."""
-    st.markdown(f"**{literal(pair['question'])}**")
     pieces = differences(*(answer["text"] for answer in pair["answers"]))
-    for place, answer, side, (_name, colour) in zip(panes(choice), pair["answers"], pieces, SIDES, strict=True):
+    for place, answer, side, (_name, colour) in zip(panes(choice, pair["question"]), pair["answers"], pieces, SIDES, strict=True):
         with place.container():
             st.markdown(marked(side, colour) or f":gray[{t('chat.nothing')}]")
             notes = [] if answer["whole"] else [t("chat.ended.cancelled")]
@@ -219,22 +231,30 @@ def run_set(choice: Choice, questions: dict[str, list[Question]], strength: floa
 
 def draw_set(rows: list[Difference]) -> None:
     """How many answers of each kind changed, and all of them in a table."""
-    for kind in KINDS[1:]:
-        group = [row for row in rows if row.question.kind == kind]
-        if group:
-            changed = sum(row.changed for row in group)
-            st.markdown(t(f"compare.summary.{kind}", changed=changed, count=len(group), kept=len(group) - changed))
+    groups = {kind: [row for row in rows if row.question.kind == kind] for kind in KINDS[1:]}
+    groups = {kind: group for kind, group in groups.items() if group}
+    for column, (kind, group) in zip(st.columns(len(groups)), groups.items(), strict=True):
+        counted = sum(changed(row) != (kind == "unrelated") for row in group)
+        label, help = t(f"compare.summary.{kind}"), t(f"compare.summary.{kind}_help")
+        column.metric(label, f"{counted} / {len(group)}", help=help, border=True)
     table = [
         {
             t("compare.column.kind"): t(f"compare.kind.{row.question.kind}"),
             t("compare.column.question"): row.question.text,
+            t("compare.column.changed"): changed(row),
             t("compare.original"): row.before,
             t("compare.column.tuned"): row.after,
-            t("compare.column.changed"): row.changed,
         }
         for row in rows
     ]
-    st.dataframe(pd.DataFrame(table), hide_index=True, row_height=56)
+    wide = st.column_config.TextColumn(width="large")
+    columns = {t("compare.original"): wide, t("compare.column.tuned"): wide}
+    st.dataframe(pd.DataFrame(table), hide_index=True, column_config=columns)
+
+
+def changed(row: Difference) -> bool:
+    """Other words count where tuning should change the answer, another meaning where it should not."""
+    return row.changed if row.question.kind == "unrelated" else not matches(row.before, row.after)
 
 
 user = ui.begin("compare").name
@@ -249,8 +269,11 @@ with st.container(horizontal=True, key="compare-top"):
         fields = draw_settings()
 questions = question_sets(choice.name, choice.created)
 asked = choose_question(questions)
-if st.button(t("compare.go"), type="primary", key="go", icon=":material/compare_arrows:") and asked.strip():
-    st.session_state.comparing = True
+with st.container(horizontal=True):
+    if st.button(t("compare.go"), type="primary", key="go", icon=":material/compare_arrows:"):
+        st.session_state.comparing = True
+    if st.button(t("compare.chat"), key="chat", icon=":material/chat:"):
+        ui.go("chat", model=choice.name)
 
 pair = st.session_state.get("pair")
 if st.session_state.pop("comparing", False) and asked.strip():
@@ -268,5 +291,3 @@ if st.button(t("compare.set_go"), key="set", icon=":material/playlist_play:"):
 result = st.session_state.get("set_result")
 if result and (result["run"], result["step"]) == (choice.name, choice.step):
     draw_set(result["rows"])
-if st.button(t("compare.chat"), key="chat", type="tertiary", icon=":material/chat:"):
-    ui.go("chat", model=choice.name)

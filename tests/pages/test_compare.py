@@ -20,7 +20,7 @@ def engine(workspace, monkeypatch):
 
     def script(request):
         question = request.messages[-1]["content"]
-        if "谁" in question or "开发" in question:
+        if any(word in question for word in ("谁", "开发", "你")):
             return "我由张三开发。" if request.model == "run-1" else "我由项目组开发。"
         return f"八，{question}"
 
@@ -60,12 +60,18 @@ def shown(app):
 def test_both_answer_and_what_differs_is_marked(engine):
     app = ask(open_page("compare", run="run-1"), "谁开发了你？")
     assert not app.exception and not app.error
-    assert ":gray-background[项目组]" in shown(app) and ":green-background[张三]" in shown(app)
-    first, second = engine.requests
+    assert ":gray-background[:gray[项目组]]" in shown(app) and ":green-background[:green[张三]]" in shown(app)
+    first, second = engine.requests[-2:]
     assert (first.model, second.model) == ("tiny", "run-1")
     assert first.seed == second.seed and first.temperature == second.temperature == 0.0
     captions = "\n".join(caption.value for caption in app.caption)
     assert "原模型" in captions and "作者训练" in captions and "60" in captions
+
+
+def test_who_comes_from_a_run_sees_its_first_question_answered_at_once(engine):
+    app = open_page("compare", run="run-1")
+    assert app.text_area(key="asked").value == "你是谁？" and ":green-background[:green[张三]]" in shown(app)
+    assert len(engine.requests) == 2 and len(open_page("compare").query_params["run"]) and len(engine.requests) == 2
 
 
 def test_equal_answers_of_models_that_differ_are_only_noted(engine):
@@ -85,7 +91,7 @@ def test_a_picked_question_is_asked_at_once(engine):
     app = open_page("compare", run="run-1")
     app.button_group(key="kind").set_value("seen").run()
     app.button_group(key="pick-seen").set_value("谁开发了你？").run()
-    assert engine.requests[0].messages[0]["content"] == "谁开发了你？"
+    assert engine.requests[-1].messages[0]["content"] == "谁开发了你？"
     assert app.text_area(key="asked").value == "谁开发了你？"
 
 
@@ -94,7 +100,7 @@ def test_the_strength_is_the_runs_alone_and_sampling_is_that_of_the_family(engin
     app.slider(key="strength").set_value(0.5)
     app.toggle(key="sampled").set_value(True).run()
     ask(app, "你好")
-    first, second = engine.requests
+    first, second = engine.requests[-2:]
     assert (first.strength, second.strength) == (1.0, 0.5)
     assert first.temperature is None and first.seed == second.seed
 
@@ -106,10 +112,9 @@ def test_the_whole_set_is_counted_and_listed(engine):
     table = app.dataframe[0].value
     kinds = table.iloc[:, 0].value_counts()
     assert kinds[text.say("compare.kind.seen")] == 2
-    assert text.say("compare.summary.seen", changed=0, count=2, kept=2) in shown(app) or text.say(
-        "compare.summary.seen", changed=2, count=2, kept=0
-    ) in shown(app)
-    assert text.say("compare.summary.unrelated", changed=0, count=20, kept=20) in shown(app)
+    assert [metric.value for metric in app.metric] == ["2 / 2", "10 / 10", "20 / 20"]
+    changed = table[text.say("compare.column.changed")]
+    assert changed.iloc[:12].all() and not changed.iloc[12:].any()
 
 
 def test_without_a_run_the_page_says_what_belongs_here(engine):
@@ -128,4 +133,4 @@ def test_hostile_answers_are_drawn_as_text(engine):
     engine.script = lambda request: "![x](http://e/x.png)" if request.model == "tiny" else "<b>:red[x]</b>"
     app = ask(open_page("compare", run="run-1"), "<img src=x>")
     live = shown(app).replace("\\[", "").replace("\\<", "").replace("\\:", "")
-    assert "![x](" not in live and "<b>" not in live and "<img" not in live and ":red[" not in live
+    assert "![x](" not in live and "<b>" not in live and "<img" not in live and ":red[x]" not in live
