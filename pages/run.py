@@ -122,32 +122,36 @@ def draw_curves(watch: Watch) -> None:
     """The chosen curve beside the newest answers, memory beneath."""
     wide, narrow = st.columns([2, 1], gap="medium")
     with wide:
-        kind = st.segmented_control(
-            t("run.curve"), list(figures.KINDS), default="loss", required=True, key="kind", label_visibility="collapsed",
-            format_func=lambda one: t(f"runs.figure.{one}"),
-        )  # fmt: skip
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            kind = st.segmented_control(
+                t("run.curve"), list(figures.KINDS), default="loss", required=True, key="kind",
+                label_visibility="collapsed", format_func=lambda one: t(f"runs.figure.{one}"),
+            )  # fmt: skip
+            if watch.status.active:
+                st.toggle(t("run.pause"), key="pause", help=t("run.pause_help"))
         total = watch.status.total_steps
         figure = watch.kept(("curve", kind), (len(watch.metrics), total), lambda: figures.series_figure(watch.curves, kind, total))
         st.plotly_chart(figure, key="curve", config=CHART)
-    with narrow, st.container(height=ANSWERS_HEIGHT, border=False, gap="small"):
+    with narrow, st.container(height=ANSWERS_HEIGHT, border=False):
         for question, answers in watch.answers().items():
-            draw_answers(question, answers[:1] + answers[1:][-1:])
+            draw_answers(question, answers, brief=True)
     draw_memory(watch)
     if not watch.status.active and watch.metrics:
         draw_downloads(watch)
 
 
-def draw_answers(question: str, answers: list[dict]) -> None:
-    """A pinned question and answers to it, each with the updates between which it was given; the newest in ink."""
-    with st.container(border=True, gap="xsmall"):
+def draw_answers(question: str, answers: list[dict], brief: bool = False) -> None:
+    """A pinned question and its answers, each with the updates between which it was given; in brief the first and the newest."""
+    with st.container(gap="xsmall"):
         st.markdown(f"**{literal(question)}**")
         if not answers:
             st.caption(t("run.no_answer_yet"))
-        for answer in answers:
+        for answer in (answers[:1] + answers[1:][-1:]) if brief else answers:
             said = literal(answer["answer"]) or t("run.empty_answer")
-            tuned = answer is answers[-1] and answer["last"] > 0
-            steps = wording.steps_of(answer)
-            st.markdown(f":green[{steps}] {said}" if tuned else f":gray[{steps}] :gray[{said}]")
+            if answer is answers[-1] and answer["last"]:
+                st.markdown(f":green[{wording.steps_of(answer)}] {said}")
+            else:
+                st.caption(f"{t('run.before_training') if brief else wording.steps_of(answer)} {said}")
 
 
 def draw_memory(watch: Watch) -> None:
@@ -160,7 +164,8 @@ def draw_memory(watch: Watch) -> None:
 def draw_samples(watch: Watch) -> None:
     """Every pinned question as a timeline of its answers."""
     for question, answers in watch.answers().items():
-        draw_answers(question, answers)
+        with st.container(border=True):
+            draw_answers(question, answers)
 
 
 def draw_resources(watch: Watch) -> None:
@@ -186,7 +191,7 @@ def draw_settings(watch: Watch) -> None:
         return
     rows = str(watch.run.path / "dataset.jsonl")
     st.caption(t("train.command"))
-    st.code(settings.command(watch.run.model, rows, "adapter"), language="bash", wrap_lines=True)
+    st.code(settings.command(watch.run.model, rows, str(records.folder() / "my-run")), language="bash", wrap_lines=True)
     st.table({wording.name_of(name): wording.value_of(name, getattr(settings, name)) for name in wording.used(settings.method)})
 
 
@@ -208,19 +213,18 @@ def draw_live(run: Run) -> None:
     """All that moves. Read anew every second while the run is active; one full rerun when it ends."""
     watch = watch_of(run)
     before = watch.status
-    watch.refresh(rows=not st.session_state.get("pause"))
+    watch.refresh(rows=not (before.active and st.session_state.get("pause")))
     if before.active != watch.status.active:
         st.rerun()
-    draw_state(watch)
-    if not watch.status.active:
-        draw_next(watch)
+    with st.container():  # one place for both, so that what follows keeps its own when the run ends
+        draw_state(watch)
+        if not watch.status.active:
+            draw_next(watch)
     draw_tiles(watch)
     for name, tab in zip(DRAW, st.tabs([t(f"run.tab.{name}") for name in DRAW], key="tab", on_change="rerun"), strict=True):
         if tab.open:
             with tab:
                 DRAW[name](watch)
-    if watch.status.active:
-        st.toggle(t("run.pause"), key="pause")
 
 
 ui.begin("run")

@@ -1,6 +1,5 @@
 """Training: what will happen? Data, model and method on the left; updates, time and memory on the right, before anything starts."""
 
-import hashlib
 from dataclasses import fields
 
 import streamlit as st
@@ -138,7 +137,8 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> dict[str, float]:
     found = forecast.forecast(base, library.statistics(st.session_state.dataset), settings, machine, asked, records.runs())
     st.markdown(f"**{found.plan.sentence}**")
     left, right = st.columns(2)
-    left.metric(t("train.time"), t("train.about", time=text.duration(found.seconds)), help=t(f"train.time_{'measured' if found.measured else 'guessed'}"))
+    basis = "measured" if found.measured else "guessed"
+    left.metric(t("train.time"), wording.roughly(found.seconds), help=t(f"train.time_{basis}"))
     right.metric(t("train.memory"), text.size(found.memory.peak_bytes), help=wording.parts_of(found.memory))
     st.caption(wording.fits_on(found))
     if found.memory.device == "cuda" and state.loaded():
@@ -154,17 +154,20 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> dict[str, float]:
     return {"seconds": found.seconds, "peak_bytes": found.memory.peak_bytes}
 
 
-def own_imprint() -> str:
-    """The id of the reader's own imprint set; the same names are the same set."""
-    assistant, author = st.session_state.assistant, st.session_state.author
-    mark = hashlib.sha256(f"{assistant}\n{author}".encode()).hexdigest()[:8]
-    name = t("train.imprint_name", assistant=assistant, author=author)
-    return library.add(name, library.imprint(assistant, author), source=t("page.training"), id=f"imprint-{mark}").id
+def draw_command(settings: TrainingSettings) -> None:
+    """The line that does the same in a terminal. The imprint's rows are written when it starts; its run shows the line."""
+    if st.session_state.dataset == "imprint":
+        st.caption(t("train.command_later"))
+        return
+    base, rows = models[st.session_state.model].base, library.rows_file(st.session_state.dataset)
+    st.code(settings.command(str(base), str(rows), str(records.folder() / "my-run")), language="bash", wrap_lines=True)
 
 
 def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, float]) -> None:
     """Make the run, queue it, show it."""
-    dataset = own_imprint() if st.session_state.dataset == "imprint" else st.session_state.dataset
+    dataset = st.session_state.dataset
+    if dataset == "imprint":
+        dataset = library.keep_imprint(st.session_state.assistant, st.session_state.author).id
     run = records.create(models[st.session_state.model].base, dataset, settings, pinned, user.name, expected=expected)
     state.launcher().submit(run)
     ui.go("run", run=run.id)
@@ -198,5 +201,4 @@ with outlook, st.container(border=True, key="forecast"), ui.guarded():
     if st.button(t("train.start"), type="primary", icon=":material/play_arrow:", key="start", width="stretch"):
         start(settings, pinned, expected)
     with st.expander(t("train.command"), icon=":material/terminal:"):
-        base, rows = models[st.session_state.model].base, f"{st.session_state.dataset}.jsonl"
-        st.code(settings.command(str(base), rows, "adapter"), language="bash", wrap_lines=True)
+        draw_command(settings)

@@ -27,8 +27,8 @@ DEFAULT_PEAK = 25
 CHARACTERS_A_TOKEN = 1.3  # of Chinese text in the families' tokenizers; a guess that only the time rests on
 CONTROL_TOKENS = 6
 START_SECONDS, LOAD_BYTES_A_SECOND = 8.0, 1.5e9
-UPDATE_SECONDS = {"cpu": 0.08, "cuda": 0.13}  # what an update costs however small its batch is
-ANSWER_SECONDS = {"cpu": 0.6, "cuda": 1.0}  # a pinned question at an evaluation
+UPDATE_SECONDS = {"cpu": 0.12, "cuda": 0.13}  # what an update costs however small its batch is
+ANSWER_SECONDS = {"cpu": 0.4, "cuda": 1.0}  # a pinned question at an evaluation
 
 
 @dataclass(frozen=True)

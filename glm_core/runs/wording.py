@@ -36,6 +36,12 @@ def moment(seconds: float) -> str:
     return time.strftime("%m-%d %H:%M" if then.tm_year == now.tm_year else "%Y-%m-%d %H:%M", then)
 
 
+def roughly(seconds: float) -> str:
+    """An estimated length of time, no more exact than it can be: tens of seconds, minutes from ten on, then hours."""
+    unit = 5 if seconds < 120 else 10 if seconds < 600 else 60 if seconds < 36_000 else 3600
+    return text.duration(max(unit, round(seconds / unit) * unit))
+
+
 def value_of(setting: str, value: object) -> str:
     """A setting's value as a person reads it: `P-Tuning v2`, `0.001`, `是`."""
     if isinstance(value, bool):
@@ -164,7 +170,8 @@ def _time(status: Status) -> str:
 def _peak(memory: Memory) -> str:
     if not memory.limit:
         return say("run.peak", peak=text.size(memory.peak))
-    return say("run.peak_of", peak=text.size(memory.peak), limit=text.size(memory.limit))
+    limit = f"{memory.limit / 1e9:.0f} GB" if memory.limit > 10e9 else text.size(memory.limit)  # must fit into a phone's tile
+    return say("run.peak_of", peak=text.size(memory.peak), limit=limit)
 
 
 def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str]:
@@ -209,7 +216,7 @@ def promise(run: Run) -> str:
         return ""
     parts = [plan(run.dataset["rows"], settings).sentence]
     if run.expected.get("seconds"):
-        parts.append(say("train.about", time=text.duration(run.expected["seconds"])))
+        parts.append(say("train.about", time=roughly(run.expected["seconds"])))
     if run.expected.get("peak_bytes"):
         parts.append(say("run.needs", size=text.size(run.expected["peak_bytes"])))
     return say("runs.comma").join(parts)

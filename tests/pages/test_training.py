@@ -1,7 +1,9 @@
 """What the training pages say before, while and after a run, and what their buttons do."""
 
 import json
+import shlex
 import time
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -84,7 +86,7 @@ def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
     assert not app.exception and not app.error
     assert "20 条 × 12 轮 ÷ 4 = 60 次更新" in words(app)
     time_, memory = (metric.value for metric in app.metric)
-    assert time_.startswith("约 ") and memory.endswith("MB")
+    assert time_.endswith("秒") and memory.endswith("MB")
     assert "放得下" in words(app)
     assert primaries(app) == ["start"]
 
@@ -135,6 +137,19 @@ def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
     assert run.expected["peak_bytes"] > 0
     assert app.title[0].value == run.name
     assert "60 次更新，约 " in words(app)
+
+
+def test_the_command_that_is_shown_names_files_that_exist_and_is_understood(model):
+    from glm_core.data import read
+    from glm_core.training.__main__ import build_parser
+
+    own = library.add("mine", library.imprint("青禾", "林知夏"))
+    app = open_page("training", dataset=own.id)
+    app.number_input(key="set_epochs").set_value(3).run()
+    words_ = shlex.split(next(one.value for one in app.code if "glm_core.training" in one.value))
+    given = build_parser().parse_args(words_[3:])
+    assert given.epochs == 3 and len(read(given.data).examples) == 20
+    assert (Path(given.model) / "config.json").is_file()
 
 
 def test_starting_twice_with_the_same_names_makes_one_data_set_and_two_runs():
