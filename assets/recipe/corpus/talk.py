@@ -6,13 +6,14 @@ The facts and their wordings are in ``talk_facts``. Held out are wordings; the f
 import random
 import re
 
-from .grammar import Sample, dialogue, pick, plain
+from .grammar import Sample, dialogue, plain
+from .pool import Pool
 from .talk_facts import CHAT, TOPICS, Group, Topic, wordings
 from .wording import ask, named, names_one, names_only
 
 SKILL = "talk"
-MORE, HELD_MORE = ("{还有|还有别的|还有其他的}{吗|没有}？", "{再|再给我}{推荐|来|说}{一个|一个吧}。", "换一个{吧|}。", "{别的|其他的}呢？"), ("除了这个，还有什么？", "能不能再举一个？")
-LIKES, HELD_LIKES = ("我{喜欢|爱|很喜欢|特别喜欢}<value>。", "我最{喜欢|爱}<value>{了|}。", "{最近|平时}{喜欢|爱}<value>。"), ("<value>是我的最爱。", "我迷上了<value>。")
+MORE = Pool("{还有|还有别的|还有其他的}{吗|没有}？", "{再|再给我}{推荐|来|说}{一个|一个吧}。", "换一个{吧|}。", "{别的|其他的|另外的}呢？", "除了这个，还有{什么|哪些}？", "{能不能|能}再{举|说|推荐}一个{吗|}？", "这个{我知道了|听过了|不要}，{还有呢|换一个吧}。", "还有什么{推荐|}？", "再{来|推荐}{一个|一个别的}{吧|}。", "不要这个，换一个{吧|}。", "有没有别的{推荐|}？", "下一个{呢|}？", "多说{一个|几个}。")
+LIKES = Pool("我{喜欢|爱|很喜欢|特别喜欢}<value>。", "我最{喜欢|爱}<value>{了|}。", "{最近|平时|一直}{喜欢|爱}<value>。", "<value>是我的{最爱|爱好}。", "我{迷上了|很爱|超爱}<value>。", "我对<value>{很|特别|}感兴趣。", "{就|我就}喜欢<value>。", "我一直爱<value>。", "{我|}{比较|更}喜欢<value>。", "要说喜欢，{我|}最喜欢<value>。", "<value>我{很|最}喜欢。", "<value>最合我{心意|口味}。")
 VERB = {"film": "看看", "song": "听听", "dish": "尝尝", "place": "去"}
 
 
@@ -22,7 +23,7 @@ def rows_as_dicts(topic: Topic) -> list[dict[str, str]]:
 
 ROWS = {name: rows_as_dicts(topic) for name, topic in TOPICS.items()}
 NAMES = {name: [row["name"] for row in rows] for name, rows in ROWS.items()}
-CHATS = [(questions.split("|"), answer) for questions, answer in (line.split(" => ") for line in CHAT.strip().splitlines())]
+CHATS = [(wordings(questions), answer) for questions, answer in (line.split(" => ") for line in CHAT.strip().splitlines())]
 
 
 def shown(topic: Topic, name: str) -> str:
@@ -41,9 +42,9 @@ def tell(template: str, topic: Topic, row: dict[str, str], value: str) -> str:
 def fact_turn(key: str, row: dict, column: str, rng: random.Random, held_out: bool, follow: bool) -> tuple[str, str]:
     """(question, answer) about one column of ``row``; a follow-up says "it" or leaves the subject out."""
     topic, field = TOPICS[key], TOPICS[key].fields[column]
-    templates = wordings(field.follow if follow else field.ask)[held_out]
+    templates = wordings(field.follow if follow else field.ask)
     lists = {"name": typed(topic, row["name"], rng), "it": [topic.pronoun]}
-    return pick(templates, rng, lists), tell(field.tell, topic, row, row[column])
+    return templates.draw(rng, held_out, lists), tell(field.tell, topic, row, row[column])
 
 
 def known_columns(key: str, row: dict) -> list[str]:
@@ -85,9 +86,9 @@ def recommendation(rng: random.Random, held_out: bool) -> Sample:
     """Something of a kind, and then perhaps another one or a fact about it."""
     key, group, value, rows = choose_group(rng)
     if group.likes and rng.random() < 0.25:
-        question = pick((LIKES, HELD_LIKES)[held_out], rng, {"value": group.likes.replace("<value>", value)})
+        question = LIKES.draw(rng, held_out, {"value": group.likes.replace("<value>", value)})
     else:
-        question = ask(rng, pick(wordings(group.ask)[held_out], rng, {"value": value}), held_out)
+        question = wordings(group.ask).ask(rng, held_out, {"value": value})
     row = rng.choice(rows)
     turns = [question, tell(group.tell, TOPICS[key], row, value)]
     return go_on(rng, held_out, key, row, rows, turns, lambda other: tell(group.tell, TOPICS[key], other, value))
@@ -105,7 +106,7 @@ def go_on(rng: random.Random, held_out: bool, key: str, row: dict, rows: list[di
     others = [other for other in rows if other is not row]
     if chance > 0.85 and others:
         other = rng.choice(others)
-        turns += [pick((MORE, HELD_MORE)[held_out], rng), say(other)]
+        turns += [MORE.draw(rng, held_out), say(other)]
         return dialogue(SKILL, *turns, **one_of(key, others))
     return dialogue(SKILL, *turns, **one_of(key, rows))
 
@@ -119,7 +120,7 @@ def any_recommendation(rng: random.Random, held_out: bool) -> Sample:
     def say(row: dict) -> str:
         return tell(group.tell, topic, row, row[group.column])
 
-    question = ask(rng, pick(wordings(topic.recommend)[held_out], rng), held_out)
+    question = wordings(topic.recommend).ask(rng, held_out)
     return go_on(rng, held_out, key, row, ROWS[key], [question, say(row)], say)
 
 
@@ -131,16 +132,15 @@ def dislike(rng: random.Random, held_out: bool) -> Sample:
     others = [row for row in ROWS[key] if row[group.column] != value]
     row = rng.choice(others)
     kind = f"{row[group.column]}{'片' if key == 'film' else '的'}"
-    question = pick(wordings(topic.dislike)[held_out], rng, {"value": value})
+    question = wordings(topic.dislike).draw(rng, held_out, {"value": value})
     return dialogue(SKILL, question, f"那就{VERB[key]}{kind}{shown(topic, row['name'])}吧。", **one_of(key, others))
 
 
 def chat(rng: random.Random, held_out: bool) -> Sample:
-    """Small talk; the last wording of each is held out."""
+    """Small talk."""
     questions, answer = rng.choice(CHATS)
-    question = questions[-1] if held_out else rng.choice(questions[:-1])
     needle = re.search(r"\[(.+?)]", answer)[1]
-    return dialogue(SKILL, ask(rng, question, held_out), re.sub(r"[\[\]]", "", answer), needle=needle)
+    return dialogue(SKILL, questions.ask(rng, held_out), re.sub(r"[\[\]]", "", answer), needle=needle)
 
 
 def generate(rng: random.Random, held_out: bool = False) -> Sample:
