@@ -130,7 +130,8 @@ def read_shape(model: Any) -> Shape:
         return Shape(family, hidden, inner, layers, heads, heads, hidden // heads, c["vocab_size"], tied,
                      c.get("quantization_bit") or 0)  # fmt: skip
     return Shape(family, c["hidden_size"], c["intermediate_size"], c["num_hidden_layers"], c["num_attention_heads"],
-                 c["num_key_value_heads"], c["head_dim"], c["vocab_size"], tied)  # fmt: skip
+                 c["num_key_value_heads"], c["head_dim"], c["vocab_size"], tied,
+                 c.get("quantization_bit") or 0)  # fmt: skip
 
 
 def _read_config(model: Any) -> Mapping[str, Any]:
