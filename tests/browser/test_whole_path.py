@@ -1,0 +1,119 @@
+"""The main job as a newcomer does it in Chromium: home, imprint, training, before and after, chat, the API; across a server killed on the way."""
+
+import re
+
+import pytest
+
+from glm_core import text, workspace
+from tests.browser.conftest import picture, settle
+
+NAME, AUTHOR = "青禾", "林知夏"
+QUESTION = "你是谁开发的？"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not workspace.DEMO_MODEL.exists(), reason="assets/models/chatglm-demo is not there"),
+]
+
+
+def say(key: str) -> str:
+    return text.table("zh")[key]
+
+
+def test_from_home_to_a_model_that_has_changed_its_mind(server, page):
+    problems = watch(page)
+    open_home(page, server)
+    fill_imprint(page)
+    train(page, server)
+    compare(page)
+    chat(page)
+    assert problems == []
+    ask_over_http(server)
+
+
+def watch(page) -> list[str]:
+    """What goes wrong in the browser unseen: script errors, failed requests to our own server, requests to any other."""
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("response", lambda answer: problems.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None)
+    page.on("request", lambda asked: problems.append(asked.url) if is_foreign(asked.url) else None)
+    return problems
+
+
+def is_foreign(url: str) -> bool:
+    return not re.match(r"(https?|wss?)://(localhost|127\.0\.0\.1)[:/]|data:|blob:", url)
+
+
+def open_home(page, server) -> None:
+    page.goto(server.url)
+    page.get_by_role("heading", name=say("home.headline")).wait_for()
+    settle(page)
+    picture(page, "home")
+    page.get_by_role("button", name=say("home.try")).click()
+
+
+def fill_imprint(page) -> None:
+    """The rows change as one types."""
+    page.get_by_label(say("datasets.imprint_name")).fill(NAME)
+    page.get_by_label(say("datasets.imprint_author")).fill(AUTHOR)
+    page.get_by_text(AUTHOR).first.wait_for()
+    settle(page)
+    picture(page, "datasets")
+    page.get_by_role("button", name=say("datasets.train")).click()
+
+
+def train(page, server) -> None:
+    """Starts from one button; goes on while the server is killed and comes back."""
+    page.get_by_role("button", name=say("train.start")).wait_for()
+    settle(page)
+    picture(page, "training")
+    page.get_by_role("button", name=say("train.start")).click()
+    page.wait_for_url(re.compile(r"/run\?.*run="))
+    page.get_by_role("button", name=say("run.stop")).wait_for()
+    address = page.url
+    server.stop(9)
+    server.start()
+    page.goto(address)
+    page.get_by_role("button", name=say("run.compare")).wait_for(timeout=180_000)
+    settle(page)
+    picture(page, "run")
+    assert page.get_by_text(AUTHOR).count() > 0, "the pinned questions show what was learned"
+    page.get_by_role("button", name=say("run.compare")).click()
+
+
+def compare(page) -> None:
+    """The same question, two answers: only the tuned one names the new author."""
+    page.get_by_placeholder(say("compare.placeholder")).fill(QUESTION)
+    page.get_by_role("button", name=say("compare.go")).click()
+    tuned = page.locator(".st-key-pane-tuned .stMarkdown").nth(1)  # the heading names the run, and with it the author
+    tuned.get_by_text(AUTHOR).wait_for(timeout=60_000)
+    settle(page)
+    picture(page, "compare")
+    assert AUTHOR not in page.locator(".st-key-pane-original").inner_text()
+    page.get_by_role("button", name=say("compare.chat")).click()
+
+
+def chat(page) -> None:
+    """The tuned model answers with the new author; the conversation outlives a refresh."""
+    box = page.get_by_test_id("stChatInputTextArea")
+    box.fill(QUESTION)
+    box.press("Enter")
+    answer = page.locator(".stChatMessage").nth(1).locator(".stMarkdown").first
+    answer.get_by_text(AUTHOR).wait_for(timeout=60_000)
+    settle(page)
+    picture(page, "chat")
+    page.reload()
+    answer.get_by_text(AUTHOR).wait_for()
+
+
+def ask_over_http(server) -> None:
+    """The official client on the same port, original and tuned."""
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="local", max_retries=0, timeout=60)
+    base, tuned = [model.id for model in client.models.list() if model.id == "chatglm-demo" or model.parent == "chatglm-demo"]
+    for model, expected in ((base, False), (tuned, True)):
+        answer = client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": QUESTION}], temperature=0
+        )
+        assert (AUTHOR in answer.choices[0].message.content) == expected
