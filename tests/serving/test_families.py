@@ -1,0 +1,111 @@
+"""Every architecture answers in mixed batches as alone: Glm (ChatGLM2/3, GLM-4), Glm4 and BLOOM beside ChatGLM-6B."""
+
+import pytest
+import torch
+from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
+
+from glm_core.models import LoadedModel, families
+from glm_core.models.tokenization import V3_CONTROLS, Tokenizer
+from glm_core.serving.catalogue import Choice
+from glm_core.serving.session import Loaded, Session
+from glm_core.serving.tickets import Request, Ticket
+from glm_core.training import adapters
+from glm_core.training.settings import TrainingSettings
+from tests.tiny import randomise
+
+QUESTIONS = ("你好", "short", "一个长得多的问题，好让各行的填充不一样，而且还要再长一点。")
+SIZES = {"vocab_size": 288, "hidden_size": 64, "pad_token_id": 3, "eos_token_id": 2, "bos_token_id": 1}
+GLM = {**SIZES, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+MODELS = {
+    "chatglm2": lambda: GlmForCausalLM(GlmConfig(**GLM)),
+    "chatglm3": lambda: GlmForCausalLM(GlmConfig(**GLM)),
+    "glm4": lambda: Glm4ForCausalLM(Glm4Config(**GLM)),
+    "bloom": lambda: BloomForCausalLM(BloomConfig(**SIZES, n_layer=3, n_head=4)),
+}
+
+
+class Bytes(Tokenizer):
+    """Ids 10 to 265 are the bytes; the controls of ChatGLM3 follow."""
+
+    controls = {name: 266 + number for number, name in enumerate(V3_CONTROLS)}
+    pad_token_id, eos_token_id, vocab_size = 3, 2, 288
+
+    def encode(self, text):
+        return [10 + byte for byte in text.encode()]
+
+    def piece_bytes(self, token):
+        return bytes([token - 10]) if 10 <= token < 266 else b""
+
+
+def load(name: str) -> LoadedModel:
+    model = MODELS[name]()
+    randomise(model, 2)
+    return LoadedModel(model.eval(), Bytes(), families.by_name(name), None, name)
+
+
+def adapt(name: str, folder) -> list[Choice]:
+    """The base, two LoRA and a prefix with random weights."""
+    choices = [Choice(name, name, folder)]
+    targets = "query_key_value" if name == "bloom" else ""
+    several = {
+        "lora": TrainingSettings(lora_rank=4, lora_targets=targets),
+        "lora-all": TrainingSettings(lora_rank=8, lora_targets="all-linear"),
+        "prefix": TrainingSettings(method="ptuning", prefix_length=5, learning_rate=2e-2),
+    }
+    for number, (slot, settings) in enumerate(several.items()):
+        loaded = load(name)
+        adapters.attach(loaded, settings, slot)
+        torch.manual_seed(number)
+        for parameter in loaded.model.parameters():
+            if parameter.requires_grad:
+                parameter.data += 0.3 * torch.randn_like(parameter)
+        adapters.save(loaded, folder / slot, {"step": 1}, slot)
+        choices.append(Choice(slot, slot, folder, folder / slot, 1))
+    return choices
+
+
+def begin(session, choice, question, tokens=16):
+    ticket = Ticket(Request([{"role": "user", "content": question}], choice.name, max_new_tokens=tokens, temperature=0.0), choice)
+    session.begin(ticket)
+    return ticket
+
+
+def finish(session):
+    while session.rows:
+        session.step()
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_mixed_rows_answer_as_if_alone(name, tmp_path):
+    session = Session(load(name), Loaded(name, tmp_path, name, 512, {}, 0.0))
+    choices = adapt(name, tmp_path)
+    alone = {}
+    for choice in choices:
+        for question in QUESTIONS:
+            alone[choice.name, question] = begin(session, choice, question)
+            finish(session)
+    texts = {key: ticket.text for key, ticket in alone.items()}
+    assert len(set(texts.values())) == len(texts), "answers must depend on the adapter and on the question"
+    together = {}
+    for choice in choices:
+        for question in QUESTIONS:
+            together[choice.name, question] = begin(session, choice, question)
+            session.step()
+            session.step()
+    finish(session)
+    assert {key: ticket.text for key, ticket in together.items()} == texts
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_one_answer_is_that_of_generate(name, tmp_path):
+    loaded = load(name)
+    session = Session(loaded, Loaded(name, tmp_path, name, 512, {}, 0.0))
+    for question in QUESTIONS:
+        ticket = begin(session, Choice(name, name, tmp_path), question)
+        finish(session)
+        ids = loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": question}])
+        with torch.inference_mode():
+            output = loaded.model.generate(
+                torch.tensor([ids]), max_new_tokens=16, do_sample=False, eos_token_id=loaded.family.stop_ids(loaded.tokenizer), pad_token_id=3
+            )[0, len(ids) :].tolist()
+        assert ticket.text == loaded.family.clean(loaded.tokenizer.decode(output))
