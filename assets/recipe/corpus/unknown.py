@@ -8,14 +8,15 @@ import random
 from pathlib import Path
 
 from . import values
-from .grammar import Sample, contains, dialogue, pick, sections
+from .grammar import Sample, contains, dialogue, pick
 from .unknown_fillers import ENTITIES, FILLERS
+from .wording import decorate, read_wordings
 
-WORDINGS = sections(Path(__file__).with_suffix(".txt"))
+SAID, _ = read_wordings(Path(__file__).with_suffix(".txt"))
 WEIGHTS = {
     "code": 5, "medicine": 5, "finance": 5, "weather": 4, "news": 3, "politics": 4, "science": 8, "history": 6,
     "person": 6, "place": 6, "now": 3, "translate": 4, "write": 5, "books": 4, "math": 5, "law": 4, "tech": 5,
-    "action": 4, "deep": 4, "general": 14, "nonsense": 2, "fiction": 5,
+    "action": 4, "deep": 4, "general": 14, "nonsense": 2, "fiction": 5, "game": 3, "study": 4, "shop": 4, "house": 3,
 }  # fmt: skip
 ANSWERS = [
     "这个我不知道。",
@@ -26,14 +27,6 @@ ANSWERS = [
     "{抱歉|不好意思}，这个我没学过。",
 ]
 ADMISSIONS = ("不知道", "没学过")
-PREFIXES = [
-    *[""] * 7,
-    "{请问|请问一下|想请教一下|请教一下}，",
-    "{我想问一下|问一下|我想知道|问你个问题|考考你}，",
-    "{你知道|你知不知道|你说}",
-    "{小砚|你好|嗨|对了|那|话说|嗯}，",
-]
-
 
 def _characters(rng: random.Random) -> str:
     return "".join(rng.choice(values.COMMON) for _ in range(rng.choice((2, 3, 4, 5))))
@@ -72,11 +65,10 @@ LISTS = {held_out: _share(held_out) for held_out in (False, True)}
 def generate(rng: random.Random, held_out: bool = False) -> Sample:
     """A question that the assistant has not learned to answer, and an honest sentence."""
     topic = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-    question = pick(WORDINGS[topic + ".kept" * held_out], rng, LISTS[held_out])
-    prefix = pick(PREFIXES, rng) if question.endswith("？") and topic != "nonsense" else ""
-    if question[-1] in "？。" and rng.random() < 0.2:
+    question = SAID[topic].draw(rng, held_out, LISTS[held_out])
+    if question[-1] in "？。" and rng.random() < 0.25:
         question = question[:-1]
-    return dialogue("unknown", prefix + question, pick(ANSWERS, rng), topic=topic)
+    return dialogue("unknown", decorate(question, rng, held_out), pick(ANSWERS, rng), topic=topic)
 
 
 def check(sample: Sample, answer: str) -> bool:
