@@ -126,6 +126,8 @@ def _run_watched(folder: Path, journal: Journal, stop: Stop) -> int:
         _train(task, journal, stop)
         return 0
     except Exception as error:
+        if stop.asked and journal.status["stage"] in ("starting", "loading", "encoding"):
+            raise StopAsked from error  # a library that was just being imported took the stop for its own failure
         stop.interrupts = False
         known = failures.explain(error, folder)
         if not isinstance(error, type(known)):

@@ -258,6 +258,18 @@ def test_sigterm_while_loading_stops_at_once(make):
     assert not (folder / "adapter").exists() and tidy(folder)
 
 
+def test_a_library_that_takes_the_stop_for_its_own_failure_does_not_make_the_run_fail(make, monkeypatch):
+    folder, stop = make(), Stop()
+
+    def broken(*_):
+        stop.asked = True
+        raise ModuleNotFoundError("could not import, since it was interrupted")
+
+    monkeypatch.setattr("glm_core.training.loop._load", broken)
+    assert run(folder, stop) == 0
+    assert status(folder)["state"] == "stopped" and "训练开始前" in why(folder)
+
+
 def stop_at(monkeypatch, step):
     stop, original = Stop(), Reporter.on_step_begin
 
