@@ -3,7 +3,7 @@
     python benchmarks/loading.py [--families chatglm chatglm2 chatglm3 glm4-original bloom chatglm-int4] [--folder DIR]
                                  [--quantization int8 nf4] [--shape tiny]
 
-For each family writes a checkpoint as the hub lays it out (12 to 19 GB, removed afterwards), loads it, answers with 32
+For each family writes a checkpoint as the hub lays it out (12 to 19 GB, removed afterwards), loads it, answers with 64
 greedy tokens, unloads it, and prints a row: seconds to load, peak memory of the device beside the finished model's, tokens
 a second, memory left after unloading. `--shape tiny` runs the same path in seconds.
 """
@@ -153,11 +153,11 @@ def measure(folder: Path, config: dict, quantization: str | None) -> dict:
     seconds, size = time.perf_counter() - start, used()
     peak = torch.cuda.max_memory_allocated() if cuda else 0
     ids = torch.tensor([prompt(config)], device=loaded.model.device)
-    for tokens in (2, 32):  # the first one warms up
+    for tokens in (8, 64):  # the first one warms up
         start = time.perf_counter()
-        answer = loaded.model.generate(ids, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, eos_token_id=-1)
+        answer = loaded.model.generate(ids, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=3)
         speed = tokens / (time.perf_counter() - start)
-    assert answer.shape[1] == ids.shape[1] + 32
+    assert answer.shape[1] == ids.shape[1] + 64
     row = {"family": loaded.family.name, "load": seconds, "peak": peak, "model": size, "speed": speed}
     del loaded, ids, answer
     gc.collect()

@@ -122,7 +122,7 @@ def quantise(model: nn.Module, name: str, method: str) -> None:
     )  # fmt: skip
     device = linear.weight.device
     small.weight = bitsandbytes.nn.Params4bit(
-        linear.weight.data.cpu(), requires_grad=False, compress_statistics=True, quant_type="nf4"
+        linear.weight.data, requires_grad=False, compress_statistics=True, quant_type="nf4"
     ).to(device)
     small.bias = linear.bias
     replace_module(model, name, small)
