@@ -30,12 +30,18 @@ def alive(pid: object, pid_created: object, folder: Path) -> bool:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
+        if not process.cmdline():  # it is only just being started, or is just ending
+            return _is_created(pid, pid_created)
         return _trains(process, folder)
     except psutil.AccessDenied:
-        moment = created(pid)
-        return moment is not None and isinstance(pid_created, float) and abs(moment - pid_created) < CLOCK_SLACK
+        return _is_created(pid, pid_created)
     except psutil.Error:
         return False
+
+
+def _is_created(pid: int, pid_created: object) -> bool:
+    moment = created(pid)
+    return moment is not None and isinstance(pid_created, float) and abs(moment - pid_created) < CLOCK_SLACK
 
 
 def _trains(process: psutil.Process, folder: Path) -> bool:
