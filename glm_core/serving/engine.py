@@ -40,7 +40,7 @@ class Engine:
         self._rows, self._bound, self._each = rows, waiting, each
         self._changed = threading.Condition()
         self._queue: deque[Ticket] = deque()
-        self._jobs: deque[tuple[Callable, Future]] = deque()
+        self._jobs: deque[tuple[Callable, Future, Path | None]] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._served: dict[str, float] = {}  # owner -> when a request of theirs was last taken
@@ -117,17 +117,17 @@ class Engine:
         """Free the model's memory after the running answers; the next request loads it again."""
         self._do(self._unload)
 
-    def exclusively(self, choice: Choice, work: Callable[["Session"], object], progress: Progress | None = None):
-        """Run `work(session)` with the base of `choice` in the engine's thread between answers; returns its result.
+    def measure(self, choice: Choice, work: Callable[["Session"], object], progress: Progress | None = None):
+        """Run `work(session)` with the base of `choice` in the engine's thread, between two steps; returns its result.
 
-        For measurements that need the model itself and not only its answers.
+        For what needs the model itself and not only its answers. Answers that run on the same base go on afterwards.
         """
 
         def run():
             self._load(choice.base)
             return work(self._session)
 
-        return self._do(run, progress)
+        return self._do(run, progress, choice.base)
 
     def close(self) -> None:
         """Cancel everything, stop the thread, free the memory. For the end of the program; safe to call twice."""
@@ -139,13 +139,16 @@ class Engine:
 
     # between threads
 
-    def _do(self, work: Callable, progress: Progress | None = None):
-        """Hand `work` to the engine's thread and wait for its result, reporting progress in this thread."""
+    def _do(self, work: Callable, progress: Progress | None = None, base: Path | None = None):
+        """Hand `work` to the engine's thread and wait for its result, reporting progress in this thread.
+
+        It is done once no answer runs; while `base` is the one loaded, between two steps.
+        """
         future: Future = Future()
         with self._changed:
             if self._closed:
                 raise EngineUnavailable("serving.closing")
-            self._jobs.append((work, future))
+            self._jobs.append((work, future, base))
             self._start()
             self._changed.notify()
         seen = None
@@ -199,9 +202,9 @@ class Engine:
     def _turn(self) -> None:
         """One round: drop what nobody wants, take in what fits, compute one token for every row."""
         self._drop()
-        if self._jobs and not self.answering:
+        while self._jobs and (not self.answering or self._has(self._jobs[0][2])):
             self._run_job()
-        elif not self._jobs:
+        if not self._jobs:  # a job that waits for the answers to end lets no new one begin
             self._admit()
         if self.answering:
             before = self._session.rows
@@ -225,7 +228,7 @@ class Engine:
             self._number_queue()
 
     def _run_job(self) -> None:
-        work, future = self._jobs.popleft()
+        work, future, _base = self._jobs.popleft()
         try:
             future.set_result(work())
         except Exception as error:  # it belongs to the caller, who gets it from the future
@@ -254,7 +257,7 @@ class Engine:
         except Exception as error:
             ticket.finish("error", error=_as_serving_error(error))
 
-    def _has(self, path: Path) -> bool:
+    def _has(self, path: Path | None) -> bool:
         return self._session is not None and self._session.info.path == path
 
     def _load(self, path: Path) -> "Loaded":
@@ -294,7 +297,7 @@ class Engine:
         with self._changed:
             for ticket in self._queue:
                 ticket.finish("error", error=closing)
-            for _work, future in self._jobs:
+            for _work, future, _base in self._jobs:
                 future.set_exception(closing)
             self._queue.clear()
             self._jobs.clear()

@@ -73,7 +73,7 @@ def differ(engine, choice: Choice, questions: Sequence[str] = ()) -> Proof:
     def measure(session):
         return tuple((question, session.distance(question, choice)) for question in asked)
 
-    distances = engine.exclusively(choice, measure)
+    distances = engine.measure(choice, measure)
     largest = max(distance for _question, distance in distances)
     return Proof(distances, tuple(causes(choice)) if largest < SLIGHT else ())
 

@@ -35,7 +35,7 @@ class ScriptedEngine:
                 return choice
         raise UnknownModel("serving.unknown_model", name=name, known="")
 
-    def exclusively(self, choice: Choice, work: Callable, progress=None):
+    def measure(self, choice: Choice, work: Callable, progress=None):
         return work(self)
 
     def distance(self, question: str, choice: Choice) -> float:

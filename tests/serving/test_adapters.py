@@ -154,6 +154,6 @@ def test_two_bases_take_turns(engine, home, tiny_folder, tmp_path_factory):
     (home / "models" / "other").symlink_to(other)
     expected = {name: alone(engine, "你好", name) for name in ("tiny", "other")}
     assert expected["tiny"] != expected["other"]
-    tickets = [(name, engine.submit(ask("你好", name))) for name in ("tiny", "other") * 3]
+    tickets = [(name, engine.submit(ask("你好", name))) for name in ("tiny", "other", "tiny")]
     for name, ticket in tickets:
         assert "".join(ticket) == expected[name] and ticket.stamp.base == name
