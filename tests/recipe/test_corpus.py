@@ -55,6 +55,28 @@ def test_slot_text_is_inserted_literally_and_errors_are_told():
             grammar.expand(broken, random.Random(0), {"a": "x"})
 
 
+def test_held_out_wordings_are_those_that_no_trained_template_gives():
+    said = wording.Wordings(["你叫什么", "叫<x>的是{你|他}", "{你|您}贵姓", "{你|您}是谁"], {"x": ["甲", "乙"]})
+    assert said.trained[0] == "你叫什么" and said.kept
+    kept = {said.draw(random.Random(seed), True, {"y": "丙"}) for seed in range(50)}
+    trained = {said.draw(random.Random(seed)) for seed in range(200)}
+    assert kept and not kept & trained
+    assert said.holds("你叫什么呀？") and not said.holds("你叫啥")
+    with pytest.raises(ValueError):
+        wording.Wordings([])
+    with pytest.raises(ValueError):
+        wording.Wordings(["好", "{好|好啊}", "好呀"]).draw(random.Random(0), True)
+
+
+def test_half_of_the_questions_carry_words_before_or_after_them():
+    rng = random.Random(0)
+    said = [wording.decorate("你是谁？", rng) for _ in range(2000)]
+    assert 0.4 < sum(text != "你是谁？" for text in said) / len(said) < 0.65
+    assert len(set(said)) > 500
+    held = wording.split(wording.ASKING)[1]
+    assert held and not any(text.startswith(f"{word}，") for text in said for word in held)
+
+
 def test_comparison_ignores_width_and_white_space():
     assert grammar.same("你好，世界！", "你好, 世界!")
     assert not grammar.same("你好，世界", "你好世界")
