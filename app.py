@@ -4,6 +4,7 @@ The pages (glm_core/ui.py draws the frame, pages/ the content) and the HTTP API 
 """
 
 import logging
+import warnings
 from contextlib import asynccontextmanager
 
 import streamlit as st
@@ -19,6 +20,7 @@ from glm_core.text import say
 async def lifespan(_app):
     """Watch the runs while the server is up, and tell the terminal where it is."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what PEFT asks it in last year's words
     state.start()
     print(say("app.started", url=f"http://localhost:{st.get_option('server.port')}"), flush=True)
     with api.ending_on_signals(state.close):
