@@ -20,7 +20,7 @@ def curve_of(identifier: str, size: int) -> tuple[str, float | None]:
 def draw_run(run: Run) -> None:
     """One run in a row: the way to its page, its curve, its note."""
     with st.container(border=True, key=f"run-{run.id}"):
-        what, curve, figure = st.columns([5, 2, 2], vertical_alignment="center")
+        what, outcome = st.columns([5, 3], vertical_alignment="center")
         with what:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 ui.link("run", literal(run.name), run=run.id)
@@ -30,8 +30,9 @@ def draw_run(run: Run) -> None:
                 st.caption(literal(run.note))
         picture, loss = curve_of(run.id, run.size_of("metrics.jsonl"))
         if picture:
-            curve.image(picture)
-            figure.caption(t("runs.last_loss", loss=f"{loss:.3g}"))
+            with outcome, st.container(horizontal=True, vertical_alignment="center"):
+                st.image(picture)
+                st.caption(t("runs.last_loss", loss=f"{loss:.3g}"), width="content")
 
 
 def draw_differences(found: list[Run]) -> None:

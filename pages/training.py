@@ -134,7 +134,7 @@ def read_form() -> TrainingSettings:
 def draw_forecast(settings: TrainingSettings, asked: int) -> dict[str, float]:
     """What it will take, and what would be better; the time and memory that the run is said to need."""
     base = models[st.session_state.model].base
-    found = forecast.forecast(base, library.statistics(st.session_state.dataset), settings, machine, asked, records.runs())
+    found = forecast.forecast(base, library.statistics(st.session_state.dataset), settings, machine, asked, earlier)
     st.markdown(f"**{found.plan.sentence}**")
     left, right = st.columns(2)
     basis = "measured" if found.measured else "guessed"
@@ -179,8 +179,12 @@ models = {choice.name: choice for choice in catalogue.catalogue() if not choice.
 machine = resources.machine()
 title, history = st.columns([3, 1], vertical_alignment="bottom")
 title.title(t("page.training"), anchor=False)
+earlier = records.runs()
 with history:
-    ui.link("runs", t("train.history", count=len(records.runs())), icon=":material/history:")
+    ui.link("runs", t("train.history", count=len(earlier)), icon=":material/history:")
+for run in earlier:
+    if (status := run.status()).active:
+        ui.link("run", literal(wording.going_on(run, status)), icon=":material/monitoring:", run=run.id)
 if not data or not models:
     ui.empty_state("train.no_data" if models else "train.no_model", "train.to_there", "datasets" if models else "models")
     st.stop()

@@ -187,6 +187,12 @@ def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str
     return _share(done), stage
 
 
+def going_on(run: Run, status: Status) -> str:
+    """A run that has not ended in one line: `小印的烙印：训练中，28/60`."""
+    words = say("run.going_on", name=run.name, state=say(f"ui.state.{status.state}"))
+    return f"{words} {status.step:,}/{status.total_steps:,}" if status.total_steps else words
+
+
 def _share(value: float) -> float:
     return min(1.0, max(0.0, value))
 

@@ -1,0 +1,67 @@
+"""What is said before a run starts: more work takes longer, and an earlier run on this machine is believed first."""
+
+import json
+
+import pytest
+
+from glm_core.data.analysis import statistics
+from glm_core.data.examples import Example
+from glm_core.runs import forecast, records
+from glm_core.runs.resources import Card, Machine
+from glm_core.training.settings import TrainingSettings
+from tests.runs.conftest import make
+
+CONFIG = {"model_type": "chatglm", "hidden_size": 384, "inner_hidden_size": 1536, "num_attention_heads": 8, "num_layers": 9,
+          "vocab_size": 8000, "bos_token_id": 1, "eos_token_id": 2, "mask_token_id": 3, "gmask_token_id": 4,
+          "pad_token_id": 5}  # fmt: skip
+LAPTOP = Machine((), 2, 16 << 30, 8 << 30, 1 << 40)
+CARD = Machine((Card(0, "NVIDIA GeForce RTX 4090", 0, 24 << 30),), 8, 64 << 30, 32 << 30, 1 << 40)
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    return folder
+
+
+def rows(count, length=20):
+    turns = [{"role": "user", "content": "问" * length}, {"role": "assistant", "content": "答" * length}]
+    return statistics([Example([dict(turn) for turn in turns], line) for line in range(1, count + 1)])
+
+
+def test_more_rows_take_longer_and_a_card_is_faster(model):
+    few, many = (forecast.forecast(model, rows(count), TrainingSettings(), LAPTOP, 3) for count in (20, 200))
+    assert many.seconds > 2 * few.seconds
+    card = forecast.forecast(model, rows(200), TrainingSettings(), CARD, 3)
+    assert card.tokens_per_second > 100 * many.tokens_per_second
+    assert few.plan.updates == 60 and few.memory.device == "cpu" and card.memory.device == "cuda"
+
+
+def test_the_speed_of_the_last_complete_run_of_the_kind_is_believed(model):
+    settings = TrainingSettings()
+    run = make()
+    records.change(run, settings=settings.to_dict(), model_name="tiny")
+    speeds = [{"step": step, "loss": 1.0, "tokens_per_second": speed} for step, speed in enumerate((1, 500, 520), 1)]
+    (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in speeds))
+    records.say_status(run, "stopped")
+    assert not forecast.forecast(model, rows(20), settings, LAPTOP, 3, records.runs()).measured
+    records.say_status(run, "finished")
+    found = forecast.forecast(model, rows(20), settings, LAPTOP, 3, records.runs())
+    assert found.measured and found.tokens_per_second == 500
+    assert not forecast.forecast(model, rows(20), settings.changed(micro_batch=8), LAPTOP, 3, records.runs()).measured
+
+
+def test_what_does_not_fit_is_said_with_settings_that_do(model):
+    small = Machine((), 2, 1 << 30, 800_000_000, 1 << 40)
+    settings = TrainingSettings(micro_batch=64, max_source_length=512, max_target_length=512)
+    found = forecast.forecast(model, rows(200, 600), settings, small, 3)
+    assert not found.fits and found.advice is not None and found.advice.settings.micro_batch < 64
+    assert found.cards, "a consumer card has room for a model this small"
+
+
+def test_rows_are_cut_by_the_limits_for_the_time_and_counted_whole_for_the_memory():
+    mean, longest = forecast.row_tokens(rows(4, 1000), TrainingSettings(max_source_length=10, max_target_length=10))
+    assert mean == 20 + forecast.CONTROL_TOKENS
+    assert longest == 2000 + forecast.CONTROL_TOKENS
