@@ -1,0 +1,51 @@
+"""The project's own papers are true: requirements name what is imported, the README points to what exists."""
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+
+from tests.paths import ROOT
+
+SOURCES = [ROOT / "app.py", *(ROOT / "glm_core").rglob("*.py"), *(ROOT / "pages").glob("*.py")]
+OWN = {"glm_core", "pages", "assets", "app"}
+OPTIONAL = {"requirements-gpu.txt": {"torchao", "bitsandbytes"}}
+
+
+def required(file: str) -> set[str]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return {re.match(r"[\w.-]+", line).group().lower().replace("_", "-") for line in lines if line and line[0].isalnum()}
+
+
+def imported() -> set[str]:
+    """Top-level names of the libraries that the program imports."""
+    names = set()
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split(".")[0])
+    return names - OWN - set(sys.stdlib_module_names)
+
+
+def test_every_library_that_is_imported_is_required():
+    owners = packages_distributions()
+    known = required("requirements.txt")
+    missing = {
+        name
+        for name in imported() - OPTIONAL["requirements-gpu.txt"]
+        if not known & {owner.lower().replace("_", "-") for owner in owners.get(name, ())}
+    }
+    assert missing == set()
+
+
+def test_optional_libraries_are_in_a_file_of_their_own():
+    assert required("requirements-gpu.txt") == OPTIONAL["requirements-gpu.txt"]
+
+
+def test_the_readme_points_to_what_exists():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", readme))
+    assert targets
+    assert [target for pair in targets for target in pair if target and not (ROOT / target).exists()] == []
