@@ -88,7 +88,10 @@ def main() -> None:
     options = parser.parse_args()
     session = Session.load(options.model, lambda stage, fraction: None)
     session.loaded.family = Endless(session.loaded.family)
-    print(f"{session.info.name}: loaded in {session.info.seconds:.1f} s, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(
+        f"{session.info.name}: loaded in {session.info.seconds:.1f} s, "
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         choices = [Choice(session.info.name, session.info.name, options.model)]
         choices += make_adapters(options.model, options.adapters, Path(folder))

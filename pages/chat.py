@@ -13,10 +13,10 @@ import streamlit as st
 from glm_core import state, ui, workspace
 from glm_core.errors import EasyError
 from glm_core.serving import conversations
-from glm_core.serving.catalogue import Choice
-from glm_core.serving.conversations import Conversation
+from glm_core.serving.catalogue import Choice, official_sampling
+from glm_core.serving.conversations import Conversation, footnotes
 from glm_core.serving.display import harmless, literal
-from glm_core.serving.tickets import Request, Stamp, Ticket
+from glm_core.serving.tickets import Request, Ticket
 from glm_core.text import say as t
 
 POLL_SECONDS = 0.1
@@ -25,6 +25,7 @@ SAVE_SECONDS = 2.0
 SETTLE_SECONDS = 0.5
 LISTED = 50
 EXAMPLES = ("chat.example.who", "chat.example.sum", "chat.example.film", "chat.example.advert")
+IDLE = {"temperature": 0.8, "top_p": 0.8, "top_k": 0, "repetition_penalty": 1.0, "max_new_tokens": 512}
 DIALS = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
 BOUNDS = {"top_k": (0, 200), "repetition_penalty": (1.0, 2.0), "max_new_tokens": (1, 4096)}
 
@@ -94,11 +95,8 @@ def choose_model(choices: list[Choice], talk: Conversation) -> Choice:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def defaults(base: str) -> dict:
-    """The official sampling of the base's family; no weights are read."""
-    from glm_core import models
-
-    official = models.describe(base).family.sampling
-    return {"temperature": 0.8, "top_p": 0.8, "top_k": 0, "repetition_penalty": 1.0, "max_new_tokens": 512} | official
+    """Where the dials of a base start."""
+    return IDLE | official_sampling(base)
 
 
 def set_dials(values: dict) -> None:
@@ -123,9 +121,17 @@ def draw_dials(choice: Choice) -> dict:
         values[name] = st.slider(label, low, high, step=step, help=help, key=f"dial_{name}", persist_state="session")
     if choice.tuned:
         values["strength"] = st.slider(
-            t("chat.strength"), 0.0, 1.5, step=0.05, help=t("chat.strength_help"), key="dial_strength", persist_state="session"
+            t("chat.strength"),
+            0.0,
+            1.5,
+            step=0.05,
+            help=t("chat.strength_help"),
+            key="dial_strength",
+            persist_state="session",
         )
-    seed = st.text_input(t("chat.seed"), help=t("chat.seed_help"), key="dial_seed", max_chars=10, persist_state="session")
+    seed = st.text_input(
+        t("chat.seed"), help=t("chat.seed_help"), key="dial_seed", max_chars=10, persist_state="session"
+    )
     values["seed"] = int(seed) if seed.strip().isdecimal() else None
     st.button(t("chat.defaults"), on_click=set_dials, args=(official,), key="defaults", width="stretch")
     return values
@@ -139,12 +145,27 @@ def draw_history(user: str, talk: Conversation) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", key=f"past-{one.id}"):
             label, here = literal(one.name), one.id == talk.id
             st.button(label, on_click=show, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here)
-            st.button("", icon=":material/delete:", help=t("chat.delete"), on_click=delete, args=(one, here), key=f"delete-{one.id}", type="tertiary")
+            st.button(
+                "",
+                icon=":material/delete:",
+                help=t("chat.delete"),
+                on_click=delete,
+                args=(one, here),
+                key=f"delete-{one.id}",
+                type="tertiary",
+            )
     if not found:
         st.caption(t("chat.no_history"))
     if talk.messages:
         st.divider()
-        st.download_button(t("chat.export"), talk.to_markdown, f"{talk.id}.md", icon=":material/download:", key="export", on_click="ignore")
+        st.download_button(
+            t("chat.export"),
+            talk.to_markdown,
+            f"{talk.id}.md",
+            icon=":material/download:",
+            key="export",
+            on_click="ignore",
+        )
 
 
 def delete(one: Conversation, here: bool) -> None:
@@ -204,23 +225,15 @@ def draw_answer(talk: Conversation, place: int) -> None:
         with st.popover("", icon=":material/content_copy:", help=t("chat.copy"), type="tertiary", key=f"copy-{place}"):
             st.code(message["content"], language=None, wrap_lines=True)
         if place == len(talk.messages) - 1:
-            st.button("", icon=":material/refresh:", help=t("chat.again"), on_click=act, args=(talk.again,), key="again", type="tertiary")
-
-
-def footnotes(message: dict) -> list[str]:
-    """What is written under an answer: how it ended, how fast it was, what answered."""
-    notes, figures = [], []
-    if message.get("finish_reason") in ("length", "cancelled"):
-        notes.append(t(f"chat.ended.{message['finish_reason']}"))
-    if message.get("dropped_turns"):
-        notes.append(t("chat.dropped", turns=message["dropped_turns"]))
-    if message.get("first_token_seconds") is not None:
-        figures.append(t("chat.first_token", seconds=message["first_token_seconds"]))
-    if message.get("tokens_per_second"):
-        figures.append(t("chat.speed", tokens=message["usage"]["completion_tokens"], speed=message["tokens_per_second"]))
-    if message.get("stamp"):
-        figures.append(literal(Stamp.from_dict(message["stamp"]).sentence()))
-    return notes + ([" · ".join(figures)] if figures else [])
+            st.button(
+                "",
+                icon=":material/refresh:",
+                help=t("chat.again"),
+                on_click=act,
+                args=(talk.again,),
+                key="again",
+                type="tertiary",
+            )
 
 
 def answer(talk: Conversation, choice: Choice, fields: dict) -> None:
@@ -292,7 +305,13 @@ with st.container(horizontal=True, key="chat-top"):
         fields = draw_dials(choice)
     with st.popover("", icon=":material/history:", help=t("chat.history"), key="history"):
         draw_history(user, talk)
-    st.button("", icon=":material/add_comment:", help=t("chat.start_new"), key="new", on_click=lambda: show(Conversation(user)))
+    st.button(
+        "",
+        icon=":material/add_comment:",
+        help=t("chat.start_new"),
+        key="new",
+        on_click=lambda: show(Conversation(user)),
+    )
 
 question = st.chat_input(t("chat.placeholder"), key="question", submit_mode="stop", max_chars=20000)
 if question and question.strip():

@@ -5,7 +5,6 @@ once, as a table.
 """
 
 import time
-from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -13,21 +12,17 @@ import streamlit as st
 from glm_core import state, ui
 from glm_core.evaluation import sets
 from glm_core.evaluation.difference import Difference, Question
-from glm_core.evaluation.metrics import matches
+from glm_core.evaluation.sides import SEED, Pair, changed, compare_all, requests
 from glm_core.runs import records
 from glm_core.serving import proof
-from glm_core.serving.asking import ask_all
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.display import differences, literal, marked
-from glm_core.serving.tickets import Request, Stamp, Ticket
+from glm_core.serving.tickets import Ticket
 from glm_core.text import say as t
 
-POLL_SECONDS = 0.03
 DRAW_SECONDS = 0.06
 LISTED = 20
 LONGEST_LABEL = 28
-ANSWER_TOKENS = 256
-SEED = 42
 KINDS = ("own", "seen", "reworded", "unrelated")
 SIDES = (("original", "gray"), ("tuned", "green"))
 
@@ -62,7 +57,9 @@ def start_with(choice: Choice) -> None:
 def draw_settings() -> dict:
     """How both answer: greedy or drawn, and the adapter's strength."""
     drawn = st.toggle(t("compare.sampled"), key="sampled", help=t("compare.sampled_help"))
-    seed = st.number_input(t("chat.seed"), 0, 2**31 - 1, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn)
+    seed = st.number_input(
+        t("chat.seed"), 0, 2**31 - 1, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn
+    )
     strength = st.slider(t("chat.strength"), 0.0, 1.5, 1.0, 0.05, help=t("chat.strength_help"), key="strength")
     return {"temperature": None if drawn else 0.0, "seed": int(seed), "strength": strength}
 
@@ -82,10 +79,18 @@ def choose_question(questions: dict[str, list[Question]]) -> str:
     )  # fmt: skip
     if kind != "own":
         st.pills(
-            t(f"compare.kind.{kind}"), [question.text for question in questions[kind]], format_func=short, key=f"pick-{kind}",
+            t(f"compare.kind.{kind}"), [question.text for question in questions[kind]], format_func=short,
+            key=f"pick-{kind}",
             label_visibility="collapsed", on_change=take_pick, args=(f"pick-{kind}",),
         )  # fmt: skip
-    return st.text_area(t("compare.question"), key="asked", placeholder=t("compare.placeholder"), height=80, label_visibility="collapsed", max_chars=20000)
+    return st.text_area(
+        t("compare.question"),
+        key="asked",
+        placeholder=t("compare.placeholder"),
+        height=80,
+        label_visibility="collapsed",
+        max_chars=20000,
+    )
 
 
 def short(question: str) -> str:
@@ -104,20 +109,6 @@ def take_pick(key: str) -> None:
 # the two panes
 
 
-def requests(question: str, choice: Choice, fields: dict, owner: str) -> list[Request]:
-    """The same question to the base and to the run; strength is the run's alone."""
-    base = {name: value for name, value in fields.items() if name != "strength"}
-    messages = [{"role": "user", "content": question}]
-    ask = partial(Request, messages, owner=owner, max_new_tokens=ANSWER_TOKENS)
-    return [ask(base_name(choice), **base), ask(choice.name, **fields)]
-
-
-def base_name(choice: Choice) -> str:
-    """The name under which the run's base answers."""
-    bases = (one for one in state.engine().catalogue() if not one.tuned)
-    return next((one.name for one in bases if one.base == choice.base), choice.base.name)
-
-
 def panes(choice: Choice, question: str) -> list:
     """The question, and under it two bordered columns with their headings; returns the places of the answers."""
     st.markdown(f"**{literal(question)}**")
@@ -134,37 +125,26 @@ def compare(question: str, choice: Choice, fields: dict, owner: str) -> None:
     """Stream both answers side by side and keep them, whatever ends this script."""
     places = panes(choice, question)
     st.button(t("compare.stop"), key="stop", icon=":material/stop_circle:")
-    tickets: list[Ticket] = []
+    pair = Pair(choice.name, question)
+    engine = state.engine()
+    pair.start(requests(engine, question, choice, owner, **fields), engine)
+    st.session_state.pair = pair
     try:
-        for request in requests(question, choice, fields, owner):
-            tickets.append(state.engine().submit(request))
-        stream(tickets, places)
+        while not pair.done:
+            for ticket, place in zip(pair.tickets, places, strict=True):
+                draw_growing(ticket, place)
+            time.sleep(DRAW_SECONDS)
     finally:
-        for ticket in tickets:
-            ticket.cancel()
-        if len(tickets) == 2:
-            st.session_state.pair = {"run": choice.name, "question": question, "answers": [kept(ticket) for ticket in tickets]}
-    for ticket in tickets:
-        if ticket.error is not None:
-            raise ticket.error
+        pair.cancel()
+    pair.raise_error()
 
 
-def kept(ticket: Ticket) -> dict:
-    """What stays of an answer."""
-    return {"text": ticket.text, "stamp": ticket.stamp, "whole": ticket.finish_reason in ("stop", "length")}
-
-
-def stream(tickets: list[Ticket], places: list) -> None:
-    """Draw both answers as they grow."""
-    shown = ["", ""]
-    while not all(ticket.done for ticket in tickets):
-        for number, (ticket, place) in enumerate(zip(tickets, places, strict=True)):
-            if ticket.text and ticket.text != shown[number]:
-                shown[number] = ticket.text
-                place.markdown(literal(ticket.text))
-            elif not ticket.text:
-                draw_wait(ticket, place)
-        time.sleep(DRAW_SECONDS)
+def draw_growing(ticket: Ticket, place) -> None:
+    """The answer so far, or what it waits for."""
+    if ticket.text:
+        place.markdown(literal(ticket.text))
+    else:
+        draw_wait(ticket, place)
 
 
 def draw_wait(ticket: Ticket, place) -> None:
@@ -176,17 +156,19 @@ def draw_wait(ticket: Ticket, place) -> None:
         place.caption(t(stage[0] if stage else "chat.thinking"))
 
 
-def draw_pair(pair: dict, choice: Choice) -> None:
+def draw_pair(pair: Pair, choice: Choice) -> None:
     """Two finished answers, what differs marked, each with its stamp."""
-    pieces = differences(*(answer["text"] for answer in pair["answers"]))
-    for place, answer, side, (_name, colour) in zip(panes(choice, pair["question"]), pair["answers"], pieces, SIDES, strict=True):
+    pieces = differences(*pair.texts)
+    for place, ticket, side, (_name, colour) in zip(
+        panes(choice, pair.question), pair.tickets, pieces, SIDES, strict=True
+    ):
         with place.container():
             st.markdown(marked(side, colour) or f":gray[{t('chat.nothing')}]")
-            notes = [] if answer["whole"] else [t("chat.ended.cancelled")]
-            stamp: Stamp | None = answer["stamp"]
-            st.caption("  \n".join(notes + ([literal(stamp.sentence())] if stamp else [])))
-    if all(answer["whole"] for answer in pair["answers"]):
-        draw_proof(choice, same=pair["answers"][0]["text"] == pair["answers"][1]["text"])
+            notes = [t("chat.ended.cancelled")] if ticket.cancelled and not pair.whole else []
+            notes += [literal(ticket.stamp.sentence())] if ticket.stamp else []
+            st.caption("  \n".join(notes))
+    if pair.whole:
+        draw_proof(choice, same=pair.texts[0] == pair.texts[1])
 
 
 def draw_proof(choice: Choice, same: bool) -> None:
@@ -212,21 +194,17 @@ def draw_proof(choice: Choice, same: bool) -> None:
 def run_set(choice: Choice, questions: dict[str, list[Question]], strength: float, owner: str) -> None:
     """Ask both models everything, in batches, with progress."""
     asked = [question for kind in KINDS[1:] for question in questions.get(kind, [])]
-    fields = {"temperature": 0.0, "seed": SEED, "strength": strength}
-    pairs = [request for question in asked for request in requests(question.text, choice, fields, owner)]
-    answers: list[str | None] = [None] * len(pairs)
     place = st.empty()
     with place.container():
-        bar = st.progress(0.0, t("compare.set_running", done=0, count=len(asked)))
+        bar = st.progress(0.0)
         st.button(t("compare.stop"), key="stop-set", icon=":material/stop_circle:")
-        for done, (number, ticket) in enumerate(ask_all(state.engine(), pairs), 1):
-            if ticket.error is not None:
-                raise ticket.error
-            answers[number] = ticket.text
-            bar.progress(done / len(pairs), t("compare.set_running", done=done // 2, count=len(asked)))
+
+        def draw(share: float) -> None:
+            bar.progress(share, t("compare.set_running", done=int(share * len(asked)), count=len(asked)))
+
+        rows = compare_all(state.engine(), choice, asked, draw, owner, strength)
     place.empty()
-    rows = [Difference(question, answers[2 * place], answers[2 * place + 1]) for place, question in enumerate(asked)]
-    st.session_state.set_result = {"run": choice.name, "step": choice.step, "strength": strength, "rows": rows}
+    st.session_state.set_result = {"run": choice.name, "step": choice.step, "rows": rows}
 
 
 def draw_set(rows: list[Difference]) -> None:
@@ -252,11 +230,6 @@ def draw_set(rows: list[Difference]) -> None:
     st.dataframe(pd.DataFrame(table), hide_index=True, column_config=columns)
 
 
-def changed(row: Difference) -> bool:
-    """Other words count where tuning should change the answer, another meaning where it should not."""
-    return row.changed if row.question.kind == "unrelated" else not matches(row.before, row.after)
-
-
 user = ui.begin("compare").name
 st.title(t("page.compare"), anchor=False)
 choices = [choice for choice in state.engine().catalogue() if choice.tuned]
@@ -280,7 +253,7 @@ if st.session_state.pop("comparing", False) and asked.strip():
     with ui.guarded():
         compare(asked.strip(), choice, fields, user)
         st.rerun()
-elif pair and pair["run"] == choice.name:
+elif pair and pair.run == choice.name:
     draw_pair(pair, choice)
 
 st.subheader(t("compare.set"), anchor=False)

@@ -16,7 +16,7 @@ KEPT = 16
 
 
 class Adapters:
-    """Which adapters are on `loaded`, by slot: a run's id, with its strength where that is not 1. No slot = the base."""
+    """The adapters on `loaded` by slot: a run's id, with its strength where that is not 1. No slot = the base."""
 
     def __init__(self, loaded: models.LoadedModel):
         self._loaded = loaded

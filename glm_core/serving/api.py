@@ -95,7 +95,12 @@ class Api:
         engine = await self._engine()
         loaded = engine.loaded
         return JSONResponse(
-            {"status": "ok", "model": loaded.name if loaded else None, "waiting": engine.waiting, "answering": engine.answering}
+            {
+                "status": "ok",
+                "model": loaded.name if loaded else None,
+                "waiting": engine.waiting,
+                "answering": engine.answering,
+            }
         )
 
 

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from glm_core import workspace
+from glm_core import models, workspace
 from glm_core.runs import records
 from glm_core.serving.tickets import UnknownModel
 
@@ -70,6 +70,15 @@ def find(name: str) -> Choice:
             return choice
     known = "、".join(choice.name for choice in choices[:8]) or "-"
     raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
+
+
+def official_sampling(base: str | Path) -> dict:
+    """The published sampling defaults of the base's family; no weights are read.
+
+    Raises:
+        ModelError: the folder holds no model that can be loaded here.
+    """
+    return dict(models.describe(base).family.sampling)
 
 
 def _bases() -> list[Choice]:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from glm_core import text, workspace
-from glm_core.serving.tickets import Ticket
+from glm_core.serving.display import literal
+from glm_core.serving.tickets import Stamp, Ticket
 
 TITLE_LENGTH = 24
 KEPT_FIELDS = ("role", "content")
@@ -101,6 +102,23 @@ class Conversation:
         return json.dumps(record, ensure_ascii=False, indent=2)
 
 
+def footnotes(message: dict) -> list[str]:
+    """What is written under an answer, as Markdown lines: how it ended, how fast it was, what answered."""
+    notes, figures = [], []
+    if message.get("finish_reason") in ("length", "cancelled"):
+        notes.append(text.say(f"chat.ended.{message['finish_reason']}"))
+    if message.get("dropped_turns"):
+        notes.append(text.say("chat.dropped", turns=message["dropped_turns"]))
+    if message.get("first_token_seconds") is not None:
+        figures.append(text.say("chat.first_token", seconds=message["first_token_seconds"]))
+    if message.get("tokens_per_second"):
+        tokens = message["usage"]["completion_tokens"]
+        figures.append(text.say("chat.speed", tokens=tokens, speed=message["tokens_per_second"]))
+    if message.get("stamp"):
+        figures.append(literal(Stamp.from_dict(message["stamp"]).sentence()))
+    return notes + ([" · ".join(figures)] if figures else [])
+
+
 def folder(user: str) -> Path:
     """Where the conversations of `user` are."""
     return workspace.inside(workspace.home() / "chats", user)
@@ -137,6 +155,8 @@ def _read(path: Path, user: str) -> Conversation | None:
 
 def _messages_whole(messages: object) -> bool:
     return isinstance(messages, list) and all(
-        isinstance(one, dict) and isinstance(one.get("content"), str) and one.get("role") in ("system", "user", "assistant")
+        isinstance(one, dict)
+        and isinstance(one.get("content"), str)
+        and one.get("role") in ("system", "user", "assistant")
         for one in messages
     )

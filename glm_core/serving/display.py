@@ -94,14 +94,16 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
 
 
 def marked(pieces: list[Piece], colour: str) -> str:
-    """Markdown of `pieces`, the changed ones in `colour` ("green", "gray" ...) and on its background, all text literal."""
+    """Markdown of `pieces`, the changed ones in `colour` ("green", "gray" ...) on its background, all literal."""
     parts = []
     for piece in pieces:
         if not piece.changed:
             parts.append(literal(piece.text))
             continue
         lines = piece.text.split("\n")
-        parts.append("  \n".join(f":{colour}-background[:{colour}[{literal(line)}]]" if line.strip() else line for line in lines))
+        parts.append(
+            "  \n".join(f":{colour}-background[:{colour}[{literal(line)}]]" if line.strip() else line for line in lines)
+        )
     return "".join(parts)
 
 

@@ -191,4 +191,6 @@ class Batch:
             longer = torch.cat([ids, ids[:, -1:]], dim=1)
             last, following = self._loaded.model.positions(longer)[:, :, -2:].split(1, dim=2)
             return following, following - last
-        return torch.full((1, 1), ids.shape[1], device=ids.device), torch.ones(1, 1, dtype=torch.long, device=ids.device)
+        return torch.full((1, 1), ids.shape[1], device=ids.device), torch.ones(
+            1, 1, dtype=torch.long, device=ids.device
+        )

@@ -1,4 +1,4 @@
-"""Living with others in one machine: memory given back after a model has gone, cores that a small model does not need."""
+"""Living with others in one machine: memory given back after a model has gone, cores that a small one leaves."""
 
 import ctypes
 import gc
@@ -31,7 +31,7 @@ def give_back() -> None:
 
 
 def spare_cores(model: nn.Module) -> None:
-    """Use one core for a small model on the CPU: more gain nothing, and their spinning would slow a training run down."""
+    """One core for a small model on the CPU: more gain nothing, and their spinning would slow a training run."""
     count = sum(parameter.numel() for parameter in model.parameters())
     on_cpu = next(model.parameters()).device.type == "cpu"
     torch.set_num_threads(1 if on_cpu and count < SMALL else _all_cores)

@@ -1,4 +1,4 @@
-"""Do the original and the tuned model really differ? Measured on the first token of their answers, with verified causes.
+"""Do the original and the tuned model really differ? Measured on first tokens, with verified causes.
 
 The two panes of a comparison can look alike because tuning changed nothing: too few updates, weights that never moved,
 an adapter that is not used. Here that is measured, and each cause is looked up and not guessed.
@@ -18,8 +18,18 @@ SLIGHT = 0.02
 "Below this the likeliest token practically never changes."
 FEW_UPDATES = 10
 LOW_RATE = 1e-5
-QUESTIONS = ("你好", "你是谁？", "谁开发了你？", "三加五等于几？", "法国的首都是哪里？", "推荐一部电影吧", "写一句广告词",
-             "今天心情不好怎么办？", "高的反义词是什么？", "你能做什么？")  # fmt: skip
+QUESTIONS = (
+    "你好",
+    "你是谁？",
+    "谁开发了你？",
+    "三加五等于几？",
+    "法国的首都是哪里？",
+    "推荐一部电影吧",
+    "写一句广告词",
+    "今天心情不好怎么办？",
+    "高的反义词是什么？",
+    "你能做什么？",
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The engine's interface over any OpenAI-compatible server (vLLM, SGLang, `transformers serve`), for more than one card serves.
+"""The engine's interface over any OpenAI-compatible server (vLLM, SGLang ...), for when one card is not enough.
 
 The same tickets, so pages and API need not know. Each answer streams on a thread of its own; the server does the
 queueing. Not here: training, adapters (the server has loaded them under their own names).

@@ -93,7 +93,9 @@ def _buffer(like: torch.Tensor, columns: int) -> torch.Tensor:
     return like.new_zeros(like.shape[0], like.shape[1], rounded, like.shape[3])
 
 
-def _stacked(upper: torch.Tensor, upper_length: int, lower: torch.Tensor, lower_length: int, length: int) -> torch.Tensor:
+def _stacked(
+    upper: torch.Tensor, upper_length: int, lower: torch.Tensor, lower_length: int, length: int
+) -> torch.Tensor:
     rows = upper.shape[0] + lower.shape[0]
     stacked = _buffer(upper[:1], length + 1).expand(rows, -1, -1, -1).contiguous()
     stacked[: upper.shape[0], :, length - upper_length : length] = upper[:, :, :upper_length]

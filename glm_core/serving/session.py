@@ -1,4 +1,4 @@
-"""One base in memory: its weights, the adapters on it, the batch that it is computing. Belongs to the engine's thread."""
+"""One base in memory: weights, adapters on them, the batch being computed. Belongs to the engine's thread."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +35,9 @@ class Session:
         self.loaded = loaded
         self.info = info
         self.adapters = Adapters(loaded)
-        self._batches: dict[str | None, Batch] = {}  # one for all that can be mixed (None), one for each slot that cannot
+        self._batches: dict[
+            str | None, Batch
+        ] = {}  # one for all that can be mixed (None), one for each slot that cannot
 
     @classmethod
     def load(cls, path: Path, progress: Callable[[str, float | None], None]) -> "Session":
@@ -96,7 +98,9 @@ class Session:
         """Total variation between the first-token distributions of the base and of `choice`, from 0 to 1."""
         busy = frozenset(row.slot for row in self.rows)
         ids, _ = fit_prompt(self.loaded, [{"role": "user", "content": question}], self.info.context_length, 1)
-        one, other = (first_token(self.loaded, self.adapters, slot, ids) for slot in (None, self.adapters.need(choice, 1.0, busy)))
+        one, other = (
+            first_token(self.loaded, self.adapters, slot, ids) for slot in (None, self.adapters.need(choice, 1.0, busy))
+        )
         return 0.5 * (one - other).abs().sum().item()
 
     def clear(self, reason: str, error: ServingError | None = None) -> None:

@@ -48,7 +48,9 @@ class ScriptedEngine:
         ticket = Ticket(request, self.find(request.model))
         tuned = ticket.choice.tuned
         sampling = {"temperature": request.temperature or 0.0, "seed": request.seed or 0}
-        ticket.stamp = Stamp("tiny", request.model if tuned else None, ticket.choice.title, 60, request.strength, sampling)
+        ticket.stamp = Stamp(
+            "tiny", request.model if tuned else None, ticket.choice.title, 60, request.strength, sampling
+        )
         ticket.prompt_tokens = 5
         threading.Thread(target=self._answer, args=(ticket,), daemon=True).start()
         return ticket

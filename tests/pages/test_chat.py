@@ -10,7 +10,14 @@ from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
 from tests.tiny import CONFIG
 
-IDS = {"vocab_size": 560, "bos_token_id": 504, "eos_token_id": 505, "mask_token_id": 500, "gmask_token_id": 501, "pad_token_id": 3}
+IDS = {
+    "vocab_size": 560,
+    "bos_token_id": 504,
+    "eos_token_id": 505,
+    "mask_token_id": 500,
+    "gmask_token_id": 501,
+    "pad_token_id": 3,
+}
 
 
 @pytest.fixture
@@ -54,7 +61,11 @@ def test_an_answer_streams_is_kept_and_says_what_answered(engine):
 
 def test_the_next_question_carries_the_thread(engine):
     say(say(open_page("chat"), "我叫小王"), "我叫什么？")
-    assert [message["content"] for message in engine.requests[-1].messages] == ["我叫小王", "原来：我叫小王", "我叫什么？"]
+    assert [message["content"] for message in engine.requests[-1].messages] == [
+        "我叫小王",
+        "原来：我叫小王",
+        "我叫什么？",
+    ]
 
 
 def test_a_refresh_finds_the_conversation_by_its_address(engine):

@@ -39,7 +39,9 @@ def make_run(home):
         {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
         for question, answer in ROWS
     ]
-    (folder / "dataset.jsonl").write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8")
+    (folder / "dataset.jsonl").write_text(
+        "\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -47,7 +47,9 @@ def runs(home, trained, tiny_folder):
         folder.mkdir(parents=True)
         (folder / "adapter").symlink_to(adapter)
         record = {"name": f"训练 {name}", "model": str(tiny_folder), "model_name": "tiny", "created": 1.0}
-        workspace.write_json(folder / "run.json", record | {"id": name, "dataset": {"name": "x", "rows": 1}, "settings": {}})
+        workspace.write_json(
+            folder / "run.json", record | {"id": name, "dataset": {"name": "x", "rows": 1}, "settings": {}}
+        )
     return list(trained)
 
 
@@ -72,7 +74,9 @@ def test_every_run_with_an_adapter_is_a_model(engine, runs):
 
 def test_mixed_rows_answer_as_if_alone(engine, runs):
     names = ["tiny", *runs]
-    expected = {(name, question): alone(engine, question, name, max_new_tokens=24) for name in names for question in QUESTIONS}
+    expected = {
+        (name, question): alone(engine, question, name, max_new_tokens=24) for name in names for question in QUESTIONS
+    }
     assert len({expected[name, "你是谁？"] for name in names}) == len(names), "the adapters must change the answers"
     tickets = {}
     for number, key in enumerate(expected):
@@ -117,7 +121,9 @@ def test_adapters_come_and_go_while_others_stream(engine, home, monkeypatch):
     assert "".join(running) == expected
 
 
-def test_a_new_version_of_an_adapter_is_read_and_a_damaged_one_is_an_error_of_that_request(engine, home, trained, tmp_path):
+def test_a_new_version_of_an_adapter_is_read_and_a_damaged_one_is_an_error_of_that_request(
+    engine, home, trained, tmp_path
+):
     alone(engine, "你好", "lora")
     folder = home / "runs" / "lora"
     (folder / "adapter").unlink()

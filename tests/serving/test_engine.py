@@ -23,7 +23,9 @@ def reference(tiny_folder):
     for question in QUESTIONS:
         ids = loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": question}])
         with torch.inference_mode():
-            output = loaded.model.generate(torch.tensor([ids]), max_new_tokens=40, do_sample=False)[0, len(ids) :].tolist()
+            output = loaded.model.generate(torch.tensor([ids]), max_new_tokens=40, do_sample=False)[
+                0, len(ids) :
+            ].tolist()
         stop = loaded.family.stop_ids(loaded.tokenizer)
         output = output[: next((i for i, token in enumerate(output) if token in stop), None)]
         answers[question] = loaded.family.clean(loaded.tokenizer.decode(output))
@@ -143,11 +145,16 @@ def test_owners_take_turns(home):
 def test_old_turns_give_way_when_the_context_is_full(engine):
     turns = []
     for number in range(60):
-        turns += [{"role": "user", "content": f"问题{number}，今天天气怎么样？"}, {"role": "assistant", "content": "今天晴。"}]
+        turns += [
+            {"role": "user", "content": f"问题{number}，今天天气怎么样？"},
+            {"role": "assistant", "content": "今天晴。"},
+        ]
     ticket = wait(engine.submit(ask(messages=(*turns, {"role": "user", "content": "你是谁？"}))))
     assert ticket.finish_reason == "length" and 0 < ticket.dropped_turns < 60
     assert ticket.usage["prompt_tokens"] <= 512 - 12
-    shorter = wait(engine.submit(ask(messages=(*turns[2 * ticket.dropped_turns :], {"role": "user", "content": "你是谁？"}))))
+    shorter = wait(
+        engine.submit(ask(messages=(*turns[2 * ticket.dropped_turns :], {"role": "user", "content": "你是谁？"})))
+    )
     assert shorter.text == ticket.text and shorter.dropped_turns == 0
 
 
@@ -165,10 +172,22 @@ def test_an_answer_ends_where_the_context_does(engine):
 def test_unknown_models_and_wrong_fields_are_refused_at_once(engine):
     with pytest.raises(UnknownModel, match="tiny"):
         engine.submit(ask(model="nothing"))
-    for fields in ({"temperature": 3}, {"top_p": "1"}, {"max_new_tokens": 0}, {"seed": 1.5}, {"stop": ("",)}, {"top_k": True}):
+    for fields in (
+        {"temperature": 3},
+        {"top_p": "1"},
+        {"max_new_tokens": 0},
+        {"seed": 1.5},
+        {"stop": ("",)},
+        {"top_k": True},
+    ):
         with pytest.raises(RequestError):
             ask(**fields)
-    for messages in ((), ({"role": "x", "content": ""},), ({"role": "user", "content": " "},), ({"role": "user", "content": 1},)):
+    for messages in (
+        (),
+        ({"role": "x", "content": ""},),
+        ({"role": "user", "content": " "},),
+        ({"role": "user", "content": 1},),
+    ):
         with pytest.raises(RequestError):
             Request(messages)
 

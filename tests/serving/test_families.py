@@ -15,7 +15,14 @@ from tests.tiny import randomise
 
 QUESTIONS = ("你好", "short", "一个长得多的问题，好让各行的填充不一样，而且还要再长一点。")
 SIZES = {"vocab_size": 288, "hidden_size": 64, "pad_token_id": 3, "eos_token_id": 2, "bos_token_id": 1}
-GLM = {**SIZES, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+GLM = {
+    **SIZES,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+}
 MODELS = {
     "chatglm2": lambda: GlmForCausalLM(GlmConfig(**GLM)),
     "chatglm3": lambda: GlmForCausalLM(GlmConfig(**GLM)),
@@ -65,7 +72,9 @@ def adapt(name: str, folder) -> list[Choice]:
 
 
 def begin(session, choice, question, tokens=16):
-    ticket = Ticket(Request([{"role": "user", "content": question}], choice.name, max_new_tokens=tokens, temperature=0.0), choice)
+    ticket = Ticket(
+        Request([{"role": "user", "content": question}], choice.name, max_new_tokens=tokens, temperature=0.0), choice
+    )
     session.begin(ticket)
     return ticket
 
@@ -106,6 +115,10 @@ def test_one_answer_is_that_of_generate(name, tmp_path):
         ids = loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": question}])
         with torch.inference_mode():
             output = loaded.model.generate(
-                torch.tensor([ids]), max_new_tokens=16, do_sample=False, eos_token_id=loaded.family.stop_ids(loaded.tokenizer), pad_token_id=3
+                torch.tensor([ids]),
+                max_new_tokens=16,
+                do_sample=False,
+                eos_token_id=loaded.family.stop_ids(loaded.tokenizer),
+                pad_token_id=3,
             )[0, len(ids) :].tolist()
         assert ticket.text == loaded.family.clean(loaded.tokenizer.decode(output))

@@ -33,7 +33,11 @@ def test_a_tuned_model_differs(engine, tiny_folder, tmp_path):
 def test_an_adapter_that_never_moved_is_found_out(engine, tiny_folder, tmp_path):
     measured = proof.differ(engine, adapter(tiny_folder, tmp_path / "a", step=3, scale=0.0, rate=1e-7))
     assert not measured.differs and len(measured.identical) == 10
-    assert [key for key, _values in measured.causes] == ["proof.cause.zero", "proof.cause.few_updates", "proof.cause.low_rate"]
+    assert [key for key, _values in measured.causes] == [
+        "proof.cause.zero",
+        "proof.cause.few_updates",
+        "proof.cause.low_rate",
+    ]
     assert "完全一样" in measured.sentences()[0] and "3" in measured.sentences()[2]
 
 

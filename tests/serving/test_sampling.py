@@ -26,7 +26,9 @@ def reference(logits, temperature=1.0, top_k=0, top_p=1.0):
     return scores.softmax(-1)[0]
 
 
-@pytest.mark.parametrize("temperature, top_k, top_p", [(1.0, 0, 1.0), (0.7, 0, 0.6), (1.5, 4, 1.0), (0.95, 6, 0.7), (1.0, 1, 0.0)])
+@pytest.mark.parametrize(
+    "temperature, top_k, top_p", [(1.0, 0, 1.0), (0.7, 0, 0.6), (1.5, 4, 1.0), (0.95, 6, 0.7), (1.0, 1, 0.0)]
+)
 def test_drawn_frequencies_are_those_of_transformers(temperature, top_k, top_p):
     logits = torch.tensor([2.0, 1.5, 1.4, 0.3, 0.0, -1.0, -2.0, 1.0])
     expected = reference(logits, temperature, top_k, max(top_p, 1e-9))
