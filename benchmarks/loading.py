@@ -4,8 +4,8 @@
                                  [--quantization int8 nf4] [--shape tiny]
 
 For each family writes a checkpoint as the hub lays it out (12 to 19 GB, removed afterwards), loads it, answers with 64
-greedy tokens, unloads it, and prints a row: seconds to load, peak memory of the device beside the finished model's, tokens
-a second, memory left after unloading. `--shape tiny` runs the same path in seconds.
+greedy tokens, unloads it, and prints a row: seconds to load, memory of the finished model and at the peak, tokens a
+second, memory left after unloading. `--shape tiny` runs the same path in seconds.
 """
 
 import argparse
@@ -26,15 +26,18 @@ from glm_core import models  # noqa: E402
 
 SHARD_BYTES = 1_900_000_000
 FUSED = {
-    "model_type": "chatglm", "hidden_size": 4096, "ffn_hidden_size": 13696, "num_attention_heads": 32, "kv_channels": 128,
+    "model_type": "chatglm", "hidden_size": 4096, "ffn_hidden_size": 13696, "num_attention_heads": 32,
+    "kv_channels": 128,
     "multi_query_attention": True, "multi_query_group_num": 2, "num_layers": 28, "padded_vocab_size": 65024,
     "layernorm_epsilon": 1e-5, "add_qkv_bias": True, "seq_length": 8192, "eos_token_id": 2, "pad_token_id": 0,
     "torch_dtype": "float16",
 }  # fmt: skip
 CHATGLM = {
-    "model_type": "chatglm", "hidden_size": 4096, "inner_hidden_size": 16384, "num_attention_heads": 32, "num_layers": 28,
-    "vocab_size": 130528, "position_encoding_2d": True, "max_sequence_length": 2048, "torch_dtype": "float16",
-    "bos_token_id": 130004, "eos_token_id": 130005, "mask_token_id": 130000, "gmask_token_id": 130001, "pad_token_id": 3,
+    "model_type": "chatglm", "hidden_size": 4096, "inner_hidden_size": 16384, "num_attention_heads": 32,
+    "num_layers": 28, "vocab_size": 130528, "position_encoding_2d": True, "max_sequence_length": 2048,
+    "torch_dtype": "float16",
+    "bos_token_id": 130004, "eos_token_id": 130005, "mask_token_id": 130000, "gmask_token_id": 130001,
+    "pad_token_id": 3,
 }  # fmt: skip
 CONFIGS = {
     "chatglm": CHATGLM,
@@ -63,7 +66,10 @@ def published_shapes(config: dict) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield from _pair("ln_f", (width,))
     elif "ffn_hidden_size" in config:
         yield "transformer.embedding.word_embeddings.weight", (config["padded_vocab_size"], width)
-        query, group = config["num_attention_heads"] * config["kv_channels"], config["multi_query_group_num"] * config["kv_channels"]
+        query, group = (
+            config["num_attention_heads"] * config["kv_channels"],
+            config["multi_query_group_num"] * config["kv_channels"],
+        )
         for layer in range(config["num_layers"]):
             block = f"transformer.encoder.layers.{layer}."
             yield f"{block}input_layernorm.weight", (width,)
@@ -155,7 +161,9 @@ def measure(folder: Path, config: dict, quantization: str | None) -> dict:
     ids = torch.tensor([prompt(config)], device=loaded.model.device)
     for tokens in (8, 64):  # the first one warms up
         start = time.perf_counter()
-        answer = loaded.model.generate(ids, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=3)
+        answer = loaded.model.generate(
+            ids, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=3
+        )
         speed = tokens / (time.perf_counter() - start)
     assert answer.shape[1] == ids.shape[1] + 64
     row = {"family": loaded.family.name, "load": seconds, "peak": peak, "model": size, "speed": speed}
@@ -170,7 +178,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--families", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
     parser.add_argument("--quantization", nargs="*", choices=["int8", "nf4"], default=[], help="also load quantised")
-    parser.add_argument("--folder", type=Path, help="where the checkpoints go for a while; default the temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="where the checkpoints go for a while; default the temporary folder"
+    )
     parser.add_argument("--shape", choices=["full", "tiny"], default="full")
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -188,8 +198,15 @@ def main() -> None:
             packed = bool(config.get("quantization_bit"))
             for quantization in [None, *([] if packed else arguments.quantization)]:
                 row = measure(folder, config, quantization)
-                print(f"| {family} | {quantization or '-'} | {total / 1e9:.2f} | {row['load']:.1f} | {row['model'] / 1e9:.2f} | "
-                      f"{row['peak'] / 1e9:.2f} | {row['speed']:.1f} | {row['left'] / 1e9:.2f} |", flush=True)  # fmt: skip
+                size, peak, left = (row[name] / 1e9 for name in ("model", "peak", "left"))
+                cells = (
+                    f"{total / 1e9:.2f}",
+                    f"{row['load']:.1f}",
+                    f"{size:.2f}",
+                    f"{peak:.2f}",
+                    f"{row['speed']:.1f}",
+                )
+                print("|", " | ".join([family, quantization or "-", *cells, f"{left:.2f}"]), "|", flush=True)
         finally:
             shutil.rmtree(folder.parent)
 

@@ -42,9 +42,9 @@ def tiny_chatglm(folder: str | Path, seed: int = 0, **changes) -> Path:
 
     tokenizer = load_tokenizer(folder)
     controls = {
-        "vocab_size": tokenizer.vocab_size, "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
-        "mask_token_id": tokenizer.mask_token_id, "gmask_token_id": tokenizer.gmask_token_id, "pad_token_id": tokenizer.pad_token_id,
-    }  # fmt: skip
+        name: getattr(tokenizer, name)
+        for name in ("vocab_size", *(f"{kind}_token_id" for kind in ("bos", "eos", "mask", "gmask", "pad")))
+    }
     config = {**CONFIG, **controls, **changes}
     model = ChatGLMForConditionalGeneration(ChatGLMConfig(**config))
     randomise(model, seed)
@@ -55,7 +55,7 @@ def tiny_chatglm(folder: str | Path, seed: int = 0, **changes) -> Path:
 
 
 def randomise(model, seed: int) -> None:
-    """Fill `model` with reproducible weights so large that context decides the output: the residual is not all of it."""
+    """Fill `model` with reproducible weights so large that context decides the output, not the residual alone."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)

@@ -125,7 +125,7 @@ def load(
 def _find_tokenizer(folder: Path, description: ModelDescription) -> Tokenizer | None:
     """The folder's tokenizer, None where it has none.
 
-    One of another model is refused: it would ask for embeddings that do not exist, or mark the context with wrong tokens.
+    One of another model is refused: it would ask for embeddings that do not exist, or mark the context wrongly.
     """
     try:
         tokenizer = load_tokenizer(folder)

@@ -93,6 +93,8 @@ class ChatGLMAttention(nn.Module):
         pairs = fused[:, :, :, :2].unflatten(-1, (self.axes, 2, -1))  # (B, S, heads, 2, axes, 2, D / axes / 2)
         rotated = rotate(pairs, *rotary).flatten(-3).to(value.dtype)
         query, key = rotated[:, :, :, 0].transpose(1, 2), rotated[:, :, :, 1].transpose(1, 2)
+        if torch.is_grad_enabled():
+            value = value.contiguous()  # a view would keep all of `fused` until the backward, 16 KiB a token and layer
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
         if prefix is not None:
@@ -271,9 +273,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
 
         -100 in `labels` is ignored; the loss is taken in float32. For the rest see `ChatGLMModel.forward`.
         """
-        outputs = self.transformer(
-            input_ids, attention_mask, position_ids, past_key_values, use_cache=use_cache
-        )
+        outputs = self.transformer(input_ids, attention_mask, position_ids, past_key_values, use_cache=use_cache)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])
         loss = None

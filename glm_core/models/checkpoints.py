@@ -1,7 +1,8 @@
 """Checkpoint folders as files: `config.json`, and weights read tensor by tensor, shard by shard, without running code.
 
-Reads safetensors and `.bin` (with torch's weights-only unpickler), whole or sharded with an index. Nothing in a folder can
-name a file outside it. Not here: what the tensors are called natively (conversion.py), building the model (loading.py).
+Reads safetensors and `.bin` (with torch's weights-only unpickler), whole or sharded with an index. Nothing in a folder
+can name a file outside it. Not here: what the tensors are called natively (conversion.py), building the model
+(loading.py).
 """
 
 import json
@@ -32,7 +33,10 @@ def read_config(folder: Path) -> dict:
     config = read_object(folder / "config.json", CONFIG_BYTES)
     if not config.get("_name_or_path"):
         config["_name_or_path"] = folder.resolve().name
-    if OLD_VOCABULARY in (config.get("vocab_size"), config.get("padded_vocab_size")) or config.get("bos_token_id") == 150004:
+    if (
+        OLD_VOCABULARY in (config.get("vocab_size"), config.get("padded_vocab_size"))
+        or config.get("bos_token_id") == 150004
+    ):
         raise ModelError("models.old_vocabulary", folder=str(folder))
     return config
 

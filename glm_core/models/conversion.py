@@ -19,7 +19,8 @@ _LIMITS = {
     "vocab_size": (8, 4_000_000), "hidden_size": (8, 65_536), "num_layers": (1, 256), "num_attention_heads": (1, 1024),
     "inner_hidden_size": (8, 1_000_000), "max_sequence_length": (8, 10_000_000), "intermediate_size": (8, 1_000_000),
     "num_hidden_layers": (1, 256), "num_key_value_heads": (1, 1024), "head_dim": (2, 4096), "n_layer": (1, 256),
-    "n_head": (1, 1024), "max_position_embeddings": (8, 10_000_000), "pre_seq_len": (1, 65_536), "quantization_bit": (0, 8),
+    "n_head": (1, 1024), "max_position_embeddings": (8, 10_000_000), "pre_seq_len": (1, 65_536),
+    "quantization_bit": (0, 8),
     "bos_token_id": (0, 4_000_000), "gmask_token_id": (0, 4_000_000), "mask_token_id": (0, 4_000_000),
 }  # fmt: skip
 _SIZES = {
@@ -74,8 +75,12 @@ def _check_controls(config: dict) -> None:
 
 def _with_defaults(config: dict) -> dict:
     """`config` with the sizes that older files spell differently or leave out."""
-    spelled = {"hidden_size": config.get("n_embed"), "n_layer": config.get("num_hidden_layers"),
-               "n_head": config.get("num_attention_heads"), "num_key_value_heads": config.get("num_attention_heads")}
+    spelled = {
+        "hidden_size": config.get("n_embed"),
+        "n_layer": config.get("num_hidden_layers"),
+        "n_head": config.get("num_attention_heads"),
+        "num_key_value_heads": config.get("num_attention_heads"),
+    }
     known = {**{key: value for key, value in spelled.items() if value is not None}, **config}
     heads, width = known.get("num_attention_heads"), known.get("hidden_size")
     if "head_dim" not in known and isinstance(heads, int) and isinstance(width, int) and heads > 0:
@@ -152,7 +157,8 @@ Renamer = Callable[[str, object], Iterator[tuple[str, object]]]
 PREFIX = "transformer.prefix_encoder."
 _GLM_PARTS = {
     "input_layernorm": "input_layernorm", "post_attention_layernorm": "post_attention_layernorm",
-    "self_attention.dense": "self_attn.o_proj", "mlp.dense_h_to_4h": "mlp.gate_up_proj", "mlp.dense_4h_to_h": "mlp.down_proj",
+    "self_attention.dense": "self_attn.o_proj", "mlp.dense_h_to_4h": "mlp.gate_up_proj",
+    "mlp.dense_4h_to_h": "mlp.down_proj",
 }  # fmt: skip
 _GLM_NAMES = {
     "transformer.embedding.word_embeddings.weight": "model.embed_tokens.weight",
@@ -189,7 +195,10 @@ def _rename_fused(config: dict, name: str, tensor) -> Iterator[tuple[str, object
     elif name.startswith(PREFIX):
         yield name, tensor
     elif (found := _GLM_LAYER.fullmatch(name)) and found[2] == "self_attention.query_key_value":
-        query, group = config["num_attention_heads"] * config["head_dim"], config["num_key_value_heads"] * config["head_dim"]
+        query, group = (
+            config["num_attention_heads"] * config["head_dim"],
+            config["num_key_value_heads"] * config["head_dim"],
+        )
         if tensor.shape[0] != query + 2 * group:
             raise ModelError("models.tensor_shape", name=name, found=list(tensor.shape), expected=[query + 2 * group])
         for part, rows in zip("qkv", tensor.split([query, group, group]), strict=True):

@@ -54,7 +54,15 @@ def build(native: str, settings: dict) -> nn.Module:
     try:
         with torch.device("meta"):
             return architecture(configuration(**settings))
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, AssertionError, StrictDataclassError) as error:
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        AttributeError,
+        AssertionError,
+        StrictDataclassError,
+    ) as error:
         raise ModelError("models.config_rejected", why=str(error)[:300]) from error
 
 
@@ -85,8 +93,12 @@ class Filler:
         module = self.model.get_submodule(owner)
         place = module._parameters[leaf]
         if tensor.shape != self.shapes[name] or tensor.is_floating_point() != self._is_floating(module, leaf):
-            raise ModelError("models.tensor_shape", name=name, found=f"{list(tensor.shape)} {tensor.dtype}",
-                             expected=list(self.shapes[name]))
+            raise ModelError(
+                "models.tensor_shape",
+                name=name,
+                found=f"{list(tensor.shape)} {tensor.dtype}",
+                expected=list(self.shapes[name]),
+            )
         kept = self.dtype if tensor.is_floating_point() and leaf != "weight_scale" else tensor.dtype
         stored = torch.empty(tensor.shape, dtype=kept, device=self.device).copy_(tensor)
         module._parameters[leaf] = nn.Parameter(stored, requires_grad=place.requires_grad)
@@ -124,7 +136,9 @@ class Filler:
         head.weight = embedding.weight
 
 
-def _with_dense_embeddings(tensors: Iterator[tuple[str, torch.Tensor]], bits: int) -> Iterator[tuple[str, torch.Tensor]]:
+def _with_dense_embeddings(
+    tensors: Iterator[tuple[str, torch.Tensor]], bits: int
+) -> Iterator[tuple[str, torch.Tensor]]:
     """`tensors` with packed embeddings unpacked: the first int4 checkpoints quantised them too."""
     halves: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors:
@@ -139,7 +153,12 @@ def _with_dense_embeddings(tensors: Iterator[tuple[str, torch.Tensor]], bits: in
 
 
 def fill(
-    folder: Path, family: Family, settings: dict, dtype: torch.dtype, device: torch.device, method: str | None,
+    folder: Path,
+    family: Family,
+    settings: dict,
+    dtype: torch.dtype,
+    device: torch.device,
+    method: str | None,
     progress: checkpoints.Progress | None,
 ) -> nn.Module:
     """The model in `folder`, ready to run, with its prefix attached when the configuration has one.

@@ -1,8 +1,9 @@
 """P-Tuning v2 prefixes: extra keys and values, learned per layer, that every token sees before its own context.
 
 The encoder, and how its tensors reach the attention of ChatGLM-6B, Glm, Glm4 and BLOOM: as explicit tensors beside the
-cache, so that they work with gradient checkpointing (`use_reentrant=False`), padding and caching, never shift a position,
-and can be switched at any step, per row of a batch too. Not here: training them, or files (`glm_core.training.adapters`).
+cache, so that they work with gradient checkpointing (`use_reentrant=False`), padding and caching, never shift a
+position, and can be switched at any step, per row of a batch too. Not here: training them, or their files
+(`glm_core.training.adapters`).
 """
 
 from collections.abc import Sequence
@@ -79,8 +80,10 @@ class Prefix:
 
     def join(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """This layer's prefix before `key` and `value` (B, kv_heads, S, D)."""
-        return tuple(torch.cat([extra.to(own.dtype).expand(own.shape[0], -1, -1, -1), own], 2)
-                     for extra, own in zip(self.layers[layer], (key, value), strict=True))
+        return tuple(
+            torch.cat([extra.to(own.dtype).expand(own.shape[0], -1, -1, -1), own], 2)
+            for extra, own in zip(self.layers[layer], (key, value), strict=True)
+        )
 
     def widen(self, mask: torch.Tensor) -> torch.Tensor:
         """`mask` (B, 1, S, K), boolean (True where visible) or additive, with the prefix's columns at its left."""
@@ -140,7 +143,9 @@ class PrefixSwitch(nn.Module):
             visible[row, : states[name][0][0].shape[2] if name else 0] = True
         layers = []
         for layer, (key, value) in enumerate(some):
-            mixed = tuple(like.new_zeros(len(self.active), like.shape[1], longest, like.shape[3]) for like in (key, value))
+            mixed = tuple(
+                like.new_zeros(len(self.active), like.shape[1], longest, like.shape[3]) for like in (key, value)
+            )
             for row, name in enumerate(self.active):
                 for side in (0, 1) if name else ():
                     own = states[name][layer][side]
@@ -190,7 +195,9 @@ def attach_prefix(model: PreTrainedModel, encoder: PrefixEncoder, name: str = "d
     heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if encoder.shape[1:] != (2 * config.num_hidden_layers, heads, width):
-        raise ModelError("models.prefix_shape", why=f"{encoder.shape[1:]} / {(2 * config.num_hidden_layers, heads, width)}")
+        raise ModelError(
+            "models.prefix_shape", why=f"{encoder.shape[1:]} / {(2 * config.num_hidden_layers, heads, width)}"
+        )
     switch.encoders[switch.key(name)] = encoder
     switch.active = name
 

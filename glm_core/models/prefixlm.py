@@ -53,8 +53,10 @@ def find_prompt(config: "ChatGLMConfig", input_ids: torch.Tensor, attention_mask
     facts = torch.stack([context, complete, scattered], 1).tolist()  # the only wait for the device in a forward
     for row, (_, found, _) in enumerate(facts):
         if not found:
-            raise PromptError(f"row {row}: a ChatGLM prompt needs [gMASK] ({config.gmask_token_id}) or [MASK] "
-                              f"({config.mask_token_id}), then <sop> ({config.bos_token_id})")
+            raise PromptError(
+                f"row {row}: a ChatGLM prompt needs [gMASK] ({config.gmask_token_id}) or [MASK] "
+                f"({config.mask_token_id}), then <sop> ({config.bos_token_id})"
+            )
     lengths = {length for length, _, _ in facts}
     padded = any(is_padded for _, _, is_padded in facts)
     return Prompt(context, mask, pads, uses_gmask, lengths.pop() if len(lengths) == 1 and not padded else None)
@@ -100,7 +102,9 @@ class Rotary:
         self.length = config.max_sequence_length + 1
         self.table = None
 
-    def __call__(self, position_ids: torch.Tensor, columns: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(
+        self, position_ids: torch.Tensor, columns: int, like: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """`position_ids` (B, 2, S), all at most `columns` -> cosine and signed sine for `rotate`.
 
         Both are (B, S, 1, 1, axes, 2, width / 2), in the dtype and on the device of `like`.

@@ -40,7 +40,9 @@ def chatglm_text(rounds: list[tuple[str, str]], question: str) -> str:
 def chatglm2_text(rounds: list[tuple[str, str]], question: str) -> str:
     """ChatGLM2-6B: numbered rounds from 1, always."""
     turns = [*rounds, (question, "")]
-    return "\n\n".join(f"[Round {number}]\n\n问：{asked}\n\n答：{answer}" for number, (asked, answer) in enumerate(turns, 1))
+    return "\n\n".join(
+        f"[Round {number}]\n\n问：{asked}\n\n答：{answer}" for number, (asked, answer) in enumerate(turns, 1)
+    )
 
 
 def human_text(rounds: list[tuple[str, str]], question: str) -> str:
@@ -67,7 +69,13 @@ def encode_text(compose: Callable, frame: Callable, tokenizer: Tokenizer, messag
 
 
 def encode_text_example(
-    compose: Callable, frame: Callable, room: Callable, tokenizer: Tokenizer, messages: list[dict], max_source: int, max_target: int
+    compose: Callable,
+    frame: Callable,
+    room: Callable,
+    tokenizer: Tokenizer,
+    messages: list[dict],
+    max_source: int,
+    max_target: int,
 ) -> Example:
     """Prompt and last answer of a family that writes the conversation as one text.
 

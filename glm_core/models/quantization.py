@@ -1,7 +1,7 @@
 """Quantised base weights: the hub's packed int4 and int8, and int8 (torchao) or nf4 (bitsandbytes) made while loading.
 
-All of them stay quantised in memory and let gradients through to adapters. Not here: adapters and merging, which is done
-into the unquantised base (`glm_core.training.adapters`).
+All of them stay quantised in memory and let gradients through to adapters. Not here: adapters and merging, which is
+done into the unquantised base (`glm_core.training`).
 """
 
 import importlib
@@ -16,7 +16,7 @@ METHODS = {"int8": "torchao", "nf4": "bitsandbytes"}
 
 
 def unpack(weight: torch.Tensor, scale: torch.Tensor, bits: int, dtype: torch.dtype) -> torch.Tensor:
-    """Dense (out, in) weight from the hub's layout: one scale a row; with 4 bits the even column is in the high nibble."""
+    """Dense (out, in) weight from the hub's layout: one scale a row; of 4 bits the even column is the high nibble."""
     if bits == 4:
         weight = torch.stack([weight >> 4, (weight << 4) >> 4], -1).flatten(-2)
     return weight.to(dtype) * scale.to(dtype)[:, None]
@@ -66,7 +66,9 @@ class PackedLinear(nn.Linear):
 def block_linears(model: nn.Module) -> dict[str, nn.Linear]:
     """The linear layers of the blocks by name: what is quantised; embeddings and head are not."""
     head = model.get_output_embeddings()
-    return {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head}
+    return {
+        name: module for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head
+    }
 
 
 def pack_layers(model: nn.Module, bits: int) -> None:

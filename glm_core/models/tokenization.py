@@ -1,8 +1,9 @@
 """Tokenizers of every family behind one small interface: `encode`, `decode`, control tokens by name, incremental text.
 
-Covers ChatGLM-6B (`ice_text.model`), ChatGLM2/3 (`tokenizer.model`, SentencePiece), GLM-4 (`tokenizer.model`, a tiktoken
-list) and `tokenizer.json` (GLM-4-hf, BLOOM); trains new tokenizers in the ChatGLM-6B layout. Not here: prompts, which are
-the family's business (families.py). User text never turns into control tokens: those are only ever added by id.
+Covers ChatGLM-6B (`ice_text.model`), ChatGLM2/3 (`tokenizer.model`, SentencePiece), GLM-4 (`tokenizer.model`, a
+tiktoken list) and `tokenizer.json` (GLM-4-hf, BLOOM); trains new tokenizers in the ChatGLM-6B layout. User text
+never turns into control tokens: those are only ever added by id. Not here: prompts, which are the family's business
+(families.py).
 """
 
 import base64
@@ -19,10 +20,22 @@ from glm_core.models.errors import ModelError
 SPACE = "▁"
 V1_CONTROLS = ("[MASK]", "[gMASK]", "[sMASK]", "<unused_0>", "<sop>", "<eop>", "<ENC>", "<dBLOCK>")
 V1_VISIBLE = ("<n>", "<|tab|>", *(f"<|blank_{count}|>" for count in range(2, 81)))
-V3_CONTROLS = ("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>")
+V3_CONTROLS = (
+    "[MASK]",
+    "[gMASK]",
+    "[sMASK]",
+    "sop",
+    "eop",
+    "<|system|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|observation|>",
+)
 # How GLM-4 splits text before merging bytes: contractions, words, up to three digits, punctuation, line ends, blanks.
-GLM4_PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-                r"|\s+(?!\S)|\s+")
+GLM4_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
 
 
 class Tokenizer:
@@ -168,9 +181,13 @@ class TiktokenTokenizer(Tokenizer):
             raise ModelError("models.library_missing", library="tiktoken", what=file.name) from None
         try:
             lines = file.read_bytes().split(b"\n")
-            ranks = {base64.b64decode(word, validate=True): int(rank)
-                     for word, rank in (line.split() for line in lines if line)}
-            self.bpe = tiktoken.Encoding(file.name, pat_str=GLM4_PATTERN, mergeable_ranks=ranks, special_tokens=controls)
+            ranks = {
+                base64.b64decode(word, validate=True): int(rank)
+                for word, rank in (line.split() for line in lines if line)
+            }
+            self.bpe = tiktoken.Encoding(
+                file.name, pat_str=GLM4_PATTERN, mergeable_ranks=ranks, special_tokens=controls
+            )
         except (ValueError, KeyError, OSError) as error:
             raise ModelError("models.tokenizer_broken", file=str(file), why=error) from error
         self.controls = controls
@@ -302,8 +319,11 @@ def _read_config(file: Path) -> dict:
 def _added_tokens(config: dict) -> dict[str, int]:
     added = config.get("added_tokens_decoder")
     tokens = added.items() if isinstance(added, dict) else ()
-    return {token["content"]: int(index) for index, token in tokens
-            if str(index).isdecimal() and isinstance(token, dict) and isinstance(token.get("content"), str)}
+    return {
+        token["content"]: int(index)
+        for index, token in tokens
+        if str(index).isdecimal() and isinstance(token, dict) and isinstance(token.get("content"), str)
+    }
 
 
 def _is_tiktoken(file: Path) -> bool:
@@ -311,7 +331,9 @@ def _is_tiktoken(file: Path) -> bool:
         return re.match(rb"[A-Za-z0-9+/]+=* \d+\n", stream.read(4096)) is not None
 
 
-def train_tokenizer(texts: Iterable[str], folder: str | Path, vocab_size: int, required_chars: str = "") -> "ChatGLMTokenizer":
+def train_tokenizer(
+    texts: Iterable[str], folder: str | Path, vocab_size: int, required_chars: str = ""
+) -> "ChatGLMTokenizer":
     """Train a SentencePiece model on `texts` and write `ice_text.model` and `tokenizer_config.json` into `folder`.
 
     Normalisation (NFKC), byte fallback, split digits and the special pieces are those of ChatGLM-6B: the control
@@ -333,16 +355,38 @@ def train_tokenizer(texts: Iterable[str], folder: str | Path, vocab_size: int, r
     folder.mkdir(parents=True, exist_ok=True)
     model = io.BytesIO()
     SentencePieceTrainer.train(
-        sentence_iterator=everything, model_writer=model, model_type="bpe",
-        vocab_size=vocab_size, hard_vocab_limit=False, normalization_rule_name="nmt_nfkc", byte_fallback=True,
-        split_digits=True, character_coverage=0.9999, required_chars="".join(required), pad_id=3, num_threads=1,
-        control_symbols=list(V1_CONTROLS), user_defined_symbols=list(V1_VISIBLE), max_sentence_length=65536,
+        sentence_iterator=everything,
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        normalization_rule_name="nmt_nfkc",
+        byte_fallback=True,
+        split_digits=True,
+        character_coverage=0.9999,
+        required_chars="".join(required),
+        pad_id=3,
+        num_threads=1,
+        control_symbols=list(V1_CONTROLS),
+        user_defined_symbols=list(V1_VISIBLE),
+        max_sentence_length=65536,
         minloglevel=2,
     )
     workspace.write_atomic(folder / "ice_text.model", model.getvalue())
-    workspace.write_json(folder / "tokenizer_config.json", {
-        "bos_token": "<sop>", "eos_token": "<eop>", "end_token": "</s>", "gmask_token": "[gMASK]",
-        "mask_token": "[MASK]", "pad_token": "<pad>", "unk_token": "<unk>", "remove_space": False,
-        "do_lower_case": False, "tokenizer_class": "ChatGLMTokenizer", "num_image_tokens": 0,
-    })
+    workspace.write_json(
+        folder / "tokenizer_config.json",
+        {
+            "bos_token": "<sop>",
+            "eos_token": "<eop>",
+            "end_token": "</s>",
+            "gmask_token": "[gMASK]",
+            "mask_token": "[MASK]",
+            "pad_token": "<pad>",
+            "unk_token": "<unk>",
+            "remove_space": False,
+            "do_lower_case": False,
+            "tokenizer_class": "ChatGLMTokenizer",
+            "num_image_tokens": 0,
+        },
+    )
     return ChatGLMTokenizer(folder / "ice_text.model")

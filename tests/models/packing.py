@@ -4,7 +4,7 @@ import torch
 
 
 def pack(weight: torch.Tensor, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`weight` (out, in) as int8 (out, in x bits / 8) and one float16 scale a row; with 4 bits the even column is high."""
+    """`weight` (out, in) as int8 (out, in x bits / 8) and a float16 scale a row; of 4 bits the even column is high."""
     scale = (weight.abs().max(-1).values / (2 ** (bits - 1) - 1)).half()
     whole = torch.round(weight / scale.float()[:, None]).to(torch.int8)
     if bits == 4:

@@ -30,8 +30,10 @@ def _layer(config, part, layer, hidden, sequence, block, context):
     fused = normed @ part["attention.query_key_value.weight"].T + part["attention.query_key_value.bias"]
     query, key, value = fused.view(len(hidden), heads, 3 * width).split(width, dim=-1)
     if config.position_encoding_2d:
-        query, key = (torch.cat([_turn(half, places) for half, places in zip(states.chunk(2, -1), (sequence, block), strict=True)], -1)
-                      for states in (query, key))  # fmt: skip
+        query, key = (
+            torch.cat([_turn(first, sequence), _turn(second, block)], -1)
+            for first, second in (query.chunk(2, -1), key.chunk(2, -1))
+        )
     else:
         query, key = _turn(query, sequence), _turn(key, sequence)
     scores = torch.einsum("qhd,khd->hqk", query / (width**0.5 * (layer + 1)), key)
@@ -57,4 +59,6 @@ def _turn(states, places):
 
 
 def _norm(state, name, hidden, config):
-    return torch.layer_norm(hidden, hidden.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"], config.layernorm_epsilon)
+    return torch.layer_norm(
+        hidden, hidden.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"], config.layernorm_epsilon
+    )

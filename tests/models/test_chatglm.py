@@ -99,7 +99,9 @@ def test_cached_steps_equal_one_pass(kind):
         whole = MODEL(ids, attention_mask=mask).logits
         out = MODEL(ids[:, :start], attention_mask=mask[:, :start], past_key_values=cache, use_cache=True)
         for column in range(start, ids.shape[1]):
-            out = MODEL(ids[:, column : column + 1], attention_mask=mask[:, : column + 1], past_key_values=out.past_key_values)
+            out = MODEL(
+                ids[:, column : column + 1], attention_mask=mask[:, : column + 1], past_key_values=out.past_key_values
+            )
             assert torch.allclose(out.logits[:, 0], whole[:, column], atol=1e-4)
 
 

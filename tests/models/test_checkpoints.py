@@ -1,4 +1,4 @@
-"""Checkpoint folders: every layout of the hubs loads alike; what is missing, foreign or dangerous is refused by name."""
+"""Checkpoint folders: every layout of the hubs loads alike; what is missing or dangerous is refused by name."""
 
 import json
 import pickle
@@ -19,10 +19,11 @@ from tests.models.test_prefix import GLM
 from tests.tiny import randomise, tiny_chatglm
 
 ROLES = ["<pad>", "</s>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"]
+BLOOM = {"vocab_size": 400, "hidden_size": 64, "n_layer": 3, "n_head": 4, "pad_token_id": 0, "eos_token_id": 1}
 NATIVE = {
     "glm": lambda: GlmForCausalLM(GlmConfig(**{**GLM, "vocab_size": 400})),
     "glm4": lambda: Glm4ForCausalLM(Glm4Config(**{**GLM, "vocab_size": 400})),
-    "bloom": lambda: BloomForCausalLM(BloomConfig(vocab_size=400, hidden_size=64, n_layer=3, n_head=4, pad_token_id=0, eos_token_id=1)),
+    "bloom": lambda: BloomForCausalLM(BloomConfig(**BLOOM)),
 }  # fmt: skip
 
 
@@ -59,7 +60,10 @@ def test_models_of_transformers_load_as_they_are(tmp_path, kind):
     with torch.no_grad():
         assert torch.equal(loaded.model(ids).logits, model(ids).logits)
     stops = loaded.family.stop_ids(loaded.tokenizer)
-    answers = [one.generate(ids, max_new_tokens=8, do_sample=False, eos_token_id=stops, pad_token_id=0) for one in (loaded.model, model)]
+    answers = [
+        one.generate(ids, max_new_tokens=8, do_sample=False, eos_token_id=stops, pad_token_id=0)
+        for one in (loaded.model, model)
+    ]
     assert torch.equal(*answers)
     assert loaded.family.name == kind
 
@@ -69,7 +73,9 @@ def test_the_first_bloom_files_name_the_bare_network(tmp_path):
     randomise(model, 0)
     model.eval().save_pretrained(tmp_path)
     state = load_file(tmp_path / "model.safetensors")
-    save_file({name.removeprefix("transformer."): tensor for name, tensor in state.items()}, tmp_path / "model.safetensors")
+    save_file(
+        {name.removeprefix("transformer."): tensor for name, tensor in state.items()}, tmp_path / "model.safetensors"
+    )
     ids = torch.tensor([[5, 6, 7]])
     with torch.no_grad():
         assert torch.equal(models.load(tmp_path, device="cpu").model(ids).logits, model(ids).logits)
@@ -77,18 +83,21 @@ def test_the_first_bloom_files_name_the_bare_network(tmp_path):
 
 def test_glm4_in_its_original_form_is_converted(tmp_path):
     """Only sizes, epsilon and rotary base differ from ChatGLM3, whose conversion the golden outputs prove."""
-    config = {"model_type": "chatglm", "padded_vocab_size": 320, "hidden_size": 64, "num_layers": 2, "num_attention_heads": 4,
-              "ffn_hidden_size": 96, "kv_channels": 16, "multi_query_attention": True, "multi_query_group_num": 2, "rope_ratio": 500,
-              "layernorm_epsilon": 1.5625e-07, "add_qkv_bias": True, "seq_length": 512, "eos_token_id": [300, 301]}  # fmt: skip
+    config = {"model_type": "chatglm", "padded_vocab_size": 320, "hidden_size": 64, "num_layers": 2, "kv_channels": 16,
+              "num_attention_heads": 4, "ffn_hidden_size": 96, "multi_query_attention": True,
+              "multi_query_group_num": 2, "rope_ratio": 500, "layernorm_epsilon": 1.5625e-07, "add_qkv_bias": True, "seq_length": 512,
+              "eos_token_id": [300, 301]}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     generator = torch.Generator().manual_seed(0)
     state = {"transformer.embedding.word_embeddings.weight": (320, 64), "transformer.output_layer.weight": (320, 64),
-             "transformer.encoder.final_layernorm.weight": (64,), "transformer.rotary_pos_emb.inv_freq": (4,)}  # fmt: skip
+             "transformer.encoder.final_layernorm.weight": (64,),
+             "transformer.rotary_pos_emb.inv_freq": (4,)}  # fmt: skip
     for layer in range(2):
         state.update({f"transformer.encoder.layers.{layer}.{name}": shape for name, shape in {
             "input_layernorm.weight": (64,), "post_attention_layernorm.weight": (64,),
             "self_attention.query_key_value.weight": (128, 64), "self_attention.query_key_value.bias": (128,),
-            "self_attention.dense.weight": (64, 64), "mlp.dense_h_to_4h.weight": (192, 64), "mlp.dense_4h_to_h.weight": (64, 96),
+            "self_attention.dense.weight": (64, 64), "mlp.dense_h_to_4h.weight": (192, 64),
+            "mlp.dense_4h_to_h.weight": (64, 96),
         }.items()})  # fmt: skip
     state = {name: torch.randn(shape, generator=generator) for name, shape in state.items()}
     save_file(state, tmp_path / "model.safetensors")
@@ -111,7 +120,9 @@ def test_weights_are_independent_of_their_file(folder):
     assert torch.equal(logits(loaded), before)
 
 
-@pytest.mark.parametrize("dtype, expected", [(None, torch.float32), ("bfloat16", torch.bfloat16), (torch.float16, torch.float16)])
+@pytest.mark.parametrize(
+    "dtype, expected", [(None, torch.float32), ("bfloat16", torch.bfloat16), (torch.float16, torch.float16)]
+)
 def test_precision_is_chosen_by_device_or_caller(folder, dtype, expected):
     edit(folder, torch_dtype="float16")
     model = models.load(folder, device="cpu", dtype=dtype).model
@@ -126,10 +137,16 @@ def test_no_floating_point_type_is_refused(folder, dtype):
 
 def test_progress_names_stages_and_reaches_the_end(folder):
     seen = []
-    models.load(relay(folder, LAYOUTS[2]), device="cpu", progress=lambda stage, fraction: seen.append((stage, fraction)))
+    models.load(
+        relay(folder, LAYOUTS[2]), device="cpu", progress=lambda stage, fraction: seen.append((stage, fraction))
+    )
     fractions = [fraction for stage, fraction in seen if stage == "models.stage.weights"]
     assert fractions == sorted(fractions) and fractions[0] == 0.0 and fractions[-1] > 0.95
-    assert [stage for stage, _ in seen[:3]] == ["models.stage.tokenizer", "models.stage.library", "models.stage.weights"]
+    assert [stage for stage, _ in seen[:3]] == [
+        "models.stage.tokenizer",
+        "models.stage.library",
+        "models.stage.weights",
+    ]
 
 
 def test_loading_needs_no_more_than_the_model_and_one_shard(tmp_path):
@@ -187,7 +204,9 @@ def test_a_pickle_of_something_else_is_refused(folder, content):
         models.load(folder, device="cpu")
 
 
-@pytest.mark.parametrize("name", ["../secret.bin", "/etc/passwd", "..", ".hidden", "a/b.safetensors", "a\\b", "", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["../secret.bin", "/etc/passwd", "..", ".hidden", "a/b.safetensors", "a\\b", "", "x" * 300]
+)
 def test_an_index_cannot_point_outside_its_folder(folder, name):
     relay(folder, LAYOUTS[2])
     index = folder / LAYOUTS[2]
@@ -201,8 +220,15 @@ def test_an_index_cannot_point_outside_its_folder(folder, name):
 def test_a_config_cannot_name_code_or_files(folder, tmp_path):
     """`auto_map` and paths in the published files are read by nobody."""
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')")
-    edit(folder, auto_map={"AutoConfig": "evil.X", "AutoModel": "evil.Y"}, _name_or_path="../../etc", tokenizer_file="/etc/passwd")
-    (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": {"AutoTokenizer": ["evil.X", None]}, "vocab_file": "/etc/passwd"}))
+    edit(
+        folder,
+        auto_map={"AutoConfig": "evil.X", "AutoModel": "evil.Y"},
+        _name_or_path="../../etc",
+        tokenizer_file="/etc/passwd",
+    )
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"auto_map": {"AutoTokenizer": ["evil.X", None]}, "vocab_file": "/etc/passwd"})
+    )
     loaded = models.load(folder, device="cpu")
     assert loaded.name == "tiny" and not (tmp_path / "owned").exists()
 
@@ -256,7 +282,9 @@ def test_a_folder_that_is_no_model_says_what_it_lacks(folder, tmp_path):
         models.load(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "\ufeff{}", "{" * 100_000, '{"model_type": "chatglm"}', '{"a": 1e999}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", "\ufeff{}", "{" * 100_000, '{"model_type": "chatglm"}', '{"a": 1e999}']
+)
 def test_a_broken_config_is_a_sentence(folder, content):
     (folder / "config.json").write_text(content)
     with pytest.raises(ModelError):
@@ -278,7 +306,9 @@ def test_a_prefix_promised_but_absent_is_missed(folder):
 def test_a_prefix_of_another_shape_is_refused(folder):
     edit(folder, pre_seq_len=7)
     state = load_file(folder / "model.safetensors")
-    save_file({**state, "transformer.prefix_encoder.embedding.weight": torch.zeros(7, 10)}, folder / "model.safetensors")
+    save_file(
+        {**state, "transformer.prefix_encoder.embedding.weight": torch.zeros(7, 10)}, folder / "model.safetensors"
+    )
     with pytest.raises(ModelError, match="前缀"):
         models.load(folder, device="cpu")
 

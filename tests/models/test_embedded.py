@@ -41,7 +41,12 @@ def test_it_is_what_its_folder_says():
     loaded = demo()
     assert (loaded.family.name, loaded.name) == ("chatglm", "chatglm-demo")
     assert loaded.model.lm_head.weight is loaded.model.transformer.word_embeddings.weight
-    assert 15e6 < models.describe(models.demo_path()).parameters == sum(p.numel() for p in loaded.model.parameters()) < 25e6
+    assert (
+        15e6
+        < models.describe(models.demo_path()).parameters
+        == sum(p.numel() for p in loaded.model.parameters())
+        < 25e6
+    )
     assert sum(file.stat().st_size for file in models.demo_path().iterdir()) < 45e6
 
 

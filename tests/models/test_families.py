@@ -58,7 +58,9 @@ def test_families_of_transformers_are_recognised(config, family):
     assert models.describe_config(config, "x").family.name == family
 
 
-@pytest.mark.parametrize("native, config", [("glm", {**GLM, "model_type": "glm"}), ("glm4", {**GLM, "model_type": "glm4"}), ("bloom", BLOOM)])
+@pytest.mark.parametrize(
+    "native, config", [("glm", {**GLM, "model_type": "glm"}), ("glm4", {**GLM, "model_type": "glm4"}), ("bloom", BLOOM)]
+)
 def test_counted_parameters_are_the_real_ones(native, config):
     from glm_core.models.loading import build
 
@@ -88,7 +90,8 @@ def test_the_old_vocabulary_is_refused_with_a_reason(tmp_path):
 
 def test_describing_needs_no_torch(tmp_path):
     tiny_chatglm(tmp_path)
-    code = f"import sys; from glm_core import models; print(models.describe({str(tmp_path)!r}).parameters, 'torch' in sys.modules)"
+    code = f"from glm_core import models; print(models.describe({str(tmp_path)!r}).parameters)"
+    code += "; import sys; print('torch' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert output == ["185920", "False"]
 
@@ -155,7 +158,10 @@ def test_glm4_writes_roles_and_ends_with_the_assistant():
 def test_glm_in_transformers_form_is_prompted_alike(byte_level):
     ids = families.by_name("glm4").encode_prompt(byte_level, HISTORY[-1:])
     controls = byte_level.controls
-    assert ids[:3] == [controls["[gMASK]"], controls["<sop>"], controls["<|user|>"]] and ids[-1] == controls["<|assistant|>"]
+    assert (
+        ids[:3] == [controls["[gMASK]"], controls["<sop>"], controls["<|user|>"]]
+        and ids[-1] == controls["<|assistant|>"]
+    )
 
 
 def test_bloom_is_asked_as_its_relatives_were_tuned(byte_level):
@@ -179,7 +185,9 @@ def test_user_text_brings_no_control_tokens(family, tiny, byte_level):
 
 
 def test_chatglm_learns_the_last_answer_from_sop_on(tiny):
-    ids, labels, cut = families.by_name("chatglm").encode_example(tiny, [*HISTORY, {"role": "assistant", "content": "再见"}], 64, 64)
+    ids, labels, cut = families.by_name("chatglm").encode_example(
+        tiny, [*HISTORY, {"role": "assistant", "content": "再见"}], 64, 64
+    )
     prompt = families.by_name("chatglm").encode_prompt(tiny, HISTORY)
     answer = [*tiny.encode("再见"), tiny.eos_token_id]
     assert ids == prompt + answer and not cut
@@ -198,7 +206,9 @@ def test_chatglm_cuts_as_the_published_script(tiny):
 
 def test_the_oldest_rounds_go_first_when_a_prompt_is_too_long(tiny):
     long = [{"role": "user", "content": "你好" * 20}, {"role": "assistant", "content": "你好" * 20}]
-    ids, _, cut = families.by_name("chatglm").encode_example(tiny, [*long, *HISTORY[-1:], {"role": "assistant", "content": "再见"}], 20, 20)
+    ids, _, cut = families.by_name("chatglm").encode_example(
+        tiny, [*long, *HISTORY[-1:], {"role": "assistant", "content": "再见"}], 20, 20
+    )
     assert cut and ids[: len(tiny.encode("你好"))] == tiny.encode("你好")
 
 
@@ -220,7 +230,11 @@ def test_chatglm3_learns_every_answer_and_the_token_after_it():
     ids, labels, cut = families.by_name("chatglm3").encode_example(tokenizer, messages, 64, 64)
     wanted, mask = [64790, 64792], [False, False]
     for message in messages:
-        turn = [tokenizer.controls[f"<|{message['role']}|>"], *tokenizer.encode("\n"), *tokenizer.encode(message["content"])]
+        turn = [
+            tokenizer.controls[f"<|{message['role']}|>"],
+            *tokenizer.encode("\n"),
+            *tokenizer.encode(message["content"]),
+        ]
         wanted += turn
         mask += [message["role"] == "assistant"] * len(turn)
     wanted.append(2)

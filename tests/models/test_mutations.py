@@ -59,8 +59,9 @@ def _fuse(folder) -> None:
                              ("post_attention_layernorm", "post_attention_layernorm")):  # fmt: skip
             fused[f"{new}{theirs}.weight"] = state[f"{old}{ours}.weight"]
     save_file(fused, folder / "model.safetensors")
-    config = {"model_type": "chatglm", "padded_vocab_size": 400, "hidden_size": 64, "num_layers": 3, "num_attention_heads": 4,
-              "ffn_hidden_size": 96, "kv_channels": 16, "multi_query_attention": True, "multi_query_group_num": 2,
+    config = {"model_type": "chatglm", "padded_vocab_size": 400, "hidden_size": 64, "num_layers": 3,
+              "num_attention_heads": 4, "ffn_hidden_size": 96, "kv_channels": 16, "multi_query_attention": True,
+              "multi_query_group_num": 2,
               "layernorm_epsilon": 1e-5, "add_qkv_bias": True, "seq_length": 512, "eos_token_id": 2,
               "_name_or_path": "chatglm2-6b"}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))

@@ -1,4 +1,4 @@
-"""Prefixes on every architecture: cached, padded, checkpointed, switched and mixed in a batch, without moving positions."""
+"""Prefixes on every architecture: cached, padded, checkpointed, switched, mixed in a batch; positions stay."""
 
 import pytest
 import torch
@@ -54,7 +54,9 @@ def padded(kind: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def generate(model, ids, **options) -> torch.Tensor:
-    return model.generate(ids, max_new_tokens=8, do_sample=False, eos_token_id=None, pad_token_id=3, **options)[:, ids.shape[1] :]
+    return model.generate(ids, max_new_tokens=8, do_sample=False, eos_token_id=None, pad_token_id=3, **options)[
+        :, ids.shape[1] :
+    ]
 
 
 @everywhere

@@ -25,7 +25,9 @@ def packed_folder(request, tmp_path):
 
 
 def prompt(loaded) -> torch.Tensor:
-    return torch.tensor([loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "今天天气怎么样"}])])
+    return torch.tensor(
+        [loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "今天天气怎么样"}])]
+    )
 
 
 def test_unpacking_reads_the_even_column_from_the_high_nibble():
@@ -81,7 +83,10 @@ def test_lora_trains_through_packed_weights(packed_folder, checkpointing):
         optimizer.zero_grad()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
-    after = {name.replace(".base_layer", "").removeprefix("base_model.model."): parameter for name, parameter in tuned.named_parameters()}
+    after = {
+        name.replace(".base_layer", "").removeprefix("base_model.model."): parameter
+        for name, parameter in tuned.named_parameters()
+    }
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
@@ -110,7 +115,9 @@ def test_packed_embeddings_of_the_first_checkpoints_are_unpacked(tmp_path):
 def test_packed_successors_are_split_packed(tmp_path, bits):
     """ChatGLM2's fused rows are split without unpacking them."""
     config = json.loads((GOLDEN / "chatglm2/config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "quantization_bit": bits, "_name_or_path": "chatglm2-6b-int4"}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({**config, "quantization_bit": bits, "_name_or_path": "chatglm2-6b-int4"})
+    )
     save_file(pack_state(load_file(GOLDEN / "chatglm2/model.safetensors"), bits), tmp_path / "model.safetensors")
     loaded = models.load(tmp_path, device="cpu")
     assert loaded.quantization == f"hub-int{bits}"

@@ -1,4 +1,4 @@
-"""Tokenizers: equal to the published ones, text survives the round trip, control strings stay text, streams stay whole."""
+"""Tokenizers: equal to the published ones; text survives, control strings stay text, streams give whole characters."""
 
 import json
 import random
@@ -14,8 +14,9 @@ from tests.models.golden import GOLDEN, TOKENIZERS, needs_golden, needs_tokenize
 from tests.tiny import tiny_chatglm
 
 PUBLISHED = {"v1": "chatglm-6b", "v2": "chatglm2-6b", "v3": "chatglm3-6b", "glm4": "glm-4-9b-chat"}
-CONTROL_STRINGS = ("<sop>", "<eop>", "[MASK]", "[gMASK]", "[sMASK]", "<pad>", "<unk>", "<s>", "</s>", "<ENC>", "<dBLOCK>",
-                   "<|user|>", "<|assistant|>", "<|system|>", "<|observation|>", "<|endoftext|>", "sop", "eop")  # fmt: skip
+CONTROL_STRINGS = ("<sop>", "<eop>", "[MASK]", "[gMASK]", "[sMASK]", "<pad>", "<unk>", "<s>", "</s>", "<ENC>",
+                   "<dBLOCK>", "<|user|>", "<|assistant|>", "<|system|>", "<|observation|>",
+                   "<|endoftext|>", "sop", "eop")  # fmt: skip
 
 _loaded = {}
 
@@ -105,7 +106,9 @@ def test_commands_of_glm4():
 def test_any_text_survives_where_nothing_is_normalised(text, version):
     tokenizer = published(version)
     if version != "glm4":
-        text = text.replace("▁", "").replace("\0", "")  # SentencePiece writes blanks as the former, and ends at the latter
+        text = text.replace("▁", "").replace(
+            "\0", ""
+        )  # SentencePiece writes blanks as the former, and ends at the latter
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
