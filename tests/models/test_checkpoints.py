@@ -85,7 +85,8 @@ def test_glm4_in_its_original_form_is_converted(tmp_path):
     """Only sizes, epsilon and rotary base differ from ChatGLM3, whose conversion the golden outputs prove."""
     config = {"model_type": "chatglm", "padded_vocab_size": 320, "hidden_size": 64, "num_layers": 2, "kv_channels": 16,
               "num_attention_heads": 4, "ffn_hidden_size": 96, "multi_query_attention": True,
-              "multi_query_group_num": 2, "rope_ratio": 500, "layernorm_epsilon": 1.5625e-07, "add_qkv_bias": True, "seq_length": 512,
+              "multi_query_group_num": 2, "rope_ratio": 500, "layernorm_epsilon": 1.5625e-07, "add_qkv_bias": True,
+              "seq_length": 512,
               "eos_token_id": [300, 301]}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     generator = torch.Generator().manual_seed(0)
