@@ -55,6 +55,7 @@ PAGES = (
     PageEntry("compare", ":material/compare:"),
     PageEntry("chat", ":material/chat:"),
     PageEntry("models", ":material/deployed_code:"),
+    PageEntry("download", ":material/download:", hidden=True),
     PageEntry("settings", ":material/settings:"),
 )
 STATE_COLOURS = {

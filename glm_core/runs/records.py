@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -245,10 +245,13 @@ def again(run: Run, *, settings=None, owner: str | None = None) -> Run:
 VOLATILE = ("id", "created", "pid", "pid_created", "devices", "note")
 
 
-def write_new(record: dict, examples: bytes) -> Run:
+def write_new(record: dict, examples: bytes, fill: Callable[[Path], None] | None = None) -> Run:
     """A new run directory of what run.json shall say and the lines of dataset.jsonl.
 
     It is built under a hidden name and gets its own when whole, so that no crash leaves half a run.
+
+    Args:
+        fill: puts what else belongs there, such as an adapter, into the directory before it gets its name.
     """
     identifier = workspace.new_id()
     hidden = folder() / f".new-{identifier}"
@@ -260,6 +263,8 @@ def write_new(record: dict, examples: bytes) -> Run:
                 hidden / "run.json",
                 {"id": identifier, "created": time.time(), **record, "pid": None, "pid_created": None, "devices": []},
             )
+            if fill is not None:
+                fill(hidden)
             os.replace(hidden, folder() / identifier)
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)
