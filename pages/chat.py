@@ -24,6 +24,7 @@ DRAW_SECONDS = 0.05
 SAVE_SECONDS = 2.0
 SETTLE_SECONDS = 0.5
 LISTED = 50
+LIST_HEIGHT = 340
 EXAMPLES = ("chat.example.who", "chat.example.sum", "chat.example.film", "chat.example.advert")
 IDLE = {"temperature": 0.8, "top_p": 0.8, "top_k": 0, "repetition_penalty": 1.0, "max_new_tokens": 512}
 DIALS = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
@@ -141,19 +142,9 @@ def draw_history(user: str, talk: Conversation) -> None:
     """Earlier conversations: search, open, export and delete."""
     search = st.text_input(t("chat.search"), key="search", placeholder=t("chat.search"), label_visibility="collapsed")
     found = conversations.conversations(user, search)
-    for one in found[:LISTED]:
-        with st.container(horizontal=True, horizontal_alignment="distribute", key=f"past-{one.id}"):
-            label, here = literal(one.name), one.id == talk.id
-            st.button(label, on_click=show, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here)
-            st.button(
-                "",
-                icon=":material/delete:",
-                help=t("chat.delete"),
-                on_click=delete,
-                args=(one, here),
-                key=f"delete-{one.id}",
-                type="tertiary",
-            )
+    with st.container(height=LIST_HEIGHT if len(found) > 6 else "content", border=False):
+        for one in found[:LISTED]:
+            draw_past(one, here=one.id == talk.id)
     if not found:
         st.caption(t("chat.no_history"))
     if talk.messages:
@@ -166,6 +157,15 @@ def draw_history(user: str, talk: Conversation) -> None:
             key="export",
             on_click="ignore",
         )
+
+
+def draw_past(one: Conversation, here: bool) -> None:
+    """One line of the history."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", key=f"past-{one.id}"):
+        label, help = literal(one.name), t("chat.delete")
+        st.button(label, on_click=show, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here)
+        act = {"on_click": delete, "args": (one, here)}
+        st.button("", icon=":material/delete:", help=help, key=f"delete-{one.id}", type="tertiary", **act)
 
 
 def delete(one: Conversation, here: bool) -> None:
