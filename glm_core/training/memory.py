@@ -5,18 +5,12 @@ activations that the backward needs, one chunk of logits (loss.py), and what CUD
 loaded. Not here: whether the run will learn anything (guard.py) and what it really used (resources.py).
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from glm_core.errors import EasyError
-from glm_core.models import conversion, families
-from glm_core.models.families import Family
 from glm_core.training.guard import Plan, plan
 from glm_core.training.settings import TrainingSettings
-from glm_core.training.targets import choose_targets
+from glm_core.training.shapes import MemoryEstimateError, Shape, read_shape
 
 __all__ = ["CARDS", "Advice", "MemoryEstimate", "MemoryEstimateError", "Plan", "Shape", "advise", "cards_that_fit",
            "estimate", "fit", "largest_micro_batch", "plan", "read_shape"]  # fmt: skip
@@ -32,120 +26,10 @@ CARD_SHARE = 0.96  # of a card's memory that a process can have beside the drive
 CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
 CUDA_CONTEXT = 500_000_000
 INTERPRETER = 480_000_000  # torch, transformers and PEFT imported
+CPU_SLACK = 1.35  # the C allocator's holes between activations of changing length; measured 1.2 to 1.5
 ADAMW_BYTES = 16  # float32 parameter, gradient and two moments
 NF4_BYTES = 0.516  # 4 bit, block scales quantised again
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-
-
-class MemoryEstimateError(EasyError):
-    """A configuration whose size cannot be told."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of a model that memory depends on."""
-
-    family: Family
-    hidden: int
-    inner: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    vocabulary: int
-    tied: bool
-    bits: int = 0  # of linear weights that are stored packed, as the hub's int4 and int8 checkpoints are
-
-    @property
-    def gated(self) -> bool:
-        """Whether it is of the newer build: split query, key and value, gated MLP, RMSNorm without biases."""
-        return self.family.native in ("glm", "glm4")
-
-    @property
-    def norms(self) -> int:
-        """Normalisations of a layer."""
-        return 4 if self.family.native == "glm4" else 2
-
-    @property
-    def query(self) -> int:
-        """Width of all query heads."""
-        return self.heads * self.head_dim
-
-    @property
-    def key(self) -> int:
-        """Width of all key heads, or of all value heads."""
-        return self.kv_heads * self.head_dim
-
-    def linears(self) -> dict[str, tuple[int, int]]:
-        """The linear modules of one layer by name: inputs and outputs."""
-        if self.gated:
-            return {
-                "q_proj": (self.hidden, self.query), "k_proj": (self.hidden, self.key), "v_proj": (self.hidden, self.key),
-                "o_proj": (self.query, self.hidden), "gate_up_proj": (self.hidden, 2 * self.inner),
-                "down_proj": (self.inner, self.hidden),
-            }  # fmt: skip
-        return {
-            "query_key_value": (self.hidden, 3 * self.hidden), "dense": (self.hidden, self.hidden),
-            "dense_h_to_4h": (self.hidden, self.inner), "dense_4h_to_h": (self.inner, self.hidden),
-        }  # fmt: skip
-
-    def targets(self, settings: TrainingSettings) -> list[str]:
-        """The linear modules of a layer that LoRA adapts."""
-        return choose_targets(self.family, settings.lora_targets, self.linears())
-
-    def layer_parameters(self) -> int:
-        """Parameters of one layer's linear modules, without biases."""
-        return sum(inputs * outputs for inputs, outputs in self.linears().values())
-
-    def other_parameters(self) -> int:
-        """Embedding, head, biases and norms."""
-        embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
-        biases = sum(outputs for _, outputs in self.linears().values()) if not self.gated else self.query + 2 * self.key
-        norm = self.hidden if self.gated else 2 * self.hidden
-        return (
-            embeddings + self.layers * (biases + self.norms * norm) + norm * (2 if self.family.native == "bloom" else 1)
-        )
-
-    def parameters(self) -> int:
-        """All parameters."""
-        return self.layers * self.layer_parameters() + self.other_parameters()
-
-
-def read_shape(model: Any) -> Shape:
-    """The shape of a model folder, a `config.json`'s content, or a transformers configuration.
-
-    Raises:
-        MemoryEstimateError: there is no readable configuration, or it is of no family known here.
-        ModelError: a size in it is missing or impossible.
-    """
-    config = _read_config(model)
-    family = families.find(config)
-    if family is None:
-        raise MemoryEstimateError("memory.error.family", family=str(config.get("model_type", "?")))
-    c = conversion.native_config(family, config)
-    tied = c.get("tie_word_embeddings", family.native in ("chatglm", "bloom"))
-    if family.native in ("chatglm", "bloom"):
-        heads, layers = c.get("num_attention_heads") or c["n_head"], c.get("num_layers") or c["n_layer"]
-        hidden, inner = c["hidden_size"], c.get("inner_hidden_size") or 4 * c["hidden_size"]
-        return Shape(family, hidden, inner, layers, heads, heads, hidden // heads, c["vocab_size"], tied,
-                     c.get("quantization_bit") or 0)  # fmt: skip
-    return Shape(family, c["hidden_size"], c["intermediate_size"], c["num_hidden_layers"], c["num_attention_heads"],
-                 c["num_key_value_heads"], c["head_dim"], c["vocab_size"], tied,
-                 c.get("quantization_bit") or 0)  # fmt: skip
-
-
-def _read_config(model: Any) -> Mapping[str, Any]:
-    if isinstance(model, Mapping):
-        return model
-    if not isinstance(model, (str, Path)):
-        return model.to_dict()
-    path = Path(model)
-    path = path / "config.json" if path.is_dir() else path
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return {"_name_or_path": path.parent.name} | dict(config)
-    except (OSError, ValueError, TypeError) as error:
-        raise MemoryEstimateError("memory.error.unreadable", path=str(path)) from error
 
 
 @dataclass(frozen=True)
@@ -216,10 +100,11 @@ def _assemble(
     precision = automatic if settings.precision == "auto" else settings.precision
     width, tokens = BYTES[precision], settings.micro_batch * longest
     trainable = _count_trainable(shape, settings)
+    activations = _activations(shape, settings, tokens, longest, width, checkpointing)
     parts = {
         "weights": _weights(shape, settings.quantization, width),
         "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
-        "activations": _activations(shape, settings, tokens, width, checkpointing),
+        "activations": int(activations * (CPU_SLACK if device == "cpu" else 1)),
         "logits": _logits(shape, settings, longest, width),
         "context": CUDA_CONTEXT if device == "cuda" else INTERPRETER,
     }
@@ -261,20 +146,23 @@ def _weights(shape: Shape, quantization: str, width: int) -> int:
     return int(linear * each) + other + largest
 
 
-def _activations(shape: Shape, settings: TrainingSettings, tokens: int, width: int, checkpointing: bool) -> int:
-    layer = _layer_activations(shape, settings, width) * tokens
+def _activations(
+    shape: Shape, settings: TrainingSettings, tokens: int, longest: int, width: int, checkpointing: bool
+) -> int:
+    layer = (_layer_activations(shape, settings, width) + _score_bytes(shape, settings, longest, width)) * tokens
     layer += _prefix_activations(shape, settings, width)
-    around = 4 * shape.hidden * width * tokens  # embedding, last norm, gradients passing through
+    passing = 4 * shape.hidden + 2 * shape.inner * (2 if shape.gated else 1)
+    around = passing * width * tokens  # embedding, last norm, gradients passing through
     if checkpointing:
         return shape.layers * shape.hidden * width * tokens + 2 * layer + around
     return shape.layers * layer + around
 
 
 def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
-    """Bytes a token and layer that the backward needs when the weights are frozen.
+    """Bytes a token and layer that the backward needs when the weights are frozen; counted with saved-tensor hooks.
 
-    For v1: input of both norms, query, key, value, attention output, input of the GELU: 11 hidden sizes, 88 KiB for
-    ChatGLM-6B in half precision. A LoRA module keeps its input in float32, and with dropout its mask.
+    For v1: input of both norms, query, key, value, attention output, input of the GELU: 10 hidden sizes, and an eleventh
+    for LoRA's input: 88 KiB for ChatGLM-6B in half precision. LoRA keeps its inputs in float32, with dropout the mask too.
     """
     if shape.gated:
         norms = 4 * shape.norms * shape.hidden  # RMSNorm keeps a float32 copy
@@ -282,19 +170,30 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> 
     else:
         norms = width * shape.norms * shape.hidden
         kept = 2 * shape.query + 2 * shape.key + shape.inner
-    bytes_kept = norms + width * kept
-    if settings.method == "lora":
-        mask = 1 if settings.lora_dropout else 0
-        linears = shape.linears()
-        bytes_kept += sum((4 + mask) * linears[name][0] + 4 * settings.lora_rank for name in shape.targets(settings))
-    return bytes_kept
+    if settings.method == "ptuning":
+        # Key and value are copied behind the prefix: v1 keeps the key's first place too, BLOOM all of query_key_value,
+        # the newer build one copy for every query head.
+        kept += 2 * (shape.query - shape.key) if shape.gated else shape.key * (2 if shape.native == "bloom" else 1)
+        return norms + width * kept
+    mask = (1 if width == 2 else 4) if settings.lora_dropout else 0  # CPUs keep the mask as float32
+    linears = shape.linears()
+    adapted = sum((4 + mask) * linears[name][0] + 4 * settings.lora_rank for name in shape.targets(settings))
+    return norms + width * kept + adapted
+
+
+def _score_bytes(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
+    """Attention scores a token and layer: BLOOM's attention keeps them, the others' kernels do not."""
+    if shape.native != "bloom":
+        return 0
+    columns = longest + (settings.prefix_length if settings.method == "ptuning" else 0)
+    return shape.heads * columns * (4 if width == 4 else 6)
 
 
 def _prefix_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
     """Keys and values of the prefix, copied in front of every row's own in each layer."""
     if settings.method != "ptuning":
         return 0
-    return settings.micro_batch * settings.prefix_length * 2 * shape.key * width
+    return settings.micro_batch * settings.prefix_length * 2 * (shape.query if shape.gated else shape.key) * width
 
 
 def _logits(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
