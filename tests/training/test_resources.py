@@ -1,0 +1,66 @@
+"""What training uses of the machine is sampled by a thread that never disturbs it."""
+
+import os
+import time
+
+from glm_core.training import resources
+
+
+def test_sample_has_bytes_percent_and_no_card_without_a_driver():
+    row = resources.sample()
+    assert 1e7 < row["process_memory"] < row["memory_total"] and row["cpu_percent"] >= 0
+    assert abs(row["time"] - time.time()) < 5 and isinstance(row["gpus"], list)
+
+
+def test_process_that_has_ended_takes_nothing():
+    assert resources.sample(2**22 + 1)["process_memory"] == 0
+
+
+def test_sensors_a_card_lacks_are_none_and_the_rest_is_read():
+    class Driver:
+        """NVML as a laptop card answers: no power reading."""
+
+        NVMLError, NVML_TEMPERATURE_GPU = RuntimeError, 0
+
+        def nvmlDeviceGetHandleByIndex(self, index):
+            return index
+
+        def nvmlDeviceGetName(self, handle):
+            return b"NVIDIA GeForce GTX 1080 Ti"
+
+        def nvmlDeviceGetMemoryInfo(self, handle):
+            return type("Memory", (), {"used": 3 * 2**30, "total": 11 * 2**30})
+
+        def nvmlDeviceGetUtilizationRates(self, handle):
+            return type("Rates", (), {"gpu": 97})
+
+        def nvmlDeviceGetTemperature(self, handle, kind):
+            return 71
+
+        def nvmlDeviceGetPowerUsage(self, handle):
+            raise RuntimeError("Not Supported")
+
+    row = resources._sample_gpu(Driver(), 0)
+    assert row == {"index": 0, "name": "NVIDIA GeForce GTX 1080 Ti", "memory_used": 3 * 2**30, "memory_total": 11 * 2**30,
+                   "utilization": 97, "temperature": 71, "power": None}  # fmt: skip
+
+
+def test_sampler_writes_rows_and_remembers_the_peak():
+    rows = []
+    sampler = resources.Sampler(rows.append, os.getpid(), interval=0.02)
+    sampler.start()
+    time.sleep(0.2)
+    sampler.stop()
+    assert len(rows) >= 3 and sampler.peak_memory == max(row["process_memory"] for row in rows)
+    assert not sampler.is_alive()
+
+
+def test_sampler_survives_a_full_disk():
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    sampler = resources.Sampler(full, interval=0.02)
+    sampler.start()
+    time.sleep(0.1)
+    assert sampler.is_alive() and sampler.peak_memory > 0
+    sampler.stop()
