@@ -1,0 +1,187 @@
+"""The models and download pages: load and give the memory back, adapters in and out, deletion, downloads that show where they are."""
+
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from glm_core import state, text, workspace
+from glm_core.models import downloads, transfer
+from glm_core.runs import exporting, records
+from glm_core.serving.engine import Engine
+from tests.models.fakehub import serving
+from tests.models.test_hub import FILES, REPO
+from tests.pages.test_pages import open_page
+from tests.runs.test_importing import trained, zipped
+from tests.tiny import tiny_chatglm
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """An engine of the test's own."""
+    engine = Engine()
+    monkeypatch.setattr(state, "engine", lambda: engine)
+    monkeypatch.setattr(state, "loaded", lambda: engine.loaded)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def base(workspace):
+    """A small model of one's own."""
+    return tiny_chatglm(workspace / "models" / "tiny")
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A hub with one small model."""
+    monkeypatch.setattr(transfer, "WAITS", (0.01,) * 3)
+    with serving() as hub:
+        hub.files[REPO] = dict(FILES)
+        yield hub
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(one.value for kind in (app.markdown, app.caption, app.error) for one in kind).replace("\\", "")
+
+
+def keys(app: AppTest) -> list[str]:
+    return [button.key for button in app.button]
+
+
+def click(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click().run()
+    assert not app.exception, app.exception[0].value
+    return app
+
+
+def bring_in(base, tmp_path) -> records.Run:
+    """An adapter through the page; returns its run."""
+    app = open_page("models")
+    name, content = zipped(trained(base, tmp_path / "a"))[0]
+    app.file_uploader(key="adapter").set_value([(name, content.read(), "application/zip")]).run()
+    assert app.selectbox(key="adapter_base").value.name == "tiny", "the base that the adapter names is chosen"
+    click(app, "import")
+    assert not app.error
+    return records.runs()[0]
+
+
+def test_load_and_unload_say_what_the_memory_does(base, engine):
+    app = open_page("models")
+    assert "ChatGLM-6B" in words(app) and "登记后可免费商用" in words(app)
+    app = click(app, "load-tiny")
+    assert engine.loaded.path == base.resolve() and "已加载" in words(app)
+    app = click(app, "unload-tiny")
+    assert engine.loaded is None and "卸载前" in words(app) and "load-tiny" in keys(app)
+
+
+def test_a_folder_that_is_no_model_says_why(workspace):
+    (workspace / "models" / "half").mkdir(parents=True)
+    broken = workspace / "models" / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    said = words(open_page("models"))
+    assert "没有 config.json" in said and "读不出来" in said
+
+
+def test_a_model_is_deleted_only_after_being_sure_and_a_bundled_one_never(base, engine):
+    app = click(open_page("models"), "load-tiny")
+    assert "delete-tiny" not in keys(app)
+    app.checkbox(key="sure-tiny").check().run()
+    app = click(app, "delete-tiny")
+    assert not base.exists() and engine.loaded is None and "load-tiny" not in keys(app)
+    assert not [one.key for one in app.checkbox if one.key.startswith("sure-")], "bundled models offer no deletion"
+
+
+def test_a_model_in_training_cannot_be_deleted(base, tmp_path):
+    run = bring_in(base, tmp_path)
+    assert "有 1 次训练" in words(open_page("models"))
+    records.say_status(run, "queued", queued=time.time())
+    assert not [one for one in open_page("models").checkbox if one.key == "sure-tiny"]
+
+
+def test_files_are_checked_against_digests(hub):
+    downloads.start(downloads.Source("huggingface", REPO, hub.address)).wait(20)
+    app = click(open_page("models"), "verify-small")
+    assert "3 个文件都与摘要相符" in words(app)
+    (workspace.home() / "models" / "small" / "model.safetensors").write_bytes(FILES["model.safetensors"][::-1])
+    app = click(app, "verify-small")
+    assert "model.safetensors" in words(app) and "不符" in words(app)
+
+
+def test_an_adapter_comes_in_and_goes_out_merged(base, tmp_path):
+    run = bring_in(base, tmp_path)
+    app = open_page("models")
+    assert f"zip-{run.id}" in [one.key for one in app.download_button]
+    click(app, f"merge-{run.id}")
+    exporting.jobs()[0].wait(60)
+    app = open_page("models")
+    assert "合并好了" in words(app)
+    click(app, f"use-tiny-{run.id}")
+    assert f"load-tiny-{run.id}" in keys(open_page("models"))
+
+
+def test_an_adapter_that_does_not_fit_is_a_sentence(base, tmp_path):
+    tiny_chatglm(workspace.home() / "models" / "wide", hidden_size=32, inner_hidden_size=128)
+    app = open_page("models")
+    name, content = zipped(trained(base, tmp_path / "a"))[0]
+    app.file_uploader(key="adapter").set_value([(name, content.read(), "application/zip")]).run()
+    wide = next(one for one in app.selectbox(key="adapter_base").options if one == "wide")
+    app.selectbox(key="adapter_base").select(wide).run()
+    click(app, "import")
+    assert "换成训练它时用的底座" in app.error[0].value and records.runs() == []
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_the_catalogue_tells_size_memory_cards_and_licence(language):
+    app = open_page("download", language)
+    assert not app.exception and not app.error
+    said = words(app)
+    for fact in ("chatglm-6b", "13.4 GB", "RTX 3060", "BELLE-7B-2M", "131,072"):
+        assert fact in said
+    text.use(language)
+    assert text.say("families.licence.bloom") in said and text.say("catalogue.note.belle") in said
+    assert "get-bloomz-1b7" not in keys(app), "not on ModelScope"
+    app.button_group(key="from").set_value("huggingface").run()
+    assert "get-bloomz-1b7" in keys(app)
+
+
+def from_mirror(hub) -> AppTest:
+    app = open_page("download")
+    app.button_group(key="from").set_value("mirror").run()
+    app.text_input(key="endpoint").set_value(hub.address).run()
+    app.text_input(key="repo").set_value(REPO).run()
+    return click(app, "get-other")
+
+
+def test_a_download_shows_progress_stops_and_goes_on(hub):
+    hub.slow = 0.05
+    app = from_mirror(hub)
+    assert "下载中" in words(app) and "stop-small" in keys(app) and "镜像不归官方管" in words(app)
+    click(app, "stop-small")
+    downloads.get("small").wait(10)
+    app = open_page("download")
+    assert "已停下" in words(app)
+    hub.slow = 0
+    click(app, "resume-small")
+    downloads.get("small").wait(10)
+    app = open_page("download")
+    assert "完成" in words(app) and "3 个与模型站列出的摘要相符" in words(app)
+    click(app, "open-small")
+    assert "load-small" in keys(app) and downloads.downloads() == []
+
+
+def test_a_failed_download_says_why_and_can_be_thrown_away(hub):
+    hub.faults["config.json"] = [401]
+    app = from_mirror(hub)
+    downloads.get("small").wait(10)
+    app = open_page("download")
+    assert "没有下完" in words(app) and "访问令牌" in app.error[0].value
+    click(app, "sure-small")
+    assert downloads.downloads() == [] and not (downloads.downloads_folder() / "small").exists()
+
+
+def test_a_wrong_address_is_a_sentence(hub):
+    hub.address = "file:///etc"
+    app = from_mirror(hub)
+    assert "不是可用的镜像地址" in app.error[0].value and downloads.downloads() == []

@@ -1,0 +1,180 @@
+"""Adapters come in checked and whole, or not at all; what is taken away comes in again; merges are whole models."""
+
+import io
+import json
+import zipfile
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from glm_core import models, workspace
+from glm_core.errors import EasyError
+from glm_core.runs import exporting, importing, records
+from glm_core.runs.files import RunError
+from glm_core.serving import catalogue
+from glm_core.training import adapters
+from glm_core.training.settings import TrainingSettings
+from tests.tiny import tiny_chatglm
+
+
+@pytest.fixture
+def base(workspace):
+    """A small model of one's own."""
+    return tiny_chatglm(workspace / "models" / "tiny")
+
+
+def trained(base, folder, method="lora"):
+    """An adapter that changes answers; returns its files by name."""
+    loaded = models.load(base)
+    torch.manual_seed(0)
+    adapters.attach(loaded, TrainingSettings(method=method, lora_rank=4, prefix_length=5, prefix_projection=False))
+    with torch.no_grad():
+        for parameter in loaded.model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(0, 0.3)
+    adapters.save(loaded, folder, {"step": 12})
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def zipped(files, inside="adapter/"):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(inside + name, data)
+    content.seek(0)
+    return [("mine.zip", content)]
+
+
+def loose(files):
+    return [(name, io.BytesIO(data)) for name, data in files.items()]
+
+
+def logits(base, adapter=None):
+    loaded = models.load(base)
+    if adapter is not None:
+        adapters.load_adapter(loaded, adapter, "x")
+        adapters.activate(loaded, "x")
+    loaded.model.eval()
+    ids = torch.tensor([loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好"}])])
+    with torch.no_grad():
+        return loaded.model(input_ids=ids).logits
+
+
+def nothing_came(base):
+    assert records.runs() == [] and not list(workspace.home().glob(".adapter-*"))
+    assert not list(records.folder().glob(".*")) if records.folder().exists() else True
+
+
+@pytest.mark.parametrize("pack", [zipped, loose])
+@pytest.mark.parametrize("method", ["lora", "ptuning"])
+def test_an_adapter_becomes_a_run_that_answers_the_same(base, tmp_path, method, pack):
+    files = pack(trained(base, tmp_path / "a", method))
+    assert importing.base_named_in(files) == "tiny"
+    run = importing.import_adapter(files, base, name="外来的", owner="local")
+    assert (run.name, run.owner, run.status().state, run.status().step) == ("外来的", "local", "finished", 12)
+    assert not run.damaged and run.settings["method"] == method
+    assert torch.equal(logits(base, run.adapter()), logits(base, tmp_path / "a"))
+    assert [choice.name for choice in catalogue.catalogue() if choice.tuned] == [run.id]
+    again = importing.import_adapter(zipped({"x.zip": b""}) + [("x.zip", io.BytesIO(exporting.zip_folder(run.adapter())))], base)
+    assert torch.equal(logits(base, again.adapter()), logits(base, run.adapter()))
+
+
+def test_a_plain_peft_folder_needs_no_file_of_ours(base, tmp_path):
+    files = trained(base, tmp_path / "a")
+    del files["easyaigc.json"]
+    assert importing.base_named_in(loose(files)) == "tiny"
+    run = importing.import_adapter(loose(files), base)
+    assert run.settings == {"method": "lora", "lora_rank": 4} and run.status().step == 0
+
+
+def test_an_adapter_of_another_base_is_refused(base, tmp_path):
+    files = trained(base, tmp_path / "a")
+    other = tiny_chatglm(workspace.home() / "models" / "other", hidden_size=32, inner_hidden_size=128)
+    with pytest.raises(EasyError, match="换成训练它时用的底座"):
+        importing.import_adapter(zipped(files), other)
+    prefix = trained(base, tmp_path / "p", "ptuning")
+    with pytest.raises(EasyError, match="换成训练它时用的底座"):
+        importing.import_adapter(zipped(prefix), other)
+    nothing_came(base)
+
+
+class Evil:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('ran')",))
+
+
+def pickled():
+    content = io.BytesIO()
+    torch.save({"transformer.prefix_encoder.embedding.weight": Evil()}, content)
+    return content.getvalue()
+
+
+BAD = {
+    "not a zip": lambda files: [("a.zip", io.BytesIO(b"no zip"))],
+    "an empty zip": lambda files: zipped({}),
+    "two adapters": lambda files: zipped({"a/adapter_config.json": b"{}", "b/adapter_config.json": b"{}"}),
+    "no weights": lambda files: zipped({"adapter_config.json": files["adapter_config.json"]}),
+    "weights cut short": lambda files: loose(files | {"adapter_model.safetensors": files["adapter_model.safetensors"][:-50]}),
+    "another module": lambda files: loose(files | {"adapter_model.safetensors": save({
+        "base_model.model.x.lora_A.weight": torch.ones(4, 64), "base_model.model.x.lora_B.weight": torch.ones(64, 4)})}),
+    "a config that is none": lambda files: loose(files | {"adapter_config.json": b"[]"}),
+    "a config of another kind": lambda files: loose(files | {"adapter_config.json": json.dumps({"peft_type": "IA3"}).encode()}),
+    "code in a pickle": lambda files: [("pytorch_model.bin", io.BytesIO(pickled()))],
+    "a prefix without tensors": lambda files: [("pytorch_model.bin", io.BytesIO(b""))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_no_adapter_is_a_sentence_and_leaves_nothing(base, tmp_path, case):
+    files = BAD[case](trained(base, tmp_path / "a"))
+    with pytest.raises(EasyError) as error:
+        importing.import_adapter(files, base)
+    assert str(error.value)
+    nothing_came(base)
+
+
+def test_names_in_a_zip_cannot_lead_outside(base, tmp_path):
+    files = trained(base, tmp_path / "a")
+    archive = zipped(files, "../../") if files else None
+    run = importing.import_adapter(archive, base)
+    inside = {path.name for path in run.adapter().iterdir()}
+    assert inside == set(files) and not (workspace.home().parent / "adapter_config.json").exists()
+
+
+def test_a_zip_that_unpacks_without_end_is_cut_off(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(importing, "LARGEST", 1000)
+    with pytest.raises(RunError, match="太大"):
+        importing.import_adapter(zipped(trained(base, tmp_path / "a")), base)
+    nothing_came(base)
+
+
+@pytest.mark.parametrize("method", ["lora", "ptuning"])
+def test_a_merge_is_a_whole_model_that_answers_as_base_and_adapter(base, tmp_path, method):
+    run = importing.import_adapter(zipped(trained(base, tmp_path / "a", method)), base)
+    job = exporting.start_merge(run, base)
+    job.wait(60)
+    assert job.state == "done" and exporting.jobs() == [job]
+    with pytest.raises(RunError, match="已经在了"):
+        exporting.start_merge(run, base)
+    assert (logits(job.path) - logits(base, run.adapter())).abs().max() < 1e-4
+    folder = exporting.keep_as_model(job)
+    assert exporting.jobs() == [] and folder.name in [choice.name for choice in catalogue.catalogue()]
+
+
+def test_a_cancelled_merge_leaves_nothing(base, tmp_path):
+    run = importing.import_adapter(zipped(trained(base, tmp_path / "a")), base)
+    job = exporting.Export(run, base, "float32")
+    job.cancel()
+    exporting.folder().mkdir()
+    job._thread.start()
+    job.wait(60)
+    assert job.state == "cancelled" and list(exporting.folder().iterdir()) == []
+
+
+def test_a_packed_base_is_refused_at_once(base, tmp_path):
+    run = importing.import_adapter(zipped(trained(base, tmp_path / "a")), base)
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"quantization_bit": 4}))
+    with pytest.raises(EasyError, match="量化"):
+        exporting.start_merge(run, base)
