@@ -70,9 +70,9 @@ def server(tmp_path):
         processes.kill_all(run.parent)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def chromium():
-    """Debian's Chromium."""
+    """Debian's Chromium, closed after the test: playwright's event loop would be in the way of tests that run their own."""
     if CHROMIUM is None:
         pytest.skip("no chromium here: apt-get install chromium fonts-noto-cjk")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is in requirements-dev.txt")
