@@ -3,9 +3,11 @@
 Downloads are threads of the server: they go on when the tab is closed. What a server left unfinished can be continued.
 """
 
+import os
+
 import streamlit as st
 
-from glm_core import text, ui, workspace
+from glm_core import text, ui
 from glm_core.models import describe_config, downloads, hub
 from glm_core.models.catalogue import PUBLISHED, Published
 from glm_core.runs import resources
@@ -18,8 +20,8 @@ SOURCES = ("modelscope", "huggingface", "mirror")
 
 
 @st.cache_data(show_spinner=False)
-def needs(name: str, language: str) -> list[tuple[str, str]]:
-    """What training and answering with a published model take on a card, by precision, as (label, figures)."""
+def needs(name: str, language: str) -> list[str]:
+    """What training and answering with a published model take on a card, by precision, in a line each."""
     from glm_core.training import memory
     from glm_core.training.settings import PRESETS
 
@@ -34,8 +36,9 @@ def needs(name: str, language: str) -> list[tuple[str, str]]:
         for job, size in (("train", found.peak_bytes), ("answer", answering)):
             fitting = [card for card, gib in memory.CARDS.items() if size <= gib * 2**30 * memory.CARD_SHARE]
             card = t("download.card", card=fitting[0]) if fitting else t("download.no_card")
-            rows[job].append(f"{precision} {text.size(size)} ({card})")
-    return [(t(f"download.{job}"), " · ".join(figures)) for job, figures in rows.items()]
+            rows[job].append(t("download.need", precision=precision, size=text.size(size), card=card))
+    tokens = {"train": settings.lengths, "answer": f"{TOKENS:,}"}
+    return [t(f"download.{job}", tokens=tokens[job], figures=" · ".join(figures)) for job, figures in rows.items()]
 
 
 def draw_source() -> tuple[str, str, str]:
@@ -44,13 +47,15 @@ def draw_source() -> tuple[str, str, str]:
     chosen = left.segmented_control(t("download.from"), SOURCES, default=SOURCES[0], required=True, key="from",
                                     format_func=lambda one: t(f"download.from.{one}"))  # fmt: skip
     endpoint = ""
-    with right, st.popover(t("download.token"), icon=":material/key:", key="token_box"):
-        token = st.text_input(t("download.token"), type="password", key="token", help=t("download.token_help"))
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        with st.popover(t("download.token"), icon=":material/key:", key="token_box"):
+            token = st.text_input(t("download.token"), type="password", key="token", help=t("download.token_help"))
     if chosen == "mirror":
-        endpoint = st.text_input(t("download.endpoint"), key="endpoint", placeholder="https://hf-mirror.com",
-                                 help=t("download.endpoint_help"))  # fmt: skip
+        endpoint = st.text_input(t("download.endpoint"), os.environ.get("HF_ENDPOINT", ""), key="endpoint",
+                                 placeholder="https://hf-mirror.com", help=t("download.endpoint_help"))  # fmt: skip
+        endpoint = endpoint.strip() or "https://"  # none given is refused, and not the official hub
         st.caption(t("download.mirror_warning"))
-    return "modelscope" if chosen == "modelscope" else "huggingface", endpoint.strip(), token.strip()
+    return "modelscope" if chosen == "modelscope" else "huggingface", endpoint, token.strip()
 
 
 def begin(kind: str, repo: str, endpoint: str, token: str) -> None:
@@ -59,46 +64,51 @@ def begin(kind: str, repo: str, endpoint: str, token: str) -> None:
     st.rerun()
 
 
-def draw_model(model: Published, kind: str, endpoint: str, token: str, have: set[str]) -> None:
-    """One model of the catalogue and its button, or why there is none."""
-    found = describe_config(model.described, model.name)
-    with st.container(border=True, key=f"model-{model.name}"):
-        left, right = st.columns([4, 1], vertical_alignment="center")
-        with left:
-            bits = f" :gray-badge[int{found.bits}]" if found.bits else ""
-            st.markdown(f"**{model.name}**{bits}")
-            parameters, context = f"{found.parameters / 1e9:.2g} B", f"{found.context_length:,}"
-            size = text.size(model.download_bytes)
-            st.caption(t("download.facts", parameters=parameters, context=context, size=size))
-            for label, figures in needs(model.name, text.current()):
-                st.caption(f"{label}：{figures}" if text.current() == "zh" else f"{label}: {figures}")
-            st.caption(t(model.note or found.family.licence))
+def draw_model(model: Published, kind: str, endpoint: str, token: str) -> None:
+    """One model of the catalogue, with its download where there is one and the button that begins it where there is none."""
+    repo = model.modelscope if kind == "modelscope" else model.huggingface
+    under_way = known.get(model.name.lower())
+    with st.container(border=True, key=f"model-{model.name}", gap="xsmall"):
+        left, right = st.columns([6, 1], vertical_alignment="center")
+        with left, st.container(gap="xsmall"):
+            draw_facts(model)
         with right, st.container(horizontal=True, horizontal_alignment="right"), ui.guarded():
-            repo = model.modelscope if kind == "modelscope" else model.huggingface
-            if model.name.lower() in have or repo.rpartition("/")[2].lower() in have:
-                st.caption(t("download.have"))
-            elif not repo:
-                st.caption(t("download.not_there"))
-            elif st.button(t("download.begin"), icon=":material/download:", key=f"get-{model.name}"):
+            if model.name.lower() in have:
+                st.caption(t("download.have"), text_alignment="right")
+            elif under_way is None and not repo:
+                st.caption(t("download.not_there"), text_alignment="right")
+            elif under_way is None and st.button(
+                t("download.begin"), icon=":material/download:", key=f"get-{model.name}"
+            ):
                 begin(kind, repo, endpoint, token)
+        if under_way is not None:
+            draw_download(under_way, token)
 
 
-def draw_downloads(token: str) -> None:
-    """Downloads under way and left over, redrawn by themselves while one runs."""
-    running = sum(one.state == "running" for one in downloads.downloads())
-    st.fragment(draw_each, run_every=REFRESH_SECONDS if running else None)(running, token)
+def draw_facts(model: Published) -> None:
+    """What a model is, what it needs, what its licence permits."""
+    found = describe_config(model.described, model.name)
+    bits = f" :gray-badge[int{found.bits}]" if found.bits else ""
+    st.markdown(f"**{model.name}**{bits}")
+    parameters, context = f"{found.parameters / 1e9:.2g} B", f"{found.context_length:,}"
+    facts = t("download.facts", parameters=parameters, context=context, size=text.size(model.download_bytes))
+    licence = [t(found.family.licence)] + ([t(model.note)] if model.note else [])
+    st.caption("  \n".join([facts, *needs(model.name, text.current()), *licence]))
 
 
-def draw_each(was_running: int, token: str) -> None:
-    """Every download: how far, how fast, how long still; stop, continue, throw away."""
-    known = downloads.downloads()
-    if was_running and sum(one.state == "running" for one in known) < was_running:
+def draw_download(one: downloads.Download, token: str) -> None:
+    """One download, redrawn by itself while it runs."""
+    running = one.state == "running"
+    st.fragment(draw_now, run_every=REFRESH_SECONDS if running else None)(one, running, token)
+
+
+def draw_now(one: downloads.Download, was_running: bool, token: str) -> None:
+    """How far, how fast, how long still; stop, continue, throw away."""
+    if was_running and one.state != "running":
         st.rerun()
-    for one in known:
-        with st.container(border=True, key=f"download-{one.name}"), ui.guarded():
-            st.markdown(f"**{literal(one.name)}** :gray-badge[{t(f'download.state.{one.state}')}]")
-            draw_progress(one)
-            draw_actions(one, token)
+    with ui.guarded():
+        draw_progress(one)
+        draw_actions(one, token)
 
 
 def draw_progress(one: downloads.Download) -> None:
@@ -116,7 +126,7 @@ def draw_progress(one: downloads.Download) -> None:
         published, listed, unknown = one.verified()
         st.caption(t("download.verified", published=published, listed=listed, unknown=unknown))
     else:
-        st.progress(now.fraction, size)
+        st.progress(now.fraction, f"{t(f'download.state.{one.state}')} · {size}")
     if one.error is not None:
         ui.show_error(one.error)
 
@@ -144,7 +154,9 @@ def draw_actions(one: downloads.Download, token: str) -> None:
 def draw_others(kind: str, endpoint: str, token: str) -> None:
     """Any other repository, a folder of this machine, files fetched by hand."""
     with st.expander(t("download.other"), icon=":material/link:"), ui.guarded():
-        repo = st.text_input(t("download.repo"), key="repo", placeholder="zai-org/chatglm3-6b", help=t("download.repo_help"))
+        repo = st.text_input(
+            t("download.repo"), key="repo", placeholder="zai-org/chatglm3-6b", help=t("download.repo_help")
+        )
         if st.button(t("download.begin"), key="get-other", disabled=not repo.strip()):
             begin(kind, repo, endpoint, token)
     with st.expander(t("download.folder"), icon=":material/folder:"):
@@ -152,22 +164,30 @@ def draw_others(kind: str, endpoint: str, token: str) -> None:
         st.code("python -m glm_core.models add /path/to/chatglm-6b", language="bash")
     with st.expander(t("download.by_hand"), icon=":material/fact_check:"):
         st.markdown(t("download.by_hand_about", folder=downloads.models_folder()))
-        known = [model for model in PUBLISHED if model.digests]
-        model = st.selectbox(t("download.digests_of"), known, format_func=lambda one: one.name, key="digests")
+        listed = [model for model in PUBLISHED if model.digests]
+        model = st.selectbox(t("download.digests_of"), listed, format_func=lambda one: one.name, key="digests")
         st.caption(t("download.digests_use"))
         lines = [f"{facts['sha256']}  {name}" for name, facts in model.digests.items()]
         st.code("\n".join(lines), language=None)
 
 
+def arranged() -> list[Published]:
+    """The catalogue, what was being downloaded when this visit began first; nothing moves afterwards."""
+    order = st.session_state.setdefault("order", [model.name for model in PUBLISHED if model.name.lower() in known])
+    return sorted(PUBLISHED, key=lambda model: model.name not in order)
+
+
 ui.begin("download")
 ui.link("models", t("download.back"), icon=":material/arrow_back:")
 st.title(t("page.download"), anchor=False)
-st.caption(t("download.free", free=text.size(resources.machine().disk_free), folder=workspace.home()))
-with ui.guarded():
-    kind, endpoint, token = draw_source()
-    draw_downloads(token)
-    have = {path.name.lower() for path in downloads.models_folder().glob("[!.]*")}
-    have |= {one.name.lower() for one in downloads.downloads()}
-    for model in PUBLISHED:
-        draw_model(model, kind, endpoint, token, have)
-    draw_others(kind, endpoint, token)
+st.caption(t("download.free", free=text.size(resources.machine().disk_free), folder=downloads.models_folder()))
+known = {one.name.lower(): one for one in downloads.downloads()}
+have = {path.name.lower() for path in downloads.models_folder().glob("[!.]*")} - set(known)
+kind, endpoint, token = draw_source()
+for name in known.keys() - {model.name.lower() for model in PUBLISHED}:
+    with st.container(border=True, key=f"download-{name}", gap="xsmall"):
+        st.markdown(f"**{literal(known[name].name)}**")
+        draw_download(known[name], token)
+for model in arranged():
+    draw_model(model, kind, endpoint, token)
+draw_others(kind, endpoint, token)

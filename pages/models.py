@@ -10,7 +10,7 @@ import streamlit as st
 
 from glm_core import state, text, ui, workspace
 from glm_core.errors import EasyError
-from glm_core.models import describe, installed
+from glm_core.models import describe, downloads, installed
 from glm_core.runs import exporting, importing, records, resources
 from glm_core.serving import catalogue
 from glm_core.serving.display import literal
@@ -37,7 +37,8 @@ def facts(folder: Path, changed: float, language: str) -> tuple[str, str]:
     context = f"{model.context_length:,}"
     line = t("models.facts", family=model.family.title, parameters=parameters, context=context, size=size)
     bits = f" · int{model.bits}" if model.bits else ""
-    return line + bits, "" if folder == workspace.DEMO_MODEL else t(model.family.licence)
+    bundled = folder.parent == workspace.ASSETS / "models"
+    return line + bits, t("models.licence.bundled" if bundled else model.family.licence)
 
 
 def memory_now() -> tuple[int, int | None]:
@@ -79,21 +80,22 @@ def draw_model(choice: catalogue.Choice) -> None:
     loaded = state.loaded()
     here = loaded is not None and loaded.path == choice.base
     wanted = False
-    with st.container(border=True, key=f"model-{choice.name}"):
+    with st.container(border=True, key=f"model-{choice.name}", gap="xsmall"):
         left, right = st.columns([3, 1], vertical_alignment="center")
-        with left:
+        with left, st.container(gap="xsmall"):
             line, licence = facts(choice.base, choice.created, text.current())
             st.markdown(f"**{literal(choice.name)}**" + (f" :green-badge[{t('models.loaded')}]" if here else ""))
-            st.caption(literal(line))
-            if licence:
-                st.caption(licence)
+            st.caption("  \n".join([literal(line), licence]))
         with right, st.container(horizontal=True, horizontal_alignment="right"):
             if here and st.button(t("models.unload"), key=f"unload-{choice.name}"):
                 unload()
                 st.rerun()
             wanted = not here and st.button(t("models.load"), key=f"load-{choice.name}")
             if choice.base.parent != workspace.ASSETS / "models":
-                with st.popover("", icon=":material/more_horiz:", help=t("run.more"), key=f"more-{choice.name}"), ui.guarded():
+                with (
+                    st.popover("", icon=":material/more_horiz:", help=t("run.more"), key=f"more-{choice.name}"),
+                    ui.guarded(),
+                ):
                     draw_more(choice, here)
         if wanted:
             load(choice.base)
@@ -107,7 +109,9 @@ def draw_more(choice: catalogue.Choice, here: bool) -> None:
         st.caption(t("models.no_digests", name=literal(choice.name)))
     elif st.button(t("models.verify"), icon=":material/verified:", key=f"verify-{choice.name}", width="stretch"):
         bar = st.progress(0.0, t("models.verifying"))
-        found = installed.verify(folder, digests, lambda fraction: bar.progress(min(fraction, 1.0), t("models.verifying")))
+        found = installed.verify(
+            folder, digests, lambda fraction: bar.progress(min(fraction, 1.0), t("models.verifying"))
+        )
         bar.empty()
         wrong = [f"{file.name}：{t(f'models.verdict.{file.verdict}')}" for file in found if file.verdict != "right"]
         st.markdown(literal("; ".join(wrong)) if wrong else t("models.verified", count=len(found)))
@@ -136,7 +140,7 @@ def draw_adapter(choice: catalogue.Choice, bases: list[catalogue.Choice]) -> Non
     run = records.get(choice.name)
     with st.container(border=True, key=f"adapter-{choice.name}"):
         left, right = st.columns([3, 1], vertical_alignment="center")
-        with left:
+        with left, st.container(gap="xsmall"):
             ui.link("run", literal(choice.title), run=choice.name)
             size = text.size(disk_size(choice.adapter))
             st.caption(literal(t("models.adapter_facts", base=choice.base.name, step=choice.step or 0, size=size)))
@@ -151,7 +155,7 @@ def draw_export(run: records.Run, choice: catalogue.Choice, bases: list[catalogu
         st.download_button(t("models.export_adapter"), lambda: exporting.zip_folder(choice.adapter), f"{run.id}.zip",
                            "application/zip", key=f"zip-{run.id}", on_click="ignore", width="stretch")  # fmt: skip
     else:
-        st.caption(t("models.lies_in", folder=literal(str(choice.adapter))))
+        st.caption(t("models.lies_in", folder=choice.adapter))
     fitting = fitting_bases(choice, bases)
     if not fitting:
         st.caption(t("models.no_full_base"))
@@ -202,7 +206,7 @@ def draw_outcome(job: exporting.Export) -> None:
     if job.state == "failed":
         ui.show_error(job.error)
     else:
-        st.caption(t(f"exports.{job.state}", folder=literal(str(job.path))))
+        st.caption(t(f"exports.{job.state}", folder=job.path))
     with st.container(horizontal=True):
         if job.state == "done" and job.path.is_dir():
             if disk_size(job.path) <= LARGEST_DOWNLOAD:
@@ -243,6 +247,10 @@ with right, st.container(horizontal=True, horizontal_alignment="right"):
     if st.button(t("models.get"), type="primary", icon=":material/download:", key="get"):
         ui.go("download")
 draw_memory()
+running = [one for one in downloads.downloads() if one.state == "running"]
+if running:
+    names = t("runs.comma").join(f"{literal(one.name)} {one.progress().fraction:.0%}" for one in running)
+    ui.link("download", t("models.downloading", names=names), icon=":material/downloading:")
 for choice in bases:
     draw_model(choice)
 if not bases:

@@ -27,7 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help=say("catalogue.command.list")).set_defaults(work=_list)
     one = commands.add_parser("download", help=say("catalogue.command.download"))
     one.add_argument("model", help=say("catalogue.command.model"))
-    one.add_argument("--from", dest="kind", choices=hub.KINDS, default="huggingface", help=say("catalogue.command.from"))
+    one.add_argument(
+        "--from", dest="kind", choices=hub.KINDS, default="huggingface", help=say("catalogue.command.from")
+    )
     one.add_argument("--endpoint", default="", help=say("catalogue.command.endpoint"))
     one.add_argument("--revision", default="", help=say("catalogue.command.revision"))
     one.set_defaults(work=_download)

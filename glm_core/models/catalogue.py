@@ -20,8 +20,18 @@ _FUSED = {
     "multi_query_attention": True, "multi_query_group_num": 2, "add_qkv_bias": True, "layernorm_epsilon": 1e-5,
     "tie_word_embeddings": False, "eos_token_id": 2, "pad_token_id": 0,
 }  # fmt: skip
-_CHATGLM2 = _FUSED | {"num_layers": 28, "padded_vocab_size": 65024, "seq_length": 32768, "transformers_version": "4.27.1"}
-_CHATGLM3 = _FUSED | {"num_layers": 28, "padded_vocab_size": 65024, "seq_length": 8192, "transformers_version": "4.30.2"}
+_CHATGLM2 = _FUSED | {
+    "num_layers": 28,
+    "padded_vocab_size": 65024,
+    "seq_length": 32768,
+    "transformers_version": "4.27.1",
+}
+_CHATGLM3 = _FUSED | {
+    "num_layers": 28,
+    "padded_vocab_size": 65024,
+    "seq_length": 8192,
+    "transformers_version": "4.30.2",
+}
 _GLM4 = _FUSED | {
     "num_layers": 40, "padded_vocab_size": 151552, "seq_length": 131072, "rope_ratio": 500, "layernorm_epsilon": 1.5625e-07,
     "eos_token_id": [151329, 151336, 151338], "pad_token_id": 151329,

@@ -5,6 +5,7 @@ Files gather in `home()/downloads/NAME` beside their record; when all are whole 
 on. An access token is never written. Not here: hubs (hub.py), moving bytes (transfer.py).
 """
 
+import errno
 import logging
 import os
 import shutil
@@ -151,7 +152,7 @@ class Download:
             workspace.write_json(self.folder / ORIGIN, asdict(self.source) | {"files": files})
             self.target.parent.mkdir(parents=True, exist_ok=True)
             check_free(self.name)
-            os.rename(self.folder, self.target)
+            _move(self.folder, self.target)
 
     def _write(self) -> None:
         """Keep what a restarted server needs."""
@@ -190,6 +191,20 @@ class Download:
         if len(recent) < 2 or now == recent[0][0]:
             return 0.0
         return max(recent[-1][1] - recent[0][1], 0) / (now - recent[0][0])
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Rename `folder`; where the models lie on another disk, copy it, and only the whole copy gets the name."""
+    try:
+        os.rename(folder, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        building = target.with_name(f".{target.name}.new")
+        shutil.rmtree(building, ignore_errors=True)
+        shutil.copytree(folder, building)
+        os.rename(building, target)
+        shutil.rmtree(folder)
 
 
 def _plain(values: dict) -> dict:

@@ -85,7 +85,9 @@ def _entries(archive: zipfile.ZipFile, file: str) -> Iterator[tuple[str, BinaryI
     entries = archive.infolist()
     if len(entries) > MOST_ENTRIES:
         raise RunError("imports.bad_zip", file=file[:80])
-    chosen = [entry for entry in entries if PurePosixPath(entry.filename).name in NAMES and "__MACOSX" not in entry.filename]
+    chosen = [
+        entry for entry in entries if PurePosixPath(entry.filename).name in NAMES and "__MACOSX" not in entry.filename
+    ]
     names = [PurePosixPath(entry.filename).name for entry in chosen]
     if len(set(names)) < len(names):
         raise RunError("imports.several", file=file[:80])

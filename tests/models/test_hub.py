@@ -1,19 +1,26 @@
 """Downloads from hubs that cut the line, redirect, lie and refuse: whole and verified, or a sentence and nothing half done."""
 
+import errno
 import hashlib
 import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glm_core import text, workspace
 from glm_core.models import __main__ as command
 from glm_core.models import catalogue, describe, describe_config, downloads, installed, transfer
-from glm_core.models.hub import Source
-from glm_core.models.transfer import HubError
+from glm_core.models.hub import Source, list_files
+from glm_core.models.transfer import HubError, Watch
 from tests.models.fakehub import serving
 from tests.paths import SHARED
 from tests.tiny import CONFIG, tiny_chatglm
@@ -59,7 +66,9 @@ def whole(download) -> bool:
 
 def nothing_half(download) -> bool:
     """Whether no file that is not right has its final name, and no model."""
-    right = [(download.folder / name).read_bytes() == FILES[name] for name in FILES if (download.folder / name).exists()]
+    right = [
+        (download.folder / name).read_bytes() == FILES[name] for name in FILES if (download.folder / name).exists()
+    ]
     return not download.target.exists() and all(right)
 
 
@@ -107,6 +116,41 @@ def test_after_a_restart_of_the_server_it_can_go_on(hub, monkeypatch):
     assert whole(download)
 
 
+def test_a_killed_process_leaves_what_another_goes_on_with(hub):
+    hub.slow = 0.05
+    command = [sys.executable, "-m", "glm_core.models", "download", REPO, "--endpoint", hub.address]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    part = downloads.downloads_folder() / "small" / "model.safetensors.part"
+    deadline = time.monotonic() + 30
+    while not part.is_file() or part.stat().st_size < 20_000:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    with pytest.raises(HubError, match="正在下载"):
+        downloads.start(source(hub))
+    process.kill()
+    process.wait()
+    hub.slow = 0
+    assert downloads.get("small").state == "stopped"
+    download = downloads.resume("small")
+    download.wait(20)
+    assert whole(download)
+    assert int(hub.requests_for("/model.safetensors")[-1][1].removeprefix("bytes=").removesuffix("-")) >= 16_000
+
+
+def test_models_on_another_disk(hub, monkeypatch):
+    rename = os.rename
+
+    def refuse(old, new):
+        if Path(old).parent != Path(new).parent:
+            raise OSError(errno.EXDEV, "another disk")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    download = run(hub)
+    assert whole(download) and not download.folder.exists()
+    assert {path.name for path in download.target.parent.iterdir()} == {"small"}
+
+
 def test_a_server_that_ignores_ranges_is_read_from_the_start(hub):
     hub.faults["model.safetensors"] = ["drop", "no range"]
     assert whole(run(hub))
@@ -132,7 +176,9 @@ def test_a_wrong_digest_deletes_what_came(hub):
     download = run(hub)
     assert download.state == "failed" and download.error.key == "hub.wrong_digest" and nothing_half(download)
     assert not (download.folder / "config.json").exists() and not list(download.folder.glob("*.part"))
-    assert len(hub.requests_for("/config.json")) == 1, "what a first attempt brought wrong is not fetched again by itself"
+    assert len(hub.requests_for("/config.json")) == 1, (
+        "what a first attempt brought wrong is not fetched again by itself"
+    )
 
 
 def test_a_spoilt_part_is_fetched_again_from_the_start(hub):
@@ -150,7 +196,9 @@ def test_a_part_longer_than_the_file_is_thrown_away(hub):
     assert whole(run(hub))
 
 
-@pytest.mark.parametrize(("status", "key"), [(404, "hub.missing"), (401, "hub.denied"), (403, "hub.denied"), (418, "hub.status")])
+@pytest.mark.parametrize(
+    ("status", "key"), [(404, "hub.missing"), (401, "hub.denied"), (403, "hub.denied"), (418, "hub.status")]
+)
 def test_a_refusal_is_a_sentence_at_once(hub, status, key):
     hub.faults["config.json"] = [status]
     download = run(hub)
@@ -258,7 +306,9 @@ def test_a_model_that_is_there_is_not_fetched_again(hub):
         downloads.start(source(hub))
 
 
-@pytest.mark.parametrize("endpoint", ["ftp://h", "file:///etc", "h", "http://", "http://u:p@h", "http://h/?q=1", "http://h/ x"])
+@pytest.mark.parametrize(
+    "endpoint", ["ftp://h", "file:///etc", "h", "http://", "http://u:p@h", "http://h/?q=1", "http://h/ x"]
+)
 def test_addresses_that_are_no_hubs(endpoint):
     with pytest.raises(HubError) as error:
         Source("huggingface", REPO, endpoint)
@@ -283,7 +333,10 @@ def test_a_mirror_with_other_files_than_published_is_refused_before_fetching(hub
     installed.remove("chatglm-6b")
     hub.digests, hub.files["zai-org/chatglm-6b"]["model.safetensors"] = True, WEIGHTS[::-1]
     download = run(hub, repo="zai-org/chatglm-6b")
-    assert download.error.key == "hub.other_file" and not hub.requests_for("/chatglm-6b/resolve/main/model.safetensors")[1:]
+    assert (
+        download.error.key == "hub.other_file"
+        and not hub.requests_for("/chatglm-6b/resolve/main/model.safetensors")[1:]
+    )
 
 
 def test_verifying_finds_a_changed_and_a_missing_file(hub):
@@ -296,7 +349,10 @@ def test_verifying_finds_a_changed_and_a_missing_file(hub):
     (folder / "ice_text.model").unlink()
     seen = []
     verdicts = {one.name: one.verdict for one in installed.verify(folder, digests, seen.append)}
-    assert verdicts == {"model.safetensors": "wrong", "ice_text.model": "missing", "config.json": "right"} and seen[-1] == 1
+    assert (
+        verdicts == {"model.safetensors": "wrong", "ice_text.model": "missing", "config.json": "right"}
+        and seen[-1] == 1
+    )
 
 
 def test_the_command_line_downloads_adds_and_verifies(hub, capsys, tmp_path):
@@ -340,3 +396,33 @@ def test_the_catalogue_agrees_with_the_published_configuration(name):
     published, ours = describe(folder), describe_config(catalogue.find(name).described, name)
     facts = ("family", "parameters", "bits", "context_length")
     assert [getattr(published, fact) for fact in facts] == [getattr(ours, fact) for fact in facts]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=12,
+)
+ENTRY = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("type", "Type"), st.sampled_from(["file", "blob", "tree"]) | JSON),
+        **dict.fromkeys(("path", "Path"), st.sampled_from(["config.json", "model.safetensors", "a/b"]) | JSON),
+        **dict.fromkeys(("size", "Size"), st.integers(0, 10) | JSON),
+        **dict.fromkeys(("lfs", "Sha256"), JSON),
+    },
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(["huggingface", "modelscope"]), st.lists(ENTRY, max_size=4) | JSON)
+def test_no_listing_does_more_than_a_sentence(kind, listing):
+    content = {"Data": {"Files": listing}} if kind == "modelscope" else listing
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=json.dumps(content)))
+    with httpx.Client(transport=transport) as client:
+        try:
+            files = list_files(client, Source(kind, REPO), {}, Watch())
+        except HubError as error:
+            assert str(error)
+        else:
+            assert all(file.name in ("config.json", "model.safetensors") and file.size >= 0 for file in files)

@@ -76,7 +76,9 @@ def test_an_adapter_becomes_a_run_that_answers_the_same(base, tmp_path, method, 
     assert not run.damaged and run.settings["method"] == method
     assert torch.equal(logits(base, run.adapter()), logits(base, tmp_path / "a"))
     assert [choice.name for choice in catalogue.catalogue() if choice.tuned] == [run.id]
-    again = importing.import_adapter(zipped({"x.zip": b""}) + [("x.zip", io.BytesIO(exporting.zip_folder(run.adapter())))], base)
+    again = importing.import_adapter(
+        zipped({"x.zip": b""}) + [("x.zip", io.BytesIO(exporting.zip_folder(run.adapter())))], base
+    )
     assert torch.equal(logits(base, again.adapter()), logits(base, run.adapter()))
 
 
