@@ -159,26 +159,33 @@ class AdapterTrainer(Trainer):
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
     def _save_checkpoint(self, model, trial) -> None:
-        """Adapter, optimiser, schedule, random states and progress, in a folder that appears whole.
-
-        The state file is written last, so a folder that has it can be gone on from.
-        """
-        parent, final = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
-        building = parent / f".{final}"
-        if self.args.should_save:
+        """Adapter, optimiser, schedule, random states and progress, in a folder that appears whole."""
+        parent = Path(self.args.output_dir)
+        building = parent / f".checkpoint-{self.state.global_step}"
+        try:
+            self._write_checkpoint(building)
+        except BaseException:
             shutil.rmtree(building, ignore_errors=True)
-            building.mkdir(parents=True)
-            adapters.write(self.loaded, building, {"step": self.state.global_step})
-            self._save_optimizer_and_scheduler(str(building))
-            self._save_scaler(str(building))
+            raise
+        if self.args.should_save:
+            final = parent / building.name.removeprefix(".")
+            shutil.rmtree(final, ignore_errors=True)
+            os.rename(building, final)
+            prune(parent, self.state.best_global_step)
+
+    def _write_checkpoint(self, folder: Path) -> None:
+        """The state file comes last, so a folder that has it can be gone on from."""
+        if self.args.should_save:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            adapters.write(self.loaded, folder, {"step": self.state.global_step})
+            self._save_optimizer_and_scheduler(str(folder))
+            self._save_scaler(str(folder))
         self._wait_for_all()
-        self._save_rng_state(str(building))
+        self._save_rng_state(str(folder))
         self._wait_for_all()
         if self.args.should_save:
-            self.state.save_to_json(str(building / STATE_FILE))
-            shutil.rmtree(parent / final, ignore_errors=True)
-            os.rename(building, parent / final)
-            prune(parent, self.state.best_global_step)
+            self.state.save_to_json(str(folder / STATE_FILE))
 
     def _wait_for_all(self) -> None:
         if self.args.world_size > 1:
