@@ -88,7 +88,11 @@ def test_real_configurations_are_read_from_their_folder(name):
     if not (folder := SHARED / "tokenizers" / name).is_dir():
         pytest.skip("shared/tokenizers is absent")
     found = estimate(folder, card_run())
-    assert found.peak_bytes == estimate(json.loads((folder / "config.json").read_text()), card_run()).peak_bytes > (4e9 if name.endswith("int4") else 12e9)
+    assert (
+        found.peak_bytes
+        == estimate(json.loads((folder / "config.json").read_text()), card_run()).peak_bytes
+        > (4e9 if name.endswith("int4") else 12e9)
+    )
 
 
 def test_transformers_configuration_is_read():
