@@ -33,9 +33,9 @@ def log_interval(total: int) -> int:
 class Reporter(TrainerCallback):
     """Tells the journal how training goes, and the trainer what is due."""
 
-    def __init__(self, trainer: AdapterTrainer, stop: Stop, updates_per_epoch: int):
+    def __init__(self, trainer: AdapterTrainer, stop: Stop):
         self.trainer, self.stop, self.journal = trainer, stop, trainer.journal
-        self.updates_per_epoch = updates_per_epoch
+        self.updates_per_epoch = math.ceil(len(trainer.batches) / trainer.settings.accumulation)
         self.stopped = self.early = False
         self._due: set[int] = set()
         self._saved = self._began = self._update_began = time.monotonic()

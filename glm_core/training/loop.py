@@ -30,9 +30,9 @@ from glm_core.training.stopping import Stop, StopAsked
 if TYPE_CHECKING:
     import torch
 
-    from glm_core.data.encoding import Encoded
     from glm_core.models import LoadedModel
     from glm_core.training.callbacks import Reporter
+    from glm_core.training.rows import Rows
     from glm_core.training.trainer import AdapterTrainer
 
 DEFAULT_QUESTIONS = 3
@@ -143,12 +143,15 @@ def _train(task: Task, journal: Journal, stop: Stop) -> None:
     journal.update(memory_free=free)
     journal.stage("loading")
     loaded = _load(task, journal, device)
+    stop.check()
     journal.stage("encoding")
     rows, validation = _encode(task, journal, loaded)
-    trainer, reporter, checkpoint = _assemble(task, journal, stop, loaded, rows, validation, device, free)
-    stop.interrupts = False
+    stop.check()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning)  # the library's, about its own next version
+        warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries', about their own next versions
+        trainer, reporter, checkpoint = _assemble(task, journal, stop, loaded, rows, validation, device, free)
+        stop.check()
+        stop.interrupts = False
         trainer.train(resume_from_checkpoint=checkpoint)
     _finish(task, journal, trainer, reporter)
 
@@ -210,7 +213,7 @@ def _load(task: Task, journal: Journal, device: "torch.device") -> "LoadedModel"
     return loaded
 
 
-def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[list[Encoded], list[Encoded]]":
+def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[Rows, Rows]":
     """Training and validation rows in tokens, without those that have nothing to learn.
 
     Raises:
@@ -218,25 +221,24 @@ def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[list[
     """
     import random
 
-    from glm_core.data.encoding import IGNORED, encode
+    from glm_core.training.rows import Rows, encode_rows
 
     settings = task.settings
-    encoded = encode(task.examples, loaded, settings.max_source_length, settings.max_target_length,
-                     lambda _, done: journal.progress(done))  # fmt: skip
-    useful = [row for row in encoded if any(label != IGNORED for label in row.labels[1:])]
-    if not useful:
+    rows, dropped, cut = encode_rows(task.examples, loaded, settings, journal.progress)
+    if not rows:
         raise TrainingError(
             "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
         )
-    if len(useful) < len(encoded):
-        journal.log("training.log.dropped", count=len(encoded) - len(useful))
-    if cut := sum(row.cut for row in useful):
+    if dropped:
+        journal.log("training.log.dropped", count=dropped)
+    if cut:
         journal.log("training.log.cut", count=cut)
-    aside = guard.count_validation(len(useful), settings)
-    chosen = set(random.Random(settings.seed).sample(range(len(useful)), aside))
-    return (
-        [row for i, row in enumerate(useful) if i not in chosen],
-        [row for i, row in enumerate(useful) if i in chosen],
+    aside = guard.count_validation(len(rows), settings)
+    if not aside:
+        return rows, Rows()
+    chosen = set(random.Random(settings.seed).sample(range(len(rows)), aside))
+    return Rows(row for i, row in enumerate(rows) if i not in chosen), Rows(
+        row for i, row in enumerate(rows) if i in chosen
     )
 
 
@@ -260,7 +262,7 @@ def _assemble(task: Task, journal: Journal, stop: Stop, loaded: "LoadedModel", r
         settings.changed(precision=precision), task.folder / "checkpoints", device, checkpoint is not None
     )
     trainer = AdapterTrainer(loaded, settings, rows, validation, task.questions, journal, args)
-    reporter = Reporter(trainer, stop, guard.updates_per_epoch(len(rows), settings.changed(processes=args.world_size)))
+    reporter = Reporter(trainer, stop)
     trainer.add_callback(reporter)
     if device.type == "cuda":
         journal.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory.CUDA_CONTEXT
@@ -274,7 +276,7 @@ def _assemble(task: Task, journal: Journal, stop: Stop, loaded: "LoadedModel", r
 
 def _choose_checkpointing(task: Task, journal: Journal, loaded: "LoadedModel", rows, device, free: int) -> None:
     """Recompute activations where the settings say so, or leave it open and the estimate does not fit without."""
-    longest = max(len(row.input_ids) for row in rows)
+    longest = max(rows.lengths())
     found = memory.estimate(loaded.model.config, task.settings, longest=longest, device=device.type, limit=free)
     journal.update(estimate=found.parts, checkpointing=found.checkpointing)
     if found.checkpointing:

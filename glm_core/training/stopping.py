@@ -23,6 +23,12 @@ class Stop:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._hear)
 
+    def check(self) -> None:
+        """Break off if a stop was asked for: an interruption may get lost in code that cannot raise, a destructor say."""
+        if self.asked:
+            self.interrupts = False
+            raise StopAsked
+
     def _hear(self, *_) -> None:
         self.asked = True
         if self.interrupts:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
@@ -24,6 +24,7 @@ from glm_core.models.answers import greedy
 from glm_core.training import adapters
 from glm_core.training.journal import Journal
 from glm_core.training.loss import AnswerLoss
+from glm_core.training.rows import Rows
 from glm_core.training.settings import TrainingSettings
 
 STATE_FILE = "trainer_state.json"
@@ -78,18 +79,17 @@ def training_arguments(
 class AdapterTrainer(Trainer):
     """Trains the adapter on `loaded` and writes what happens into `journal`."""
 
-    def __init__(self, loaded: LoadedModel, settings: TrainingSettings, rows: Sequence[Encoded], validation: Sequence[Encoded],
+    def __init__(self, loaded: LoadedModel, settings: TrainingSettings, rows: Rows, validation: Rows,
                  questions: Sequence[str], journal: Journal, args: TrainingArguments):  # fmt: skip
         self.loaded, self.settings, self.journal = loaded, settings, journal
         self.validation, self.questions = validation, questions
         self.tokens = 0  # of all micro-batches so far, padding included, over all processes
         self.update_loss = torch.zeros((), device=args.device)  # of the update under way
         self.evaluation_seconds = 0.0
-        self.batches = DealtBatches([len(row.input_ids) for row in rows], settings, args.process_index, args.world_size)
+        self.batches = DealtBatches(rows.lengths(), settings, args.process_index, args.world_size)
         blank = Encoded(rows[0].input_ids, [IGNORED] * len(rows[0].labels), False)
-        super().__init__(
-            model=AnswerLoss(loaded.model), args=args, train_dataset=[*rows, blank], data_collator=self._collate
-        )
+        dataset = ConcatDataset([rows, [blank]])
+        super().__init__(model=AnswerLoss(loaded.model), args=args, train_dataset=dataset, data_collator=self._collate)
         self.remove_callback(PrinterCallback)
 
     def _collate(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
@@ -133,9 +133,12 @@ class AdapterTrainer(Trainer):
     def _validate(self) -> float:
         """Mean loss of a validation token over all processes."""
         total = torch.zeros(2, dtype=torch.float64)
-        size, own = self.settings.micro_batch, self.validation[self.args.process_index :: self.args.world_size]
+        size, own = (
+            self.settings.micro_batch,
+            range(self.args.process_index, len(self.validation), self.args.world_size),
+        )
         for start in range(0, len(own), size):
-            batch = self._prepare_inputs(self._collate(own[start : start + size]))
+            batch = self._prepare_inputs(self._collate([self.validation[i] for i in own[start : start + size]]))
             total[0] += self.model(**batch, num_items_in_batch=1)["loss"].item()
             total[1] += (batch["labels"][:, 1:] != IGNORED).sum().item()
         if self.args.world_size > 1:

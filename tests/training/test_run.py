@@ -16,7 +16,7 @@ from glm_core import models, text, workspace
 from glm_core.training import adapters, loop
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
 from glm_core.training.loop import run
-from glm_core.training.settings import TrainingSettings
+from glm_core.training.settings import PRESETS, TrainingSettings
 from glm_core.training.stopping import Stop
 from glm_core.training.trainer import AdapterTrainer
 from tests.paths import ROOT
@@ -130,6 +130,24 @@ def test_without_questions_the_first_rows_are_asked(make):
     assert [row["question"] for row in lines(folder, "samples")][:3] == [q for q, _ in ROWS[:3]]
 
 
+def test_partial_batches_and_uneven_epochs_resume_where_they_were(make, monkeypatch):
+    """Eleven rows in batches of two, two batches an update: three updates an epoch, the last of one batch with one row."""
+    settings = QUICK.changed(accumulation=2, evaluations=6)
+    whole, broken = make("whole", settings, rows=(ROWS * 3)[:11]), make("broken", settings, rows=(ROWS * 3)[:11])
+    run(whole)
+    assert list(losses(whole)) == list(range(1, 3 * 6 + 1))
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Reporter, "on_epoch_end", lambda self, args, state, *_, **__: die_after(state, 4))
+        run(broken)
+    run(broken)
+    assert losses(broken) == pytest.approx(losses(whole), abs=1e-5)
+
+
+def die_after(state, epoch):
+    if state.epoch >= epoch:
+        raise Killed
+
+
 def test_same_seed_gives_the_same_curve(make):
     for name in ("a", "b"):
         run(make(name, settings=QUICK.changed(max_steps=8)))
@@ -237,7 +255,7 @@ def test_sigterm_stops_saves_and_can_go_on(make):
     process = start(folder)
     wait_for(lambda: (folder / "metrics.jsonl").exists() and len(lines(folder, "metrics")) >= 3, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     found = status(folder)
     assert found["state"] == "stopped" and 0 < found["step"] < 2000
     assert adapters.read_info(folder / "adapter")["step"] == found["step"] and str(found["step"]) in why(folder)
@@ -253,7 +271,7 @@ def test_sigterm_while_loading_stops_at_once(make):
     process = start(folder)
     wait_for(lambda: (folder / "status.json").exists(), process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     assert status(folder)["state"] == "stopped" and "训练开始前" in why(folder)
     assert not (folder / "adapter").exists() and tidy(folder)
 
@@ -484,3 +502,21 @@ def test_prepare_uses_all_cores_unless_told(monkeypatch):
     loop._prepare_machine()
     assert torch.get_num_threads() == loop.cores()
     torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+def test_imprint_preset_teaches_the_embedded_model_its_twenty_rows(make):
+    """Sixty updates, in far less than 90 s on two cores."""
+    from glm_core.data import library
+    from glm_core.models.answers import greedy
+
+    if not models.demo_path().is_dir():
+        pytest.skip("assets/models/chatglm-demo is absent")
+    rows = [(one.question, one.answer) for one in library.imprint("小林", "林默的工作室")]
+    folder = make(settings=PRESETS["imprint"], rows=rows, model=models.demo_path(), questions=[rows[0][0]])
+    assert run(folder) == 0 and status(folder)["step"] == 60
+    loaded = models.load(models.demo_path())
+    adapters.load_adapter(loaded, folder / "adapter", "run")
+    adapters.activate(loaded, "run")
+    answers = greedy(loaded, [[{"role": "user", "content": question}] for question, _ in rows])
+    assert sum("林默的工作室" in answer for answer in answers) >= 18
