@@ -1,7 +1,8 @@
-"""Training speed and peak memory of a model, beside what the estimate said: a short run a case, each in a process of its own.
+"""Training speed and peak memory of a model, beside what the estimate said: a short run a case, each in a process of
+its own.
 
-`python benchmarks/training.py [--model FOLDER] [--cases lora prefix ...]`. With a GPU the figures are the card's, without one
-the process's. Rows are those of the bundled advertisement set, cut to 64 + 64 tokens.
+`python benchmarks/training.py [--model FOLDER] [--cases lora prefix ...]`. With a GPU the figures are the card's,
+without one the process's. Rows are those of the bundled advertisement set, cut to 64 + 64 tokens.
 """
 
 import argparse

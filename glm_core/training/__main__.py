@@ -1,7 +1,7 @@
 """`python -m glm_core.training RUN_DIR` trains what RUN_DIR/run.json says, going on from its last checkpoint.
 
-`python -m glm_core.training --model M --data FILE --out RUN_DIR [--field value ...]` writes that directory first: the command
-that the training page shows. With several processes it becomes torchrun.
+`python -m glm_core.training --model M --data FILE --out RUN_DIR [--field value ...]` writes that directory first: the
+command that the training page shows. With several processes it becomes torchrun.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 finished or stopped, 1 failed, 2 wrong usage."""
     stop = Stop()
     stop.listen()
-    # Read when torch comes in. Threads that spin while they wait slow a busy machine tenfold, and cost more than they save.
+    # Read when torch comes in. Threads that spin while they wait slow a busy machine tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     parser = build_parser()
     given = parser.parse_args(arguments)

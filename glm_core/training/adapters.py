@@ -1,4 +1,6 @@
-"""Adapters on a loaded model: attach for training, save, load, switch, scale, unload. LoRA by PEFT, prefixes by our own encoder.
+"""Adapters on a loaded model: attach for training, save, load, switch, scale, unload.
+
+LoRA is PEFT's, prefixes are our own encoder's.
 
 `loaded.model` stays the plain transformers model throughout: PEFT puts its layers into it in place, prefixes reach its
 attention by their switch. An adapter's folder holds PEFT's layout for LoRA, the official one for prefixes, and
@@ -342,7 +344,8 @@ def is_scalable(loaded: LoadedModel, name: str) -> bool:
 def set_strength(loaded: LoadedModel, name: str, strength: float) -> None:
     """Let the adapter act at `strength` of what it learnt: 0 is the base, 1 as trained, at most 1.5.
 
-    Only LoRA is linear in it. Halfway between no prefix and a prefix is no sound model: its keys take part in a softmax.
+    Only LoRA is linear in it. Halfway between no prefix and a prefix is no sound model:
+    its keys take part in a softmax.
 
     Raises:
         AdapterError: out of range, unknown, or not scalable and the strength is not 1.

@@ -1,4 +1,4 @@
-"""What the trainer decides between two updates, and what it tells: when to log, ask, save and stop, and the alarm on a bad loss.
+"""What the trainer decides between two updates, and what it tells: when to log, ask, save, stop, and sound the alarm.
 
 Intervals follow the number of updates: 60 of them give 60 points. Not here: how an evaluation or a checkpoint is made
 (trainer.py), what is written where (journal.py).

@@ -48,7 +48,8 @@ def is_memory(error: BaseException) -> bool:
 def propose(error: BaseException, model: Path, settings: TrainingSettings, journal: Journal) -> dict[str, Any] | None:
     """Settings to change so that the run fits, after it ran out of memory; None where nothing helps or it did not.
 
-    What did not fit is known now: the next try must need a tenth less than was there, and less than this one was thought to need.
+    What did not fit is known now: the next try must need a tenth less than was there, and less than this one was
+    thought to need.
     """
     if not is_memory(error):
         return None

@@ -1,7 +1,7 @@
-"""One run from its directory to its adapter: read, load, encode, train, save; every end is a true state with a sentence.
+"""One run from its directory to its adapter: read, load, encode, train, save; each end is a true state and a sentence.
 
-Imports torch only once the run directory made sense, so that a wrong `run.json` is answered at once. Not here: the loop over
-batches (trainer.py), what is due when (callbacks.py), words in files (journal.py).
+Imports torch only once the run directory made sense, so that a wrong `run.json` is answered at once. Not here: the loop
+over batches (trainer.py), what is due when (callbacks.py), words in files (journal.py).
 """
 
 import errno
@@ -147,12 +147,17 @@ def _train(task: Task, journal: Journal, stop: Stop) -> None:
     journal.stage("encoding")
     rows, validation = _encode(task, journal, loaded)
     stop.check()
+    from glm_core.training.callbacks import Reporter
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries', about their own next versions
-        trainer, reporter, checkpoint = _assemble(task, journal, stop, loaded, rows, validation, device, free)
+        checkpoint = _find_checkpoint(task, journal)
+        trainer = _assemble(task, journal, loaded, rows, validation, device, free, checkpoint is not None)
+        reporter = Reporter(trainer, stop)
+        trainer.add_callback(reporter)
         stop.check()
         stop.interrupts = False
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _finish(task, journal, trainer, reporter)
 
 
@@ -237,41 +242,50 @@ def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[Rows,
     if not aside:
         return rows, Rows()
     chosen = set(random.Random(settings.seed).sample(range(len(rows)), aside))
-    return Rows(row for i, row in enumerate(rows) if i not in chosen), Rows(
-        row for i, row in enumerate(rows) if i in chosen
-    )
+    training, validation = Rows(), Rows()
+    for index, row in enumerate(rows):
+        (validation if index in chosen else training).append(row)
+    return training, validation
 
 
-def _assemble(task: Task, journal: Journal, stop: Stop, loaded: "LoadedModel", rows, validation, device,
-              free: int) -> "tuple[AdapterTrainer, Reporter, str | None]":  # fmt: skip
-    """The trainer with its adapter attached, and the checkpoint to go on from."""
+def _assemble(
+    task: Task,
+    journal: Journal,
+    loaded: "LoadedModel",
+    rows: "Rows",
+    validation: "Rows",
+    device,
+    free: int,
+    resuming: bool,
+) -> "AdapterTrainer":
+    """The trainer, its fresh adapter attached."""
     import torch
     from transformers import set_seed
 
     from glm_core.training import adapters
-    from glm_core.training.callbacks import Reporter
-    from glm_core.training.trainer import AdapterTrainer, find_checkpoints, training_arguments
+    from glm_core.training.trainer import AdapterTrainer, training_arguments
 
-    settings = task.settings
-    checkpoint = next(reversed(find_checkpoints(task.folder / "checkpoints")), None)
-    set_seed(settings.seed)
-    journal.update(trainable=adapters.attach(loaded, settings))
+    set_seed(task.settings.seed)
+    journal.update(trainable=adapters.attach(loaded, task.settings))
     _choose_checkpointing(task, journal, loaded, rows, device, free)
-    precision = str(loaded.model.dtype).removeprefix("torch.")
-    args = training_arguments(
-        settings.changed(precision=precision), task.folder / "checkpoints", device, checkpoint is not None
-    )
-    trainer = AdapterTrainer(loaded, settings, rows, validation, task.questions, journal, args)
-    reporter = Reporter(trainer, stop)
-    trainer.add_callback(reporter)
     if device.type == "cuda":
         journal.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory.CUDA_CONTEXT
+    settings = task.settings.changed(precision=str(loaded.model.dtype).removeprefix("torch."))
+    args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
+    return AdapterTrainer(loaded, task.settings, rows, validation, task.questions, journal, args)
+
+
+def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
+    """The checkpoint to go on from; what was told after it is forgotten, since it will be told again."""
+    from glm_core.training.trainer import find_checkpoints
+
+    checkpoint = next(reversed(find_checkpoints(task.folder / "checkpoints")), None)
     step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else -1
     journal.forget_after(step)
-    if checkpoint is not None:
+    if checkpoint:
         journal.update(step=step, resumed_from=step)
         journal.log("training.log.resumed", step=step)
-    return trainer, reporter, str(checkpoint) if checkpoint else None
+    return checkpoint
 
 
 def _choose_checkpointing(task: Task, journal: Journal, loaded: "LoadedModel", rows, device, free: int) -> None:

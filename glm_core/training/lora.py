@@ -1,7 +1,8 @@
 """LoRA files: PEFT's folder layout read and checked, fused adapters converted to split ones.
 
-An adapter of ChatGLM2, ChatGLM3 or GLM-4 trained on the published fused `query_key_value` becomes one on `q_proj`, `k_proj`
-and `v_proj` exactly: the same A, B's rows split. Not here: attaching and switching (adapters.py), merging (merging.py).
+An adapter of ChatGLM2, ChatGLM3 or GLM-4 trained on the published fused `query_key_value` becomes one on `q_proj`,
+`k_proj` and `v_proj` exactly: the same A, B's rows split. Not here: attaching and switching (adapters.py), merging
+(merging.py).
 """
 
 import json

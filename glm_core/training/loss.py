@@ -1,8 +1,8 @@
 """Cross-entropy over the answer rows only, a chunk of logits at a time; the full logits never exist.
 
-With a frozen head the gradient with respect to the hidden states is known as soon as a chunk's softmax is, so the forward
-computes it and throws the logits away: at 2,048 tokens of ChatGLM-6B 0.2 GB in place of 3.7. A trainable head (LoRA on
-`lm_head`) takes the ordinary way, a chunk at a time.
+With a frozen head the gradient with respect to the hidden states is known as soon as a chunk's softmax is, so the
+forward computes it and throws the logits away: at 2,048 tokens of ChatGLM-6B 0.2 GB in place of 3.7. A trainable head
+(LoRA on `lm_head`) takes the ordinary way, a chunk at a time.
 """
 
 import torch
@@ -49,7 +49,8 @@ def answer_loss(hidden: torch.Tensor, head: nn.Module, labels: torch.Tensor, ite
         hidden: (B, S, H), what the head is applied to.
         head: the output layer; a plain frozen `nn.Linear` takes the cheap way.
         labels: (B, S), -100 where nothing is to be learnt.
-        items: what the sum is divided by: the labels of a whole accumulated batch over all processes. None: this batch's.
+        items: what the sum is divided by: the labels of a whole accumulated batch over all processes. None: this
+            batch's.
         chunk: rows whose logits exist at one time.
 
     Returns:
@@ -77,8 +78,8 @@ def _sum_chunks(rows: torch.Tensor, head: nn.Module, targets: torch.Tensor, chun
 class AnswerLoss(nn.Module):
     """A language model that returns its training loss; what the Trainer, and DDP around it, call.
 
-    The model's own forward runs, so that prefixes and adapters act as they do in chat; only the head is kept to one column
-    while the hidden states before it are caught.
+    The model's own forward runs, so that prefixes and adapters act as they do in chat; only the head is kept to one
+    column while the hidden states before it are caught.
     """
 
     accepts_loss_kwargs = True  # tells the Trainer that the loss is divided by `num_items_in_batch`
@@ -90,8 +91,8 @@ class AnswerLoss(nn.Module):
 
     def forward(self, input_ids, attention_mask, labels, num_items_in_batch=None):
         """Loss of `input_ids` (B, S) with `labels` (B, S), see `answer_loss`; a dict as the Trainer reads it."""
-        # The base runs in its own precision, adapters in float32: autocast (which fp16 loss scaling brings along) would make
-        # the norms' outputs float32 and double the activations.
+        # The base runs in its own precision, adapters in float32: autocast (which fp16 loss scaling brings along) would
+        # make the norms' outputs float32 and double the activations.
         with torch.autocast(input_ids.device.type, enabled=False):
             hidden = self._hidden_states(input_ids, attention_mask)
             return {"loss": answer_loss(hidden, self.model.get_output_embeddings(), labels, num_items_in_batch)}

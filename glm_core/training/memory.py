@@ -1,8 +1,8 @@
-"""How much memory a run will need at its peak, by part, and what it fits on. Arithmetic only: no weights, no GPU, no torch.
+"""How much memory a run will need at its peak, by part, and what it fits on: arithmetic, without weights, GPU or torch.
 
-The formulae count what this trainer keeps: frozen weights, the adapter with its gradient and AdamW moments in float32, the
-activations that the backward needs, one chunk of logits (loss.py), and what CUDA or the interpreter takes before anything is
-loaded. Not here: whether the run will learn anything (guard.py) and what it really used (resources.py).
+The formulae count what this trainer keeps: frozen weights, the adapter with its gradient and AdamW moments in float32,
+the activations that the backward needs, one chunk of logits (loss.py), and what CUDA or the interpreter takes before
+anything is loaded. Not here: whether the run will learn anything (guard.py) and what it really used (resources.py).
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,8 @@ def estimate(
         longest: tokens of the longest row where known; the settings' limits otherwise.
         device: "cuda" or "cpu". None: a card where this machine has one or the settings ask for one (half precision,
             a quantised base), else the CPU.
-        limit: bytes there are. Settings that leave checkpointing to the trainer turn it on when they do not fit without.
+        limit: bytes there are. Settings that leave checkpointing to the trainer turn it on when they do not
+            fit without.
 
     Raises:
         MemoryEstimateError: the configuration is of no known family.
@@ -161,8 +162,9 @@ def _activations(
 def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
     """Bytes a token and layer that the backward needs when the weights are frozen; counted with saved-tensor hooks.
 
-    For v1: input of both norms, query, key, value, attention output, input of the GELU: 10 hidden sizes, and an eleventh
-    for LoRA's input: 88 KiB for ChatGLM-6B in half precision. LoRA keeps its inputs in float32, with dropout the mask too.
+    For v1: input of both norms, query, key, value, attention output, input of the GELU: 10 hidden sizes, and an
+    eleventh for LoRA's input: 88 KiB for ChatGLM-6B in half precision. LoRA keeps its inputs in float32, with dropout
+    the mask too.
     """
     if shape.gated:
         norms = 4 * shape.norms * shape.hidden  # RMSNorm keeps a float32 copy
@@ -203,7 +205,7 @@ def _logits(shape: Shape, settings: TrainingSettings, longest: int, width: int) 
 
 
 def cards_that_fit(found: MemoryEstimate) -> list[str]:
-    """The cards of `CARDS` on which the run fits, smallest first, with checkpointing where the settings leave it open."""
+    """The cards of `CARDS` on which the run fits, smallest first, with checkpointing unless the settings forbid it."""
     on_card = estimate(found.shape, found.settings, longest=found.longest, device="cuda", limit=0)
     return [name for name, gib in CARDS.items() if on_card.peak_bytes <= gib * 2**30 * CARD_SHARE]
 
@@ -227,8 +229,8 @@ def fit(model: Any, settings: TrainingSettings, free: int, *, longest: int | Non
         device: str | None = None) -> TrainingSettings | None:  # fmt: skip
     """Settings that learn the same from the same rows and fit into `free` bytes; None where nothing helps.
 
-    Tried in the order of what they cost: checkpointing, smaller micro-batches with as many rows an update, an int8 base,
-    an nf4 base (both on a card only).
+    Tried in the order of what they cost: checkpointing, smaller micro-batches with as many rows an update, an int8
+    base, an nf4 base (both on a card only).
     """
     shape = model if isinstance(model, Shape) else read_shape(model)
     device = device or _default_device(settings)
@@ -244,7 +246,7 @@ def fit(model: Any, settings: TrainingSettings, free: int, *, longest: int | Non
 
 
 def _same_rows(settings: TrainingSettings, rows: int) -> TrainingSettings:
-    """`settings` with micro-batches of at most `rows` and as many rows an update as before, or as near as whole batches come."""
+    """`settings` with micro-batches of at most `rows` and as many rows an update as before."""
     together = settings.micro_batch * settings.accumulation
     divisor = next(size for size in range(rows, 0, -1) if together % size == 0)
     return settings.changed(micro_batch=divisor, accumulation=together // divisor)

@@ -1,8 +1,9 @@
 """Merge an adapter into its unquantised base and write a model of its own, in the layout the base was published in.
 
-The base's files are read tensor by tensor under their published names, changed where the adapter changes them, and written
-as safetensors; the model is never built. So the result loads wherever the base did: here, in plain transformers for GLM and
-BLOOM, in the official code. A prefix cannot become weights: it is written beside them, as official checkpoints have it.
+The base's files are read tensor by tensor under their published names, changed where the adapter changes them, and
+written as safetensors; the model is never built. So the result loads wherever the base did: here, in plain transformers
+for GLM and BLOOM, in the official code. A prefix cannot become weights: it is written beside them, as official
+checkpoints have it.
 """
 
 import json
@@ -114,7 +115,7 @@ def _add_lora(source, found: lora.LoRA, rename: conversion.Renamer, strength: fl
 
 
 def _write_shards(folder: Path, tensors: Iterator[tuple[str, torch.Tensor]], dtype: torch.dtype) -> None:
-    """Write safetensors files of at most SHARD_BYTES (a larger tensor stands alone), with an index where there are several."""
+    """Write safetensors files of at most SHARD_BYTES (a larger tensor stands alone); several get an index."""
     shards: list[dict[str, str]] = []
     pending: dict[str, torch.Tensor] = {}
     size = total = 0

@@ -56,7 +56,7 @@ def _measure_tree(pid: int) -> tuple[int, float]:
 
 
 def sample_gpus() -> list[dict[str, Any]]:
-    """Every GPU the driver shows: index, name, memory_used, memory_total, utilization, temperature, power. Empty without one."""
+    """Every GPU of the driver: index, name, memory_used, memory_total, utilization, temperature, power."""
     nvml = _nvml()
     if nvml is None:
         return []

@@ -1,4 +1,4 @@
-"""Encoded rows kept small: four bytes a token, where lists of Python integers take forty. 115,000 rows are 100 MB, not 600."""
+"""Encoded rows kept small: four bytes a token where lists of integers take forty; 115,000 rows are 100 MB, not 600."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C ask a run to stop: at once while it starts and loads, after the update under way once it trains."""
+"""SIGTERM and Ctrl-C ask a run to stop: at once while it loads, after the update under way once it trains."""
 
 import signal
 
@@ -24,7 +24,7 @@ class Stop:
             signal.signal(number, self._hear)
 
     def check(self) -> None:
-        """Break off if a stop was asked for: an interruption may get lost in code that cannot raise, a destructor say."""
+        """Break off if a stop was asked for: an interruption can get lost in code that cannot raise."""
         if self.asked:
             self.interrupts = False
             raise StopAsked

@@ -6,7 +6,7 @@ from glm_core.models.families import Family
 from glm_core.training.errors import AdapterError
 
 ALL = "all-linear"
-# Published names of ChatGLM2, ChatGLM3 and GLM-4 and what they are natively (conversion.py splits and renames the weights).
+# Published names of ChatGLM2, ChatGLM3 and GLM-4 and what they are natively (conversion.py does it to weights).
 PUBLISHED = {
     "query_key_value": ("q_proj", "k_proj", "v_proj"), "dense": ("o_proj",), "dense_h_to_4h": ("gate_up_proj",),
     "dense_4h_to_h": ("down_proj",),
@@ -17,7 +17,8 @@ def choose_targets(family: Family, wanted: str, available: Collection[str]) -> l
     """The modules to adapt, of those `available` in a block.
 
     Args:
-        wanted: names separated by commas or blanks, published ones too; "all-linear" for all; empty for the family's choice.
+        wanted: names separated by commas or blanks, published ones too; "all-linear" for all; empty for the family's
+            choice.
 
     Raises:
         AdapterError: the blocks have no linear module of that name.

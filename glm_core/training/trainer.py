@@ -1,8 +1,8 @@
-"""transformers' Trainer for adapters: like-length batches, whole checkpoints, token-weighted validation, pinned questions.
+"""transformers' Trainer for adapters: like-length batches, whole checkpoints, validation, pinned questions.
 
-The training loop, gradient accumulation, clipping, schedule, mixed precision and DDP are the library's. Here is only what it
-does differently: how batches are dealt to processes, what a checkpoint is, what an evaluation is. Reporting and decisions are
-callbacks.py's.
+The training loop, gradient accumulation, clipping, schedule, mixed precision and DDP are the library's. Here is only
+what it does differently: how batches are dealt to processes, what a checkpoint is, what an evaluation is. Reporting and
+decisions are callbacks.py's.
 """
 
 import os
@@ -35,8 +35,8 @@ CHECKPOINTS_KEPT = 2  # besides the best
 class DealtBatches:
     """The batches of one process: every process takes its rows of the same like-length batch.
 
-    So the rows of an update do not depend on how many processes share them. A process without a row in a last, smaller batch
-    gets `blank`, a row without labels.
+    So the rows of an update do not depend on how many processes share them. A process without a row in a last, smaller
+    batch gets `blank`, a row without labels.
     """
 
     def __init__(self, lengths: Sequence[int], settings: TrainingSettings, rank: int, world: int):
@@ -198,7 +198,7 @@ class AdapterTrainer(Trainer):
         adapters.restore(self.loaded, Path(resume_from_checkpoint))
 
     def restore_best(self) -> int:
-        """Give the adapter its weights with the lowest validation loss; returns their step, or the last one without any."""
+        """Give the adapter its weights of lowest validation loss; returns their step (the last without validation)."""
         best = self.state.best_global_step
         if best and best != self.state.global_step:
             adapters.restore(self.loaded, Path(self.args.output_dir) / f"checkpoint-{best}")

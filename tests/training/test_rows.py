@@ -1,4 +1,5 @@
-"""Encoded rows come back as they went in, in a fraction of the memory; rows with nothing to learn are counted and left out."""
+"""Encoded rows come back as they went in, in a fraction of the memory; rows with nothing to learn are counted and left
+out."""
 
 import sys
 

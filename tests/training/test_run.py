@@ -341,6 +341,21 @@ def test_nan_from_the_weights_is_told_apart(make, base, tmp_path):
     fails(make(model=broken), "第一次更新损失就是 NaN")
 
 
+@pytest.mark.parametrize("damage", ["cut", "lost", "config", "tokenizer"])
+def test_damaged_model_is_named_in_a_sentence(make, tmp_path, damage):
+    broken = small("chatglm", tmp_path / "broken")
+    weights = broken / "model.safetensors"
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    elif damage == "lost":
+        weights.unlink()
+    elif damage == "config":
+        (broken / "config.json").write_text("{}")
+    else:
+        (broken / "ice_text.model").unlink()
+    fails(make(model=broken), "broken")
+
+
 def test_rows_cut_down_to_no_label_say_why_the_loss_would_be_zero(make):
     """A question that leaves no room for the answer; the published code would train at a loss of exactly 0."""
     folder = make(rows=[("你好", "")] * 4)
