@@ -13,6 +13,7 @@ from glm_core.training import adapters
 from glm_core.training.errors import AdapterError
 from glm_core.training.merging import merge
 from glm_core.training.settings import TrainingSettings
+from tests.paths import SHARED
 from tests.training.small import logits, prompts, small, stir
 
 KINDS = ("chatglm", "chatglm3", "glm", "glm4", "bloom")
@@ -338,3 +339,33 @@ def test_hub_model_name_goes_into_the_adapter(chatglm, tmp_path):
     adapters.save(loaded, tmp_path / "adapter", {"run": "r1"})
     info = adapters.read_info(tmp_path / "adapter")
     assert (info["base"], info["run"], info["family"]) == ("chatglm-6b", "r1", "chatglm")
+
+
+@pytest.mark.parametrize("name", ["chatglm-v1", "chatglm2", "chatglm3"])
+@pytest.mark.parametrize("kind", ["ptuning", "ptuning-projected"])
+def test_official_prefix_checkpoint_gives_the_official_logits(tmp_path, name, kind):
+    """The golden model taken apart: its base as a folder, its prefix as the official trainer saves it."""
+    golden = SHARED / "golden" / f"{name}-{kind}"
+    if not golden.is_dir():
+        pytest.skip("shared/golden is absent")
+    base, adapter = tmp_path / name, tmp_path / "adapter"
+    base.mkdir()
+    adapter.mkdir()
+    weights = load_file(golden / "model.safetensors")
+    prefix = {key: tensor for key, tensor in weights.items() if "prefix_encoder" in key}
+    torch.save(prefix, adapter / "pytorch_model.bin")
+    save_file({key: tensor for key, tensor in weights.items() if key not in prefix}, base / "model.safetensors")
+    config = json.loads((golden / "config.json").read_text())
+    kept = {key: value for key, value in config.items() if key not in ("pre_seq_len", "prefix_projection")}
+    (base / "config.json").write_text(json.dumps(kept))
+    loaded = models.load(base)
+    adapters.load_adapter(loaded, adapter, "official")
+    adapters.activate(loaded, "official")
+    expected = load_file(golden / "expected.safetensors")
+    cases = [
+        key.removesuffix(".input_ids") for key in expected if key.endswith(".input_ids") and "left_padded" not in key
+    ]
+    for case in cases:
+        found = logits(loaded, expected[f"{case}.input_ids"])
+        assert (found - expected[f"{case}.logits"]).abs().max() < 1e-4
+    assert cases
