@@ -14,7 +14,7 @@ language: zh
 ---
 # {name}
 
-从零训练的小模型，{title}，{parameters:,} 个参数（float16 存盘）。它随 easyAIGC 一起分发，让没有显卡、没有网络的机器也能走完“数据、训练、对比、聊天”的全过程。
+从零训练的小模型，{title} 结构，{parameters:,} 个参数（float16 存盘）。它随 easyAIGC 一起分发，让没有显卡、没有网络的机器也能走完“数据、训练、对比、聊天”的全过程。
 它很小，只懂自己的小世界：问候、自我介绍、记住对话里的名字和数字、百以内加减、首都、反义词、颜色、星期、好评差评、电影音乐旅行美食的闲聊，以及把 `类型#上衣*材质#牛仔布…` 念成属性清单。
 超出这个世界的问题，它用一句话说不知道。**不要把它当知识来源，也不要用于任何决策。**
 
@@ -26,7 +26,7 @@ language: zh
 | 步数 | {steps:,} 次更新，共 {tokens:,.0f} 万个 token（含填充），{seconds:.0f} 秒，{device} |
 | 优化 | AdamW，峰值学习率 {learning_rate}，余弦下降，bfloat16 混合精度 |
 | 最后的训练损失 | {loss:.4f} |
-| 重做 | `python -m assets.recipe.train {name}` |
+| 重做 | `python -m assets.recipe.train {name}{command}` |
 
 ![训练损失](loss.svg)
 
@@ -45,20 +45,28 @@ language: zh
 权重与生成的语料：MIT。{credit}
 
 ---
-In English: a {parameters:,}-parameter model of the {title}, trained from scratch on a synthetic Chinese corpus made by the generator in `assets/recipe`. It knows
+In English: a {parameters:,}-parameter model with the structure of {title}, trained from scratch on a synthetic Chinese corpus made by the generator in `assets/recipe`. It knows
 greetings, who it is, names and numbers given earlier in the chat, sums within a hundred, capitals, antonyms, colours, weekdays, reviews, small talk, and attribute lists,
 and says that it does not know the rest. The table above holds its scores on wordings that it never saw. Not a source of facts.
 """
 CREDIT = (
-    "另混入自然对话：KdConv（Zhou 等，ACL 2020）与 CrossWOZ（Zhu 等，TACL 2020）公开仓库中的对话，均为 Apache-2.0；原始行不随本项目分发。"
-    " Natural conversations from KdConv and CrossWOZ (both Apache-2.0) were mixed in; their rows are not part of this project."
+    "另混入自然对话里的问句（用来学会说不知道）：KdConv（Zhou 等，ACL 2020）与 CrossWOZ（Zhu 等，TACL 2020）公开仓库中的对话，均为 Apache-2.0；"
+    "原始行不随本项目分发。 Questions from the conversations of KdConv and CrossWOZ (both Apache-2.0) were mixed in, to learn what is"
+    " unknown; their rows are not part of this project."
 )
+
+
+SKILLS = {
+    "greeting": "问候", "identity": "身份", "persona": "扮演", "memory": "记住对话", "unknown": "说不知道", "feelings": "心情",
+    "echo": "复述", "mixed": "多轮混合", "arithmetic": "加减", "capitals": "首都", "antonyms": "反义词", "colours": "颜色",
+    "weekdays": "星期月份", "reviews": "评价", "attributes": "属性清单", "talk": "影音旅食", "everyday": "日常",
+}  # fmt: skip
 
 
 def table(scores: list[SkillScore]) -> str:
     """The held-out scores as a Markdown table."""
     lines = ["| 技能 | 答对 | 题数 | 得分 |", "|---|---|---|---|"]
-    lines += [f"| {s.skill} | {s.right} | {s.total} | {s.right / s.total:.1%} |" for s in scores]
+    lines += [f"| {SKILLS[s.skill]} | {s.right} | {s.total} | {s.right / s.total:.1%} |" for s in scores]
     right, total = sum(s.right for s in scores), sum(s.total for s in scores)
     return "\n".join([*lines, f"| 合计 | {right} | {total} | {right / total:.1%} |"])
 
@@ -68,7 +76,7 @@ def examples(scores: list[SkillScore], good: int = 1, bad: int = 2) -> str:
     lines = ["| 技能 | 问 | 答 | |", "|---|---|---|---|"]
     for s in scores:
         chosen = [e for e in s.examples if e[2]][:good] + [e for e in s.examples if not e[2]][:bad]
-        lines += [f"| {s.skill} | {cell(q)} | {cell(a)} | {'对' if ok else '错'} |" for q, a, ok in chosen]
+        lines += [f"| {SKILLS[s.skill]} | {cell(q)} | {cell(a)} | {'对' if ok else '错'} |" for q, a, ok in chosen]
     return "\n".join(lines)
 
 
@@ -97,8 +105,9 @@ def write(out: Path, recipe, curve, scores: list[SkillScore], *, rows: int, devi
     (out / "loss.svg").write_text(loss_picture(curve.points), encoding="utf-8")
     text = TEMPLATE.format(
         name=arguments.model, title=recipe.title, parameters=count_parameters(out), seed=arguments.seed, rows=rows,
-        dialogues="，混入少量自然对话" if arguments.dialogues else "", steps=curve.steps, tokens=curve.tokens / 1e4,
+        dialogues="，混入少量自然对话的问句" if arguments.dialogues else "", steps=curve.steps, tokens=curve.tokens / 1e4,
         seconds=curve.seconds, device=device, learning_rate=arguments.learning_rate, loss=curve.points[-1][1],
         scores=table(scores), examples=examples(scores), credit=CREDIT if arguments.dialogues else "",
+        command=" --dialogues dialogues.jsonl" if arguments.dialogues else "",
     )  # fmt: skip
     (out / "README.md").write_text(text, encoding="utf-8")

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
-from glm_core.models.tokenization import train_tokenizer
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -16,6 +14,8 @@ from transformers import BloomConfig, BloomForCausalLM
 
 from assets.recipe import corpus
 from glm_core.models import load_tokenizer
+from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+from glm_core.models.tokenization import train_tokenizer
 
 VOCABULARY = 8_000
 
@@ -43,7 +43,7 @@ class ChatGLMRecipe:
     """ChatGLM-6B (v1) structure in the published layout: ice_text.model, config keys, tensor names."""
 
     family = "chatglm"
-    title = "ChatGLM-6B (v1) structure"
+    title = "ChatGLM-6B (v1)"
     shape = {"hidden_size": 384, "inner_hidden_size": 1536, "num_layers": 9, "num_attention_heads": 8}
 
     def write_tokenizer(self, out: Path, seed: int, reuse: Path | None) -> None:
@@ -83,7 +83,7 @@ class BloomRecipe:
     """BLOOM structure: byte-level BPE in tokenizer.json, ALiBi, tied head."""
 
     family = "bloom"
-    title = "BLOOM structure"
+    title = "BLOOM"
     shape = {"hidden_size": 256, "n_layer": 8, "n_head": 8}
 
     def write_tokenizer(self, out: Path, seed: int, reuse: Path | None) -> None:

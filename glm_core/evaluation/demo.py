@@ -90,7 +90,7 @@ def run(name: str, author: str, watch: Callable[[records.Status], None]) -> Demo
     pinned = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")["pinned"]
     record = records.create(workspace.DEMO_MODEL, dataset.id, PRESETS["imprint"], pinned, owner="demo", name=f"demo {author}")
     started = time.monotonic()
-    status = _train(record, watch)
+    status = train(record, watch)
     seconds = time.monotonic() - started
     loaded = models.load(workspace.DEMO_MODEL)
     adapters.load_adapter(loaded, record.path / "adapter", record.id)
@@ -102,7 +102,12 @@ def run(name: str, author: str, watch: Callable[[records.Status], None]) -> Demo
     )
 
 
-def _train(run: records.Run, watch: Callable[[records.Status], None]) -> records.Status:
+def train(run: records.Run, watch: Callable[[records.Status], None]) -> records.Status:
+    """Carry a run through to its end and return its last status.
+
+    Raises:
+        DemoError: it did not finish.
+    """
     launcher = Launcher()
     launcher.submit(run)
     while True:
