@@ -81,7 +81,8 @@ def draw_next(watch: Watch) -> None:
     run, offers = watch.run, {}
     better = wording.better(run, watch.status, watch.memory)
     if run.adapter():
-        offers = {"compare": lambda: ui.go("compare", run=run.id), "chat": lambda: ui.go("chat", model=run.id)}
+        offers = {"compare": lambda: ui.go("compare", run=run.id), "report": lambda: ui.go("report", run=run.id),
+                  "chat": lambda: ui.go("chat", model=run.id)}  # fmt: skip
     elif better:
         st.markdown(wording.proposal(run, watch.status, better, watch.memory))
         offers["retry"] = lambda: start_again(run, better)
@@ -215,6 +216,7 @@ def draw_live(run: Run) -> None:
     before = watch.status
     watch.refresh(rows=not (before.active and st.session_state.get("pause")))
     if before.active != watch.status.active:
+        state.launcher().tick()  # it knows how the trainer's process ended, and writes it down
         st.rerun()
     with st.container():  # one place for both, so that what follows keeps its own when the run ends
         draw_state(watch)

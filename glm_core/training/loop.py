@@ -124,6 +124,7 @@ def _run_watched(folder: Path, journal: Journal, stop: Stop) -> int:
     try:
         task = read_task(folder)
         _train(task, journal, stop)
+        _leave_group()
         return 0
     except Exception as error:
         if stop.asked and journal.status["stage"] in ("starting", "loading", "encoding"):
@@ -135,6 +136,15 @@ def _run_watched(folder: Path, journal: Journal, stop: Stop) -> int:
         retry = failures.propose(error, task.model, task.settings, journal) if task else None
         journal.fail(known, retry=retry)
         return 1
+
+
+def _leave_group() -> None:
+    """Part from the other processes together: one that exits while another's threads still talk to it aborts."""
+    import torch.distributed as distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def _train(task: Task, journal: Journal, stop: Stop) -> None:
@@ -276,10 +286,15 @@ def _assemble(
 
 
 def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
-    """The checkpoint to go on from; what was told after it is forgotten, since it will be told again."""
-    from glm_core.training.trainer import find_checkpoints
+    """The newest checkpoint that is not damaged; what was told after it is forgotten, since it will be told again."""
+    from glm_core.training.trainer import find_checkpoints, is_whole
 
-    checkpoint = next(reversed(find_checkpoints(task.folder / "checkpoints")), None)
+    checkpoint = None
+    for candidate in reversed(find_checkpoints(task.folder / "checkpoints")):
+        if is_whole(candidate):
+            checkpoint = candidate
+            break
+        journal.log("training.log.damaged_checkpoint", step=candidate.name.rpartition("-")[2])
     step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else -1
     journal.forget_after(step)
     if checkpoint:

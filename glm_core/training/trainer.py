@@ -9,19 +9,22 @@ import os
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 import torch.distributed
+from safetensors import SafetensorError, safe_open
 from torch.utils.data import ConcatDataset, DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from glm_core import workspace
 from glm_core.data.encoding import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
 from glm_core.models.answers import greedy
-from glm_core.training import adapters
+from glm_core.training import adapters, lora
 from glm_core.training.journal import Journal
 from glm_core.training.loss import AnswerLoss
 from glm_core.training.rows import Rows
@@ -200,8 +203,9 @@ class AdapterTrainer(Trainer):
     def restore_best(self) -> int:
         """Give the adapter its weights of lowest validation loss; returns their step (the last without validation)."""
         best = self.state.best_global_step
-        if best and best != self.state.global_step:
-            adapters.restore(self.loaded, Path(self.args.output_dir) / f"checkpoint-{best}")
+        folder = Path(self.args.output_dir) / f"checkpoint-{best}"
+        if best and best != self.state.global_step and is_whole(folder):
+            adapters.restore(self.loaded, folder)
             return best
         return self.state.global_step
 
@@ -212,6 +216,28 @@ def find_checkpoints(parent: Path) -> list[Path]:
         path for path in parent.glob("checkpoint-*") if path.name[11:].isdecimal() and (path / STATE_FILE).is_file()
     ]
     return sorted(found, key=lambda path: int(path.name[11:]))
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether checkpoint `folder` can be read: a power cut or a full disk may leave files that are cut off or full of zeros."""
+    try:
+        workspace.read_json(folder / STATE_FILE)
+        weights = folder / lora.WEIGHTS
+        if weights.is_file():
+            with safe_open(weights, "pt") as file:
+                list(file.keys())
+        archives = [path for path in folder.iterdir() if path.suffix in (".pt", ".pth", ".bin")]
+        present = {path.name for path in archives}
+        complete = {"optimizer.pt", "scheduler.pt"} <= present and (weights.is_file() or adapters.PREFIX_WEIGHTS in present)
+        return complete and all(_is_whole_archive(path) for path in archives)
+    except (OSError, ValueError, SafetensorError, zipfile.BadZipFile):
+        return False
+
+
+def _is_whole_archive(path: Path) -> bool:
+    """Whether every part of a torch file (a zip archive) has the checksum it was written with."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip() is None
 
 
 def prune(parent: Path, best: int | None) -> None:

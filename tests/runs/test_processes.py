@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -19,7 +20,10 @@ def start():
 
     def start(*arguments, **options):
         started.append(subprocess.Popen([sys.executable, "-c", SLEEP, *map(str, arguments)], **options))
-        return started[-1].pid
+        pid = started[-1].pid
+        while not psutil.Process(pid).cmdline():  # the kernel shows it a moment after the program has replaced its parent's
+            time.sleep(0.005)
+        return pid
 
     yield start
     for process in started:

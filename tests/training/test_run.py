@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,6 +222,29 @@ def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at,
     if method == "lora":
         one, other = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (whole, broken))
         assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
+
+
+@pytest.mark.parametrize("damage", ["adapter_model.safetensors", "optimizer.pt", "trainer_state.json", "gone"])
+def test_damaged_checkpoint_falls_back_to_the_one_before(make, damage):
+    whole, broken = make("whole"), make("broken")
+    run(whole)
+    shutil.copytree(whole / "checkpoints", broken / "checkpoints")
+    newest = broken / "checkpoints" / "checkpoint-20"
+    if damage == "gone":
+        (newest / "scheduler.pt").unlink()
+    else:
+        content = (newest / damage).read_bytes()
+        (newest / damage).write_bytes(content[: len(content) // 2] + (b"" if "state" in damage else bytes(len(content) // 3)))
+    assert run(broken) == 0
+    assert status(broken)["resumed_from"] == 10 and "第 20 步的检查点已损坏" in (broken / "train.log").read_text()
+    assert losses(broken)[STEPS] == pytest.approx(losses(whole)[STEPS], abs=1e-5)
+
+
+def test_where_every_checkpoint_is_damaged_the_run_begins_anew(make):
+    folder = make(settings=QUICK.changed(max_steps=4))
+    (damaged := folder / "checkpoints" / "checkpoint-2").mkdir(parents=True)
+    (damaged / "trainer_state.json").write_text("{}")
+    assert run(folder) == 0 and list(losses(folder)) == [1, 2, 3, 4]
 
 
 def start(folder, **environment):
