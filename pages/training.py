@@ -6,11 +6,12 @@ import streamlit as st
 
 from glm_core import state, text, ui
 from glm_core.data import library
+from glm_core.models import describe as describe_model
 from glm_core.runs import RunError, forecast, questions, records, resources, wording
 from glm_core.serving import catalogue
 from glm_core.serving.display import literal
 from glm_core.text import say as t
-from glm_core.training.settings import PRESETS, TrainingSettings, describe, label, say_choice
+from glm_core.training.settings import PRESETS, TrainingSettings, describe, label, preset, say_choice
 
 PRESET_DATA = {"imprint": "imprint", "advertisement": "advertisement", "domain": "appliance"}
 PRESET_MODEL = {"imprint": "chatglm-demo", "advertisement": "chatglm-demo", "domain": "bloom-demo"}
@@ -19,6 +20,7 @@ RATE_STEPS = {"learning_rate": 1e-4}
 
 def fill(settings: TrainingSettings) -> None:
     """Put `settings` into the form."""
+    st.session_state.filled = settings.to_dict()
     st.session_state.update({f"set_{name}": value for name, value in settings.to_dict().items()})
 
 
@@ -29,7 +31,21 @@ def choose_preset(name: str) -> None:
         st.session_state.dataset = PRESET_DATA[name]
     if PRESET_MODEL[name] in models:
         st.session_state.model = PRESET_MODEL[name]
-    fill(PRESETS[name])
+    fill(suit(name))
+
+
+def suit(name: str, method: str | None = None) -> TrainingSettings:
+    """A preset's settings for the size of the chosen model; the published ones while none is chosen."""
+    chosen = models.get(st.session_state.get("model"))
+    return preset(name, describe_model(chosen.base).parameters if chosen else None, method)
+
+
+def refill() -> None:
+    """After another model or method was chosen: what still is as the preset had it follows."""
+    former = {name: value for name, value in st.session_state.get("filled", {}).items() if name != "method"}
+    untouched = all(st.session_state.get(f"set_{name}") == value for name, value in former.items())
+    if former and untouched and st.session_state.preset:
+        fill(suit(st.session_state.preset, st.session_state.set_method))
 
 
 def imitate(identifier: str) -> None:
@@ -85,9 +101,9 @@ def draw_choices() -> None:
         left, right = st.columns(2)
         left.text_input(t("train.assistant"), library.IMPRINT[0], key="assistant", max_chars=40)
         right.text_input(t("train.author"), library.IMPRINT[1], key="author", max_chars=40)
-    st.selectbox(t("train.model"), list(models), key="model", help=t("train.model_help"))
+    st.selectbox(t("train.model"), list(models), key="model", help=t("train.model_help"), on_change=refill)
     st.segmented_control(label("method"), ("lora", "ptuning"), key="set_method", required=True, help=describe("method"),
-                         format_func=lambda choice: say_choice("method", choice))  # fmt: skip
+                         format_func=lambda choice: say_choice("method", choice), on_change=refill)  # fmt: skip
 
 
 def draw_fields(group: str) -> None:

@@ -5,9 +5,10 @@ updates are worth it is training/guard.py's business, how memory is counted trai
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from glm_core import text
 from glm_core.data.analysis import Statistics
 from glm_core.runs.files import number
 from glm_core.runs.records import Run
@@ -29,6 +30,8 @@ CONTROL_TOKENS = 6
 START_SECONDS, LOAD_BYTES_A_SECOND = 8.0, 1.5e9
 UPDATE_SECONDS = {"cpu": 0.12, "cuda": 0.13}  # what an update costs however small its batch is
 ANSWER_SECONDS = {"cpu": 0.4, "cuda": 1.0}  # a pinned question at an evaluation
+PATIENCE = 900.0  # seconds that a run without a card may take before a shorter one is offered
+SHORTER = 300.0  # seconds of that one
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,28 @@ def forecast(
     device = "cuda" if machine.cards else "cpu"
     free = max((card.memory_total - card.memory_used for card in machine.cards), default=machine.memory_free)
     mean, longest = row_tokens(statistics, settings)
-    plan = guard.plan(statistics.rows, settings, mean)
     found = memory.estimate(model, settings, longest=longest, device=device, limit=free)
+    plan = guard.plan(statistics.rows, settings, mean, found.shape.parameters())
     measured = measured_speed(runs, model.name, settings)
     speed = measured or arithmetic_speed(found.shape.parameters(), machine)
-    seconds = START_SECONDS + found.parts["weights"] / LOAD_BYTES_A_SECOND + plan.tokens / speed
-    seconds += ANSWER_SECONDS[device] * questions * (1 + settings.evaluations)
-    if measured is None:
-        seconds += UPDATE_SECONDS[device] * plan.updates
+    fixed = START_SECONDS + found.parts["weights"] / LOAD_BYTES_A_SECOND
+    fixed += ANSWER_SECONDS[device] * questions * (1 + settings.evaluations)
+    working = plan.tokens / speed + (UPDATE_SECONDS[device] * plan.updates if measured is None else 0.0)
+    seconds = fixed + working
+    if device == "cpu" and seconds > PATIENCE:
+        plan = replace(plan, warnings=(*plan.warnings, _doubt_time(plan, fixed, working)))
     advice = memory.advise(found, free)
     return Forecast(plan, found, free, advice, memory.cards_that_fit(found), seconds, speed, measured is not None)
+
+
+def _doubt_time(plan: guard.Plan, fixed: float, working: float) -> guard.Doubt:
+    """That a run without a card takes very long, with as many updates as some minutes have room for."""
+    updates = int(plan.updates * (SHORTER - fixed) / working) // 10 * 10
+    time = text.duration(round((fixed + working) / 60) * 60)
+    if updates < guard.GOAL_UPDATES:
+        return guard.Doubt("guard.no_card", {"time": time})
+    values = {"time": time, "updates": updates, "shorter": text.duration(SHORTER)}
+    return guard.Doubt("guard.long", values, {"max_steps": updates})
 
 
 def row_tokens(statistics: Statistics, settings: TrainingSettings) -> tuple[float, int]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glm_core import text
-from glm_core.training.settings import TrainingSettings
+from glm_core.training.settings import RATES, SMALL_MODEL, TrainingSettings
 
 ENOUGH_UPDATES = 40  # fewer leave a LoRA that starts at zero where it was
 GOAL_UPDATES = 60
 MOST_EPOCHS = 50  # rows seen more often are learnt by heart, and little else survives
 SMALL_FOR_PREFIX = 200  # rows; below, a prefix turns every answer into the few it saw
 FEW_ROWS = 8
-RATES = {"lora": (5e-5, 5e-3), "ptuning": (1e-3, 5e-2)}
+USABLE_RATES = {"lora": (5e-5, 5e-3), "ptuning": (1e-3, 5e-2)}
+SMALL_FACTOR = {"lora": 2, "ptuning": 20}  # by which a small model bears larger ones
 PROJECTED_RATE = 5e-3  # a projected prefix diverges above, to NaN at the official 2e-2
 
 
@@ -70,11 +71,14 @@ def updates_per_epoch(rows: int, settings: TrainingSettings) -> int:
     return max(1, math.ceil(batches / settings.accumulation))
 
 
-def plan(rows: int, settings: TrainingSettings, mean_tokens: float | None = None) -> Plan:
+def plan(
+    rows: int, settings: TrainingSettings, mean_tokens: float | None = None, parameters: int | None = None
+) -> Plan:
     """What training `rows` rows (validation rows included) with `settings` will be.
 
     Args:
         mean_tokens: tokens of a row on average; gives `Plan.tokens`, all the tokens that will be trained on.
+        parameters: of the model, where known; small ones bear larger learning rates.
     """
     training = rows - count_validation(rows, settings)
     each = updates_per_epoch(training, settings)
@@ -82,9 +86,8 @@ def plan(rows: int, settings: TrainingSettings, mean_tokens: float | None = None
     epochs = updates / each
     key, values = _arithmetic(training, settings, updates, epochs)
     tokens = None if mean_tokens is None else round(mean_tokens * training * epochs)
-    return Plan(
-        training, updates, epochs, key, values, tuple(_doubts(training, settings, updates, epochs)), settings, tokens
-    )
+    doubts = tuple(_doubts(training, settings, updates, epochs, parameters))
+    return Plan(training, updates, epochs, key, values, doubts, settings, tokens)
 
 
 def _arithmetic(rows: int, settings: TrainingSettings, updates: int, epochs: float) -> tuple[str, dict]:
@@ -98,9 +101,11 @@ def _arithmetic(rows: int, settings: TrainingSettings, updates: int, epochs: flo
     return ("guard.exact" if exact else "guard.rounded"), values | {"epochs": settings.epochs}
 
 
-def _doubts(rows: int, settings: TrainingSettings, updates: int, epochs: float):
+def _doubts(rows: int, settings: TrainingSettings, updates: int, epochs: float, parameters: int | None):
     """Yield the warnings, the most harmful first."""
-    low, high = RATES[settings.method]
+    low, high = USABLE_RATES[settings.method]
+    if parameters is not None and parameters < SMALL_MODEL:
+        high *= SMALL_FACTOR[settings.method]
     if rows < FEW_ROWS:
         yield Doubt("guard.few_rows", {"rows": rows, "wanted": FEW_ROWS})
     if updates < ENOUGH_UPDATES:
@@ -116,14 +121,13 @@ def _doubts(rows: int, settings: TrainingSettings, updates: int, epochs: float):
     if epochs > MOST_EPOCHS and updates > 2 * GOAL_UPDATES:
         yield Doubt("guard.overfit", {"epochs": f"{epochs:,.0f}"}, _fewer_updates(rows, settings))
     if settings.method == "ptuning" and rows < SMALL_FOR_PREFIX:
-        changes = {"method": "lora", "learning_rate": TrainingSettings().learning_rate}
+        changes = {"method": "lora", "learning_rate": RATES["lora"]}
         yield Doubt("guard.prefix_small", {"rows": rows, "wanted": SMALL_FOR_PREFIX}, changes)
 
 
 def _usual_rate(settings: TrainingSettings) -> float:
-    if settings.method == "lora":
-        return TrainingSettings().learning_rate
-    return PROJECTED_RATE if settings.prefix_projection else 2e-2
+    projected = settings.method == "ptuning" and settings.prefix_projection
+    return PROJECTED_RATE if projected else RATES[settings.method]
 
 
 def _more_updates(rows: int, settings: TrainingSettings) -> dict[str, Any]:

@@ -178,6 +178,35 @@ PRESETS: dict[str, TrainingSettings] = {
     ),  # fmt: skip
 }
 
+RATES = {"lora": 1e-3, "ptuning": 2e-2}  # usual for models of billions of parameters
+SMALL_MODEL = 200_000_000  # parameters
+# The seed figures are for models of billions. In a small one a prefix of 384 numbers has far less to say and a row costs next to
+# nothing: it takes larger steps, fewer rows an update and fewer updates. Measured on the embedded model, benchmarks/RESULTS.md.
+SMALL: dict[str, dict[str, dict[str, Any]]] = {
+    "advertisement": {
+        "ptuning": {"learning_rate": 0.3, "prefix_length": 64, "micro_batch": 8, "max_steps": 300, "evaluations": 6},
+        "lora": {
+            "learning_rate": 5e-3,
+            "lora_targets": "all-linear",
+            "lora_rank": 16,
+            "lora_dropout": 0.0,
+            "micro_batch": 8,
+            "max_steps": 300,
+            "evaluations": 6,
+        },
+    },
+}
+
+
+def preset(name: str, parameters: int | None = None, method: str | None = None) -> TrainingSettings:
+    """The preset `name` for a model of so many `parameters` (None: billions), by its own or another `method`."""
+    found = PRESETS[name]
+    if method not in (None, found.method):
+        found = found.changed(method=method, learning_rate=RATES[method])
+    if parameters is not None and parameters < SMALL_MODEL:
+        found = found.changed(**SMALL.get(name, {}).get(found.method, {}))
+    return found
+
 
 def label(name: str) -> str:
     """The field's name as a person reads it, in the language in use."""

@@ -12,7 +12,7 @@ from glm_core import state, text
 from glm_core.data import library
 from glm_core.runs import processes, records
 from glm_core.runs.launcher import Launcher
-from glm_core.training.settings import PRESETS, TrainingSettings
+from glm_core.training.settings import PRESETS, TrainingSettings, preset
 from tests.paths import ROOT
 from tests.runs.conftest import fake_command, until
 
@@ -101,12 +101,25 @@ def test_the_arithmetic_follows_the_form_and_a_set_that_would_learn_nothing_gets
     assert "= 60 次更新" in words(app)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_fills_the_form(preset):
-    app = open_page("training", preset=preset)
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_fills_the_form_as_suits_the_models_size(name):
+    app = open_page("training", preset=name)
     assert not app.exception
-    assert app.button_group(key="set_method").value == PRESETS[preset].method
-    assert app.number_input(key="set_learning_rate").value == PRESETS[preset].learning_rate
+    expected = preset(name, parameters=1_000_000)
+    assert app.button_group(key="set_method").value == expected.method
+    assert app.number_input(key="set_learning_rate").value == expected.learning_rate
+    assert app.number_input(key="set_max_steps").value == expected.max_steps
+    assert "better" not in {button.key for button in app.button}, "a preset is not doubted"
+
+
+def test_another_method_brings_its_usual_figures_unless_something_was_changed():
+    app = open_page("training", preset="advertisement")
+    app.button_group(key="set_method").set_value("lora").run()
+    expected = preset("advertisement", 1_000_000, "lora")
+    assert app.number_input(key="set_learning_rate").value == expected.learning_rate
+    app.number_input(key="set_learning_rate").set_value(2e-3).run()
+    app.button_group(key="set_method").set_value("ptuning").run()
+    assert app.number_input(key="set_learning_rate").value == 2e-3
 
 
 def test_every_setting_has_a_field_and_those_of_the_other_method_are_hidden():

@@ -8,7 +8,7 @@ from glm_core.data.analysis import statistics
 from glm_core.data.examples import Example
 from glm_core.runs import forecast, records
 from glm_core.runs.resources import Card, Machine
-from glm_core.training.settings import TrainingSettings
+from glm_core.training.settings import PRESETS, TrainingSettings
 from tests.runs.conftest import make
 
 CONFIG = {"model_type": "chatglm", "hidden_size": 384, "inner_hidden_size": 1536, "num_attention_heads": 8, "num_layers": 9,
@@ -59,6 +59,22 @@ def test_what_does_not_fit_is_said_with_settings_that_do(model):
     found = forecast.forecast(model, rows(200, 600), settings, small, 3)
     assert not found.fits and found.advice is not None and found.advice.settings.micro_batch < 64
     assert found.cards, "a consumer card has room for a model this small"
+
+
+def test_hours_without_a_card_are_told_and_a_run_of_minutes_offered(model):
+    long = forecast.forecast(model, rows(2400), PRESETS["advertisement"], LAPTOP, 3)
+    assert long.seconds > forecast.PATIENCE
+    assert [doubt.key for doubt in long.plan.warnings] == ["guard.long"] and "300" not in str(long.plan.warnings[0])
+    short = forecast.forecast(model, rows(2400), long.plan.better, LAPTOP, 3)
+    assert not short.plan.warnings and 0.7 * forecast.SHORTER < short.seconds < 1.1 * forecast.SHORTER
+    assert not forecast.forecast(model, rows(2400), PRESETS["advertisement"], CARD, 3).plan.warnings
+
+
+def test_where_minutes_are_not_enough_no_shorter_run_is_offered(model):
+    config = json.loads((model / "config.json").read_text()) | {"hidden_size": 4096, "inner_hidden_size": 16384, "num_layers": 28}
+    (model / "config.json").write_text(json.dumps(config))
+    found = forecast.forecast(model, rows(2400), PRESETS["advertisement"], LAPTOP, 3).plan
+    assert [doubt.key for doubt in found.warnings] == ["guard.no_card"] and found.better is None
 
 
 def test_rows_are_cut_by_the_limits_for_the_time_and_counted_whole_for_the_memory():

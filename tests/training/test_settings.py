@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from glm_core import text
 from glm_core.training import settings as module
-from glm_core.training.settings import PRESETS, SettingsError, TrainingSettings
+from glm_core.training.guard import plan
+from glm_core.training.settings import PRESETS, SettingsError, TrainingSettings, preset
 
 
 def parser():
@@ -43,6 +44,15 @@ def test_record_and_command_line_give_the_settings_back(record):
     chosen = TrainingSettings(**record)
     assert TrainingSettings.from_dict(chosen.to_dict()) == chosen
     assert module.from_arguments(parser().parse_args(chosen.arguments())) == chosen
+
+
+@pytest.mark.parametrize("method", ["lora", "ptuning"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_keep_the_published_figures_for_large_models_and_are_not_doubted_for_small_ones(name, method):
+    assert preset(name, 6_000_000_000) == preset(name) == PRESETS[name]
+    assert preset(name, method=method).method == method
+    small = plan(2400, preset(name, 19_000_000, method), parameters=19_000_000)
+    assert not {one.key for one in small.warnings} & {"guard.rate_high", "guard.rate_low"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
