@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.middleware import Middleware
 
-from glm_core import state, ui
+from glm_core import connection, sharing, signin, state, ui
 from glm_core.security import Guard
 from glm_core.serving import api
-from glm_core.text import say
 
 
 @asynccontextmanager
@@ -22,16 +21,17 @@ async def lifespan(_app):
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what PEFT asks it in last year's words
     state.start()
-    print(say("app.started", url=f"http://localhost:{st.get_option('server.port')}"), flush=True)
+    print(await sharing.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
     with api.ending_on_signals(state.close):
         yield
+    await state.sharing().close()
     state.close()
 
 
 app = st.App(
     "glm_core/ui.py",
-    routes=api.routes(state.engine),
-    middleware=[Middleware(Guard, hosts=st.get_option("server.allowedHosts"))],
+    routes=[*api.routes(state.engine), *signin.routes(state.sharing), *connection.ROUTES],
+    middleware=[Middleware(Guard, sharing=state.sharing())],
     lifespan=lifespan,
     on_script_error=ui.show_error,
 )

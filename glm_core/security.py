@@ -1,17 +1,28 @@
-"""The guard in front of every request, HTTP and WebSocket: under which name it asks, from which site, and what a page may load.
+"""The guard in front of every request, HTTP and WebSocket: under which name it asks, from which site, who it is, what a page may load.
 
-A pure ASGI middleware without state. It knows no accounts; while there are none, the server answers this computer only. The limits on
+A pure ASGI middleware. While nothing is shared, whoever is at this computer may do everything and nobody else anything; while sharing,
+pages and their socket want a session and /v1 a key. What an account may see on a page is the page's to ask (`ui.begin`). The limits on
 bodies are where bodies are read: `server.maxUploadSize` for files, the API for its own.
 """
 
 import ipaddress
 import json
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
 
+from starlette.requests import cookie_parser
+
+from glm_core import accounts, keys
+from glm_core.sharing import Sharing
 from glm_core.text import say
 
 API_PREFIX = "/v1/"
+COOKIE = "easyaigc_session"
+OPEN_PATHS = frozenset(("/login", "/logout", "/first", "/health", "/_stcore/health"))
+"What strangers may ask while sharing: the way in, and whether the server lives."
+OPERATORS_PATHS = frozenset(("/metrics", "/_stcore/metrics"))
+UPLOADS = "/_stcore/upload_file"
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -27,55 +38,140 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
-_HEADER_BYTES = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
+ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is no answer: the status, the text key of the reason, and headers that say more."""
+
+    status: int
+    key: str
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Guard:
-    """ASGI middleware: refuses foreign hosts and cross-site posts; adds `HEADERS` to every answer.
+    """ASGI middleware: refuses foreign hosts, cross-site posts and strangers; adds `HEADERS` to every answer.
+
+    Behind it `scope["account"]` is who asks, and `scope["user_name"]` whose turn in the engine's queue it is.
 
     Args:
         app: the application behind it.
         hosts: names under which this server may be asked, without port. A page elsewhere that rebinds its own name
             to 127.0.0.1 asks under that name and gets nothing.
+        sharing: whether the network may come in, and under which names then.
     """
 
-    def __init__(self, app, hosts: Iterable[str]):
+    def __init__(self, app, hosts: Iterable[str] = (), sharing: Sharing | None = None):
         self.app = app
-        self.hosts = frozenset(hosts)
+        self.sharing = sharing or Sharing(allowed=hosts)
+        self.pace = keys.Pace()
 
     async def __call__(self, scope, receive, send):
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        refusal = self._refusal(scope, headers)
+        extra: dict[str, str] = {}
+        refusal = self._refusal(scope, headers) or self._admit(scope, headers, extra)
         if scope["type"] == "websocket":
-            return await (
-                send({"type": "websocket.close", "code": 1008}) if refusal else self.app(scope, receive, send)
-            )
-        send = _with_headers(send)
+            refused = {"type": "websocket.close", "code": 1008}
+            return await (send(refused) if refusal else self.app(scope, self._listening(scope, headers, receive), send))
+        send = _with_headers(send, extra)
         if refusal:
             return await _refuse(send, scope["path"], refusal)
         return await self.app(scope, receive, send)
 
-    def _refusal(self, scope, headers: dict[str, str]) -> str | None:
-        """The text key of the reason not to answer; None to answer."""
+    def _listening(self, scope, headers: dict[str, str], receive):
+        """A socket's `receive` that hangs up once the session has ended or may do something else than at first.
+
+        Everything a page does, its timers too, begins with a message from the browser.
+        """
+        first, token = scope["account"], _token(headers)
+
+        async def receiving():
+            message = await receive()
+            if first is not accounts.LOCAL and message["type"] == "websocket.receive":
+                now = accounts.session(token) if self.sharing.on else None
+                if now is None or now.role != first.role:
+                    return {"type": "websocket.disconnect", "code": 1008}
+            return message
+
+        return receiving
+
+    def _refusal(self, scope, headers: dict[str, str]) -> Refusal | None:
+        """The reason not to answer anybody who asks like this; None to go on."""
         host = headers.get("host", "")
-        if _is_network_peer(scope) and _name(host) not in self.hosts:
-            return "security.host"
+        peer = _peer(scope)
+        if peer and _name(host) not in self.sharing.hosts:
+            return Refusal(403, "security.host")
+        if not self.sharing.on and ((peer and not peer.is_loopback) or any(name in headers for name in FORWARDED)):
+            return Refusal(403, "security.local_only")
         origin = headers.get("origin")
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            if headers.get("sec-fetch-site") == "cross-site" or (origin and origin.partition("://")[2] != host):
-                return "security.origin"
+        changes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        foreign = headers.get("sec-fetch-site") == "cross-site" or (origin and origin.partition("://")[2] != host)
+        if changes and foreign:
+            return Refusal(403, "security.origin")
         return None
 
+    def _admit(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Refusal | None:
+        """Find out who asks and note it in `scope`; the reason not to answer them, None to answer."""
+        if not self.sharing.on:
+            scope["account"] = accounts.LOCAL
+            return None
+        path = scope["path"]
+        if path.startswith(API_PREFIX) or (path in OPERATORS_PATHS and "authorization" in headers):
+            return self._admit_key(scope, headers, extra)
+        account = accounts.session(_token(headers))
+        scope["account"] = account
+        if account is None:
+            return None if path in OPEN_PATHS and scope["type"] == "http" else _to_sign_in(scope)
+        scope["user_name"] = account.folder
+        return _beyond(account, scope)
 
-def _is_network_peer(scope) -> bool:
-    """Whether the request came over a network: a test client or a parent application in this process has no IP address."""
+    def _admit_key(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Refusal | None:
+        kind, _, secret = headers.get("authorization", "").partition(" ")
+        found = keys.find(secret.strip()) if kind.lower() == "bearer" else None
+        if found is None:
+            return Refusal(401, "security.key", {"www-authenticate": "Bearer"})
+        key, account = found
+        scope["account"], scope["user_name"] = account, account.folder
+        turn = self.pace.take(key)
+        extra.update(turn.headers())
+        if not turn.allowed:
+            return Refusal(429, "security.pace", {"retry-after": str(max(1, round(turn.reset)))})
+        return _beyond(account, scope)
+
+
+def _to_sign_in(scope) -> Refusal:
+    """Send a page's reader to the sign-in page and back; anything else just gets no answer."""
+    if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+        query = scope.get("query_string", b"").decode("latin-1")
+        wanted = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
+        return Refusal(303, "security.sign_in", {"location": "/login" + ("" if wanted == "/" else f"?next={wanted}")})
+    return Refusal(403, "security.sign_in")
+
+
+def _beyond(account: accounts.Account, scope) -> Refusal | None:
+    """What is not for this account's role, whatever page it asks from."""
+    path = scope["path"]
+    uploads = path.startswith(UPLOADS) and scope.get("method") not in ("GET", "HEAD", "OPTIONS")
+    if (uploads and not account.may("trainer")) or (path in OPERATORS_PATHS and not account.may("administrator")):
+        return Refusal(403, "security.role")
+    return None
+
+
+def _token(headers: dict[str, str]) -> str:
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+
+
+def _peer(scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address a request came from; None without a network: a test client or a parent application in this process."""
     try:
-        ipaddress.ip_address((scope.get("client") or ("",))[0])
+        peer = ipaddress.ip_address((scope.get("client") or ("",))[0].partition("%")[0])
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(peer, "ipv4_mapped", None) or peer
 
 
 def _name(host: str) -> str:
@@ -86,25 +182,27 @@ def _name(host: str) -> str:
         return ""
 
 
-def _with_headers(send):
+def _with_headers(send, extra: dict[str, str]):
     async def sending(message):
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message.get("headers", [])}
-            added = [pair for pair in _HEADER_BYTES if pair[0] not in present]
-            message = {**message, "headers": [*message.get("headers", []), *added]}
+            pairs = [(name.encode(), value.encode()) for name, value in (HEADERS | extra).items()]
+            message = {**message, "headers": [*message.get("headers", []), *(p for p in pairs if p[0] not in present)]}
         await send(message)
 
     return sending
 
 
-async def _refuse(send, path: str, key: str) -> None:
-    """Answer 403 with a sentence; for the API in the form OpenAI clients read."""
+async def _refuse(send, path: str, refusal: Refusal) -> None:
+    """Answer with a sentence; for the API in the form OpenAI clients read."""
     if path.startswith(API_PREFIX):
-        error = {"message": say(key), "type": "permission_error", "param": None, "code": key.split(".")[1]}
-        body, kind = json.dumps({"error": error}, ensure_ascii=False), b"application/json; charset=utf-8"
+        kind = ERROR_TYPES[refusal.status]
+        error = {"message": say(refusal.key), "type": kind, "param": None, "code": refusal.key.split(".")[1]}
+        body, content_type = json.dumps({"error": error}, ensure_ascii=False), "application/json; charset=utf-8"
     else:
-        body, kind = say(key) + "\n", b"text/plain; charset=utf-8"
+        body, content_type = say(refusal.key) + "\n", "text/plain; charset=utf-8"
     content = body.encode()
-    fields = [(b"content-type", kind), (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": 403, "headers": fields})
+    fields = refusal.headers | {"content-type": content_type, "content-length": str(len(content))}
+    pairs = [(name.encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": pairs})
     await send({"type": "http.response.body", "body": content})

@@ -1,14 +1,17 @@
-"""What every page and the API share, once a process: the engine that answers and the launcher that trains.
+"""What every page and the API share, once a process: the engine that answers, the launcher that trains, the reports.
 
-Both are made on first use, since the engine's room imports torch and the home page must not wait for it.
+They are made on first use, since the engine's room imports torch and the home page must not wait for it.
 """
 
 import logging
 import threading
+from functools import cache
 
 import streamlit as st
+from streamlit import config
 
 from glm_core.runs import resources
+from glm_core.sharing import LOCAL_HOSTS, Sharing
 
 TICK_SECONDS = 1.0
 
@@ -39,6 +42,37 @@ def launcher():
     return Launcher(make_room=_make_room)
 
 
+@st.cache_resource(show_spinner=False)
+def reports():
+    """The `glm_core.evaluation.jobs.Reports` of this process; on a card they wait until nothing is trained."""
+    from glm_core.evaluation.jobs import Reports
+
+    return Reports(engine, paused=lambda: bool(launcher().open) and bool(resources.cards()))
+
+
+@cache
+def sharing() -> Sharing:
+    """Whether the network is let in, and by which addresses. The guard, the sign-in page and the settings ask the same one."""
+    return Sharing(
+        main_address=st.get_option("server.address") or "0.0.0.0",
+        allowed=st.get_option("server.allowedHosts") or LOCAL_HOSTS,
+        announce=lambda names: config.set_option("server.allowedHosts", names),
+        options=_server_options,
+    )
+
+
+def _server_options() -> dict:
+    """What streamlit gives its own uvicorn."""
+    return {
+        "ws": "websockets-sansio",
+        "ws_max_size": int(st.get_option("server.maxMessageSize") * 1e6),
+        "ssl_certfile": st.get_option("server.sslCertFile"),
+        "ssl_keyfile": st.get_option("server.sslKeyFile"),
+        "use_colors": False,
+        "access_log": False,
+    }
+
+
 def _make_room(_run) -> None:
     """Free the card for a run: the loaded model is unloaded after its running answers, and comes back with the next question."""
     if loaded() is not None and resources.cards():
@@ -64,6 +98,7 @@ def _watch_runs() -> None:
     while not _closing.wait(TICK_SECONDS):
         try:
             launcher().tick()
+            reports().follow(launcher().open)
             last = None
         except Exception as error:
             if repr(error) != last:

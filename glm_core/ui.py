@@ -3,6 +3,7 @@
 Pages draw with streamlit themselves. What an answer or a run *is* comes from the other rooms; nothing here knows about models or data.
 """
 
+import html
 import logging
 import secrets
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from glm_core import text
+from glm_core import accounts, state, text
+from glm_core.accounts import Account
 from glm_core.errors import EasyError
 from glm_core.runs.resources import Machine
+from glm_core.security import COOKIE
 from glm_core.serving.display import literal
 from glm_core.text import say as t
 from glm_core.workspace import ASSETS, ROOT
@@ -27,11 +30,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PageEntry:
-    """One page of the dashboard: its file and address are `name`, its title is the text `page.<name>`."""
+    """One page of the dashboard: its file and address are `name`, its title is the text `page.<name>`, `role` who may see it."""
 
     name: str
     icon: str
     hidden: bool = False
+    role: str = "trainer"
 
     @property
     def file(self) -> Path:
@@ -43,6 +47,7 @@ class User:
     """Who is looking: `name` owns runs and conversations. Until the dashboard is shared there is one, this computer's own."""
 
     name: str
+    account: Account = accounts.LOCAL
 
 
 PAGES = (
@@ -53,10 +58,12 @@ PAGES = (
     PageEntry("run", ":material/monitoring:", hidden=True),
     PageEntry("runs", ":material/history:", hidden=True),
     PageEntry("compare", ":material/compare:"),
-    PageEntry("chat", ":material/chat:"),
+    PageEntry("report", ":material/fact_check:", hidden=True),
+    PageEntry("chat", ":material/chat:", role="guest"),
     PageEntry("models", ":material/deployed_code:"),
     PageEntry("download", ":material/download:", hidden=True),
     PageEntry("settings", ":material/settings:"),
+    PageEntry("accounts", ":material/group:", hidden=True, role="administrator"),
 )
 STATE_COLOURS = {
     "queued": "gray",
@@ -73,6 +80,8 @@ UPLOADER_STYLE = """<style>
 [data-testid=stFileUploaderDropzone] > span button p { font-size: 0; }
 [data-testid=stFileUploaderDropzone] > span button p::after { content: "{word}"; font-size: 0.875rem; }
 </style>"""
+_SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout" target="_self">{words}</a></p>"""
+_SIGN_IN = """<p>{why} <a href="/login" target="_self">{words}</a></p>"""
 LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 LANGUAGES_BY_NAME = {name: language for language, name in LANGUAGE_NAMES.items()}
 
@@ -98,6 +107,18 @@ def main() -> None:
     st.set_page_config(page_icon=ASSETS / "seal.svg", layout="wide", initial_sidebar_state=220)
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
+    account = visitor()
+    page = st.navigation(_pages_for(account))
+    st.set_page_config(page_title=f"{page.title} · easyAIGC")
+    with st.sidebar:
+        _draw_language_switch()
+        if account is not None and account != accounts.LOCAL:
+            st.html(_SIGN_OUT.format(name=html.escape(account.name), words=html.escape(t("ui.sign_out"))))
+    page.run()
+
+
+def _pages_for(account: Account | None) -> list:
+    """The pages that `account` may see. A guest, who has no home page, begins in the chat."""
     pages = [
         st.Page(
             entry.file,
@@ -107,13 +128,33 @@ def main() -> None:
             visibility="hidden" if entry.hidden else "visible",
         )
         for entry in PAGES
-        if entry.file.exists()
+        if entry.file.exists() and account is not None and account.may(entry.role)
     ]
-    page = st.navigation(pages)
-    st.set_page_config(page_title=f"{page.title} · easyAIGC")
-    with st.sidebar:
-        _draw_language_switch()
-    page.run()
+    if any(page.url_path == "" for page in pages):
+        return pages
+    start = _ask_to_sign_in if account is None else _go_to_chat
+    return [st.Page(start, title=t("page.chat"), default=True, visibility="hidden"), *pages]
+
+
+def _go_to_chat() -> None:
+    go("chat")
+
+
+def _ask_to_sign_in() -> None:
+    st.html(_SIGN_IN.format(why=html.escape(t("ui.signed_out")), words=html.escape(t("signin.in"))))
+
+
+def visitor() -> Account | None:
+    """Who is looking: this computer's own user while nothing is shared, else whose session the browser has; None when it has ended."""
+    if not state.sharing().on:
+        return accounts.LOCAL
+    return accounts.session(st.context.cookies.to_dict().get(COOKIE, ""))
+
+
+def note(action: str, target: str = "") -> None:
+    """Write into the audit log what the reader has just changed."""
+    account = visitor()
+    accounts.note(account.name if account else "-", action, target, st.context.ip_address or "")
 
 
 def _draw_language_switch() -> None:
@@ -131,14 +172,22 @@ def _draw_language_switch() -> None:
 
 
 def begin(page: str) -> User:
-    """The first line of every page: who is looking. Draws nothing.
+    """The first line of every page: who is looking. Ends the page of somebody who may not see it, else draws nothing.
 
     Args:
         page: the page's name in `PAGES`.
     """
-    if page not in {entry.name for entry in PAGES}:
+    entry = next((entry for entry in PAGES if entry.name == page), None)
+    if entry is None:
         raise ValueError(f"no page {page!r}")
-    return User("local")
+    account = visitor()
+    if account is None:
+        _ask_to_sign_in()
+        st.stop()
+    if not account.may(entry.role):
+        st.error(t("security.role"), icon=":material/lock:")
+        st.stop()
+    return User(account.folder, account)
 
 
 def go(page: str, **query: str) -> None:

@@ -6,15 +6,17 @@ from urllib.parse import urlsplit
 import pandas as pd
 import streamlit as st
 
-from glm_core import __version__, ui, workspace
+from glm_core import __version__, accounts, keys, sharing, state, ui, workspace
+from glm_core.serving.display import literal
 from glm_core.text import say as t
 
 CURL = """curl {base}/v1/chat/completions \\
-  -H "Content-Type: application/json" \\
+  -H "Content-Type: application/json" {header}\\
   -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "你好"}}], "stream": true}}'"""
+HEADER = '-H "Authorization: Bearer {key}" '
 PYTHON = """from openai import OpenAI
 
-client = OpenAI(base_url="{base}/v1", api_key="local")
+client = OpenAI(base_url="{base}/v1", api_key="{key}")
 answer = client.chat.completions.create(
     model="{model}",
     messages=[{{"role": "user", "content": "你好"}}],
@@ -31,24 +33,119 @@ def base_address() -> str:
     )
 
 
-ui.begin("settings")
+def draw_examples(key: str) -> None:
+    """The two ways to call the API, with the reader's own address and `key`."""
+    values = {"base": base_address(), "model": workspace.DEMO_MODEL.name, "key": key}
+    values["header"] = HEADER.format(key=key) if state.sharing().on else ""
+    for tab, language, example in zip(st.tabs(["curl", "Python"]), ("bash", "python"), (CURL, PYTHON), strict=True):
+        tab.code(example.format(**values), language=language, wrap_lines=True)
+
+
+def draw_keys(account: accounts.Account) -> str:
+    """The reader's keys and the form for a new one; returns the secret of the newest while it is shown, else a word in its place."""
+    with st.form("new-key", clear_on_submit=True), st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input(t("settings.key_name"), max_chars=40, placeholder=t("settings.key_example"))
+        limit = st.number_input(t("settings.key_limit"), *keys.LIMITS, keys.DEFAULT_LIMIT, help=t("settings.key_limit_help"))
+        made = st.form_submit_button(t("settings.key_make"))
+    secret = ""
+    if made:
+        with ui.guarded():
+            _key, secret = keys.create(account, name, int(limit))
+            st.success(t("settings.key_made"), icon=":material/key:")
+            st.code(secret, language=None)
+    for key in keys.keys(account):
+        draw_key(account, key)
+    return secret or t("settings.key_here")
+
+
+def draw_key(account: accounts.Account, key: keys.Key) -> None:
+    """One key: its name, its last signs, its use, and the end of it."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"key-{key.id}"):
+        st.markdown(f"**{literal(key.name)}** `…{key.tail}`", width="content")
+        used = t("settings.key_used", when=ui.local_time(key.used)) if key.used else t("settings.key_unused")
+        st.caption(f"{t('settings.key_pace', limit=key.per_minute)} · {used}")
+        if st.button("", icon=":material/delete:", help=t("settings.key_revoke"), key=f"revoke-{key.id}", type="tertiary"):
+            keys.revoke(account, key.id)
+            st.rerun()
+
+
+def draw_sharing(account: accounts.Account) -> None:
+    """The switch to the network, and what others need to come in while it is on."""
+    shared = state.sharing()
+    if shared.on:
+        draw_addresses(shared)
+        st.link_button(t("settings.check"), "/check", icon=":material/network_check:")
+        if st.button(t("settings.unshare"), key="unshare"):
+            shared.stop(by=account.name)
+            st.rerun()
+        return
+    st.markdown(t("settings.sharing_about"))
+    if not accounts.has_administrator():
+        draw_first_administrator()
+    elif st.button(t("settings.share"), type="primary", icon=":material/share:", key="share"):
+        share(account.name)
+
+
+def draw_first_administrator() -> None:
+    """Who shares needs a password first."""
+    with st.form("first"):
+        name = st.text_input(t("signin.name"), max_chars=32)
+        password = st.text_input(t("signin.password"), type="password", max_chars=200)
+        again = st.text_input(t("signin.again"), type="password", max_chars=200)
+        asked = st.form_submit_button(t("settings.first_and_share"), type="primary", icon=":material/share:")
+    if asked and password != again:
+        st.error(t("signin.differ"), icon=":material/error:")
+    elif asked:
+        with ui.guarded():
+            accounts.create(name, password, "administrator", first=True)
+            share(name.strip())
+
+
+def share(name: str) -> None:
+    """Let the network in, now. The reader's own page goes to the sign-in page like everybody's."""
+    with ui.guarded():
+        state.sharing().start(by=name)
+        st.rerun()
+
+
+def draw_addresses(shared: sharing.Sharing) -> None:
+    """Every address, the likeliest as a QR code, and what to do when a firewall is in the way."""
+    urls = shared.urls()
+    with st.container(horizontal=True, gap="medium"):
+        if urls:
+            st.image(sharing.qr_code(urls[0]), width=180)
+        with st.container(width="stretch"):
+            st.markdown(t("settings.addresses"))
+            for url in urls:
+                st.code(url, language=None)
+    with st.expander(t("settings.unreachable")):
+        port = st.get_option("server.port")
+        st.markdown(t("settings.firewall"))
+        st.code(f"sudo ufw allow {port}/tcp\nsudo firewall-cmd --add-port={port}/tcp", language="bash")
+        rule = f'netsh advfirewall firewall add rule name="easyAIGC" dir=in action=allow protocol=TCP localport={port}'
+        st.code(rule, language="batch", wrap_lines=True)
+
+
+account = ui.begin("settings").account
 st.title(t("page.settings"), anchor=False)
 
 st.subheader(t("settings.api"), anchor=False)
-st.markdown(t("settings.api_about"))
-base, model = base_address(), workspace.DEMO_MODEL.name
-for tab, language, example in zip(st.tabs(["curl", "Python"]), ("bash", "python"), (CURL, PYTHON), strict=True):
-    tab.code(example.format(base=base, model=model), language=language, wrap_lines=True)
+st.markdown(t("settings.api_shared" if state.sharing().on else "settings.api_about"))
+draw_examples(draw_keys(account) if state.sharing().on else "local")
 
-st.subheader(t("settings.sharing"), anchor=False)
-st.markdown(t("settings.sharing_about"))
+if account.may("administrator"):
+    st.subheader(t("settings.sharing"), anchor=False)
+    draw_sharing(account)
+    if accounts.has_administrator():
+        ui.link("accounts", t("settings.accounts"), icon=":material/group:")
 
 st.subheader(t("settings.look"), anchor=False)
 st.markdown(t("settings.look_about"))
 
-st.subheader(t("settings.files"), anchor=False)
-st.markdown(t("settings.files_about"))
-st.code(str(workspace.home()), language=None)
+if account.may("administrator"):
+    st.subheader(t("settings.files"), anchor=False)
+    st.markdown(t("settings.files_about"))
+    st.code(str(workspace.home()), language=None)
 
 st.subheader(t("settings.versions"), anchor=False)
 st.table(

@@ -1,0 +1,85 @@
+"""Accounts: who may come in and do what, whether guests may, and what was changed by whom."""
+
+import pandas as pd
+import streamlit as st
+
+from glm_core import accounts, ui
+from glm_core.accounts import Account
+from glm_core.serving.display import literal
+from glm_core.text import say as t
+
+AUDIT_HEIGHT = 360
+
+
+def name_role(role: str) -> str:
+    return t(f"role.{role}")
+
+
+def draw_account(one: Account, reader: Account) -> None:
+    """One account: its role, and behind a button what can be done to it."""
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"account-{one.id}"):
+        st.markdown(f"**{literal(one.name)}**", width="stretch")
+        st.caption(name_role(one.role), width="content")
+        with st.popover("", icon=":material/more_horiz:", help=t("accounts.change"), type="tertiary", key=f"more-{one.id}"):
+            draw_changes(one, reader)
+
+
+def draw_changes(one: Account, reader: Account) -> None:
+    """Role, password, sessions and the end of an account."""
+    role = st.selectbox(t("accounts.role"), accounts.ROLES, accounts.ROLES.index(one.role), name_role, key=f"role-{one.id}")
+    password = st.text_input(t("accounts.new_password"), type="password", max_chars=200, key=f"password-{one.id}")
+    if st.button(t("accounts.save"), key=f"save-{one.id}"):
+        with ui.guarded():
+            if password:
+                accounts.set_password(one, password, by=reader.name)
+            if role != one.role:
+                accounts.set_role(one, role, by=reader.name)
+            st.rerun()
+    if st.button(t("accounts.sign_out"), key=f"out-{one.id}", type="tertiary"):
+        accounts.close_sessions(one, by=reader.name)
+        st.toast(t("accounts.signed_out", name=literal(one.name)))
+    if st.button(t("accounts.remove"), key=f"remove-{one.id}", type="tertiary", icon=":material/delete:"):
+        with ui.guarded():
+            accounts.remove(one, by=reader.name)
+            st.rerun()
+
+
+def draw_new(reader: Account) -> None:
+    """The form for another account."""
+    with st.form("new", clear_on_submit=False):
+        name = st.text_input(t("signin.name"), max_chars=32, key="new-name")
+        password = st.text_input(t("accounts.first_password"), type="password", max_chars=200, key="new-password")
+        role = st.selectbox(t("accounts.role"), accounts.ROLES, 1, name_role, key="new-role", help=t("accounts.role_help"))
+        made = st.form_submit_button(t("accounts.create"), type="primary")
+    if made:
+        with ui.guarded():
+            accounts.create(name, password, role, by=reader.name)
+            st.rerun()
+
+
+def draw_audit() -> None:
+    """What was changed, by whom and when, newest first."""
+    rows = [
+        (ui.local_time(row["time"]), row["who"], row["action"], row["target"], row["address"]) for row in accounts.audit()
+    ]
+    columns = [t(f"accounts.audit.{name}") for name in ("when", "who", "action", "target", "address")]
+    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, height=AUDIT_HEIGHT)
+
+
+reader = ui.begin("accounts").account
+st.title(t("page.accounts"), anchor=False)
+ui.link("settings", t("page.settings"), icon=":material/arrow_back:")
+
+for one in accounts.accounts():
+    draw_account(one, reader)
+with st.expander(t("accounts.add"), icon=":material/person_add:"):
+    draw_new(reader)
+
+st.subheader(t("accounts.guests"), anchor=False)
+let_in = st.toggle(t("accounts.open_guest"), accounts.open_guest(), help=t("accounts.open_guest_help"), key="open-guest")
+if let_in != accounts.open_guest():
+    accounts.set_open_guest(let_in, by=reader.name)
+
+st.subheader(t("accounts.audit"), anchor=False)
+st.markdown(t("accounts.audit_about"))
+draw_audit()
