@@ -247,6 +247,8 @@ with st.container(horizontal=True):
         st.session_state.comparing = True
     if st.button(t("compare.chat"), key="chat", icon=":material/chat:"):
         ui.go("chat", model=choice.name)
+    if st.button(t("compare.report"), key="report", icon=":material/fact_check:"):
+        ui.go("report", run=choice.name)
 
 pair = st.session_state.get("pair")
 if st.session_state.pop("comparing", False) and asked.strip():

@@ -20,11 +20,20 @@ class Question:
         text: what the user says.
         kind: "seen" (a training row), "reworded" or "unrelated".
         accept: the answer is right when it contains one of these; empty where no answer is known to be right.
+        reference: an answer known to be good; empty where there is none.
+        history: what was said before, as messages; empty for a question that stands alone.
     """
 
     text: str
     kind: str
     accept: tuple[str, ...] = ()
+    reference: str = ""
+    history: tuple[dict, ...] = ()
+
+    @property
+    def messages(self) -> list[dict]:
+        """The whole conversation up to the answer."""
+        return [*self.history, {"role": "user", "content": self.text}]
 
 
 @dataclass(frozen=True)

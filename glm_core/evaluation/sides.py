@@ -16,15 +16,18 @@ ANSWER_TOKENS = 256
 SEED = 42
 
 
-def requests(engine, question: str, choice: Choice, owner: str = "", **fields) -> tuple[Request, Request]:
+def requests(
+    engine, question: str, choice: Choice, owner: str = "", history: Sequence[dict] = (), **fields
+) -> tuple[Request, Request]:
     """The same question to the base and to the run of `choice`, with the same seed.
 
     Args:
+        history: messages before the question.
         fields: of `Request`; `strength` is the run's alone.
     """
     common = {"owner": owner, "max_new_tokens": ANSWER_TOKENS, "temperature": 0.0, "seed": SEED, **fields}
     strength = common.pop("strength", 1.0)
-    messages = [{"role": "user", "content": question}]
+    messages = [*history, {"role": "user", "content": question}]
     return Request(messages, _base_name(engine, choice), **common), Request(
         messages, choice.name, strength=strength, **common
     )

@@ -64,6 +64,8 @@ class Launcher:
         self._command, self._devices, self._grace, self._make_room = command, devices, grace, make_room
         self._children: dict[str, subprocess.Popen] = {}
         self._settled: dict[str, int] = {}
+        self.open: frozenset[str] = frozenset()
+        "The runs that waited or held a device at the last tick."
         self._mutex = threading.Lock()
         self._swept = False
 
@@ -138,7 +140,9 @@ class Launcher:
             try:
                 with locked(records.lock_path(), timeout=0):
                     self._sweep()
-                    self._start(self._reconcile_all())
+                    open_runs = self._reconcile_all()
+                    self.open = frozenset(run.id for run in open_runs)
+                    self._start(open_runs)
             except RunError as error:
                 if error.key != "runs.busy":
                     raise

@@ -1,0 +1,302 @@
+"""The report of a run: its questions through the original and the tuned model, judged; kept as RUN_DIR/report.json.
+
+    report.json   "state": running, cancelled or done; every pair of answers so far, so that it can go on where it ended;
+                  when done, everything that is shown, exported and compared
+
+Not here: when it is made (jobs.py), what it looks like (pages/report.py, sending.py).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.evaluation import judging, scores, sets
+from glm_core.evaluation.difference import Question
+from glm_core.evaluation.likelihood import perplexities
+from glm_core.evaluation.sides import requests
+from glm_core.runs.files import read_record, writing
+from glm_core.runs.records import Run
+from glm_core.serving import proof
+from glm_core.serving.asking import ask_all
+from glm_core.serving.catalogue import Choice
+
+VERSION = 1
+ANSWER_TOKENS = 128
+TOGETHER = 8
+OWNER = "report"  # of the requests; the engine takes the owners in turn, so people are not kept waiting
+SAVE_SECONDS = 3.0
+STAGES = ("proof", "answers", "likelihood", "scores")
+
+Watch = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, and whether it was broken off at the limit of `ANSWER_TOKENS`."""
+
+    text: str
+    cut: bool = False
+
+    @property
+    def loops(self) -> bool:
+        """Whether it repeats itself."""
+        return judging.loops(self.text)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question with both answers."""
+
+    question: Question
+    before: Answer
+    after: Answer
+
+    @property
+    def judgement(self) -> judging.Judgement:
+        """The verdict, and how right both answers are."""
+        return judging.judge(self.question, self.before.text, self.after.text)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was found out.
+
+    Attributes:
+        adapter: what the adapter's files were; a newer adapter makes the report outdated.
+        base: the base's name. step: the update after which the adapter was saved.
+        distances: (question, how far the first-token distributions are apart, 0 to 1).
+        causes: (text key, values) of verified reasons to doubt the difference.
+        references, neutral: perplexity (original, tuned) of the good answers and of neutral text.
+        measures: kind -> measure -> [original, tuned], each (mean, low, high).
+        seconds: how long it took.
+    """
+
+    run: str
+    name: str
+    base: str
+    adapter: str
+    step: int | None
+    rows: tuple[Row, ...]
+    distances: tuple[tuple[str, float], ...] = ()
+    causes: tuple[tuple[str, dict], ...] = ()
+    references: tuple[float, float] | None = None
+    neutral: tuple[float, float] | None = None
+    measures: dict = field(default_factory=dict)
+    seconds: float = 0.0
+    made: float = 0.0
+
+    def of(self, kind: str) -> list[Row]:
+        """The rows of one kind of question."""
+        return [row for row in self.rows if row.question.kind == kind]
+
+    @property
+    def meters(self) -> dict[str, judging.Meter]:
+        """Learned, generalises, kept."""
+        return {
+            name: judging.meter(name, [row.judgement for row in self.of(kind)]) for name, kind in judging.METERS.items()
+        }
+
+    @property
+    def proof(self) -> proof.Proof:
+        """Whether the two models differ at all."""
+        return proof.Proof(self.distances, self.causes)
+
+    def classification(self, side: str) -> judging.Classification | None:
+        """The table of a classification task, for "before" or "after"; None for other tasks."""
+        rows = [row for row in self.rows if row.question.kind != "unrelated" and row.question.reference]
+        return judging.classify(
+            [row.question.reference for row in rows], [getattr(row, side).text for row in rows]
+        )
+
+    def to_dict(self) -> dict:
+        """As report.json keeps it."""
+        rows = [_pack(row) for row in self.rows]
+        plain = {name: value for name, value in vars(self).items() if name != "rows"}
+        return {"version": VERSION, "state": "done", **plain, "rows": rows}
+
+
+def file_of(run: Run) -> Path:
+    """Where the report of `run` is kept."""
+    return run.path / "report.json"
+
+
+def state_of(run: Run) -> str:
+    """What report.json says: "done", "running", "cancelled", or "" where there is none."""
+    state = read_record(file_of(run)).get("state")
+    return state if state in ("done", "running", "cancelled") else ""
+
+
+def read(run: Run) -> Report | None:
+    """The finished report of `run`; None where there is none that makes sense."""
+    record = read_record(file_of(run))
+    if record.get("state") != "done" or record.get("version") != VERSION:
+        return None
+    try:
+        rows = tuple(_unpack(row) for row in record["rows"])
+        pairs = {name: tuple(map(float, record[name])) if record[name] else None for name in ("references", "neutral")}
+        return Report(
+            run=run.id, name=run.name, base=str(record["base"]), adapter=str(record["adapter"]),
+            step=record["step"] if isinstance(record["step"], int) else None, rows=rows,
+            distances=tuple((str(question), float(distance)) for question, distance in record["distances"]),
+            causes=tuple((str(key), dict(values)) for key, values in record["causes"]),
+            measures=scores.check(record["measures"]), seconds=float(record["seconds"]), made=float(record["made"]),
+            **pairs,
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None  # another program's, or damaged: the page offers to make it anew
+
+
+def version_of(choice: Choice) -> str:
+    """Tells one adapter of a run from a later one in its place."""
+    files = sorted(path for path in choice.adapter.iterdir() if path.is_file())
+    return "-".join([str(choice.step), *(f"{path.stat().st_size:x}.{path.stat().st_mtime_ns:x}" for path in files[:4])])
+
+
+def make(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: None) -> Report:
+    """Make the report of `run` and keep it. Goes on from the answers that an earlier, unfinished one has kept.
+
+    Args:
+        engine: an `Engine`; it answers people's questions in between.
+        choice: the run as the engine's catalogue has it.
+        watch: told the stage (of `STAGES`) and the share of it; an exception in it ends the work, what is answered stays.
+
+    Raises:
+        ServingError, ModelError: the base or the adapter cannot be loaded.
+        RunError: the disk is full or the run's directory cannot be written.
+    """
+    started = time.monotonic()
+    questions = [*sets.kept(run), *sets.controls(choice.base)]
+    watch("proof", 0.0)
+    measured = proof.differ(engine, choice, [question.text for question in questions])
+    kept = _Kept(run, choice)
+    with writing(run.path):
+        rows = _answer_all(engine, choice, questions, kept, watch)
+        likely = _likelihoods(engine, choice, rows, sets.neutral(choice.base), watch)
+        watch("scores", 0.0)
+        report = Report(
+            run.id, run.name, choice.base.name, kept.adapter, choice.step, rows, measured.distances,
+            (*_doubts(choice), *measured.causes), *likely, scores.measure(rows), time.monotonic() - started, time.time(),
+        )  # fmt: skip
+        workspace.write_json(file_of(run), report.to_dict())
+    return report
+
+
+def cancelled(run: Run) -> None:
+    """Note that an unfinished report does not go on by itself; a finished one stays as it is."""
+    record = read_record(file_of(run))
+    if record.get("state") == "running":
+        with writing(run.path):
+            workspace.write_json(file_of(run), {**record, "state": "cancelled"})
+
+
+def _doubts(choice: Choice):
+    """What the adapter's own file says against it."""
+    record = read_record(choice.adapter / "easyaigc.json")
+    base = record.get("base")
+    if isinstance(base, str) and base and base != choice.base.name:
+        yield "report.cause.other_base", {"there": base[:80], "here": choice.base.name}
+
+
+class _Kept:
+    """The answers in report.json: greedy answers of the same adapter do not change, so none is asked twice."""
+
+    def __init__(self, run: Run, choice: Choice):
+        self._run, self.adapter = run, version_of(choice)
+        record = read_record(file_of(run))
+        self._answers = {_key(row.question): row for row in _whole(record, self.adapter)}
+        self._saved = time.monotonic()
+
+    def find(self, question: Question) -> Row | None:
+        """The row of `question` with its answers, if there is one."""
+        row = self._answers.get(_key(question))
+        return Row(question, row.before, row.after) if row else None
+
+    def add(self, row: Row) -> None:
+        """Keep a row; it is on disk within `SAVE_SECONDS` of answering."""
+        self._answers[_key(row.question)] = row
+        if time.monotonic() - self._saved > SAVE_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Write what is answered so far."""
+        rows = [_pack(row) for row in self._answers.values()]
+        workspace.write_json(
+            file_of(self._run), {"version": VERSION, "state": "running", "adapter": self.adapter, "rows": rows}
+        )
+        self._saved = time.monotonic()
+
+
+def _key(question: Question) -> tuple:
+    return tuple((message["role"], message["content"]) for message in question.messages)
+
+
+def _whole(record: dict, adapter: str) -> list[Row]:
+    """The rows of report.json if they are of this very adapter."""
+    if record.get("version") != VERSION or record.get("adapter") != adapter:
+        return []
+    try:
+        return [_unpack(row) for row in record["rows"]]
+    except (KeyError, TypeError, ValueError):
+        return []
+
+
+def _answer_all(engine, choice: Choice, questions: Sequence[Question], kept: _Kept, watch: Watch) -> tuple[Row, ...]:
+    """Both models' greedy answers to all questions, in batches."""
+    missing = [question for question in questions if kept.find(question) is None]
+    asked = [
+        request
+        for question in missing
+        for request in requests(engine, question.text, choice, OWNER, question.history, max_new_tokens=ANSWER_TOKENS)
+    ]
+    answers: dict[int, Answer] = {}
+    watch("answers", 0.0)
+    try:
+        for done, (number, ticket) in enumerate(ask_all(engine, asked, TOGETHER), 1):
+            if ticket.error is not None:
+                raise ticket.error
+            answers[number] = Answer(ticket.text, ticket.finish_reason == "length")
+            first = number - number % 2
+            if first in answers and first + 1 in answers:
+                kept.add(Row(missing[first // 2], answers[first], answers[first + 1]))
+            watch("answers", done / len(asked))
+    finally:
+        kept.save()
+    return tuple(kept.find(question) for question in questions)
+
+
+def _likelihoods(engine, choice: Choice, rows: Sequence[Row], neutral, watch: Watch):
+    """Perplexity of the references and of the neutral text under both models."""
+    good = [
+        (row.question.text, row.question.reference)
+        for row in rows
+        if row.question.kind != "unrelated" and row.question.reference and not row.question.history
+    ]
+    watch("likelihood", 0.0)
+    references = perplexities(engine, choice, good, lambda share: watch("likelihood", 0.6 * share))
+    return references, perplexities(engine, choice, neutral, lambda share: watch("likelihood", 0.6 + 0.4 * share))
+
+
+def _pack(row: Row) -> dict:
+    judged = row.judgement
+    return {**asdict(row), "verdict": judged.verdict, "grades": [round(judged.before, 4), round(judged.after, 4)]}
+
+
+def _unpack(record: dict) -> Row:
+    """A row of report.json. Verdicts are not read but judged anew."""
+    asked = record["question"]
+    question = Question(
+        text=_text(asked["text"]), kind=asked["kind"], accept=tuple(map(_text, asked["accept"])),
+        reference=_text(asked["reference"]), history=tuple(asked["history"]),
+    )  # fmt: skip
+    if question.kind not in judging.KINDS or not sets.are_messages(list(question.history)):
+        raise ValueError(question.kind)
+    before, after = (Answer(_text(record[side]["text"]), record[side]["cut"] is True) for side in ("before", "after"))
+    return Row(question, before, after)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value
