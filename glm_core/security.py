@@ -39,6 +39,7 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
+HANG_UP = {"type": "websocket.close", "code": 1008}
 ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -75,29 +76,37 @@ class Guard:
         extra: dict[str, str] = {}
         refusal = self._refusal(scope, headers) or self._admit(scope, headers, extra)
         if scope["type"] == "websocket":
-            refused = {"type": "websocket.close", "code": 1008}
-            return await (send(refused) if refusal else self.app(scope, self._listening(scope, headers, receive), send))
+            if refusal:
+                return await send(HANG_UP)
+            return await self.app(scope, *self._watched(scope, headers, receive, send))
         send = _with_headers(send, extra)
         if refusal:
             return await _refuse(send, scope["path"], refusal)
         return await self.app(scope, receive, send)
 
-    def _listening(self, scope, headers: dict[str, str], receive):
-        """A socket's `receive` that hangs up once the session has ended or may do something else than at first.
+    def _watched(self, scope, headers: dict[str, str], receive, send):
+        """A socket's `receive` and `send` that hang up once the session has ended or may do something else than at first.
 
         Everything a page does, its timers too, begins with a message from the browser.
         """
-        first, token = scope["account"], _token(headers)
+        first, token, over = scope["account"], _token(headers), False
 
         async def receiving():
+            nonlocal over
             message = await receive()
-            if first is not accounts.LOCAL and message["type"] == "websocket.receive":
+            if first is not accounts.LOCAL and message["type"] == "websocket.receive" and not over:
                 now = accounts.session(token) if self.sharing.on else None
                 if now is None or now.role != first.role:
+                    over = True
+                    await send(HANG_UP)
                     return {"type": "websocket.disconnect", "code": 1008}
             return message
 
-        return receiving
+        async def sending(message):
+            if not over:
+                await send(message)
+
+        return receiving, sending
 
     def _refusal(self, scope, headers: dict[str, str]) -> Refusal | None:
         """The reason not to answer anybody who asks like this; None to go on."""

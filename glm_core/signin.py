@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 import anyio
 from starlette.concurrency import run_in_threadpool
@@ -222,9 +222,8 @@ async def _form(http: Request) -> dict[str, str]:
 
 def _next(wanted: str) -> str:
     """Where to go after signing in: a path of this server, whatever the address said."""
-    parts = urlsplit(wanted) if wanted.isprintable() else urlsplit("")
-    plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc and "\\" not in wanted
-    return wanted if plain and parts.path not in ("/login", "/logout", "/first") else "/"
+    plain = wanted.isprintable() and wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
+    return wanted if plain and wanted.partition("?")[0] not in ("/login", "/logout", "/first") else "/"
 
 
 def _address(http: Request) -> str:
