@@ -10,6 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from glm_core import state, text
 from glm_core.data import library
+from glm_core.evaluation.difference import Question
+from glm_core.evaluation.report import Answer, Report, Row
 from glm_core.runs import processes, records
 from glm_core.runs.launcher import Launcher
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
@@ -207,7 +209,7 @@ def test_a_run_is_shown_in_every_state(model, state_, language):
     assert len(primaries(app)) <= 1
 
 
-@pytest.mark.parametrize("tab", ["samples", "resources", "log", "settings"])
+@pytest.mark.parametrize("tab", ["samples", "scores", "resources", "log", "settings"])
 def test_every_tab_opens(model, tab):
     run = make(model, "stopped", EVALUATED, ANSWERS)
     (run.path / "train.log").write_text("a line of the log\n")
@@ -228,6 +230,42 @@ def test_a_finished_run_leads_to_the_comparison(model):
     app = open_page("run", run=run.id)
     assert primaries(app) == ["next-compare"]
     assert "4 次更新，用了 50 秒。训练损失从 2 降到 0.667。验证损失在第 2 步最低" in words(app)
+
+
+def scored(run, **changes):
+    """The report of `run` as it is kept, on two rows that were set aside."""
+    rows = [
+        Row(Question(f"类型#裙*颜色#{colour}", "reworded", reference=f"一条{colour}的裙子"), Answer("你好"), Answer(answer))
+        for colour, answer in (("白色", "一条白色的裙子"), ("黑色", "下雨了"))
+    ]
+    made = Report(run.id, run.name, "small", "1", 4, tuple(rows), made=time.time(), **changes)
+    (run.path / "report.json").write_text(json.dumps(made.to_dict(), ensure_ascii=False), encoding="utf-8")
+
+
+def open_scores(run):
+    app = open_page("run", run=run.id)
+    app.session_state["tab"] = text.say("run.tab.scores")
+    return app.run()
+
+
+def test_a_run_with_a_validation_part_shows_the_published_scores_and_predictions_beside_references(model):
+    run = make(model, "finished", EVALUATED, settings=TrainingSettings(validation_ratio=0.2))
+    (run.path / "adapter").mkdir()
+    (run.path / "adapter" / "easyaigc.json").write_text("{}")
+    app = open_scores(run)
+    assert not app.exception and "score" in {button.key for button in app.button}
+    scored(run)
+    app = open_scores(run)
+    assert not app.exception
+    assert [metric.label for metric in app.metric][-4:] == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "BLEU-4"]
+    assert float(app.metric[-2].value) == 50.0 and app.metric[-2].delta == "原模型 0.00"
+    best, worst = (str(one.value) for one in app.table)
+    assert "一条白色的裙子" in best and "下雨了" not in best and "下雨了" in worst
+
+
+def test_scores_say_what_they_need_where_no_row_was_set_aside_or_nothing_is_trained(model):
+    assert "没有留出验证部分" in words(open_scores(make(model, "finished", EVALUATED)))
+    assert "训练完" in words(open_scores(make(model, "stopped", settings=TrainingSettings(validation_ratio=0.2))))
 
 
 def test_a_failed_run_says_why_and_goes_on_where_there_is_a_checkpoint(model, launcher):

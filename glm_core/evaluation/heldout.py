@@ -1,0 +1,64 @@
+"""What a run writes for rows that its training set aside: the published scores, predictions beside references.
+
+Taken from the run's report, so nothing is asked twice. Not here: making it (jobs.py), all else that it says (pages/report.py).
+"""
+
+from dataclasses import dataclass
+
+from glm_core.evaluation import metrics
+from glm_core.evaluation.report import Report, Row
+from glm_core.evaluation.sets import shown
+from glm_core.runs.records import Run
+from glm_core.training import guard
+from glm_core.training.settings import SettingsError, TrainingSettings
+
+RANKED_BY = "rouge-l"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores of both models on the rows set aside, in percent, and the rows, those most like their reference first."""
+
+    before: dict[str, float]
+    after: dict[str, float]
+    rows: tuple[Row, ...]
+    scores: tuple[float, ...]
+
+    def best(self, count: int) -> list[tuple[Row, float]]:
+        """The rows whose prediction is most like its reference, each with its ROUGE-L; at most the better half."""
+        return list(zip(self.rows, self.scores, strict=True))[: min(count, self._half)]
+
+    def worst(self, count: int) -> list[tuple[Row, float]]:
+        """The rows whose prediction is least like its reference, the worst first; at most the other half."""
+        ranked = list(zip(self.rows, self.scores, strict=True))
+        return ranked[max(self._half, len(ranked) - count) :][::-1]
+
+    @property
+    def _half(self) -> int:
+        return (len(self.rows) + 1) // 2
+
+
+def sets_aside(run: Run) -> bool:
+    """Whether training kept rows of `run` for validation."""
+    try:
+        settings = TrainingSettings.from_dict(dict(run.settings))
+    except SettingsError:
+        return False
+    return guard.count_validation(int(run.dataset["rows"]), settings) > 0
+
+
+def held_out(report: Report) -> HeldOut | None:
+    """The scores of a report's rows that have a reference and were not trained on; None where there are none."""
+    rows = [row for row in report.of("reworded") if row.question.reference]
+    if not rows:
+        return None
+    references = [shown(row.question) for row in rows]
+    sides = [metrics.score([getattr(row, side).text for row in rows], references) for side in ("before", "after")]
+    ranked = sorted(
+        (
+            (metrics.score_pair(row.after.text, reference)[RANKED_BY], place)
+            for place, (row, reference) in enumerate(zip(rows, references, strict=True))
+        ),
+        reverse=True,
+    )
+    return HeldOut(*sides, tuple(rows[place] for _, place in ranked), tuple(score for score, _ in ranked))
