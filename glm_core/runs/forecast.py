@@ -30,6 +30,7 @@ CONTROL_TOKENS = 6
 START_SECONDS, LOAD_BYTES_A_SECOND = 8.0, 1.5e9
 UPDATE_SECONDS = {"cpu": 0.12, "cuda": 0.13}  # what an update costs however small its batch is
 ANSWER_SECONDS = {"cpu": 0.4, "cuda": 1.0}  # a pinned question at an evaluation
+MOST_ROWS = 256  # of a micro-batch that the page counts up to
 PATIENCE = 900.0  # seconds that a run without a card may take before a shorter one is offered
 SHORTER = 300.0  # seconds of that one
 
@@ -44,6 +45,7 @@ class Forecast:
         free: bytes that are free there now.
         advice: what to change so that it fits, or to use what is left; None where all is well.
         cards: the consumer cards on which it fits, smallest first.
+        largest_batch: the largest micro-batch that fits here now, counted up to `MOST_ROWS`; 0 where not even one row does.
         seconds: from click to adapter saved.
         tokens_per_second: of training.
         measured: whether the speed comes from a run on this machine.
@@ -54,6 +56,7 @@ class Forecast:
     free: int
     advice: memory.Advice | None
     cards: list[str]
+    largest_batch: int
     seconds: float
     tokens_per_second: float
     measured: bool
@@ -92,7 +95,9 @@ def forecast(
     if device == "cpu" and seconds > PATIENCE:
         plan = replace(plan, warnings=(*plan.warnings, _doubt_time(plan, fixed, working)))
     advice = memory.advise(found, free)
-    return Forecast(plan, found, free, advice, memory.cards_that_fit(found), seconds, speed, measured is not None)
+    largest = memory.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=MOST_ROWS)
+    cards = memory.cards_that_fit(found)
+    return Forecast(plan, found, free, advice, cards, largest, seconds, speed, measured is not None)
 
 
 def _doubt_time(plan: guard.Plan, fixed: float, working: float) -> guard.Doubt:

@@ -6,7 +6,7 @@ import pytest
 
 from glm_core.data.analysis import statistics
 from glm_core.data.examples import Example
-from glm_core.runs import forecast, records
+from glm_core.runs import forecast, records, wording
 from glm_core.runs.resources import Card, Machine
 from glm_core.training.settings import PRESETS, TrainingSettings
 from tests.runs.conftest import make
@@ -58,6 +58,8 @@ def test_what_does_not_fit_is_said_with_settings_that_do(model):
     settings = TrainingSettings(micro_batch=64, max_source_length=512, max_target_length=512)
     found = forecast.forecast(model, rows(200, 600), settings, small, 3)
     assert not found.fits and found.advice is not None and found.advice.settings.micro_batch < 64
+    assert 0 < found.largest_batch < 64 and found.advice.settings.micro_batch <= found.largest_batch
+    assert f"每批最多 {found.largest_batch} 条" in wording.fits_on(found)
     assert found.cards, "a consumer card has room for a model this small"
 
 
