@@ -1,4 +1,5 @@
-"""The HTTP API on the engine's tickets: what OpenAI's clients expect of /v1/chat/completions and /v1/models; /health.
+"""The HTTP API on the engine's tickets: what OpenAI's clients expect of /v1/chat/completions, /v1/completions and /v1/models;
+/health and /metrics for the operator.
 
 The handlers are async and never hold a thread: an answer arrives as asyncio events, a client that goes away cancels
 its ticket. Not here: who may call (the guard in front decides) and the answers themselves (`engine.py`).
@@ -11,7 +12,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
@@ -19,7 +20,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from glm_core import text
-from glm_core.serving.bodies import BodyError, Completion, parse
+from glm_core.serving.bodies import BodyError, Completion, parse, parse_legacy
+from glm_core.serving.metering import Meter
 from glm_core.serving.tickets import EngineBusy, EngineUnavailable, ServingError, Ticket
 
 BODY_LIMIT = 1_000_000
@@ -39,18 +41,21 @@ def routes(engine: Callable[[], object]) -> list[Route]:
     api = Api(engine)
     return [
         Route("/v1/chat/completions", api.chat, methods=["POST"]),
+        Route("/v1/completions", api.completions, methods=["POST"]),
         Route("/v1/models", api.models, methods=["GET"]),
         Route("/v1/models/{name:path}", api.model, methods=["GET"]),
         Route("/v1/{rest:path}", api.unknown, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
         Route("/health", api.health, methods=["GET"]),
+        Route("/metrics", api.metrics, methods=["GET"]),
     ]
 
 
 class Api:
-    """The handlers; they share only the engine."""
+    """The handlers; they share the engine and what is counted."""
 
     def __init__(self, engine: Callable[[], object]):
         self._get_engine = engine
+        self._meter = Meter()
 
     async def _engine(self):
         """The engine. Making it imports torch, which must not hold up the event loop."""
@@ -58,14 +63,22 @@ class Api:
 
     async def chat(self, http: HTTPRequest) -> Response:
         """POST /v1/chat/completions, complete or streaming."""
+        return await self._answer(http, parse)
+
+    async def completions(self, http: HTTPRequest) -> Response:
+        """POST /v1/completions: each prompt is asked as one question, for programs that know nothing else."""
+        return await self._answer(http, parse_legacy)
+
+    async def _answer(self, http: HTTPRequest, read: Callable[[bytes, str], Completion]) -> Response:
         _speak(http)
         try:
-            wanted = parse(await _body(http), owner=_owner(http))
+            wanted = read(await _body(http), _owner(http))
             engine = await self._engine()
-            ticket = await run_in_threadpool(engine.submit, wanted.request)
+            tickets = await run_in_threadpool(_submit_all, engine, wanted)
         except ServingError as error:
+            self._meter.refused(error.status)
             return failure(error)
-        answer = Answer(ticket, wanted)
+        answer = Answer(tickets, wanted, self._meter)
         return await (answer.streamed(http) if wanted.stream else answer.complete(http))
 
     async def models(self, http: HTTPRequest) -> Response:
@@ -91,7 +104,9 @@ class Api:
         return failure(BodyError("serving.no_such_route", status=404, code="unknown_url", path=http.url.path))
 
     async def health(self, http: HTTPRequest) -> Response:
-        """GET /health: is the process answering, which model is loaded, how long is the queue."""
+        """GET /health: is the process answering; for those who may come in also which model is loaded, how long is the queue."""
+        if http.scope.get("account", http) is None:
+            return JSONResponse({"status": "ok"})
         engine = await self._engine()
         loaded = engine.loaded
         return JSONResponse(
@@ -103,94 +118,188 @@ class Api:
             }
         )
 
+    async def metrics(self, _http: HTTPRequest) -> Response:
+        """GET /metrics, as Prometheus reads it."""
+        engine = await self._engine()
+        return Response(self._meter.text(engine), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _submit_all(engine, wanted: Completion) -> list[Ticket]:
+    """A ticket for every choice, or none at all."""
+    tickets: list[Ticket] = []
+    try:
+        for request in wanted.requests:
+            tickets.append(engine.submit(request))
+    except ServingError:
+        for ticket in tickets:
+            ticket.cancel()
+        raise
+    return tickets
+
+
+async def _merged(tickets: Sequence[Ticket]) -> AsyncIterator[tuple[int, str | None]]:
+    """The pieces of all tickets as they come, each with the number of its ticket; None when that one has ended.
+
+    Raises:
+        ServingError: one of them ended in an error. Leaving early, or an error, cancels all.
+    """
+    news: asyncio.Queue = asyncio.Queue()
+
+    async def read(number: int, ticket: Ticket) -> None:
+        try:
+            async with contextlib.aclosing(aiter(ticket)) as pieces:
+                async for piece in pieces:
+                    news.put_nowait((number, piece))
+            news.put_nowait((number, None))
+        except ServingError as error:
+            news.put_nowait((number, error))
+
+    readers = [asyncio.create_task(read(number, ticket)) for number, ticket in enumerate(tickets)]
+    running = len(tickets)
+    try:
+        while running:
+            number, piece = await news.get()
+            if isinstance(piece, ServingError):
+                raise piece
+            running -= piece is None
+            yield number, piece
+    finally:
+        for reader in readers:
+            reader.cancel()
+        for ticket in tickets:
+            ticket.cancel()
+
 
 class Answer:
-    """One ticket as an HTTP answer."""
+    """The tickets of one call as an HTTP answer, one choice a ticket."""
 
-    def __init__(self, ticket: Ticket, wanted: Completion):
-        self._ticket = ticket
+    def __init__(self, tickets: list[Ticket], wanted: Completion, meter: Meter):
+        self._tickets = tickets
         self._wanted = wanted
-        self._id = f"chatcmpl-{secrets.token_hex(12)}"
+        self._meter = meter
+        self._id = f"{'cmpl' if wanted.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
         self._created = int(time.time())
 
     async def complete(self, http: HTTPRequest) -> Response:
         """Wait for the whole answer, or for the client to go away."""
         try:
-            async with _watched(http, self._ticket), contextlib.aclosing(aiter(self._ticket)) as pieces:
+            async with _watched(http, self._tickets), contextlib.aclosing(_merged(self._tickets)) as pieces:
                 async for _piece in pieces:
                     pass
         except ServingError as error:
+            self._meter.refused(error.status)
             return failure(error)
-        message = {"role": "assistant", "content": self._ticket.text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish_reason()}
-        return JSONResponse(self._envelope("chat.completion", [choice]) | {"usage": self._ticket.usage} | self._extra())
+        finally:
+            self._meter.answered(self._tickets)
+        choices = [self._choice(number, ticket.text) for number, ticket in enumerate(self._tickets)]
+        kind = "text_completion" if self._wanted.legacy else "chat.completion"
+        return JSONResponse(self._envelope(kind, choices) | {"usage": self._usage()} | self._extra())
 
     async def streamed(self, http: HTTPRequest) -> Response:
         """Server-sent events. The status waits for the first piece, so that an error before it has its own."""
-        watcher = _watched(http, self._ticket)
+        watcher = _watched(http, self._tickets)
         await watcher.__aenter__()
-        pieces = aiter(self._ticket)
+        pieces = _merged(self._tickets)
         try:
-            first = await anext(pieces, "")
+            first = await anext(pieces)
         except BaseException as error:
             await watcher.__aexit__(None, None, None)
+            self._meter.answered(self._tickets)
             if isinstance(error, ServingError):
+                self._meter.refused(error.status)
                 return failure(error)
             raise
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(self._events(first, pieces, watcher), media_type="text/event-stream", headers=headers)
 
-    async def _events(self, first: str, pieces, watcher) -> AsyncIterator[str]:
+    async def _events(self, first: tuple[int, str | None], pieces, watcher) -> AsyncIterator[str]:
+        begun: set[int] = set()
         try:
             async with contextlib.aclosing(pieces):
-                yield self._event({"role": "assistant", "content": first})
-                async for piece in pieces:
-                    yield self._event({"content": piece})
-            yield self._event({}, self._finish_reason(), self._extra())
+                for line in self._lines(*first, begun):
+                    yield line
+                async for number, piece in pieces:
+                    for line in self._lines(number, piece, begun):
+                        yield line
             if self._wanted.include_usage:
-                yield _sse(self._envelope("chat.completion.chunk", []) | {"usage": self._ticket.usage})
+                yield _sse(self._envelope(self._chunk, []) | {"usage": self._usage()})
             yield "data: [DONE]\n\n"
         except ServingError as error:
             yield _sse(error_body(error))
         finally:
-            self._ticket.cancel()
+            for ticket in self._tickets:
+                ticket.cancel()
+            self._meter.answered(self._tickets)
             await watcher.__aexit__(None, None, None)
 
-    def _event(self, delta: dict, finish_reason: str | None = None, extra: dict | None = None) -> str:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def _lines(self, number: int, piece: str | None, begun: set[int]) -> Iterator[str]:
+        """The events for one piece of choice `number`, or for its end."""
+        if number not in begun:
+            begun.add(number)
+            yield self._event(number, piece or "", role=True)
+        elif piece is not None:
+            yield self._event(number, piece)
+        if piece is None:
+            yield self._event(number, None, ended=True)
+
+    @property
+    def _chunk(self) -> str:
+        return "text_completion" if self._wanted.legacy else "chat.completion.chunk"
+
+    def _event(self, number: int, piece: str | None, role: bool = False, ended: bool = False) -> str:
+        choice = {"index": number, "logprobs": None, "finish_reason": self._finish_reason(number) if ended else None}
+        if self._wanted.legacy:
+            choice["text"] = piece or ""
+        else:
+            content = {} if piece is None else {"content": piece}
+            choice["delta"] = ({"role": "assistant"} if role else {}) | content
         usage = {"usage": None} if self._wanted.include_usage else {}
-        return _sse(self._envelope("chat.completion.chunk", [choice]) | usage | (extra or {}))
+        return _sse(self._envelope(self._chunk, [choice]) | usage | (self._extra() if ended else {}))
+
+    def _choice(self, number: int, words: str) -> dict:
+        choice = {"index": number, "logprobs": None, "finish_reason": self._finish_reason(number)}
+        if self._wanted.legacy:
+            return choice | {"text": words}
+        return choice | {"message": {"role": "assistant", "content": words, "refusal": None}}
+
+    def _usage(self) -> dict[str, int]:
+        """OpenAI's three counts: each prompt once, every answer."""
+        prompt = sum(ticket.prompt_tokens for ticket in self._tickets[:: self._wanted.n])
+        completion = sum(ticket.completion_tokens for ticket in self._tickets)
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
     def _envelope(self, kind: str, choices: list[dict]) -> dict:
-        stamp = self._ticket.stamp
+        stamp = self._tickets[0].stamp
         fingerprint = f"{stamp.base}/{stamp.adapter or 'base'}@{stamp.step}" if stamp else None
         return {
             "id": self._id,
             "object": kind,
             "created": self._created,
-            "model": self._wanted.request.model or (stamp.base if stamp else ""),
+            "model": self._wanted.model or (stamp.base if stamp else ""),
             "system_fingerprint": fingerprint,
             "choices": choices,
         }
 
-    def _finish_reason(self) -> str:
+    def _finish_reason(self, number: int) -> str:
         """In OpenAI's words: an answer broken off by its deadline ended for its length."""
-        return "stop" if self._ticket.finish_reason == "stop" else "length"
+        return "stop" if self._tickets[number].finish_reason == "stop" else "length"
 
     def _extra(self) -> dict:
         """What only this program tells: the stamp, and how many old turns did not fit."""
-        stamp = self._ticket.stamp
-        return {"easyaigc": {"stamp": stamp.to_dict() if stamp else None, "dropped_turns": self._ticket.dropped_turns}}
+        stamp = self._tickets[0].stamp
+        dropped = self._tickets[0].dropped_turns
+        return {"easyaigc": {"stamp": stamp.to_dict() if stamp else None, "dropped_turns": dropped}}
 
 
 @contextlib.asynccontextmanager
-async def _watched(http: HTTPRequest, ticket: Ticket) -> AsyncIterator[None]:
-    """Cancel `ticket` as soon as the client's connection is gone."""
+async def _watched(http: HTTPRequest, tickets: Sequence[Ticket]) -> AsyncIterator[None]:
+    """Cancel `tickets` as soon as the client's connection is gone."""
 
     async def watch() -> None:
         while (await http.receive())["type"] != "http.disconnect":
             pass
-        ticket.cancel()
+        for ticket in tickets:
+            ticket.cancel()
 
     task = asyncio.create_task(watch())
     try:

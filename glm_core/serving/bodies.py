@@ -1,4 +1,4 @@
-"""The body of a chat completion, checked field by field, as a `Request`.
+"""The body of a chat completion or of a plain completion, checked field by field, as `Request`s.
 
 Fields that would change the answer and that this engine cannot honour are refused, never ignored. Fields that only
 label a request (`user`, `metadata`, `store` ...) are accepted.
@@ -12,10 +12,14 @@ from glm_core.serving.tickets import Request, RequestError, ServingError
 DEFAULT_TOKENS = 2048
 "The longest answer when the client sets none, as ChatGLM-6B's `max_length`; the context may end it earlier."
 
+LEGACY_TOKENS = 16
+"The same for /v1/completions, where OpenAI's default is this."
+CHOICES = 8
+"Answers one call may ask for."
+
 _ROLES = {"developer": "system"}
 # field -> values that mean "not used"; anything else is refused
 _UNSUPPORTED = {
-    "n": (None, 1),
     "presence_penalty": (None, 0),
     "frequency_penalty": (None, 0),
     "logit_bias": (None, {}),
@@ -28,6 +32,7 @@ _UNSUPPORTED = {
     "modalities": (None, ["text"]),
     "audio": (None,),
 }
+_UNSUPPORTED_LEGACY = {"echo": (None, False), "suffix": (None, ""), "best_of": (None, 1)}
 
 
 class BodyError(ServingError):
@@ -40,30 +45,70 @@ class BodyError(ServingError):
 
 @dataclass(frozen=True)
 class Completion:
-    """A checked body: what to ask the engine, and how to send the answer."""
+    """A checked body: what to ask the engine, and how to send the answer.
 
-    request: Request
+    `requests` has one entry a choice: `n` of the first prompt, then `n` of the next one.
+    """
+
+    requests: tuple[Request, ...]
+    n: int
     stream: bool
     include_usage: bool
+    legacy: bool = False
+    "Whether it came to /v1/completions, whose answers look different."
+
+    @property
+    def model(self) -> str:
+        """The model asked for."""
+        return self.requests[0].model
 
 
 def parse(body: bytes, owner: str = "") -> Completion:
-    """Check and convert the JSON `body`.
+    """Check and convert the JSON `body` of /v1/chat/completions.
 
     Raises:
         BodyError: it is no JSON object.
         RequestError: a field has the wrong type, is out of range or is not supported; the error names it.
     """
     record = _object(body)
-    for name, unused in _UNSUPPORTED.items():
+    _refuse(record, _UNSUPPORTED)
+    return _completion(record, [_messages(record.get("messages"))], owner, DEFAULT_TOKENS)
+
+
+def parse_legacy(body: bytes, owner: str = "") -> Completion:
+    """The same for /v1/completions. These are chat models: each prompt is asked as one question of a user.
+
+    Raises:
+        BodyError, RequestError: as `parse`.
+    """
+    record = _object(body)
+    _refuse(record, _UNSUPPORTED | _UNSUPPORTED_LEGACY)
+    prompts = record.get("prompt")
+    prompts = [prompts] if isinstance(prompts, str) else prompts
+    if not isinstance(prompts, list) or not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+        raise RequestError("serving.bad_prompt", "prompt")
+    asked = [({"role": "user", "content": prompt},) for prompt in prompts]
+    return _completion(record, asked, owner, LEGACY_TOKENS, legacy=True)
+
+
+def _refuse(record: dict, unsupported: dict[str, tuple]) -> None:
+    for name, unused in unsupported.items():
         value = record.get(name)
         if not any(isinstance(value, bool) == isinstance(none, bool) and value == none for none in unused):
             raise RequestError("serving.unsupported", name, value=json.dumps(value, ensure_ascii=False)[:60])
+
+
+def _completion(record: dict, asked: list[tuple[dict, ...]], owner: str, tokens: int, legacy: bool = False) -> Completion:
     stream = _boolean(record, "stream")
     options = record.get("stream_options")
     if options is not None and (not isinstance(options, dict) or not stream):
         raise RequestError("serving.bad_stream_options", "stream_options")
-    return Completion(_request(record, owner), stream, _boolean(options or {}, "include_usage"))
+    n = record.get("n")
+    n = 1 if n is None else n
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n * len(asked) <= CHOICES:
+        raise RequestError("serving.out_of_range", "n", low=1, high=CHOICES, value=repr(n)[:40])
+    requests = tuple(_request(record, messages, owner, tokens, turn) for messages in asked for turn in range(n))
+    return Completion(requests, n, stream, _boolean(options or {}, "include_usage"), legacy)
 
 
 def _object(body: bytes) -> dict:
@@ -77,18 +122,20 @@ def _object(body: bytes) -> dict:
     return record
 
 
-def _request(record: dict, owner: str) -> Request:
+def _request(record: dict, messages: tuple[dict, ...], owner: str, default: int, turn: int) -> Request:
+    """One choice; the second one of the same prompt draws with the next seed, since it shall be another answer."""
+    seed = record.get("seed")
     tokens = record.get("max_completion_tokens", record.get("max_tokens"))
     strength = record.get("strength")
     return Request(
-        messages=_messages(record.get("messages")),
+        messages=messages,
         model=_string(record, "model"),
-        max_new_tokens=DEFAULT_TOKENS if tokens is None else tokens,
+        max_new_tokens=default if tokens is None else tokens,
         temperature=record.get("temperature"),
         top_p=record.get("top_p"),
         top_k=record.get("top_k"),
         repetition_penalty=record.get("repetition_penalty"),
-        seed=record.get("seed"),
+        seed=seed + turn if turn and isinstance(seed, int) else seed,
         stop=_stop(record.get("stop")),
         strength=1.0 if strength is None else strength,
         owner=owner,

@@ -110,7 +110,9 @@ WRONG = [
     ({"top_p": -0.1}, "top_p"),
     ({"max_tokens": 0}, "max_new_tokens"),
     ({"max_completion_tokens": 1.5}, "max_new_tokens"),
-    ({"n": 2}, "n"),
+    ({"n": 0}, "n"),
+    ({"n": 9}, "n"),
+    ({"n": "2"}, "n"),
     ({"n": True}, "n"),
     ({"stop": [""]}, "stop"),
     ({"stop": {"a": 1}}, "stop"),
@@ -249,3 +251,84 @@ def test_a_stopping_server_does_not_wait_for_open_streams(home):
         assert [line for line in lines if line][-1] == "data: [DONE]"
     thread.join(timeout=5)
     assert not thread.is_alive()
+
+
+# several choices, plain completions, figures
+
+
+def test_several_choices_are_the_single_ones_with_the_next_seeds(client):
+    warm = GREEDY | {"temperature": 1.3}
+    alone = [client.chat.completions.create(**warm, seed=seed).choices[0].message.content for seed in (5, 6, 7)]
+    answer = client.chat.completions.create(**warm, seed=5, n=3)
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    assert [choice.message.content for choice in answer.choices] == alone
+    one = client.chat.completions.create(**warm, seed=5)
+    assert answer.usage.prompt_tokens == one.usage.prompt_tokens
+    assert answer.usage.completion_tokens > one.usage.completion_tokens
+
+
+def test_several_choices_stream_side_by_side(client):
+    warm = GREEDY | {"temperature": 1.3}
+    whole = client.chat.completions.create(**warm, seed=5, n=3)
+    texts, roles, ends = {}, [], {}
+    options = {"include_usage": True}
+    for chunk in client.chat.completions.create(**warm, seed=5, n=3, stream=True, stream_options=options):
+        for choice in chunk.choices:
+            texts[choice.index] = texts.get(choice.index, "") + (choice.delta.content or "")
+            roles += [choice.index] if choice.delta.role else []
+            ends |= {choice.index: choice.finish_reason} if choice.finish_reason else {}
+    assert [texts[number] for number in range(3)] == [choice.message.content for choice in whole.choices]
+    assert sorted(roles) == [0, 1, 2] and len(ends) == 3
+    assert chunk.usage == whole.usage
+
+
+def test_a_busy_engine_gives_all_choices_or_none(home):
+    engine = Engine(rows=1, waiting=2)
+    http = TestClient(Starlette(routes=api.routes(lambda: engine)))
+    response = http.post("/v1/chat/completions", json=GREEDY | {"n": 8})
+    assert response.status_code == 429
+    deadline = time.monotonic() + 20
+    while engine.waiting and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.waiting == 0, "those already queued are cancelled"
+    engine.close()
+
+
+def test_a_plain_completion_asks_the_prompt_as_a_question(client):
+    chat = client.chat.completions.create(**GREEDY)
+    plain = client.completions.create(model="tiny", prompt="你好", temperature=0, max_tokens=12)
+    assert plain.object == "text_completion" and plain.choices[0].text == chat.choices[0].message.content
+    assert plain.usage == chat.usage and plain.choices[0].finish_reason == "length"
+    assert client.completions.create(model="tiny", prompt="你好", temperature=0).usage.completion_tokens <= 16
+    chunks = list(client.completions.create(model="tiny", prompt="你好", temperature=0, max_tokens=12, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks) == plain.choices[0].text
+    assert [chunk.choices[0].finish_reason for chunk in chunks][-1] == "length"
+
+
+def test_plain_completions_of_several_prompts_keep_their_order(client):
+    prompts = ["你好", "天气"]
+    alone = [client.completions.create(model="tiny", prompt=one, temperature=0).choices[0].text for one in prompts]
+    both = client.completions.create(model="tiny", prompt=prompts, temperature=0, n=2)
+    assert [choice.text for choice in both.choices] == [alone[0], alone[0], alone[1], alone[1]]
+
+
+@pytest.mark.parametrize(
+    "fields, parameter",
+    [({"prompt": None}, "prompt"), ({"prompt": [1, 2]}, "prompt"), ({"prompt": []}, "prompt"), ({"echo": True}, "echo"),
+     ({"suffix": "x"}, "suffix"), ({"best_of": 2}, "best_of"), ({"logprobs": 3}, "logprobs"), ({"prompt": ["a"] * 9}, "n")],
+)  # fmt: skip
+def test_a_wrong_field_of_a_plain_completion_is_named(http, fields, parameter):
+    response = http.post("/v1/completions", json={"model": "tiny", "prompt": "你好"} | fields)
+    assert response.status_code == 400 and response.json()["error"]["param"] == parameter
+
+
+def test_the_figures_count_what_was_answered_and_refused(http):
+    answer = http.post("/v1/chat/completions", json=GREEDY)
+    http.post("/v1/chat/completions", json=GREEDY | {"model": "nothing"})
+    figures = http.get("/metrics")
+    assert figures.headers["content-type"].startswith("text/plain; version=0.0.4")
+    values = dict(line.rsplit(" ", 1) for line in figures.text.splitlines() if not line.startswith("#"))
+    assert values['easyaigc_requests_total{ended="length"}'] == "1"
+    assert values['easyaigc_requests_total{ended="refused",status="404"}'] == "1"
+    assert int(values["easyaigc_completion_tokens_total"]) == answer.json()["usage"]["completion_tokens"]
+    assert values["easyaigc_first_token_seconds_count"] == "1" and values["easyaigc_model_loaded"] == "1"
