@@ -23,8 +23,7 @@ from glm_core.training.settings import PRESETS
 
 OWNERS = (("小蓝", "林知远"), ("阿星", "星河工作室"), ("Momo", "李雷"))
 CHOICES = (
-    ("query_key_value", 1e-3), ("query_key_value", 3e-3), ("all-linear", 5e-4), ("all-linear", 1e-3),
-    ("dense_h_to_4h, dense_4h_to_h", 1e-3), ("dense_h_to_4h, dense_4h_to_h", 2e-3),
+    ("query_key_value", 1e-3), ("query_key_value", 3e-3), ("all-linear", 1e-3), ("dense_h_to_4h, dense_4h_to_h", 1e-3),
 )  # fmt: skip
 IDENTITY = {"identity", "persona", "mixed"}
 
