@@ -17,13 +17,14 @@ KINDS = ("seen", "reworded", "unrelated")
 METERS = {"learned": "seen", "generalises": "reworded", "kept": "unrelated"}
 RIGHT = 0.8
 "Closeness from which an answer says what its reference says."
+JUST_WRONG = RIGHT - 0.01
 STEP, OPEN_STEP = 0.1, 0.15
 "Closeness gained or lost that counts; in open texts, which nobody repeats word for word, the gain that is enough."
 OPEN_LENGTH = 40
 "Characters from which a reference is an open text."
 SURE = 1.96  # standard deviations of a 95 % interval
 LONGEST_COMPARED = 400
-LOOP = re.compile(r"(.{2,40}?)\1{3,}|(\S)\2{9,}", re.DOTALL)
+LOOP = re.compile(r"([^\W\d].{1,40}?)\1{3,}|([^\W\d])\2{9,}", re.DOTALL)
 MOST_LABELS, LONGEST_LABEL, FEWEST_ROWS = 12, 12, 6
 
 
@@ -54,7 +55,7 @@ def grade(question: Question, answer: str) -> float:
     near = closeness(answer, question.reference) if question.reference else 0.0
     if not question.accept:
         return near
-    return max(near, RIGHT) if accepts(question, answer) else min(near, RIGHT - STEP)
+    return max(near, RIGHT) if accepts(question, answer) else min(near, JUST_WRONG)
 
 
 @dataclass(frozen=True)

@@ -241,6 +241,7 @@ def load_adapter(loaded: LoadedModel, folder: Path, name: str) -> dict[str, Any]
     else:
         _load_lora(loaded, state, folder, name)
     state.methods[name] = info["method"]
+    loaded.model.eval()  # PEFT's new layers start in training mode, and their dropout would act on answers
     activate(loaded, None)
     return info
 

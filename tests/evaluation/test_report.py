@@ -1,0 +1,131 @@
+"""A report on a tiny model: asked, judged, kept, gone on with."""
+
+import json
+import math
+
+import pytest
+
+from glm_core import models, workspace
+from glm_core.evaluation import report, sets
+from glm_core.evaluation.difference import compare
+from glm_core.evaluation.likelihood import perplexities
+from glm_core.runs import records
+from glm_core.training import adapters
+
+
+def make(engine, run, watch=lambda stage, share: None):
+    return report.make(engine, run, engine.find(run.id), watch)
+
+
+def test_every_question_is_asked_and_the_report_is_read_back_the_same(engine, run):
+    stages = []
+    made = make(engine, run, lambda stage, share: stages.append(stage))
+    assert list(dict.fromkeys(stages)) == list(report.STAGES)
+    assert {kind: len(made.of(kind)) for kind in ("seen", "reworded", "unrelated")} == {"seen": 3, "reworded": 3, "unrelated": 2}
+    assert report.read(run) == made and report.state_of(run) == "done"
+    assert made.proof.differs and made.base == "tiny" and made.step == 60
+    assert all(row.after.cut for row in made.rows if len(row.after.text) > 20)
+
+
+def test_answers_are_those_of_greedy_generation_one_by_one(engine, run, tiny_base):
+    made = make(engine, run)
+    loaded = models.load(tiny_base)
+    adapters.load_adapter(loaded, run.path / "adapter", "a")
+    differences = compare(loaded, "a", [row.question for row in made.rows], batch=1)
+    for row, difference in zip(made.rows, differences, strict=True):
+        for mine, theirs in ((row.before.text, difference.before), (row.after.text, difference.after)):
+            whole = mine.rstrip("\ufffd ")  # a character that was broken off, and blanks that are stripped at the end
+            assert theirs.startswith(whole[:4])
+
+
+def test_a_cancelled_report_goes_on_without_asking_twice(engine, run, monkeypatch):
+    class Enough(Exception):
+        pass
+
+    def stop(stage, share):
+        if stage == "answers" and share > 0.5:
+            raise Enough
+
+    with pytest.raises(Enough):
+        make(engine, run, stop)
+    report.cancelled(run)
+    assert report.read(run) is None and report.state_of(run) == "cancelled"
+    kept = len(json.loads(report.file_of(run).read_text("utf-8"))["rows"])
+    asked = []
+    submit = engine.submit
+    monkeypatch.setattr(engine, "submit", lambda request: asked.append(request) or submit(request))
+    made = make(engine, run)
+    assert 0 < kept < 8 and len(asked) == 2 * (8 - kept) and len(made.rows) == 8
+
+
+def test_answers_of_an_earlier_adapter_are_asked_anew(engine, run, monkeypatch):
+    make(engine, run)
+    info = json.loads((run.path / "adapter" / "easyaigc.json").read_text("utf-8"))
+    workspace.write_json(run.path / "adapter" / "easyaigc.json", info | {"step": 70})
+    asked = []
+    submit = engine.submit
+    monkeypatch.setattr(engine, "submit", lambda request: asked.append(request) or submit(request))
+    assert make(engine, run).step == 70 and len(asked) == 16
+
+
+def test_perplexity_is_the_exponential_of_the_models_own_loss(engine, run, tiny_base):
+    import torch
+
+    pair = ("你是谁？", "我叫小明。")
+    measured = perplexities(engine, engine.find(run.id), [pair])
+    loaded = models.load(tiny_base)
+    messages = [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+    ids, labels, _ = loaded.family.encode_example(loaded.tokenizer, messages, 512, 512)
+    with torch.inference_mode():
+        loss = loaded.model(torch.tensor([ids]), labels=torch.tensor([labels])).loss.item()
+    assert measured[0] == pytest.approx(math.exp(loss), rel=1e-4)
+    assert measured[1] != pytest.approx(measured[0], rel=1e-3)
+    assert perplexities(engine, engine.find(run.id), []) is None
+
+
+def test_perplexity_does_not_depend_on_the_batch(engine, run):
+    texts = [("你好", "你好，我是一个小小的助手。"), ("你是谁？", "我叫小砚。"), ("三加五等于多少？", "八")] * 4
+    choice = engine.find(run.id)
+    parts = [perplexities(engine, choice, [one] * 2) for one in texts[:3]]
+    whole = perplexities(engine, choice, texts)
+    assert min(one[0] for one in parts) < whole[0] < max(one[0] for one in parts)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: record.update(rows=3),
+        lambda record: record["rows"][0]["question"].update(kind="else"),
+        lambda record: record["rows"][0]["before"].update(text=None),
+        lambda record: record["rows"][0]["question"].update(history=[3]),
+        lambda record: record.update(measures={"seen": 3}),
+        lambda record: record.update(neutral="x"),
+        lambda record: record.update(version=99),
+        lambda record: record.pop("distances"),
+    ],
+)
+def test_a_report_that_makes_no_sense_is_none(engine, run, damage):
+    from tests.evaluation import made
+
+    record = json.loads(json.dumps(made.report().to_dict()))
+    workspace.write_json(report.file_of(run), record)
+    assert report.read(run) is not None
+    damage(record)
+    workspace.write_json(report.file_of(run), record)
+    assert report.read(run) is None
+
+
+def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
+    kept = sets.kept(run)
+    assert [one.text for one in kept if one.kind == "seen"] == ["你是谁？", "三加五等于多少？", "高的反义词是什么？"]
+    sets.edit(run, [("你叫啥", "小明"), ("", ""), (kept[-1].text, kept[-1].reference)])
+    edited = [one for one in sets.kept(records.get(run.id)) if one.kind == "reworded"]
+    assert [one.text for one in edited] == ["你叫啥", kept[-1].text] and edited[0].reference == "小明"
+
+
+@pytest.mark.parametrize("rows", [[("只有问题", "")], [("", "只有答案")], [("x" * 3000, "y")], [(str(i), "y") for i in range(200)]])
+def test_wordings_that_cannot_be_judged_are_refused(run, rows):
+    before = sets.kept(run)
+    with pytest.raises(sets.QuestionError):
+        sets.edit(run, rows)
+    assert sets.kept(run) == before

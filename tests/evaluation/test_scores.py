@@ -1,0 +1,45 @@
+"""Every measure with its interval."""
+
+import numpy
+import pytest
+
+from glm_core.evaluation import metrics, scores
+from tests.evaluation.made import ROWS, row
+
+
+def test_means_are_those_of_the_published_definitions():
+    table = scores.measure(ROWS)["seen"]
+    group = [one for one in ROWS if one.question.kind == "seen"]
+    for place, side in enumerate(scores.SIDES):
+        wanted = metrics.score([getattr(one, side).text for one in group], [one.question.reference for one in group])
+        assert {name: table[name][place][0] for name in metrics.MEASURES} == pytest.approx(wanted, abs=1e-6)
+
+
+def test_measures_against_references_are_left_out_where_there_are_none():
+    assert set(scores.measure(ROWS)["unrelated"]) == set(scores.DEFECTS)
+
+
+def test_broken_off_and_repeating_answers_are_counted():
+    rows = [row("seen", "q", "好", "好" * 40, "好", cut=True), row("seen", "p", "好", "好", "好")]
+    table = scores.measure(rows)["seen"]
+    assert [one[0] for one in table["cut"]] == [0.0, 50.0] and [one[0] for one in table["looping"]] == [0.0, 50.0]
+    assert [one[0] for one in table["exact"]] == [100.0, 50.0]
+
+
+def test_the_bootstrap_interval_is_that_of_the_normal_approximation_for_many_values():
+    values = numpy.random.default_rng(0).normal(50, 10, 400)
+    mean, low, high = scores.bootstrap(values)
+    assert mean == pytest.approx(values.mean())
+    assert (high - low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.1)
+    assert scores.bootstrap(values) == (mean, low, high)
+
+
+def test_no_values_are_an_error():
+    with pytest.raises(ValueError):
+        scores.bootstrap([])
+
+
+@pytest.mark.parametrize("record", [{"seen": {"exact": [[1, 2, 3]]}}, {"else": {}}, {"seen": {"exact": [[1, 2], [1, 2]]}}])
+def test_measures_that_make_no_sense_are_refused(record):
+    with pytest.raises(ValueError):
+        scores.check(record)

@@ -1,0 +1,150 @@
+"""The report page: what it says first, how it is filtered, and what it does without a report."""
+
+import pytest
+
+from glm_core import state, text, workspace
+from glm_core.evaluation import report, sets
+from glm_core.evaluation.jobs import Cancelled, Job, ReportError
+from glm_core.runs import records
+from tests.evaluation import made
+from tests.pages.answers import ScriptedEngine
+from tests.pages.test_compare import make_run, shown
+from tests.pages.test_pages import open_page
+
+
+class FakeReports:
+    """Notes what is started; `current` is the job of every run."""
+
+    def __init__(self):
+        self.started, self.current = [], None
+
+    def job(self, run):
+        return self.current
+
+    def start(self, run):
+        self.started.append(run.id)
+
+
+@pytest.fixture
+def reports(workspace, monkeypatch):
+    """A run with an adapter, and no thread that makes reports."""
+    engine = ScriptedEngine(workspace / "models" / "tiny", lambda request: "好", {"run-1": "作者训练"})
+    monkeypatch.setattr(state, "engine", lambda: engine)
+    make_run(workspace)
+    (workspace / "runs" / "run-1" / "adapter" / "easyaigc.json").write_text("{}", "utf-8")
+    monkeypatch.setattr(report, "version_of", lambda choice: "60")
+    fake = FakeReports()
+    monkeypatch.setattr(state, "reports", lambda: fake)
+    return fake
+
+
+def keep(found):
+    workspace.write_json(report.file_of(records.get("run-1")), found.to_dict())
+
+
+def questions(app):
+    return [value for value in (one.value for one in app.markdown) if value.startswith("**")]
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_the_three_meters_come_first_each_with_what_it_means_and_one_example(reports, language):
+    keep(made.report())
+    app = open_page("report", language, run="run-1")
+    text.use(language)
+    assert not app.exception and not app.error and not app.warning
+    assert [metric.value for metric in app.metric] == ["50%", "100%", "50%"]
+    said = [one.value for one in app.markdown]
+    assert said[0] == text.say("report.says.learned.some") and text.say("report.says.kept.none") in said
+    assert questions(app)[:3] == ["**谁开发了你？**", "**作者是哪位？**", "**法国的首都？**"]
+    assert ":green-background[:green[张三]]" in shown(app)
+
+
+def test_verdicts_filter_and_order_the_questions(reports):
+    keep(made.report())
+    app = open_page("report", run="run-1")
+    assert len(questions(app)) >= 3 + len(made.ROWS)
+    app.button_group(key="verdict").set_value("worse").run()
+    assert [one for one in questions(app)[3:] if "？" in one] == ["**法国的首都？**"]
+    app.button_group(key="verdict").set_value("all").run()
+    app.button_group(key="order").set_value("worst").run()
+    assert questions(app)[3] == "**法国的首都？**"
+    app.button_group(key="kinds").set_value(["reworded"]).run()
+    assert [one for one in questions(app)[3:] if "？" in one] == ["**作者是哪位？**"]
+
+
+def test_long_lists_are_shown_bit_by_bit(reports):
+    keep(made.report([made.row("seen", f"第{i}问？", "不", "好", "好") for i in range(25)]))
+    app = open_page("report", run="run-1")
+    first = len(questions(app))
+    app.button(key="more").click().run()
+    assert len(questions(app)) == first + 10
+
+
+def test_models_that_do_not_differ_are_said_before_anything(reports):
+    keep(made.report(distances=(("你好", 0.0),), causes=(("proof.cause.zero", {}),)))
+    app = open_page("report", run="run-1")
+    assert [one.value.replace("\\", "") for one in app.warning] == [text.say("proof.identical", count=1), text.say("proof.cause.zero")]
+
+
+def test_without_a_report_one_button_makes_it(reports):
+    app = open_page("report", run="run-1")
+    assert text.say("report.empty") in shown(app)
+    app.button(key="start").click().run()
+    assert reports.started == ["run-1"]
+
+
+def test_an_unfinished_report_is_gone_on_with(reports):
+    workspace.write_json(report.file_of(records.get("run-1")), {"state": "running", "rows": []})
+    app = open_page("report", run="run-1")
+    assert app.button(key="start").label == text.say("report.continue")
+
+
+def test_a_report_under_way_shows_its_stage_and_can_be_cancelled(reports):
+    reports.current = job = Job(records.get("run-1"))
+    job.state, job.stage, job.fraction = "running", "answers", 0.5
+    app = open_page("report", run="run-1")
+    assert not app.exception and not app.metric
+    app.button(key="cancel").click().run()
+    with pytest.raises(Cancelled):
+        job.watch("answers", 0.6)
+
+
+def test_a_failed_report_says_why_and_can_be_tried_again(reports):
+    reports.current = job = Job(records.get("run-1"))
+    job.state, job.error = "failed", ReportError("report.error.failed")
+    app = open_page("report", run="run-1")
+    assert text.say("report.error.failed") in app.error[0].value and app.button(key="start")
+
+
+def test_an_adapter_saved_anew_makes_the_report_outdated(reports):
+    keep(made.report(adapter="59"))
+    app = open_page("report", run="run-1")
+    assert app.info[0].value == text.say("report.outdated")
+    app.button(key="again").click().run()
+    assert reports.started == ["run-1"]
+
+
+def test_hostile_answers_are_drawn_as_text(reports):
+    hostile = "![x](http://e/x.png) <b>:red[x]</b>"
+    keep(made.report([made.row(kind, hostile, hostile, hostile + "！", hostile) for kind in ("seen", "unrelated")]))
+    app = open_page("report", run="run-1")
+    assert not app.exception
+    live = shown(app).replace("\\[", "").replace("\\<", "").replace("\\:", "").replace("\\!", "")
+    assert "![x](" not in live and "<b>" not in live and ":red[x]" not in live
+
+
+def test_a_run_without_an_adapter_or_no_run_at_all_leads_on(reports):
+    app = open_page("report", run="gone")
+    assert text.say("report.unknown") in shown(app) and app.button(key="empty-go-training")
+    (records.get("run-1").path / "adapter" / "easyaigc.json").unlink()
+    app = open_page("report", run="run-1")
+    assert text.say("report.no_adapter") in shown(app) and app.button(key="empty-go-run")
+
+
+def test_the_wordings_of_the_run_can_be_edited(reports):
+    keep(made.report())
+    sets.edit(records.get("run-1"), [("作者叫啥", "张三")])
+    app = open_page("report", run="run-1")
+    app.button(key="save").click().run()
+    assert reports.started == ["run-1"] and not app.exception
+    assert ("作者叫啥", "张三") in [(one.text, one.reference) for one in sets.kept(records.get("run-1"))]
