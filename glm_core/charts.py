@@ -39,7 +39,7 @@ def figure(x_title: str = "", y_title: str = "", *, height: int = HEIGHT) -> go.
             "plot_bgcolor": "rgba(0,0,0,0)",
             "hovermode": "x unified",
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-            "xaxis": {**axis, "title": x_title, "showgrid": False},
+            "xaxis": {**axis, "title": x_title, "showgrid": False, "rangemode": "nonnegative"},
             "yaxis": {**axis, "title": y_title, "rangemode": "tozero"},
             "uirevision": "keep",
         }

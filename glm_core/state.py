@@ -10,6 +10,7 @@ from functools import cache
 import streamlit as st
 from streamlit import config
 
+from glm_core.errors import EasyError
 from glm_core.runs import resources
 from glm_core.sharing import LOCAL_HOSTS, Sharing
 
@@ -102,5 +103,5 @@ def _watch_runs() -> None:
             last = None
         except Exception as error:
             if repr(error) != last:
-                log.exception("watching the runs failed")
+                log.error("%s", error, exc_info=None if isinstance(error, EasyError) else error)
             last = repr(error)

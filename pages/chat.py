@@ -325,6 +325,8 @@ if not talk.messages:
     with st.container(horizontal=True):
         for key in EXAMPLES:
             st.button(literal(t(key)), key=key, on_click=act, args=(talk.ask, t(key)))
+if talk.unsaved:
+    st.warning(literal(talk.unsaved), icon=":material/warning:")
 if answering:
     with ui.guarded():
         answer(talk, choice, fields)

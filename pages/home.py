@@ -44,7 +44,9 @@ def draw_recent(runs: list[records.Run]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
             st.markdown(ui.state_badge(run.status().state), width="content")
             ui.link("run", literal(run.name), run=run.id)
-            st.caption(f"{literal(run.dataset.get('name', ''))} · {ui.local_time(run.created)}")
+            dataset = run.dataset.get("name", "")
+            about = [] if dataset == run.name else [literal(dataset)]
+            st.caption(" · ".join([*about, ui.local_time(run.created)]))
     if len(runs) > RECENT:
         ui.link("runs", t("home.all_runs", count=len(runs)))
 

@@ -24,6 +24,7 @@ _HEAD = 1_000  # rows looked at to tell the layout of a file
 _STEP = 2_000  # rows between two reports of progress
 _SAMPLE = 20
 
+_TABLES = (".csv", ".tsv", ".tab", ".xlsx", ".parquet")
 _BY_ENDING = {
     "json": lambda content, file: json_rows(_text(content, file), file, by_line=False),
     "jsonl": lambda content, file: json_rows(_text(content, file), file, by_line=True),
@@ -133,7 +134,8 @@ def _nothing(rows: list[Row], file: str) -> DataError:
     for line, record in rows:
         if isinstance(record, RowError):
             return DataError("data.nothing", file=file, line=line, message=str(record))
-    return DataError("data.empty", file=file)
+    is_table = file.lower().endswith(_TABLES)
+    return DataError("data.header_only" if is_table else "data.empty", file=file)
 
 
 def _columns(records: list[dict]) -> tuple[str, ...]:

@@ -166,6 +166,8 @@ def _record(names: list[str], row: list) -> dict | RowError:
 
 
 def _check_header(names: list[str], file: str) -> None:
+    if names and names[0].startswith(("{", "[")):
+        raise DataError("data.json_in_table", file=file)
     if not any(names):
         raise DataError("data.empty", file=file)
     if len(names) > MAX_COLUMNS:

@@ -57,8 +57,8 @@ def tidy(rows: Sequence[dict]) -> Curves:
 
 def loss_figure(curves: Curves, total_steps: int = 0) -> go.Figure:
     """Training loss, validation loss dashed with its best step marked, over all the updates there will be."""
-    figure = _over_updates(say("runs.figure.loss"), total_steps)
     steps, losses = curves.series("loss")
+    figure = _over_updates(say("runs.figure.loss"), total_steps, bool(steps))
     if len(steps) >= SMOOTHED_FROM:
         raw = charts.thin(steps, losses)
         figure.add_scatter(
@@ -82,18 +82,22 @@ def series_figure(curves: Curves, key: str, total_steps: int = 0) -> go.Figure:
     """One of `KINDS` over the updates: the loss with its validation, or a single line."""
     if key == "loss":
         return loss_figure(curves, total_steps)
-    figure = _over_updates(say(f"runs.figure.{key}"), total_steps)
     steps, values = curves.series(key)
+    figure = _over_updates(say(f"runs.figure.{key}"), total_steps, bool(steps))
     if steps:
         charts.add_line(figure, steps, values, say(f"runs.figure.{key}"), unit=KINDS[key])
     figure.update_layout(showlegend=False)
     return figure
 
 
-def _over_updates(title: str, total_steps: int) -> go.Figure:
+def _over_updates(title: str, total_steps: int, begun: bool) -> go.Figure:
+    """The empty figure; before there is a value its axes have no numbers, which would be made up."""
     figure = charts.figure(say("runs.figure.updates"), title, height=CURVE_HEIGHT)
     if total_steps:
         figure.update_xaxes(range=[0, total_steps * 1.02])
+    if not begun:
+        figure.update_xaxes(showticklabels=False)
+        figure.update_yaxes(showticklabels=False)
     return figure
 
 

@@ -39,13 +39,18 @@ def locked(path: Path, timeout: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold the lock file `path` against other threads and other servers; the system frees it when its holder is killed.
 
     Raises:
-        RunError: somebody else held it all through `timeout` seconds.
+        RunError: somebody else held it all through `timeout` seconds, or its folder cannot be written.
     """
+    lock = filelock.FileLock(path, timeout=timeout)
+    with writing(path.parent):
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise RunError("runs.busy") from error
     try:
-        with filelock.FileLock(path, timeout=timeout):
-            yield
-    except filelock.Timeout as error:
-        raise RunError("runs.busy") from error
+        yield
+    finally:
+        lock.release()
 
 
 def read_record(path: Path) -> dict:

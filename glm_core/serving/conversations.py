@@ -5,7 +5,7 @@ One file a conversation, replaced whole. Not here: answering (see `engine.py`) a
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from glm_core import text, workspace
@@ -21,7 +21,7 @@ class Conversation:
     """One thread of messages of one user.
 
     `messages` are `{"role", "content"}`, answers also with `stamp`, `usage`, `finish_reason`, `first_token_seconds`,
-    `tokens_per_second` and `dropped_turns`.
+    `tokens_per_second` and `dropped_turns`. `unsaved` is why the last `save` could not write, "" where it did; not in the file.
     """
 
     user: str
@@ -32,6 +32,7 @@ class Conversation:
     created: float = field(default_factory=time.time)
     updated: float = 0.0
     messages: list[dict] = field(default_factory=list)
+    unsaved: str = field(default="", init=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -79,10 +80,24 @@ class Conversation:
         }
 
     def save(self) -> None:
-        """Write it whole; an empty conversation is not worth a file."""
-        if self.messages:
-            self.updated = time.time()
-            workspace.write_json(self.path, asdict(self))
+        """Write it whole; an empty conversation is not worth a file.
+
+        A full or read-only disk does not end the conversation: `unsaved` then has the sentence to show.
+        """
+        if not self.messages:
+            return
+        self.updated = time.time()
+        try:
+            workspace.write_json(self.path, self._record())
+        except OSError as error:
+            self.unsaved = text.say("chat.unsaved", reason=error.strerror or str(error))
+        else:
+            self.unsaved = ""
+
+    def _record(self) -> dict:
+        record = asdict(self)
+        del record["unsaved"]
+        return record
 
     def remove(self) -> None:
         """Delete its file."""
@@ -97,7 +112,7 @@ class Conversation:
 
     def to_json(self) -> str:
         """The thread as JSON, without its owner."""
-        record = asdict(self)
+        record = self._record()
         del record["user"]
         return json.dumps(record, ensure_ascii=False, indent=2)
 
@@ -149,7 +164,7 @@ def _read(path: Path, user: str) -> Conversation | None:
         return None
     if not isinstance(record, dict) or not _messages_whole(record.get("messages")):
         return None
-    known = {key: record[key] for key in Conversation.__dataclass_fields__ if key in record}
+    known = {one.name: record[one.name] for one in fields(Conversation) if one.init and one.name in record}
     return Conversation(**{**known, "user": user, "id": path.stem})
 
 

@@ -33,7 +33,7 @@ def _is_disk_full(error: BaseException) -> bool:
         return True
     words = str(error)
     return any(
-        mark in words for mark in ("No space left", "PytorchStreamWriter failed", "iostream error", "Disk quota")
+        mark in words for mark in ("No space left", "PytorchStreamWriter failed", "unexpected pos", "iostream error", "Disk quota")
     )
 
 

@@ -218,6 +218,15 @@ def test_an_empty_file_says_so(file, content):
     assert file in failure(content, file)
 
 
+def test_a_table_of_column_names_alone_says_so():
+    assert "列名" in failure("question,answer\n", "a.csv")
+
+
+@pytest.mark.parametrize("content", ['[{"question": "a", "answer": "b"}]', '{"question": "a", "answer": "b"}\n{"question": "c"}'])
+def test_json_under_the_name_of_a_table_is_called_so(content):
+    assert ".json" in failure(content, "a.csv")
+
+
 @pytest.mark.parametrize("content", ["[]", '{"data": []}', "question,answer\n"])
 def test_a_file_without_rows_is_refused(content):
     failure(content, "a.csv" if "," in content else "a.json")

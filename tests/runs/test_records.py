@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glm_core import text, workspace
-from glm_core.runs import RunError, records
+from glm_core.runs import RunError, files, records
 from glm_core.runs.endings import explain
 from glm_core.runs.files import read_rows, read_tail
 from tests.runs.conftest import make
@@ -224,3 +224,13 @@ def test_the_end_of_a_silent_trainer_is_explained(log, code, key):
     run = make()
     put(run, "train.log", log + "\n")
     assert explain(run.path, code)["key"] == key
+
+
+def test_a_lock_that_cannot_be_taken_for_want_of_permission_is_a_sentence(monkeypatch, tmp_path):
+    def refuse(_lock):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(files.filelock.FileLock, "acquire", refuse)
+    with pytest.raises(RunError) as caught, files.locked(tmp_path / ".lock"):
+        pass
+    assert caught.value.key == "runs.unwritable"

@@ -89,3 +89,22 @@ def test_an_answer_that_was_stopped_says_so():
     ticket.cancel()
     one.note(ticket)
     assert (one.messages[-1]["content"], one.messages[-1]["finish_reason"]) == ("你", "cancelled")
+
+
+def test_a_disk_that_takes_nothing_is_said_and_the_conversation_goes_on(monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(conversations.workspace, "write_json", refuse)
+        one = talk("local", "你好", "你好！")
+    assert "No space left" in one.unsaved and one.messages[1]["content"] == "你好！"
+    one.save()
+    assert one.unsaved == ""
+    assert "unsaved" not in one.path.read_text(encoding="utf-8") + one.to_json()
+
+
+def test_a_file_with_fields_of_its_own_is_read():
+    one = talk("local", "你好")
+    one.path.write_text(json.dumps({"messages": one.messages, "unsaved": "x", "other": 1}), encoding="utf-8")
+    assert conversations.get("local", one.id).unsaved == ""
