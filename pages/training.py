@@ -81,12 +81,19 @@ def keep_draft() -> None:
     st.session_state.draft = {name: st.session_state[name] for name in names if name in st.session_state}
 
 
+def about_preset(name: str) -> str:
+    """The text that says what a preset does, with the chosen model or with the usual large one."""
+    chosen = st.session_state.preset == name
+    adapted = chosen and suit(name).method != PRESETS[name].method
+    return f"train.preset.{name}_small" if adapted else f"train.preset.{name}_about"
+
+
 def draw_presets() -> None:
     """The three jobs as cards; choosing one fills the rest."""
     for column, name in zip(st.columns(3), PRESETS, strict=True):
         with column, st.container(border=True, height="stretch", key=f"preset-{name}"):
             st.markdown(f"**{t(f'train.preset.{name}')}**")
-            st.caption(t(f"train.preset.{name}_about"))
+            st.caption(t(about_preset(name)))
             chosen = st.session_state.preset == name
             word = t("train.chosen") if chosen else t("train.choose")
             icon = ":material/check:" if chosen else None
@@ -186,6 +193,7 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
         dataset = library.keep_imprint(st.session_state.assistant, st.session_state.author).id
     run = records.create(models[st.session_state.model].base, dataset, settings, pinned, user.name, expected=expected)
     state.launcher().submit(run)
+    ui.note("audit.run.start", run.name)
     ui.go("run", run=run.id)
 
 

@@ -182,6 +182,7 @@ RATES = {"lora": 1e-3, "ptuning": 2e-2}  # usual for models of billions of param
 SMALL_MODEL = 200_000_000  # parameters
 # The seed figures are for models of billions. In a small one a prefix of 384 numbers has far less to say and a row costs next to
 # nothing: it takes larger steps, fewer rows an update and fewer updates. Measured on the embedded model, benchmarks/RESULTS.md.
+SMALL_METHOD = {"advertisement": "lora"}  # a prefix of a small model learns the words and forgets the attributes
 SMALL: dict[str, dict[str, dict[str, Any]]] = {
     "advertisement": {
         "ptuning": {"learning_rate": 0.3, "prefix_length": 64, "micro_batch": 8, "max_steps": 300, "evaluations": 6},
@@ -199,13 +200,12 @@ SMALL: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def preset(name: str, parameters: int | None = None, method: str | None = None) -> TrainingSettings:
-    """The preset `name` for a model of so many `parameters` (None: billions), by its own or another `method`."""
-    found = PRESETS[name]
-    if method not in (None, found.method):
+    """The preset `name` for a model of so many `parameters` (None: billions), by the method that suits it or another."""
+    found, small = PRESETS[name], parameters is not None and parameters < SMALL_MODEL
+    method = method or (SMALL_METHOD.get(name) if small else None) or found.method
+    if method != found.method:
         found = found.changed(method=method, learning_rate=RATES[method])
-    if parameters is not None and parameters < SMALL_MODEL:
-        found = found.changed(**SMALL.get(name, {}).get(found.method, {}))
-    return found
+    return found.changed(**SMALL.get(name, {}).get(method, {})) if small else found
 
 
 def label(name: str) -> str:

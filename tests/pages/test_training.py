@@ -116,11 +116,12 @@ def test_a_preset_fills_the_form_as_suits_the_models_size(name):
 
 def test_another_method_brings_its_usual_figures_unless_something_was_changed():
     app = open_page("training", preset="advertisement")
-    app.button_group(key="set_method").set_value("lora").run()
-    expected = preset("advertisement", 1_000_000, "lora")
+    assert "这个模型小" in words(app)
+    app.button_group(key="set_method").set_value("ptuning").run()
+    expected = preset("advertisement", 1_000_000, "ptuning")
     assert app.number_input(key="set_learning_rate").value == expected.learning_rate
     app.number_input(key="set_learning_rate").set_value(2e-3).run()
-    app.button_group(key="set_method").set_value("ptuning").run()
+    app.button_group(key="set_method").set_value("lora").run()
     assert app.number_input(key="set_learning_rate").value == 2e-3
 
 
