@@ -15,7 +15,7 @@ from glm_core.errors import EasyError
 from glm_core.serving import conversations
 from glm_core.serving.catalogue import Choice, official_sampling
 from glm_core.serving.conversations import Conversation, footnotes
-from glm_core.serving.display import harmless, literal
+from glm_core.serving.display import harmless, literal, told_apart
 from glm_core.serving.tickets import Request, Ticket
 from glm_core.text import say as t
 
@@ -85,12 +85,12 @@ def choose_model(choices: list[Choice], talk: Conversation) -> Choice:
     names = {choice.name: choice for choice in choices}
     wanted = st.session_state.get("model") or talk.model
     st.session_state.model = wanted if wanted in names else choices[0].name
-
-    def name(key: str) -> str:
-        choice = names[key]
-        return t("chat.tuned", name=choice.title, base=choice.base.name) if choice.tuned else choice.title
-
-    key = st.selectbox(t("chat.model"), list(names), format_func=name, key="model", label_visibility="collapsed")
+    labels = {
+        choice.name: t("chat.tuned", name=choice.title, base=choice.base.name) if choice.tuned else choice.title
+        for choice in choices
+    }
+    labels = told_apart(labels, {choice.name: ui.local_time(choice.created) for choice in choices})
+    key = st.selectbox(t("chat.model"), list(names), format_func=labels.get, key="model", label_visibility="collapsed")
     return names[key]
 
 

@@ -16,7 +16,7 @@ from glm_core.evaluation.sides import SEED, Pair, changed, compare_all, requests
 from glm_core.runs import records
 from glm_core.serving import proof
 from glm_core.serving.catalogue import Choice
-from glm_core.serving.display import differences, literal, marked
+from glm_core.serving.display import differences, literal, marked, told_apart
 from glm_core.serving.tickets import Ticket
 from glm_core.text import say as t
 
@@ -36,10 +36,11 @@ def choose_run(choices: list[Choice]) -> Choice:
     if "compared" not in st.session_state and st.query_params.get("run") in names:
         st.session_state.compared = st.query_params["run"]
         start_with(names[st.session_state.compared])
+    labels = {choice.name: t("chat.tuned", name=choice.title, base=choice.base.name) for choice in choices}
+    labels = told_apart(labels, {choice.name: ui.local_time(choice.created) for choice in choices})
     key = st.selectbox(
-        t("compare.run"), list(names), key="compared", label_visibility="collapsed",
-        format_func=lambda name: t("chat.tuned", name=names[name].title, base=names[name].base.name),
-    )  # fmt: skip
+        t("compare.run"), list(names), key="compared", label_visibility="collapsed", format_func=labels.get
+    )
     st.query_params["run"] = key
     return names[key]
 

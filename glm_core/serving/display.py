@@ -6,6 +6,7 @@ directive. Not here: drawing (pages do that).
 
 import logging
 import re
+from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache, lru_cache
@@ -55,6 +56,18 @@ def _escape(found: re.Match) -> str:
 def literal(text: str) -> str:
     """Markdown that shows exactly `text`, line breaks included, and does nothing else."""
     return "  \n".join(_ANY_PUNCTUATION.sub(r"\\\1", _firm(line)) for line in text.split("\n"))
+
+
+def told_apart(labels: dict[str, str], times: dict[str, str]) -> dict[str, str]:
+    """`labels` by id, made unlike each other: Streamlit's choosers know an option by what they show of it.
+
+    Args:
+        times: of every id the moment it was made, which people tell two of the same name apart by; then the end of its id.
+    """
+    for mark in (lambda id: times[id], lambda id: id[-4:]):
+        counts = Counter(labels.values())
+        labels = {id: f"{label} · {mark(id)}" if counts[label] > 1 else label for id, label in labels.items()}
+    return labels
 
 
 def _firm(line: str) -> str:

@@ -26,6 +26,10 @@ class ScriptedEngine:
         self._choices = [Choice(base.name, base.name, base)]
         self._choices += [Choice(id, title, base, base, step=60) for id, title in (runs or {}).items()]
 
+    def add_run(self, id: str, title: str) -> None:
+        """One more run to choose."""
+        self._choices.append(Choice(id, title, self._choices[0].base, self._choices[0].base, step=60))
+
     def catalogue(self) -> list[Choice]:
         return self._choices
 

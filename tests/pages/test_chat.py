@@ -138,3 +138,19 @@ def test_an_example_starts_the_conversation(engine):
     app = open_page("chat")
     app.button(key="chat.example.who").click().run()
     assert texts(app)[0] == "你是谁？"
+
+
+def test_two_runs_of_one_name_are_two_options(engine):
+    engine.add_run("run-2", "作者训练")
+    options = open_page("chat").selectbox(key="model").options
+    assert len(options) == len(set(options)) == 3
+
+
+def test_an_answer_that_cannot_be_kept_is_shown_and_said(engine, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(conversations.workspace, "write_json", refuse)
+    app = say(open_page("chat"), "你好")
+    assert not app.exception and texts(app) == ["你好", "原来：你好"]
+    assert "No space left" in app.warning[0].value
