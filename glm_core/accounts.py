@@ -174,7 +174,7 @@ def create(name: str, password: str, role: str, *, by: str = "", address: str = 
             db.execute("INSERT INTO accounts(name, role, folder, password, created) VALUES(?,?,?,?,?)", row)
         except sqlite3.IntegrityError as error:
             raise AccountError("accounts.taken", name=name) from error
-        note_in(db, by or name, "account.create", f"{name} ({role})", address)
+        note_in(db, by or name, "audit.account.create", f"{name} ({role})", address)
         return account_of(db.execute("SELECT * FROM accounts WHERE name=?", (name,)).fetchone())
 
 
@@ -188,7 +188,7 @@ def set_password(account: Account, password: str, *, by: str = "", address: str 
     with writing() as db:
         db.execute("UPDATE accounts SET password=? WHERE id=? AND name!=?", (hashed, account.id, GUEST_NAME))
         db.execute("DELETE FROM sessions WHERE account=?", (account.id,))
-        note_in(db, by or account.name, "account.password", account.name, address)
+        note_in(db, by or account.name, "audit.account.password", account.name, address)
 
 
 def set_role(account: Account, role: str, *, by: str = "") -> None:
@@ -202,7 +202,7 @@ def set_role(account: Account, role: str, *, by: str = "") -> None:
     with writing() as db:
         db.execute("UPDATE accounts SET role=? WHERE id=? AND name!=?", (role, account.id, GUEST_NAME))
         _keep_administrator(db)
-        note_in(db, by, "account.role", f"{account.name}: {account.role} → {role}")
+        note_in(db, by, "audit.account.role", f"{account.name}: {account.role} → {role}")
 
 
 def remove(account: Account, *, by: str = "") -> None:
@@ -214,7 +214,7 @@ def remove(account: Account, *, by: str = "") -> None:
     with writing() as db:
         db.execute("DELETE FROM accounts WHERE id=?", (account.id,))
         _keep_administrator(db)
-        note_in(db, by, "account.remove", account.name)
+        note_in(db, by, "audit.account.remove", account.name)
 
 
 def open_guest() -> bool:
@@ -230,7 +230,7 @@ def set_open_guest(on: bool, *, by: str = "") -> None:
         db.execute("INSERT OR IGNORE INTO accounts(name, role, folder, created) VALUES(?,?,?,?)", row)
         if not on:
             db.execute("DELETE FROM sessions WHERE account=(SELECT id FROM accounts WHERE name=?)", (GUEST_NAME,))
-        note_in(db, by, "guest.on" if on else "guest.off")
+        note_in(db, by, "audit.guest.on" if on else "audit.guest.off")
 
 
 def check(name: str, password: str) -> Account | None:
@@ -291,7 +291,7 @@ def open_session(account: Account, address: str = "") -> str:
     with writing() as db:
         db.execute("DELETE FROM sessions WHERE expires<?", (now,))
         db.execute("INSERT INTO sessions VALUES(?,?,?,?,?,?)", (digest(token), account.id, now, now + lasts, now, address))
-        note_in(db, account.name, "session.open", "", address)
+        note_in(db, account.name, "audit.session.open", "", address)
     return token
 
 
@@ -331,7 +331,7 @@ def close_sessions(account: Account, *, by: str = "") -> None:
     """Sign an account out everywhere."""
     with writing() as db:
         db.execute("DELETE FROM sessions WHERE account=?", (account.id,))
-        note_in(db, by or account.name, "session.close_all", account.name)
+        note_in(db, by or account.name, "audit.session.close_all", account.name)
 
 
 def digest(secret: str) -> bytes:
@@ -355,7 +355,7 @@ def set_option(name: str, value: str, *, by: str = "") -> None:
     """Store a switch, and who turned it."""
     with writing() as db:
         _set_option(db, name, value)
-        note_in(db, by, f"option.{name}", value)
+        note_in(db, by, f"audit.option.{name}", value)
 
 
 def _set_option(db: sqlite3.Connection, name: str, value: str) -> None:
@@ -363,7 +363,7 @@ def _set_option(db: sqlite3.Connection, name: str, value: str) -> None:
 
 
 def note(who: str, action: str, target: str = "", address: str = "") -> None:
-    """Write one line of the audit log."""
+    """Write one line of the audit log; `action` is a text key."""
     with writing() as db:
         note_in(db, who, action, target, address)
 

@@ -15,7 +15,9 @@ from glm_core.workspace import ASSETS
 async def show(http: Request) -> Response:
     """GET /check: a page whose script tries and says what happened."""
     speak(http)
-    words = {name: html.escape(say(f"connection.{name}"), quote=True) for name in ("trying", "good", "bad", "no_script", "back")}
+    names = ("trying", "good", "bad", "no_script", "back")
+    later = "{milliseconds}"  # the script knows it
+    words = {name: html.escape(say(f"connection.{name}", milliseconds=later), quote=True) for name in names}
     body = (
         f'<p id="result" role="status" data-good="{words["good"]}" data-bad="{words["bad"]}">{words["trying"]}</p>'
         f'<noscript><p role="alert">{words["no_script"]}</p></noscript><script src="/check.js"></script>'

@@ -54,7 +54,7 @@ def create(account: Account, name: str, per_minute: int = DEFAULT_LIMIT) -> tupl
         row = (account.id, name, digest(secret), secret[-4:], per_minute, time.time())
         sql = "INSERT INTO keys(account, name, hash, tail, per_minute, created) VALUES(?,?,?,?,?,?)"
         number = db.execute(sql, row).lastrowid
-        note_in(db, account.name, "key.create", name)
+        note_in(db, account.name, "audit.key.create", name)
         return _key(db.execute("SELECT * FROM keys WHERE id=?", (number,)).fetchone()), secret
 
 
@@ -71,7 +71,7 @@ def revoke(account: Account, number: int) -> None:
         row = db.execute("SELECT name FROM keys WHERE id=? AND account=?", (number, account.id)).fetchone()
         if row is not None:
             db.execute("DELETE FROM keys WHERE id=?", (number,))
-            note_in(db, account.name, "key.revoke", row["name"])
+            note_in(db, account.name, "audit.key.revoke", row["name"])
 
 
 def find(secret: str) -> tuple[Key, Account] | None:

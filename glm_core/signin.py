@@ -106,7 +106,7 @@ class Doors:
         async with self._turns:
             account = await run_in_threadpool(accounts.check, name, password)
         if account is None:
-            await run_in_threadpool(accounts.note, name[:40], "session.refused", "", address)
+            await run_in_threadpool(accounts.note, name[:40], "audit.session.refused", "", address)
             return _sign_in_page(where, http, say("signin.wrong"), 401, name)
         self._attempts.forgive(here, address, known)
         return await _enter(http, account, where)

@@ -17,7 +17,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from glm_core import accounts, state, text
-from glm_core.accounts import Account
+from glm_core.accounts import Account, AccountError
 from glm_core.errors import EasyError
 from glm_core.runs.resources import Machine
 from glm_core.security import COOKIE
@@ -80,8 +80,9 @@ UPLOADER_STYLE = """<style>
 [data-testid=stFileUploaderDropzone] > span button p { font-size: 0; }
 [data-testid=stFileUploaderDropzone] > span button p::after { content: "{word}"; font-size: 0.875rem; }
 </style>"""
-_SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout" target="_self">{words}</a></p>"""
-_SIGN_IN = """<p>{why} <a href="/login" target="_self">{words}</a></p>"""
+_SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout" target="_self" style="color: inherit">{words}</a></p>"""
+_SIGN_IN = """<p>{why}</p><a href="/login" target="_self" style="display: inline-block; padding: 0.4rem 1rem; border-radius: 0.375rem;
+background: #1F7A63; color: #FFF; text-decoration: none">{words}</a>"""
 LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
 LANGUAGES_BY_NAME = {name: language for language, name in LANGUAGE_NAMES.items()}
 
@@ -118,19 +119,23 @@ def main() -> None:
 
 
 def _pages_for(account: Account | None) -> list:
-    """The pages that `account` may see. A guest, who has no home page, begins in the chat."""
+    """Every page, of which those that `account` may open are in the navigation. A guest, who has no home page, begins in the chat.
+
+    The others have their address too: `begin` says there, in the reader's language, why they are closed.
+    """
+    trainer = account is not None and account.may("trainer")
     pages = [
         st.Page(
             entry.file,
             title=t(f"page.{entry.name}"),
             icon=entry.icon,
-            default=entry.name == "home",
-            visibility="hidden" if entry.hidden else "visible",
+            default=trainer and entry.name == "home",
+            visibility="hidden" if entry.hidden or account is None or not account.may(entry.role) else "visible",
         )
         for entry in PAGES
-        if entry.file.exists() and account is not None and account.may(entry.role)
+        if entry.file.exists()
     ]
-    if any(page.url_path == "" for page in pages):
+    if trainer:
         return pages
     start = _ask_to_sign_in if account is None else _go_to_chat
     return [st.Page(start, title=t("page.chat"), default=True, visibility="hidden"), *pages]
@@ -152,9 +157,9 @@ def visitor() -> Account | None:
 
 
 def note(action: str, target: str = "") -> None:
-    """Write into the audit log what the reader has just changed."""
+    """Write into the audit log what the reader has just changed; `action` is the text key of what they did."""
     account = visitor()
-    accounts.note(account.name if account else "-", action, target, st.context.ip_address or "")
+    accounts.note(account.name if account else "-", action, target)
 
 
 def _draw_language_switch() -> None:
@@ -169,6 +174,22 @@ def _draw_language_switch() -> None:
         required=True,
         label_visibility="collapsed",
     )
+
+
+def owns(owner: str) -> bool:
+    """Whether the reader may stop, rename or delete what `owner` has made: their own, an administrator everything."""
+    account = visitor()
+    return account is not None and (account.may("administrator") or account.folder == owner)
+
+
+def must_own(owner: str) -> None:
+    """Go on only if the reader may change what `owner` has made.
+
+    Raises:
+        AccountError: they may not.
+    """
+    if not owns(owner):
+        raise AccountError("security.not_yours")
 
 
 def begin(page: str) -> User:

@@ -60,7 +60,8 @@ def draw_new(reader: Account) -> None:
 def draw_audit() -> None:
     """What was changed, by whom and when, newest first."""
     rows = [
-        (ui.local_time(row["time"]), row["who"], row["action"], row["target"], row["address"]) for row in accounts.audit()
+        (ui.local_time(row["time"]), row["who"], t(row["action"]), row["target"], row["address"])
+        for row in accounts.audit()
     ]
     columns = [t(f"accounts.audit.{name}") for name in ("when", "who", "action", "target", "address")]
     st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, height=AUDIT_HEIGHT)

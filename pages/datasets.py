@@ -30,6 +30,7 @@ def draw_list() -> None:
             st.markdown(f":red[{literal(t('datasets.damaged', id=id))}]")
             if st.button("", icon=":material/delete:", help=t("datasets.delete"), key=f"delete-{id}", type="tertiary"):
                 library.remove(id)
+                ui.note("audit.data.remove", id)
                 st.rerun()
     limit = st.get_option("server.maxUploadSize")
     ui.name_uploader(t("datasets.browse"))
@@ -106,6 +107,7 @@ def draw_more(chosen: library.Dataset) -> None:
     name = st.text_input(t("datasets.name"), chosen.name, max_chars=library.MAX_NAME, key=f"name-{chosen.id}")
     if name != chosen.name:
         library.rename(chosen.id, name)
+        ui.note("audit.data.rename", f"{chosen.name} → {name}")
         st.rerun()
     help = t("datasets.replace_help")
     if st.button(t("datasets.replace"), icon=":material/swap_horiz:", help=help, key="replace", width="stretch"):
@@ -113,6 +115,7 @@ def draw_more(chosen: library.Dataset) -> None:
     if st.checkbox(t("datasets.delete_sure"), key=f"sure-{chosen.id}"):
         if st.button(t("datasets.delete"), icon=":material/delete:", key="delete", width="stretch"):
             library.remove(chosen.id)
+            ui.note("audit.data.remove", chosen.name)
             st.rerun()
 
 
@@ -194,6 +197,7 @@ def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
     if dropped and not chosen.bundled and st.button(t("datasets.drop_repeated", rows=len(dropped)), key="drop"):
         kept = [row for index, row in enumerate(rows) if index not in dropped]
         library.replace_rows(chosen.id, kept, expected=chosen.sha256)
+        ui.note("audit.data.edit", chosen.name)
         st.rerun()
 
 
@@ -223,6 +227,7 @@ def draw_edit(chosen: library.Dataset, rows: list[Example]) -> None:
     if st.button(t("datasets.save"), icon=":material/save:", key="save"):
         changed = [*rows[:start], *exporting.from_table(edited, start), *rows[end:]]
         library.replace_rows(chosen.id, changed, expected=chosen.sha256)
+        ui.note("audit.data.edit", chosen.name)
         st.toast(t("datasets.saved"))
         st.rerun()
 

@@ -61,6 +61,7 @@ def draw_source() -> tuple[str, str, str]:
 def begin(kind: str, repo: str, endpoint: str, token: str) -> None:
     """Start a download and show the page anew."""
     downloads.start(hub.Source(kind, repo.strip(), endpoint), token)
+    ui.note("audit.model.download", repo.strip())
     st.rerun()
 
 

@@ -125,6 +125,7 @@ def draw_more(choice: catalogue.Choice, here: bool) -> None:
             if here:
                 state.engine().unload()
             installed.remove(choice.name)
+            ui.note("audit.model.remove", choice.name)
             st.rerun()
 
 
@@ -235,6 +236,7 @@ def draw_import(bases: list[catalogue.Choice], owner: str) -> None:
         if st.button(t("models.import_now"), key="import", disabled=base is None):
             with st.spinner(t("models.checking")):
                 run = importing.import_adapter(files, base.base, name=name, owner=owner)
+            ui.note("audit.model.import", run.name)
             ui.go("chat", model=run.id)
 
 

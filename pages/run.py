@@ -34,7 +34,7 @@ def draw_header(run: Run, active: bool) -> None:
         st.caption(literal(wording.about(run)))
         st.caption(wording.promise(run))
     with right, st.container(horizontal=True, horizontal_alignment="right"):
-        if active:
+        if active and ui.owns(run.owner):
             draw_stop(run)
         draw_more(run, active)
 
@@ -46,6 +46,7 @@ def draw_stop(run: Run) -> None:
             st.caption(t(f"run.stop_{save}_about"))
             if st.button(t(f"run.stop_{save}"), key=f"stop-{save}", width="stretch"):
                 state.launcher().stop(run, save=save == "save")
+                ui.note("audit.run.stop", run.name)
                 st.rerun()
 
 
@@ -55,26 +56,33 @@ def draw_more(run: Run, active: bool) -> None:
         name = st.text_input(t("run.name"), run.name, max_chars=records.LONGEST_NAME, key="name")
         note = st.text_area(t("run.note"), run.note, max_chars=records.LONGEST_NOTE, key="note")
         if (name, note) != (run.name, run.note):
+            ui.must_own(run.owner)
             run.rename(name)
             run.annotate(note)
+            ui.note("audit.run.rename", name)
             st.rerun()
         if wording.settings_of(run) and st.button(t("run.like"), icon=":material/tune:", key="like", width="stretch"):
             ui.go("training", like=run.id)
         if not active and st.checkbox(t("run.delete_sure"), key="sure"):
             if st.button(t("run.delete"), icon=":material/delete:", key="delete", width="stretch"):
+                ui.must_own(run.owner)
                 run.remove()
+                ui.note("audit.run.remove", run.name)
                 ui.go("training")
 
 
 def start_again(run: Run, settings=None) -> None:
     """A new run of the same rows, shown in place of this one."""
-    copy = records.again(run, settings=settings)
+    copy = records.again(run, settings=settings, owner=ui.begin("run").name)
     state.launcher().submit(copy)
+    ui.note("audit.run.start", copy.name)
     ui.go("run", run=copy.id)
 
 
 def resume(run: Run) -> None:
+    ui.must_own(run.owner)
     state.launcher().resume(run)
+    ui.note("audit.run.start", run.name)
     st.rerun()
 
 

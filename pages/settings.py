@@ -11,9 +11,9 @@ from glm_core.serving.display import literal
 from glm_core.text import say as t
 
 CURL = """curl {base}/v1/chat/completions \\
-  -H "Content-Type: application/json" {header}\\
-  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "你好"}}], "stream": true}}'"""
-HEADER = '-H "Authorization: Bearer {key}" '
+  -H "Content-Type: application/json" \\
+{header}  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "你好"}}], "stream": true}}'"""
+HEADER = '  -H "Authorization: Bearer {key}" \\\n'
 PYTHON = """from openai import OpenAI
 
 client = OpenAI(base_url="{base}/v1", api_key="{key}")
@@ -74,10 +74,11 @@ def draw_sharing(account: accounts.Account) -> None:
     shared = state.sharing()
     if shared.on:
         draw_addresses(shared)
-        st.link_button(t("settings.check"), "/check", icon=":material/network_check:")
-        if st.button(t("settings.unshare"), key="unshare"):
-            shared.stop(by=account.name)
-            st.rerun()
+        with st.container(horizontal=True):
+            st.link_button(t("settings.check"), "/check", icon=":material/network_check:")
+            if st.button(t("settings.unshare"), key="unshare"):
+                shared.stop(by=account.name)
+                st.rerun()
         return
     st.markdown(t("settings.sharing_about"))
     if not accounts.has_administrator():

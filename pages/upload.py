@@ -102,6 +102,7 @@ def draw_keep(result: formats.ReadResult) -> None:
             if old:
                 library.replace_rows(old.id, result.examples, source=result.file)
             kept = old or library.add(name, result.examples, source=result.file)
+        ui.note("audit.data.edit" if old else "audit.data.add", kept.name)
         leave(kept.id)
 
 

@@ -195,7 +195,7 @@ def test_the_pace_of_a_key(trainer, monkeypatch):
 def test_the_audit_log_says_who_did_what(trainer, admin):
     accounts.set_role(trainer, "guest", by=admin.name)
     last = accounts.audit()[0]
-    assert (last["who"], last["action"]) == (admin.name, "account.role") and trainer.name in last["target"]
+    assert (last["who"], last["action"]) == (admin.name, "audit.account.role") and trainer.name in last["target"]
 
 
 def test_the_audit_log_is_bounded(workspace, monkeypatch):

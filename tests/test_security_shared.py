@@ -408,7 +408,7 @@ def test_the_second_listener_opens_and_closes_live(people, monkeypatch):
         assert not shared.on and names[-1] == ["127.0.0.1", "localhost"]
 
     asyncio.run(run())
-    assert [row["action"] for row in accounts.audit()][:3].count("option.share") >= 1
+    assert [row["action"] for row in accounts.audit()][:3].count("audit.option.share") >= 1
 
 
 def room_port() -> int:
