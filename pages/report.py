@@ -4,17 +4,18 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import state, text, ui
-from glm_core.evaluation import judging, report, sending, sets
-from glm_core.runs import Run, RunError, records
+from glm_core.evaluation import judging, report, sending, sets, strengths
+from glm_core.runs import Run, RunError, records, wording
 from glm_core.serving.display import differences, literal, marked
 from glm_core.text import say as t
 
 REFRESH_SECONDS = 1.0
 PAGE = 10
 EXAMPLE_LENGTH = 160
+OTHERS = 3
 SIDES = (("original", "gray"), ("column.tuned", "green"))
 BADGES = {"learned": "green", "partly": "blue", "unchanged": "gray", "worse": "red"}
-STAGE_ENDS = {"proof": (0.0, 0.05), "answers": (0.05, 0.85), "likelihood": (0.85, 0.95), "scores": (0.95, 1.0)}
+STAGE_ENDS = {"proof": (0.0, 0.05), "answers": (0.05, 0.85), "likelihood": (0.85, 0.95), "scores": (0.95, 1.0), "strengths": (0.0, 1.0)}
 
 
 # making it
@@ -57,7 +58,7 @@ def draw_meters(found: report.Report) -> None:
         with column.container(border=True, height="stretch", key=f"meter-{name}"):
             st.metric(t(f"report.meter.{name}"), sending.number(meter), help=t(f"report.meter.{name}_help"))
             st.caption(sending.uncertainty(meter))
-            st.markdown(sending.meaning(meter))
+            st.markdown(sending.meaning(found, name))
             row = sending.example(found, name)
             if row is not None:
                 st.markdown(f"**{literal(cut(row.question.text))}**")
@@ -148,6 +149,39 @@ def draw_scores(found: report.Report) -> None:
         st.dataframe(pd.DataFrame(table, classes.labels, [*classes.labels, t("report.other_answer")]))
 
 
+def draw_strengths(run: Run, found: report.Report) -> None:
+    """The three meters at five strengths of the adapter."""
+    st.caption(t("report.strengths_about"))
+    if found.strengths:
+        columns = {t(f"report.meter.{name}"): name for name in judging.METERS}
+        rows = [
+            {t("chat.strength"): f"{strength:g}", **{title: sending.number(meters[name]) for title, name in columns.items()}}
+            for strength, meters in sorted(found.strengths.items())
+        ]
+        st.table(pd.DataFrame(rows).set_index(t("chat.strength")))
+        st.markdown(t("report.strengths_best", strength=f"{strengths.best(found.strengths):g}"))
+    elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
+        state.reports().start(run, strengths=True)
+        st.rerun()
+
+
+def draw_others(run: Run, found: report.Report) -> None:
+    """The meters of up to four runs side by side, and what their settings differ in."""
+    others = {one.id: one for one in records.runs() if one.id != run.id and report.state_of(one) == "done"}
+    chosen = st.multiselect(
+        t("report.others_choose"), list(others), max_selections=OTHERS, key="others",
+        format_func=lambda identifier: literal(others[identifier].name),
+    )  # fmt: skip
+    rows = []
+    for one in (run, *(others[identifier] for identifier in chosen)):
+        made = found if one is run else report.read(one)
+        if made is not None:
+            numbers = {t(f"report.meter.{name}"): sending.number(meter) for name, meter in made.meters.items()}
+            differing = "" if one is run else wording.changes(run.settings, one.settings)
+            rows.append({t("compare.run"): one.name, **numbers, t("report.others_settings"): differing})
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
 def draw_edit(run: Run) -> None:
     """The questions in other words, to change and add to."""
     st.caption(t("report.edit_about"))
@@ -185,14 +219,18 @@ def draw_report(run: Run, found: report.Report) -> None:
     st.caption(literal(sending.about(found)))
     if found.step is not None and outdated(run, found):
         st.info(t("report.outdated"), icon=":material/update:")
-    for sentence in sending.doubts(found):
-        st.warning(literal(sentence), icon=":material/warning:")
+    if doubts := sending.doubts(found):
+        st.warning("\n\n".join(map(literal, doubts)), icon=":material/warning:")
     draw_meters(found)
     st.space("medium")
     draw_downloads(run, found)
     draw_details(found)
     with st.expander(t("report.scores"), icon=":material/table:"):
         draw_scores(found)
+    with st.expander(t("report.strengths"), icon=":material/tune:"), ui.guarded():
+        draw_strengths(run, found)
+    with st.expander(t("report.others"), icon=":material/stacked_line_chart:"), ui.guarded():
+        draw_others(run, found)
     with st.expander(t("report.edit"), icon=":material/edit:"):
         draw_edit(run)
     st.caption(t("report.took", duration=text.duration(found.seconds)))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from glm_core.errors import EasyError
-from glm_core.evaluation import report, sets
+from glm_core.evaluation import report, sets, strengths
 from glm_core.runs import records
 from glm_core.runs.records import Run
 
@@ -28,12 +28,12 @@ class Job:
 
     Attributes:
         state: "waiting", "running", "done", "cancelled" or "failed".
-        stage, fraction: what is being done (of `report.STAGES`), and the share of it.
+        stage, fraction: what is being done (of `report.STAGES`, or "strengths"), and the share of it.
         error: why it failed.
     """
 
-    def __init__(self, run: Run):
-        self.run = run
+    def __init__(self, run: Run, strengths: bool = False):
+        self.run, self.strengths = run, strengths
         self.state, self.stage, self.fraction = "waiting", "", 0.0
         self.error: EasyError | None = None
         self._cancelled = threading.Event()
@@ -81,8 +81,11 @@ class Reports:
         """The job of `run`, under way or ended since the server started."""
         return self._jobs.get(run.id)
 
-    def start(self, run: Run) -> Job:
+    def start(self, run: Run, strengths: bool = False) -> Job:
         """Make the report of `run` in the background; the job already under way if there is one.
+
+        Args:
+            strengths: keep the report that there is, and measure its meters at other strengths of the adapter.
 
         Raises:
             ReportError: the run has no adapter that can answer.
@@ -92,7 +95,7 @@ class Reports:
             if job is None or not job.active:
                 if run.adapter() is None:
                     raise ReportError("report.error.no_adapter", name=run.name)
-                job = self._jobs[run.id] = Job(run)
+                job = self._jobs[run.id] = Job(run, strengths)
                 threading.Thread(target=self._work, args=(job,), name=f"report-{run.id}", daemon=True).start()
         return job
 
@@ -145,7 +148,8 @@ class Reports:
             self._wait(job)
 
         engine = self._engine()
-        report.make(engine, job.run, engine.find(job.run.id), watch)
+        act = strengths.add if job.strengths and report.read(job.run) else report.make
+        act(engine, job.run, engine.find(job.run.id), watch)
 
     def _wait(self, job: Job) -> None:
         """Leave the machine to training."""

@@ -146,6 +146,33 @@ def meter(name: str, judged: Sequence[Judgement]) -> Meter:
     return Meter(name, sum(one.good for one in counted), len(counted), len(right))
 
 
+def pack_meters(strengths: dict[float, dict[str, Meter]]) -> dict:
+    """Meters by adapter strength as report.json keeps them."""
+    return {
+        f"{strength:g}": {name: [one.count, one.total, one.before] for name, one in meters.items()}
+        for strength, meters in strengths.items()
+    }
+
+
+def unpack_meters(record: dict) -> dict[float, dict[str, Meter]]:
+    """Meters by adapter strength as read from a file.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: they are none.
+    """
+    return {
+        float(strength): {name: Meter(name, *_whole(meters[name])) for name in METERS}
+        for strength, meters in record.items()
+    }
+
+
+def _whole(numbers: list) -> tuple[int, int, int]:
+    count, total, before = map(int, numbers)
+    if not 0 <= count <= total or before < 0:
+        raise ValueError("meter")
+    return count, total, before
+
+
 def loops(answer: str) -> bool:
     """Whether an answer repeats itself: a stretch four times in a row, or one character ten times."""
     return LOOP.search(answer) is not None

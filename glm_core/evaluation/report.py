@@ -71,6 +71,7 @@ class Report:
         references, neutral: perplexity (original, tuned) of the good answers and of neutral text.
         measures: kind -> measure -> [original, tuned], each (mean, low, high).
         seconds: how long it took.
+        strengths: the meters at other strengths of the adapter, empty until they are asked for (strengths.py).
     """
 
     run: str
@@ -86,6 +87,7 @@ class Report:
     measures: dict = field(default_factory=dict)
     seconds: float = 0.0
     made: float = 0.0
+    strengths: dict[float, dict[str, judging.Meter]] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Row]:
         """The rows of one kind of question."""
@@ -113,8 +115,9 @@ class Report:
     def to_dict(self) -> dict:
         """As report.json keeps it."""
         rows = [_pack(row) for row in self.rows]
-        plain = {name: value for name, value in vars(self).items() if name != "rows"}
-        return {"version": VERSION, "state": "done", **plain, "rows": rows}
+        plain = {name: value for name, value in vars(self).items() if name not in ("rows", "strengths")}
+        strengths = judging.pack_meters(self.strengths)
+        return {"version": VERSION, "state": "done", **plain, "strengths": strengths, "rows": rows}
 
 
 def file_of(run: Run) -> Path:
@@ -142,7 +145,7 @@ def read(run: Run) -> Report | None:
             distances=tuple((str(question), float(distance)) for question, distance in record["distances"]),
             causes=tuple((str(key), dict(values)) for key, values in record["causes"]),
             measures=scores.check(record["measures"]), seconds=float(record["seconds"]), made=float(record["made"]),
-            **pairs,
+            strengths=judging.unpack_meters(record.get("strengths", {})), **pairs,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
         return None  # another program's, or damaged: the page offers to make it anew

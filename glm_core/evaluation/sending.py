@@ -51,9 +51,12 @@ def uncertainty(meter: Meter) -> str:
     return say(key, count=meter.count, total=meter.total, before=meter.before, low=low, high=high)
 
 
-def meaning(meter: Meter) -> str:
-    """What the number means, and what to do about it."""
-    return say(f"report.says.{meter.name}.{meter.grade}")
+def meaning(report: Report, name: str) -> str:
+    """What the number of meter `name` means, and what to do about it."""
+    meter = report.meters[name]
+    if name == "generalises" and meter.grade == "none" and report.meters["learned"].grade == "none":
+        return say("report.says.generalises.nothing")
+    return say(f"report.says.{name}.{meter.grade}")
 
 
 def example(report: Report, name: str) -> Row | None:
@@ -183,7 +186,7 @@ def _meter(report: Report, name: str) -> str:
     shown = _question(row) + _answer("before", row) + _answer("after", row) if row else ""
     return (
         f'<section class="card"><p>{escape(say(f"report.meter.{name}"))}</p><p class="number">{number(meter)}</p>'
-        f'<p class="quiet">{escape(uncertainty(meter))}</p><p>{escape(meaning(meter))}</p>{shown}</section>'
+        f'<p class="quiet">{escape(uncertainty(meter))}</p><p>{escape(meaning(report, name))}</p>{shown}</section>'
     )
 
 

@@ -16,7 +16,8 @@ IDENTICAL = 1e-6
 "Total variation below which two distributions are the same but for rounding."
 SLIGHT = 0.02
 "Below this the likeliest token practically never changes."
-FEW_UPDATES = 10
+FEW_UPDATES = 40
+"As the guard of the training page has it: a LoRA starts at zero and needs more to be seen."
 LOW_RATE = 1e-5
 QUESTIONS = (
     "你好",
