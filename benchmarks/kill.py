@@ -1,9 +1,10 @@
 """Runs killed at random moments: is one lost, does one tell a falsehood, does it end as if nothing had happened?
 
-    python benchmarks/kill.py --runs 50
+    python -m benchmarks.kill --runs 50 [--at updates]
 
 Each run trains the imprint in a process of its own, under a server process that only watches runs. At a random moment of its
-life (start-up, loading, training, saving) the trainer, the server or both get SIGKILL; the server is started anew; what the
+life (start-up, loading, training, saving), or with `--at updates` after a random update, the trainer, the server or both get
+SIGKILL; the server is started anew; what the
 run says of itself is held against the processes there are. Then the run goes on from its checkpoint, or starts again where it
 has none, and its last loss is compared with that of a run nobody disturbed.
 """
@@ -27,6 +28,7 @@ from glm_core.training.settings import PRESETS
 TOLERANCE = 1e-3  # between the last losses of a broken and an unbroken run
 TRUTH_SECONDS = 10.0  # within which a run must say what is true
 PATIENCE_SECONDS = 600.0
+LAG_SECONDS = 0.5
 TARGETS = ("trainer", "server", "both")
 SERVER = """
 import sys, threading, time
@@ -156,13 +158,18 @@ def finish(server: Server, run: Run) -> tuple[Run, str]:
     return run, how
 
 
-def disturb(server: Server, model: Path, epochs: int, target: str, moment: float, expected: float) -> Outcome:
-    """One run, hit `moment` seconds after it was submitted."""
+def disturb(server: Server, model: Path, epochs: int, target: str, moment: float, update: int, expected: float) -> Outcome:
+    """One run, hit `moment` seconds after it was submitted, or after an `update` where that is not 0."""
     run = new_run(model, epochs)
     server.ask("submit", run)
-    wait_for(lambda: run.size_of("status.json") > 0, TRUTH_SECONDS)
-    time.sleep(moment)
-    before = run.status()
+    began = time.monotonic()
+    if update:
+        wait_for(lambda: run.status().step >= update or not run.status().active)
+        time.sleep(moment % LAG_SECONDS)  # the status tells a step some time later
+    else:
+        wait_for(lambda: run.size_of("status.json") > 0, TRUTH_SECONDS)
+        time.sleep(moment)
+    before, moment = run.status(), time.monotonic() - began
     hit(server, target, run)
     true_after = wait_for(lambda: is_true(run), TRUTH_SECONDS)
     told = state(run)
@@ -188,6 +195,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--at", choices=("moments", "updates"), default="moments")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, default=models.demo_path())
     options = parser.parse_args()
@@ -200,7 +208,9 @@ def main() -> int:
             print(f"undisturbed: {seconds:.1f} s, last loss {last_loss(reference):.6f}", flush=True)
             for place in range(options.runs):
                 target, moment = TARGETS[place % len(TARGETS)], chance.uniform(0, seconds)
-                outcomes.append(disturb(server, options.model, options.epochs, target, moment, last_loss(reference)))
+                update = chance.randrange(1, reference.status().total_steps) if options.at == "updates" else 0
+                expected = last_loss(reference)
+                outcomes.append(disturb(server, options.model, options.epochs, target, moment, update, expected))
                 print(outcomes[-1], flush=True)
             kept = len(records.runs()) >= 1 + options.runs
         finally:
