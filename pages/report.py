@@ -169,7 +169,7 @@ def draw_others(run: Run, found: report.Report) -> None:
     """The meters of up to four runs side by side, and what their settings differ in."""
     others = {one.id: one for one in records.runs() if one.id != run.id and report.state_of(one) == "done"}
     chosen = st.multiselect(
-        t("report.others_choose"), list(others), max_selections=OTHERS, key="others",
+        t("report.others_choose"), list(others), max_selections=OTHERS, key="others", placeholder="",
         format_func=lambda identifier: literal(others[identifier].name),
     )  # fmt: skip
     rows = []

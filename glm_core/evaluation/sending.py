@@ -112,7 +112,12 @@ def defects(row: Row) -> list[str]:
 def perplexity(report: Report) -> list[str]:
     """What became likelier and what did not."""
     pairs = (("references", report.references), ("neutral", report.neutral))
-    return [say(f"report.perplexity.{name}", before=pair[0], after=pair[1]) for name, pair in pairs if pair]
+    return [say(f"report.perplexity.{name}", before=_short(pair[0]), after=_short(pair[1])) for name, pair in pairs if pair]
+
+
+def _short(value: float) -> str:
+    """Three digits, without exponents."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def score_table(report: Report, kind: str) -> list[dict[str, str]]:

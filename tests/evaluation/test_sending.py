@@ -94,3 +94,9 @@ def test_best_and_worst_come_first():
     best, worst = (sending.ordered(ROWS, best=flag) for flag in (True, False))
     assert best[0].judgement.verdict == "learned" and worst[0].judgement.verdict == "worse"
     assert best[-1].judgement.verdict == "worse"
+
+
+def test_perplexities_are_said_without_exponents():
+    assert sending.perplexity(report(references=(1254.9, 1.8717), neutral=None)) == [
+        text.say("report.perplexity.references", before="1,255", after="1.87")
+    ]
