@@ -63,7 +63,7 @@ PAGES = (
     PageEntry("models", ":material/deployed_code:"),
     PageEntry("download", ":material/download:", hidden=True),
     PageEntry("settings", ":material/settings:"),
-    PageEntry("accounts", ":material/group:", hidden=True, role="administrator"),
+    PageEntry("accounts", ":material/group:", hidden=True),
 )
 STATE_COLOURS = {
     "queued": "gray",
@@ -207,6 +207,7 @@ def begin(page: str) -> User:
         st.stop()
     if not account.may(entry.role):
         st.error(t("security.role"), icon=":material/lock:")
+        link("chat", t("page.chat"), icon=":material/chat:")
         st.stop()
     return User(account.folder, account)
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from glm_core import accounts, ui
+from glm_core import accounts, text, ui
 from glm_core.accounts import Account
 from glm_core.serving.display import literal
 from glm_core.text import say as t
@@ -11,22 +11,22 @@ from glm_core.text import say as t
 AUDIT_HEIGHT = 360
 
 
-def name_role(role: str) -> str:
-    return t(f"role.{role}")
+def describe_role(role: str) -> str:
+    return t("accounts.role_is", name=t(f"role.{role}"), about=t(f"role.about.{role}"))
 
 
 def draw_account(one: Account, reader: Account) -> None:
     """One account: its role, and behind a button what can be done to it."""
     with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"account-{one.id}"):
         st.markdown(f"**{literal(one.name)}**", width="stretch")
-        st.caption(name_role(one.role), width="content")
+        st.caption(t(f"role.{one.role}"), width="content")
         with st.popover("", icon=":material/more_horiz:", help=t("accounts.change"), type="tertiary", key=f"more-{one.id}"):
             draw_changes(one, reader)
 
 
 def draw_changes(one: Account, reader: Account) -> None:
     """Role, password, sessions and the end of an account."""
-    role = st.selectbox(t("accounts.role"), accounts.ROLES, accounts.ROLES.index(one.role), name_role, key=f"role-{one.id}")
+    role = st.selectbox(t("accounts.role"), accounts.ROLES, accounts.ROLES.index(one.role), describe_role, key=f"role-{one.id}")
     password = st.text_input(t("accounts.new_password"), type="password", max_chars=200, key=f"password-{one.id}")
     if st.button(t("accounts.save"), key=f"save-{one.id}"):
         with ui.guarded():
@@ -49,7 +49,7 @@ def draw_new(reader: Account) -> None:
     with st.form("new", clear_on_submit=False):
         name = st.text_input(t("signin.name"), max_chars=32, key="new-name")
         password = st.text_input(t("accounts.first_password"), type="password", max_chars=200, key="new-password")
-        role = st.selectbox(t("accounts.role"), accounts.ROLES, 1, name_role, key="new-role", help=t("accounts.role_help"))
+        role = st.selectbox(t("accounts.role"), accounts.ROLES, 1, describe_role, key="new-role", help=t("accounts.role_help"))
         made = st.form_submit_button(t("accounts.create"), type="primary")
     if made:
         with ui.guarded():
@@ -59,17 +59,41 @@ def draw_new(reader: Account) -> None:
 
 def draw_audit() -> None:
     """What was changed, by whom and when, newest first."""
+    named = text.table(text.current())
     rows = [
-        (ui.local_time(row["time"]), row["who"], t(row["action"]), row["target"], row["address"])
+        (ui.local_time(row["time"]), row["who"], named.get(row["action"], row["action"]), row["target"], row["address"])
         for row in accounts.audit()
     ]
     columns = [t(f"accounts.audit.{name}") for name in ("when", "who", "action", "target", "address")]
     st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, height=AUDIT_HEIGHT)
 
 
+def draw_own_password(reader: Account) -> None:
+    """Change one's own password, which signs one out everywhere."""
+    with st.form("own-password"):
+        old = st.text_input(t("accounts.old_password"), type="password", max_chars=200, key="own-old")
+        new = st.text_input(t("accounts.own_password"), type="password", max_chars=200, key="own-new")
+        again = st.text_input(t("signin.again"), type="password", max_chars=200, key="own-again")
+        asked = st.form_submit_button(t("accounts.change_password"), help=t("accounts.change_password_help"))
+    if asked and new != again:
+        st.error(t("signin.differ"), icon=":material/error:")
+    elif asked and accounts.check(reader.name, old) is None:
+        st.error(t("signin.wrong"), icon=":material/error:")
+    elif asked:
+        with ui.guarded():
+            accounts.set_password(reader, new)
+            st.rerun()
+
+
 reader = ui.begin("accounts").account
 st.title(t("page.accounts"), anchor=False)
 ui.link("settings", t("page.settings"), icon=":material/arrow_back:")
+
+if reader != accounts.LOCAL:
+    with st.expander(t("accounts.mine", name=literal(reader.name)), icon=":material/key:"):
+        draw_own_password(reader)
+if not reader.may("administrator"):
+    st.stop()
 
 for one in accounts.accounts():
     draw_account(one, reader)

@@ -115,7 +115,7 @@ def draw_addresses(shared: sharing.Sharing) -> None:
     with st.container(horizontal=True, gap="medium"):
         if urls:
             st.image(sharing.qr_code(urls[0]), width=180)
-        with st.container(width="stretch"):
+        with st.container(width=320):
             st.markdown(t("settings.addresses"))
             for url in urls:
                 st.code(url, language=None)
@@ -137,8 +137,9 @@ draw_examples(draw_keys(account) if state.sharing().on else "local")
 if account.may("administrator"):
     st.subheader(t("settings.sharing"), anchor=False)
     draw_sharing(account)
-    if accounts.has_administrator():
-        ui.link("accounts", t("settings.accounts"), icon=":material/group:")
+if accounts.has_administrator():
+    label = t("settings.accounts" if account.may("administrator") else "settings.own_account")
+    ui.link("accounts", label, icon=":material/group:")
 
 st.subheader(t("settings.look"), anchor=False)
 st.markdown(t("settings.look_about"))
