@@ -5,7 +5,7 @@ import streamlit as st
 
 from glm_core import state, text, ui
 from glm_core.evaluation import judging, report, sending, sets, strengths
-from glm_core.runs import Run, RunError, records, wording
+from glm_core.runs import Run, RunError, exporting, records, wording
 from glm_core.serving.display import differences, literal, marked
 from glm_core.text import say as t
 
@@ -159,7 +159,12 @@ def draw_strengths(run: Run, found: report.Report) -> None:
             for strength, meters in sorted(found.strengths.items())
         ]
         st.table(pd.DataFrame(rows).set_index(t("chat.strength")))
-        st.markdown(t("report.strengths_best", strength=f"{strengths.best(found.strengths):g}"))
+        best = strengths.best(found.strengths)
+        st.markdown(t("report.strengths_best", strength=f"{best:g}"))
+        strength = st.slider(t("chat.strength"), 0.05, 1.5, best, 0.05, key="export-strength")
+        if st.button(t("report.export"), key="export", icon=":material/merge:", help=t("models.merge_about")):
+            exporting.start_merge(run, state.engine().find(run.id).base, strength=strength)
+            ui.go("models")
     elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
         state.reports().start(run, strengths=True)
         st.rerun()

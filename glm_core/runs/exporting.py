@@ -35,9 +35,9 @@ class Export:
         error: why it failed.
     """
 
-    def __init__(self, run: Run, base: Path, dtype: str):
-        self.run, self.base, self.dtype = run, base, dtype
-        self.path = folder() / f"{base.name}-{run.id}"
+    def __init__(self, run: Run, base: Path, dtype: str, strength: float = 1.0):
+        self.run, self.base, self.dtype, self.strength = run, base, dtype, strength
+        self.path = folder() / (f"{base.name}-{run.id}" + (f"-{round(100 * strength)}" if strength != 1 else ""))
         self.state, self.stage, self.fraction = "running", "exports.stage.starting", None
         self.error: EasyError | None = None
         self._cancelled = threading.Event()
@@ -46,7 +46,7 @@ class Export:
     @property
     def title(self) -> str:
         """What is merged into what."""
-        return f"{self.base.name} + {self.run.name}"
+        return f"{self.base.name} + {self.run.name}" + (f" × {self.strength:g}" if self.strength != 1 else "")
 
     def cancel(self) -> None:
         """Stop soon; nothing is left of it."""
@@ -61,7 +61,10 @@ class Export:
 
         try:
             with writing(folder()):
-                merge(self.base, self.run.path / "adapter", self.path, dtype=self.dtype, progress=self._note)
+                merge(
+                    self.base, self.run.path / "adapter", self.path, dtype=self.dtype, strength=self.strength,
+                    progress=self._note,
+                )  # fmt: skip
             state = "done"
         except _Cancelled:
             state = "cancelled"
@@ -87,12 +90,13 @@ def folder() -> Path:
     return workspace.home() / "exports"
 
 
-def start_merge(run: Run, base: Path, dtype: str | None = None) -> Export:
+def start_merge(run: Run, base: Path, dtype: str | None = None, strength: float = 1.0) -> Export:
     """Begin to merge the adapter of `run` into `base`.
 
     Args:
         base: an unquantised model folder.
         dtype: one of `DTYPES`; None for the one `base` is published in.
+        strength: how strongly the adapter is worked in, for LoRA from 0 to 1.5.
 
     Raises:
         RunError: the run has no adapter, the disk has no room, or this merge is under way or there already.
@@ -109,7 +113,7 @@ def start_merge(run: Run, base: Path, dtype: str | None = None) -> Export:
     dtype = dtype or stored_dtype(description.config)
     with _lock, writing(folder()):
         folder().mkdir(parents=True, exist_ok=True)
-        job = Export(run, Path(base), dtype)
+        job = Export(run, Path(base), dtype, strength)
         known = _jobs.get(job.path)
         if (known is not None and known.state == "running") or job.path.exists():
             raise RunError("exports.exists", folder=str(job.path))

@@ -8,7 +8,7 @@ from glm_core import state, text, workspace
 from glm_core.evaluation import report, sets
 from glm_core.evaluation.jobs import Cancelled, Job, ReportError
 from glm_core.evaluation.judging import METERS, Meter
-from glm_core.runs import records
+from glm_core.runs import exporting, records
 from tests.evaluation import made
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_compare import make_run, shown
@@ -182,3 +182,14 @@ def test_nothing_learned_is_not_called_a_lack_of_wordings(reports):
     keep(made.report([made.row(kind, "谁？", "甲", "甲", "乙") for kind in ("seen", "reworded")]))
     app = open_page("report", run="run-1")
     assert text.say("report.says.generalises.nothing") in shown(app)
+
+
+def test_a_strength_is_exported_as_a_model_of_its_own(reports, monkeypatch):
+    exported = []
+    monkeypatch.setattr(exporting, "start_merge", lambda run, base, strength: exported.append((run.id, base.name, strength)))
+    meters = {name: Meter(name, 1, 2, 0) for name in METERS}
+    keep(made.report(strengths={0.5: meters, 1.0: meters}))
+    app = open_page("report", run="run-1")
+    app.slider(key="export-strength").set_value(0.6).run()
+    app.button(key="export").click().run()
+    assert exported == [("run-1", "tiny", 0.6)]

@@ -180,3 +180,13 @@ def test_a_packed_base_is_refused_at_once(base, tmp_path):
     (base / "config.json").write_text(json.dumps(config | {"quantization_bit": 4}))
     with pytest.raises(EasyError, match="量化"):
         exporting.start_merge(run, base)
+
+
+def test_a_merge_at_half_strength_stands_beside_the_whole_one(base, tmp_path):
+    run = importing.import_adapter(zipped(trained(base, tmp_path / "a")), base)
+    jobs = [exporting.start_merge(run, base, strength=strength) for strength in (1.0, 0.5)]
+    for job in jobs:
+        job.wait(60)
+    whole, half = (logits(job.path) for job in jobs)
+    original = logits(base)
+    assert 0 < (half - original).abs().max() < (whole - original).abs().max()
