@@ -249,6 +249,9 @@ def answer(talk: Conversation, choice: Choice, fields: dict) -> None:
         try:
             stream(ticket, talk, place)
             st.session_state.computing = False
+        except Exception:
+            st.session_state.computing = False  # not stopped: the page stays as it is, with the reason
+            raise
         finally:
             ticket.cancel()
             talk.note(ticket)

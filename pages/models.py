@@ -49,8 +49,13 @@ def memory_now() -> tuple[int, int | None]:
 
 def load(folder: Path) -> None:
     """Load `folder`, naming the stages while it goes on."""
-    with st.status(t("models.loading", name=folder.name), expanded=False) as status, ui.guarded():
-        state.engine().load(folder, lambda stage, fraction: status.update(label=t(stage)))
+    place = st.empty()
+    with ui.guarded():
+        try:
+            with place.status(t("models.loading", name=literal(folder.name)), expanded=False) as status:
+                state.engine().load(folder, lambda stage, fraction: status.update(label=t(stage)))
+        finally:
+            place.empty()
         st.session_state.pop("returned", None)
         st.rerun()
 
@@ -90,7 +95,7 @@ def draw_model(choice: catalogue.Choice) -> None:
             if here and st.button(t("models.unload"), key=f"unload-{choice.name}"):
                 unload()
                 st.rerun()
-            wanted = not here and st.button(t("models.load"), key=f"load-{choice.name}")
+            wanted = not here and bool(licence) and st.button(t("models.load"), key=f"load-{choice.name}")
             if choice.base.parent != workspace.ASSETS / "models":
                 with (
                     st.popover("", icon=":material/more_horiz:", help=t("run.more"), key=f"more-{choice.name}"),

@@ -214,3 +214,19 @@ def test_every_page_takes_an_imported_adapter_as_a_run(base, tmp_path, page):
     run = bring_in(base, tmp_path)
     app = open_page(page, run=run.id)
     assert not app.exception and not app.error
+
+
+def test_a_truncated_model_says_so_in_plain_view(engine, base):
+    weights = next(base.glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:5000])
+    app = click(open_page("models"), "load-tiny")
+    assert len(app.error) == 1 and "tiny" in app.error[0].value
+    assert not app.status and "load-tiny" in keys(app)
+
+
+def test_what_is_no_model_cannot_be_loaded(engine, workspace):
+    folder = workspace / "models" / "other"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "gpt2"}')
+    app = open_page("models")
+    assert "gpt2" in words(app) and "load-other" not in keys(app)
