@@ -6,7 +6,6 @@ import pytest
 
 from glm_core import state, text
 from glm_core.serving import EngineBusy, conversations
-from glm_core.serving.tickets import ServingError
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
 from tests.tiny import CONFIG
@@ -160,7 +159,7 @@ def test_an_answer_that_cannot_be_kept_is_shown_and_said(engine, monkeypatch):
 def test_an_answer_that_fails_on_the_way_says_why_and_is_not_drawn_away(engine, monkeypatch):
     def fail(ticket):
         ticket.begin()
-        ticket.finish("error", error=ServingError("serving.busy", waiting=3))
+        ticket.finish("error", error=EngineBusy("serving.busy", 4, waiting=3))
 
     monkeypatch.setattr(engine, "_answer", fail)
     app = say(open_page("chat"), "你好")
