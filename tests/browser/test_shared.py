@@ -1,0 +1,73 @@
+"""Two people in two browsers on a shared server: each sees what is theirs, also after the server was restarted."""
+
+import pytest
+
+from glm_core import accounts
+from tests.browser.conftest import settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PASSWORD = "correct horse"
+QUESTION = "二十七加十五等于多少？"
+
+
+def open_window(chromium, locale="zh-CN", width=1280):
+    page = chromium.new_context(locale=locale, viewport={"width": width, "height": 900}).new_page()
+    page.set_default_timeout(60_000)
+    return page
+
+
+def sign_in(page, address, name, password=PASSWORD):
+    page.goto(address)
+    page.fill("#name", name)
+    page.fill("#password", password)
+    page.click("main form button:not(.quiet)")
+
+
+def ask(page, question):
+    settle(page)
+    page.get_by_test_id("stChatInputTextArea").fill(question)
+    page.get_by_test_id("stChatInputTextArea").press("Enter")
+    page.get_by_text("token/秒").first.wait_for()
+
+
+@pytest.fixture
+def shared(server):
+    """The server, restarted as a shared one with an administrator and open to guests."""
+    accounts.create("boss", PASSWORD, "administrator")
+    accounts.set_open_guest(True)
+    accounts.set_option("share", "on")
+    server.stop()
+    server.start()
+    return server
+
+
+def test_two_people_share_a_server_and_see_only_their_own(shared, chromium):
+    boss, guest = open_window(chromium), open_window(chromium, "en-US", 390)
+    sign_in(boss, f"{shared.url}/chat", "boss", "wrong password")
+    assert boss.locator("[role=alert]").is_visible()
+    sign_in(boss, f"{shared.url}/login?next=/chat", "boss")
+    ask(boss, QUESTION)
+    guest.goto(shared.url)
+    guest.get_by_role("button", name="Chat as a guest").click()
+    settle(guest)
+    assert guest.url.startswith(f"{shared.url}/chat")
+    assert guest.get_by_test_id("stChatMessage").count() == 0
+    guest.goto(boss.url)  # the very conversation, by its address
+    settle(guest)
+    assert guest.get_by_test_id("stChatMessage").count() == 0
+    for name in ("training", "datasets", "settings", "accounts"):
+        guest.goto(f"{shared.url}/{name}")
+        settle(guest)
+        guest.get_by_test_id("stAlert").wait_for()
+        assert guest.locator("h1").count() == 0
+
+    shared.stop()
+    shared.start()
+    boss.reload()
+    settle(boss)
+    assert QUESTION in boss.get_by_test_id("stChatMessage").first.inner_text(), "still signed in, still there"
+    boss.goto(f"{shared.url}/logout")
+    boss.get_by_role("button", name="在所有设备上退出").click()
+    boss.goto(f"{shared.url}/chat")
+    assert "/login" in boss.url
