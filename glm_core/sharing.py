@@ -32,13 +32,10 @@ class SharingError(EasyError):
 async def begin(sharing: "Sharing", app, port: int) -> str:
     """Share `app` if the operator wants it; returns what the terminal says about where it is."""
     lines = [say("app.started", url=f"http://localhost:{port}")]
-    try:
-        await sharing.begin(app, port)
-    except SharingError as error:
-        lines.append(str(error))
+    await sharing.begin(app, port)
     if sharing.on:
         urls = sharing.urls()
-        lines += [say("sharing.started", urls="  ".join(urls))]
+        lines += [say("sharing.started", urls="  ".join(urls)) if urls else say("sharing.no_address", port=port)]
         if not accounts.has_administrator():
             secret = sharing.first_visit()
             lines += [say("sharing.first", url=f"{base}/first?token={secret}") for base in urls[:1] or [f"http://localhost:{port}"]]
@@ -141,10 +138,13 @@ class Sharing:
         return [f"{scheme}://{address}:{self._port}" for address in addresses()]
 
     async def begin(self, app, port: int) -> None:
-        """The server is up: remember what to serve, and share if the operator wants it."""
+        """The server is up: remember what to serve, and share if the operator wants it.
+
+        Where no address can be listened on everybody signs in all the same: a proxy may stand in front.
+        """
         self._app, self._port, self._loop = app, port, asyncio.get_running_loop()
         if wanted():
-            await self._open()
+            await self._open(self._sockets())
 
     def start(self, *, by: str = "") -> None:
         """Share from now on and after every restart. Called from a page's thread.
@@ -152,9 +152,14 @@ class Sharing:
         Raises:
             SharingError: there is no administrator yet, or no address of this computer can be listened on.
         """
+        if self.on:
+            return
         if not accounts.has_administrator():
             raise SharingError("sharing.no_administrator")
-        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(SECONDS_TO_OPEN)
+        sockets = self._sockets()
+        if not sockets and not self.listens_everywhere:
+            raise SharingError("sharing.no_address", port=self._port)
+        asyncio.run_coroutine_threadsafe(self._open(sockets), self._loop).result(SECONDS_TO_OPEN)
         accounts.set_option("share", "on", by=by)
 
     def stop(self, *, by: str = "") -> None:
@@ -162,12 +167,10 @@ class Sharing:
         accounts.set_option("share", "off", by=by)
         asyncio.run_coroutine_threadsafe(self.close(), self._loop).result(SECONDS_TO_OPEN)
 
-    async def _open(self) -> None:
-        if self.on:
-            return
-        sockets = [] if self.listens_everywhere else _bound(addresses(), self._port)
-        if not sockets and not self.listens_everywhere:
-            raise SharingError("sharing.no_address", port=self._port)
+    def _sockets(self) -> list[socket.socket]:
+        return [] if self.listens_everywhere else _bound(addresses(), self._port)
+
+    async def _open(self, sockets: list[socket.socket]) -> None:
         self._allow([*self._allowed, *addresses(), *own_names()])
         self.on = True  # before the first stranger can connect
         if sockets:

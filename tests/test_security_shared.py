@@ -426,6 +426,26 @@ def test_sharing_wants_an_administrator_first(workspace):
         Sharing().start()
 
 
+def test_without_a_network_the_flag_still_makes_everybody_sign_in(workspace, monkeypatch):
+    from glm_core import sharing as room
+
+    monkeypatch.setattr(room, "addresses", list)
+    monkeypatch.setenv("EASYAIGC_SHARE", "1")
+    shared = Sharing()
+    said = asyncio.run(room.begin(shared, None, 8501))
+    assert shared.on and "/first?token=" in said
+
+
+def test_without_a_network_the_switch_says_so(people, monkeypatch):
+    from glm_core import sharing as room
+
+    monkeypatch.setattr(room, "addresses", list)
+    shared = Sharing()
+    with pytest.raises(room.SharingError):
+        shared.start()
+    assert not shared.on
+
+
 def test_the_flag_beats_the_switch(workspace, monkeypatch):
     from glm_core.sharing import wanted
 
