@@ -86,7 +86,7 @@ def draw_details(found: report.Report) -> None:
     st.subheader(t("report.details"), anchor=False)
     judged = [row.judgement.verdict for row in found.rows]
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        verdict = st.segmented_control(
+        verdict = st.pills(
             t("report.filter"), ("all", *judging.VERDICTS), default="all", key="verdict", required=True,
             format_func=lambda one: t("report.verdict.all", count=len(judged)) if one == "all"
             else f"{t(f'report.verdict.{one}')} {judged.count(one)}",
