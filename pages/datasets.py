@@ -7,7 +7,7 @@ import streamlit as st
 from glm_core import ui
 from glm_core.data import Example, analysis, exporting, lengths, library, pictures
 from glm_core.serving import catalogue
-from glm_core.serving.display import literal
+from glm_core.serving.display import literal, told_apart
 from glm_core.text import say as t
 from glm_core.training.settings import TrainingSettings
 
@@ -20,10 +20,11 @@ def draw_list() -> None:
     """The sets to choose from, and the two ways to bring in another."""
     captions = [t("datasets.caption", rows=f"{one.rows:,}", source=literal(one.source)) for one in sets.values()]
     if sets:
+        labels = told_apart({id: one.name for id, one in sets.items()}, {id: ui.local_time(one.created) for id, one in sets.items()})
         height = LIST_HEIGHT if len(sets) * ROW_HEIGHT > LIST_HEIGHT else "content"
         st.container(height=height, border=False).radio(
             t("page.datasets"), list(sets), key="set", captions=captions, label_visibility="collapsed",
-            format_func=lambda id: literal(sets[id].name),
+            format_func=lambda id: literal(labels[id]),
         )  # fmt: skip
     for id in library.damaged():
         with st.container(horizontal=True, vertical_alignment="center", key=f"damaged-{id}"), ui.guarded():

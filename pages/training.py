@@ -9,7 +9,7 @@ from glm_core.data import library
 from glm_core.models import describe as describe_model
 from glm_core.runs import RunError, forecast, questions, records, resources, wording
 from glm_core.serving import catalogue
-from glm_core.serving.display import literal
+from glm_core.serving.display import literal, told_apart
 from glm_core.text import say as t
 from glm_core.training.settings import PRESETS, TrainingSettings, describe, label, preset, say_choice
 
@@ -102,8 +102,9 @@ def draw_presets() -> None:
 
 def draw_choices() -> None:
     """Data set, model and method."""
-    st.selectbox(t("train.dataset"), list(data), key="dataset", help=t("train.dataset_help"),
-                 format_func=lambda name: t("train.rows", name=data[name].name, rows=data[name].rows))  # fmt: skip
+    labels = {id: t("train.rows", name=one.name, rows=one.rows) for id, one in data.items()}
+    labels = told_apart(labels, {id: ui.local_time(one.created) for id, one in data.items()})
+    st.selectbox(t("train.dataset"), list(data), key="dataset", help=t("train.dataset_help"), format_func=labels.get)
     if st.session_state.dataset == "imprint":
         left, right = st.columns(2)
         left.text_input(t("train.assistant"), library.IMPRINT[0], key="assistant", max_chars=40)

@@ -275,3 +275,12 @@ def test_exports_are_offered_in_every_format():
     names = [button.proto.label for button in app.get("download_button")]
     assert names == ["jsonl", "csv", "xlsx"]
     assert json.loads(exporting.export(library.examples(kept.id), "jsonl").splitlines()[0])
+
+
+@pytest.mark.parametrize("page", ["datasets", "training"])
+def test_two_sets_of_one_name_are_two_options(page):
+    for answer in ("a", "b"):
+        library.add("同名", [pair("你好", answer)])
+    app = open_page(page)
+    options = (app.radio(key="set") if page == "datasets" else app.selectbox(key="dataset")).options
+    assert len(options) == len(set(options)) == len(library.datasets())

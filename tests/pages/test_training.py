@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 import time
 from pathlib import Path
 
@@ -142,6 +143,7 @@ def test_settings_that_contradict_each_other_are_a_sentence_and_cannot_be_starte
 
 
 def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
+    launcher._command = lambda run: [sys.executable, "-c", "import time; time.sleep(60)", str(run.path)]  # still at it when shown
     app = open_page("training")
     app.text_input(key="assistant").set_value("青禾").run()
     app.text_input(key="author").set_value("林知夏").run()
