@@ -4,6 +4,7 @@ Every sign-in makes a new session and ends the one the browser came with, so tha
 address. Posts from other sites never get here (`security.py`). Not here: what sessions and accounts are (`accounts.py`).
 """
 
+import asyncio
 import html
 import threading
 import time
@@ -11,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from urllib.parse import parse_qs, quote
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -78,7 +78,7 @@ class Doors:
     def __init__(self, sharing: Callable[[], Sharing]):
         self._sharing = sharing
         self._attempts = Attempts()
-        self._turns = anyio.CapacityLimiter(TOGETHER)
+        self._turns = asyncio.Semaphore(TOGETHER)
 
     async def show_sign_in(self, http: Request) -> Response:
         """GET /login."""
