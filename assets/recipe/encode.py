@@ -35,6 +35,14 @@ def roughen(messages: list[dict], rng: random.Random) -> list[dict]:
     return [*messages[:-2], messages[-2] | {"content": rough if rough.strip() else question}, messages[-1]]
 
 
+def choose_turn(messages: list[dict], rng: random.Random) -> list[dict]:
+    """The dialogue up to one of its answers, mostly the last: only the last answer of a row is a target, and what is said
+    on the way to it must be learnt too."""
+    turns = len(messages) // 2
+    kept = rng.randint(1, turns) if rng.random() < 0.4 else turns
+    return messages[: 2 * kept]
+
+
 def encode_shard(seed: int, count: int, tokenizer_folder: Path, family_name: str) -> dict[int, tuple]:
     """`count` samples of one seed as {width: (input_ids, labels)}, int16; rows longer than the last width are dropped."""
     tokenizer, family = load_tokenizer(tokenizer_folder), families.by_name(family_name)
@@ -42,7 +50,7 @@ def encode_shard(seed: int, count: int, tokenizer_folder: Path, family_name: str
     rng = random.Random(seed)
     for sample in corpus.samples(seed, count):
         slip = sample.skill in ROUGH and rng.random() < 0.1
-        messages = roughen(sample.messages, rng) if slip else sample.messages
+        messages = choose_turn(roughen(sample.messages, rng) if slip else sample.messages, rng)
         ids, labels, _ = family.encode_example(tokenizer, messages, WIDTHS[-1], WIDTHS[-1])
         width = next((width for width in WIDTHS if len(ids) <= width), None)
         if width is None:
