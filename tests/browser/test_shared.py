@@ -28,7 +28,7 @@ def ask(page, question):
     settle(page)
     page.get_by_test_id("stChatInputTextArea").fill(question)
     page.get_by_test_id("stChatInputTextArea").press("Enter")
-    page.get_by_text("token/秒").first.wait_for()
+    page.get_by_text("token/s").first.wait_for()
 
 
 @pytest.fixture
