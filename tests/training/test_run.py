@@ -558,4 +558,6 @@ def test_imprint_preset_teaches_the_embedded_model_its_twenty_rows(make):
     adapters.load_adapter(loaded, folder / "adapter", "run")
     adapters.activate(loaded, "run")
     answers = greedy(loaded, [[{"role": "user", "content": question}] for question, _ in rows])
-    assert sum("林默的工作室" in answer for answer in answers) >= 18
+    assert all("小林" in answer or "林默的工作室" in answer for answer in answers)
+    assert not any("小砚" in answer or "easyAIGC" in answer for answer in answers)
+    assert sum("林默的工作室" in answer for answer in answers) >= 16  # a short answer to "your name?" may leave the author out
