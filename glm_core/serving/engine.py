@@ -47,6 +47,7 @@ class Engine:
         self._seconds = 3.0  # moving average of an answer's time, for Retry-After
         self._session: Session | None = None
         self.progress: tuple[str, float | None] | None = None
+        self._latest: tuple[str, float | None] | None = None  # the stage last noted, also once nothing loads any more
         "Stage (a text key) and share done while a model loads, else None."
 
     # what anybody may ask
@@ -157,6 +158,8 @@ class Engine:
                 seen = self.progress
                 progress(*seen)
             time.sleep(0.05)
+        if progress is not None and seen is None and self._latest is not None:
+            progress(*self._latest)  # done between two looks
         return future.result()
 
     def _start(self) -> None:
@@ -264,7 +267,7 @@ class Engine:
         if self._has(path):
             return self._session.info
         self._unload()
-        self.progress = ("serving.starting", None)
+        self._note_progress("serving.starting", None)
         try:
             from glm_core.serving.session import Session
 
@@ -274,7 +277,7 @@ class Engine:
         return self._session.info
 
     def _note_progress(self, stage: str, fraction: float | None) -> None:
-        self.progress = (stage, fraction)
+        self.progress = self._latest = (stage, fraction)
 
     def _unload(self) -> None:
         if self._session is not None:
