@@ -47,8 +47,8 @@ class Engine:
         self._seconds = 3.0  # moving average of an answer's time, for Retry-After
         self._session: Session | None = None
         self.progress: tuple[str, float | None] | None = None
-        self._latest: tuple[str, float | None] | None = None  # the stage last noted, also once nothing loads any more
         "Stage (a text key) and share done while a model loads, else None."
+        self._latest: tuple[str, float | None] | None = None  # the stage last noted, also once nothing loads any more
 
     # what anybody may ask
 
