@@ -59,6 +59,7 @@ PAGES = (
     PageEntry("runs", ":material/history:", hidden=True),
     PageEntry("compare", ":material/compare:"),
     PageEntry("report", ":material/fact_check:", hidden=True),
+    PageEntry("vote", ":material/how_to_vote:", hidden=True, role="guest"),
     PageEntry("chat", ":material/chat:", role="guest"),
     PageEntry("models", ":material/deployed_code:"),
     PageEntry("download", ":material/download:", hidden=True),

@@ -5,9 +5,11 @@ import streamlit as st
 
 from glm_core import state, text, ui
 from glm_core.evaluation import judging, report, sending, sets, strengths
+from glm_core.evaluation.votes import Pair
 from glm_core.runs import Run, RunError, exporting, records, wording
 from glm_core.serving.display import differences, literal, marked
 from glm_core.text import say as t
+from pages.parts import voting
 
 REFRESH_SECONDS = 1.0
 PAGE = 10
@@ -187,6 +189,14 @@ def draw_others(run: Run, found: report.Report) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
+def draw_votes(run: Run, found: report.Report) -> None:
+    """The blind votes on this run, and a new one on the answers of the report."""
+    voting.draw_list(run)
+    alone = [row for row in found.rows if not row.question.history]
+    pairs = [Pair(row.question.text, row.before.text, row.after.text) for row in alone]
+    voting.draw_start(run, (found.base, found.name), pairs, "vote")
+
+
 def draw_edit(run: Run) -> None:
     """The questions in other words, to change and add to."""
     st.caption(t("report.edit_about"))
@@ -236,6 +246,8 @@ def draw_report(run: Run, found: report.Report) -> None:
         draw_strengths(run, found)
     with st.expander(t("report.others"), icon=":material/stacked_line_chart:"), ui.guarded():
         draw_others(run, found)
+    with st.expander(t("report.vote"), icon=":material/how_to_vote:"):
+        draw_votes(run, found)
     with st.expander(t("report.edit"), icon=":material/edit:"):
         draw_edit(run)
     st.caption(t("report.took", duration=text.duration(found.seconds)))

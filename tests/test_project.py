@@ -7,7 +7,7 @@ from importlib.metadata import packages_distributions
 
 from tests.paths import ROOT
 
-SOURCES = [ROOT / "app.py", *(ROOT / "glm_core").rglob("*.py"), *(ROOT / "pages").glob("*.py")]
+SOURCES = [ROOT / "app.py", *(ROOT / "glm_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
 OWN = {"glm_core", "pages", "assets", "app"}
 OPTIONAL = {"requirements-gpu.txt": {"torchao", "bitsandbytes"}}
 

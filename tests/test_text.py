@@ -9,7 +9,7 @@ import pytest
 from glm_core import text
 from tests.paths import ROOT
 
-SOURCES = [ROOT / "app.py", *sorted((ROOT / "glm_core").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
+SOURCES = [ROOT / "app.py", *sorted((ROOT / "glm_core").rglob("*.py")), *sorted((ROOT / "pages").rglob("*.py"))]
 KEY = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_-]+)+")
 FILE = re.compile(r"\.(jsonl?|txt|log|py|model|db|svg|css|md|stat|max|current)$")
 NOT_KEYS = {"chat.completion", "chat.completion.chunk"}

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from glm_core import state, text, workspace
-from glm_core.evaluation import report, sets
+from glm_core import accounts, state, text, ui, workspace
+from glm_core.accounts import Account
+from glm_core.evaluation import report, sets, votes
 from glm_core.evaluation.jobs import Cancelled, Job, ReportError
 from glm_core.evaluation.judging import METERS, Meter
 from glm_core.runs import exporting, records
@@ -193,3 +194,22 @@ def test_a_strength_is_exported_as_a_model_of_its_own(reports, monkeypatch):
     app.slider(key="export-strength").set_value(0.6).run()
     app.button(key="export").click().run()
     assert exported == [("run-1", "tiny", 0.6)]
+
+
+def test_the_owner_opens_a_blind_vote_on_the_answers_that_differ(reports):
+    keep(made.report())
+    app = open_page("report", run="run-1")
+    app.text_input(key="vote-about").set_value("哪个更像客服？")
+    app.button(key="vote-start").click().run()
+    vote = votes.votes()[0]
+    assert not app.exception and app.query_params["vote"] == vote.id
+    assert (vote.run, vote.names, vote.about) == ("run-1", ("tiny", "作者训练"), "哪个更像客服？")
+    assert {one.question for one in vote.pairs} == {"谁开发了你？", "作者是哪位？", "法国的首都？", "雪的颜色？"}
+    assert "audit.vote.open" in [one["action"] for one in accounts.audit()]
+
+
+def test_somebody_elses_run_is_not_put_to_the_vote(reports, monkeypatch):
+    keep(made.report())
+    monkeypatch.setattr(ui, "visitor", lambda: Account(2, "b", "trainer", "u-b"))
+    app = open_page("report", run="run-1")
+    assert not app.exception and "vote-start" not in [one.key for one in app.button]
