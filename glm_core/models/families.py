@@ -38,6 +38,8 @@ class Family:
     """Linear layers that LoRA adapts unless told otherwise."""
     separate_prefix_width: bool = False
     """Whether a projected prefix stores its full width (ChatGLM2 and 3) instead of the hidden size (ChatGLM-6B)."""
+    system: bool = False
+    """Whether it was trained with a system message of its own; the others read it as the head of the first question."""
     licence: str = ""
     """Text key: the licence's name and what it permits."""
 
@@ -110,7 +112,7 @@ def _roles(name: str, title: str, native: str, recognise: Callable, licence: str
     return Family(
         name=name, title=title, native=native, recognise=recognise, licence=licence,
         encode_prompt=prompts.encode_roles, encode_example=prompts.encode_roles_example,
-        stops=("<|user|>", "<|observation|>"), sampling={"temperature": 0.8, "top_p": 0.8}, **changes,
+        stops=("<|user|>", "<|observation|>"), sampling={"temperature": 0.8, "top_p": 0.8}, system=True, **changes,
     )  # fmt: skip
 
 

@@ -17,9 +17,12 @@ from glm_core.serving.tickets import EngineUnavailable, PromptTooLong, ServingEr
 
 RESERVED_SHARE = 4
 "At most one part in this many of the context is kept free for the answer; the rest may hold the conversation."
+NO_LIMIT = 2**30
 
 
-def fit_prompt(loaded, messages: Sequence[dict], context: int, wanted: int) -> tuple[list[int], int]:
+def fit_prompt(
+    loaded, messages: Sequence[dict], context: int, wanted: int, beginning: str = ""
+) -> tuple[list[int], int]:
     """The prompt's ids, oldest turns left out until an answer fits behind it.
 
     Args:
@@ -27,6 +30,7 @@ def fit_prompt(loaded, messages: Sequence[dict], context: int, wanted: int) -> t
         messages: the conversation; system messages at its beginning and the last message are never left out.
         context: the model's context length in tokens.
         wanted: tokens the answer may have.
+        beginning: of the answer, to go on from.
 
     Returns:
         The ids, and how many turns (a question with its answer) were left out.
@@ -39,7 +43,7 @@ def fit_prompt(loaded, messages: Sequence[dict], context: int, wanted: int) -> t
 
     def encode(dropped: int) -> list[int]:
         kept = [*messages[:heads], *messages[starts[dropped] :]]
-        return loaded.family.encode_prompt(loaded.tokenizer, kept)
+        return _encode(loaded, kept, beginning)
 
     ids = encode(0)
     if len(ids) <= room:
@@ -57,6 +61,15 @@ def fit_prompt(loaded, messages: Sequence[dict], context: int, wanted: int) -> t
         else:
             low = middle
     return best, high
+
+
+def _encode(loaded, messages: list[dict], beginning: str) -> list[int]:
+    """The prompt; with a `beginning` exactly what training shows the model of such an answer, up to its end token."""
+    family, tokenizer = loaded.family, loaded.tokenizer
+    if not beginning:
+        return family.encode_prompt(tokenizer, messages)
+    answered = [*messages, {"role": "assistant", "content": beginning}]
+    return family.encode_example(tokenizer, answered, NO_LIMIT, NO_LIMIT)[0][:-1]
 
 
 def _turns(messages: Sequence[dict]) -> tuple[int, list[int]]:
@@ -90,6 +103,8 @@ class Row:
         self._limit = limit
         self._stop_ids = frozenset(loaded.family.stop_ids(loaded.tokenizer))
         self._text = AnswerText(Detokenizer(loaded.tokenizer), loaded.family.clean, ticket.request.stop)
+        if beginning := ticket.request.beginning:
+            ticket.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
         ticket.prompt_tokens = len(prompt)
 
     def take(self, token: int) -> None:

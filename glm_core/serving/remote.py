@@ -202,6 +202,9 @@ def _body(ticket: Ticket) -> dict:
         "stream_options": {"include_usage": True},
         **_sampling(request),
     }
+    if request.beginning:  # in the words of vLLM and SGLang
+        body["messages"].append({"role": "assistant", "content": request.beginning})
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
     return body | ({"stop": list(request.stop)} if request.stop else {})
 
 

@@ -115,7 +115,9 @@ class Session:
     def _row(self, ticket: Ticket, slot: str | None) -> Row:
         request, info = ticket.request, self.info
         wanted = request.max_new_tokens
-        prompt, ticket.dropped_turns = fit_prompt(self.loaded, request.messages, info.context_length, wanted)
+        prompt, ticket.dropped_turns = fit_prompt(
+            self.loaded, request.messages, info.context_length, wanted, request.beginning
+        )
         sampling = resolve(vars(request), info.sampling)
         ticket.stamp = self._stamp(ticket.choice, request.strength, sampling.to_dict())
         return Row(ticket, self.loaded, slot, prompt, sampling, min(wanted, info.context_length - len(prompt)))

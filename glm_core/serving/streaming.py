@@ -24,20 +24,21 @@ class Tidier:
 
     def __init__(self, clean: Callable[[str], str]):
         self._clean = clean
-        self._held = ""
+        self.held = ""
+        "What more text may still change."
         self._last = ""  # the last character shown: the left neighbour of what follows
 
     def push(self, text: str) -> str:
         """Add `text`; returns what is now settled."""
-        self._held += text
-        tail = _UNSETTLED.search(self._held)
-        cut = tail.start() if tail else len(self._held)
-        settled, self._held = self._held[:cut], self._held[cut:]
+        self.held += text
+        tail = _UNSETTLED.search(self.held)
+        cut = tail.start() if tail else len(self.held)
+        settled, self.held = self.held[:cut], self.held[cut:]
         return self._show(settled)
 
     def finish(self) -> str:
         """The rest, at the end of the answer."""
-        settled, self._held = self._held, ""
+        settled, self.held = self.held, ""
         return self._show(settled)
 
     def _show(self, settled: str) -> str:
@@ -53,33 +54,34 @@ class Stopper:
 
     def __init__(self, stops: Iterable[str] = ()):
         self._stops = tuple(stop for stop in stops if stop)
-        self._held = ""
+        self.held = ""
+        "What may be the start of a stop string."
         self.stopped = False
 
     def push(self, text: str) -> str:
         """Add `text`; returns what can be shown. After a stop string, `stopped` is true and nothing more comes."""
         if self.stopped or not self._stops:
             return "" if self.stopped else text
-        self._held += text
-        found = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
+        self.held += text
+        found = [place for stop in self._stops if (place := self.held.find(stop)) >= 0]
         if found:
             self.stopped = True
-            shown, self._held = self._held[: min(found)], ""
+            shown, self.held = self.held[: min(found)], ""
             return shown
         keep = max(self._overlap(stop) for stop in self._stops)
-        cut = len(self._held) - keep
-        shown, self._held = self._held[:cut], self._held[cut:]
+        cut = len(self.held) - keep
+        shown, self.held = self.held[:cut], self.held[cut:]
         return shown
 
     def finish(self) -> str:
         """What was held back and turned out to be no stop string."""
-        shown, self._held = self._held, ""
+        shown, self.held = self.held, ""
         return shown
 
     def _overlap(self, stop: str) -> int:
         """Length of the longest end of the held text that begins `stop`."""
-        longest = min(len(stop) - 1, len(self._held))
-        return next((n for n in range(longest, 0, -1) if self._held.endswith(stop[:n])), 0)
+        longest = min(len(stop) - 1, len(self.held))
+        return next((n for n in range(longest, 0, -1) if self.held.endswith(stop[:n])), 0)
 
 
 class AnswerText:
@@ -94,6 +96,14 @@ class AnswerText:
     def stopped(self) -> bool:
         """Whether a stop string has ended the answer."""
         return self._stopper.stopped
+
+    def resume(self, tokens: Iterable[int], text: str) -> str:
+        """Go on after `text`, whose ids are `tokens`; returns what of it stays: its end may come again, tidied anew."""
+        settled = "".join([self.push(token) for token in tokens])
+        if text == settled + self._stopper.held + self._tidier.held:
+            return settled
+        self.finish()  # the tokenizer cannot spell the text exactly: leave it as it is
+        return text
 
     def push(self, token: int) -> str:
         """Add one token id; returns the text that may now be shown, often none."""

@@ -75,6 +75,10 @@ class EngineUnavailable(ServingError):
     code = "engine_unavailable"
 
 
+class LoadingCancelled(EngineUnavailable):
+    """Somebody broke the loading of the model off; the next question loads it again."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One question. Sampling fields left None take the family's official defaults.
@@ -100,6 +104,8 @@ class Request:
     "Whose request it is: the queue is fair between owners."
     timeout: float | None = None
     "Seconds after which the answer is broken off, counted from `submit`."
+    beginning: str = ""
+    "What there already is of the answer, which goes on from there; `Ticket.text` has it too."
 
     def __post_init__(self):
         object.__setattr__(self, "messages", tuple(self.messages))
@@ -183,7 +189,7 @@ class Ticket:
         self.request = request
         self.choice = choice
         "The `catalogue.Choice` that `request.model` names."
-        self.text = ""
+        self.text = request.beginning
         self.position = 0
         "How many requests are before this one; 0 once it is being answered."
         self.state = "waiting"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from glm_core import models
-from glm_core.serving import EngineBusy, EngineUnavailable, PromptTooLong, Request, RequestError, UnknownModel
+from glm_core.serving import EngineBusy, EngineUnavailable, PromptTooLong, Request, RequestError, Ticket, UnknownModel
 from glm_core.serving.engine import Engine
 from tests.serving.conftest import ask
 
@@ -85,6 +85,32 @@ def test_a_stop_string_ends_the_answer_before_it(engine, reference):
     stop = whole[3:5]
     ticket = wait(engine.submit(ask("你好", max_new_tokens=40, stop=(stop,))))
     assert (ticket.finish_reason, ticket.text) == ("stop", whole[: whole.find(stop)])
+
+
+@pytest.mark.parametrize("beginning", ["我叫小", "三加五等于八。\n\n```\nx = 1", "c\ufffd，"])
+def test_an_answer_goes_on_from_its_beginning_as_the_model_itself_would(engine, tiny_folder, beginning):
+    loaded = models.load(tiny_folder)
+    messages = [{"role": "user", "content": "你是谁？"}, {"role": "assistant", "content": beginning}]
+    ids = loaded.family.encode_example(loaded.tokenizer, messages, 512, 512)[0][:-1]
+    with torch.inference_mode():
+        output = loaded.model.generate(torch.tensor([ids]), max_new_tokens=20, do_sample=False)[0, len(ids) :].tolist()
+    stop = loaded.family.stop_ids(loaded.tokenizer)
+    output = output[: next((i for i, token in enumerate(output) if token in stop), None)]
+    others = [engine.submit(ask(question, max_new_tokens=40)) for question in QUESTIONS]
+    ticket = engine.submit(ask("你是谁？", max_new_tokens=20, beginning=beginning))
+    pieces = "".join(ticket)
+    assert ticket.text == loaded.family.clean(beginning + loaded.tokenizer.decode(output)) and pieces
+    assert ticket.text.startswith(beginning) and ticket.text.endswith(pieces)
+    assert ticket.prompt_tokens == len(ids) and ticket.completion_tokens <= 20
+    assert [bool(wait(other).text) for other in others] == [True] * len(QUESTIONS)
+
+
+def test_what_there_is_of_an_answer_stays_when_going_on_fails(engine, tiny_folder):
+    ticket = Ticket(ask(beginning="已经说了的"))
+    ticket.finish("error", error=EngineUnavailable("serving.closing"))
+    assert ticket.text == "已经说了的"
+    longer = engine.submit(ask(beginning="很长" * 2000))
+    assert isinstance(wait(longer).error, PromptTooLong) and longer.text == "很长" * 2000
 
 
 def test_cancelling_stops_the_computation_within_a_token_and_keeps_the_text(engine):

@@ -122,3 +122,27 @@ def test_one_answer_is_that_of_generate(name, tmp_path):
                 pad_token_id=3,
             )[0, len(ids) :].tolist()
         assert ticket.text == loaded.family.clean(loaded.tokenizer.decode(output))
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_an_answer_goes_on_from_its_beginning_as_the_model_itself_would(name, tmp_path):
+    loaded = load(name)
+    session = Session(loaded, Loaded(name, tmp_path, name, 512, {}, 0.0))
+    messages, beginning = [{"role": "user", "content": "你好"}], "Well, then"
+    tickets = []
+    for start in (beginning, ""):
+        request = Request(messages, name, max_new_tokens=16, temperature=0.0, beginning=start)
+        tickets.append(Ticket(request, Choice(name, name, tmp_path)))
+        session.begin(tickets[-1])  # side by side with one that begins anew
+    finish(session)
+    learned = loaded.family.encode_example(
+        loaded.tokenizer, [*messages, {"role": "assistant", "content": beginning}], 512, 512
+    )
+    ids = torch.tensor([learned[0][:-1]])
+    stops = loaded.family.stop_ids(loaded.tokenizer)
+    with torch.inference_mode():
+        whole = loaded.model.generate(ids, max_new_tokens=16, do_sample=False, eos_token_id=stops, pad_token_id=3)[0]
+    going_on = loaded.tokenizer.decode(whole[ids.shape[1] :].tolist())
+    assert tickets[0].text == loaded.family.clean(beginning + going_on)
+    assert not tickets[1].text.startswith(beginning) and tickets[0].text.startswith(beginning)
+    assert tickets[0].prompt_tokens > tickets[1].prompt_tokens + len(beginning) - 1

@@ -1,13 +1,15 @@
 """The same interface over an OpenAI-compatible server; the server here is our own."""
 
 import time
+from pathlib import Path
 
 import pytest
 
-from glm_core.serving import EngineUnavailable, RequestError, UnknownModel
+from glm_core.serving import EngineUnavailable, RequestError, Ticket, UnknownModel
 from glm_core.serving.asking import ask_all
+from glm_core.serving.catalogue import Choice
 from glm_core.serving.engine import Engine
-from glm_core.serving.remote import RemoteEngine
+from glm_core.serving.remote import RemoteEngine, _body
 from tests.serving.conftest import ask
 
 
@@ -71,3 +73,16 @@ def test_leaving_the_loop_over_many_cancels_the_rest(engine):
     while engine.answering and time.monotonic() < deadline:
         time.sleep(0.01)
     assert engine.answering == 0
+
+
+def test_a_server_that_cannot_go_on_from_a_beginning_says_so_and_the_beginning_stays(remote):
+    ticket = remote.submit(ask(beginning="从前"))
+    with pytest.raises(RequestError, match="400"):
+        "".join(ticket)
+    assert ticket.text == "从前"
+
+
+def test_the_beginning_goes_to_the_server_as_the_last_message():
+    body = _body(Ticket(ask("讲个故事", beginning="从前"), Choice("m", "m", Path("m"))))
+    assert body["messages"][-1] == {"role": "assistant", "content": "从前"}
+    assert body["continue_final_message"] and not body["add_generation_prompt"]

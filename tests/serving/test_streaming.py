@@ -88,6 +88,23 @@ def test_an_answer_is_tidied_before_stop_strings_are_looked_for(text):
     assert "，" not in shown
 
 
+@given(st.text(ALPHABET, max_size=20), st.text(ALPHABET, max_size=20))
+def test_an_answer_that_goes_on_ends_as_if_it_had_never_paused(first, second):
+    paused = AnswerText(Letters(), tidy_like_chatglm)
+    before = "".join([*map(paused.push, map(ord, first)), paused.finish()])
+    resumed = AnswerText(Letters(), tidy_like_chatglm)
+    shown = resumed.resume(map(ord, before), before)
+    assert before.startswith(shown)
+    shown += "".join([*map(resumed.push, map(ord, second)), resumed.finish()])
+    assert shown == tidy_like_chatglm(before + second)
+
+
+def test_a_beginning_that_the_tokenizer_cannot_spell_is_left_as_it_is():
+    answer = AnswerText(Letters(), tidy_like_chatglm)
+    assert answer.resume(map(ord, "别的,"), "原来的,") == "原来的,"
+    assert answer.push(ord("好")) + answer.finish() == "好"
+
+
 @pytest.mark.parametrize("length", [2000])
 def test_cost_grows_with_the_length_and_not_its_square(length):
     calls = []
