@@ -11,6 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -51,15 +52,34 @@ def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def base_named_in(files: Files) -> str:
-    """The name of the base that the adapter says it was trained on; empty where it does not say."""
-    for wanted, key in ((INFO, "base"), (CONFIG, "base_model_name_or_path")):
-        for name, content in _contents(files):
-            if name == wanted:
-                found = _read_json(content.read(LARGEST_RECORD)).get(key)
-                if isinstance(found, str) and found:
-                    return PurePosixPath(found.replace("\\", "/")).name
-    return ""
+@dataclass(frozen=True)
+class Origin:
+    """What an adapter says of the base it was trained on: its name and the fingerprint of its weights, empty where it does not."""
+
+    base: str = ""
+    fingerprint: str = ""
+
+    def doubt(self, base: Path) -> str:
+        """The text key of what speaks against the model in folder `base` even where its shapes fit; empty where nothing does."""
+        from glm_core.models.fingerprint import differs, fingerprint
+
+        if self.fingerprint and fingerprint(base) == self.fingerprint:
+            return ""  # whatever the folder is called
+        if self.base and self.base != base.name:
+            return "models.import_other"
+        return "models.import_outdated" if differs(base, self.fingerprint) else ""
+
+
+def origin(files: Files) -> Origin:
+    """Where the adapter in `files` says that it comes from."""
+    own, peft = (_record_named(files, name) for name in (INFO, CONFIG))
+    named = string(own.get("base")) or string(peft.get("base_model_name_or_path"))
+    return Origin(PurePosixPath(named.replace("\\", "/")).name, string(own.get("fingerprint")))
+
+
+def _record_named(files: Files, wanted: str) -> dict:
+    """The JSON object in the adapter's file called `wanted`, empty where there is none."""
+    return next((_read_json(content.read(LARGEST_RECORD)) for name, content in _contents(files) if name == wanted), {})
 
 
 def _contents(files: Files) -> Iterator[tuple[str, BinaryIO]]:
@@ -126,6 +146,8 @@ def _check(folder: Path, base: Path) -> dict:
 
     description = describe(base)
     info = adapters.read_info(folder)
+    if (there := string(info.get("family"))) not in ("", description.family.name):
+        raise AdapterError("adapters.error.family", there=there, here=description.family.name)
     if info["method"] == "lora":
         found = lora.read(folder, description.family, description.settings)
         lora.check_shapes(found, loading.build(description.family.native, description.settings))

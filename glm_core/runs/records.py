@@ -214,6 +214,7 @@ def create(model: str | Path, dataset_id: str, settings, questions=(), owner: st
     """
     from glm_core.data import library
     from glm_core.models import describe
+    from glm_core.models.fingerprint import fingerprint
 
     dataset = library.get(dataset_id)
     examples = [{"messages": [dict(m) for m in example.messages]} for example in library.examples(dataset_id)]
@@ -222,6 +223,7 @@ def create(model: str | Path, dataset_id: str, settings, questions=(), owner: st
         "owner": owner,
         "model": str(model),
         "model_name": describe(model).name,
+        "fingerprint": fingerprint(model),
         "dataset": {"id": dataset.id, "name": dataset.name, "rows": len(examples), "sha256": dataset.sha256},
         "settings": settings.to_dict(),
         "expected": dict(expected or {}),

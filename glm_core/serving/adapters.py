@@ -1,15 +1,18 @@
 """The adapters of one loaded base: read on first use, chosen row by row, the longest unused forgotten."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from glm_core import models
+from glm_core import models, text
 from glm_core.errors import EasyError
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.tickets import EngineUnavailable, RequestError
 from glm_core.training import adapters
+
+log = logging.getLogger(__name__)
 
 KEPT = 16
 "Adapters kept in memory; a LoRA of ChatGLM-6B at rank 8 is 15 MB."
@@ -75,6 +78,8 @@ class Adapters:
 
     def _read(self, choice: Choice, slot: str, strength: float) -> None:
         self._active = None  # loading switches every adapter off
+        if choice.outdated:
+            log.warning("%s: %s", choice.title, text.say("models.outdated", base=choice.base.name))
         try:
             method = adapters.load_adapter(self._loaded, choice.adapter, slot)["method"]
         except (EasyError, OSError, ValueError, RuntimeError, KeyError) as error:  # files of anybody's making

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glm_core import models, workspace
+from glm_core.models import fingerprint
 from glm_core.runs import records
+from glm_core.runs.files import read_record, string
 from glm_core.serving.tickets import UnknownModel
 
 
@@ -20,6 +22,7 @@ class Choice:
         adapter: folder of the run's adapter; None for a base.
         step: the update after which the adapter was saved.
         created: seconds since the epoch.
+        fingerprint: of the weights the adapter was trained on, empty where it does not say.
     """
 
     name: str
@@ -28,11 +31,17 @@ class Choice:
     adapter: Path | None = None
     step: int | None = None
     created: float = 0.0
+    fingerprint: str = ""
 
     @property
     def tuned(self) -> bool:
         """Whether this is a run and no base."""
         return self.adapter is not None
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the base's weights are others than those the adapter was trained on: it answers, but not as it did."""
+        return fingerprint.differs(self.base, self.fingerprint)
 
     def to_dict(self) -> dict:
         """As GET /v1/models lists it; `root` and `parent` as vLLM has them for adapters."""
@@ -96,9 +105,10 @@ def _of_run(run: records.Run, bases: dict[str, Choice]) -> Choice | None:
     base = _base_of(run, bases)
     if adapter is None or base is None:
         return None
-    info = workspace.read_json(adapter / "easyaigc.json", {})
-    step = info.get("step") if isinstance(info, dict) else None
-    return Choice(run.id, run.name, base, adapter, step if isinstance(step, int) else None, run.created or time.time())
+    info = read_record(adapter / "easyaigc.json")
+    step = info["step"] if isinstance(info.get("step"), int) else None
+    created, weights = run.created or time.time(), string(info.get("fingerprint"))
+    return Choice(run.id, run.name, base, adapter, step, created, weights)
 
 
 def _base_of(run: records.Run, bases: dict[str, Choice]) -> Path | None:

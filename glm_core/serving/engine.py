@@ -8,6 +8,7 @@ names of models (`catalogue.py`), a server elsewhere (`remote.py`). torch is imp
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from glm_core.errors import EasyError
 from glm_core.serving import catalogue as names
 from glm_core.serving.catalogue import Choice
-from glm_core.serving.tickets import EngineBusy, EngineUnavailable, Request, ServingError, Ticket
+from glm_core.serving.tickets import EngineBusy, EngineUnavailable, LoadingCancelled, Request, ServingError, Ticket
 
 if TYPE_CHECKING:
     from glm_core.serving.session import Loaded, Session
@@ -49,6 +50,9 @@ class Engine:
         self.progress: tuple[str, float | None] | None = None
         "Stage (a text key) and share done while a model loads, else None."
         self._latest: tuple[str, float | None] | None = None  # the stage last noted, also once nothing loads any more
+        self.loading: Path | None = None
+        "The base that is being loaded, else None."
+        self._unwanted = threading.Event()  # of the loading under way
 
     # what anybody may ask
 
@@ -102,17 +106,25 @@ class Engine:
             self._changed.notify()
         return ticket
 
-    def load(self, path: str | Path, progress: Progress | None = None) -> "Loaded":
+    def load(
+        self, path: str | Path, progress: Progress | None = None, cancelled: threading.Event | None = None
+    ) -> "Loaded":
         """Make the base in folder `path` the one in memory. Waits until running answers are done and it is loaded.
 
         Args:
             progress: called in this thread with a stage (a text key) and the share done.
+            cancelled: set it, and loading ends before the next tensor; nothing is in memory then.
 
         Raises:
             ModelError: the folder holds no model that can be loaded.
+            LoadingCancelled: `cancelled` was set.
             EngineUnavailable: the program is stopping.
         """
-        return self._do(lambda: self._load(Path(path).resolve()), progress)
+        return self._do(lambda: self._load(Path(path).resolve(), cancelled), progress)
+
+    def cancel_loading(self) -> None:
+        """Break off the loading under way, whoever asked for it; does nothing where none is."""
+        self._unwanted.set()
 
     def unload(self) -> None:
         """Free the model's memory after the running answers; the next request loads it again."""
@@ -263,20 +275,27 @@ class Engine:
     def _has(self, path: Path | None) -> bool:
         return self._session is not None and self._session.info.path == path
 
-    def _load(self, path: Path) -> "Loaded":
+    def _load(self, path: Path, cancelled: threading.Event | None = None) -> "Loaded":
         if self._has(path):
             return self._session.info
         self._unload()
-        self._note_progress("serving.starting", None)
+        self._unwanted, self.loading = cancelled or threading.Event(), path
         try:
+            self._note_progress("serving.starting", None)
             from glm_core.serving.session import Session
 
             self._session = Session.load(path, self._note_progress)
+        except Exception as error:
+            _free(error)
+            raise
         finally:
-            self.progress = None
+            self.progress = self.loading = None
         return self._session.info
 
     def _note_progress(self, stage: str, fraction: float | None) -> None:
+        """Called between two tensors: the place where loading can be broken off."""
+        if self._unwanted.is_set():
+            raise LoadingCancelled("serving.load_cancelled", name=self.loading.name)
         self.progress = self._latest = (stage, fraction)
 
     def _unload(self) -> None:
@@ -305,6 +324,14 @@ class Engine:
             self._queue.clear()
             self._jobs.clear()
         self._unload()
+
+
+def _free(error: Exception) -> None:
+    """Give back what a model had taken that did not get ready: the error's frames still hold it."""
+    from glm_core.serving.memory import give_back
+
+    traceback.clear_frames(error.__traceback__)
+    give_back()
 
 
 def _as_serving_error(error: Exception) -> ServingError:

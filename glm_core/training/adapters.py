@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from glm_core import workspace
 from glm_core.models import LoadedModel, checkpoints, conversion, prefix, quantization
 from glm_core.models.errors import ModelError
+from glm_core.models.fingerprint import fingerprint
 from glm_core.training import lora
 from glm_core.training.errors import AdapterError
 from glm_core.training.settings import TrainingSettings
@@ -152,7 +153,7 @@ def write(loaded: LoadedModel, folder: Path, info: dict[str, Any] | None = None,
         save_file(weights, folder / lora.WEIGHTS, metadata={"format": "pt"})
         _write_config(loaded, folder, name)
     own = {"base": loaded.name, "family": loaded.family.name, "hidden_size": loaded.model.config.hidden_size,
-           "layers": loaded.model.config.num_hidden_layers, "method": method}  # fmt: skip
+           "layers": loaded.model.config.num_hidden_layers, "method": method, "fingerprint": fingerprint(loaded.path)}  # fmt: skip
     workspace.write_json(folder / INFO, own | (info or {}))
 
 

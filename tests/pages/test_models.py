@@ -1,18 +1,22 @@
 """The models and download pages: load and give the memory back, adapters in and out, deletion, downloads that show where they are."""
 
+import shutil
 import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glm_core import state, text, workspace
+from glm_core import accounts, state, text, workspace
 from glm_core.models import downloads, transfer
 from glm_core.runs import exporting, records
+from glm_core.serving import Request, loads
 from glm_core.serving.engine import Engine
+from glm_core.serving.tickets import LoadingCancelled
 from tests.models.fakehub import serving
 from tests.models.test_hub import FILES, REPO
 from tests.pages.test_pages import open_page
 from tests.runs.test_importing import trained, zipped
+from tests.serving.test_loads import Gate
 from tests.tiny import tiny_chatglm
 
 
@@ -68,10 +72,19 @@ def bring_in(base, tmp_path) -> records.Run:
     return records.runs()[0]
 
 
+def load(app: AppTest, engine: Engine) -> AppTest:
+    """The page once the model has come in."""
+    click(app, "load-tiny")
+    job = loads.current(engine)
+    if job is not None:
+        job.wait(60)
+    return app.run()
+
+
 def test_load_and_unload_say_what_the_memory_does(base, engine):
     app = open_page("models")
     assert "ChatGLM-6B" in words(app) and "登记后可免费商用" in words(app)
-    app = click(app, "load-tiny")
+    app = load(app, engine)
     assert engine.loaded.path == base.resolve() and "已加载" in words(app)
     app = click(app, "unload-tiny")
     assert engine.loaded is None and "卸载前" in words(app) and "load-tiny" in keys(app)
@@ -87,7 +100,7 @@ def test_a_folder_that_is_no_model_says_why(workspace):
 
 
 def test_a_model_is_deleted_only_after_being_sure_and_a_bundled_one_never(base, engine):
-    app = click(open_page("models"), "load-tiny")
+    app = load(open_page("models"), engine)
     assert "delete-tiny" not in keys(app)
     app.checkbox(key="sure-tiny").check().run()
     app = click(app, "delete-tiny")
@@ -219,9 +232,60 @@ def test_every_page_takes_an_imported_adapter_as_a_run(base, tmp_path, page):
 def test_a_truncated_model_says_so_in_plain_view(engine, base):
     weights = next(base.glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:5000])
-    app = click(open_page("models"), "load-tiny")
+    app = load(open_page("models"), engine)
     assert len(app.error) == 1 and "tiny" in app.error[0].value
-    assert not app.status and "load-tiny" in keys(app)
+    assert "load-tiny" in keys(app)
+    app = click(app, "dismiss-loading")
+    assert not app.error
+
+
+def test_a_load_under_way_shows_its_stage_and_can_be_cancelled(engine, base, monkeypatch):
+    gate = Gate(monkeypatch, 0.5)
+    app = click(open_page("models"), "load-tiny")
+    assert "正在加载 tiny · 读取权重" in words(app) and app.button(key="load-chatglm-demo").disabled
+    assert gate.reached.wait(30)
+    click(app, "cancel-loading")
+    gate.open()
+    loads.current(engine).wait(30)
+    app = open_page("models")
+    assert "已取消加载" in words(app) and engine.loaded is None and not app.button(key="load-tiny").disabled
+    assert accounts.audit()[0]["action"] == "audit.model.load"
+
+
+def test_a_load_that_a_question_asked_for_can_be_cancelled_too(engine, base, monkeypatch):
+    gate = Gate(monkeypatch, 0.5)
+    ticket = engine.submit(Request(({"role": "user", "content": "你好"},), "tiny"))
+    assert gate.reached.wait(30)
+    app = open_page("models")
+    assert "tiny 正因一个提问而加载" in words(app)
+    click(app, "cancel-loading")
+    gate.open()
+    with pytest.raises(LoadingCancelled):
+        "".join(ticket)
+
+
+def test_an_adapter_of_an_earlier_base_is_said_to_be_one(base, tmp_path):
+    run = bring_in(base, tmp_path)
+    assert "权重换过了" not in words(open_page("models"))
+    shutil.rmtree(base)
+    tiny_chatglm(base, seed=5)
+    assert "底座 tiny 的权重换过了" in words(open_page("models")) and records.get(run.id)
+
+
+def test_a_merge_that_ended_with_the_server_can_be_begun_again_and_its_result_deleted(base, tmp_path):
+    run = bring_in(base, tmp_path)
+    job = exporting.start_merge(run, base)
+    job.wait(60)
+    exporting.remove(job)
+    job._end("broken")
+    app = open_page("models")
+    assert "服务器在合并途中停了" in words(app)
+    click(app, f"again-{job.path.name}")
+    exporting.jobs()[0].wait(60)
+    app = open_page("models")
+    assert job.path.is_dir() and "合并好了" in words(app)
+    click(app, f"drop-sure-{job.path.name}")
+    assert not job.path.exists() and exporting.jobs() == []
 
 
 def test_what_is_no_model_cannot_be_loaded(engine, workspace):

@@ -2,6 +2,10 @@
 
 import io
 import json
+import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -15,6 +19,7 @@ from glm_core.runs.files import RunError
 from glm_core.serving import catalogue
 from glm_core.training import adapters
 from glm_core.training.settings import TrainingSettings
+from tests.paths import ROOT
 from tests.tiny import tiny_chatglm
 
 
@@ -70,7 +75,7 @@ def nothing_came(base):
 @pytest.mark.parametrize("method", ["lora", "ptuning"])
 def test_an_adapter_becomes_a_run_that_answers_the_same(base, tmp_path, method, pack):
     files = pack(trained(base, tmp_path / "a", method))
-    assert importing.base_named_in(files) == "tiny"
+    assert importing.origin(files).base == "tiny"
     run = importing.import_adapter(files, base, name="外来的", owner="local")
     assert (run.name, run.owner, run.status().state, run.status().step) == ("外来的", "local", "finished", 12)
     assert not run.damaged and run.settings["method"] == method
@@ -85,7 +90,7 @@ def test_an_adapter_becomes_a_run_that_answers_the_same(base, tmp_path, method, 
 def test_a_plain_peft_folder_needs_no_file_of_ours(base, tmp_path):
     files = trained(base, tmp_path / "a")
     del files["easyaigc.json"]
-    assert importing.base_named_in(loose(files)) == "tiny"
+    assert importing.origin(loose(files)) == importing.Origin("tiny")
     run = importing.import_adapter(loose(files), base)
     assert run.settings == {"method": "lora", "lora_rank": 4} and run.status().step == 0
 
@@ -164,14 +169,95 @@ def test_a_merge_is_a_whole_model_that_answers_as_base_and_adapter(base, tmp_pat
     assert exporting.jobs() == [] and folder.name in [choice.name for choice in catalogue.catalogue()]
 
 
-def test_a_cancelled_merge_leaves_nothing(base, tmp_path):
+def whole_folders():
+    return [path.name for path in exporting.folder().iterdir() if path.name != ".jobs"]
+
+
+def test_a_cancelled_merge_leaves_nothing(base, tmp_path, monkeypatch):
     run = importing.import_adapter(zipped(trained(base, tmp_path / "a")), base)
-    job = exporting.Export(run, base, "float32")
-    job.cancel()
-    exporting.folder().mkdir()
-    job._thread.start()
+    monkeypatch.setattr(
+        exporting.Export, "_begin", lambda job, *args, begin=exporting.Export._begin: (job.cancel(), begin(job, *args))
+    )
+    job = exporting.start_merge(run, base)
     job.wait(60)
-    assert job.state == "cancelled" and list(exporting.folder().iterdir()) == []
+    assert job.state == "cancelled" and whole_folders() == []
+    exporting.forget(job)
+    assert exporting.jobs() == [] and list((exporting.folder() / ".jobs").iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from glm_core.models import checkpoints
+from glm_core.runs import exporting, records
+from glm_core.training import merging
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+merging.share = die  # everything is written, nothing has its name yet
+exporting.start_merge(records.get(sys.argv[1]), Path(sys.argv[2])).wait(60)
+"""
+
+
+def test_a_merge_that_ended_with_its_server_says_so_and_leaves_no_half_file(base, tmp_path):
+    run = importing.import_adapter(zipped(trained(base, tmp_path / "a")), base)
+    ended = subprocess.run([sys.executable, "-c", KILLED, run.id, str(base)], cwd=ROOT, timeout=120)
+    assert ended.returncode == -signal.SIGKILL
+    assert [name for name in whole_folders() if name.startswith(f".tiny-{run.id}")], "it had begun to write"
+    (job,) = exporting.jobs()
+    assert (job.state, job.run_id, job.base) == ("broken", run.id, base) and whole_folders() == []
+    again = exporting.start_merge(run, job.base, job.dtype, job.strength)
+    again.wait(60)
+    assert again.state == "done" and exporting.jobs() == [again]
+
+
+def as_after_a_restart(monkeypatch):
+    monkeypatch.setattr(exporting, "_jobs", {})
+    return exporting.jobs()
+
+
+def test_what_came_of_merges_outlives_the_server(base, tmp_path, monkeypatch):
+    run = importing.import_adapter(zipped(trained(base, tmp_path / "a")), base)
+    done = exporting.start_merge(run, base)
+    done.wait(60)
+    (run.path / "adapter" / "adapter_model.safetensors").write_bytes(b"cut short")
+    failed = exporting.start_merge(run, base, strength=0.5)
+    failed.wait(60)
+    found = {job.path: job for job in as_after_a_restart(monkeypatch)}
+    assert (found[done.path].state, found[failed.path].state) == ("done", "failed")
+    assert str(found[failed.path].error) == str(failed.error) and found[done.path].title == done.title
+    exporting.remove(found[done.path])
+    assert whole_folders() == [] and [job.state for job in exporting.jobs()] == ["failed"]
+    exporting.forget(found[failed.path])
+    assert as_after_a_restart(monkeypatch) == []
+
+
+@pytest.mark.parametrize("record", [b"", b"[]", b"{}", b'{"run": 5, "base": [], "state": "done"}'])
+def test_a_merge_record_that_makes_no_sense_is_passed_over(workspace, record):
+    (exporting.folder() / ".jobs").mkdir(parents=True)
+    (exporting.folder() / ".jobs" / "x.json").write_bytes(record)
+    assert exporting.jobs() == []
+
+
+def retrained(base, seed=7):
+    """`base` with other weights under the same name."""
+    shutil.rmtree(base)
+    return tiny_chatglm(base, seed=seed)
+
+
+def test_an_adapter_knows_the_weights_it_was_trained_on(base, tmp_path):
+    files = zipped(trained(base, tmp_path / "a"))
+    run = importing.import_adapter(files, base)
+    assert not catalogue.find(run.id).outdated and importing.origin(files).doubt(base) == ""
+    renamed = base.rename(base.with_name("renamed"))
+    assert importing.origin(files).doubt(renamed) == "", "the same weights under another name"
+    renamed.rename(base)
+    retrained(base)
+    assert catalogue.find(run.id).outdated and importing.origin(files).doubt(base) == "models.import_outdated"
+    later = importing.import_adapter(files, base)
+    assert catalogue.find(later.id).outdated, "a warning, no refusal"
+    assert importing.origin(files).doubt(tiny_chatglm(base.with_name("other"), seed=3)) == "models.import_other"
 
 
 def test_a_packed_base_is_refused_at_once(base, tmp_path):

@@ -1,0 +1,110 @@
+"""Loading a base as a job: it goes on when the tab is closed, says how far it is, and can be cancelled.
+
+An engine loads one base at a time, so there is one job an engine. A question loads the base it needs by itself
+(engine.py); this is for people who load one by hand.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import psutil
+
+from glm_core.errors import EasyError
+from glm_core.runs import resources
+from glm_core.serving.engine import Engine
+from glm_core.serving.tickets import EngineUnavailable, LoadingCancelled
+
+log = logging.getLogger(__name__)
+_jobs: WeakKeyDictionary[Engine, "Load"] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of memory this process uses, and of its cards together, None without one."""
+
+    used: int
+    on_cards: int | None
+
+
+def memory_now() -> Memory:
+    """What this process uses now."""
+    cards = resources.cards()
+    return Memory(psutil.Process().memory_info().rss, sum(card.memory_used for card in cards) if cards else None)
+
+
+class Load:
+    """A base on its way into the memory of `engine`. Made by `start`; every attribute may be read from any thread.
+
+    Attributes:
+        state: "running", "done", "cancelled" or "failed".
+        stage, fraction: a text key of what is being done, and the share of it, None while unknown.
+        error: why it failed.
+        before, after: memory when it was cancelled, and once what had been read was given back.
+    """
+
+    def __init__(self, engine: Engine, folder: Path):
+        self.engine, self.folder = engine, folder
+        self.state, self.stage, self.fraction = "running", "models.stage.waiting", None
+        self.error: EasyError | None = None
+        self.before: Memory | None = None
+        self.after: Memory | None = None
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"load-{folder.name}", daemon=True)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been cancelled but is not over yet."""
+        return self.state == "running" and self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Stop before the next tensor; what was read so far is given back."""
+        self.before = memory_now()
+        self._cancelled.set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, at most `timeout` seconds."""
+        self._thread.join(timeout)
+
+    def _work(self) -> None:
+        try:
+            self.engine.load(self.folder, self._note, self._cancelled)
+            state = "done"
+        except LoadingCancelled:
+            state, self.after = "cancelled", memory_now()
+        except EasyError as error:
+            state, self.error = "failed", error
+        except Exception as error:
+            log.exception("loading %s failed", self.folder)
+            self.error = EngineUnavailable("serving.failed", why=type(error).__name__)
+            state = "failed"
+        self.state = state
+
+    def _note(self, stage: str, fraction: float | None) -> None:
+        self.stage, self.fraction = stage, fraction
+
+
+def start(engine: Engine, folder: Path) -> Load:
+    """Begin to load the base in `folder`. Returns at once.
+
+    Raises:
+        EngineUnavailable: another base is being loaded by hand.
+    """
+    known = current(engine)
+    if known is not None and known.state == "running":
+        raise EngineUnavailable("models.load_running", name=known.folder.name)
+    _jobs[engine] = job = Load(engine, folder)
+    job._thread.start()
+    return job
+
+
+def current(engine: Engine) -> Load | None:
+    """The job of `engine` that runs or ended last, None where there is none to speak of."""
+    return _jobs.get(engine)
+
+
+def forget(engine: Engine) -> None:
+    """Speak no more of the job of `engine` that has ended."""
+    _jobs.pop(engine, None)
