@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.middleware import Middleware
 
-from glm_core import connection, sharing, signin, state, ui
+from glm_core import connection, patience, sharing, signin, state, ui
 from glm_core.security import Guard
 from glm_core.serving import api
 
@@ -20,6 +20,7 @@ async def lifespan(_app):
     """Watch the runs while the server is up, and tell the terminal where it is."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what PEFT asks it in last year's words
+    patience.limit()
     state.start()
     print(await sharing.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
     with api.ending_on_signals(state.close):

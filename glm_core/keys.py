@@ -113,21 +113,21 @@ class Turn:
 
 
 class Pace:
-    """How many requests each key has made in the last minute. In memory: a restart forgives."""
+    """How many requests each key, or other caller, has made in the last minute. In memory: a restart forgives."""
 
     def __init__(self):
-        self._times: dict[int, deque[float]] = {}
+        self._times: dict[int | str, deque[float]] = {}
         self._lock = threading.Lock()
 
-    def take(self, key: Key) -> Turn:
-        """Count a request of `key`, unless it has had its share."""
+    def take(self, who: int | str, per_minute: int) -> Turn:
+        """Count a request of `who`, unless it has had its share."""
         now = time.monotonic()
         with self._lock:
-            times = self._times.setdefault(key.id, deque())
+            times = self._times.setdefault(who, deque())
             while times and times[0] <= now - WINDOW:
                 times.popleft()
-            allowed = len(times) < key.per_minute
+            allowed = len(times) < per_minute
             if allowed:
                 times.append(now)
-            remaining = key.per_minute - len(times)
-            return Turn(allowed, key.per_minute, remaining, WINDOW - (now - times[0]) if times else 0.0)
+            remaining = max(0, per_minute - len(times))
+            return Turn(allowed, per_minute, remaining, WINDOW - (now - times[0]) if times else 0.0)

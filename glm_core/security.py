@@ -5,13 +5,15 @@ pages and their socket want a session and /v1 a key. What an account may see on 
 bodies are where bodies are read: `server.maxUploadSize` for files, the API for its own.
 """
 
+import asyncio
 import ipaddress
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from starlette.requests import cookie_parser
+from starlette.requests import ClientDisconnect, cookie_parser
 
 from glm_core import accounts, keys
 from glm_core.sharing import Sharing
@@ -22,6 +24,8 @@ COOKIE = "easyaigc_session"
 OPEN_PATHS = frozenset(("/login", "/logout", "/first", "/health", "/_stcore/health"))
 "What strangers may ask while sharing: the way in, and whether the server lives."
 OPERATORS_PATHS = frozenset(("/metrics", "/_stcore/metrics"))
+KEYED_PATHS = OPERATORS_PATHS | {"/openapi.json"}
+"What a program with a key may ask beside the API, and a session too."
 UPLOADS = "/_stcore/upload_file"
 
 CONTENT_SECURITY_POLICY = (
@@ -39,8 +43,12 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
+BODY_PATIENCE = 20.0
+"Seconds that a body may take however small it is."
+BODY_PACE = 2_000
+"Bytes a second that it has to bring after those, all in all."
 HANG_UP = {"type": "websocket.close", "code": 1008}
-ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 408: "invalid_request_error", 429: "rate_limit_error"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,10 @@ class Refusal:
     status: int
     key: str
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class TooSlow(ClientDisconnect):
+    """A request's body comes so slowly that nobody waits for it any longer."""
 
 
 class Guard:
@@ -82,7 +94,12 @@ class Guard:
         send = _with_headers(send, extra)
         if refusal:
             return await _refuse(send, scope["path"], refusal)
-        return await self.app(scope, receive, send)
+        try:
+            return await self.app(scope, _hurried(receive), send)
+        except TooSlow:
+            return await _refuse(send, scope["path"], Refusal(408, "security.too_slow", {"connection": "close"}))
+        except ClientDisconnect:
+            return  # gone in the middle of its own words: nobody is there to answer
 
     def _watched(self, scope, headers: dict[str, str], receive, send):
         """A socket's `receive` and `send` that hang up once the session has ended or may do something else than at first.
@@ -127,9 +144,10 @@ class Guard:
         """Find out who asks and note it in `scope`; the reason not to answer them, None to answer."""
         if not self.sharing.on:
             scope["account"] = accounts.LOCAL
-            return None
+            calls = scope["type"] == "http" and scope["path"].startswith(API_PREFIX)
+            return self._count(accounts.LOCAL.name, keys.LIMITS[1], extra) if calls else None
         path = scope["path"]
-        if path.startswith(API_PREFIX) or (path in OPERATORS_PATHS and "authorization" in headers):
+        if path.startswith(API_PREFIX) or (path in KEYED_PATHS and "authorization" in headers):
             return self._admit_key(scope, headers, extra)
         account = accounts.session(_token(headers))
         scope["account"] = account
@@ -145,11 +163,13 @@ class Guard:
             return Refusal(401, "security.key", {"www-authenticate": "Bearer"})
         key, account = found
         scope["account"], scope["user_name"] = account, account.folder
-        turn = self.pace.take(key)
+        return self._count(key.id, key.per_minute, extra) or _beyond(account, scope)
+
+    def _count(self, who: int | str, per_minute: int, extra: dict[str, str]) -> Refusal | None:
+        """Count a call and say in its headers how many are left; the reason not to answer once there are none."""
+        turn = self.pace.take(who, per_minute)
         extra.update(turn.headers())
-        if not turn.allowed:
-            return Refusal(429, "security.pace", {"retry-after": str(max(1, round(turn.reset)))})
-        return _beyond(account, scope)
+        return None if turn.allowed else Refusal(429, "security.pace", {"retry-after": str(max(1, round(turn.reset)))})
 
 
 def _to_sign_in(scope) -> Refusal:
@@ -191,6 +211,30 @@ def _name(host: str) -> str:
         return ""
 
 
+def _hurried(receive):
+    """`receive` for a request whose body has to keep a pace.
+
+    Raises:
+        TooSlow: it does not; bytes already there are not lost to those who come in time.
+    """
+    started, size, whole = time.monotonic(), 0, False
+
+    async def receiving():
+        nonlocal size, whole
+        if whole:
+            return await receive()  # which now waits for the client to leave
+        patience = started + BODY_PATIENCE + size / BODY_PACE - time.monotonic()
+        try:
+            message = await asyncio.wait_for(receive(), max(0.0, patience))
+        except TimeoutError as error:
+            raise TooSlow from error
+        size += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
+        return message
+
+    return receiving
+
+
 def _with_headers(send, extra: dict[str, str]):
     async def sending(message):
         if message["type"] == "http.response.start":
@@ -204,8 +248,8 @@ def _with_headers(send, extra: dict[str, str]):
 
 async def _refuse(send, path: str, refusal: Refusal) -> None:
     """Answer with a sentence; for the API in the form OpenAI clients read."""
-    if path.startswith(API_PREFIX):
-        kind = ERROR_TYPES[refusal.status]
+    if path.startswith(API_PREFIX) or path in KEYED_PATHS or path == "/health":
+        kind = ERROR_TYPES.get(refusal.status, "authentication_error")
         error = {"message": say(refusal.key), "type": kind, "param": None, "code": refusal.key.split(".")[1]}
         body, content_type = json.dumps({"error": error}, ensure_ascii=False), "application/json; charset=utf-8"
     else:

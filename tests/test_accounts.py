@@ -185,11 +185,11 @@ def test_the_pace_of_a_key(trainer, monkeypatch):
     key, _ = keys.create(trainer, "a", per_minute=2)
     pace, now = keys.Pace(), [100.0]
     monkeypatch.setattr(keys.time, "monotonic", lambda: now[0])
-    assert [pace.take(key).remaining for _ in "12"] == [1, 0]
-    refused = pace.take(key)
+    assert [pace.take(key.id, key.per_minute).remaining for _ in "12"] == [1, 0]
+    refused = pace.take(key.id, key.per_minute)
     assert not refused.allowed and refused.reset == 60
     now[0] += 60.1
-    assert pace.take(key).allowed
+    assert pace.take(key.id, key.per_minute).allowed
 
 
 def test_the_audit_log_says_who_did_what(trainer, admin):

@@ -103,7 +103,7 @@ def _completion(record: dict, asked: list[tuple[dict, ...]], owner: str, tokens:
     options = record.get("stream_options")
     if options is not None and (not isinstance(options, dict) or not stream):
         raise RequestError("serving.bad_stream_options", "stream_options")
-    n = record.get("n")
+    n = _whole(record.get("n"))
     n = 1 if n is None else n
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n * len(asked) <= CHOICES:
         raise RequestError("serving.out_of_range", "n", low=1, high=CHOICES, value=repr(n)[:40])
@@ -124,22 +124,32 @@ def _object(body: bytes) -> dict:
 
 def _request(record: dict, messages: tuple[dict, ...], owner: str, default: int, turn: int) -> Request:
     """One choice; the second one of the same prompt draws with the next seed, since it shall be another answer."""
-    seed = record.get("seed")
-    tokens = record.get("max_completion_tokens", record.get("max_tokens"))
-    strength = record.get("strength")
-    return Request(
-        messages=messages,
-        model=_string(record, "model"),
-        max_new_tokens=default if tokens is None else tokens,
-        temperature=record.get("temperature"),
-        top_p=record.get("top_p"),
-        top_k=record.get("top_k"),
-        repetition_penalty=record.get("repetition_penalty"),
-        seed=seed + turn if turn and isinstance(seed, int) else seed,
-        stop=_stop(record.get("stop")),
-        strength=1.0 if strength is None else strength,
-        owner=owner,
-    )
+    seed, strength = _whole(record.get("seed")), record.get("strength")
+    limit = "max_completion_tokens" if "max_completion_tokens" in record else "max_tokens"
+    tokens = _whole(record.get(limit))
+    try:
+        return Request(
+            messages=messages,
+            model=_string(record, "model"),
+            max_new_tokens=default if tokens is None else tokens,
+            temperature=record.get("temperature"),
+            top_p=record.get("top_p"),
+            top_k=_whole(record.get("top_k")),
+            repetition_penalty=record.get("repetition_penalty"),
+            seed=seed + turn if turn and isinstance(seed, int) else seed,
+            stop=_stop(record.get("stop")),
+            strength=1.0 if strength is None else strength,
+            owner=owner,
+        )
+    except RequestError as error:
+        if error.field != "max_new_tokens":
+            raise
+        raise RequestError(error.key, **error.values | {"field": limit}) from None  # by the name that the client used
+
+
+def _whole(value: object) -> object:
+    """5.0 as 5: JSON does not tell them apart, and some clients write the former."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _messages(messages: object) -> tuple[dict, ...]:
