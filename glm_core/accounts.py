@@ -26,6 +26,8 @@ ROLES = ("guest", "trainer", "administrator")
 "From the least to the most that one may do: chat; also data, training and models; also accounts and sharing."
 GUEST_NAME = "guest"
 "The account that anybody may use while `open_guest` is on; every visit is a person of its own."
+VISITORS = "guest-"
+"How the folder of such a visit begins; nobody has it again once the visit is over."
 RESERVED = (GUEST_NAME, "local")
 PASSWORD_LENGTHS = (8, 200)
 SESSION_SECONDS = 30 * 86400
@@ -318,7 +320,7 @@ def session(token: str) -> Account | None:
         with writing() as db:
             db.execute("UPDATE sessions SET seen=? WHERE hash=?", (now, hashed))
     account = account_of(row)
-    return replace(account, folder=f"guest-{hashed.hex()[:16]}") if account.name == GUEST_NAME else account
+    return replace(account, folder=f"{VISITORS}{hashed.hex()[:16]}") if account.name == GUEST_NAME else account
 
 
 def close_session(token: str) -> None:

@@ -15,6 +15,7 @@ from glm_core.runs import resources
 from glm_core.sharing import LOCAL_HOSTS, Sharing
 
 TICK_SECONDS = 1.0
+TIDY_SECONDS = 86_400.0
 
 log = logging.getLogger(__name__)
 _closing = threading.Event()
@@ -81,9 +82,10 @@ def _make_room(_run) -> None:
 
 
 def start() -> None:
-    """Begin watching the runs in the background. Returns at once; called when the server starts."""
+    """Begin watching the runs and tidying up in the background. Returns at once; called when the server starts."""
     _closing.clear()
     threading.Thread(target=_watch_runs, name="runs", daemon=True).start()
+    threading.Thread(target=_tidy, name="tidy", daemon=True).start()
 
 
 def close() -> None:
@@ -105,3 +107,15 @@ def _watch_runs() -> None:
             if repr(error) != last:
                 log.error("%s", error, exc_info=None if isinstance(error, EasyError) else error)
             last = repr(error)
+
+
+def _tidy() -> None:
+    """Clear what guests said long ago, now and every day."""
+    from glm_core.serving import guests
+
+    while not _closing.is_set():
+        try:
+            guests.tidy()
+        except Exception as error:
+            log.error("%s", error, exc_info=error)
+        _closing.wait(TIDY_SECONDS)

@@ -193,6 +193,17 @@ def must_own(owner: str) -> None:
         raise AccountError("security.not_yours")
 
 
+def must_be(role: str) -> None:
+    """Go on only if the reader may do what `role` may; for what a page does after it was drawn.
+
+    Raises:
+        AccountError: they may not, or their session has ended.
+    """
+    account = visitor()
+    if account is None or not account.may(role):
+        raise AccountError("security.role")
+
+
 def begin(page: str) -> User:
     """The first line of every page: who is looking. Ends the page of somebody who may not see it, else draws nothing.
 

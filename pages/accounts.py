@@ -5,7 +5,8 @@ import streamlit as st
 
 from glm_core import accounts, text, ui
 from glm_core.accounts import Account
-from glm_core.serving.display import literal
+from glm_core.serving import catalogue, guests
+from glm_core.serving.display import literal, told_apart
 from glm_core.text import say as t
 
 AUDIT_HEIGHT = 360
@@ -57,6 +58,25 @@ def draw_new(reader: Account) -> None:
             st.rerun()
 
 
+def draw_guests(reader: Account) -> None:
+    """Whether guests come in, what they may chat with, and how long their words are kept."""
+    let_in = st.toggle(t("accounts.open_guest"), accounts.open_guest(), help=t("accounts.open_guest_help"), key="open-guest")
+    if let_in != accounts.open_guest():
+        accounts.set_open_guest(let_in, by=reader.name)
+    runs = {choice.name: choice for choice in catalogue.catalogue() if choice.tuned}
+    labels = {id: f"{choice.title} · {choice.base.name}" for id, choice in runs.items()}
+    labels = told_apart(labels, {id: ui.local_time(choice.created) for id, choice in runs.items()})
+    given = [id for id in runs if id in guests.published()]
+    chosen = st.multiselect(t("accounts.guest_runs"), list(runs), given, labels.get, key="guest-runs",
+                            help=t("accounts.guest_runs_help"), placeholder=t("accounts.guest_runs_none"))  # fmt: skip
+    if set(chosen) != set(given):
+        guests.publish(chosen, by=reader.name)
+    days = st.number_input(t("accounts.guest_days"), *guests.DAYS_RANGE, guests.days(), key="guest-days", width=240,
+                           help=t("accounts.guest_days_help"))  # fmt: skip
+    if days != guests.days():
+        guests.set_days(days, by=reader.name)
+
+
 def draw_audit() -> None:
     """What was changed, by whom and when, newest first."""
     named = text.table(text.current())
@@ -101,9 +121,7 @@ with st.expander(t("accounts.add"), icon=":material/person_add:"):
     draw_new(reader)
 
 st.subheader(t("accounts.guests"), anchor=False)
-let_in = st.toggle(t("accounts.open_guest"), accounts.open_guest(), help=t("accounts.open_guest_help"), key="open-guest")
-if let_in != accounts.open_guest():
-    accounts.set_open_guest(let_in, by=reader.name)
+draw_guests(reader)
 
 st.subheader(t("accounts.audit"), anchor=False)
 st.markdown(t("accounts.audit_about"))

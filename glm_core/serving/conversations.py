@@ -1,34 +1,39 @@
 """Conversations on disk, `chats/USER/ID.json` under home: what a refresh, a restart or another device must not lose.
 
-One file a conversation, replaced whole. Not here: answering (see `engine.py`) and drawing (see `pages/chat.py`).
+One file a conversation, replaced whole. Not here: what a message carries (`messages.py`), files to take away and to
+bring back (`transcripts.py`), answering (`engine.py`) and drawing (`pages/parts/chat_*.py`).
 """
 
-import json
+import contextlib
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from glm_core import text, workspace
-from glm_core.serving.display import literal
-from glm_core.serving.tickets import Stamp, Ticket
+from glm_core.accounts import VISITORS
+from glm_core.serving.messages import VOTES, cleaned, is_line, is_number, new_answer
+from glm_core.serving.tickets import Ticket
 
 TITLE_LENGTH = 24
+LONGEST_TITLE, LONGEST_SYSTEM = 80, 8_000
 KEPT_FIELDS = ("role", "content")
+DAY = 86_400
 
 
 @dataclass
 class Conversation:
     """One thread of messages of one user.
 
-    `messages` are `{"role", "content"}`, answers also with `stamp`, `usage`, `finish_reason`, `first_token_seconds`,
-    `tokens_per_second` and `dropped_turns`. `unsaved` is why the last `save` could not write, "" where it did; not in the file.
+    `messages` are `{"role", "content"}` of the user and the assistant in turn; answers have notes too (see
+    `messages.py`). `system` is what the model is told before them, where its family has such a thing. `unsaved` is why
+    the last `save` could not write, "" where it did; not in the file.
     """
 
     user: str
     id: str = field(default_factory=workspace.new_id)
     title: str = ""
     model: str = ""
-    sampling: dict = field(default_factory=dict)
+    system: str = ""
     created: float = field(default_factory=time.time)
     updated: float = 0.0
     messages: list[dict] = field(default_factory=list)
@@ -47,32 +52,58 @@ class Conversation:
         """Its file."""
         return workspace.inside(folder(self.user), f"{self.id}.json")
 
+    @property
+    def beginning(self) -> str:
+        """What there is of the answer that is to be computed: nothing, unless it goes on."""
+        return self.messages[-1]["content"]
+
     def ask(self, question: str) -> None:
         """Add a question and the answer that is to grow after it, so that a refresh at any moment keeps both."""
-        self.messages += [{"role": "user", "content": question}, {"role": "assistant", "content": ""}]
+        self.messages += [{"role": "user", "content": question}, new_answer()]
 
     def again(self) -> None:
         """Throw the last answer away, to be computed anew."""
-        self.messages[-1] = {"role": "assistant", "content": ""}
+        self.messages[-1] = new_answer()
+
+    def go_on(self) -> None:
+        """Let the last answer grow further; a vote was on less of it."""
+        self.messages[-1].pop("vote", None)
 
     def revise(self, place: int, question: str) -> None:
         """Ask `question` instead of the one at `place`; what came after it goes."""
         del self.messages[place:]
         self.ask(question)
 
-    def prompt(self) -> list[dict]:
-        """What an engine is asked: everything before the last answer, without notes and without empty answers."""
+    def vote(self, place: int, vote: str | None) -> None:
+        """Keep with the answer at `place` that it was good ("up") or bad ("down"); None takes the vote back."""
+        self.messages[place].pop("vote", None)
+        if vote in VOTES:
+            self.messages[place]["vote"] = vote
+
+    def prompt(self, system: bool = False) -> list[dict]:
+        """What an engine is asked: everything before the last answer, without notes and without empty answers.
+
+        Args:
+            system: whether the model is told `self.system` first.
+        """
+        head = [{"role": "system", "content": self.system}] if system and self.system.strip() else []
         kept = (message for message in self.messages[:-1] if message["content"].strip())
-        return [{key: message[key] for key in KEPT_FIELDS} for message in kept]
+        return head + [{key: message[key] for key in KEPT_FIELDS} for message in kept]
 
     def note(self, ticket: Ticket) -> None:
-        """Write the ticket's text so far, and all that is known about it, into the last answer."""
-        stamp = ticket.stamp
+        """Write the ticket's text so far, and all that is known about it, into the last answer.
+
+        The figures of an answer that went on are those of its last part, the tokens those of all of it.
+        """
+        stamp, usage, before = ticket.stamp, dict(ticket.usage), self.messages[-1].get("usage")
+        if ticket.request.beginning and before:
+            usage["completion_tokens"] += before["completion_tokens"]
+            usage["total_tokens"] = usage["prompt_tokens"] + ticket.completion_tokens
         self.messages[-1] = {
             "role": "assistant",
             "content": ticket.text,
-            "finish_reason": ticket.finish_reason or ("cancelled" if ticket.cancelled else None),
-            "usage": ticket.usage,
+            "finish_reason": ticket.finish_reason or ("cancelled" if ticket.cancelled else "broken"),
+            "usage": usage,
             "first_token_seconds": ticket.first_token_seconds,
             "tokens_per_second": ticket.tokens_per_second,
             "dropped_turns": ticket.dropped_turns,
@@ -88,13 +119,14 @@ class Conversation:
             return
         self.updated = time.time()
         try:
-            workspace.write_json(self.path, self._record())
+            workspace.write_json(self.path, self.record())
         except OSError as error:
             self.unsaved = text.say("chat.unsaved", reason=error.strerror or str(error))
         else:
             self.unsaved = ""
 
-    def _record(self) -> dict:
+    def record(self) -> dict:
+        """All of it as plain values, as in its file."""
         record = asdict(self)
         del record["unsaved"]
         return record
@@ -103,35 +135,33 @@ class Conversation:
         """Delete its file."""
         self.path.unlink(missing_ok=True)
 
-    def to_markdown(self) -> str:
-        """The thread as a readable document."""
-        speakers = {role: text.say(f"chat.role.{role}") for role in ("system", "user", "assistant")}
-        parts = [f"# {self.name}"]
-        parts += [f"**{speakers[message['role']]}**\n\n{message['content']}" for message in self.messages]
-        return "\n\n".join(parts) + "\n"
 
-    def to_json(self) -> str:
-        """The thread as JSON, without its owner."""
-        record = self._record()
-        del record["user"]
-        return json.dumps(record, ensure_ascii=False, indent=2)
+def from_record(record: object, user: str, id: str) -> Conversation:
+    """A conversation of `user` from a record that may be of anybody's making; only its messages must make sense.
+
+    Raises:
+        ValueError: it has no messages, or one that is none.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("messages"), list):
+        raise ValueError("no messages")
+    messages = [cleaned(one) for one in record["messages"]]
+    told = [message["content"] for message in messages if message["role"] == "system"]
+    talk = Conversation(user, id, messages=[message for message in messages if message["role"] != "system"])
+    talk.system = _system(record.get("system")) or "\n".join(told)[:LONGEST_SYSTEM]
+    for name, longest in (("title", LONGEST_TITLE), ("model", 200)):
+        if is_line(record.get(name), longest):
+            setattr(talk, name, record[name])
+    for name in ("created", "updated"):
+        if is_number(record.get(name)):
+            setattr(talk, name, float(record[name]))
+    return talk
 
 
-def footnotes(message: dict) -> list[str]:
-    """What is written under an answer, as Markdown lines: how it ended, how fast it was, what answered."""
-    notes, figures = [], []
-    if message.get("finish_reason") in ("length", "cancelled"):
-        notes.append(text.say(f"chat.ended.{message['finish_reason']}"))
-    if message.get("dropped_turns"):
-        notes.append(text.say("chat.dropped", turns=message["dropped_turns"]))
-    if message.get("first_token_seconds") is not None:
-        figures.append(text.say("chat.first_token", seconds=message["first_token_seconds"]))
-    if message.get("tokens_per_second"):
-        tokens = message["usage"]["completion_tokens"]
-        figures.append(text.say("chat.speed", tokens=tokens, speed=message["tokens_per_second"]))
-    if message.get("stamp"):
-        figures.append(literal(Stamp.from_dict(message["stamp"]).sentence()))
-    return notes + ([" · ".join(figures)] if figures else [])
+def _system(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    value.encode("utf-8")
+    return value[:LONGEST_SYSTEM]
 
 
 def folder(user: str) -> Path:
@@ -152,6 +182,20 @@ def conversations(user: str, search: str = "") -> list[Conversation]:
     return sorted(kept, key=lambda one: one.updated, reverse=True)
 
 
+def clear_visits(days: float) -> int:
+    """Delete what guests without an account said more than `days` ago; they cannot come back to it. Returns how many."""
+    gone, oldest = 0, time.time() - days * DAY
+    for folder_of_one in (workspace.home() / "chats").glob(f"{VISITORS}*"):
+        for path in folder_of_one.glob("*.json"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+                    gone += 1
+        with contextlib.suppress(OSError):  # not empty yet
+            folder_of_one.rmdir()
+    return gone
+
+
 def _searchable(one: Conversation) -> str:
     return "\n".join([one.name, *(message["content"] for message in one.messages)]).lower()
 
@@ -159,19 +203,6 @@ def _searchable(one: Conversation) -> str:
 def _read(path: Path, user: str) -> Conversation | None:
     """A conversation from its file. A file that somebody else damaged is passed over, never overwritten."""
     try:
-        record = workspace.read_json(path)
-    except (ValueError, OSError):
+        return from_record(workspace.read_json(path), user, path.stem)
+    except (ValueError, OSError, RecursionError):
         return None
-    if not isinstance(record, dict) or not _messages_whole(record.get("messages")):
-        return None
-    known = {one.name: record[one.name] for one in fields(Conversation) if one.init and one.name in record}
-    return Conversation(**{**known, "user": user, "id": path.stem})
-
-
-def _messages_whole(messages: object) -> bool:
-    return isinstance(messages, list) and all(
-        isinstance(one, dict)
-        and isinstance(one.get("content"), str)
-        and one.get("role") in ("system", "user", "assistant")
-        for one in messages
-    )

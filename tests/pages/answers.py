@@ -19,6 +19,8 @@ class ScriptedEngine:
         self.script = script
         self.requests: list[Request] = []
         self.error: ServingError | None = None
+        self.reason = "stop"
+        "Why answers end."
         self.progress = None
         self.loaded = None
         self.distances: dict[str, float] = {}
@@ -64,4 +66,4 @@ class ScriptedEngine:
         answer = self.script(ticket.request)
         for start in range(0, len(answer), 2):
             ticket.add(answer[start : start + 2])
-        ticket.finish("stop")
+        ticket.finish(self.reason)

@@ -4,8 +4,12 @@ import json
 
 import pytest
 
-from glm_core import state, text
-from glm_core.serving import EngineBusy, conversations
+from glm_core import accounts, state, text
+from glm_core.accounts import Account
+from glm_core.data import library
+from glm_core.data.examples import pair
+from glm_core.serving import EngineBusy, conversations, guests, transcripts
+from tests.models.test_families import GLM
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
 from tests.tiny import CONFIG
@@ -165,3 +169,202 @@ def test_an_answer_that_fails_on_the_way_says_why_and_is_not_drawn_away(engine, 
     app = say(open_page("chat"), "你好")
     assert len(app.error) == 1 and not app.exception
     assert app.session_state["computing"] is False, "else the page is drawn anew and the reason is gone"
+
+
+def noted(action):
+    """What the audit log says was done in that way, the latest first."""
+    return [row["target"] for row in accounts.audit() if row["action"] == action]
+
+
+# going on
+
+
+def test_an_answer_that_was_cut_goes_on_in_the_same_bubble(engine):
+    engine.reason = "length"
+    app = say(open_page("chat"), "讲个故事")
+    engine.script, engine.reason = (lambda request: "，山上有座庙"), "stop"
+    app.button(key="go-on").click().run()
+    assert not app.exception and texts(app) == ["讲个故事", "原来：讲个故事，山上有座庙"]
+    assert engine.requests[-1].beginning == "原来：讲个故事"
+    assert [message["content"] for message in engine.requests[-1].messages] == ["讲个故事"]
+    kept = conversations.conversations("local")[0].messages
+    assert len(kept) == 2 and (kept[1]["finish_reason"], kept[1]["usage"]["completion_tokens"]) == ("stop", 7)
+    assert not [button for button in app.button if button.key == "go-on"], "it has come to its end"
+
+
+def test_a_busy_engine_takes_nothing_of_what_was_said(engine):
+    engine.reason = "cancelled"
+    app = say(open_page("chat"), "你好")
+    engine.error = EngineBusy("serving.busy", 4, waiting=3)
+    app.button(key="go-on").click().run()
+    assert app.error and texts(app) == ["你好", "原来：你好"]
+    assert conversations.conversations("local")[0].messages[1]["content"] == "原来：你好"
+    engine.error = None
+    app.button(key="go-on").click().run()
+    assert engine.requests[-1].beginning == "原来：你好"
+
+
+def test_an_answer_that_the_server_never_finished_says_so_and_goes_on(engine):
+    talk = conversations.Conversation("local")
+    talk.ask("你好")
+    talk.messages[1]["content"] = "你"
+    talk.save()
+    app = open_page("chat", c=talk.id)
+    assert text.say("chat.ended.broken") in [caption.value for caption in app.caption]
+    app.button(key="go-on").click().run()
+    assert texts(app)[1].startswith("你原来") and engine.requests[-1].beginning == "你"
+
+
+# votes and rows
+
+
+def test_a_vote_is_kept_exported_noted_and_taken_back(engine):
+    app = say(open_page("chat"), "你好")
+    key = f"vote-{address(app)}-1"
+    app.feedback(key=key).set_value(1).run()
+    kept = conversations.conversations("local")[0]
+    assert kept.messages[1]["vote"] == "up" and app.feedback(key=key).value == 1
+    assert "· 赞" in transcripts.to_markdown(kept) and '"vote": "up"' in transcripts.to_json(kept)
+    app.button(key="again").click().run()
+    assert app.feedback(key=key).value is None, "it was another answer that was good"
+    app.feedback(key=key).set_value(0).run()
+    app.feedback(key=key).set_value(None).run()
+    assert "vote" not in conversations.conversations("local")[0].messages[1]
+    assert noted("audit.chat.vote") == [f"{kept.id} · 1 · {how}" for how in ("-", "down", "up")]
+
+
+def test_an_answer_becomes_the_first_row_of_a_new_set(engine):
+    app = say(open_page("chat"), "你是谁")
+    app.button(key="row-1").click().run()
+    assert (app.text_area(key="row-question").value, app.text_area(key="row-answer").value) == (
+        "你是谁",
+        "原来：你是谁",
+    )
+    app.text_area(key="row-answer").set_value("我是小印")
+    app.button(key="row-keep").click().run()
+    assert not app.exception and not app.error
+    [kept] = [one for one in library.datasets() if not one.bundled]
+    assert [(one.question, one.answer) for one in library.examples(kept.id)] == [("你是谁", "我是小印")]
+    assert noted("audit.data.add") == [kept.name]
+
+
+def test_a_correction_goes_into_a_set_there_is_with_the_turns_before_it(engine):
+    kept = library.add("纠正", [pair("一", "1")])
+    app = say(say(open_page("chat"), "我叫小王"), "我叫什么？")
+    app.button(key="row-3").click().run()
+    app.selectbox(key="row-set").set_value(kept.id)
+    app.checkbox(key="row-before").check()
+    app.text_area(key="row-answer").set_value("小王")
+    app.button(key="row-keep").click().run()
+    assert not app.exception
+    assert [message["content"] for message in library.examples(kept.id)[1].messages] == [
+        "我叫小王", "原来：我叫小王", "我叫什么？", "小王",
+    ]  # fmt: skip
+    assert noted("audit.data.edit") == ["纠正"]
+
+
+def test_a_blank_correction_is_a_sentence_and_no_row(engine):
+    app = say(open_page("chat"), "你好")
+    app.button(key="row-1").click().run()
+    app.text_area(key="row-answer").set_value(" ")
+    app.button(key="row-keep").click().run()
+    assert len(app.error) == 1 and not app.exception and all(one.bundled for one in library.datasets())
+
+
+# files
+
+
+def bring(app, content: bytes, file="talk.json"):
+    app.file_uploader[0].set_value((file, content, "application/json"))
+    return app.run()
+
+
+def test_a_conversation_comes_back_from_its_file_as_a_new_one(engine):
+    app = say(open_page("chat"), "你好")
+    first = conversations.conversations("local")[0]
+    for file, write in (("a.json", transcripts.to_json), ("a.md", transcripts.to_markdown)):
+        bring(app, write(first).encode(), file)
+        assert not app.exception and not app.error
+        assert texts(app) == ["你好", "原来：你好"] and address(app) != first.id
+    assert len(conversations.conversations("local")) == 3 == len(noted("audit.chat.import")) + 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[" * 100_000, b'{"messages": [{"role": "root"}]}', b"<html>"])
+def test_a_hostile_file_is_a_sentence_and_changes_nothing(engine, content):
+    app = say(open_page("chat"), "你好")
+    before = conversations.conversations("local")
+    bring(app, content)
+    assert not app.exception and len(app.error) == 1
+    assert conversations.conversations("local") == before and texts(app) == ["你好", "原来：你好"]
+    app.run()
+    assert not app.error, "said once"
+
+
+def test_deleting_a_conversation_is_noted_without_its_words(engine):
+    app = say(open_page("chat"), "秘密")
+    known = address(app)
+    app.button(key=f"delete-{known}").click().run()
+    assert noted("audit.chat.remove") == [known] and "秘密" not in str(accounts.audit())
+
+
+# the system prompt
+
+
+def test_a_system_prompt_is_told_and_kept_where_the_family_has_one(engine):
+    app = open_page("chat")
+    assert not app.text_area, "ChatGLM-6B has none"
+    (engine.find("tiny").base / "config.json").write_text(json.dumps({**GLM, "model_type": "glm"}), encoding="utf-8")
+    from pages.parts import dials
+
+    dials.about.clear()
+    app = open_page("chat")
+    app.text_area[0].set_value("说得短一点").run()
+    say(app, "你好")
+    assert not app.exception
+    assert engine.requests[-1].messages[0] == {"role": "system", "content": "说得短一点"}
+    assert open_page("chat", c=address(app)).text_area[0].value == "说得短一点"
+    app.button(key="new").click().run()
+    assert app.text_area[0].value == ""
+
+
+# guests
+
+
+@pytest.fixture
+def guest(engine, monkeypatch):
+    """The reader is a guest who came without a password."""
+    monkeypatch.setattr(state.sharing(), "on", True)
+    visitor = Account(3, accounts.GUEST_NAME, "guest", "guest-0123")
+    monkeypatch.setattr(accounts, "session", lambda _token: visitor)
+    return visitor
+
+
+def shown(app) -> str:
+    return str([app.get(kind) for kind in ("markdown", "caption", "selectbox", "button")])
+
+
+def test_a_guest_sees_no_name_of_a_run_that_was_not_given(engine, guest):
+    app = open_page("chat", run="run-1")
+    assert app.selectbox(key="model").options == ["tiny"] and "作者训练" not in shown(app)
+    say(app, "你好")
+    assert engine.requests[-1].model == "tiny" and not app.exception
+    guests.publish(["run-1"])
+    app = open_page("chat", run="run-1")
+    assert len(app.selectbox(key="model").options) == 2
+    assert texts(say(app, "你好"))[-1] == "微调：你好"
+    guests.publish([])
+    app.run()
+    assert app.selectbox(key="model").options == ["tiny"], "no longer theirs"
+
+
+def test_a_guest_makes_no_rows_and_brings_no_files(engine, guest):
+    app = say(open_page("chat"), "你好")
+    assert not app.exception and not app.file_uploader
+    assert not [button for button in app.button if (button.key or "").startswith("row-")]
+    assert [message["content"] for message in conversations.conversations("guest-0123")[0].messages][0] == "你好"
+    assert conversations.conversations("local") == []
+
+
+def test_a_guest_is_told_how_long_the_words_are_kept(engine, guest):
+    guests.set_days(3)
+    assert text.say("chat.visit", days=3) in [caption.value for caption in open_page("chat").caption]

@@ -6,6 +6,7 @@ import pytest
 
 from glm_core.serving import Request, Ticket, conversations
 from glm_core.serving.conversations import Conversation
+from glm_core.serving.messages import can_go_on, footnotes
 from glm_core.workspace import WorkspaceError
 
 
@@ -78,7 +79,7 @@ def test_a_revised_question_drops_what_came_after_it():
     assert [message["content"] for message in one.messages] == ["一", "1", "贰", ""]
     one.messages[-1]["content"] = "2"
     one.again()
-    assert one.messages[-1] == {"role": "assistant", "content": ""}
+    assert (one.messages[-1]["role"], one.beginning) == ("assistant", "")
 
 
 def test_an_answer_that_was_stopped_says_so():
@@ -101,10 +102,67 @@ def test_a_disk_that_takes_nothing_is_said_and_the_conversation_goes_on(monkeypa
     assert "No space left" in one.unsaved and one.messages[1]["content"] == "你好！"
     one.save()
     assert one.unsaved == ""
-    assert "unsaved" not in one.path.read_text(encoding="utf-8") + one.to_json()
+    assert "unsaved" not in one.path.read_text(encoding="utf-8")
 
 
 def test_a_file_with_fields_of_its_own_is_read():
     one = talk("local", "你好")
     one.path.write_text(json.dumps({"messages": one.messages, "unsaved": "x", "other": 1}), encoding="utf-8")
     assert conversations.get("local", one.id).unsaved == ""
+
+
+def test_an_answer_goes_on_and_its_tokens_are_counted_together():
+    one = Conversation("local")
+    one.ask("讲个故事")
+    first = Ticket(Request(one.prompt()))
+    first.add("从前")
+    first.finish("length")
+    one.note(first)
+    one.vote(1, "up")
+    assert can_go_on(one.messages[1]) and one.beginning == "从前"
+    one.go_on()
+    second = Ticket(Request(one.prompt(), beginning=one.beginning))
+    second.add("有座")
+    second.add("山")
+    second.finish("stop")
+    one.note(second)
+    answer = one.messages[1]
+    assert (answer["content"], answer["usage"]["completion_tokens"]) == ("从前有座山", 3) and "vote" not in answer
+    assert not can_go_on(answer)
+
+
+def test_an_answer_nobody_could_finish_says_it_was_broken_off():
+    one = Conversation("local")
+    one.ask("你好")
+    one.messages[1]["content"] = "你"
+    one.save()
+    kept = conversations.get("local", one.id).messages[1]
+    assert can_go_on(kept) and footnotes(kept) == ["被打断了，保留到这里。"]
+    assert not can_go_on({"role": "assistant", "content": " ", "finish_reason": "cancelled"}), "then it is asked again"
+
+
+def test_a_vote_is_kept_with_the_answer_and_can_be_taken_back():
+    one = talk("local", "你好", "你好！")
+    one.vote(1, "down")
+    one.save()
+    assert conversations.get("local", one.id).messages[1]["vote"] == "down"
+    one.vote(1, None)
+    assert "vote" not in one.messages[1]
+
+
+def test_the_system_prompt_is_told_where_there_is_one():
+    one = talk("local", "你好", "你好！")
+    one.ask("再见")
+    one.system = "说得短一点"
+    assert one.prompt(system=True)[0] == {"role": "system", "content": "说得短一点"}
+    assert one.prompt()[0]["role"] == "user"
+    one.save()
+    assert conversations.get("local", one.id).system == "说得短一点"
+
+
+def test_a_system_message_among_the_messages_becomes_the_system_prompt():
+    one = talk("local", "你好", "你好！")
+    messages = [{"role": "system", "content": "短"}, *one.messages]
+    one.path.write_text(json.dumps({"messages": messages}), encoding="utf-8")
+    kept = conversations.get("local", one.id)
+    assert kept.system == "短" and kept.messages == one.messages
