@@ -35,7 +35,7 @@ def read(content: bytes, file: str, template: str | None, mapping: dict) -> form
     known = st.session_state.setdefault("read", {})
     if key not in known:
         bar = st.progress(0.0)
-        if len(known) == 3:  # as found, as mapped, and the mapping before
+        if len(known) == 4:  # as found, of the task, as mapped, and the mapping before
             known.pop(next(iter(known)))
         try:
             known[key] = formats.read_bytes(
@@ -45,6 +45,18 @@ def read(content: bytes, file: str, template: str | None, mapping: dict) -> form
         finally:
             bar.empty()
     return known[key]
+
+
+def readable(content: bytes, file: str) -> bool:
+    """Whether the file can be read at all; if not, why, and the way to another one."""
+    try:
+        read(content, file, None, {})
+    except EasyError as error:
+        ui.show_error(error)
+        if "incoming" in st.session_state:
+            st.button(t("datasets.other_file"), key="other", on_click=st.session_state.pop, args=("incoming",))
+        return False
+    return True
 
 
 def draw_choices(content: bytes, file: str) -> formats.ReadResult:
@@ -145,6 +157,8 @@ if old:
 brought = handed or bring_in()
 if brought:
     with ui.guarded():
+        if not readable(*brought):
+            st.stop()
         result = draw_choices(*brought)
         draw_result(result)
         if result.examples:
