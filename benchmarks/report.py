@@ -38,7 +38,7 @@ def time_asking(engine: Engine, run: records.Run, pairs: int, tokens: int, toget
     choice = engine.find(run.id)
     questions = [*sets.kept(run), *sets.controls(run.model)]
     questions = (questions * (pairs // len(questions) + 1))[:pairs]
-    asked = [one for q in questions for one in sides.requests(engine, q.text, choice, max_new_tokens=tokens)]
+    asked = [one for q in questions for one in sides.requests(engine, q.text, [choice], max_new_tokens=tokens)]
     started = time.monotonic()
     for _number, ticket in ask_all(engine, asked, together):
         if ticket.error is not None:

@@ -251,7 +251,7 @@ def _answer_all(engine, choice: Choice, questions: Sequence[Question], kept: _Ke
     asked = [
         request
         for question in missing
-        for request in requests(engine, question.text, choice, OWNER, question.history, max_new_tokens=ANSWER_TOKENS)
+        for request in requests(engine, question.text, [choice], OWNER, question.history, max_new_tokens=ANSWER_TOKENS)
     ]
     answers: dict[int, Answer] = {}
     watch("answers", 0.0)

@@ -1,4 +1,4 @@
-"""One question, or a whole set, through the original and a tuned model by way of an engine, both in one batch.
+"""One question, or a whole set, through the original and up to four tuned models by way of an engine, all in one batch.
 
 Not here: drawing (pages/compare.py), questions (sets.py), whether two models differ at all (`glm_core.serving.proof`).
 """
@@ -14,23 +14,22 @@ from glm_core.serving.tickets import Request, Ticket
 
 ANSWER_TOKENS = 256
 SEED = 42
+MOST_RUNS = 4
 
 
-def requests(
-    engine, question: str, choice: Choice, owner: str = "", history: Sequence[dict] = (), **fields
-) -> tuple[Request, Request]:
-    """The same question to the base and to the run of `choice`, with the same seed.
+def requests(engine, question: str, runs: Sequence[Choice], owner: str = "", history: Sequence[dict] = (), **fields) -> list[Request]:
+    """The same question to the base and to every run of `runs`, with the same seed.
 
     Args:
+        runs: of one base.
         history: messages before the question.
-        fields: of `Request`; `strength` is the run's alone.
+        fields: of `Request`; `strength` is the runs' alone.
     """
     common = {"owner": owner, "max_new_tokens": ANSWER_TOKENS, "temperature": 0.0, "seed": SEED, **fields}
     strength = common.pop("strength", 1.0)
     messages = [*history, {"role": "user", "content": question}]
-    return Request(messages, _base_name(engine, choice), **common), Request(
-        messages, choice.name, strength=strength, **common
-    )
+    original = Request(messages, _base_name(engine, runs[0]), **common)
+    return [original, *(Request(messages, run.name, strength=strength, **common) for run in runs)]
 
 
 def _base_name(engine, choice: Choice) -> str:
@@ -40,48 +39,48 @@ def _base_name(engine, choice: Choice) -> str:
 
 
 @dataclass
-class Pair:
-    """Both answers to one question while they grow and afterwards: the original's ticket, then the tuned one's."""
+class Panes:
+    """The answers to one question while they grow and afterwards: the original's ticket, then one for each of `runs`."""
 
-    run: str
+    runs: tuple[str, ...]
     question: str
     tickets: list[Ticket] = field(default_factory=list)
 
-    def start(self, pair: tuple[Request, Request], engine) -> None:
-        """Ask both.
+    def start(self, asked: Sequence[Request], engine) -> None:
+        """Ask all, so that the engine takes them into one batch.
 
         Raises:
             ServingError: the engine takes no more requests; none is left running.
         """
         try:
-            for request in pair:
+            for request in asked:
                 self.tickets.append(engine.submit(request))
         except BaseException:
             self.cancel()
             raise
 
     def cancel(self) -> None:
-        """Stop both; the texts so far stay."""
+        """Stop all; the texts so far stay."""
         for ticket in self.tickets:
             ticket.cancel()
 
     @property
     def texts(self) -> list[str]:
-        """Both answers so far."""
+        """The answers so far."""
         return [ticket.text for ticket in self.tickets]
 
     @property
     def done(self) -> bool:
-        """Whether both have ended."""
+        """Whether all have ended."""
         return all(ticket.done for ticket in self.tickets)
 
     @property
     def whole(self) -> bool:
-        """Whether both ended by themselves."""
+        """Whether all ended by themselves."""
         return all(ticket.finish_reason in ("stop", "length") for ticket in self.tickets)
 
     def raise_error(self) -> None:
-        """Raise what went wrong with either answer, if anything did."""
+        """Raise what went wrong with any answer, if anything did."""
         for ticket in self.tickets:
             if ticket.error is not None:
                 raise ticket.error
@@ -89,28 +88,32 @@ class Pair:
 
 def compare_all(
     engine,
-    choice: Choice,
+    runs: Sequence[Choice],
     questions: Sequence[Question],
     progress: Callable[[float], None] = lambda done: None,
     owner: str = "",
     strength: float = 1.0,
-) -> list[Difference]:
-    """Ask both models every question, greedily; one `Difference` a question, in their order.
+) -> list[list[Difference]]:
+    """Ask the original and every run each question, greedily.
 
     Args:
         progress: told the share done, from 0 to 1; an exception in it cancels what is open.
 
+    Returns:
+        One list a run, in the order of `runs`, each with one `Difference` from the original a question.
+
     Raises:
         ServingError: an answer ended in an error.
     """
-    asked = [one for question in questions for one in requests(engine, question.text, choice, owner, strength=strength)]
+    asked = [one for question in questions for one in requests(engine, question.text, runs, owner, strength=strength)]
     answers = [""] * len(asked)
     for done, (number, ticket) in enumerate(ask_all(engine, asked), 1):
         if ticket.error is not None:
             raise ticket.error
         answers[number] = ticket.text
         progress(done / len(asked))
-    return [Difference(*row) for row in zip(questions, answers[::2], answers[1::2], strict=True)]
+    sides = [answers[side :: len(runs) + 1] for side in range(len(runs) + 1)]
+    return [[Difference(*row) for row in zip(questions, sides[0], tuned, strict=True)] for tuned in sides[1:]]
 
 
 def changed(row: Difference) -> bool:

@@ -5,7 +5,11 @@ import json
 import pytest
 
 from glm_core import state, text, workspace
+from glm_core.evaluation import votes
+from glm_core.runs import records
 from glm_core.serving import EngineBusy
+from glm_core.serving.catalogue import Choice
+from tests.evaluation import made
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
 
@@ -30,10 +34,10 @@ def engine(workspace, monkeypatch):
     return engine
 
 
-def make_run(home):
-    folder = home / "runs" / "run-1"
+def make_run(home, id="run-1", name="作者训练", settings=None):
+    folder = home / "runs" / id
     (folder / "adapter").mkdir(parents=True)
-    record = {"id": "run-1", "name": "作者训练", "model": "x", "settings": {}, "dataset": {"name": "x", "rows": 3}}
+    record = {"id": id, "name": name, "model": "x", "settings": settings or {}, "dataset": {"name": "x", "rows": 3}, "owner": "local"}
     workspace.write_json(folder / "run.json", record)
     lines = [
         {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
@@ -136,3 +140,75 @@ def test_hostile_answers_are_drawn_as_text(engine):
     app = ask(open_page("compare", run="run-1"), "<img src=x>")
     live = shown(app).replace("\\[", "").replace("\\<", "").replace("\\:", "")
     assert "![x](" not in live and "<b>" not in live and "<img" not in live and ":red[x]" not in live
+
+
+@pytest.fixture
+def three(engine, workspace):
+    """Two more runs of the same base, and one of another."""
+    for number, lr in ((2, 0.001), (3, 0.002)):
+        engine.add_run(f"run-{number}", f"第{number}次")
+        make_run(workspace, f"run-{number}", f"第{number}次", {"learning_rate": lr})
+    other = workspace / "models" / "other"
+    engine._choices.append(Choice("run-9", "别的底座", other, other, step=60))
+    make_run(workspace, "run-9", "别的底座")
+    return engine
+
+
+def test_up_to_four_runs_of_one_base_answer_at_the_same_time(three):
+    app = open_page("compare", run="run-1")
+    chooser = app.multiselect(key="beside")
+    assert [option for option in chooser.options if "别的底座" in option] == [] and len(chooser.options) == 2
+    chooser.set_value(["run-2", "run-3"]).run()
+    three.requests.clear()
+    ask(app, "谁开发了你？")
+    assert not app.exception and [one.model for one in three.requests] == ["tiny", "run-1", "run-2", "run-3"]
+    assert len({(one.seed, one.temperature) for one in three.requests}) == 1
+    for title in ("原模型", "作者训练", "第2次", "第3次"):
+        assert title in shown(app)
+    assert shown(app).count(":green-background[:green[张三]]") == 1 and ":gray-background[" not in shown(app)
+    assert app.query_params["also"] == ["run-2", "run-3"]
+
+
+def test_a_link_with_several_runs_shows_the_same_panes(three):
+    app = open_page("compare", run="run-1", also=["run-3", "run-9", "gone", "run-3"])
+    assert app.multiselect(key="beside").value == ["run-3"] and "第3次" in shown(app)
+
+
+def test_the_chosen_runs_stand_in_a_table_with_their_meters_and_differing_settings(three):
+    workspace.write_json(records.get("run-2").path / "report.json", made.report().to_dict())
+    app = open_page("compare", run="run-1", also=["run-2", "run-3"])
+    table = next(one.value for one in app.dataframe if len(one.value) == 3)
+    assert list(table.iloc[:, 0]) == ["作者训练", "第2次", "第3次"]
+    assert list(table.iloc[:, 1]) == ["–", "50%", "–"]
+    assert list(table.iloc[:, 4]) == [text.say("runs.unset"), "0.001", "0.002"] and table.shape[1] == 5
+
+
+def test_the_whole_set_of_several_runs_has_a_column_each_and_can_be_voted_on(three):
+    app = open_page("compare", run="run-1", also=["run-2"])
+    app.button(key="set").click().run()
+    assert not app.exception and not app.error
+    counts, answers = app.dataframe[-2].value, app.dataframe[-1].value
+    assert list(counts.iloc[0, 1:]) == ["2 / 2", "10 / 10", "20 / 20"] and list(counts.iloc[1, 1:]) == ["0 / 2", "0 / 10", "20 / 20"]
+    assert list(answers.columns[-2:]) == ["1 · 作者训练", "2 · 第2次"]
+    app.selectbox(key="vote-sides").set_value((1, 2)).run()
+    app.button(key="set-vote-start").click().run()
+    vote = votes.votes()[0]
+    assert vote.names == ("作者训练", "第2次") and len(vote.pairs) >= 12
+    assert {(one.one, one.other) for one in vote.pairs} == {("我由张三开发。", "我由项目组开发。")}
+
+
+def test_a_busy_engine_leaves_no_pane_running(three):
+    app = open_page("compare", run="run-1", also=["run-2"])
+    three.requests.clear()
+    submit = three.submit
+
+    def refuse_the_third(request):
+        if len(three.requests) == 2:
+            raise EngineBusy("serving.busy", 4, waiting=3)
+        tickets.append(submit(request))
+        return tickets[-1]
+
+    tickets = []
+    three.submit = refuse_the_third
+    ask(app, "你好")
+    assert app.error and not app.exception and all(ticket.cancelled for ticket in tickets) and len(tickets) == 2

@@ -1,0 +1,122 @@
+"""The questions of a report: the three meters with one striking example each, then every question, to filter and to edit."""
+
+import pandas as pd
+import streamlit as st
+
+from glm_core import ui
+from glm_core.evaluation import judging, report, sending, sets
+from glm_core.runs import Run
+from glm_core.serving.display import differences, literal, marked
+from glm_core.text import say as t
+
+PAGE = 10
+EXAMPLE_LENGTH = 160
+SIDES = (("original", "gray"), ("column.tuned", "green"))
+BADGES = {"learned": "green", "partly": "blue", "unchanged": "gray", "worse": "red"}
+
+
+def draw_meters(found: report.Report) -> None:
+    """The first screen: three figures side by side on a phone too, what they mean, and under each its example."""
+    with st.container(key="first-screen"):
+        with st.container(key="meters"):
+            for name in found.meters:
+                draw_meter(found, name)
+        for column, name in zip(st.columns(3, gap="medium"), found.meters, strict=True):
+            with column:
+                draw_example(found, name)
+
+
+def draw_meter(found: report.Report, name: str) -> None:
+    """A figure and what it means."""
+    with st.container(border=True, height="stretch", gap="xsmall", key=f"meter-{name}"):
+        number, help = sending.number(found.meters[name]), t(f"report.meter.{name}_help")
+        st.metric(t(f"report.meter.{name}"), number, help=help)
+        st.markdown(sending.meaning(found, name))
+
+
+def draw_example(found: report.Report, name: str) -> None:
+    """How sure a meter is, and the one question that shows what it means."""
+    with st.container(border=True, height="stretch", gap="small", key=f"example-{name}"):
+        st.caption(f"{t(f'report.meter.{name}')} · {sending.uncertainty(found.meters[name])}")
+        row = sending.example(found, name)
+        if row is not None:
+            st.markdown(f"**{literal(cut(row.question.text))}**")
+            draw_sides(cut(row.before.text), cut(row.after.text), [st.container(gap="xsmall") for _ in SIDES])
+
+
+def cut(answer: str) -> str:
+    """An answer short enough for a card."""
+    return answer[:EXAMPLE_LENGTH] + ("…" if len(answer) > EXAMPLE_LENGTH else "")
+
+
+def draw_sides(before: str, after: str, places) -> None:
+    """Both answers with the words that differ marked."""
+    for place, (side, colour), pieces in zip(places, SIDES, differences(before, after), strict=True):
+        with place:
+            st.caption(t(f"compare.{side}"))
+            st.markdown(marked(pieces, colour) or f":gray[{t('chat.nothing')}]")
+
+
+def draw_details(found: report.Report) -> None:
+    """Every question, filtered by verdict and kind, best or worst first."""
+    st.subheader(t("report.details"), anchor=False)
+    judged = [row.judgement.verdict for row in found.rows]
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        verdict = st.pills(
+            t("report.filter"), ("all", *judging.VERDICTS), default="all", key="verdict", required=True,
+            format_func=lambda one: t("report.verdict.all", count=len(judged)) if one == "all"
+            else f"{t(f'report.verdict.{one}')} {judged.count(one)}",
+        )  # fmt: skip
+        order = st.segmented_control(
+            t("report.order"), ("best", "worst"), default="best", key="order", required=True,
+            format_func=lambda one: t(f"report.order.{one}"),
+        )  # fmt: skip
+    kinds = [kind for kind in judging.KINDS if found.of(kind)]
+    chosen = st.pills(
+        t("report.kinds"), kinds, default=kinds, selection_mode="multi", key="kinds",
+        format_func=lambda one: t(f"compare.kind.{one}"),
+    )  # fmt: skip
+    rows = [
+        row for row, said in zip(found.rows, judged, strict=True)
+        if verdict in ("all", said) and row.question.kind in chosen
+    ]  # fmt: skip
+    draw_rows(sending.ordered(rows, best=order == "best"))
+
+
+def draw_rows(rows: list[report.Row]) -> None:
+    """The first rows, and a button for more."""
+    shown = st.session_state.setdefault("shown", PAGE)
+    if not rows:
+        st.caption(t("report.nothing"))
+    for row in rows[:shown]:
+        draw_row(row)
+    if len(rows) > shown and st.button(t("report.more", count=min(PAGE, len(rows) - shown)), key="more"):
+        st.session_state.shown += PAGE
+        st.rerun()
+
+
+def draw_row(row: report.Row) -> None:
+    """One question: verdict, reference, both answers."""
+    verdict = row.judgement.verdict
+    with st.container(border=True, gap="xsmall"):
+        notes = " · ".join([t(f"compare.kind.{row.question.kind}"), *sending.defects(row)])
+        st.markdown(f":{BADGES[verdict]}-badge[{t(f'report.verdict.{verdict}')}] :gray[{notes}]")
+        st.markdown(f"**{literal(row.question.text)}**")
+        if sets.shown(row.question):
+            st.caption(t("report.reference", text=literal(sets.shown(row.question))))
+        draw_sides(row.before.text, row.after.text, st.columns(2, gap="medium"))
+
+
+def draw_edit(run: Run) -> bool:
+    """The questions in other words, to change and add to; whether they have been changed now."""
+    st.caption(t("report.edit_about"))
+    names = (t("report.edit_question"), t("report.edit_answer"))
+    kept = [(one.text, sets.shown(one)) for one in sets.kept(run) if one.kind == "reworded"]
+    table = pd.DataFrame(kept, columns=names, dtype=str)
+    edited = st.data_editor(table, num_rows="dynamic", hide_index=True, key="wordings", width="stretch")
+    with ui.guarded():
+        if st.button(t("report.edit_save"), key="save", icon=":material/save:"):
+            sets.edit(run, [tuple(map(str, row)) for row in edited.fillna("").itertuples(index=False)])
+            ui.note("audit.report.edit", run.name)
+            return True
+    return False

@@ -1,0 +1,49 @@
+"""The figures of a report below its first screen: every measure, and the meters at other strengths of the adapter."""
+
+import pandas as pd
+import streamlit as st
+
+from glm_core import state, ui
+from glm_core.evaluation import judging, report, sending, strengths
+from glm_core.runs import Run, exporting
+from glm_core.text import say as t
+
+
+def draw_scores(found: report.Report) -> None:
+    """Every measure of every kind, perplexity, the table of classes, the self-check."""
+    st.caption(t("report.scores_about"))
+    for kind in judging.KINDS:
+        rows = sending.score_table(found, kind)
+        if rows:
+            st.markdown(f"**{t(f'compare.kind.{kind}')}**")
+            st.dataframe(pd.DataFrame(rows), hide_index=True)
+    for sentence in (*sending.perplexity(found), sending.self_check(found)):
+        st.markdown(sentence)
+    classes = found.classification("after")
+    if classes:
+        st.markdown(t("report.confusion"))
+        columns = [*classes.labels, ""]
+        table = [[classes.confusion.get((one, other), 0) for other in columns] for one in classes.labels]
+        st.dataframe(pd.DataFrame(table, classes.labels, [*classes.labels, t("report.other_answer")]))
+
+
+def draw_strengths(run: Run, found: report.Report) -> None:
+    """The three meters at five strengths of the adapter."""
+    st.caption(t("report.strengths_about"))
+    if found.strengths:
+        columns = {t(f"report.meter.{name}"): name for name in judging.METERS}
+        rows = [
+            {t("chat.strength"): f"{strength:g}", **{title: sending.number(meters[name]) for title, name in columns.items()}}
+            for strength, meters in sorted(found.strengths.items())
+        ]
+        st.table(pd.DataFrame(rows).set_index(t("chat.strength")))
+        best = strengths.best(found.strengths)
+        st.markdown(t("report.strengths_best", strength=f"{best:g}"))
+        strength = st.slider(t("chat.strength"), 0.05, 1.5, best, 0.05, key="export-strength")
+        if st.button(t("report.export"), key="export", icon=":material/merge:", help=t("models.merge_about")):
+            exporting.start_merge(run, state.engine().find(run.id).base, strength=strength)
+            ui.go("models")
+    elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
+        state.reports().start(run, strengths=True)
+        ui.note("audit.report.start", run.name)
+        st.rerun()

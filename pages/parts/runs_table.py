@@ -1,0 +1,29 @@
+"""Several runs in one table: their three meters, and the settings in which they differ. For the compare and the report page."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from glm_core.evaluation import judging, report, sending
+from glm_core.evaluation.report import Report
+from glm_core.runs import Run, records, wording
+from glm_core.text import say as t
+
+
+def draw(runs: Sequence[Run], made: Mapping[str, Report] | None = None) -> None:
+    """A row a run; a dash where it has no report yet.
+
+    Args:
+        made: reports at hand by run, which need not be read again.
+    """
+    differing = records.differences(list(runs))
+    rows = []
+    for place, run in enumerate(runs):
+        found = (made or {}).get(run.id) or report.read(run)
+        meters = {t(f"report.meter.{name}"): sending.number(found.meters[name]) if found else "–" for name in judging.METERS}
+        settings = {wording.name_of(key): wording.value_of(key, values[place]) for key, values in differing.items()}
+        rows.append({t("compare.run"): run.name, **meters, **settings})
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    if len(runs) > 1 and not differing:
+        st.caption(t("compare.same_settings"))
