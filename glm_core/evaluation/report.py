@@ -14,7 +14,7 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.evaluation import judging, scores, sets
 from glm_core.evaluation.difference import Question
-from glm_core.evaluation.likelihood import perplexities
+from glm_core.evaluation.likelihood import Perplexity, perplexities
 from glm_core.evaluation.sides import requests
 from glm_core.runs.files import read_record, writing
 from glm_core.runs.records import Run
@@ -68,7 +68,7 @@ class Report:
         base: the base's name. step: the update after which the adapter was saved.
         distances: (question, how far the first-token distributions are apart, 0 to 1).
         causes: (text key, values) of verified reasons to doubt the difference.
-        references, neutral: perplexity (original, tuned) of the good answers and of neutral text.
+        references, neutral: perplexity of the good answers and of neutral text.
         measures: kind -> measure -> [original, tuned], each (mean, low, high).
         seconds: how long it took.
         strengths: the meters at other strengths of the adapter, empty until they are asked for (strengths.py).
@@ -82,8 +82,8 @@ class Report:
     rows: tuple[Row, ...]
     distances: tuple[tuple[str, float], ...] = ()
     causes: tuple[tuple[str, dict], ...] = ()
-    references: tuple[float, float] | None = None
-    neutral: tuple[float, float] | None = None
+    references: Perplexity | None = None
+    neutral: Perplexity | None = None
     measures: dict = field(default_factory=dict)
     seconds: float = 0.0
     made: float = 0.0
@@ -138,7 +138,7 @@ def read(run: Run) -> Report | None:
         return None
     try:
         rows = tuple(_unpack(row) for row in record["rows"])
-        pairs = {name: tuple(map(float, record[name])) if record[name] else None for name in ("references", "neutral")}
+        pairs = {name: _perplexity(record[name]) for name in ("references", "neutral")}
         return Report(
             run=run.id, name=run.name, base=str(record["base"]), adapter=str(record["adapter"]),
             step=record["step"] if isinstance(record["step"], int) else None, rows=rows,
@@ -149,6 +149,11 @@ def read(run: Run) -> Report | None:
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
         return None  # another program's, or damaged: the page offers to make it anew
+
+
+def _perplexity(record: object) -> Perplexity | None:
+    """As kept; reports made before there were intervals have two numbers."""
+    return Perplexity(*(None if number is None else float(number) for number in record)) if record else None
 
 
 def version_of(choice: Choice) -> str:

@@ -10,7 +10,9 @@ import json
 from collections.abc import Sequence
 from html import escape
 
+from glm_core.evaluation import scores
 from glm_core.evaluation.judging import KINDS, METERS, Meter, closeness
+from glm_core.evaluation.likelihood import Perplexity
 from glm_core.evaluation.report import Report, Row
 from glm_core.serving.display import Piece, differences
 from glm_core.serving.proof import SLIGHT
@@ -112,7 +114,15 @@ def defects(row: Row) -> list[str]:
 def perplexity(report: Report) -> list[str]:
     """What became likelier and what did not."""
     pairs = (("references", report.references), ("neutral", report.neutral))
-    return [say(f"report.perplexity.{name}", before=_short(pair[0]), after=_short(pair[1])) for name, pair in pairs if pair]
+    return [_perplexity(name, pair) for name, pair in pairs if pair]
+
+
+def _perplexity(name: str, found: Perplexity) -> str:
+    said = say(f"report.perplexity.{name}", before=_short(found.before), after=_short(found.after))
+    if found.low is None or found.high is None:
+        return said
+    values = {"ratio": found.after / found.before, "low": found.low, "high": found.high}
+    return said + say("report.perplexity.ratio", **{key: _short(value) for key, value in values.items()})
 
 
 def _short(value: float) -> str:
@@ -126,8 +136,8 @@ def score_table(report: Report, kind: str) -> list[dict[str, str]]:
     rows = [_score_row(name, [_with_interval(*one) for one in sides]) for name, sides in table.items()]
     tables = [report.classification(side) for side in ("before", "after")]
     if kind == "seen" and all(tables):
-        rows.append(_score_row("accuracy", [f"{100 * one.accuracy:.1f}" for one in tables]))
-        rows.append(_score_row("macro-f1", [f"{100 * one.macro_f1:.1f}" for one in tables]))
+        sides = [scores.classification_intervals(one) for one in tables]
+        rows += [_score_row(name, [_with_interval(*one[name]) for one in sides]) for name in ("accuracy", "macro-f1")]
     return rows
 
 

@@ -94,10 +94,11 @@ class AnswerLoss(nn.Module):
         # The base runs in its own precision, adapters in float32: autocast (which fp16 loss scaling brings along) would
         # make the norms' outputs float32 and double the activations.
         with torch.autocast(input_ids.device.type, enabled=False):
-            hidden = self._hidden_states(input_ids, attention_mask)
+            hidden = self.hidden_states(input_ids, attention_mask)
             return {"loss": answer_loss(hidden, self.model.get_output_embeddings(), labels, num_items_in_batch)}
 
-    def _hidden_states(self, input_ids, attention_mask) -> torch.Tensor:
+    def hidden_states(self, input_ids, attention_mask) -> torch.Tensor:
+        """What the head is applied to, (B, S, H)."""
         caught = []
         hook = self.model.base_model.register_forward_hook(lambda _module, _inputs, output: caught.append(output[0]))
         try:

@@ -2,6 +2,7 @@
 
 from glm_core.evaluation import scores
 from glm_core.evaluation.difference import Question
+from glm_core.evaluation.likelihood import Perplexity
 from glm_core.evaluation.report import Answer, Report, Row
 
 
@@ -22,5 +23,5 @@ DISTANCES = (("你好", 0.9), ("你是谁？", 0.001))
 
 def report(rows=ROWS, **changes):
     values = {"run": "run-1", "name": "作者训练", "base": "tiny", "adapter": "60", "step": 60, "distances": DISTANCES,
-              "references": (900.0, 1.5), "neutral": (4.0, 5.0), "seconds": 20.0, "made": 1.0}  # fmt: skip
+              "references": Perplexity(900.0, 1.5), "neutral": Perplexity(4.0, 5.0, 1.1, 1.4), "seconds": 20.0, "made": 1.0}  # fmt: skip
     return Report(rows=tuple(rows), measures=scores.measure(rows), **{**values, **changes})

@@ -89,6 +89,16 @@ def test_perplexity_does_not_depend_on_the_batch(engine, run):
     parts = [perplexities(engine, choice, [one] * 2) for one in texts[:3]]
     whole = perplexities(engine, choice, texts)
     assert min(one[0] for one in parts) < whole[0] < max(one[0] for one in parts)
+    assert parts[0].low is None and whole.low < whole.after / whole.before < whole.high
+    assert perplexities(engine, choice, texts) == whole
+
+
+def test_a_report_without_intervals_of_the_perplexity_is_still_read(engine, run):
+    from tests.evaluation import made
+
+    record = json.loads(json.dumps(made.report().to_dict())) | {"neutral": [4.0, 5.0]}
+    workspace.write_json(report.file_of(run), record)
+    assert report.read(run).neutral == (4.0, 5.0, None, None)
 
 
 @pytest.mark.parametrize(

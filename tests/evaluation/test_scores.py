@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from glm_core.evaluation import metrics, scores
+from glm_core.evaluation import judging, metrics, scores
 from tests.evaluation.made import ROWS, row
 
 
@@ -32,6 +32,19 @@ def test_the_bootstrap_interval_is_that_of_the_normal_approximation_for_many_val
     assert mean == pytest.approx(values.mean())
     assert (high - low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.1)
     assert scores.bootstrap(values) == (mean, low, high)
+
+
+def test_classification_intervals_are_those_of_drawing_the_rows_again():
+    random = numpy.random.default_rng(3)
+    wanted = ["好", "坏"] * 60
+    answers = [one if random.random() < 0.8 else random.choice(["好", "坏", "不知道"]) for one in wanted]
+    table = judging.classify(wanted, answers)
+    found = scores.classification_intervals(table)
+    hits = [100.0 * (one == other) for one, other in zip(wanted, answers, strict=True)]
+    assert found["accuracy"] == pytest.approx(scores.bootstrap(hits), abs=1.0)
+    assert found["accuracy"][0] == pytest.approx(100 * table.accuracy) and found["macro-f1"][0] == pytest.approx(100 * table.macro_f1)
+    assert found["macro-f1"][1] < found["macro-f1"][0] < found["macro-f1"][2]
+    assert scores.classification_intervals(table) == found
 
 
 def test_no_values_are_an_error():

@@ -10,6 +10,7 @@ import pytest
 
 from glm_core import text
 from glm_core.evaluation import sending
+from glm_core.evaluation.likelihood import Perplexity
 from tests.evaluation.made import ROWS, report, row
 
 HOSTILE = '<script>alert(1)</script>&"\'![x](http://e/x.png)'
@@ -69,7 +70,7 @@ def test_the_table_is_read_back_and_runs_nothing_in_a_spreadsheet():
 
 def test_the_data_are_whole():
     record = json.loads(sending.to_json(report()))
-    assert record["rows"][0]["verdict"] == "learned" and record["neutral"] == [4.0, 5.0]
+    assert record["rows"][0]["verdict"] == "learned" and record["neutral"] == [4.0, 5.0, 1.1, 1.4]
 
 
 def test_the_example_of_kept_is_a_loss_where_there_is_one():
@@ -97,6 +98,19 @@ def test_best_and_worst_come_first():
 
 
 def test_perplexities_are_said_without_exponents():
-    assert sending.perplexity(report(references=(1254.9, 1.8717), neutral=None)) == [
+    assert sending.perplexity(report(references=Perplexity(1254.9, 1.8717), neutral=None)) == [
         text.say("report.perplexity.references", before="1,255", after="1.87")
     ]
+
+
+def test_what_became_of_a_perplexity_is_said_with_its_interval():
+    said = sending.perplexity(report(references=None, neutral=Perplexity(4.0, 5.0, 1.1, 1.4)))[0]
+    assert said.endswith(text.say("report.perplexity.ratio", ratio="1.25", low="1.1", high="1.4"))
+
+
+def test_a_classification_has_its_two_scores_with_intervals():
+    rows = [row("seen", f"{i}？", "坏", "好" if i < 6 else "坏", "好" if i % 2 else "坏") for i in range(12)]
+    table = {one[text.say("report.measure")]: one for one in sending.score_table(report(rows), "seen")}
+    accuracy = table[text.say("report.measure.accuracy")]
+    assert accuracy[text.say("compare.original")].startswith("50.0 (") and "–" in accuracy[text.say("compare.column.tuned")]
+    assert text.say("report.measure.macro-f1") in table
