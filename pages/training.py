@@ -13,8 +13,8 @@ from pages.parts import training_fields
 from pages.parts.training_form import Form
 
 
-def draw_forecast(settings: TrainingSettings, asked: int) -> dict[str, float]:
-    """What it will take, and what would be better; the time and memory that the run is said to need."""
+def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
+    """What it will take, and what would be better."""
     base = form.models[st.session_state.model].base
     found = forecast.forecast(base, library.statistics(st.session_state.dataset), settings, machine, asked, earlier)
     st.markdown(f"**{found.plan.sentence}**")
@@ -39,7 +39,24 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> dict[str, float]:
         st.caption(wording.advice(found.advice, settings))
         if found.advice.settings:
             st.button(t("train.advice"), on_click=form.fill, args=(found.advice.settings,), key="advice")
-    return {"seconds": found.seconds, "peak_bytes": found.memory.peak_bytes}
+    return found
+
+
+def draw_cards(found: forecast.Forecast) -> None:
+    """What each consumer card could do with these settings."""
+    names = [t(f"train.by_card.{name}") for name in ("card", "memory", "batch")]
+    most = f"≥ {forecast.MOST_ROWS}"
+    cells = [
+        (
+            one.name,
+            f"{one.gib} GB",
+            most if one.largest_batch == forecast.MOST_ROWS else str(one.largest_batch or t("train.by_card.none")),
+        )
+        for one in forecast.by_card(found)
+    ]
+    st.dataframe(
+        [dict(zip(names, row, strict=True)) for row in cells], hide_index=True, key="by-card", height="content"
+    )
 
 
 def draw_command(settings: TrainingSettings) -> None:
@@ -87,16 +104,19 @@ choices, outlook = st.columns([3, 2], gap="large")
 with choices:
     training_fields.draw_presets(form)
     training_fields.draw_choices(form)
+    training_fields.draw_cards(machine)
     pinned = training_fields.draw_questions()
     with st.expander(t("train.settings"), icon=":material/tune:"):
-        training_fields.draw_fields("basic")
+        training_fields.draw_fields("basic", machine)
     with st.expander(t("train.expert"), icon=":material/science:"):
-        training_fields.draw_fields("expert")
+        training_fields.draw_fields("expert", machine)
 form.keep_draft()
 with outlook, st.container(border=True, key="forecast"), ui.guarded():
     settings = form.read()
-    expected = draw_forecast(settings, len(pinned))
+    found = draw_forecast(settings, len(pinned))
     if st.button(t("train.start"), type="primary", icon=":material/play_arrow:", key="start", width="stretch"):
-        start(settings, pinned, expected)
+        start(settings, pinned, {"seconds": found.seconds, "peak_bytes": found.memory.peak_bytes})
+    with st.expander(t("train.by_card"), icon=":material/memory:"):
+        draw_cards(found)
     with st.expander(t("train.command"), icon=":material/terminal:"):
         draw_command(settings)

@@ -94,6 +94,8 @@ def forecast(
     seconds = fixed + working
     if device == "cpu" and seconds > PATIENCE:
         plan = replace(plan, warnings=(*plan.warnings, _doubt_time(plan, fixed, working)))
+    if 0 < len(machine.cards) < settings.processes:
+        plan = replace(plan, warnings=(*plan.warnings, _doubt_cards(settings.processes, len(machine.cards))))
     advice = memory.advise(found, free)
     largest = memory.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=MOST_ROWS)
     cards = memory.cards_that_fit(found)
@@ -108,6 +110,31 @@ def _doubt_time(plan: guard.Plan, fixed: float, working: float) -> guard.Doubt:
         return guard.Doubt("guard.no_card", {"time": time})
     values = {"time": time, "updates": updates, "shorter": text.duration(SHORTER)}
     return guard.Doubt("guard.long", values, {"max_steps": updates})
+
+
+def _doubt_cards(wanted: int, have: int) -> guard.Doubt:
+    """That there are fewer cards than processes were asked for: the run would fail at once."""
+    return guard.Doubt("runs.why.too_few_cards", {"wanted": wanted, "have": have}, {"processes": have})
+
+
+@dataclass(frozen=True)
+class CardFit:
+    """A consumer card with `gib` of memory, and the largest micro-batch with which the run fits on it; 0 where not one row does."""
+
+    name: str
+    gib: int
+    largest_batch: int
+
+
+def by_card(found: Forecast) -> list[CardFit]:
+    """What every consumer card could train with these settings, the smallest card first."""
+    shape, settings, longest = found.memory.shape, found.plan.settings, found.memory.longest
+    limits = {name: int(gib * 2**30 * memory.CARD_SHARE) for name, gib in memory.CARDS.items()}
+    return [
+        CardFit(name, memory.CARDS[name],
+                memory.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=MOST_ROWS))
+        for name, limit in limits.items()
+    ]  # fmt: skip
 
 
 def row_tokens(statistics: Statistics, settings: TrainingSettings) -> tuple[float, int]:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.data import library
-from glm_core.runs import questions, records, wording
+from glm_core.runs import questions, records, resources, wording
 from glm_core.serving.display import told_apart
 from glm_core.text import say as t
 from glm_core.training.settings import PRESETS, TrainingSettings, describe, label, say_choice
@@ -18,7 +18,7 @@ RATE_STEPS = {"learning_rate": 1e-4}
 def draw_presets(form: Form) -> None:
     """The three jobs as cards; choosing one fills the rest."""
     for column, name in zip(st.columns(3), PRESETS, strict=True):
-        with column, st.container(border=True, height="stretch", key=f"preset-{name}"):
+        with column, st.container(border=True, height="stretch", vertical_alignment="distribute", key=f"preset-{name}"):
             st.markdown(f"**{t(f'train.preset.{name}')}**")
             st.caption(t(form.about(name)))
             chosen = st.session_state.preset == name
@@ -51,12 +51,23 @@ def draw_choices(form: Form) -> None:
                          format_func=lambda choice: say_choice("method", choice), on_change=form.refill)  # fmt: skip
 
 
-def draw_fields(group: str) -> None:
+def draw_cards(machine: resources.Machine) -> None:
+    """How many cards share the work, where there are several."""
+    count = len(machine.cards)
+    if count < 2:
+        return
+    st.session_state.set_processes = min(st.session_state.set_processes, count)
+    st.segmented_control(t("train.cards_used"), range(1, count + 1), key="set_processes", required=True,
+                         help=t("train.cards_used_help"))  # fmt: skip
+
+
+def draw_fields(group: str, machine: resources.Machine) -> None:
     """The settings of one group that the chosen method has, from the fields' own words, ranges and choices."""
+    elsewhere = ("method", "processes") if len(machine.cards) > 1 else ("method",)
     used = wording.used(st.session_state.set_method)
     shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name in used]
     columns = st.columns(2)
-    for place, one in enumerate(one for one in shown if one.name != "method"):
+    for place, one in enumerate(one for one in shown if one.name not in elsewhere):
         with columns[place % 2]:
             draw_field(one)
 

@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from glm_core import state, text
 from glm_core.data import library
 from glm_core.evaluation.difference import Question
 from glm_core.evaluation.report import Answer, Report, Row
-from glm_core.runs import processes, records
+from glm_core.runs import processes, records, resources
 from glm_core.runs.launcher import Launcher
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 from tests.paths import ROOT
@@ -340,3 +341,37 @@ def test_the_list_shows_every_run_and_only_differences_of_settings(model):
     app.multiselect(key="chosen").set_value([first.id, second.id]).run()
     table = next(one.value for one in app.markdown if "---" in one.value)
     assert "轮数" in table and "12" in table and "学习率" not in table
+
+
+def cards(count: int) -> tuple:
+    return tuple(resources.Card(index, "NVIDIA GeForce RTX 3090", 1 << 30, 24 << 30) for index in range(count))
+
+
+def with_cards(monkeypatch, count: int) -> None:
+    monkeypatch.setattr(resources, "cards", lambda: cards(count))
+    machine = resources.machine()
+    monkeypatch.setattr(resources, "machine", lambda: replace(machine, cards=cards(count)))
+
+
+def test_several_cards_are_chosen_by_their_number(monkeypatch):
+    with_cards(monkeypatch, 2)
+    app = open_page("training")
+    assert not app.exception and not any("(4 × 2)" in one.value for one in app.markdown)
+    app.button_group(key="set_processes").set_value(2).run()
+    assert any("(4 × 2)" in one.value for one in app.markdown), "the arithmetic counts both"
+    assert "set_processes" not in [one.key for one in app.number_input]
+
+
+def test_more_processes_than_cards_are_doubted_before_the_start(monkeypatch):
+    with_cards(monkeypatch, 1)
+    app = open_page("training")
+    app.number_input(key="set_processes").set_value(4).run()
+    assert any("有 1 张" in one.value for one in app.warning)
+    app.button(key="better").click().run()
+    assert app.number_input(key="set_processes").value == 1 and not any("有 1 张" in one.value for one in app.warning)
+
+
+def test_every_card_has_the_batch_that_fits_on_it():
+    app = open_page("training", preset="advertisement")
+    table = app.dataframe[0].value
+    assert list(table["显卡"])[0] == "RTX 3060 Ti" and list(table["显存"])[-1] == "32 GB"
