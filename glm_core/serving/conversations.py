@@ -17,6 +17,7 @@ from glm_core.serving.tickets import Ticket
 TITLE_LENGTH = 24
 LONGEST_TITLE, LONGEST_SYSTEM = 80, 8_000
 KEPT_FIELDS = ("role", "content")
+FIGURES = ("first_token_seconds", "tokens_per_second")
 DAY = 86_400
 
 
@@ -95,17 +96,18 @@ class Conversation:
 
         The figures of an answer that went on are those of its last part, the tokens those of all of it.
         """
-        stamp, usage, before = ticket.stamp, dict(ticket.usage), self.messages[-1].get("usage")
-        if ticket.request.beginning and before:
-            usage["completion_tokens"] += before["completion_tokens"]
-            usage["total_tokens"] = usage["prompt_tokens"] + ticket.completion_tokens
+        stamp, usage = ticket.stamp, dict(ticket.usage)
+        before = self.messages[-1] if ticket.request.beginning else {}
+        if before.get("usage"):
+            usage["completion_tokens"] += before["usage"]["completion_tokens"]
+        said_more = ticket.completion_tokens > 0
+        figures = {name: getattr(ticket, name) if said_more else before.get(name) for name in FIGURES}
         self.messages[-1] = {
             "role": "assistant",
             "content": ticket.text,
             "finish_reason": ticket.finish_reason or ("cancelled" if ticket.cancelled else "broken"),
             "usage": usage,
-            "first_token_seconds": ticket.first_token_seconds,
-            "tokens_per_second": ticket.tokens_per_second,
+            **figures,
             "dropped_turns": ticket.dropped_turns,
             "stamp": None if stamp is None else stamp.to_dict(),
         }

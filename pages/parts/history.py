@@ -12,7 +12,7 @@ from glm_core.text import say as t
 from pages.parts.talk import delete, show
 
 LISTED = 50
-LIST_HEIGHT = 340
+LIST_HEIGHT = 280
 SHORT_LIST = 6
 
 
@@ -20,7 +20,7 @@ def draw(account: Account, talk: Conversation) -> None:
     """Everything that is kept, and the files."""
     search = st.text_input(t("chat.search"), key="search", placeholder=t("chat.search"), label_visibility="collapsed")
     found = conversations.conversations(account.folder, search)
-    with st.container(height=LIST_HEIGHT if len(found) > SHORT_LIST else "content", border=False):
+    with st.container(height=LIST_HEIGHT if len(found) > SHORT_LIST else "content", border=False, gap="xsmall"):
         for one in found[:LISTED]:
             draw_past(one, here=one.id == talk.id)
     if not found:
@@ -28,7 +28,6 @@ def draw(account: Account, talk: Conversation) -> None:
     elif len(found) > LISTED:
         st.caption(t("chat.listed", shown=LISTED, all=len(found)))
     if talk.messages:
-        st.divider()
         draw_exports(talk)
     if account.may("trainer"):  # guests upload nothing
         draw_import(account.folder)

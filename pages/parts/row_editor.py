@@ -36,6 +36,7 @@ def draw(talk: Conversation) -> None:
 def draw_editor(talk: Conversation, place: int) -> None:
     """Question, answer and data set; once kept, the way to the set."""
     if kept := st.session_state.get("row_kept"):
+        st.session_state.pop("correcting", None)  # it stays in view, and is not there on the way back from the set
         st.markdown(t("chat.row_kept", name=literal(kept.name), rows=f"{kept.rows:,}"))
         ui.link("datasets", t("chat.row_see"), icon=":material/dataset:", set=kept.id)
         return

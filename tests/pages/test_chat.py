@@ -246,6 +246,9 @@ def test_an_answer_becomes_the_first_row_of_a_new_set(engine):
     [kept] = [one for one in library.datasets() if not one.bundled]
     assert [(one.question, one.answer) for one in library.examples(kept.id)] == [("你是谁", "我是小印")]
     assert noted("audit.data.add") == [kept.name]
+    assert text.say("chat.row_kept", name=kept.name, rows="1") in [one.value for one in app.markdown]
+    app.run()
+    assert not [one for one in app.text_area if one.key == "row-answer"], "closed"
 
 
 def test_a_correction_goes_into_a_set_there_is_with_the_turns_before_it(engine):

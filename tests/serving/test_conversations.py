@@ -129,6 +129,11 @@ def test_an_answer_goes_on_and_its_tokens_are_counted_together():
     answer = one.messages[1]
     assert (answer["content"], answer["usage"]["completion_tokens"]) == ("从前有座山", 3) and "vote" not in answer
     assert not can_go_on(answer)
+    third = Ticket(Request(one.prompt(), beginning=one.beginning))
+    third.finish("stop")
+    one.note(third)
+    assert one.messages[1]["first_token_seconds"] == answer["first_token_seconds"], "nothing was added: the figures stay"
+    assert one.messages[1]["usage"]["completion_tokens"] == 3
 
 
 def test_an_answer_nobody_could_finish_says_it_was_broken_off():
