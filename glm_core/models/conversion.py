@@ -30,6 +30,7 @@ _SIZES = {
     "bloom": ("vocab_size", "hidden_size", "n_layer", "n_head"),
 }  # fmt: skip
 _SIZES["glm4"] = _SIZES["glm"]
+_SHARES = {"hidden_dropout", "attention_dropout"}  # between 0 and 1; looked at in every forward
 # What else of a published file the architectures understand; everything else in it is left aside.
 _KEPT = {
     "chatglm": ("max_sequence_length", "layernorm_epsilon", "position_encoding_2d", "bos_token_id", "eos_token_id",
@@ -59,6 +60,8 @@ def native_config(family: Family, config: dict) -> dict:
         native.setdefault("pad_token_id", None)  # the library's default lies beyond a small vocabulary
     for key in _LIMITS.keys() & native.keys():
         _size(native, key)
+    for key in _SHARES & native.keys():
+        _check_share(native, key)
     _check_heads(family.native, native)
     if family.native == "chatglm":
         _check_controls(native)
@@ -113,6 +116,12 @@ def _size(config: dict, key: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ModelError("models.config_value", field=key, value=repr(value)[:60])
     return value
+
+
+def _check_share(config: dict, key: str) -> None:
+    value = config[key]
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ModelError("models.config_value", field=key, value=repr(value)[:60])
 
 
 def _check_heads(native: str, config: dict) -> None:

@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 import time
+from collections import Counter
 
 import pytest
 import torch
@@ -13,38 +14,54 @@ from safetensors.torch import load_file, save_file
 
 from glm_core import models
 from glm_core.models import ModelError
+from glm_core.models.families import FAMILIES
 from tests.models.bytelevel import write_tokenizer
 from tests.models.packing import pack_state
 from tests.models.shards import LAYOUTS, relay
 from tests.models.test_checkpoints import NATIVE, ROLES
 from tests.tiny import randomise, tiny_chatglm
 
-KINDS = ("chatglm", "packed", "prefix", "glm", "glm4", "bloom", "chatglm2")
+FUSED = {"chatglm2": "chatglm2-6b", "chatglm3": "chatglm3-6b", "glm4-original": "glm-4-9b-chat"}
+KINDS = ("chatglm", "packed4", "packed8", "prefix", "projected", "glm", "glm4", "bloom", "bloomz", "bloom-medical", *FUSED)
 SECONDS = 10
 
 
 def write(kind: str, folder) -> None:
     """One healthy small checkpoint of every kind."""
-    if kind in ("chatglm", "packed", "prefix"):
-        changes = {"packed": {"quantization_bit": 4}, "prefix": {"pre_seq_len": 3}}.get(kind, {})
-        tiny_chatglm(folder, num_layers=2, **changes)
-        state = load_file(folder / "model.safetensors")
-        if kind == "packed":
-            state = pack_state(state, 4)
-        if kind == "prefix":
-            state["transformer.prefix_encoder.embedding.weight"] = torch.zeros(3, 2 * 2 * 64)
-        save_file(state, folder / "model.safetensors")
+    if kind in ("chatglm", "packed4", "packed8", "prefix", "projected"):
+        _write_chatglm(kind, folder)
         return
-    model = NATIVE["glm" if kind == "chatglm2" else kind]()
+    model = NATIVE["glm" if kind in FUSED else kind.partition("-")[0].rstrip("z")]()
     randomise(model, 0)
     model.save_pretrained(folder)
     write_tokenizer(folder, ROLES)
-    if kind == "chatglm2":
-        _fuse(folder)
+    if kind in FUSED:
+        _fuse(folder, FUSED[kind])
+    if kind in ("bloomz", "bloom-medical"):
+        config = json.loads((folder / "config.json").read_text())
+        name = {"bloomz": "bloomz-560m", "bloom-medical": "huatuo-bloom"}[kind]
+        (folder / "config.json").write_text(json.dumps(config | {"_name_or_path": name}))
 
 
-def _fuse(folder) -> None:
-    """Rewrite a Glm checkpoint as ChatGLM2 published it."""
+def _write_chatglm(kind: str, folder) -> None:
+    changes = {"packed4": {"quantization_bit": 4}, "packed8": {"quantization_bit": 8}, "prefix": {"pre_seq_len": 3},
+               "projected": {"pre_seq_len": 3, "prefix_projection": True}}.get(kind, {})  # fmt: skip
+    tiny_chatglm(folder, num_layers=2, **changes)
+    state, encoder = load_file(folder / "model.safetensors"), "transformer.prefix_encoder."
+    if kind.startswith("packed"):
+        state = pack_state(state, int(kind[-1]))
+    if kind == "prefix":
+        state[f"{encoder}embedding.weight"] = torch.zeros(3, 2 * 2 * 64)
+    if kind == "projected":
+        state[f"{encoder}embedding.weight"] = torch.zeros(3, 64)
+        for layer, (rows, columns) in {0: (64, 64), 2: (2 * 2 * 64, 64)}.items():
+            state[f"{encoder}trans.{layer}.weight"] = torch.zeros(rows, columns)
+            state[f"{encoder}trans.{layer}.bias"] = torch.zeros(rows)
+    save_file(state, folder / "model.safetensors")
+
+
+def _fuse(folder, name: str) -> None:
+    """Rewrite a Glm checkpoint as ChatGLM2, ChatGLM3 and GLM-4 were published."""
     state, fused = load_file(folder / "model.safetensors"), {}
     fused["transformer.embedding.word_embeddings.weight"] = state["model.embed_tokens.weight"]
     fused["transformer.encoder.final_layernorm.weight"] = state["model.norm.weight"]
@@ -63,7 +80,7 @@ def _fuse(folder) -> None:
               "num_attention_heads": 4, "ffn_hidden_size": 96, "kv_channels": 16, "multi_query_attention": True,
               "multi_query_group_num": 2,
               "layernorm_epsilon": 1e-5, "add_qkv_bias": True, "seq_length": 512, "eos_token_id": 2,
-              "_name_or_path": "chatglm2-6b"}  # fmt: skip
+              "_name_or_path": name}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
 
 
@@ -72,7 +89,9 @@ def healthy(tmp_path_factory):
     folders = {kind: tmp_path_factory.mktemp(kind) for kind in KINDS}
     for kind, folder in folders.items():
         write(kind, folder)
-        models.load(folder, device="cpu")
+        family = models.load(folder, device="cpu").family.name
+        assert kind in ("packed4", "packed8", "prefix", "projected") or family == kind
+    assert {family.name for family in FAMILIES} <= set(KINDS)
     return folders
 
 
@@ -106,7 +125,8 @@ STRANGE = st.sampled_from([
 ])  # fmt: skip
 
 
-def mutate_config(healthy, data) -> None:
+def mutate_config(healthy, data) -> tuple[str, bool]:
+    """Load one checkpoint with a changed config.json; returns its kind and whether it loaded."""
     kind = data.draw(st.sampled_from(KINDS))
     folder = healthy[kind]
     original = (folder / "config.json").read_text()
@@ -119,12 +139,13 @@ def mutate_config(healthy, data) -> None:
             config.pop(key, None)
     try:
         (folder / "config.json").write_text(json.dumps(config))
-        load_or_refuse(folder)
+        return kind, load_or_refuse(folder)
     finally:
         (folder / "config.json").write_text(original)
 
 
-def mutate_bytes(healthy, tmp_path_factory, data) -> None:
+def mutate_bytes(healthy, tmp_path_factory, data) -> tuple[str, bool]:
+    """Load one checkpoint with damaged bytes in one file; returns its kind and whether it loaded."""
     kind, layout = data.draw(st.sampled_from(KINDS)), data.draw(st.sampled_from(LAYOUTS))
     folder = tmp_path_factory.mktemp("mutated")
     shutil.copytree(healthy[kind], folder, dirs_exist_ok=True)
@@ -141,34 +162,37 @@ def mutate_bytes(healthy, tmp_path_factory, data) -> None:
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(0, len(content) - 1)) :]
     file.write_bytes(content)
-    load_or_refuse(folder)
+    loaded = load_or_refuse(folder)
     shutil.rmtree(folder)
+    return kind, loaded
 
 
-relaxed = dict(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+def tally(mutate, count: int) -> Counter:
+    """What became of `count` mutations: how many of each kind loaded and were refused."""
+    found: Counter = Counter()
+
+    @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    @given(st.data())
+    def each(data):
+        found[mutate(data)] += 1
+
+    each()
+    assert sum(found.values()) >= count
+    return found
 
 
-@settings(max_examples=200, **relaxed)
-@given(st.data())
-def test_mutated_configurations(healthy, data):
-    mutate_config(healthy, data)
+def test_mutated_configurations(healthy):
+    found = tally(lambda data: mutate_config(healthy, data), 200)
+    assert {loaded for _kind, loaded in found} == {True, False}, "some changes matter and some do not"
 
 
-@settings(max_examples=100, **relaxed)
-@given(st.data())
-def test_mutated_files(healthy, tmp_path_factory, data):
-    mutate_bytes(healthy, tmp_path_factory, data)
+def test_mutated_files(healthy, tmp_path_factory):
+    tally(lambda data: mutate_bytes(healthy, tmp_path_factory, data), 100)
 
 
 @pytest.mark.slow
-@settings(max_examples=600, **relaxed)
-@given(st.data())
-def test_many_mutated_configurations(healthy, data):
-    mutate_config(healthy, data)
-
-
-@pytest.mark.slow
-@settings(max_examples=400, **relaxed)
-@given(st.data())
-def test_many_mutated_files(healthy, tmp_path_factory, data):
-    mutate_bytes(healthy, tmp_path_factory, data)
+def test_a_thousand_mutations_of_every_family(healthy, tmp_path_factory):
+    found = tally(lambda data: mutate_config(healthy, data), 600)
+    found += tally(lambda data: mutate_bytes(healthy, tmp_path_factory, data), 400)
+    refused = {kind for kind, loaded in found if not loaded}
+    assert sum(found.values()) >= 1000 and refused == set(KINDS)
