@@ -286,8 +286,12 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         prompt = find_prompt(self.config, input_ids, attention_mask)
         return number_positions(self.config, prompt, 0, input_ids.shape[1])
 
-    def prepare_inputs_for_generation(self, input_ids, past_key_values=None, attention_mask=None, **kwargs):
-        """One step's inputs; positions are counted from the whole rows, so that rows may be reordered between steps."""
+    def prepare_inputs_for_generation(self, input_ids, past_key_values=None, attention_mask=None, cache=None, **kwargs):
+        """One step's inputs; positions are counted from the whole rows, so that rows may be reordered between steps.
+
+        transformers from 5.24 on calls the cache `cache`.
+        """
+        past_key_values = past_key_values if cache is None else cache
         past = 0 if past_key_values is None else past_key_values.get_seq_length()
         return {
             "input_ids": input_ids[:, past:],

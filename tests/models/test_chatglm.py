@@ -121,6 +121,13 @@ def test_a_cached_step_without_prompt_or_positions_is_refused():
         MODEL(torch.tensor([[5]]), past_key_values=cache)
 
 
+def test_generation_reads_every_token_once(monkeypatch):
+    read, forward = [], MODEL.transformer.forward
+    monkeypatch.setattr(MODEL.transformer, "forward", lambda ids, *rest, **named: read.append(ids.shape[1]) or forward(ids, *rest, **named))
+    MODEL.generate(torch.tensor([row(9, 0, 2)]), max_new_tokens=5, min_new_tokens=5, do_sample=False)
+    assert read[1:] == [1] * 4
+
+
 def test_beams_may_reorder_rows():
     ids, mask = padded([row(4, 0, 1), row(9, 0, 2)])
     cached = MODEL.generate(ids, attention_mask=mask, max_new_tokens=6, num_beams=3, do_sample=False)
