@@ -6,12 +6,14 @@ Intervals follow the number of updates: 60 of them give 60 points. Not here: how
 
 import math
 import time
+from pathlib import Path
 
 import torch
 import torch.distributed
 from transformers import TrainerCallback
 
 from glm_core import text
+from glm_core.training import steps
 from glm_core.training.errors import TrainingError
 from glm_core.training.stopping import Stop
 from glm_core.training.trainer import AdapterTrainer
@@ -35,6 +37,7 @@ class Reporter(TrainerCallback):
 
     def __init__(self, trainer: AdapterTrainer, stop: Stop):
         self.trainer, self.stop, self.journal = trainer, stop, trainer.journal
+        self.folder = Path(trainer.args.output_dir)
         self.updates_per_epoch = math.ceil(len(trainer.batches) / trainer.settings.accumulation)
         self.stopped = self.early = False
         self._due: set[int] = set()
@@ -46,6 +49,8 @@ class Reporter(TrainerCallback):
     def on_train_begin(self, args, state, control, **_):
         self._due = evaluation_steps(state.max_steps, self.trainer.settings.evaluations)
         self._began = self._saved = time.monotonic()
+        if self.journal.writes:
+            steps.forget_after(self.folder, state.global_step)
         self.journal.update(step=state.global_step, total_steps=state.max_steps)
         self.journal.stage("training")
 
@@ -131,6 +136,8 @@ class Reporter(TrainerCallback):
         )
 
     def on_evaluate(self, args, state, control, metrics=None, **_):
+        if state.global_step and self.journal.writes:
+            steps.keep(self.trainer.loaded, self.folder, state.global_step)
         patience = self.trainer.settings.early_stopping
         if patience and self.trainer.evaluations_since_best() >= patience and state.global_step < state.max_steps:
             self.early = control.should_training_stop = True

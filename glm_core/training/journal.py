@@ -1,7 +1,7 @@
 """The trainer's pen: everything that appears in a run directory while it trains, bar checkpoints and adapter.
 
-Writes `status.json` (replaced atomically), `metrics.jsonl`, `samples.jsonl`, `resources.jsonl` (a line at a time) and
-`train.log`. Reading them is glm_core.runs' business. Of several processes only the first writes.
+Writes `status.json` (replaced atomically), `metrics.jsonl`, `samples.jsonl`, `abilities.jsonl`, `resources.jsonl` (a line at a
+time) and `train.log`. Reading them is glm_core.runs' business. Of several processes only the first writes.
 """
 
 import json
@@ -21,6 +21,7 @@ from glm_core.training.resources import Sampler
 
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 STATUS_SECONDS = 0.5  # between two writes of status.json that only report progress
+TOLD = ("metrics", "samples", "abilities")  # files whose rows belong to an update
 RESERVE_BYTES = 65_536  # given back to a full disk, so that the reason can still be written
 
 
@@ -57,7 +58,7 @@ class Journal:
             _sweep(self.folder)
             workspace.write_atomic(self._reserve, b"\0" * RESERVE_BYTES)
             self._write_status()
-            for name in ("metrics", "samples", "resources"):
+            for name in (*TOLD, "resources"):
                 _keep_lines(self.folder / f"{name}.jsonl", lambda _: True)
             parent = (
                 os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
@@ -113,9 +114,18 @@ class Journal:
             row = {"step": step, "question": question, "answer": answer, "time": round(time.time(), 3)}
             workspace.append_line(self.folder / "samples.jsonl", row)
 
+    def abilities(self, row: dict[str, Any]) -> None:
+        """Append a row to abilities.jsonl, with the time."""
+        if self.writes:
+            workspace.append_line(self.folder / "abilities.jsonl", row | {"time": round(time.time(), 3)})
+
+    def read(self, name: str) -> list[dict]:
+        """What was told in one of the files of `TOLD` before now, as by a run that goes on."""
+        return workspace.read_lines(self.folder / f"{name}.jsonl")[0]
+
     def forget_after(self, step: int) -> None:
-        """Drop metrics and samples later than `step`, which a resumed run will write again."""
-        for name in ("metrics", "samples") if self.writes else ():
+        """Drop what was told of updates later than `step`, which a resumed run will tell again."""
+        for name in TOLD if self.writes else ():
             _keep_lines(self.folder / f"{name}.jsonl", lambda row: row.get("step", 0) <= step)
 
     def log(self, key: str, **values) -> None:
@@ -191,7 +201,7 @@ def _is_stdout(path: Path) -> bool:
 def _sweep(folder: Path) -> None:
     """Delete what a killed trainer left half-written. Others write run.json, so its parts are not touched."""
     patterns = [
-        f".{name}.*" for name in ("status.json", "metrics.jsonl", "samples.jsonl", "resources.jsonl", ".reserve")
+        f".{name}.*" for name in ("status.json", *(f"{told}.jsonl" for told in TOLD), "resources.jsonl", ".reserve")
     ]
     leftovers = [path for pattern in (*patterns, ".adapter-*") for path in folder.glob(pattern)]
     for path in (*leftovers, *(folder / "checkpoints").glob(".*")):

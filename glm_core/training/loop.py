@@ -6,6 +6,7 @@ over batches (trainer.py), what is due when (callbacks.py), words in files (jour
 
 import errno
 import os
+import random
 import shutil
 import sys
 import traceback
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from glm_core.training.trainer import AdapterTrainer
 
 DEFAULT_QUESTIONS = 3
+ANSWER_TOKENS = 64  # longest answer at an evaluation
 
 
 @dataclass(frozen=True)
@@ -234,8 +236,6 @@ def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[Rows,
     Raises:
         TrainingError: the limits leave no row an answer.
     """
-    import random
-
     from glm_core.training.rows import Rows, encode_rows
 
     settings = task.settings
@@ -248,14 +248,18 @@ def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[Rows,
         journal.log("training.log.dropped", count=dropped)
     if cut:
         journal.log("training.log.cut", count=cut)
-    aside = guard.count_validation(len(rows), settings)
+    aside = _draw_aside(len(rows), settings)
     if not aside:
         return rows, Rows()
-    chosen = set(random.Random(settings.seed).sample(range(len(rows)), aside))
     training, validation = Rows(), Rows()
     for index, row in enumerate(rows):
-        (validation if index in chosen else training).append(row)
+        (validation if index in aside else training).append(row)
     return training, validation
+
+
+def _draw_aside(count: int, settings: TrainingSettings) -> set[int]:
+    """Which of so many rows are kept for validation."""
+    return set(random.Random(settings.seed).sample(range(count), guard.count_validation(count, settings)))
 
 
 def _assemble(
@@ -272,7 +276,7 @@ def _assemble(
     import torch
     from transformers import set_seed
 
-    from glm_core.training import adapters
+    from glm_core.training import abilities, adapters
     from glm_core.training.trainer import AdapterTrainer, training_arguments
 
     set_seed(task.settings.seed)
@@ -282,7 +286,10 @@ def _assemble(
         journal.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory.CUDA_CONTEXT
     settings = task.settings.changed(precision=str(loaded.model.dtype).removeprefix("torch."))
     args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
-    return AdapterTrainer(loaded, task.settings, rows, validation, task.questions, journal, args)
+    aside = _draw_aside(len(rows) + len(validation), task.settings)  # but for rows that were dropped
+    probes = abilities.choose(task.model, [one for place, one in enumerate(task.examples) if place not in aside])
+    asked = abilities.Abilities(loaded, journal, probes, task.questions, min(ANSWER_TOKENS, settings.max_target_length))
+    return AdapterTrainer(loaded, task.settings, rows, validation, asked, journal, args)
 
 
 def _find_checkpoint(task: Task, journal: Journal) -> Path | None:

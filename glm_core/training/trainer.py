@@ -1,4 +1,4 @@
-"""transformers' Trainer for adapters: like-length batches, whole checkpoints, validation, pinned questions.
+"""transformers' Trainer for adapters: like-length batches, whole checkpoints, validation, questions.
 
 The training loop, gradient accumulation, clipping, schedule, mixed precision and DDP are the library's. Here is only
 what it does differently: how batches are dealt to processes, what a checkpoint is, what an evaluation is. Reporting and
@@ -23,15 +23,14 @@ from transformers.trainer_callback import PrinterCallback
 from glm_core import workspace
 from glm_core.data.encoding import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
-from glm_core.models.answers import greedy
 from glm_core.training import adapters, lora
+from glm_core.training.abilities import Abilities
 from glm_core.training.journal import Journal
 from glm_core.training.loss import AnswerLoss
 from glm_core.training.rows import Rows
 from glm_core.training.settings import TrainingSettings
 
 STATE_FILE = "trainer_state.json"
-ANSWER_TOKENS = 64  # longest answer to a pinned question
 CHECKPOINTS_KEPT = 2  # besides the best
 
 
@@ -83,9 +82,9 @@ class AdapterTrainer(Trainer):
     """Trains the adapter on `loaded` and writes what happens into `journal`."""
 
     def __init__(self, loaded: LoadedModel, settings: TrainingSettings, rows: Rows, validation: Rows,
-                 questions: Sequence[str], journal: Journal, args: TrainingArguments):  # fmt: skip
+                 abilities: Abilities, journal: Journal, args: TrainingArguments):  # fmt: skip
         self.loaded, self.settings, self.journal = loaded, settings, journal
-        self.validation, self.questions = validation, questions
+        self.validation, self.abilities = validation, abilities
         self.tokens = 0  # of all micro-batches so far, padding included, over all processes
         self.update_loss = torch.zeros((), device=args.device)  # of the update under way
         self.evaluation_seconds = 0.0
@@ -110,7 +109,7 @@ class AdapterTrainer(Trainer):
     # --- evaluation ---------------------------------------------------------------------------------------------------
 
     def evaluate(self, *_, **__) -> dict[str, float]:
-        """Validation loss and the answers to the pinned questions. Before the first update, those of the base alone."""
+        """Validation loss and the answers to the questions. Before the first update, those of the base alone."""
         began, step, metrics = time.monotonic(), self.state.global_step, {}
         self.model.eval()
         if step == 0:
@@ -119,11 +118,8 @@ class AdapterTrainer(Trainer):
             if self.validation:
                 metrics["eval_loss"] = self._validate()
                 self.journal.metrics({"step": step, **metrics})
-            if self.is_world_process_zero() and self.questions:
-                asked = [[{"role": "user", "content": question}] for question in self.questions]
-                longest = min(ANSWER_TOKENS, self.settings.max_target_length)
-                answers = greedy(self.loaded, asked, max_new_tokens=longest)
-                self.journal.samples(step, list(zip(self.questions, answers, strict=True)))
+            if self.is_world_process_zero():
+                self.abilities.ask(step)
         finally:
             if step == 0:
                 adapters.activate(self.loaded, adapters.NAME, trainable=True)

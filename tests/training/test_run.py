@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import Trainer
 
 from glm_core import models, text, workspace
-from glm_core.training import adapters, loop
+from glm_core.training import adapters, loop, steps
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
 from glm_core.training.loop import run
 from glm_core.training.settings import PRESETS, TrainingSettings
@@ -218,6 +218,9 @@ def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at,
     assert losses(broken) == pytest.approx(losses(whole), abs=1e-5)
     asked = [[(row["step"], row["answer"]) for row in lines(folder, "samples")] for folder in (whole, broken)]
     assert asked[0] == asked[1]
+    told = [[(row["step"], row.get("probes"), row["answers"]) for row in lines(folder, "abilities")] for folder in (whole, broken)]
+    assert told[0] == told[1] and [row[0] for row in told[0]] == sorted({step for step, _ in asked[0]})
+    assert steps.kept(whole / "checkpoints") == steps.kept(broken / "checkpoints") == [row[0] for row in told[0][1:]]
     assert status(broken)["best_step"] == status(whole)["best_step"]
     if method == "lora":
         one, other = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (whole, broken))
@@ -490,7 +493,7 @@ def test_checkpoints_are_pruned_but_for_the_last_and_the_best(make):
     settings = QUICK.changed(evaluations=10, validation_ratio=0.1)
     folder = make(settings=settings)
     run(folder)
-    found = sorted(int(p.name[11:]) for p in (folder / "checkpoints").iterdir())
+    found = sorted(int(p.name[11:]) for p in (folder / "checkpoints").glob("checkpoint-*"))
     best = status(folder)["best_step"]
     assert len(found) <= 3 and best in found
 
@@ -533,6 +536,8 @@ def test_two_processes_learn_like_one_with_the_same_rows_an_update(make):
     evaluated = [[row["eval_loss"] for row in lines(folder, "metrics") if "eval_loss" in row] for folder in (one, two)]
     assert evaluated[0] == pytest.approx(evaluated[1], abs=1e-4)
     assert len(lines(two, "samples")) == len(lines(one, "samples"))
+    assert [row["step"] for row in lines(two, "abilities")] == [row["step"] for row in lines(one, "abilities")] == [0, 3, 6, 9]
+    assert steps.kept(two / "checkpoints") == [3, 6, 9]
 
 
 def test_prepare_uses_all_cores_unless_told(monkeypatch):
