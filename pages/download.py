@@ -13,8 +13,8 @@ from glm_core.models.catalogue import PUBLISHED, Published
 from glm_core.runs import resources
 from glm_core.serving.display import literal
 from glm_core.text import say as t
+from pages.parts.download_progress import draw_download
 
-REFRESH_SECONDS = 1.0
 TOKENS = 2048  # of a conversation whose keys and values are counted for answering
 SOURCES = ("modelscope", "huggingface", "mirror")
 
@@ -97,69 +97,22 @@ def draw_facts(model: Published) -> None:
     st.caption("  \n".join([facts, *needs(model.name, text.current()), *licence]))
 
 
-def draw_download(one: downloads.Download, token: str) -> None:
-    """One download, redrawn by itself while it runs."""
-    running = one.state == "running"
-    st.fragment(draw_now, run_every=REFRESH_SECONDS if running else None)(one, running, token)
-
-
-def draw_now(one: downloads.Download, was_running: bool, token: str) -> None:
-    """How far, how fast, how long still; stop, continue, throw away."""
-    if was_running and one.state != "running":
-        st.rerun()
-    with ui.guarded():
-        draw_progress(one)
-        draw_actions(one, token)
-
-
-def draw_progress(one: downloads.Download) -> None:
-    """The bar with its figures, the error, or what the finished files were checked against."""
-    now = one.progress()
-    size = f"{text.size(now.done)} / {text.size(now.total)}"
-    if one.state == "running":
-        parts = [t(now.stage), now.file, size]
-        if now.speed:
-            parts.append(f"{text.size(now.speed)}/s")
-        if now.seconds_left is not None:
-            parts.append(t("download.left", time=text.duration(now.seconds_left)))
-        st.progress(now.fraction, " · ".join(part for part in parts if part))
-    elif one.state == "done":
-        published, listed, unknown = one.verified()
-        st.caption(t("download.verified", published=published, listed=listed, unknown=unknown))
-    else:
-        st.progress(now.fraction, f"{t(f'download.state.{one.state}')} · {size}")
-    if one.error is not None:
-        ui.show_error(one.error)
-
-
-def draw_actions(one: downloads.Download, token: str) -> None:
-    """What can be done about one download now."""
-    with st.container(horizontal=True):
-        if one.state == "running":
-            st.button(t("download.stop"), icon=":material/pause:", on_click=one.stop, key=f"stop-{one.name}")
-        elif one.state == "done":
-            if st.button(t("download.to_models"), key=f"open-{one.name}"):
-                downloads.discard(one.name)
-                ui.go("models")
-        else:
-            if st.button(t("download.resume"), icon=":material/play_arrow:", key=f"resume-{one.name}"):
-                downloads.resume(one.name, token)
-                st.rerun()
-            with st.popover(t("download.discard"), icon=":material/delete:", key=f"discard-{one.name}"):
-                st.caption(t("download.discard_about", size=text.size(one.progress().done)))
-                if st.button(t("download.discard_sure"), key=f"sure-{one.name}"):
-                    downloads.discard(one.name)
-                    st.rerun()
-
-
-def draw_others(kind: str, endpoint: str, token: str) -> None:
-    """Any other repository, a folder of this machine, files fetched by hand."""
+def draw_other_repository(kind: str, endpoint: str, token: str) -> None:
+    """Any repository that is not in the catalogue, and the downloads of such ones beneath."""
     with st.expander(t("download.other"), icon=":material/link:"), ui.guarded():
         repo = st.text_input(
             t("download.repo"), key="repo", placeholder="zai-org/chatglm3-6b", help=t("download.repo_help")
         )
         if st.button(t("download.begin"), key="get-other", disabled=not repo.strip()):
             begin(kind, repo, endpoint, token)
+    for name in sorted(known.keys() - {model.name.lower() for model in PUBLISHED}):
+        with st.container(border=True, key=f"download-{name}", gap="xsmall"):
+            st.markdown(f"**{literal(known[name].name)}**")
+            draw_download(known[name], token)
+
+
+def draw_by_hand() -> None:
+    """A folder of this machine, and files fetched by hand."""
     with st.expander(t("download.folder"), icon=":material/folder:"):
         st.markdown(t("download.folder_about", folder=downloads.models_folder()))
         st.code("python -m glm_core.models add /path/to/chatglm-6b", language="bash")
@@ -185,10 +138,7 @@ st.caption(t("download.free", free=text.size(resources.machine().disk_free), fol
 known = {one.name.lower(): one for one in downloads.downloads()}
 have = {path.name.lower() for path in downloads.models_folder().glob("[!.]*")} - set(known)
 kind, endpoint, token = draw_source()
-for name in known.keys() - {model.name.lower() for model in PUBLISHED}:
-    with st.container(border=True, key=f"download-{name}", gap="xsmall"):
-        st.markdown(f"**{literal(known[name].name)}**")
-        draw_download(known[name], token)
+draw_other_repository(kind, endpoint, token)
 for model in arranged():
     draw_model(model, kind, endpoint, token)
-draw_others(kind, endpoint, token)
+draw_by_hand()

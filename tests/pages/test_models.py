@@ -241,9 +241,10 @@ def test_a_truncated_model_says_so_in_plain_view(engine, base):
 
 def test_a_load_under_way_shows_its_stage_and_can_be_cancelled(engine, base, monkeypatch):
     gate = Gate(monkeypatch, 0.5)
-    app = click(open_page("models"), "load-tiny")
+    click(open_page("models"), "load-tiny")
+    assert gate.reached.wait(60)
+    app = open_page("models")
     assert "正在加载 tiny · 读取权重" in words(app) and app.button(key="load-chatglm-demo").disabled
-    assert gate.reached.wait(30)
     click(app, "cancel-loading")
     gate.open()
     loads.current(engine).wait(30)
@@ -255,7 +256,7 @@ def test_a_load_under_way_shows_its_stage_and_can_be_cancelled(engine, base, mon
 def test_a_load_that_a_question_asked_for_can_be_cancelled_too(engine, base, monkeypatch):
     gate = Gate(monkeypatch, 0.5)
     ticket = engine.submit(Request(({"role": "user", "content": "你好"},), "tiny"))
-    assert gate.reached.wait(30)
+    assert gate.reached.wait(60)
     app = open_page("models")
     assert "tiny 正因一个提问而加载" in words(app)
     click(app, "cancel-loading")

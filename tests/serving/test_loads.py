@@ -50,11 +50,11 @@ class Gate:
 def test_a_job_says_its_stage_and_ends_with_the_model_in_memory(engine, tiny, monkeypatch):
     gate = Gate(monkeypatch, 0.5)
     job = loads.start(engine, tiny)
-    assert gate.reached.wait(30) and engine.loading == tiny
+    assert gate.reached.wait(60) and engine.loading == tiny
     with pytest.raises(EngineUnavailable, match="正在加载 tiny"):
         loads.start(engine, tiny)
     gate.open()
-    job.wait(30)
+    job.wait(60)
     assert (job.state, loads.current(engine), engine.loading) == ("done", job, None)
     assert engine.loaded.path == tiny and job.stage.startswith("models.stage.")
     loads.forget(engine)
@@ -76,7 +76,7 @@ def test_cancelling_gives_the_memory_back(engine, workspace, monkeypatch):
     job.cancel()
     assert job.stopping
     gate.open()
-    job.wait(30)
+    job.wait(60)
     assert job.state == "cancelled" and engine.loaded is None and engine.progress is None
     assert job.before.used - before > 0.8 * size, "it had been read"
     assert job.after.used - before < 0.1 * size, "it was given back"
@@ -87,14 +87,14 @@ def test_a_load_that_fails_gives_the_memory_back_and_says_why(engine, workspace)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     job = loads.start(engine, folder)
-    job.wait(30)
+    job.wait(60)
     assert job.state == "failed" and "不完整" in str(job.error) and engine.loaded is None
 
 
 def test_a_question_whose_model_is_cancelled_gets_a_sentence_and_the_next_one_an_answer(engine, tiny, monkeypatch):
     gate = Gate(monkeypatch, 0.5)
     ticket = engine.submit(ask("你好"))
-    assert gate.reached.wait(30)
+    assert gate.reached.wait(60)
     engine.cancel_loading()
     gate.open()
     with pytest.raises(LoadingCancelled, match="已取消"):
