@@ -15,7 +15,7 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
-from glm_core.models.prefixlm import PromptError, Rotary, attend, find_prompt, number_positions, rotate, visible_columns
+from glm_core.models.prefixlm import PromptError, Rotary, attend, find_prompt, number_positions, split_rotated, visible_columns
 
 # The published blocks scale the residual by sqrt(2 x 28) at any depth: their depth argument is never passed on.
 RESIDUAL_SCALE = 56**0.5
@@ -81,7 +81,6 @@ class ChatGLMAttention(nn.Module):
         self.layer_idx = layer_idx
         self.num_heads = config.num_attention_heads
         self.head_dim = config.head_dim
-        self.axes = 2 if config.position_encoding_2d else 1
         self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
@@ -89,12 +88,7 @@ class ChatGLMAttention(nn.Module):
         """(B, S, H) -> (B, S, H); `prefix` is a `glm_core.models.prefix.Prefix`."""
         batch, length, width = hidden.shape
         fused = self.query_key_value(hidden).view(batch, length, self.num_heads, 3, self.head_dim)
-        value = fused[:, :, :, 2].transpose(1, 2)
-        pairs = fused[:, :, :, :2].unflatten(-1, (self.axes, 2, -1))  # (B, S, heads, 2, axes, 2, D / axes / 2)
-        rotated = rotate(pairs, *rotary).flatten(-3).to(value.dtype)
-        query, key = rotated[:, :, :, 0].transpose(1, 2), rotated[:, :, :, 1].transpose(1, 2)
-        if torch.is_grad_enabled():
-            value = value.contiguous()  # a view would keep all of `fused` until the backward, 16 KiB a token and layer
+        query, key, value = split_rotated(fused, *rotary)
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
         if prefix is not None:
@@ -189,7 +183,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
 
         Args:
             attention_mask: (B, past + S), 0 for padding. Padding at the left shifts no position; at the right it is
-                a causal tail that nobody looks at.
+                a causal tail that nobody looks at. Or what `lay_out` returned.
             position_ids: (B, 2, S); None counts them from the tokens, for cached steps from the prompt the cache saw.
             past_key_values: the first call must hold each row's whole context.
             prefix: a `glm_core.models.prefix.Prefix`: keys and values ahead of every layer's own, without a position.
@@ -204,7 +198,9 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             past_key_values = DynamicCache(config=self.config)
         past = 0 if past_key_values is None else past_key_values.get_seq_length()
         length = input_ids.shape[1]
-        if past:
+        if attention_mask is not None and attention_mask.dim() == 4:
+            prompt, visible, context = None, attention_mask, None
+        elif past:
             prompt = getattr(past_key_values, "prompt", None)
             visible, context = self._mask_step(attention_mask, past, length), 0
         else:
@@ -226,6 +222,17 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         for layer in self.layers:
             hidden = layer(hidden, rotary, visible, context, past_key_values=past_key_values, prefix=prefix)
         return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values)
+
+    def lay_out(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """`position_ids` (B, 2, S) and an additive `attention_mask` (B, 1, S, S) of whole rows.
+
+        With them a forward looks at no value of `input_ids` but to embed it, so that it need not wait for the device.
+        """
+        prompt = find_prompt(self.config, input_ids, attention_mask)
+        visible = visible_columns(prompt, attention_mask, input_ids.shape[1])
+        mask = torch.zeros(visible.shape, dtype=self.dtype, device=input_ids.device)
+        mask.masked_fill_(~visible, torch.finfo(self.dtype).min)
+        return {"position_ids": number_positions(self.config, prompt, 0, input_ids.shape[1]), "attention_mask": mask}
 
     @staticmethod
     def _mask_step(attention_mask: torch.Tensor | None, past: int, length: int) -> torch.Tensor | None:

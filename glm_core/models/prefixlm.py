@@ -105,30 +105,66 @@ class Rotary:
     def __call__(
         self, position_ids: torch.Tensor, columns: int, like: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`position_ids` (B, 2, S), all at most `columns` -> cosine and signed sine for `rotate`.
+        """`position_ids` (B, 2, S), all at most `columns` -> cosine and sine for `split_rotated`.
 
-        Both are (B, S, 1, 1, axes, 2, width / 2), in the dtype and on the device of `like`.
+        Both are (B, S, 1, axes, width / 2), in the dtype and on the device of `like`.
         """
         fits = self.table is not None and self.table.shape[0] > columns
         if not fits or self.table.dtype != like.dtype or self.table.device != like.device:
             self.length = self.length if columns < self.length else 2 * columns
             self.table = self._build(self.length, like)
-        rows = self.table[position_ids[:, : self.axes].transpose(1, 2)]  # (B, S, axes, 2, 2, width / 2)
-        return rows[:, :, None, None, :, 0], rows[:, :, None, None, :, 1]
+        rows = self.table[position_ids[:, : self.axes].transpose(1, 2)]  # (B, S, axes, 2, width / 2)
+        return rows[:, :, None, :, 0], rows[:, :, None, :, 1]
 
     def _build(self, length: int, like: torch.Tensor) -> torch.Tensor:
         dtype = torch.float32 if like.dtype in (torch.float32, torch.float64) else torch.float16
         exponent = torch.arange(0, self.width, 2).float() / self.width
         frequency = (1.0 / 10000**exponent).half().to(dtype)
         angle = torch.arange(length, dtype=dtype)[:, None] * frequency
-        cosine, sine = angle.cos(), angle.sin()
-        table = torch.stack([torch.stack([cosine, cosine], 1), torch.stack([-sine, sine], 1)], 1)
+        table = torch.stack([angle.cos(), angle.sin()], 1)
         return table.to(dtype=like.dtype, device=like.device)
 
 
-def rotate(states: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-    """Rotate (..., axes, 2, width / 2): the pair is (first half, second half) of each axis' share of the head."""
-    return states * cosine + states.flip(-2) * sine
+def split_rotated(fused: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Query, key and value (B, heads, S, D) of `fused` (B, S, heads, 3, D), query and key rotated.
+
+    Args:
+        cosine, sine: (B, S, 1, axes, D / axes / 2). Each axis has its share of a head, whose first and second halves
+            are the two coordinates that are rotated.
+    """
+    return tuple(part.transpose(1, 2) for part in _SplitRotated.apply(fused, cosine, sine))
+
+
+class _SplitRotated(torch.autograd.Function):
+    """Writes each result once, in the forward and in the backward, and keeps none of `fused`."""
+
+    @staticmethod
+    def forward(ctx, fused, cosine, sine):
+        ctx.save_for_backward(cosine, sine)
+        parts = fused.new_empty(3, *fused.shape[:3], fused.shape[4])  # 3, B, S, heads, D
+        for part, states in zip(parts[:2], fused.unbind(3)[:2], strict=True):
+            _rotate(states, cosine, sine, part)
+        parts[2].copy_(fused[:, :, :, 2])
+        return parts.unbind()
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        cosine, sine = ctx.saved_tensors
+        query = gradients[0]
+        result = query.new_empty(*query.shape[:3], 3, query.shape[3])
+        for part, gradient in zip(result.unbind(3)[:2], gradients[:2], strict=True):
+            _rotate(gradient, cosine, -sine, part)
+        result[:, :, :, 2].copy_(gradients[2])
+        return result, None, None
+
+
+def _rotate(states: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, result: torch.Tensor) -> None:
+    """`states` (B, S, heads, D) rotated, into `result`."""
+    split = (cosine.shape[-2], 2, cosine.shape[-1])
+    first, second = states.unflatten(-1, split).unbind(-2)  # each (B, S, heads, axes, D / axes / 2)
+    one, other = result.unflatten(-1, split).unbind(-2)
+    torch.mul(first, cosine, out=one).addcmul_(second, sine, value=-1)
+    torch.mul(second, cosine, out=other).addcmul_(first, sine)
 
 
 def attend(query, key, value, visible: torch.Tensor | None, context: int | None) -> torch.Tensor:

@@ -23,15 +23,13 @@ class _FrozenHeadLoss(torch.autograd.Function):
         gradient = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
         for start in range(0, rows.shape[0], chunk):
             part, wanted = rows[start : start + chunk], targets[start : start + chunk, None]
-            logits = F.linear(part, weight, bias).float()  # (C, V)
-            chosen = logits.gather(1, wanted)
-            peak = logits.amax(1, keepdim=True)
-            weights = logits.sub_(peak).exp_()  # in place: one float32 chunk is all there is
-            mass = weights.sum(1, keepdim=True)
-            total += (mass.log() + peak - chosen).sum()
+            live, wanted = wanted != IGNORED, wanted.clamp(min=0)
+            scores = F.log_softmax(F.linear(part, weight, bias), -1, dtype=torch.float32)  # (C, V)
+            total -= (scores.gather(1, wanted) * live).sum()
             if gradient is not None:
-                weights.div_(mass).scatter_add_(1, wanted, -torch.ones_like(chosen))
-                gradient[start : start + chunk] = weights.to(weight.dtype) @ weight
+                errors = scores.exp_()  # in place: one float32 chunk is all there is
+                errors.scatter_add_(1, wanted, -torch.ones_like(wanted, dtype=errors.dtype))
+                gradient[start : start + chunk] = (errors.to(weight.dtype) @ weight) * live
         ctx.save_for_backward(gradient)
         return total
 
@@ -39,6 +37,35 @@ class _FrozenHeadLoss(torch.autograd.Function):
     def backward(ctx, upstream):
         (gradient,) = ctx.saved_tensors
         return (gradient * upstream.to(gradient.dtype) if gradient is not None else None), None, None, None, None
+
+
+def find_targets(labels: torch.Tensor, most: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which hidden states predict a token that is to be learnt, and that token.
+
+    Args:
+        labels: (B, S), -100 where nothing is to be learnt.
+        most: how many to return, at least as many as there are; the rest have the target -100. So the shape does not
+            depend on the labels, and nothing waits for the device. None: as many as there are.
+
+    Returns:
+        Places in the flattened hidden states (B * S), and their targets; both (N,).
+    """
+    following = F.pad(labels[:, 1:], (0, 1), value=IGNORED).flatten()
+    kept = following != IGNORED
+    places = kept.nonzero()[:, 0] if most is None else kept.byte().argsort(descending=True, stable=True)[:most]
+    return places, following[places]
+
+
+def sum_losses(hidden: torch.Tensor, head: nn.Module, places: torch.Tensor, targets: torch.Tensor, chunk: int = CHUNK_ROWS):
+    """The summed cross-entropy, in float32, of what `find_targets` found in the hidden states (B, S, H)."""
+    rows = hidden.flatten(0, 1).index_select(0, places)
+    if type(head) is nn.Linear and not head.weight.requires_grad:
+        return _FrozenHeadLoss.apply(rows, head.weight, head.bias, targets, chunk)
+    total = rows.float().sum() * 0  # keeps the graph where no row is left
+    for start in range(0, rows.shape[0], chunk):
+        logits = head(rows[start : start + chunk]).float()
+        total = total + F.cross_entropy(logits, targets[start : start + chunk], ignore_index=IGNORED, reduction="sum")
+    return total
 
 
 def answer_loss(hidden: torch.Tensor, head: nn.Module, labels: torch.Tensor, items: torch.Tensor | int | None = None,
@@ -56,30 +83,20 @@ def answer_loss(hidden: torch.Tensor, head: nn.Module, labels: torch.Tensor, ite
     Returns:
         A scalar; 0 with a zero gradient where no label is left, so that every process of a group takes part.
     """
-    targets = labels[:, 1:].reshape(-1)
-    kept = targets != IGNORED
-    rows, targets = hidden[:, :-1].reshape(-1, hidden.shape[-1])[kept], targets[kept]
-    if type(head) is nn.Linear and not head.weight.requires_grad:
-        total = _FrozenHeadLoss.apply(rows, head.weight, head.bias, targets, chunk)
-    else:
-        total = _sum_chunks(rows, head, targets, chunk)
-    count = kept.sum() if items is None else torch.as_tensor(items, device=hidden.device)
-    return total / count.clamp(min=1)
+    total = sum_losses(hidden, head, *find_targets(labels), chunk)
+    return total / _divisor(labels, items)
 
 
-def _sum_chunks(rows: torch.Tensor, head: nn.Module, targets: torch.Tensor, chunk: int) -> torch.Tensor:
-    total = rows.float().sum() * 0  # keeps the graph where no row is left
-    for start in range(0, rows.shape[0], chunk):
-        logits = head(rows[start : start + chunk]).float()
-        total = total + F.cross_entropy(logits, targets[start : start + chunk], reduction="sum")
-    return total
+def _divisor(labels: torch.Tensor, items: torch.Tensor | int | None) -> torch.Tensor:
+    count = (labels[:, 1:] != IGNORED).sum() if items is None else torch.as_tensor(items, device=labels.device)
+    return count.clamp(min=1)
 
 
 class AnswerLoss(nn.Module):
     """A language model that returns its training loss; what the Trainer, and DDP around it, call.
 
-    The model's own forward runs, so that prefixes and adapters act as they do in chat; only the head is kept to one
-    column while the hidden states before it are caught.
+    In two parts: `plan` looks at a batch and may wait for the device; `compute` is tensors only, so that the same work
+    can be recorded and replayed (replay.py).
     """
 
     accepts_loss_kwargs = True  # tells the Trainer that the loss is divided by `num_items_in_batch`
@@ -91,18 +108,31 @@ class AnswerLoss(nn.Module):
 
     def forward(self, input_ids, attention_mask, labels, num_items_in_batch=None):
         """Loss of `input_ids` (B, S) with `labels` (B, S), see `answer_loss`; a dict as the Trainer reads it."""
+        return {"loss": self.compute(**self.plan(input_ids, attention_mask, labels, num_items_in_batch))}
+
+    def plan(self, input_ids, attention_mask, labels, items=None, most: int | None = None) -> dict[str, torch.Tensor]:
+        """What `compute` needs of a batch padded at the right; `most` as in `find_targets`."""
+        places, targets = find_targets(labels, most)
+        found = {"input_ids": input_ids, "places": places, "targets": targets, "items": _divisor(labels, items)}
+        return found | self._layout(input_ids, attention_mask)
+
+    def _layout(self, input_ids, attention_mask) -> dict[str, torch.Tensor]:
+        """How the rows are laid out, in the terms of each architecture."""
+        kind = self.config.model_type
+        if kind == "chatglm":
+            return self.model.base_model.lay_out(input_ids, attention_mask)
+        if kind in ("glm", "glm4"):
+            return {}  # causal: no token looks at the padding behind it, so no mask is needed
+        return {"attention_mask": attention_mask}
+
+    def compute(self, input_ids, places, targets, items, **layout) -> torch.Tensor:
+        """The loss of what `plan` returned, a scalar."""
         # The base runs in its own precision, adapters in float32: autocast (which fp16 loss scaling brings along) would
         # make the norms' outputs float32 and double the activations.
         with torch.autocast(input_ids.device.type, enabled=False):
-            hidden = self.hidden_states(input_ids, attention_mask)
-            return {"loss": answer_loss(hidden, self.model.get_output_embeddings(), labels, num_items_in_batch)}
+            hidden = self.model.base_model(input_ids=input_ids, use_cache=False, **layout)[0]
+            return sum_losses(hidden, self.model.get_output_embeddings(), places, targets) / items
 
     def hidden_states(self, input_ids, attention_mask) -> torch.Tensor:
         """What the head is applied to, (B, S, H)."""
-        caught = []
-        hook = self.model.base_model.register_forward_hook(lambda _module, _inputs, output: caught.append(output[0]))
-        try:
-            self.model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, logits_to_keep=1)
-        finally:
-            hook.remove()
-        return caught[0]
+        return self.model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)[0]
