@@ -326,7 +326,11 @@ def session(token: str) -> Account | None:
 def close_session(token: str) -> None:
     """End one session."""
     with writing() as db:
-        db.execute("DELETE FROM sessions WHERE hash=?", (digest(token),))
+        query = "SELECT name FROM sessions JOIN accounts ON accounts.id=account WHERE hash=?"
+        row = db.execute(query, (digest(token),)).fetchone()
+        if row is not None:
+            db.execute("DELETE FROM sessions WHERE hash=?", (digest(token),))
+            note_in(db, row["name"], "audit.session.close")
 
 
 def close_sessions(account: Account, *, by: str = "") -> None:

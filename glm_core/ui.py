@@ -6,7 +6,7 @@ Pages draw with streamlit themselves. What an answer or a run *is* comes from th
 import html
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,6 +161,12 @@ def note(action: str, target: str = "") -> None:
     """Write into the audit log what the reader has just changed; `action` is the text key of what they did."""
     account = visitor()
     accounts.note(account.name if account else "-", action, target)
+
+
+def carry_out(change: Callable[[], object], action: str, target: str = "") -> None:
+    """For a button's `on_click`: do `change`, and write into the audit log who did."""
+    change()
+    note(action, target)
 
 
 def _draw_language_switch() -> None:

@@ -28,6 +28,7 @@ def draw_job(run: Run) -> None:
     st.progress(low + (high - low) * job.fraction, said)
     if st.button(t("report.cancel"), key="cancel", icon=":material/stop_circle:"):
         job.cancel()
+        ui.note("audit.report.stop", run.name)
 
 
 def start(run: Run) -> None:

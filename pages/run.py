@@ -193,6 +193,7 @@ def draw_scores(watch: Watch) -> None:
         with ui.guarded():
             if st.button(t("run.scores.start"), key="score", icon=":material/playlist_add_check:"):
                 state.reports().start(run)
+                ui.note("audit.report.start", run.name)
                 st.rerun()
     elif (found := watch.kept(("scores",), made.made, lambda: heldout.held_out(made))) is not None:
         draw_held_out(found)
@@ -208,6 +209,7 @@ def draw_scoring(run: Run) -> None:
     st.progress(job.fraction, t(f"report.stage.{job.stage}") if job.stage else t("report.waiting"))
     if st.button(t("report.cancel"), key="stop-scoring", icon=":material/stop_circle:"):
         job.cancel()
+        ui.note("audit.report.stop", run.name)
 
 
 def draw_held_out(found: heldout.HeldOut) -> None:

@@ -10,6 +10,7 @@ from glm_core.serving.display import literal
 from glm_core.text import say as t
 from glm_core.training.settings import TrainingSettings
 from pages.parts import training_fields
+from pages.parts.dataset_actions import keep_imprint
 from pages.parts.training_form import Form
 
 
@@ -72,7 +73,7 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
     """Make the run, queue it, show it."""
     dataset = st.session_state.dataset
     if dataset == "imprint":
-        dataset = library.keep_imprint(st.session_state.assistant, st.session_state.author).id
+        dataset = keep_imprint(st.session_state.assistant, st.session_state.author)
     run = records.create(
         form.models[st.session_state.model].base, dataset, settings, pinned, user.name, expected=expected
     )

@@ -89,7 +89,8 @@ def draw_load(job: loads.Load, was_running: bool) -> None:
         if job.state == "running":
             stage = t("models.stopping" if job.stopping else job.stage)
             st.progress(job.fraction or 0.0, t("models.loading", name=literal(job.folder.name)) + " · " + stage)
-            st.button(t("models.cancel"), on_click=job.cancel, disabled=job.stopping, key="cancel-loading")
+            stop = {"on_click": ui.carry_out, "args": (job.cancel, "audit.model.load_stop", job.folder.name)}
+            st.button(t("models.cancel"), **stop, disabled=job.stopping, key="cancel-loading")
             return
         if job.error is not None:
             ui.show_error(job.error)
@@ -105,7 +106,8 @@ def draw_elsewhere(folder: Path) -> None:
         st.rerun()
     with st.container(border=True, key="loading"):
         st.progress(progress[1] or 0.0, t("models.loading_elsewhere", name=literal(folder.name), stage=t(progress[0])))
-        st.button(t("models.cancel"), on_click=state.engine().cancel_loading, key="cancel-loading")
+        args = (state.engine().cancel_loading, "audit.model.load_stop", folder.name)
+        st.button(t("models.cancel"), on_click=ui.carry_out, args=args, key="cancel-loading")
 
 
 def draw_model(choice: catalogue.Choice) -> None:

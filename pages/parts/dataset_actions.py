@@ -29,12 +29,23 @@ def imprint_names() -> list[str]:
 
 def own(chosen: library.Dataset) -> str:
     """The id of `chosen`; of the imprint, that of the set with the reader's names."""
-    return library.keep_imprint(*imprint_names()).id if chosen.id == "imprint" else chosen.id
+    return keep_imprint(*imprint_names()) if chosen.id == "imprint" else chosen.id
+
+
+def keep_imprint(name: str, author: str) -> str:
+    """The id of the imprint with these names, which is made, and noted, where it is not there yet."""
+    known = {one.id for one in library.datasets()}
+    kept = library.keep_imprint(name, author)
+    if kept.id not in known:
+        ui.note("audit.data.add", kept.name)
+    return kept.id
 
 
 def keep_own(chosen: library.Dataset) -> None:
     """Make the bundled set `chosen` one of the reader's own, and show it."""
-    kept = library.get(own(chosen)) if chosen.id == "imprint" else library.copy(chosen.id)
+    if chosen.id == "imprint":
+        show(own(chosen))
+    kept = library.copy(chosen.id)
     ui.note("audit.data.add", kept.name)
     show(kept.id)
 

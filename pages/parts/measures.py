@@ -42,6 +42,7 @@ def draw_strengths(run: Run, found: report.Report) -> None:
         strength = st.slider(t("chat.strength"), 0.05, 1.5, best, 0.05, key="export-strength")
         if st.button(t("report.export"), key="export", icon=":material/merge:", help=t("models.merge_about")):
             exporting.start_merge(run, state.engine().find(run.id).base, strength=strength)
+            ui.note("audit.model.merge", run.name)
             ui.go("models")
     elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
         state.reports().start(run, strengths=True)

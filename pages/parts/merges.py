@@ -35,7 +35,8 @@ def draw_each(was_running: bool) -> None:
             st.markdown(literal(job.title))
             if job.state == "running":
                 st.progress(job.fraction or 0.0, t(job.stage))
-                st.button(t("models.cancel"), on_click=job.cancel, key=f"cancel-{job.path.name}")
+                args = (job.cancel, "audit.model.merge_stop", job.title)
+                st.button(t("models.cancel"), on_click=ui.carry_out, args=args, key=f"cancel-{job.path.name}")
             else:
                 draw_outcome(job)
 

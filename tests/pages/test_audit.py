@@ -1,0 +1,123 @@
+"""Whatever a page changes is in the audit log: every action in the pages' source is written down in the function that does it."""
+
+import ast
+import re
+
+import pytest
+from argon2 import PasswordHasher
+
+from glm_core import accounts, keys
+from glm_core.serving import guests
+from tests.paths import ROOT
+
+PASSWORD = "correct horse"
+SOURCES = sorted((ROOT / "pages").rglob("*.py"))
+CHANGING = re.compile(
+    r"(add|remove|rename|annotate|replace|split|copy|keep|start|stop|resume|discard|submit|create|again|cast|set|edit|import"
+    r"|publish|unload|load|cancel|revoke|close|delete|merge|vote|tidy|clear|revise|go_on|ask|forget)(_\w+)?"
+)
+"How the program calls what changes something."
+THINGS = {"run", "copy", "talk", "one", "job", "vote", "chosen"}
+"Local names of what can be changed; besides these, everything imported from glm_core."
+WRITE_THEMSELVES = {"accounts", "keys", "guests", "shared"}
+"Their functions are told who does it (`by`) and note it in the same transaction; proved below."
+NO_CHANGE = {
+    "talk.ask": "the reader's own words, kept where only they see them",
+    "talk.again": "as above",
+    "talk.revise": "as above",
+    "talk.go_on": "as above",
+    "state.engine().submit": "a question",
+    "exporting.forget": "a message is put away",
+    "loads.forget": "a message is put away",
+    "figures.tidy": "sorts rows of numbers",
+    "state.sharing().start": "told who does it, notes it itself (tests/test_security_shared.py)",
+}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The names under which a page has something of glm_core."""
+    return {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("glm_core")
+        for alias in node.names
+    }
+
+
+def actions(function: ast.AST, known: set[str]) -> set[str]:
+    """What `function` changes, called or given to a button: `library.remove`, `run.rename` ..."""
+    found = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute) and CHANGING.fullmatch(node.attr):
+            said = ast.unparse(node)
+            root = re.match(r"\w+", said)
+            if root and root.group() in known | THINGS and not re.fullmatch(r"\w+\.session_state\..*", said):
+                found.add(said)
+    return {one for one in found if one not in NO_CHANGE and one.split(".")[0] not in WRITE_THEMSELVES}
+
+
+def notes(function: ast.AST) -> bool:
+    """Whether `function` writes into the audit log."""
+    named = (ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Attribute))
+    return any(name in ("ui.note", "ui.carry_out") for name in named)
+
+
+def places(source) -> list[tuple[str, ast.AST]]:
+    """The functions of a page, and what it does outside of them."""
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    rest = [node for node in tree.body if node not in functions and not isinstance(node, ast.Import | ast.ImportFrom)]
+    return [(one.name, one) for one in functions] + [("", ast.Module(rest, []))]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_every_action_of_a_page_is_noted(source):
+    known = imported(ast.parse(source.read_text(encoding="utf-8")))
+    silent = {name: sorted(found) for name, place in places(source) if (found := actions(place, known)) and not notes(place)}
+    assert silent == {}
+
+
+def test_the_search_finds_the_actions_there_are():
+    found = set()
+    for source in SOURCES:
+        known = imported(ast.parse(source.read_text(encoding="utf-8")))
+        found |= {one for _name, place in places(source) for one in actions(place, known)}
+    assert {"library.remove", "library.split", "library.copy", "library.keep_imprint", "corrections.keep", "run.remove",
+            "state.launcher().stop", "state.reports().start", "installed.remove", "exporting.start_merge", "votes.cast",
+            "downloads.discard", "one.remove", "talk.vote", "job.cancel"} <= found  # fmt: skip
+
+
+@pytest.fixture
+def light_hashes(monkeypatch):
+    """Passwords that take no time."""
+    monkeypatch.setattr(accounts, "_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+
+
+def test_what_changes_accounts_keys_and_guests_notes_it_itself(light_hashes):
+    boss = accounts.create("boss", PASSWORD, "administrator")
+    other = accounts.create("other", PASSWORD, "trainer", by="boss")
+    accounts.set_password(other, PASSWORD + "s", by="boss")
+    accounts.set_role(other, "guest", by="boss")
+    accounts.close_sessions(other, by="boss")
+    accounts.close_session(accounts.open_session(boss))
+    accounts.remove(other, by="boss")
+    accounts.set_open_guest(True, by="boss")
+    accounts.set_open_guest(False, by="boss")
+    key, _secret = keys.create(boss, "script", 10)
+    keys.revoke(boss, key.id)
+    guests.publish(["run-1"], by="boss")
+    guests.set_days(3, by="boss")
+    assert [(row["who"], row["action"]) for row in reversed(accounts.audit())] == [
+        ("boss", f"audit.{action}")
+        for action in (
+            "account.create", "account.create", "account.password", "account.role", "session.close_all", "session.open",
+            "session.close", "account.remove", "guest.on", "guest.off", "key.create", "key.revoke", "option.guest_runs",
+            "option.guest_days",
+        )
+    ]  # fmt: skip
+
+
+def test_closing_a_session_that_is_none_notes_nothing(light_hashes):
+    accounts.create("boss", PASSWORD, "administrator")
+    accounts.close_session("forged")
+    assert [row["action"] for row in accounts.audit()] == ["audit.account.create"]
