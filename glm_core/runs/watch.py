@@ -14,8 +14,9 @@ class Watch:
         self.metrics: list[dict] = []
         self.resources: list[dict] = []
         self.samples: list[dict] = []
+        self.abilities: list[dict] = []
         self.status: Status = run.status()
-        self._offsets = {"metrics": 0, "resources": 0}
+        self._offsets = {"metrics": 0, "resources": 0, "abilities": 0}
         self._figures: dict[tuple, tuple[int, object]] = {}
         self.refresh()
 
@@ -25,6 +26,7 @@ class Watch:
         if rows:
             self._append("metrics", self.run.metrics)
             self._append("resources", self.run.resources)
+            self._append("abilities", self.run.abilities)
             self.samples = self.run.samples()
 
     def _append(self, name: str, read: Callable[[int], tuple[list[dict], int]]) -> None:
