@@ -10,7 +10,7 @@ import time
 import pytest
 
 from glm_core import text, workspace
-from glm_core.data import DataError, Example, library
+from glm_core.data import DataError, Example, library, store
 from glm_core.data.examples import pair
 
 
@@ -48,7 +48,7 @@ def test_an_empty_library_lists_nothing():
 
 def test_what_is_added_is_there_after_a_restart(workspace):
     dataset = library.add("我的 数据\n集", rows(3), source="a.csv")
-    library._own_examples.cache_clear()
+    store.read_rows.cache_clear()
     assert library.get(dataset.id) == dataset == library.datasets()[0]
     assert (dataset.name, dataset.rows, dataset.source, dataset.bundled) == ("我的 数据 集", 3, "a.csv", False)
     assert said(dataset.id) == ["问题0", "问题1", "问题2"]
@@ -185,7 +185,7 @@ def test_a_crash_at_any_step_leaves_the_old_rows_or_the_new(workspace, monkeypat
         pass
     monkeypatch.undo()
     monkeypatch.setenv("EASYAIGC_HOME", str(workspace))
-    library._own_examples.cache_clear()
+    store.read_rows.cache_clear()
     assert said(dataset.id) in (["问题0", "问题1", "问题2"], ["问题x0", "问题x1"])
     assert library.damaged() == []
 
@@ -219,7 +219,7 @@ def test_rows_changed_behind_our_back_are_noticed(workspace):
     dataset = library.add("a", rows(1))
     [file] = (workspace / "datasets" / dataset.id).glob("rows-*")
     file.write_text(file.read_text().replace("答案", "谎言"))
-    library._own_examples.cache_clear()
+    store.read_rows.cache_clear()
     with pytest.raises(DataError):
         library.examples(dataset.id)
     shutil.rmtree(file.parent)

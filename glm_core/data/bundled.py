@@ -1,0 +1,77 @@
+"""The data sets that come with the program: `assets/datasets/*.jsonl`, never changed; the imprint has the reader's names put in."""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from glm_core import text, workspace
+from glm_core.data.examples import DataError, Example
+from glm_core.data.formats import read
+from glm_core.data.store import Dataset, checked_name, lines_of
+
+BUNDLED = ("imprint", "advertisement", "appliance")
+IMPRINT = ("小印", "林一")  # assistant and author of the bundled imprint until the reader enters their own
+
+
+def is_bundled(id: str) -> bool:
+    """Whether `id` is a bundled set that is there."""
+    return id in BUNDLED and asset(id).exists()
+
+
+def imprint(name: str, author: str) -> list[Example]:
+    """The bundled imprint rows with the reader's own assistant `name` and `author`.
+
+    Raises:
+        DataError: a blank or over-long name or author, or the bundled file is missing.
+    """
+    values = {"{name}": checked_name(name, 40), "{author}": checked_name(author, 40)}
+    return [
+        Example([{**message, "content": _filled(message["content"], values)} for message in example.messages],
+                example.line)
+        for example in _rows("imprint")
+    ]  # fmt: skip
+
+
+def _filled(content: str, values: dict[str, str]) -> str:
+    return re.sub(r"\{name\}|\{author\}", lambda hole: values[hole[0]], content)
+
+
+def asset(id: str) -> Path:
+    """The file of the bundled set `id`."""
+    return workspace.ASSETS / "datasets" / f"{id}.jsonl"
+
+
+def _stamp(id: str) -> tuple[int, int]:
+    status = asset(id).stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _rows(id: str) -> list[Example]:
+    result = read(asset(id))
+    if result.problems:
+        raise DataError("data.nothing", file=asset(id).name, line=result.problems[0].line,
+                        message=result.problems[0].message)  # fmt: skip
+    return result.examples
+
+
+def examples(id: str) -> list[Example]:
+    """The rows of the bundled set `id`, read once until its file changes. Shared: change copies."""
+    return _examples(id, _stamp(id))
+
+
+def dataset(id: str) -> Dataset:
+    """The bundled set `id` as the library lists it."""
+    rows, digest = _digest(id, _stamp(id))
+    name, created = text.say(f"data.bundled.{id}"), asset(id).stat().st_mtime
+    return Dataset(id, name, rows, digest, created, text.say("data.bundled.source"), bundled=True)
+
+
+@lru_cache(maxsize=8)
+def _examples(id: str, stamp: tuple[int, int]) -> list[Example]:
+    return imprint(*IMPRINT) if id == "imprint" else _rows(id)
+
+
+@lru_cache(maxsize=8)
+def _digest(id: str, stamp: tuple[int, int]) -> tuple[int, str]:
+    rows = _examples(id, stamp)
+    return len(rows), lines_of(rows)[1]

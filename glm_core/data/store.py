@@ -1,0 +1,158 @@
+"""One data set on disk: `home()/datasets/<id>/dataset.json` names the file of rows beside it.
+
+A new set is written aside and renamed into place; a changed one gets a new file of rows before its record points to
+it. So a crash leaves the old state or the new one, and leftovers that `sweep` clears away. Not here: what may be done
+with sets (library.py), the bundled ones (bundled.py).
+"""
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.data.examples import DataError, Example, RowError, check_example
+from glm_core.data.exporting import json_line
+
+MAX_NAME = 80
+RECORD = "dataset.json"
+_HOUR = 3_600
+
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in the library. `sha256` is of its rows in the messages layout, one JSON line each."""
+
+    id: str
+    name: str
+    rows: int
+    sha256: str
+    created: float  # seconds since 1970
+    source: str = ""  # the file or form it came from
+    bundled: bool = False
+
+
+def checked_name(name: str, limit: int = MAX_NAME) -> str:
+    """`name` without needless spaces.
+
+    Raises:
+        DataError: blank, longer than `limit` characters, or unprintable.
+    """
+    name = " ".join(name.split())
+    if not name or len(name) > limit or not name.isprintable():
+        raise DataError("data.bad_name", limit=limit)
+    return name
+
+
+def lines_of(rows: Sequence[Example]) -> tuple[bytes, str]:
+    """The content of the file of rows, and its sha256, after every row is checked."""
+    if not rows:
+        raise DataError("data.no_rows")
+    lines = []
+    for number, example in enumerate(rows, 1):
+        try:
+            lines.append(json_line(check_example(example, number)))
+        except RowError as error:
+            raise DataError("data.row_invalid", row=number, message=str(error)) from error
+    content = "".join(lines).encode("utf-8")
+    return content, hashlib.sha256(content).hexdigest()
+
+
+def home() -> Path:
+    """Where the sets are."""
+    return workspace.home() / "datasets"
+
+
+def folder(id: str) -> Path:
+    """The folder of the set `id`, there or not. Raises WorkspaceError for what cannot be one."""
+    return workspace.inside(home(), id)
+
+
+def folders() -> list[Path]:
+    """The folders of all sets, damaged ones included."""
+    try:
+        return [Path(entry) for entry in os.scandir(home()) if entry.is_dir() and not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+
+
+def rows_file(folder: Path, digest: str) -> Path:
+    """The file of the rows whose sha256 is `digest`."""
+    return folder / f"rows-{digest[:16]}.jsonl"
+
+
+def read_record(folder: Path) -> Dataset | None:
+    """What the folder's record says; None when it is damaged or being removed."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        dataset = Dataset(**record)
+        return dataset if dataset.id == folder.name and rows_file(folder, dataset.sha256).is_file() else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def create(dataset: Dataset, rows: bytes) -> None:
+    """Write a new set; it is there whole or not at all."""
+    aside = home() / f".new-{dataset.id}-{secrets.token_hex(2)}"
+    try:
+        workspace.write_atomic(rows_file(aside, dataset.sha256), rows)
+        workspace.write_json(aside / RECORD, asdict(dataset))
+        aside.rename(folder(dataset.id))
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def swap(dataset: Dataset, rows: bytes) -> None:
+    """Give a set other rows; a crash leaves the old ones or the new."""
+    place = folder(dataset.id)
+    target = rows_file(place, dataset.sha256)
+    workspace.write_atomic(target, rows)
+    workspace.write_json(place / RECORD, asdict(dataset))
+    for old in place.glob("rows-*.jsonl"):
+        if old != target:
+            old.unlink(missing_ok=True)
+
+
+def sweep() -> None:
+    """Remove what a crash left aside; an hour is longer than any writing takes."""
+    for leftover in [*home().glob(".new-*"), *home().glob(".gone-*")]:
+        if time.time() - leftover.stat().st_mtime > _HOUR:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """One writer at a time in this process; what the disk refuses is said in a sentence."""
+    try:
+        with _lock:
+            yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise DataError("data.disk_full" if full else "data.disk", reason=error.strerror or str(error)) from error
+
+
+@lru_cache(maxsize=2)
+def read_rows(id: str, digest: str) -> list[Example]:
+    """The rows of the set `id`, which have this `digest`. Shared: change copies.
+
+    Raises:
+        FileNotFoundError: they were replaced meanwhile.
+        DataError: they are not what the record says.
+    """
+    content = rows_file(folder(id), digest).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise DataError("data.damaged", id=id)
+    lines = content.decode("utf-8").split("\n")[:-1]
+    return [Example(json.loads(line)["messages"], number) for number, line in enumerate(lines, 1)]
