@@ -2,17 +2,13 @@
 
 Files gather in `home()/downloads/NAME` beside their record; when all are whole and verified the folder becomes
 `home()/models/NAME` at once. After the server was restarted the record and what arrived are still there, so that it can go
-on. An access token is never written. Not here: hubs (hub.py), moving bytes (transfer.py).
+on. An access token is never written. Not here: hubs (hub.py), moving bytes (transfer.py), counting them (meter.py).
 """
 
-import errno
 import logging
-import os
 import shutil
 import threading
-import time
-from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import filelock
@@ -20,34 +16,18 @@ import filelock
 from glm_core import text, workspace
 from glm_core.errors import EasyError
 from glm_core.models import catalogue, hub
+from glm_core.models.folders import check_free, downloads_folder, models_folder, move
 from glm_core.models.hub import Source
+from glm_core.models.meter import Meter, Progress
 from glm_core.models.transfer import Cancelled, HubError, RemoteFile, Watch, fetch, new_client, saving
 
 RECORD, ORIGIN = "download.json", "easyaigc-source.json"
-SPEED_SECONDS = 5.0  # over which the speed is averaged
 SPARE_BYTES = 500_000_000  # left free on the disk
 ENDED = ("stopped", "failed", "done")
 
 log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _known: dict[Path, "Download"] = {}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a download is: bytes, bytes a second, seconds left (None while unknown), the file and what is done with it."""
-
-    done: int
-    total: int
-    speed: float
-    seconds_left: float | None
-    file: str
-    stage: str
-
-    @property
-    def fraction(self) -> float:
-        """Share done, 0 to 1."""
-        return min(self.done / self.total, 1.0) if self.total else 0.0
 
 
 class Download:
@@ -62,12 +42,10 @@ class Download:
         self.name, self.folder, self.source = folder.name, folder, source
         self.files, self.state = list(files), "stopped"
         self.error: EasyError | None = None
-        self._watch = Watch(self._note_bytes, self._note_stage)
+        self._meter = Meter()
+        self._watch = Watch(self._meter.note_bytes, self._meter.note_stage)
         self._thread: threading.Thread | None = None
-        self._sizes: dict[str, int] = {}
-        self._file, self._stage = "", "download.stage.listing"
-        self._seen: deque[tuple[float, int]] = deque(maxlen=200)
-        self._measure()
+        self._meter.measure(self.files, folder)
 
     # what anybody may ask
 
@@ -78,10 +56,7 @@ class Download:
 
     def progress(self) -> Progress:
         """How far it is now."""
-        done, total = sum(list(self._sizes.values())), sum(file.size for file in self.files)
-        speed = self._speed() if self.state == "running" else 0.0
-        left = (total - done) / speed if speed and total else None
-        return Progress(done, total, speed, left, self._file, self._stage)
+        return self._meter.progress(self.state == "running")
 
     def verified(self) -> tuple[int, int, int]:
         """How many files the publisher's own digest covers, how many the hub's, and how many none."""
@@ -128,11 +103,11 @@ class Download:
         with new_client(token) as client:
             published = catalogue.find(self.source.name)
             self.files = hub.list_files(client, self.source, published.digests if published else {}, self._watch)
-            self._measure()
+            self._meter.measure(self.files, self.folder)
             self._check_space()
             self._write()
             for file in self.files:
-                self._file = file.name
+                self._meter.file = file.name
                 fetch(client, file, self.folder, self._watch)
         self._finish()
 
@@ -152,7 +127,7 @@ class Download:
             workspace.write_json(self.folder / ORIGIN, asdict(self.source) | {"files": files})
             self.target.parent.mkdir(parents=True, exist_ok=True)
             check_free(self.name)
-            _move(self.folder, self.target)
+            move(self.folder, self.target)
 
     def _write(self) -> None:
         """Keep what a restarted server needs."""
@@ -164,71 +139,9 @@ class Download:
         except OSError as error:
             log.warning("the record of download %s cannot be written: %s", self.name, error)
 
-    def _measure(self) -> None:
-        """Count what lies in the folder."""
-        sizes = {}
-        for file in self.files:
-            for path in (self.folder / file.name, self.folder / f"{file.name}.part"):
-                if path.is_file():
-                    sizes[file.name] = path.stat().st_size
-        self._sizes = sizes
-        self._seen.clear()
-
-    def _note_bytes(self, done: int) -> None:
-        self._sizes[self._file] = done
-        now = time.monotonic()
-        if self._stage == "download.stage.fetching" and (not self._seen or now - self._seen[-1][0] > 0.1):
-            self._seen.append((now, sum(self._sizes.values())))
-
-    def _note_stage(self, key: str) -> None:
-        if key != self._stage and key != "download.stage.fetching":
-            self._seen.clear()
-        self._stage = key
-
-    def _speed(self) -> float:
-        now = time.monotonic()
-        recent = [(when, count) for when, count in list(self._seen) if now - when <= SPEED_SECONDS]
-        if len(recent) < 2 or now == recent[0][0]:
-            return 0.0
-        return max(recent[-1][1] - recent[0][1], 0) / (now - recent[0][0])
-
-
-def _move(folder: Path, target: Path) -> None:
-    """Rename `folder`; where the models lie on another disk, copy it, and only the whole copy gets the name."""
-    try:
-        os.rename(folder, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        building = target.with_name(f".{target.name}.new")
-        shutil.rmtree(building, ignore_errors=True)
-        shutil.copytree(folder, building)
-        os.rename(building, target)
-        shutil.rmtree(folder)
-
 
 def _plain(values: dict) -> dict:
     return {key: value if isinstance(value, (int, float, str)) else str(value) for key, value in values.items()}
-
-
-def models_folder() -> Path:
-    """Where models of one's own lie."""
-    return workspace.home() / "models"
-
-
-def downloads_folder() -> Path:
-    """Where unfinished downloads lie."""
-    return workspace.home() / "downloads"
-
-
-def check_free(name: str) -> None:
-    """Refuse a name that a model has already.
-
-    Raises:
-        HubError: there is such a model.
-    """
-    if os.path.lexists(models_folder() / name) or (workspace.ASSETS / "models" / name).exists():
-        raise HubError("hub.exists", name=name)
 
 
 def start(source: Source, token: str = "") -> Download:

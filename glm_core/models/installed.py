@@ -14,7 +14,8 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.models import catalogue, checkpoints
-from glm_core.models.downloads import ORIGIN, check_free, models_folder
+from glm_core.models.downloads import ORIGIN
+from glm_core.models.folders import check_free, models_folder
 from glm_core.models.transfer import BLOCK, Cancelled, HubError, saving
 
 

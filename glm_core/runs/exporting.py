@@ -257,7 +257,7 @@ def keep_as_model(job: Export) -> Path:
         HubError: there is a model of that name.
         RunError: the folder cannot be moved.
     """
-    from glm_core.models.downloads import check_free, models_folder
+    from glm_core.models.folders import check_free, models_folder
 
     check_free(job.path.name)
     with writing(models_folder()):
