@@ -276,11 +276,12 @@ def _assemble(
     import torch
     from transformers import set_seed
 
-    from glm_core.training import abilities, adapters
+    from glm_core.training import abilities, adapters, delta
     from glm_core.training.trainer import AdapterTrainer, training_arguments
 
     set_seed(task.settings.seed)
     journal.update(trainable=adapters.attach(loaded, task.settings))
+    delta.lighten(loaded.model)
     _choose_checkpointing(task, journal, loaded, rows, device, free)
     if device.type == "cuda":
         journal.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory.CUDA_CONTEXT

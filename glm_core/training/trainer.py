@@ -27,6 +27,7 @@ from glm_core.training import adapters, lora
 from glm_core.training.abilities import Abilities
 from glm_core.training.journal import Journal
 from glm_core.training.loss import AnswerLoss
+from glm_core.training.replay import Replay, round_length
 from glm_core.training.rows import Rows
 from glm_core.training.settings import TrainingSettings
 
@@ -93,16 +94,29 @@ class AdapterTrainer(Trainer):
         dataset = ConcatDataset([rows, [blank]])
         super().__init__(model=AnswerLoss(loaded.model), args=args, train_dataset=dataset, data_collator=self._collate)
         self.remove_callback(PrinterCallback)
+        self.replay = Replay(self.model, self._tell_no_replay) if self._can_replay() else None
+
+    def _can_replay(self) -> bool:
+        """On one card; neither loss scaling nor recomputed activations can be recorded."""
+        plain = self.accelerator.scaler is None and not self.loaded.model.is_gradient_checkpointing
+        return self.args.device.type == "cuda" and self.args.world_size == 1 and plain
+
+    def _tell_no_replay(self, error: Exception) -> None:
+        self.journal.log("training.log.no_replay", reason=str(error).splitlines()[0])
 
     def _collate(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-        return collate(batch, self.loaded.tokenizer.pad_token_id, 8 if self.args.device.type == "cuda" else 1)
+        longest = max(len(row.input_ids) for row in batch)
+        multiple = round_length(longest) if self.args.device.type == "cuda" else 1
+        return collate(batch, self.loaded.tokenizer.pad_token_id, multiple)
 
     def get_train_dataloader(self) -> DataLoader:
         return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self._collate)
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         self.tokens += inputs["input_ids"].numel() * self.args.world_size
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        loss = self.replay(inputs, num_items_in_batch) if self.replay else None
+        if loss is None:
+            loss = super().training_step(model, inputs, num_items_in_batch)
         self.update_loss += loss
         return loss
 

@@ -1,0 +1,65 @@
+"""LoRA's own product, computed in the base's precision and added in place onto the base layer's output.
+
+PEFT's forward casts the input to the adapter's float32, keeps that copy, and makes several float32 tensors as large as
+the output. Here the two small matrices are cast instead (their state stays float32): one product and one accumulating
+product a layer, and the input is kept in its own precision. Not here: attaching and files (adapters.py).
+"""
+
+from functools import partial
+
+import torch
+from peft.tuners.lora import LoraLayer
+from torch import nn
+
+
+class _AddDelta(torch.autograd.Function):
+    """`output` + scale dropout(x) A^T B^T, in place; gradients for x, A (r, in) and B (out, r)."""
+
+    @staticmethod
+    def forward(ctx, output, states, a, b, scale, dropout):
+        ctx.mark_dirty(output)
+        flat = states.flatten(0, -2)
+        dropped, mask = torch.native_dropout(flat, dropout, True) if dropout else (flat, None)
+        inner = dropped @ a.to(flat.dtype).T  # (N, r)
+        ctx.save_for_backward(flat, mask, inner, a, b)
+        ctx.scale, ctx.dropout, ctx.shape = scale, dropout, states.shape
+        output.view(-1, output.shape[-1]).addmm_(inner, b.to(flat.dtype).T, alpha=scale)
+        return output
+
+    @staticmethod
+    def backward(ctx, gradient):
+        flat, mask, inner, a, b = ctx.saved_tensors
+        rows = gradient.reshape(-1, gradient.shape[-1])
+        passed = rows @ (ctx.scale * b).to(rows.dtype)  # (N, r)
+        to_b = (rows.T @ inner).to(b.dtype) * ctx.scale
+        to_a = (passed.T @ _dropped(flat, mask, ctx.dropout)).to(a.dtype)
+        to_states = None
+        if ctx.needs_input_grad[1]:
+            to_states = _dropped(passed @ a.to(passed.dtype), mask, ctx.dropout).view(ctx.shape)
+        return gradient, to_states, to_a, to_b, None, None
+
+
+def _dropped(states: torch.Tensor, mask: torch.Tensor | None, dropout: float) -> torch.Tensor:
+    """The same part of `states` dropped again: only the mask is kept."""
+    return states if mask is None else torch.ops.aten.native_dropout_backward(states, mask, 1 / (1 - dropout))
+
+
+def lighten(model: nn.Module) -> None:
+    """Let every plain LoRA layer of `model` compute this way where one adapter acts, whatever the base layer is.
+
+    DoRA, several adapters at once and rows of different adapters keep PEFT's own forward.
+    """
+    for module in model.modules():
+        if isinstance(module, LoraLayer) and isinstance(module.get_base_layer(), nn.Linear):
+            module.forward = partial(_forward, module)
+
+
+def _forward(module: LoraLayer, states: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+    active = [name for name in module.active_adapters if name in module.lora_A]
+    if kwargs or args or module.disable_adapters or module.merged or len(active) != 1 or active[0] in module.lora_variant:
+        return type(module).forward(module, states, *args, **kwargs)
+    (name,) = active
+    drop = module.lora_dropout[name]
+    dropout = drop.p if isinstance(drop, nn.Dropout) and drop.training else 0.0
+    a, b = module.lora_A[name].weight, module.lora_B[name].weight
+    return _AddDelta.apply(module.base_layer(states), states, a, b, module.scaling[name], dropout)

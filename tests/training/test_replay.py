@@ -1,0 +1,93 @@
+"""What is recorded computes the same loss and gradients, whatever rows of one shape come; needs a CUDA card to replay."""
+
+import pytest
+import torch
+
+from glm_core import models
+from glm_core.training import adapters, delta, replay
+from glm_core.training.loss import IGNORED, AnswerLoss
+from glm_core.training.settings import TrainingSettings
+from tests.training.small import prompts, small, stir
+
+METHODS = {"lora": TrainingSettings(lora_rank=4, lora_dropout=0.0), "prefix": TrainingSettings(method="ptuning", prefix_length=5)}
+
+
+def prepare(kind, method, folder, device="cpu"):
+    loaded = models.load(small(kind, folder), device=torch.device(device))
+    adapters.attach(loaded, METHODS[method])
+    stir(loaded)
+    delta.lighten(loaded.model)
+    loaded.model.train()
+    loss = AnswerLoss(loaded.model)
+    return loaded, loss, [weight for weight in loss.parameters() if weight.requires_grad]
+
+
+def batch(loaded, number):
+    """Three rows of 16 tokens, other ones and another number of padded ones and of targets for every `number`."""
+    ids = prompts(loaded, count=3, length=16)
+    ids[:, :10] = torch.randint(6, 60, (3, 10), generator=torch.Generator().manual_seed(number))
+    labels, mask = ids.clone(), torch.ones_like(ids)
+    labels[:, : 10 + number % 3] = IGNORED
+    labels[0, 15 - number % 2 :], mask[0, 15 - number % 2 :] = IGNORED, 0
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+@pytest.mark.parametrize("length", range(1, 700, 7))
+def test_lengths_are_rounded_by_little(length):
+    rounded = replay.round_length(length)
+    assert rounded % 8 == 0 and length <= rounded <= max(length + 7, length * 1.13)
+    assert replay.round_length(rounded) == rounded
+
+
+def test_few_lengths_remain():
+    assert len({replay.round_length(length) for length in range(1, 577)}) <= 40
+
+
+@pytest.mark.parametrize("kind", ["chatglm", "glm", "glm4", "bloom"])
+def test_a_plan_with_room_to_spare_gives_the_same_loss_and_gradients(kind, tmp_path):
+    loaded, loss, weights = prepare(kind, "lora", tmp_path)
+    rows = batch(loaded, 0)
+    exact, roomy = loss.plan(**rows), loss.plan(**rows, most=24)
+    assert len(roomy["places"]) == 24 > len(exact["places"])
+    one, other = loss.compute(**exact), loss.compute(**roomy)
+    assert abs(one - other) < 1e-6
+    for a, b in zip(torch.autograd.grad(one, weights), torch.autograd.grad(other, weights), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["chatglm", "glm", "glm4"])
+def test_replayed_steps_equal_ordinary_ones(kind, method, tmp_path, monkeypatch):
+    monkeypatch.setattr("glm_core.models.prefix.DROPOUT", 0.0)
+    loaded, loss, weights = prepare(kind, method, tmp_path, "cuda")
+    errors = []
+    steps = replay.Replay(loss, errors.append)
+    for number in range(6):
+        rows = batch(loaded, number)
+        on_card = {name: tensor.cuda() for name, tensor in rows.items()}
+        expected = loss(**on_card, num_items_in_batch=20)["loss"]
+        wanted = torch.autograd.grad(expected, weights)
+        for times in (1, 2):  # the second time the gradients add up
+            found = steps(rows, 20)
+            if found is None:
+                assert number < replay.SEEN_BEFORE and not errors
+                break
+            assert abs(found - expected) < 1e-4
+            for weight, gradient in zip(weights, wanted, strict=True):
+                assert torch.allclose(weight.grad, times * gradient, atol=1e-4)
+        loss.zero_grad()
+    assert steps._recordings
+
+
+def test_what_cannot_be_recorded_is_computed_the_ordinary_way(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    monkeypatch.setattr(replay, "_Recording", refuse)
+    loaded, loss, _ = prepare("chatglm", "lora", tmp_path)
+    errors = []
+    steps = replay.Replay(loss, errors.append)
+    assert [steps(batch(loaded, 0), 3) for _ in range(5)] == [None] * 5
+    assert len(errors) == 1
