@@ -50,6 +50,8 @@ if not choices:
         st.markdown(t("chat.no_model"))
     st.stop()
 choice, fields = draw_top()
+if choice.outdated:
+    st.caption(f":material/warning: {literal(t('models.outdated', base=choice.base.name))}")
 
 question = st.chat_input(t("chat.placeholder"), key="question", submit_mode="stop", max_chars=LONGEST_QUESTION)
 if question and question.strip():

@@ -7,12 +7,12 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from glm_core import text, ui
+from glm_core import ui
 from glm_core.data import TEMPLATES, formats, library
-from glm_core.data.templates import suggest
 from glm_core.errors import EasyError
 from glm_core.serving.display import literal
 from glm_core.text import say as t
+from pages.parts import mapping
 
 LISTED = 100
 
@@ -27,68 +27,6 @@ def bring_in() -> tuple[bytes, str] | None:
     if file:
         return file.getvalue(), file.name
     return (pasted.encode(), t("datasets.pasted") + ".txt") if pasted.strip() else None
-
-
-def read(content: bytes, file: str, template: str | None, mapping: dict) -> formats.ReadResult:
-    """Read with progress, once for each choice of template and mapping."""
-    key = (file, hash(content), template, tuple(mapping.items()), text.current())
-    known = st.session_state.setdefault("read", {})
-    if key not in known:
-        bar = st.progress(0.0)
-        if len(known) == 4:  # as found, of the task, as mapped, and the mapping before
-            known.pop(next(iter(known)))
-        try:
-            known[key] = formats.read_bytes(
-                content, file, template, mapping=mapping or None,
-                progress=lambda stage, fraction: bar.progress(fraction or 0.0, t(stage)),
-            )  # fmt: skip
-        finally:
-            bar.empty()
-    return known[key]
-
-
-def readable(content: bytes, file: str) -> bool:
-    """Whether the file can be read at all; if not, why, and the way to another one."""
-    try:
-        read(content, file, None, {})
-    except EasyError as error:
-        ui.show_error(error)
-        if "incoming" in st.session_state:
-            st.button(t("datasets.other_file"), key="other", on_click=st.session_state.pop, args=("incoming",))
-        return False
-    return True
-
-
-def draw_choices(content: bytes, file: str) -> formats.ReadResult:
-    """The task and, where the layout does not speak for itself, the columns; returns what they make of the file."""
-    template = st.selectbox(
-        t("datasets.template"), [None, *TEMPLATES], key="task", help=t("datasets.template_help"),
-        format_func=lambda name: t(f"data.template.{name}" if name else "datasets.as_is"),
-    )  # fmt: skip
-    found = read(content, file, template, {})
-    task = None if template or found.examples else suggest(found.columns)
-    if task:
-        word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
-        st.button(word, on_click=lambda: st.session_state.update(task=task.name), key="suggest")
-    mapping = draw_mapping(found, template)
-    return read(content, file, template, mapping) if mapping else found
-
-
-def draw_mapping(found: formats.ReadResult, template: str | None) -> dict:
-    """Columns chosen by hand; {} while the layout speaks for itself or a choice is missing."""
-    if not st.toggle(t("datasets.by_hand"), value=not found.examples, key=f"by-hand-{template}"):
-        return {}
-    st.caption(t("datasets.mapping_help"))
-    fields = list(TEMPLATES[template].fields) if template else ["question", "answer", "system"]
-    mapping = {}
-    for place, (field, column) in enumerate(zip(fields, st.columns(len(fields)), strict=True)):
-        usual = place if place < min(2, len(found.columns)) else None
-        mapping[field] = column.selectbox(
-            t(f"datasets.field.{field}"), found.columns, usual, key=f"map-{template}-{field}",
-            accept_new_options=True, placeholder=t("datasets.choose"),
-        )  # fmt: skip
-    mapping = {field: column for field, column in mapping.items() if column}
-    return mapping if set(mapping) >= set(fields) - {"system"} else {}
 
 
 def draw_result(result: formats.ReadResult) -> None:
@@ -157,9 +95,9 @@ if old:
 brought = handed or bring_in()
 if brought:
     with ui.guarded():
-        if not readable(*brought):
+        if not mapping.readable(*brought):
             st.stop()
-        result = draw_choices(*brought)
+        result = mapping.draw_choices(*brought)
         draw_result(result)
         if result.examples:
             draw_keep(result)

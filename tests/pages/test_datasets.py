@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core import text
+from glm_core import accounts, text
 from glm_core.data import exporting, library
 from glm_core.data.examples import pair
 from tests.pages.test_pages import open_page
@@ -284,3 +284,22 @@ def test_two_sets_of_one_name_are_two_options(page):
     app = open_page(page)
     options = (app.radio(key="set") if page == "datasets" else app.selectbox(key="dataset")).options
     assert len(options) == len(set(options)) == len(library.datasets())
+
+
+def test_a_file_that_cannot_be_read_says_why_and_offers_another():
+    app = open_page("upload")
+    app.session_state["incoming"] = (b"\x89PNG\r\n\x1a\n", "picture.png")
+    app.run()
+    assert "不认识 picture.png 的格式" in app.error[0].value
+    assert "task" not in [one.key for one in app.selectbox], "there is nothing to map"
+    app.button(key="other").click().run()
+    assert not app.error and app.file_uploader and app.text_area
+
+
+def test_a_bundled_set_offers_the_copy_where_it_would_be_edited():
+    app = open_page("datasets", set="advertisement")
+    app.session_state["view"] = text.say("datasets.view.edit")
+    app.run()
+    app.button(key="edit-copy").click().run()
+    assert not app.exception and library.datasets()[0].source == library.get("advertisement").name
+    assert accounts.audit()[0]["action"] == "audit.data.add"

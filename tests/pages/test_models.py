@@ -271,6 +271,7 @@ def test_an_adapter_of_an_earlier_base_is_said_to_be_one(base, tmp_path):
     shutil.rmtree(base)
     tiny_chatglm(base, seed=5)
     assert "底座 tiny 的权重换过了" in words(open_page("models")) and records.get(run.id)
+    assert "底座 tiny 的权重换过了" in words(open_page("chat", model=run.id)), "and where it is loaded to answer"
 
 
 def test_a_merge_that_ended_with_the_server_can_be_begun_again_and_its_result_deleted(base, tmp_path):
