@@ -6,8 +6,10 @@ import pytest
 
 from glm_core.data.analysis import statistics
 from glm_core.data.examples import Example
+from glm_core.models import catalogue
 from glm_core.runs import forecast, records, wording
 from glm_core.runs.resources import Card, Machine
+from glm_core.training import memory
 from glm_core.training.settings import PRESETS, TrainingSettings
 from tests.runs.conftest import make
 
@@ -83,3 +85,16 @@ def test_rows_are_cut_by_the_limits_for_the_time_and_counted_whole_for_the_memor
     mean, longest = forecast.row_tokens(rows(4, 1000), TrainingSettings(max_source_length=10, max_target_length=10))
     assert mean == 20 + forecast.CONTROL_TOKENS
     assert longest == 2000 + forecast.CONTROL_TOKENS
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_every_card_is_told_the_batch_that_fits_on_it(tmp_path, quantization):
+    (tmp_path / "config.json").write_text(json.dumps(catalogue.find("chatglm-6b").described))
+    settings = PRESETS["advertisement"].changed(method="lora", quantization=quantization)
+    found = forecast.forecast(tmp_path, rows(100, 60), settings, LAPTOP, 3)
+    fits = forecast.by_card(found)
+    assert [one.name for one in fits] == list(memory.CARDS)
+    for one in fits:
+        assert (one.largest_batch >= settings.micro_batch) == (one.name in found.cards), one
+    batches = [one.largest_batch for one in fits]
+    assert batches == sorted(batches) and batches[-1] > batches[0]
