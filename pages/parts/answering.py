@@ -31,6 +31,7 @@ def answer(talk: Conversation, choice: Choice, fields: dict) -> None:
     with st.chat_message("assistant", avatar=bubbles.avatar(seal)):
         place, wait = st.empty(), st.empty()
         place.markdown(harmless(talk.beginning))
+        st.session_state.computing = False  # an answer left for another page has nobody to settle it, and must not end this one
         settle()
         told = talk.prompt(system=dials.about(str(choice.base))[1])
         ticket = state.engine().submit(

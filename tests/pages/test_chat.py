@@ -171,6 +171,12 @@ def test_an_answer_that_fails_on_the_way_says_why_and_is_not_drawn_away(engine, 
     assert app.session_state["computing"] is False, "else the page is drawn anew and the reason is gone"
 
 
+def test_an_answer_left_for_another_page_does_not_end_the_next_one(engine):
+    app = open_page("chat")
+    app.session_state["computing"] = True  # nobody settled it
+    assert texts(say(app, "你好")) == ["你好", "原来：你好"]
+
+
 def noted(action):
     """What the audit log says was done in that way, the latest first."""
     return [row["target"] for row in accounts.audit() if row["action"] == action]
