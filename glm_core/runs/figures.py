@@ -90,9 +90,27 @@ def series_figure(curves: Curves, key: str, total_steps: int = 0) -> go.Figure:
     return figure
 
 
-def _over_updates(title: str, total_steps: int, begun: bool) -> go.Figure:
+def balance_figure(
+    learned: Sequence[tuple[int, float]], kept: Sequence[tuple[int, float]], best: int | None, total_steps: int, height: int
+) -> go.Figure:
+    """What was learned and what was kept, (update, share) each, in percent; the update of the best balance as a hairline."""
+    figure = _over_updates(say("runs.figure.share"), total_steps, bool(learned or kept), height)
+    for name, role, pairs in (("learned", "tuned", learned), ("kept", "original", kept)):
+        if pairs:
+            steps, shares = zip(*pairs, strict=True)
+            charts.add_line(figure, steps, [100 * share for share in shares], say(f"runs.figure.{name}"), role, unit="%")
+    if best is not None:
+        figure.add_scatter(
+            x=[best, best], y=[0, 100], mode="lines", line={"color": charts.TUNED, "width": 1, "dash": "dot"}, hoverinfo="skip",
+            name=say("runs.figure.balance", step=best), showlegend=True,
+        )  # fmt: skip
+    figure.update_yaxes(range=[0, 105])
+    return figure
+
+
+def _over_updates(title: str, total_steps: int, begun: bool, height: int = CURVE_HEIGHT) -> go.Figure:
     """The empty figure; before there is a value its axes have no numbers, which would be made up."""
-    figure = charts.figure(say("runs.figure.updates"), title, height=CURVE_HEIGHT)
+    figure = charts.figure(say("runs.figure.updates"), title, height=height)
     if total_steps:
         figure.update_xaxes(range=[0, total_steps * 1.02])
     if not begun:

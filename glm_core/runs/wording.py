@@ -68,8 +68,8 @@ def settings_of(run: Run) -> TrainingSettings | None:
         return None
 
 
-def outcome(status: Status, curves: Curves) -> str:
-    """What came of an ended run: time, updates, how far the losses fell."""
+def outcome(status: Status, curves: Curves, balance: str = "") -> str:
+    """What came of an ended run: time, updates, how far the losses fell, and the sentence on learning and forgetting."""
     seconds = sum(status.stage_seconds.values())
     parts = [say(f"runs.outcome.{status.state}", steps=status.step, time=text.duration(seconds))]
     if status.why:
@@ -79,7 +79,14 @@ def outcome(status: Status, curves: Curves) -> str:
         parts.append(say("runs.outcome.loss", first=f"{losses[0]:.3g}", last=f"{losses[-1]:.3g}"))
     if curves.best:
         parts.append(say("runs.outcome.validation", step=curves.best["step"], loss=f"{curves.best['eval_loss']:.3g}"))
+    if balance:
+        parts.append(balance)
     return (" " if text.current() == "en" else "").join(parts)
+
+
+def no_curves(status: Status) -> str:
+    """Why an ended run has no curve."""
+    return say("run.no_curves_imported" if status.reason == "imports.why" else "run.no_curves")
 
 
 def out_of_memory(status: Status) -> bool:
@@ -212,6 +219,8 @@ def about(run: Run) -> str:
     """What is trained on what, for one line of small print."""
     method = value_of("method", run.settings.get("method"))
     rows, name = f"{run.dataset['rows']:,}", run.dataset["name"]
+    if not run.dataset["rows"]:
+        return f"{run.model_name} · {method}"  # imported: nobody knows on what
     return say("run.about", model=run.model_name, dataset=name, rows=rows, method=method)
 
 

@@ -64,11 +64,11 @@ class Abilities:
 
     def __init__(self, loaded: LoadedModel, journal: Journal, probes: Sequence[dict], pinned: Sequence[str], longest: int):
         self._loaded, self._journal, self._pinned = loaded, journal, list(pinned)
-        self._recall = Recall(loaded, longest)
+        self._recall = recall = Recall(loaded, longest)
         told = journal.read("abilities")
         began = next((row["probes"] for row in told if row.get("probes")), None)
         self._known = began is not None
-        self._probes = began or list(probes)
+        self._probes = began or [one | {"reference": recall.cut(one["reference"])} for one in probes]
         self._latest = [*[""] * len(self._pinned), *(told[-1]["answers"] if began else [""] * len(self._probes))]
 
     def ask(self, step: int) -> None:

@@ -61,6 +61,11 @@ class Recall:
         found |= dict(zip(rest, decoded, strict=True))
         return [found[i] for i in range(len(conversations))]
 
+    def cut(self, text: str) -> str:
+        """As much of `text` as an answer can hold."""
+        ids = self._loaded.tokenizer.encode(text)
+        return text if len(ids) <= self._longest else self._loaded.tokenizer.decode(ids[: self._longest])
+
     def _prompt(self, messages: list[dict]) -> list[int]:
         return self._loaded.family.encode_prompt(self._loaded.tokenizer, messages)
 

@@ -14,7 +14,7 @@ PASSWORD = "correct horse"
 SOURCES = sorted((ROOT / "pages").rglob("*.py"))
 CHANGING = re.compile(
     r"(add|remove|rename|annotate|replace|split|copy|keep|start|stop|resume|discard|submit|create|again|cast|set|edit|import"
-    r"|publish|unload|load|cancel|revoke|close|delete|merge|vote|tidy|clear|revise|go_on|ask|forget)(_\w+)?"
+    r"|promote|publish|unload|load|cancel|revoke|close|delete|merge|vote|tidy|clear|revise|go_on|ask|forget)(_\w+)?"
 )
 "How the program calls what changes something."
 THINGS = {"run", "copy", "talk", "one", "job", "vote", "chosen"}

@@ -1,12 +1,14 @@
 """Rows of one batch may use the base, any LoRA and any prefix, and each answers as if alone."""
 
 import json
+import shutil
 import time
 
 import pytest
 import torch
 
 from glm_core import models, workspace
+from glm_core.runs import promoting, records
 from glm_core.serving import EngineUnavailable, RequestError
 from glm_core.serving.engine import Engine
 from glm_core.training import adapters
@@ -138,6 +140,20 @@ def test_a_new_version_of_an_adapter_is_read_and_a_damaged_one_is_an_error_of_th
     with pytest.raises(EngineUnavailable, match="训练 lora"):
         alone(engine, "你好", "lora")
     assert alone(engine, "你好", "tiny")
+
+
+def test_going_back_and_forward_changes_who_answers_at_once(engine, home, runs, trained):
+    folder = home / "runs" / "lora"
+    (folder / "adapter").unlink()
+    shutil.copytree(trained["lora"], folder / "adapter")
+    shutil.copytree(trained["prefix"], folder / "checkpoints" / "adapter-62")
+    workspace.write_json(folder / "status.json", {"state": "finished"})
+    answers = {name: alone(engine, QUESTIONS[2], name) for name in ("lora", "prefix")}
+    assert answers["lora"] != answers["prefix"]
+    for step, name in ((62, "prefix"), (60, "lora"), (62, "prefix")):
+        promoting.promote(records.get("lora"), step)
+        ticket = engine.submit(ask(QUESTIONS[2], "lora"))
+        assert "".join(ticket) == answers[name] and ticket.stamp.step == step
 
 
 def test_an_adapter_of_another_base_is_refused(engine, home, trained, tmp_path):
