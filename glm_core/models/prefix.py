@@ -119,13 +119,14 @@ class PrefixSwitch(nn.Module):
         if self.active is None or not any(self.active):
             return None
         if isinstance(self.active, str):
-            return Prefix(self._states(self.active, dtype))
+            return Prefix(self.states(self.active, dtype))
         names = sorted({name for name in self.active if name})
         if len(names) == 1 and all(self.active):
-            return Prefix(self._states(names[0], dtype))
-        return self._mix({name: self._states(name, dtype) for name in names})
+            return Prefix(self.states(names[0], dtype))
+        return self._mix({name: self.states(name, dtype) for name in names})
 
-    def _states(self, name: str, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def states(self, name: str, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Key and value of every layer, each (1, kv_heads, P, D), of one prefix."""
         encoder = self[name]
         if torch.is_grad_enabled() or encoder.training:
             return encoder(dtype)

@@ -6,14 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from glm_core import models, text
 from glm_core.errors import EasyError
+from glm_core.models.prefix import activate_prefix
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.tickets import EngineUnavailable, RequestError
 from glm_core.training import adapters
 
 log = logging.getLogger(__name__)
 
+_UNKNOWN = object()
 KEPT = 16
 "Adapters kept in memory; a LoRA of ChatGLM-6B at rank 8 is 15 MB."
 
@@ -25,7 +29,10 @@ class Adapters:
         self._loaded = loaded
         self._versions: OrderedDict[str, float] = OrderedDict()
         self._unmixable: set[str] = set()
-        self._active: str | None = None
+        self._factors: dict[str, dict] = {}
+        self._active: object = (
+            None  # what the model is set to: a slot, or the prefixes of a step; _UNKNOWN after a mixture
+        )
 
     def need(self, choice: Choice, strength: float = 1.0, busy: frozenset[str] = frozenset()) -> str | None:
         """The slot of the adapter of `choice` at `strength`, loaded now unless it is there in the version on disk.
@@ -65,19 +72,44 @@ class Adapters:
                 self._active = slots[0]
             yield
         else:
-            self._active = None
+            self._active = _UNKNOWN
             with adapters.rows(self._loaded, slots):
                 yield
+
+    def set_step(self, slot: str | None, prefixes: Sequence[str | None] | None) -> None:
+        """Let the next forwards use the LoRA in `slot`, or none, and these prefixes row by row, None for none at all."""
+        wanted = (slot, None if prefixes is None else tuple(prefixes))
+        if wanted != self._active:
+            adapters.activate(self._loaded, slot)
+            activate_prefix(self._loaded.model, prefixes if any(prefixes or ()) else None)
+            self._active = wanted
+
+    def factors(self, slot: str) -> dict[str, tuple[torch.Tensor, torch.Tensor, float]]:
+        """`glm_core.training.adapters.factors` of the adapter in `slot`; the same object until it is forgotten."""
+        if slot not in self._factors:
+            self._factors[slot] = adapters.factors(self._loaded, slot)
+        return self._factors[slot]
+
+    def prefix(self, slot: str | None) -> str | None:
+        """The prefix that rows of this slot see."""
+        return adapters.prefix_of(self._loaded, slot)
+
+    def prefix_states(self, slot: str | None) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
+        """Key and value (1, kv_heads, P, D) of every layer of that prefix; None where there is none."""
+        name = self.prefix(slot)
+        dtype = self._loaded.model.get_input_embeddings().weight.dtype
+        return None if name is None else self._loaded.model.prefixes.states(name, dtype)
 
     def forget(self, slot: str) -> None:
         """Free the adapter in `slot`, if there is one."""
         if self._versions.pop(slot, None) is not None:
             adapters.unload_adapter(self._loaded, slot)
             self._unmixable.discard(slot)
-            self._active = None
+            self._factors.pop(slot, None)
+            self._active = _UNKNOWN
 
     def _read(self, choice: Choice, slot: str, strength: float) -> None:
-        self._active = None  # loading switches every adapter off
+        self._active = _UNKNOWN  # loading switches every adapter off
         if choice.outdated:
             log.warning("%s: %s", choice.title, text.say("models.outdated", base=choice.base.name))
         try:

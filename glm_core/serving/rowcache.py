@@ -1,103 +1,151 @@
-"""Keys and values of the rows of a running batch, in buffers that grow in steps instead of being copied at every token.
+"""Keys and values of the rows of a running batch: every row at the left of buffers that are larger than all of them.
 
-A transformers `Cache`, so any model takes it. Rows are padded at the left to one length; they join and leave between
-steps. What the padding means for attention is the caller's business (`generation.py`).
+A transformers `Cache`, so any model takes it. Each row writes its next token into its own column, so rows of any lengths
+share a step; a row joins or leaves without the others being copied. What a step sees of it is a plain view (`window`),
+the same memory at every step, so that a step can be recorded on the device.
 """
 
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-CHUNK = 128
-"Columns by which a buffer grows."
+CHUNK = 256
+"Columns of the smallest buffer; larger ones are this doubled."
 
 
 class RowLayer(CacheLayerMixin):
-    """One layer: `keys` and `values` (B, heads, capacity, D), of which the first `length` columns are in use."""
+    """One layer: `keys` and `values` (R, heads, capacity, D)."""
 
     is_sliding = False
 
-    def __init__(self):
+    def __init__(self, cache: "RowCache", like: torch.Tensor):
         super().__init__()
-        self.length = 0
+        self._cache = cache
+        self.dtype, self.device, self.is_initialized = like.dtype, like.device, True
+        self.keys = like.new_zeros(0, like.shape[1], 0, like.shape[3])
+        self.values = self.keys
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Take shape, type and device from the first states."""
-        self.dtype, self.device = key_states.dtype, key_states.device
-        self.keys = _buffer(key_states, CHUNK)
-        self.values = _buffer(value_states, CHUNK)
-        self.is_initialized = True
+        """Nothing: the buffers are there from the beginning."""
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
-        """Append (B, heads, S, D) and return all keys and values so far, as views."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        start, self.length = self.length, self.length + key_states.shape[2]
-        if self.length > self.keys.shape[2]:
-            self.keys, self.values = self._grown(self.keys), self._grown(self.values)
-        self.keys[:, :, start : self.length] = key_states
-        self.values[:, :, start : self.length] = value_states
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+        """Write (B, heads, 1, D) behind each row's tokens; returns the window's keys and values, as views."""
+        rows, where = self._cache.numbers[: key_states.shape[0]], self._cache.lengths[: key_states.shape[0]]
+        self.keys[rows, :, where] = key_states[:, :, 0]
+        self.values[rows, :, where] = value_states[:, :, 0]
+        return self._window(self.keys), self._window(self.values)
 
-    def _grown(self, buffer: torch.Tensor) -> torch.Tensor:
-        larger = _buffer(buffer, max(self.length, buffer.shape[2] + buffer.shape[2] // 2))
-        larger[:, :, : buffer.shape[2]] = buffer
-        return larger
+    def _window(self, states: torch.Tensor) -> torch.Tensor:
+        return states[: self._cache.rows, :, : self._cache.columns]
 
     def get_seq_length(self) -> int:
-        """Columns in use."""
-        return self.length
+        """Columns before the step's own."""
+        return self._cache.columns - 1
 
     def get_max_length(self) -> int:
         """No limit of its own."""
         return -1
 
+    get_max_cache_shape = get_max_length
+
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Length and offset of the keys that `query_length` new columns will see."""
-        return self.length + query_length, 0
+        """Length and offset of the keys that a step sees."""
+        return self._cache.columns, 0
 
-    def select(self, rows: list[int], drop: int) -> None:
-        """Keep only `rows`, without the first `drop` columns."""
-        index = torch.tensor(rows, device=self.device)
-        self.keys = self.keys[index, :, drop : self.length]
-        self.values = self.values[index, :, drop : self.length]
-        self.length -= drop
+    def resize(self, rows: int, columns: int) -> None:
+        """Move to buffers of another size."""
+        self.keys, self.values = (
+            enlarged(states, (rows, states.shape[1], columns)) for states in (self.keys, self.values)
+        )
 
-    def append(self, other: "RowLayer") -> None:
-        """Add the rows of `other` below; the shorter of the two gets columns of zeros at its left."""
-        length = max(self.length, other.length)
-        self.keys = _stacked(self.keys, self.length, other.keys, other.length, length)
-        self.values = _stacked(self.values, self.length, other.values, other.length, length)
-        self.length = length
+    def write(self, row: int, column: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Put (heads, S, D) into columns `column` and following of `row`."""
+        self.keys[row, :, column : column + keys.shape[1]] = keys
+        self.values[row, :, column : column + keys.shape[1]] = values
+
+    def move(self, source: int, target: int, columns: int) -> None:
+        """Copy the first `columns` of one row over another's."""
+        self.keys[target, :, :columns] = self.keys[source, :, :columns]
+        self.values[target, :, :columns] = self.values[source, :, :columns]
 
 
 class RowCache(Cache):
-    """The layers of a whole model; each is made when the model first writes to it."""
+    """The layers of a whole model, shaped like those of a prompt's cache.
 
-    def __init__(self):
-        super().__init__(layer_class_to_replicate=RowLayer)
+    `lengths` (R,) holds each row's tokens so far on the device, which is the column its next token goes to.
+    """
 
-    def select(self, rows: list[int], drop: int = 0) -> None:
-        """Keep only `rows` of the batch, without the first `drop` columns."""
+    def __init__(self, like: Cache):
+        super().__init__(layers=[RowLayer(self, layer.keys) for layer in like.layers])
+        self.lengths = torch.zeros(0, dtype=torch.long, device=like.layers[0].keys.device)
+        self.numbers = self.lengths
+        self.capacity = self.rows = self.columns = 0
+        self.ragged = False
+
+    def reserve(self, rows: int, columns: int) -> bool:
+        """Have room for so many; True where that moved the buffers."""
+        have = self.lengths.shape[0], self.capacity
+        if rows <= have[0] and columns <= have[1]:
+            return False
+        rows, self.capacity = max(have[0], doubled(1, rows)), max(have[1], doubled(CHUNK, columns))
         for layer in self.layers:
-            layer.select(rows, drop)
+            layer.resize(rows, self.capacity)
+        self.lengths = enlarged(self.lengths, (rows,))
+        self.numbers = torch.arange(rows, device=self.lengths.device)
+        return True
 
-    def append(self, other: "RowCache") -> None:
-        """Add the rows of `other` to the batch."""
-        for mine, theirs in zip(self.layers, other.layers, strict=True):
-            mine.append(theirs)
+    def window(self, rows: int, columns: int, ragged: bool) -> None:
+        """Let the next step see the first `rows` and `columns`, the one it writes included.
+
+        Args:
+            ragged: some row has fewer, so that a mask is needed.
+        """
+        self.rows, self.columns, self.ragged = rows, columns, ragged
+
+    def seen(self) -> torch.Tensor | None:
+        """Boolean (rows, columns): which each row has, the one that the step writes included; None for all."""
+        if not self.ragged:
+            return None
+        return torch.arange(self.columns, device=self.lengths.device) <= self.lengths[: self.rows, None]
+
+    def visible(self, dtype: torch.dtype) -> torch.Tensor | None:
+        """The same as a mask to add to scores, (rows, 1, 1, columns)."""
+        seen = self.seen()
+        return (
+            None if seen is None else torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, -torch.inf)[:, None, None]
+        )
+
+    def fill(self, row: int, prompts: Cache, index: int, length: int, prefix: list | None) -> int:
+        """Put the last `length` columns of row `index` of `prompts` into `row`, behind its prefix; returns its tokens.
+
+        Args:
+            prefix: key and value (1, heads, P, D) of every layer, or None.
+        """
+        ahead = 0 if prefix is None else prefix[0][0].shape[2]
+        for number, (layer, prompt) in enumerate(zip(self.layers, prompts.layers, strict=True)):
+            if ahead:
+                layer.write(row, 0, *(states[0] for states in prefix[number]))
+            layer.write(row, ahead, prompt.keys[index, :, -length:], prompt.values[index, :, -length:])
+        self.lengths[row] = ahead + length
+        return ahead + length
+
+    def move(self, source: int, target: int, columns: int) -> None:
+        """Let row `target` be what `source` was, which has `columns` tokens; `source` is idle from now on."""
+        if source != target:
+            for layer in self.layers:
+                layer.move(source, target, columns)
+            self.lengths[target] = self.lengths[source]
+        self.lengths[source] = 0
 
 
-def _buffer(like: torch.Tensor, columns: int) -> torch.Tensor:
-    """Zeros (B, heads, at least `columns`, D): padding is multiplied by a weight of zero, so it must be finite."""
-    rounded = -(-columns // CHUNK) * CHUNK
-    return like.new_zeros(like.shape[0], like.shape[1], rounded, like.shape[3])
+def doubled(size: int, wanted: int) -> int:
+    """`size`, doubled until it is at least `wanted`."""
+    while size < wanted:
+        size *= 2
+    return size
 
 
-def _stacked(
-    upper: torch.Tensor, upper_length: int, lower: torch.Tensor, lower_length: int, length: int
-) -> torch.Tensor:
-    rows = upper.shape[0] + lower.shape[0]
-    stacked = _buffer(upper[:1], length + 1).expand(rows, -1, -1, -1).contiguous()
-    stacked[: upper.shape[0], :, length - upper_length : length] = upper[:, :, :upper_length]
-    stacked[upper.shape[0] :, :, length - lower_length : length] = lower[:, :, :lower_length]
-    return stacked
+def enlarged(states: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """`states` at the left of zeros of a larger `shape` (leading sizes): what no row has written must be finite."""
+    larger = states.new_zeros(*shape, *states.shape[len(shape) :])
+    larger[tuple(slice(size) for size in states.shape)] = states
+    return larger

@@ -77,7 +77,7 @@ class Sampler:
         return torch.rand((), generator=self._generator, dtype=torch.float64).item()
 
 
-def choose(logits: torch.Tensor, samplers: list[Sampler]) -> list[int]:
+def choose(logits: torch.Tensor, samplers: list[Sampler], into: torch.Tensor | None = None) -> list[int]:
     """The next token of every row.
 
     Args:
@@ -102,6 +102,8 @@ def choose(logits: torch.Tensor, samplers: list[Sampler]) -> list[int]:
     for i, token in enumerate(tokens):
         tokens[i] = token if finite[i] else -1
         samplers[i].note(token)
+    if into is not None:
+        into[:, 0] = torch.tensor(tokens).clamp(min=0)
     return tokens
 
 

@@ -1,14 +1,14 @@
 """One base in memory: weights, adapters on them, the batch being computed. Belongs to the engine's thread."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from glm_core import models
 from glm_core.serving.adapters import Adapters
 from glm_core.serving.catalogue import Choice
-from glm_core.serving.generation import Batch, Row, first_token, fit_prompt
+from glm_core.serving.generation import Batch, Row, alike, first_token, fit_prompt
 from glm_core.serving.memory import collect, spare_cores
 from glm_core.serving.sampling import resolve
 from glm_core.serving.tickets import EngineUnavailable, ServingError, Stamp, Ticket
@@ -38,6 +38,7 @@ class Session:
         self._batches: dict[
             str | None, Batch
         ] = {}  # one for all that can be mixed (None), one for each slot that cannot
+        self._prepared: list[Row] = []  # that have not joined yet
 
     @classmethod
     def load(cls, path: Path, progress: Callable[[str, float | None], None]) -> "Session":
@@ -65,24 +66,44 @@ class Session:
         return [row for batch in self._batches.values() for row in batch.rows]
 
     def begin(self, ticket: Ticket) -> None:
-        """Load the ticket's adapter where it is not there yet, compute its prompt and its first token.
+        """`prepare` and `join` of one ticket alone."""
+        self.join([self.prepare(ticket)])
+
+    def prepare(self, ticket: Ticket) -> Row:
+        """Load the ticket's adapter where it is not there yet and fit its prompt into the context.
 
         Raises:
             ServingError: the prompt is too long, or the adapter cannot be read.
         """
-        slot = self.adapters.need(ticket.choice, ticket.request.strength, frozenset(row.slot for row in self.rows))
-        row = self._row(ticket, slot)
-        ticket.begin()
-        key = None if self.adapters.mixable(slot) else slot
-        batch = self._batches.get(key) or Batch(self.loaded, self.adapters)
-        batch.join(row)
-        if batch.rows:
-            self._batches[key] = batch
+        busy = frozenset(row.slot for row in (*self.rows, *self._prepared))
+        row = self._row(ticket, self.adapters.need(ticket.choice, ticket.request.strength, busy))
+        self._prepared.append(row)
+        return row
+
+    def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
+        """Prepared rows as groups that can `join` together, in one forward."""
+        keys = dict.fromkeys(self._key(row) for row in rows)
+        return [group for key in keys for group in alike([row for row in rows if self._key(row) == key])]
+
+    def join(self, group: Sequence[Row]) -> None:
+        """Compute the prompts of one of `groups` and their first tokens; their answers run from now on."""
+        self._prepared = [row for row in self._prepared if row not in group]
+        key = self._key(group[0])
+        for row in group:
+            row.ticket.begin()
+        batch = self._batches.get(key) or Batch(self.loaded, self.adapters, key)
+        batch.join(group)
+        self._batches[key] = batch
+        self._tidy()
+
+    def _key(self, row: Row) -> str | None:
+        return None if self.adapters.mixable(row.slot) else row.slot
 
     def step(self) -> None:
         """One token for every row."""
         for batch in self._batches.values():
-            batch.step()
+            if batch.rows:
+                batch.step()
         self._tidy()
 
     def drop(self) -> None:
@@ -110,7 +131,7 @@ class Session:
         self._batches.clear()
 
     def _tidy(self) -> None:
-        self._batches = {key: batch for key, batch in self._batches.items() if batch.rows}
+        self._batches = {key: batch for key, batch in self._batches.items() if batch.rows or batch.ready}
 
     def _row(self, ticket: Ticket, slot: str | None) -> Row:
         request, info = ticket.request, self.info

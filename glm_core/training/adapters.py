@@ -365,6 +365,29 @@ def set_strength(loaded: LoadedModel, name: str, strength: float) -> None:
             module.set_scale(_slot(name), strength)
 
 
+def prefix_of(loaded: LoadedModel, name: str | None) -> str | None:
+    """The prefix in force under adapter `name` (None = the base): its own, else the one that the base came with."""
+    return name if name is not None and _method(loaded, name) == "ptuning" else _of(loaded).own_prefix
+
+
+def factors(loaded: LoadedModel, name: str) -> dict[str, tuple[torch.Tensor, torch.Tensor, float]]:
+    """A (r, in), B (out, r) and the factor of their product, by module, of LoRA `name`; empty for other methods.
+
+    Raises:
+        AdapterError: no adapter of that name is loaded.
+    """
+    if _method(loaded, name) != "lora":
+        return {}
+    from peft.tuners.lora import LoraLayer
+
+    slot = _slot(name)
+    return {
+        path: (module.lora_A[slot].weight, module.lora_B[slot].weight, module.scaling[slot])
+        for path, module in loaded.model.named_modules()
+        if isinstance(module, LoraLayer) and slot in module.lora_A
+    }
+
+
 @contextmanager
 def rows(loaded: LoadedModel, chosen: Sequence[str | None]) -> Iterator[None]:
     """Forwards and `generate` within the block answer row i with adapter `chosen[i]`, None being the base.

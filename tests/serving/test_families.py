@@ -1,5 +1,7 @@
 """Every architecture answers in mixed batches as alone: Glm (ChatGLM2/3, GLM-4), Glm4 and BLOOM beside ChatGLM-6B."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
@@ -47,7 +49,7 @@ class Bytes(Tokenizer):
 def load(name: str) -> LoadedModel:
     model = MODELS[name]()
     randomise(model, 2)
-    return LoadedModel(model.eval(), Bytes(), families.by_name(name), None, name)
+    return LoadedModel(model.eval(), Bytes(), families.by_name(name), Path("nowhere"), name)
 
 
 def adapt(name: str, folder) -> list[Choice]:
@@ -103,6 +105,37 @@ def test_mixed_rows_answer_as_if_alone(name, tmp_path):
             session.step()
     finish(session)
     assert {key: ticket.text for key, ticket in together.items()} == texts
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_prompts_computed_in_one_forward_answer_as_if_alone(name, tmp_path):
+    session = Session(load(name), Loaded(name, tmp_path, name, 512, {}, 0.0))
+    choices, tickets, alone = adapt(name, tmp_path), [], []
+    for choice in choices:
+        for question in QUESTIONS:
+            alone.append(begin(session, choice, question))
+            finish(session)
+    begin(session, choices[1], "already running", 40)
+    for limit in (16, 1):  # an answer of one token ends in the forward that the others go on from
+        for choice in choices:
+            for question in QUESTIONS:
+                messages = [{"role": "user", "content": question}]
+                tickets.append(Ticket(Request(messages, choice.name, max_new_tokens=limit, temperature=0.0), choice))
+    rows = [session.prepare(ticket) for ticket in tickets]
+    session.join(rows)
+    finish(session)
+    assert [ticket.text for ticket in tickets[: len(alone)]] == [ticket.text for ticket in alone]
+    assert {ticket.completion_tokens for ticket in tickets[len(alone) :]} == {1}
+
+
+def test_prompts_of_like_length_are_computed_together(tmp_path):
+    session = Session(load("chatglm3"), Loaded("chatglm3", tmp_path, "chatglm3", 8192, {}, 0.0))
+    choice, widths = Choice("chatglm3", "chatglm3", tmp_path), (3, 400, 4, 5, 420, 1500)
+    rows = [
+        session.prepare(Ticket(Request([{"role": "user", "content": "x" * width}], max_new_tokens=1), choice)) for width in widths
+    ]
+    groups = session.groups(rows)
+    assert [sorted(rows.index(row) for row in group) for group in groups] == [[0, 2, 3], [1, 4], [5]]
 
 
 @pytest.mark.parametrize("name", list(MODELS))

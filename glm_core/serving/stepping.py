@@ -1,0 +1,192 @@
+"""One token for every row of a batch: the rows' state on the device, and the step, recorded once and replayed on a GPU.
+
+Not here: prompts, text and who the rows belong to (`generation.py`).
+"""
+
+import logging
+from collections.abc import Callable
+
+import torch
+from transformers.cache_utils import Cache
+
+from glm_core.models import LoadedModel, onestep
+from glm_core.serving.adapters import Adapters
+from glm_core.serving.rowcache import RowCache, doubled, enlarged
+from glm_core.serving.rowlora import RowLora
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Runs steps on a GPU from CUDA graphs, which spares the launch of every kernel; elsewhere it just runs them."""
+
+    def __init__(self, device: torch.device):
+        self._works = device.type == "cuda"
+        self._graphs: dict = {}
+        self._pool = torch.cuda.graph_pool_handle() if self._works else None
+
+    def forget(self) -> None:
+        """Tensors that steps use have moved."""
+        self._graphs.clear()
+
+    def run(self, key: object, step: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """The result of `step`; the second run of the same `key` and later ones repeat what the first launched.
+
+        `step` must not wait for the device, and all its inputs must stay where they are. The result is overwritten by
+        the next run. Where recording fails, steps just run from then on.
+        """
+        if not self._works:
+            return step()
+        if key in self._graphs:
+            graph, result = self._graphs[key]
+            graph.replay()
+            return result
+        result = self._warm_up(step)
+        try:
+            self._graphs[key] = self._record(step)
+        except RuntimeError:
+            log.warning("the decoding step cannot be recorded; it goes on launch by launch", exc_info=True)
+            self._works = False
+            torch.cuda.synchronize()
+        return result
+
+    @staticmethod
+    def _warm_up(step: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Run `step` once for real beside the main stream, which lets libraries prepare what must not be recorded."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            result = step().clone()
+        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.synchronize()
+        return result
+
+    def _record(self, step: Callable[[], torch.Tensor]) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            result = step()
+        return graph, result
+
+
+class Stepper:
+    """Rows 0 to n - 1 of a batch. All methods belong to one thread, in inference mode.
+
+    Args:
+        slot: the adapter of all rows where it is one that cannot be mixed, else None.
+        fixed: compute whole buffers and numbers of rows that are powers of two, so that the tensors of a step have few
+            shapes. By default where that can be recorded: on a GPU, for models without ALiBi.
+    """
+
+    def __init__(self, loaded: LoadedModel, adapters: Adapters, slot: str | None = None, fixed: bool | None = None):
+        self._loaded, self._adapters, self._slot = loaded, adapters, slot
+        self._native, device = loaded.family.native, loaded.model.device
+        self.fixed = device.type == "cuda" and self._native != "bloom" if fixed is None else fixed
+        self._recorder = Recorder(device if self.fixed else torch.device("cpu"))
+        self._lora = RowLora(loaded, adapters)
+        self._cache: RowCache | None = None
+        self._slots: list[str | None] = []
+        self._lengths: list[int] = []
+        self._changed = False
+        shape = (0, 2, 1) if self._native == "chatglm" else (0, 1)
+        self._positions, self._strides = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(2))
+        self._ids, self._active = (torch.zeros(one, dtype=torch.long, device=device) for one in ((0, 1), (0,)))
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def columns(self) -> int:
+        """What the buffers take: rows x columns."""
+        return 0 if self._cache is None else self._cache.capacity * self._cache.lengths.shape[0]
+
+    def add(self, slot: str | None, prompts: Cache, index: int, length: int, token: int, position, stride) -> None:
+        """A row whose prompt is the last `length` columns of row `index` of `prompts`.
+
+        Args:
+            token: the one to feed next.
+            position, stride: of it, (1) or (2, 1), and by how much each later one is further on.
+        """
+        if self._cache is None:
+            self._cache = RowCache(prompts)
+        number = len(self)
+        prefix = None if self._native == "bloom" else self._adapters.prefix_states(slot)
+        ahead = 0 if prefix is None else prefix[0][0].shape[2]
+        self._reserve(number + 1, ahead + length + 1)
+        self._lengths.append(self._cache.fill(number, prompts, index, length, prefix))
+        self._slots.append(slot)
+        self._ids[number], self._active[number] = token, 1
+        self._positions[number], self._strides[number] = position, stride
+        self._changed = True
+
+    def remove(self, row: int) -> None:
+        """Take a row out; the last one takes its number."""
+        last = len(self) - 1
+        self._cache.move(last, row, self._lengths[last])
+        for states in (self._ids, self._positions, self._strides, self._active):
+            states[row] = states[last]
+            states[last] = 0
+        for values in (self._slots, self._lengths):
+            values[row] = values[last]
+            values.pop()
+        self._changed = True
+
+    def next_ids(self) -> torch.Tensor:
+        """(n, 1): where the tokens that the next step feeds belong."""
+        return self._ids[: len(self)]
+
+    def step(self) -> torch.Tensor:
+        """Feed one token to every row; logits (n, V) of the following ones."""
+        self._reserve(len(self), max(self._lengths) + 1)
+        self._choose_window()
+        self._choose_adapters()
+        self._lora.active = True
+        try:
+            logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
+        finally:
+            self._lora.active = False
+        self._lengths = [length + 1 for length in self._lengths]
+        return logits[: len(self)]
+
+    def _reserve(self, rows: int, columns: int) -> None:
+        if not self._cache.reserve(rows, columns):
+            return
+        rows, self._changed = self._cache.lengths.shape[0], True
+        self._ids, self._positions, self._strides, self._active = (
+            enlarged(states, (rows, *states.shape[1:]))
+            for states in (self._ids, self._positions, self._strides, self._active)
+        )
+        self._recorder.forget()
+
+    def _choose_window(self) -> None:
+        longest = max(self._lengths) + 1
+        if self.fixed:
+            self._cache.window(doubled(1, len(self)), self._cache.capacity, ragged=True)
+        else:
+            self._cache.window(len(self), longest, ragged=min(self._lengths) + 1 < longest)
+
+    def _choose_adapters(self) -> None:
+        """Prefixes are in the cache, but for BLOOM; LoRA is ours, but for one that cannot be mixed."""
+        if self._slot is None and self._changed:
+            self._lora.arrange(self._slots, self._cache.lengths.shape[0])
+            self._changed = False
+        prefixes = [self._adapters.prefix(slot) for slot in self._slots] if self._native == "bloom" else None
+        self._adapters.set_step(self._slot, prefixes)
+
+    def _compute(self) -> torch.Tensor:
+        """The step, as tensors of fixed places: forward, then every row one token further."""
+        rows, model, cache = self._cache.rows, self._loaded.model, self._cache
+        ids, positions = self._ids[:rows], self._positions[:rows]
+        if self._native == "chatglm":
+            logits = onestep.step(model, ids, positions, cache)
+        elif self._native == "bloom":  # which counts the mask's columns instead of positions
+            seen = cache.seen()
+            mask = None if seen is None else seen.long()
+            logits = model(ids, attention_mask=mask, past_key_values=cache, use_cache=True).logits[:, -1]
+        else:
+            mask = cache.visible(model.get_input_embeddings().weight.dtype)
+            logits = model(
+                ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+            ).logits[:, -1]
+        self._positions += self._strides
+        cache.lengths += self._active
+        return logits
