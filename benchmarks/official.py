@@ -36,6 +36,19 @@ def eager_attention(query, key, value, visible, context):
     return torch.matmul(scores.softmax(-1).to(value.dtype), value)
 
 
+def python_rotation(fused, cosine, sine):
+    """Query, key and value split, then rotated as written down: halves swapped and negated, two products, one sum."""
+    query, key, value = (part.transpose(1, 2) for part in fused.unbind(3))
+    cosine, sine = (torch.stack([angle, angle], -2).transpose(1, 2) for angle in (cosine, sine))  # (B, 1, S, axes, 2, ..)
+
+    def rotate(states):
+        halves = states.unflatten(-1, (cosine.shape[-3], 2, cosine.shape[-1]))
+        first, second = halves.unbind(-2)
+        return (halves * cosine + torch.stack([-second, first], -2) * sine).flatten(-3)
+
+    return rotate(query), rotate(key), value
+
+
 def full_loss(model: torch.nn.Module, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Mean loss of the answers by way of float32 logits at every position."""
     logits = model(input_ids, use_cache=False).logits.float()
@@ -46,5 +59,6 @@ def full_loss(model: torch.nn.Module, input_ids: torch.Tensor, labels: torch.Ten
 def published() -> Iterator[None]:
     """Inside, every ChatGLM-6B of ours, adapters attached or not, computes as the published code does."""
     gelu = mock.patch.object(chatglm.F, "gelu", lambda hidden, approximate: python_gelu(hidden))
-    with mock.patch.object(chatglm, "attend", eager_attention), gelu:
+    rotation = mock.patch.object(chatglm, "split_rotated", python_rotation)
+    with mock.patch.object(chatglm, "attend", eager_attention), rotation, gelu:
         yield

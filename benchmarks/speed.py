@@ -1,14 +1,18 @@
-"""Training speed and peak memory of the ChatGLM-6B shape: ours, the published computation, plain PEFT; same weights and rows.
+"""Training speed and peak memory at full size: ours, the published computation, plain PEFT; same weights and rows.
 
-    python -m benchmarks.speed [--layers 28] [--hidden 4096] [--cases lora:16x128 ptuning:1x128 lora:4x512:checkpointing ...]
+    python -m benchmarks.speed [--shape chatglm|chatglm3|glm4|bloom] [--cases lora:16x128 ptuning:1x128:nf4 ...]
+                               [--contenders ours official plain] [--layers N] [--hidden N] [--check N]
 
-Random weights, so no checkpoint is needed. All three run in this process, one after the other, on the same batches. "official"
-is the published computation (benchmarks/official.py); "plain" is our model under PEFT with the library's loss, as Trainer calls
-it. `--check N` instead trains ours and the official one for N updates on equal data and prints the largest difference in loss.
+Random weights, so no checkpoint is needed. All run in this process, one after the other, on the same batches. "official"
+is the published computation (benchmarks/official.py, ChatGLM-6B only); "plain" is our model under PEFT with the library's
+loss, as Trainer calls it. A case is METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4]. The floor is the multiplications of a
+step at the speed of a large product on this card. `--check N` instead trains ours and the official one for N updates on
+equal data and prints the largest difference in loss.
 """
 
 import argparse
 import contextlib
+import gc
 import statistics
 import time
 from dataclasses import dataclass
@@ -18,73 +22,131 @@ import torch
 
 from benchmarks.official import full_loss, published
 from glm_core import models
-from glm_core.models import families
+from glm_core.models import families, quantization
 from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
-from glm_core.training import adapters
+from glm_core.training import adapters, delta, memory
 from glm_core.training.loss import AnswerLoss
+from glm_core.training.replay import Replay
 from glm_core.training.settings import TrainingSettings
 
-WARMUP, UPDATES = 3, 10
+WARMUP, UPDATES = 4, 10
 CONTENDERS = ("ours", "official", "plain")
 CASES = ("lora:1x128", "lora:16x128", "lora:4x512", "ptuning:1x128", "ptuning:16x128")
+TARGETS = {"chatglm": "query_key_value", "chatglm3": "q_proj, k_proj, v_proj", "glm4": "q_proj, k_proj, v_proj", "bloom": "query_key_value"}
+LAYERS = {"chatglm": 28, "chatglm3": 28, "glm4": 40, "bloom": 30}
 
 
 @dataclass(frozen=True)
 class Case:
-    """What one row of the table measures: method, rows x tokens of a micro-batch, checkpointing."""
+    """What one row of the table measures: method, rows x tokens of a micro-batch, checkpointing, base weights."""
 
     name: str
     method: str
     rows: int
     tokens: int
     checkpointing: bool
+    quantization: str
 
     @classmethod
     def parse(cls, name: str) -> "Case":
-        """`METHOD:ROWSxTOKENS[:checkpointing]`."""
+        """`METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4]`."""
         method, size, *rest = name.split(":")
         rows, tokens = size.split("x")
-        return cls(name, method, int(rows), int(tokens), "checkpointing" in rest)
+        small = next((one for one in rest if one in quantization.METHODS), "none")
+        return cls(name, method, int(rows), int(tokens), "checkpointing" in rest, small)
+
+    def settings(self, shape: str) -> TrainingSettings:
+        """The same as the page would have it."""
+        half = self.tokens // 2
+        return TrainingSettings(
+            method=self.method, lora_dropout=0.0, lora_targets=TARGETS[shape], micro_batch=self.rows, max_source_length=half,
+            max_target_length=half, quantization=self.quantization, gradient_checkpointing="on" if self.checkpointing else "off",
+        )  # fmt: skip
 
 
-def build(hidden: int, layers: int, device: str, seed: int = 1) -> models.LoadedModel:
-    """A model of that size with random weights: bfloat16 on a GPU, float32 on a CPU."""
+def configuration(shape: str, hidden: int, layers: int):
+    """The transformers configuration of a family's published model, at any width and depth."""
+    from transformers import BloomConfig, Glm4Config, GlmConfig
+
+    heads = hidden // 128
+    if shape == "chatglm":
+        return ChatGLMConfig(hidden_size=hidden, inner_hidden_size=4 * hidden, num_layers=layers, num_attention_heads=heads)
+    if shape == "bloom":
+        return BloomConfig(vocab_size=250880, hidden_size=hidden, n_layer=layers, n_head=heads)
+    glm = {"hidden_size": hidden, "intermediate_size": 13696 * hidden // 4096, "num_hidden_layers": layers,
+           "num_attention_heads": heads, "num_key_value_heads": 2, "head_dim": 128, "pad_token_id": 0}  # fmt: skip
+    return GlmConfig(vocab_size=65024, **glm) if shape == "chatglm3" else Glm4Config(vocab_size=151552, **glm)
+
+
+def build(shape: str, hidden: int, layers: int, device: str, small: str = "none", seed: int = 1) -> models.LoadedModel:
+    """A model of that size with random weights: bfloat16 on a GPU, float32 on a CPU; quantised where asked."""
+    from transformers import AutoModelForCausalLM
+
     torch.manual_seed(seed)
-    config = ChatGLMConfig(hidden_size=hidden, inner_hidden_size=4 * hidden, num_layers=layers, num_attention_heads=hidden // 128)
+    config, dtype = configuration(shape, hidden, layers), torch.bfloat16 if device == "cuda" else torch.float32
+    torch.set_default_dtype(dtype)
     with torch.device(device):
-        model = ChatGLMForConditionalGeneration(config)
-    model = model.to(torch.bfloat16 if device == "cuda" else torch.float32)
-    return models.LoadedModel(model, None, families.by_name("chatglm"), Path(), f"chatglm-{hidden}x{layers}")
+        model = ChatGLMForConditionalGeneration(config) if shape == "chatglm" else AutoModelForCausalLM.from_config(config)
+    torch.set_default_dtype(torch.float32)
+    if small != "none":
+        for name in list(quantization.block_linears(model)):
+            quantization.quantise(model, name, small)
+    collect()
+    return models.LoadedModel(model, None, families.by_name(shape), Path(), f"{shape}-{hidden}x{layers}")
 
 
-def batch(case: Case, device: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and labels (B, S): half of each row is the prompt with its control tokens, half the answer."""
-    generator = torch.Generator().manual_seed(seed)
-    ids = torch.randint(5, 100_000, (case.rows, case.tokens), generator=generator)
+def collect() -> None:
+    """Free what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def batch(case: Case, loaded: models.LoadedModel, seed: int) -> dict[str, torch.Tensor]:
+    """Rows as the trainer has them: half of each is the prompt, for ChatGLM-6B with its control tokens, half the answer."""
+    generator, config = torch.Generator().manual_seed(seed), loaded.model.config
+    ids = torch.randint(5, min(60_000, config.vocab_size), (case.rows, case.tokens), generator=generator)
     context = case.tokens // 2
-    ids[:, context - 1], ids[:, context] = 130001, 130004
+    if loaded.family.native == "chatglm":
+        ids[:, context - 1], ids[:, context] = config.gmask_token_id, config.bos_token_id
     labels = ids.clone()
     labels[:, :context] = -100
-    return ids.to(device), labels.to(device)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
 
-def loss_function(contender: str, model: torch.nn.Module):
-    """(ids, labels) -> loss, as the contender computes it."""
+def stepper(contender: str, loaded: models.LoadedModel, case: Case):
+    """rows -> loss, its gradients taken, as the contender computes them."""
+    model, device = loaded.model, loaded.model.device
     if contender == "ours":
-        ours = AnswerLoss(model)
-        return lambda ids, labels: ours(ids, None, labels)["loss"]
-    if contender == "official":
-        return lambda ids, labels: full_loss(model, ids, labels)
-    return lambda ids, labels: model(ids, labels=labels, use_cache=False).loss
+        delta.lighten(model)
+        loss = AnswerLoss(model)
+        replay = Replay(loss, print) if device.type == "cuda" and not case.checkpointing else None
+        ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731
+    else:
+        replay = None
+        ordinary = (
+            (lambda rows: full_loss(model, rows["input_ids"], rows["labels"]))
+            if contender == "official"
+            else (lambda rows: model(**rows, use_cache=False).loss)
+        )
+
+    def step(rows):
+        items = (rows["labels"] != -100).sum()
+        found = replay(rows, items) if replay else None
+        if found is None:
+            found = ordinary({name: tensor.to(device) for name, tensor in rows.items()})
+            found.backward()
+        return found.detach()
+
+    return step
 
 
-def prepare(loaded: models.LoadedModel, case: Case) -> torch.optim.Optimizer:
+def prepare(loaded: models.LoadedModel, case: Case, shape: str) -> torch.optim.Optimizer:
     """A fresh adapter, the same at every call, and its optimiser."""
     torch.manual_seed(2)
-    settings = TrainingSettings(method=case.method, lora_dropout=0.0, lora_targets="query_key_value")
     for name in adapters.names(loaded):
         adapters.unload_adapter(loaded, name)
-    adapters.attach(loaded, settings)
+    adapters.attach(loaded, case.settings(shape))
     if case.checkpointing:
         loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
     else:
@@ -93,17 +155,16 @@ def prepare(loaded: models.LoadedModel, case: Case) -> torch.optim.Optimizer:
     return torch.optim.AdamW(trainable, lr=1e-3, fused=loaded.model.device.type == "cuda")
 
 
-def losses(loaded: models.LoadedModel, case: Case, contender: str, updates: int, clock: list[float] | None = None) -> list[float]:
+def losses(loaded, case: Case, shape: str, contender: str, updates: int, clock: list[float] | None = None) -> list[float]:
     """The loss of `updates` updates from a fresh adapter; `clock` collects the seconds of each."""
-    optimizer, device, results = prepare(loaded, case), loaded.model.device.type, []
+    optimizer, results = prepare(loaded, case, shape), []
     loaded.model.train()
-    compute = loss_function(contender, loaded.model)
+    step = stepper(contender, loaded, case)
     with published() if contender == "official" else contextlib.nullcontext():
         for update in range(updates):
-            ids, labels = batch(case, device, update)
+            rows = batch(case, loaded, update)
             started = time.perf_counter()
-            loss = compute(ids, labels)
-            loss.backward()
+            loss = step(rows)
             optimizer.step()
             optimizer.zero_grad()
             results.append(loss.item())  # waits for the device
@@ -112,49 +173,90 @@ def losses(loaded: models.LoadedModel, case: Case, contender: str, updates: int,
     return results
 
 
-def measure(loaded: models.LoadedModel, case: Case, contender: str) -> tuple[float, float]:
-    """(tokens/s, peak GB by torch; 0 without a GPU)."""
+def measure(loaded, case: Case, shape: str, contender: str) -> tuple[float, float, float]:
+    """(tokens/s, peak GB by torch, peak GB that torch holds of the card with CUDA's own); 0 without a GPU."""
     on_card, clock = loaded.model.device.type == "cuda", []
+    collect()
     if on_card:
-        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    losses(loaded, case, contender, WARMUP + UPDATES, clock)
-    peak = torch.cuda.max_memory_allocated() / 1e9 if on_card else 0.0
-    return case.rows * case.tokens / statistics.median(clock[WARMUP:]), peak
+    losses(loaded, case, shape, contender, WARMUP + UPDATES, clock)
+    speed = case.rows * case.tokens / statistics.median(clock[WARMUP:])
+    if not on_card:
+        return speed, 0.0, 0.0
+    free, total = torch.cuda.mem_get_info()
+    beside = total - free - torch.cuda.memory_reserved()  # the driver's share that is not torch's: context, libraries
+    return speed, torch.cuda.max_memory_allocated() / 1e9, (torch.cuda.max_memory_reserved() + beside) / 1e9
 
 
-def compare(loaded: models.LoadedModel, cases: list[Case]) -> None:
-    """Print one row a case: tokens/s and peak memory of each contender, and ours over the official."""
-    print("| case | " + " | ".join(f"{name} tokens/s | {name} GB" for name in CONTENDERS) + " | ours / official |")
-    print("|" + "---|" * (2 * len(CONTENDERS) + 2))
+def matmul_speed(device: str) -> float:
+    """FLOP/s of a large product of random matrices, in the precision that is trained in."""
+    size = 8192 if device == "cuda" else 1024
+    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32) for _ in range(2))
+    best = float("inf")
+    for _ in range(6):
+        started = time.perf_counter()
+        (a @ b)[0, 0].item()
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def work(loaded, case: Case, shape: str) -> float:
+    """FLOP of a token's multiplications with frozen weights: forward and input gradients; half the tokens meet the head."""
+    found = memory.read_shape(loaded.model.config)
+    passes = 6 if case.checkpointing else 4
+    head = loaded.model.get_output_embeddings().weight.numel()
+    attention = 4 * passes / 2 * case.tokens * found.query * found.layers
+    return passes * found.layers * found.layer_parameters() + 4 * head / 2 + attention
+
+
+def compare(args, cases: list[Case], device: str) -> None:
+    """Print one row a case: tokens/s and peak memory of each contender, the estimate, the floor, and ratios."""
+    flops, loaded, held = matmul_speed(device), None, None
+    print(f"large product: {flops / 1e12:.1f} TFLOP/s\n")
+    heads = " | ".join(f"{name} tokens/s | {name} GB" for name in args.contenders)
+    print(f"| case | {heads} | driver GB | estimate GB | floor tokens/s | of floor | of official |")
+    print("|" + "---|" * (2 * len(args.contenders) + 6))
     for case in cases:
-        figures = [measure(loaded, case, contender) for contender in CONTENDERS]
-        cells = " | ".join(f"{speed:,.0f} | {peak:.2f}" for speed, peak in figures)
-        print(f"| {case.name} | {cells} | {figures[0][0] / figures[1][0]:.2f} |", flush=True)
+        if held != case.quantization:
+            del loaded
+            loaded = None
+            collect()
+            loaded, held = build(args.shape, args.hidden, args.layers, device, case.quantization), case.quantization
+        figures = {name: measure(loaded, case, args.shape, name) for name in args.contenders}
+        ours, other = figures["ours"], figures.get("official")
+        floor = flops / work(loaded, case, args.shape)
+        guess = memory.estimate(loaded.model.config, case.settings(args.shape), device=device).peak_bytes / 1e9
+        cells = " | ".join(f"{speed:,.0f} | {peak:.2f}" for speed, peak, _ in figures.values())
+        ratio = f"{ours[0] / other[0]:.2f}" if other else ""
+        print(f"| {case.name} | {cells} | {ours[2]:.2f} | {guess:.2f} | {floor:,.0f} | {ours[0] / floor:.0%} | {ratio} |", flush=True)
 
 
-def check(loaded: models.LoadedModel, cases: list[Case], updates: int) -> None:
-    """Print the largest relative difference between our loss and the official one over `updates` updates."""
+def check(args, cases: list[Case], device: str) -> None:
+    """Print the largest relative difference between our loss and the official one over the updates."""
+    loaded = build(args.shape, args.hidden, args.layers, device)
     for case in cases:
-        ours, official = (losses(loaded, case, contender, updates) for contender in CONTENDERS[:2])
+        ours, official = (losses(loaded, case, args.shape, contender, args.check) for contender in CONTENDERS[:2])
         worst = max(abs(a - b) / abs(b) for a, b in zip(ours, official, strict=True))
-        print(f"{case.name}: largest difference over {updates} updates {worst:.2e}", flush=True)
+        print(f"{case.name}: largest difference over {args.check} updates {worst:.2e}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=LAYERS, default="chatglm")
     parser.add_argument("--hidden", type=int, default=4096)
-    parser.add_argument("--layers", type=int, default=28)
+    parser.add_argument("--layers", type=int)
     parser.add_argument("--cases", nargs="*", default=CASES)
+    parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=CONTENDERS)
     parser.add_argument("--check", type=int, metavar="N", default=0)
     given = parser.parse_args()
+    given.layers = given.layers or LAYERS[given.shape]
+    if given.shape != "chatglm":
+        given.contenders = [name for name in given.contenders if name != "official"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    loaded, cases = build(given.hidden, given.layers, device), [Case.parse(name) for name in given.cases]
-    print(f"{loaded.name}, {torch.cuda.get_device_name() if device == 'cuda' else 'CPU'}, torch {torch.__version__}")
-    if given.check:
-        check(loaded, cases, given.check)
-    else:
-        compare(loaded, cases)
+    cases = [Case.parse(name) for name in given.cases]
+    card = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    print(f"{given.shape} {given.hidden}x{given.layers}, {card}, torch {torch.__version__}")
+    (check if given.check else compare)(given, cases, device)
 
 
 if __name__ == "__main__":

@@ -163,8 +163,7 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> 
     """Bytes a token and layer that the backward needs when the weights are frozen; counted with saved-tensor hooks.
 
     For v1: input of both norms, query, key, value, attention output, input of the GELU: 10 hidden sizes, and an
-    eleventh for LoRA's input: 88 KiB for ChatGLM-6B in half precision. LoRA keeps its inputs in float32, with dropout
-    the mask too.
+    eleventh for LoRA's input: 88 KiB for ChatGLM-6B in half precision. With dropout LoRA keeps the mask too.
     """
     if shape.gated:
         norms = 4 * shape.norms * shape.hidden  # RMSNorm keeps a float32 copy
@@ -177,9 +176,9 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> 
         # the newer build one copy for every query head.
         kept += 2 * (shape.query - shape.key) if shape.gated else shape.key * (2 if shape.native == "bloom" else 1)
         return norms + width * kept
-    mask = (1 if width == 2 else 4) if settings.lora_dropout else 0  # CPUs keep the mask as float32
-    linears = shape.linears()
-    adapted = sum((4 + mask) * linears[name][0] + 4 * settings.lora_rank for name in shape.targets(settings))
+    linears, mask = shape.linears(), 1 if settings.lora_dropout else 0
+    each = 4 if settings.dora else width  # delta.py keeps its input as it is; PEFT, which computes DoRA, in float32
+    adapted = sum((each + mask) * linears[name][0] + each * settings.lora_rank for name in shape.targets(settings))
     return norms + width * kept + adapted
 
 
