@@ -32,7 +32,7 @@ async def lifespan(_app):
 app = st.App(
     "glm_core/ui.py",
     routes=[*api.routes(state.engine), *signin.routes(state.sharing), *connection.ROUTES],
-    middleware=[Middleware(Guard, sharing=state.sharing())],
+    middleware=[Middleware(Guard, sharing=state.sharing(), passes=state.is_for_pages)],
     lifespan=lifespan,
     on_script_error=ui.show_error,
 )

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
@@ -74,10 +74,14 @@ class Guard:
         hosts: names under which this server may be asked, without port. A page elsewhere that rebinds its own name
             to 127.0.0.1 asks under that name and gets nothing.
         sharing: whether the network may come in, and under which names then.
+        passes: whether a binary message from a browser's socket may go on; others are dropped, whoever sent them.
     """
 
-    def __init__(self, app, hosts: Iterable[str] = (), sharing: Sharing | None = None):
+    def __init__(
+        self, app, hosts: Iterable[str] = (), sharing: Sharing | None = None, passes: Callable[[bytes], bool] = lambda message: True
+    ):
         self.app = app
+        self._passes = passes
         self.sharing = sharing or Sharing(allowed=hosts)
         self.pace = keys.Pace()
 
@@ -102,7 +106,8 @@ class Guard:
             return  # gone in the middle of its own words: nobody is there to answer
 
     def _watched(self, scope, headers: dict[str, str], receive, send):
-        """A socket's `receive` and `send` that hang up once the session has ended or may do something else than at first.
+        """A socket's `receive` and `send` that hang up once the session has ended or may do something else than at first,
+        and drop what pages do not send.
 
         Everything a page does, its timers too, begins with a message from the browser.
         """
@@ -111,6 +116,8 @@ class Guard:
         async def receiving():
             nonlocal over
             message = await receive()
+            while message.get("bytes") is not None and not self._passes(message["bytes"]):
+                message = await receive()
             if first is not accounts.LOCAL and message["type"] == "websocket.receive" and not over:
                 now = accounts.session(token) if self.sharing.on else None
                 if now is None or now.role != first.role:

@@ -9,13 +9,19 @@ from functools import cache
 
 import streamlit as st
 from streamlit import config
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from glm_core.errors import EasyError
 from glm_core.runs import resources
 from glm_core.sharing import LOCAL_HOSTS, Sharing
 
 TICK_SECONDS = 1.0
+WAITING = 64
+"Questions in the queue before the next one is told to come back later: a class of forty and their scripts find room."
 TIDY_SECONDS = 86_400.0
+
+PAGES_MESSAGES = frozenset(("rerun_script", "stop_script", "app_heartbeat", "file_urls_request"))
+PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
 
 log = logging.getLogger(__name__)
 _closing = threading.Event()
@@ -27,7 +33,7 @@ def engine():
     """The `glm_core.serving.engine.Engine` of this process; it owns the loaded model."""
     from glm_core.serving.engine import Engine
 
-    _engines.append(Engine())
+    _engines.append(Engine(waiting=WAITING))
     return _engines[-1]
 
 
@@ -61,6 +67,23 @@ def sharing() -> Sharing:
         announce=lambda names: config.set_option("server.allowedHosts", names),
         options=_server_options,
     )
+
+
+def is_for_pages(message: bytes) -> bool:
+    """Whether a message of the pages' socket is one that our pages send.
+
+    Streamlit would do more for anybody with a socket: empty the caches of all, our engine and launcher among them, name the
+    repository, write into the home folder.
+    """
+    parsed = BackMsg()
+    try:
+        parsed.ParseFromString(message)
+    except Exception:  # no protobuf: streamlit hangs up
+        return True
+    kind = parsed.WhichOneof("type")
+    if kind == "backend_operation_request":
+        return parsed.backend_operation_request.WhichOneof("payload") in PAGES_OPERATIONS
+    return kind in PAGES_MESSAGES
 
 
 def _server_options() -> dict:

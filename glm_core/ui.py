@@ -110,6 +110,7 @@ def main() -> None:
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
     account = visitor()
+    _keep_apart(account)
     page = st.navigation(_pages_for(account))
     st.set_page_config(page_title=f"{page.title} · easyAIGC")
     with st.sidebar:
@@ -117,6 +118,14 @@ def main() -> None:
         if account is not None and account != accounts.LOCAL:
             st.html(_SIGN_OUT.format(name=html.escape(account.name), words=html.escape(t("ui.sign_out"))))
     page.run()
+
+
+def _keep_apart(account: Account | None) -> None:
+    """Forget what a session knows once somebody else has it: an old tab after another sign-in, or who learned its number."""
+    whose = account.folder if account else ""
+    if st.session_state.setdefault("whose", whose) != whose:
+        st.session_state.clear()
+        st.session_state.whose = whose
 
 
 def _pages_for(account: Account | None) -> list:

@@ -7,7 +7,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from glm_core import state
 from glm_core.security import HEADERS, Guard
 
 
@@ -33,9 +35,7 @@ def test_answers_under_its_own_names(client, host):
     assert client.get("/", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example:8501", "192.168.1.2", "localhost@evil", "[::1", ""]
-)
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:8501", "192.168.1.2", "localhost@evil", "[::1", ""])
 def test_refuses_a_rebound_name(client, host):
     answer = client.get("/", headers={"host": host})
     assert answer.status_code == 403
@@ -49,9 +49,7 @@ def test_refuses_a_rebound_socket(client):
         assert socket.receive_text() == "open"
 
 
-@pytest.mark.parametrize(
-    "headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}]
-)
+@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}])
 def test_refuses_a_post_from_another_site(client, headers):
     assert client.post("/v1/chat/completions", headers=headers, content=b"{}").status_code == 403
 
@@ -70,3 +68,30 @@ def test_refuses_the_api_in_the_form_its_clients_read(client):
 def test_every_answer_carries_the_headers(client):
     for answer in (client.get("/"), client.get("/", headers={"host": "evil.example"}), client.get("/v1/models")):
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+
+
+def test_calls_without_a_key_are_counted_too(client):
+    left = [int(client.get("/v1/models").headers["x-ratelimit-remaining-requests"]) for _ in "12"]
+    assert left[0] - left[1] == 1 and "x-ratelimit-limit-requests" not in client.get("/health").headers
+
+
+def test_a_socket_brings_only_what_may_pass():
+    async def echo(websocket):
+        await websocket.accept()
+        await websocket.send_bytes(await websocket.receive_bytes())
+
+    guard = Middleware(Guard, hosts=["localhost"], passes=lambda message: message != b"clear everything")
+    client = TestClient(Starlette(routes=[WebSocketRoute("/", echo)], middleware=[guard]))
+    with client.websocket_connect("/", headers={"host": "localhost"}) as socket:
+        socket.send_bytes(b"clear everything")
+        socket.send_bytes(b"run")
+        assert socket.receive_bytes() == b"run"
+
+
+@pytest.mark.parametrize("kind", ["clear_cache", "set_run_on_save", "load_git_info", "debug_shutdown_runtime"])
+def test_of_what_streamlit_can_do_our_pages_ask_little(kind):
+    assert not state.is_for_pages(BackMsg(**{kind: True}).SerializeToString())
+    install = BackMsg()
+    install.backend_operation_request.install_skills.SetInParent()
+    assert not state.is_for_pages(install.SerializeToString())
+    assert state.is_for_pages(BackMsg(stop_script=True).SerializeToString())

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from glm_core import text, ui
 from glm_core.errors import EasyError
 from glm_core.runs.resources import Card, Machine
+from tests.paths import ROOT
 
 
 def test_a_users_error_is_its_sentence_and_the_page_goes_on():
@@ -75,3 +76,11 @@ def test_every_page_file_exists_and_asks_who_is_there():
     for entry in ui.PAGES:
         source = entry.file.read_text(encoding="utf-8")
         assert f'ui.begin("{entry.name}")' in source
+
+
+def test_a_session_that_somebody_else_takes_over_knows_nothing_any_more():
+    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60).run()
+    app.session_state["talk"] = "secret"
+    assert "talk" in app.run().session_state
+    app.session_state["whose"] = "u-somebody"
+    assert "talk" not in app.run().session_state and not app.exception
