@@ -1,69 +1,137 @@
-"""Training speed and peak memory of a model, beside what the estimate said: a short run a case, each in a process of
-its own.
+"""Training runs as the page starts them, each in a process of its own: speed, seconds by stage, peak beside the estimate.
 
-`python benchmarks/training.py [--model FOLDER] [--cases lora prefix ...]`. With a GPU the figures are the card's,
-without one the process's. Rows are those of the bundled advertisement set, cut to 64 + 64 tokens.
+    python -m benchmarks.training [--model FOLDER | --random] [--cases lora prefix ...]
+
+`--random` first writes a ChatGLM-6B checkpoint of random weights in the published shards (12 GB, removed afterwards), with
+the embedded model's tokenizer. With a GPU the figures are the card's as its driver shows them, without one the process's.
+Rows are those of the bundled advertisement set, cut to 64 + 64 tokens; "imprint" is that preset on its twenty rows.
 """
 
 import argparse
+import multiprocessing
+import shlex
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
+import torch
+
+from benchmarks import loading
+from glm_core import models, workspace
+from glm_core.training.settings import TrainingSettings, preset
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from glm_core import models, workspace  # noqa: E402
-from glm_core.training.settings import TrainingSettings  # noqa: E402
-
-SHORT = {"max_source_length": 64, "max_target_length": 64, "evaluations": 0, "max_steps": 12}
+SHORT = {"max_source_length": 64, "max_target_length": 64, "evaluations": 0}
+ONE, MANY = SHORT | {"micro_batch": 1, "max_steps": 60}, SHORT | {"micro_batch": 16, "max_steps": 40}
+PREFIX = {"method": "ptuning", "learning_rate": 2e-2}
 CASES = {
-    "lora": TrainingSettings(micro_batch=4, **SHORT),
-    "lora-16": TrainingSettings(micro_batch=16, **SHORT),
-    "lora-16-checkpointing": TrainingSettings(micro_batch=16, gradient_checkpointing="on", **SHORT),
-    "lora-all-linear-16": TrainingSettings(micro_batch=16, lora_targets="all-linear", **SHORT),
-    "prefix-16": TrainingSettings(micro_batch=16, method="ptuning", learning_rate=2e-2, **SHORT),
-    "lora-int8": TrainingSettings(micro_batch=4, quantization="int8", **SHORT),
-    "lora-nf4": TrainingSettings(micro_batch=4, quantization="nf4", **SHORT),
+    "imprint": None,
+    "lora": TrainingSettings(micro_batch=4, max_steps=12, **SHORT),
+    "lora-1": TrainingSettings(**ONE),
+    "lora-16": TrainingSettings(**MANY),
+    "lora-16-checkpointing": TrainingSettings(gradient_checkpointing="on", **MANY),
+    "lora-all-linear-16": TrainingSettings(lora_targets="all-linear", **MANY),
+    "prefix-16": TrainingSettings(**PREFIX, **MANY),
+    "lora-int8-1": TrainingSettings(quantization="int8", **ONE),
+    "lora-nf4-1": TrainingSettings(quantization="nf4", **ONE),
+    "lora-nf4-16": TrainingSettings(quantization="nf4", **MANY),
+    "prefix-nf4-1": TrainingSettings(quantization="nf4", **PREFIX, **ONE),
+    "prefix-nf4-16": TrainingSettings(quantization="nf4", **PREFIX, **MANY),
 }
+STAGES = ("starting", "loading", "encoding", "training", "saving")
 
 
-def run(model: Path, settings: TrainingSettings, folder: Path) -> tuple[dict, list[dict]]:
-    """status.json and the rows of metrics.jsonl of one short run."""
-    rows = str(workspace.ASSETS / "datasets" / "advertisement.jsonl")
-    line = settings.command(str(model), rows, str(folder)).split()
-    subprocess.run([sys.executable, *line[1:], "--question", "你好"], cwd=ROOT, capture_output=True, check=False)
-    return workspace.read_json(folder / "status.json", {}), workspace.read_lines(folder / "metrics.jsonl")[0]
+class CardWatch:
+    """Most memory of the card in use while it watches, in bytes, as the driver counts it; 0 without a card."""
+
+    def __init__(self):
+        self.peak, self._process = 0, None
+        if shutil.which("nvidia-smi"):
+            query = ["nvidia-smi", "--id=0", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "-lms", "50"]
+            self._process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
+            threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self.peak = max(self.peak, int(line) * 2**20)
+
+    def stop(self) -> int:
+        """The peak in bytes."""
+        if self._process:
+            self._process.kill()
+        return self.peak
 
 
-def report(name: str, status: dict, rows: list[dict]) -> str:
-    """One line of the table: speed over the second half of the updates, measured and estimated peak."""
+def card_name() -> str:
+    """The first card's name, without touching it."""
+    if not shutil.which("nvidia-smi"):
+        return "CPU"
+    return subprocess.check_output(["nvidia-smi", "--id=0", "--query-gpu=name", "--format=csv,noheader"], text=True).strip()
+
+
+def write_random(folder: Path) -> Path:
+    """A ChatGLM-6B checkpoint of random weights that can be trained: with a tokenizer, whose control ids it uses."""
+    demo = models.demo_path()
+    own = workspace.read_json(demo / "config.json")
+    config = loading.CONFIGS["chatglm"] | {key: own[key] for key in own if key.endswith("_token_id")}
+    loading.write(config, folder, "cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("ice_text.model", "tokenizer_config.json"):
+        shutil.copyfile(demo / name, folder / name)
+    return folder
+
+
+def settings_of(name: str, model: Path) -> tuple[TrainingSettings, Path]:
+    """The settings of a case and its rows."""
+    if name == "imprint":
+        parameters = 6_000_000_000 if model != models.demo_path() else 19_000_000
+        return preset("imprint", parameters), workspace.ASSETS / "datasets" / "imprint.jsonl"
+    return CASES[name], workspace.ASSETS / "datasets" / "advertisement.jsonl"
+
+
+def run(name: str, model: Path, folder: Path) -> str:
+    """One short run as a line of the table."""
+    settings, rows = settings_of(name, model)
+    line = shlex.split(settings.command(str(model), str(rows), str(folder)))
+    watch, began = CardWatch(), time.monotonic()
+    found = subprocess.run([sys.executable, *line[1:], "--question", "你好"], cwd=ROOT, capture_output=True, text=True, check=False)
+    total, driver = time.monotonic() - began, watch.stop()
+    status = workspace.read_json(folder / "status.json", {})
     if status.get("state") != "finished":
         why = status.get("why") or {}
-        return f"| {name} | {why.get('key', 'did not start')} | | | |"
-    speeds = [row["tokens_per_second"] for row in rows if "loss" in row][len(rows) // 2 :]
-    peak, guess = status["peak_memory"], sum(status["estimate"].values())
+        print(found.stderr[-2000:], (folder / "train.log").read_text()[-2000:] if folder.exists() else "", file=sys.stderr)
+        return f"| {name} | {why.get('key', 'did not start') if isinstance(why, dict) else why} |"
+    metrics = workspace.read_lines(folder / "metrics.jsonl")[0]
+    speeds = [row["tokens_per_second"] for row in metrics if "loss" in row]
+    peak, guess = driver or status["peak_memory"], sum(status["estimate"].values())
+    stages = " | ".join(f"{status['stage_seconds'].get(stage, 0):.1f}" for stage in STAGES)
     return (
-        f"| {name} | {statistics.mean(speeds):,.0f} | {peak / 1e9:.2f} | {guess / 1e9:.2f} | {guess / peak - 1:+.0%} |"
+        f"| {name} | {statistics.median(speeds[len(speeds) // 2 :]):,.0f} | {total:.1f} | {stages} "
+        f"| {peak / 1e9:.2f} | {guess / 1e9:.2f} | {guess / peak - 1:+.0%} |"
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=models.demo_path())
-    parser.add_argument(
-        "--cases",
-        nargs="*",
-        choices=CASES,
-        default=[name for name in CASES if "int8" not in name and "nf4" not in name],
-    )
+    parser.add_argument("--random", action="store_true")
+    plain = [name for name in CASES if "int8" not in name and "nf4" not in name]
+    parser.add_argument("--cases", nargs="*", choices=CASES, default=plain)
     given = parser.parse_args()
-    print(f"{given.model.name}\n\n| case | tokens/s | peak GB | estimate GB | error |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "random" if given.random else given.model
+        if given.random:  # in a process of its own, so that this one holds nothing of the card
+            writer = multiprocessing.get_context("spawn").Process(target=write_random, args=(model,))
+            writer.start()
+            writer.join()
+        print(f"{model.name}, {card_name()}\n\n| case | tokens/s | seconds | {' | '.join(STAGES)} | peak GB | estimate GB | error |")
+        print("|" + "---|" * (len(STAGES) + 6))
         for name in given.cases:
-            print(report(name, *run(given.model, CASES[name], Path(folder) / name)), flush=True)
+            print(run(name, model, Path(folder) / name), flush=True)
 
 
 if __name__ == "__main__":
