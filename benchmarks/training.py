@@ -9,6 +9,7 @@ Rows are those of the bundled advertisement set, cut to 64 + 64 tokens; "imprint
 
 import argparse
 import multiprocessing
+import os
 import shlex
 import shutil
 import statistics
@@ -43,6 +44,7 @@ CASES = {
     "prefix-nf4-1": TrainingSettings(quantization="nf4", **PREFIX, **ONE),
     "prefix-nf4-16": TrainingSettings(quantization="nf4", **PREFIX, **MANY),
 }
+CARD = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]  # as the driver numbers them
 STAGES = ("starting", "loading", "encoding", "training", "saving")
 
 
@@ -52,7 +54,7 @@ class CardWatch:
     def __init__(self):
         self.peak, self._process = 0, None
         if shutil.which("nvidia-smi"):
-            query = ["nvidia-smi", "--id=0", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "-lms", "50"]
+            query = ["nvidia-smi", f"--id={CARD}", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "-lms", "50"]
             self._process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
             threading.Thread(target=self._read, daemon=True).start()
 
@@ -71,7 +73,7 @@ def card_name() -> str:
     """The first card's name, without touching it."""
     if not shutil.which("nvidia-smi"):
         return "CPU"
-    return subprocess.check_output(["nvidia-smi", "--id=0", "--query-gpu=name", "--format=csv,noheader"], text=True).strip()
+    return subprocess.check_output(["nvidia-smi", f"--id={CARD}", "--query-gpu=name", "--format=csv,noheader"], text=True).strip()
 
 
 def write_random(folder: Path) -> Path:
