@@ -24,7 +24,6 @@ from glm_core.serving.catalogue import Choice
 
 VERSION = 1
 ANSWER_TOKENS = 128
-TOGETHER = 8
 OWNER = "report"  # of the requests; the engine takes the owners in turn, so people are not kept waiting
 SAVE_SECONDS = 3.0
 STAGES = ("proof", "answers", "likelihood", "scores")
@@ -261,7 +260,7 @@ def _answer_all(engine, choice: Choice, questions: Sequence[Question], kept: _Ke
     answers: dict[int, Answer] = {}
     watch("answers", 0.0)
     try:
-        for done, (number, ticket) in enumerate(ask_all(engine, asked, TOGETHER), 1):
+        for done, (number, ticket) in enumerate(ask_all(engine, asked), 1):
             if ticket.error is not None:
                 raise ticket.error
             answers[number] = Answer(ticket.text, ticket.finish_reason == "length")

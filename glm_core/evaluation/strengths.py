@@ -48,7 +48,7 @@ def _ask(engine, choice: Choice, rows, strength: float, watch: Watch, place: int
         for row in rows
     ]
     answered = list(rows)
-    for done, (number, ticket) in enumerate(ask_all(engine, asked, report.TOGETHER), 1):
+    for done, (number, ticket) in enumerate(ask_all(engine, asked), 1):
         if ticket.error is not None:
             raise ticket.error
         answered[number] = replace(rows[number], after=Answer(ticket.text, ticket.finish_reason == "length"))

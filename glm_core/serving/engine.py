@@ -21,6 +21,7 @@ from glm_core.serving.catalogue import Choice
 from glm_core.serving.tickets import EngineBusy, EngineUnavailable, LoadingCancelled, Request, ServingError, Ticket
 
 if TYPE_CHECKING:
+    from glm_core.serving.generation import Row
     from glm_core.serving.session import Loaded, Session
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Engine:
         each: of these, how many one owner may have.
     """
 
-    def __init__(self, rows: int = 8, waiting: int = 16, each: int = 16):
+    def __init__(self, rows: int = 16, waiting: int = 16, each: int = 16):
         self._rows, self._bound, self._each = rows, waiting, each
         self._changed = threading.Condition()
         self._queue: deque[Ticket] = deque()
@@ -251,26 +252,42 @@ class Engine:
 
     def _admit(self) -> None:
         """Take waiting requests into the batch while there is room and they need the base that is loaded."""
-        while self._queue and self.answering < self._rows:
+        rows: list[Row] = []
+        while self._queue and self.answering + len(rows) < self._rows:
             with self._changed:
                 ticket = self._order()[0]
                 other_base = not self._has(ticket.choice.base)
-                if other_base and self.answering:
-                    return  # it is next: nobody overtakes it, so the running answers end and the base can change
+                if other_base and (self.answering or rows):
+                    break  # it is next: nobody overtakes it, so the running answers end and the base can change
                 self._queue.remove(ticket)
                 self._served[ticket.request.owner] = time.monotonic()
                 ticket.position = 0
                 self._number_queue()
-            self._begin(ticket)
+            rows += self._prepared(ticket)
+        for group in self._session.groups(rows) if rows else ():
+            self._join(group)
 
-    def _begin(self, ticket: Ticket) -> None:
-        """Load what the ticket needs and compute its prompt; whatever goes wrong is that ticket's alone."""
+    def _prepared(self, ticket: Ticket) -> "list[Row]":
+        """The ticket's row once what it needs is loaded; none where that fails, which is that ticket's alone."""
         try:
             ticket.state = "loading"
             self._load(ticket.choice.base)
-            self._session.begin(ticket)
+            return [self._session.prepare(ticket)]
         except Exception as error:
             ticket.finish("error", error=_as_serving_error(error))
+            return []
+
+    def _join(self, group: "list[Row]") -> None:
+        """Begin answers whose prompts are computed together; what goes wrong with several is tried again one by one."""
+        try:
+            self._session.join(group)
+        except Exception as error:
+            untouched = not any(row.ticket.completion_tokens for row in group)
+            for row in group:
+                if untouched and len(group) > 1:
+                    self._join([row])
+                else:
+                    row.end("error", _as_serving_error(error))
 
     def _has(self, path: Path | None) -> bool:
         return self._session is not None and self._session.info.path == path
