@@ -66,7 +66,7 @@ if talk.unsaved:
     st.warning(literal(talk.unsaved), icon=":material/warning:")
 if open_end:
     with ui.guarded():
-        answering.answer(talk, choice, fields)
+        answering.answer(talk, choice, fields, typed=bool(question))
         st.rerun()
     bubbles.draw_retry(talk)
 if account.may("trainer") and not open_end:

@@ -23,15 +23,22 @@ SAVE_SECONDS = 2.0
 SETTLE_SECONDS = 0.5
 
 
-def answer(talk: Conversation, choice: Choice, fields: dict) -> None:
-    """Compute the open answer into the page and the conversation; one that has begun goes on in the same bubble."""
+def answer(talk: Conversation, choice: Choice, fields: dict, typed: bool) -> None:
+    """Compute the open answer into the page and the conversation; one that has begun goes on in the same bubble.
+
+    Args:
+        typed: whether the question was typed just now; the input box then has a stop button, else there is one here.
+    """
     talk.model = choice.name
     talk.save()
     seal = {"role": "assistant", "stamp": {"adapter": choice.tuned}}
     with st.chat_message("assistant", avatar=bubbles.avatar(seal)):
         place, wait = st.empty(), st.empty()
         place.markdown(harmless(talk.beginning))
-        st.session_state.computing = False  # an answer left for another page has nobody to settle it, and must not end this one
+        if not typed:
+            st.button(t("chat.stop"), icon=":material/stop_circle:", key="stop", type="tertiary")
+        # an answer left for another page has nobody to settle it, and must not end this one
+        st.session_state.computing = False
         settle()
         told = talk.prompt(system=dials.about(str(choice.base))[1])
         ticket = state.engine().submit(
