@@ -7,8 +7,8 @@ where each row writes, and no gradient. It never waits for the device, so it can
 import torch
 from torch import nn
 
-from glm_core.models import kernels
 from glm_core.models.chatglm import RESIDUAL_SCALE, ChatGLMForConditionalGeneration
+from glm_core.models.fused import kernels_for
 from glm_core.models.prefixlm import attend, split_rotated
 
 
@@ -22,20 +22,20 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
     network = model.transformer
     hidden = network.word_embeddings(ids[:, 0])
     rotary = network.rotary(positions, network.rotary.length - 1, hidden)
-    fused = kernels.fit(hidden)
-    visible = None if fused else cache.visible(hidden.dtype)
+    kernels = kernels_for(hidden)
+    visible = None if kernels else cache.visible(hidden.dtype)
     normed = network.layers[0].input_layernorm(hidden)
     norms = [*(layer.input_layernorm for layer in network.layers[1:]), network.final_layernorm]
     for layer, following in zip(network.layers, norms, strict=True):
         attention = layer.attention
         states = attention.query_key_value(normed)
-        if fused:
+        if kernels:
             own = cache.layers[attention.layer_idx]
             mixed = kernels.attend(states, *rotary, own.keys, own.values, cache.lengths)
         else:
             mixed = _attend(attention, states, rotary, visible, cache)
-        normed = _add_norm(attention.dense(mixed), normed, layer.post_attention_layernorm, fused)
-        normed = _add_norm(layer.mlp(normed), normed, following, fused)
+        normed = _add_norm(attention.dense(mixed), normed, layer.post_attention_layernorm, kernels)
+        normed = _add_norm(layer.mlp(normed), normed, following, kernels)
     return model.lm_head(normed)
 
 
@@ -47,8 +47,8 @@ def _attend(attention: nn.Module, states: torch.Tensor, rotary, visible, cache) 
     return attend(query, key, value, visible, 0).reshape(rows, width)
 
 
-def _add_norm(states: torch.Tensor, normed: torch.Tensor, norm: nn.LayerNorm, fused: bool) -> torch.Tensor:
+def _add_norm(states: torch.Tensor, normed: torch.Tensor, norm: nn.LayerNorm, kernels) -> torch.Tensor:
     """`norm` of `states` with the residual, which is the scaled *normalised* input of what computed them."""
-    if fused:
+    if kernels:
         return kernels.add_norm(states, normed, RESIDUAL_SCALE, norm.weight, norm.bias, norm.eps)
     return norm(torch.add(states, normed, alpha=RESIDUAL_SCALE))

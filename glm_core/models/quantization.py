@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from glm_core.models.errors import ModelError
+from glm_core.models.fused import kernels_for
 
 METHODS = {"int8": "torchao", "nf4": "bitsandbytes"}
 
@@ -52,6 +53,8 @@ class PackedLinear(nn.Linear):
         self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
+        if kernels := kernels_for(states):
+            return kernels.linear(states, self.weight, self.weight_scale, self.bias, self.bits)
         product = _PackedProduct.apply(states, self.weight, self.weight_scale, self.bits)
         return product if self.bias is None else product + self.bias
 

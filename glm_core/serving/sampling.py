@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 import torch
 
 SEED_LIMIT = 2**63 - 1
+CANDIDATES = 1024
+"Likeliest tokens that are sorted where no top-k says how many; where a nucleus is wider, the whole vocabulary is."
 
 
 @dataclass(frozen=True)
@@ -78,57 +80,75 @@ class Sampler:
 
 
 def choose(logits: torch.Tensor, samplers: list[Sampler], into: torch.Tensor | None = None) -> list[int]:
-    """The next token of every row.
+    """The next token of every row; waits for the device once, and once more where it draws.
 
     Args:
         logits: (B, V), any float type; not changed.
         samplers: one for each row.
+        into: (B, 1), gets the tokens too, on its device.
 
     Returns:
         B token ids; -1 for a row whose logits are not finite, since any choice would be noise.
     """
-    logits = logits.float()
-    finite = torch.isfinite(logits).all(dim=-1).tolist()
     if any(sampler.sampling.repetition_penalty != 1.0 for sampler in samplers):
-        logits = logits.clone()
+        logits = logits.float().clone()
         for row, sampler in zip(logits, samplers, strict=True):
             sampler.penalise(row)
-    tokens = logits.argmax(dim=-1).tolist()
-    drawing = [i for i, sampler in enumerate(samplers) if finite[i] and not sampler.greedy]
-    if drawing:
-        rows = logits if len(drawing) == len(samplers) else logits[drawing]
-        for i, token in zip(drawing, _draw(rows, [samplers[i] for i in drawing]), strict=True):
-            tokens[i] = token
-    for i, token in enumerate(tokens):
-        tokens[i] = token if finite[i] else -1
-        samplers[i].note(token)
+    drawing = [i for i, sampler in enumerate(samplers) if not sampler.greedy]
+    best = logits.argmax(dim=-1)
+    best = torch.where(torch.isfinite(logits.sum(dim=-1, dtype=torch.float32)), best, -1)
+    tokens = _with_draws(logits, best, samplers, drawing) if drawing else best
+    chosen = tokens.tolist()
     if into is not None:
-        into[:, 0] = torch.tensor(tokens).clamp(min=0)
-    return tokens
+        into[:, 0] = tokens.clamp(min=0)
+    for token, sampler in zip(chosen, samplers, strict=True):
+        sampler.note(token)
+    return chosen
 
 
-def _draw(logits: torch.Tensor, samplers: list[Sampler]) -> list[int]:
-    """Inverse-transform sampling of each row of `logits` (B, V) inside its top-k and top-p nucleus."""
-    limit = _widest(samplers, logits.shape[-1])
-    values, ids = logits.topk(limit, dim=-1) if limit < logits.shape[-1] else logits.sort(dim=-1, descending=True)
-    column = {"dtype": torch.float32, "device": logits.device}
-    temperature = torch.tensor([[s.sampling.temperature] for s in samplers], **column)
-    top_k = torch.tensor([[s.sampling.top_k or limit] for s in samplers], device=logits.device)
-    top_p = torch.tensor([[s.sampling.top_p] for s in samplers], **column)
-    rank = torch.arange(limit, device=logits.device)
-    values = (values / temperature).masked_fill(rank >= top_k, -torch.inf)
-    probabilities = values.softmax(dim=-1)
-    before = probabilities.cumsum(dim=-1) - probabilities
-    probabilities[(before >= top_p) & (rank > 0)] = 0  # the likeliest token always stays
-    mass = probabilities.cumsum(dim=-1)
-    point = torch.tensor([[s.uniform()] for s in samplers], **column) * mass[:, -1:]
-    place = torch.searchsorted(mass, point, right=True).clamp(max=limit - 1)
-    # rounding may put `point` on the very end of the mass, where only removed tokens are
-    last = (probabilities > 0).int().cumsum(dim=-1).argmax(dim=-1, keepdim=True)
-    return ids.gather(-1, torch.minimum(place, last)).squeeze(-1).tolist()
+def _with_draws(logits: torch.Tensor, best: torch.Tensor, samplers: list[Sampler], drawing: list[int]) -> torch.Tensor:
+    """`best` (B,) with a drawn token in the rows `drawing`, unless it is -1."""
+    rows = logits if len(drawing) == len(samplers) else logits[drawing]
+    own = [samplers[i] for i in drawing]
+    settings = torch.tensor([[s.sampling.temperature, s.sampling.top_p, s.sampling.top_k, s.uniform()] for s in own])
+    limit, settings = _candidates(own, logits.shape[-1]), settings.to(logits.device)
+    drawn, enough = _draw(rows.float(), settings, limit)
+    if limit < logits.shape[-1] and not enough:
+        drawn, _ = _draw(rows.float(), settings, logits.shape[-1])
+    tokens = best.clone()
+    tokens[drawing] = drawn
+    return torch.where(best < 0, best, tokens)
 
 
-def _widest(samplers: list[Sampler], vocabulary: int) -> int:
-    """How many of the likeliest tokens have to be sorted so that every row has its own top-k."""
-    widths = [sampler.sampling.top_k or vocabulary for sampler in samplers]
+def _candidates(samplers: list[Sampler], vocabulary: int) -> int:
+    """How many of the likeliest tokens to look at: every row's top-k; for a row without, what a nucleus rarely exceeds."""
+    widths = [
+        sampler.sampling.top_k or (CANDIDATES if sampler.sampling.top_p < 1 else vocabulary) for sampler in samplers
+    ]
     return min(max(widths), vocabulary)
+
+
+def _draw(logits: torch.Tensor, settings: torch.Tensor, limit: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inverse-transform sampling of each row of `logits` (B, V) among its `limit` likeliest, inside top-k and top-p.
+
+    Args:
+        settings: (B, 4): temperature, top-p, top-k (0 = all), and where in the mass the row's point lies, from 0 to 1.
+
+    Returns:
+        Token ids (B,), and whether `limit` was enough for every row's nucleus, both on the device.
+    """
+    temperature, top_p, top_k, point = settings.split(1, dim=1)
+    logits = logits / temperature
+    values, ids = logits.topk(limit, dim=-1) if limit < logits.shape[-1] else logits.sort(dim=-1, descending=True)
+    rank = torch.arange(limit, device=logits.device)
+    values = values.masked_fill((rank >= top_k) & (top_k > 0), -torch.inf)
+    whole = torch.where(top_k > 0, values.logsumexp(-1, keepdim=True), logits.logsumexp(-1, keepdim=True))
+    probabilities = (values - whole).exp()
+    sums = probabilities.cumsum(dim=-1)
+    enough = ((top_k > 0) | (sums[:, -1:] >= top_p)).all()
+    probabilities[(sums - probabilities >= top_p) & (rank > 0)] = 0  # the likeliest token always stays
+    mass = probabilities.cumsum(dim=-1)
+    place = torch.searchsorted(mass, point * mass[:, -1:], right=True).clamp(max=limit - 1)
+    # rounding may put the point on the very end of the mass, where only removed tokens are
+    last = (probabilities > 0).int().cumsum(dim=-1).argmax(dim=-1, keepdim=True)
+    return ids.gather(-1, torch.minimum(place, last)).squeeze(-1), enough

@@ -74,3 +74,20 @@ def test_a_request_overrides_the_family_and_gets_a_seed():
     sampling = resolve({"temperature": 0.0, "seed": None}, {"temperature": 0.95, "top_p": 0.7})
     assert (sampling.temperature, sampling.top_p, sampling.top_k) == (0.0, 0.7, 0)
     assert resolve({"seed": 12}, {}).seed == 12
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_large_vocabulary_is_sorted_only_as_far_as_the_nucleus_needs(flat, monkeypatch):
+    torch.manual_seed(0)
+    logits = torch.randn(2, 5000) * (0.01 if flat else 6)
+    samplers = [Sampling(0.95, 0.7, seed=3), Sampling(1.2, 0.9, top_k=40, seed=4)]
+    narrow = choose(logits, [Sampler(one, []) for one in samplers])
+    monkeypatch.setattr("glm_core.serving.sampling.CANDIDATES", 5000)
+    assert narrow == choose(logits, [Sampler(one, []) for one in samplers])
+    expected = reference(logits[0], 0.95, 0, 0.7)
+    assert expected[narrow[0]] > 0 and ((expected > 0).sum() > 1024) == flat
+
+
+def test_tokens_are_also_left_where_the_next_step_reads_them():
+    logits, into = torch.tensor([[0.0, 2.0], [float("nan"), 1.0]]), torch.zeros(2, 1, dtype=torch.long)
+    assert choose(logits, [Sampler(Sampling(), []), Sampler(Sampling(), [])], into) == [1, -1] and into.tolist() == [[1], [0]]

@@ -1,0 +1,63 @@
+"""The Triton kernels against the plain computation; without a GPU in Triton's interpreter, where Triton is installed."""
+
+import os
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+if DEVICE == "cpu":
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+pytest.importorskip("triton", reason="Triton comes with torch for NVIDIA cards")
+
+from glm_core.models import kernels, prefixlm, quantization  # noqa: E402
+from glm_core.models.chatglm import ChatGLMConfig  # noqa: E402
+
+ROWS = (1, 3, 16)
+
+
+def randn(*shape):
+    return torch.randn(*shape, device=DEVICE)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("width", [64, 96])
+def test_the_sum_is_normalised(rows, width):
+    states, normed, weight, bias = randn(rows, width), randn(rows, width), randn(width), randn(width)
+    expected = F.layer_norm(states + 7.5 * normed, (width,), weight, bias, 1e-5)
+    torch.testing.assert_close(kernels.add_norm(states, normed, 7.5, weight, bias, 1e-5), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("two_axes", [True, False])
+def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes):
+    heads, width, capacity = 2, 32, 256
+    config = ChatGLMConfig(hidden_size=heads * width, num_attention_heads=heads, position_encoding_2d=two_axes)
+    lengths = torch.randint(0, capacity, (rows,), device=DEVICE)
+    lengths[0] = 0
+    lengths[-1] = 130
+    fused, positions = randn(rows, 3 * heads * width), torch.randint(0, 200, (rows, 2, 1), device=DEVICE)
+    keys, values = randn(rows, heads, capacity, width), randn(rows, heads, capacity, width)
+    cosine, sine = prefixlm.Rotary(config)(positions, 300, fused)
+    query, key, value = prefixlm.split_rotated(fused.view(rows, 1, heads, 3, width), cosine, sine)
+    all_keys, all_values = keys.clone(), values.clone()
+    number = torch.arange(rows, device=DEVICE)
+    all_keys[number, :, lengths], all_values[number, :, lengths] = key[:, :, 0], value[:, :, 0]
+    seen = (torch.arange(capacity, device=DEVICE) <= lengths[:, None])[:, None, None]
+    expected = F.scaled_dot_product_attention(query, all_keys, all_values, seen).reshape(rows, -1)
+    found = kernels.attend(fused, cosine, sine, keys, values, lengths)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(keys, all_keys, rtol=1e-5, atol=1e-6)
+    assert torch.equal(values, all_values)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96)])
+def test_a_packed_weight_is_multiplied_as_it_is(bits, rows, outputs, wide):
+    weight = torch.randint(-128, 128, (outputs, wide * bits // 8), dtype=torch.int8, device=DEVICE)
+    states, scale, bias = randn(rows, wide), (randn(outputs).abs() / 100).half(), randn(outputs)
+    plain = F.linear(states, quantization.unpack(weight, scale, bits, torch.float32))
+    torch.testing.assert_close(kernels.linear(states, weight, scale, bias, bits), plain + bias, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(kernels.linear(states, weight, scale, None, bits), plain, rtol=1e-4, atol=1e-4)
