@@ -81,15 +81,6 @@ def find(name: str) -> Choice:
     raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
 
 
-def official_sampling(base: str | Path) -> dict:
-    """The published sampling defaults of the base's family; no weights are read.
-
-    Raises:
-        ModelError: the folder holds no model that can be loaded here.
-    """
-    return dict(models.describe(base).family.sampling)
-
-
 def _bases() -> list[Choice]:
     found: dict[str, Choice] = {}
     for folder in (workspace.ASSETS / "models", workspace.home() / "models"):
