@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from glm_core import models, workspace
+from glm_core import workspace
 from glm_core.models import fingerprint
 from glm_core.runs import records
 from glm_core.runs.files import read_record, string
