@@ -375,3 +375,10 @@ def test_every_card_has_the_batch_that_fits_on_it():
     app = open_page("training", preset="advertisement")
     table = app.dataframe[0].value
     assert list(table["显卡"])[0] == "RTX 3060 Ti" and list(table["显存"])[-1] == "32 GB"
+
+
+def test_the_domain_job_is_one_preset_on_the_embedded_bloom():
+    app = open_page("training", preset="domain")
+    assert (app.selectbox(key="model").value, app.selectbox(key="dataset").value) == ("bloom-demo", "appliance")
+    assert not app.warning and not app.error
+    assert any("365 条 × 8 轮 ÷ 8" in one.value for one in app.markdown)

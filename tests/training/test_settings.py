@@ -55,6 +55,12 @@ def test_presets_keep_the_published_figures_for_large_models_and_are_not_doubted
     assert not {one.key for one in small.warnings} & {"guard.rate_high", "guard.rate_low"}
 
 
+def test_the_domain_job_sees_its_rows_often_enough_to_be_learnt_by_a_small_model():
+    rows = 384
+    large, small = (plan(rows, preset("domain", parameters)) for parameters in (7_000_000_000, 8_400_000))
+    assert large.updates == 69 and small.updates > 5 * large.updates and small.warnings == ()
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_valid_and_their_command_works(name):
     line = shlex.split(PRESETS[name].command("模型 一", "d.jsonl", "out"))
