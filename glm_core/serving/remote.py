@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,8 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 "How long the server may say nothing: it may be loading a model."
 CATALOGUE_SECONDS = 30.0
+EXTENSIONS = ("top_k", "repetition_penalty")
+"What vLLM and SGLang take beside OpenAI's fields, and others (`transformers serve`) refuse."
 
 
 @dataclass(frozen=True)
@@ -150,10 +153,7 @@ class RemoteEngine:
         """Pass the server's events on to the ticket; returns why the answer ended."""
         reason = "stop"
         ticket.begin()
-        with self._client.stream("POST", "/chat/completions", json=_body(ticket)) as response:
-            if response.status_code != 200:
-                response.read()
-                raise self._refusal(response)
+        with self._asked(ticket) as response:
             for event in _events(response):
                 if ticket.cancelled or ticket.overdue():
                     return "cancelled" if ticket.cancelled else "length"
@@ -161,6 +161,26 @@ class RemoteEngine:
                     raise EngineUnavailable("serving.remote_failed", url=self._url, why=event["error"])
                 reason = _take(ticket, event) or reason
         return reason
+
+    @contextmanager
+    def _asked(self, ticket: Ticket) -> Iterator[httpx.Response]:
+        """The server's good answer; without the fields that only some servers know where it refuses them, which the stamp then says."""
+        body = _body(ticket)
+        plain = {name: value for name, value in body.items() if name not in EXTENSIONS}
+        with self._client.stream("POST", "/chat/completions", json=body) as response:
+            if response.status_code == 200:
+                yield response
+                return
+            response.read()
+        if response.status_code not in (400, 422) or plain == body:
+            raise self._refusal(response)
+        with self._client.stream("POST", "/chat/completions", json=plain) as response:
+            if response.status_code != 200:
+                response.read()
+                raise self._refusal(response)
+            known = {name: value for name, value in ticket.stamp.sampling.items() if name not in EXTENSIONS}
+            ticket.stamp = replace(ticket.stamp, sampling=known)
+            yield response
 
     def _get(self, path: str) -> dict:
         try:
@@ -189,7 +209,8 @@ def _choice(entry: dict) -> Choice:
 
 def _sampling(request: Request) -> dict:
     names = ("temperature", "top_p", "top_k", "repetition_penalty", "seed")
-    return {name: getattr(request, name) for name in names if getattr(request, name) is not None}
+    unused = {"top_k": 0, "repetition_penalty": 1.0}
+    return {name: value for name in names if (value := getattr(request, name)) is not None and value != unused.get(name)}
 
 
 def _body(ticket: Ticket) -> dict:

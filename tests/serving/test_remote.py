@@ -1,6 +1,9 @@
-"""The same interface over an OpenAI-compatible server; the server here is our own."""
+"""The same interface over an OpenAI-compatible server; the servers here are our own and a stand-in for others."""
 
+import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,55 @@ def test_a_server_that_is_not_there_says_so():
     remote = RemoteEngine("http://127.0.0.1:9/v1")
     with pytest.raises(EngineUnavailable, match="127.0.0.1:9"):
         remote.submit(ask())
+
+
+@pytest.fixture
+def strict():
+    """A stand-in for a server that knows OpenAI's fields and no other, as `transformers serve`; gives its address and what it was asked."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer(200, json.dumps({"data": [{"id": "theirs"}]}))
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked.append(body)
+            if {"top_k", "repetition_penalty"} & set(body):
+                self.answer(422, json.dumps({"detail": "Unexpected fields in the request"}))
+                return
+            chunks = [{"choices": [{"delta": {"content": piece}, "finish_reason": None}]} for piece in ("你", "好")]
+            chunks += [{"choices": [{"delta": {}, "finish_reason": "stop"}]}]
+            chunks += [{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}]
+            lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
+            self.answer(200, ": a remark\n\n" + "".join(lines) + "data: [DONE]\n\n", "text/event-stream")
+
+        def answer(self, status, content, kind="application/json"):
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1", asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_that_knows_openais_fields_alone_is_asked_with_those(strict):
+    address, asked = strict
+    remote = RemoteEngine(address)
+    ticket = remote.submit(ask(model="", top_k=5, repetition_penalty=1.1, temperature=0.7))
+    assert "".join(ticket) == "你好" and ticket.finish_reason == "stop" and ticket.usage["total_tokens"] == 5
+    assert len(asked) == 2 and asked[1] == {name: value for name, value in asked[0].items() if name not in ("top_k", "repetition_penalty")}
+    assert ticket.stamp.sampling == {"temperature": 0.7}, "the stamp says what was used"
+    "".join(remote.submit(ask(model="", top_k=0, repetition_penalty=1.0)))
+    assert len(asked) == 3, "what changes nothing is not sent"
+    remote.close()
 
 
 def test_many_questions_are_all_answered_and_a_busy_engine_is_waited_for(engine, home):
