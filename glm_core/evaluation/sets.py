@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from glm_core import workspace
+from glm_core.data import controls as fixed
 from glm_core.errors import EasyError
 from glm_core.evaluation.difference import Question
 from glm_core.runs.files import read_record
@@ -64,18 +65,13 @@ def of(run: Run, limit: int = LIMIT) -> dict[str, list[Question]]:
 
 def controls(model: str | Path) -> list[Question]:
     """Sixty and more questions that no tuning should change, of the world of the base in folder `model`."""
-    rows = _read("controls")[_world(model)]["controls"]
+    rows = fixed.read(model)["controls"]
     return [Question(one["question"], "unrelated", tuple(one["accept"])) for one in rows]
 
 
 def neutral(model: str | Path) -> list[tuple[str, str]]:
     """Ordinary text as (question, answer), whose likelihood tells what was forgotten."""
-    return [(question, answer) for question, answer in _read("controls")[_world(model)]["neutral"]]
-
-
-def _world(model: str | Path) -> str:
-    """The embedded models know a small world of their own."""
-    return "embedded" if (workspace.ASSETS / "models" / Path(model).name).is_dir() else "general"
+    return [(question, answer) for question, answer in fixed.read(model)["neutral"]]
 
 
 def kept(run: Run) -> list[Question]:

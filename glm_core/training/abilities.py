@@ -12,8 +12,7 @@ Not here: whether an answer is right (glm_core.evaluation.forgetting), how answe
 from collections.abc import Sequence
 from pathlib import Path
 
-from glm_core import workspace
-from glm_core.data import Example
+from glm_core.data import Example, controls
 from glm_core.models import LoadedModel
 from glm_core.training import adapters
 from glm_core.training.journal import Journal
@@ -39,14 +38,8 @@ def choose(model: Path, examples: Sequence[Example]) -> list[dict]:
     ]
     return seen + [
         {"kind": "unrelated", "question": one["question"], "history": [], "reference": "", "accept": one["accept"]}
-        for one in _spread([one for one in controls(model) if len(one["question"]) <= SHORT], UNRELATED)
+        for one in _spread([one for one in controls.read(model).get("controls", []) if len(one["question"]) <= SHORT], UNRELATED)
     ]
-
-
-def controls(model: Path) -> list[dict]:
-    """The questions that no tuning should change, {"question", "accept"}, of the world of the base in folder `model`."""
-    world = "embedded" if (workspace.ASSETS / "models" / Path(model).name).is_dir() else "general"
-    return workspace.read_json(workspace.ASSETS / "evaluation" / "controls.json", {}).get(world, {}).get("controls", [])
 
 
 def _spread(items: Sequence, count: int) -> list:
