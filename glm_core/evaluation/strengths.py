@@ -24,7 +24,7 @@ def add(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: No
     """Measure the meters at every strength and keep them with the finished report of `run`.
 
     Raises:
-        ServingError: the adapter has no strength other than 1 (prefixes and DoRA have none), or an answer failed.
+        ServingError: the adapter has no strength other than 1 (DoRA has none), or an answer failed.
         RunError: the run's directory cannot be written.
         ValueError: there is no finished report.
     """

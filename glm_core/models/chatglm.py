@@ -214,7 +214,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
                 raise PromptError("a cached step needs position_ids (B, 2, S) when its cache did not see the prompt")
             position_ids = number_positions(self.config, prompt, past, past + length)
         if prefix is not None:
-            if visible is None and prefix.visible is not None:
+            if visible is None and prefix.masks:
                 visible = self._causal(past, length, input_ids) if past else visible_columns(prompt, None, length)
             visible = None if visible is None else prefix.widen(visible)
         hidden = self.word_embeddings(input_ids)

@@ -4,8 +4,13 @@ The encoder, and how its tensors reach the attention of ChatGLM-6B, Glm, Glm4 an
 cache, so that they work with gradient checkpointing (`use_reentrant=False`), padding and caching, never shift a
 position, and can be switched at any step, per row of a batch too. Not here: training them, or their files
 (`glm_core.training.adapters`).
+
+A prefix acts at a strength s: its unnormalised attention weights exp(q k) are multiplied by s, which adds log s to the
+scores of its columns. 1 is as trained, 0 is the model without it, both exactly; between them every head's output lies
+between the two, on the line that its own softmax draws.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,6 +49,7 @@ class PrefixEncoder(nn.Module):
         projection_size: int | None = None, embedding_size: int | None = None,
     ):  # fmt: skip
         super().__init__()
+        self.strength = 1.0
         self.shape = (length, 2 * layers, kv_heads, head_dim)
         width = 2 * layers * kv_heads * head_dim
         self.embedding = nn.Embedding(length, (embedding_size or projection_size) if projection_size else width)
@@ -56,6 +62,11 @@ class PrefixEncoder(nn.Module):
     def length(self) -> int:
         """Virtual tokens."""
         return self.shape[0]
+
+    @property
+    def shift(self) -> float:
+        """What the strength adds to the scores of the prefix's columns; minus infinity at strength 0."""
+        return math.log(self.strength) if self.strength > 0 else -math.inf
 
     def forward(self, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Key and value of every layer, each (1, kv_heads, length, head_dim).
@@ -72,11 +83,18 @@ class PrefixEncoder(nn.Module):
 class Prefix:
     """What one forward sees: key and value of every layer, each (B or 1, kv_heads, P, D), and which rows see them.
 
-    `visible` (B, P) is None when every row sees every column.
+    `visible` (B, P) is None when every row sees every column; `shift` (B or 1, P), in the type of the scores, is added to
+    those of its columns, None where all prefixes act as trained.
     """
 
     layers: list[tuple[torch.Tensor, torch.Tensor]]
     visible: torch.Tensor | None = None
+    shift: torch.Tensor | None = None
+
+    @property
+    def masks(self) -> bool:
+        """Whether attention needs a mask for its sake."""
+        return self.visible is not None or self.shift is not None
 
     def join(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """This layer's prefix before `key` and `value` (B, kv_heads, S, D)."""
@@ -87,6 +105,8 @@ class Prefix:
 
     def widen(self, mask: torch.Tensor) -> torch.Tensor:
         """`mask` (B, 1, S, K), boolean (True where visible) or additive, with the prefix's columns at its left."""
+        if self.shift is not None:
+            return self._shifted(mask)
         boolean = mask.dtype == torch.bool
         if self.visible is None:
             return F.pad(mask, (self.layers[0][0].shape[2], 0), value=True if boolean else 0.0)
@@ -95,6 +115,15 @@ class Prefix:
             lowest = torch.finfo(mask.dtype).min
             columns = torch.zeros(columns.shape, dtype=mask.dtype, device=mask.device).masked_fill(~columns, lowest)
         return torch.cat([columns, mask.expand(columns.shape[0], -1, -1, -1)], -1)
+
+    def _shifted(self, mask: torch.Tensor) -> torch.Tensor:
+        """The same as an additive mask, with the scores of the prefix's columns shifted."""
+        if mask.dtype == torch.bool:
+            lowest = torch.finfo(self.shift.dtype).min
+            mask = torch.zeros(mask.shape, dtype=self.shift.dtype, device=mask.device).masked_fill_(~mask, lowest)
+        rows = max(mask.shape[0], self.shift.shape[0])
+        columns = self.shift.to(mask.dtype)[:, None, None].expand(rows, *mask.shape[1:3], -1)
+        return torch.cat([columns, mask.expand(rows, -1, -1, -1)], -1)
 
 
 class PrefixSwitch(nn.Module):
@@ -118,11 +147,11 @@ class PrefixSwitch(nn.Module):
         """What the next forward sees. Without gradients the tensors are kept until a weight changes."""
         if self.active is None or not any(self.active):
             return None
-        if isinstance(self.active, str):
-            return Prefix(self.states(self.active, dtype))
-        names = sorted({name for name in self.active if name})
+        names = sorted({name for name in self.active if name}) if isinstance(self.active, tuple) else [self.active]
         if len(names) == 1 and all(self.active):
-            return Prefix(self.states(names[0], dtype))
+            layers, encoder = self.states(names[0], dtype), self[names[0]]
+            shift = None if encoder.strength == 1 else layers[0][0].new_full((1, encoder.length), encoder.shift)
+            return Prefix(layers, None, shift)
         return self._mix({name: self.states(name, dtype) for name in names})
 
     def states(self, name: str, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -152,7 +181,15 @@ class PrefixSwitch(nn.Module):
                     own = states[name][layer][side]
                     mixed[side][row, :, : own.shape[2]] = own[0]
             layers.append(mixed)
-        return Prefix(layers, visible)
+        return Prefix(layers, visible, self._shift(visible, some[0][0].dtype))
+
+    def _shift(self, visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | None:
+        """(B, P) of mixed rows, minus infinity where a row sees nothing; None where all prefixes act as trained."""
+        shifts = [self[name].shift if name else 0.0 for name in self.active]
+        if not any(shifts):
+            return None
+        column = torch.tensor(shifts, dtype=dtype, device=visible.device)[:, None]
+        return column.expand(visible.shape).masked_fill(~visible, -torch.inf)
 
 
 def new_encoder(family: Family, settings: dict, length: int, projection: bool) -> PrefixEncoder:
@@ -262,7 +299,7 @@ def attend_with_prefix(
     rows, own = query.shape[2], key.shape[2]
     if prefix is not None:
         key, value = prefix.join(module.layer_idx, key, value)
-        if attention_mask is None and prefix.visible is not None:
+        if attention_mask is None and prefix.masks:
             attention_mask = torch.ones(1, 1, rows, own, dtype=torch.bool, device=query.device).tril(own - rows)
         if attention_mask is not None:
             attention_mask = prefix.widen(attention_mask)
@@ -292,7 +329,8 @@ class PrefixedBloomAttention(BloomAttention):
         mask = bias if attention_mask is None else bias + attention_mask
         if self.prefix is not None:
             key, value = self.prefix.join(self.layer_idx, key, value)
-            nearest = bias[..., -rows:].transpose(-1, -2)
+            # a single token is its row's last one, in whichever column: the batch may be ragged at the right
+            nearest = bias[..., -rows:].transpose(-1, -2) if rows > 1 else bias.amax(-1, keepdim=True)
             mask = self.prefix.widen(mask.expand(-1, -1, rows, -1))
             mask = torch.cat([mask[..., : -bias.shape[-1]] + nearest, mask[..., -bias.shape[-1] :]], -1)
         mixed = F.scaled_dot_product_attention(query, key, value, mask.to(query.dtype), scale=self.inv_norm_factor)

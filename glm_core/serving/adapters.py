@@ -100,6 +100,12 @@ class Adapters:
         dtype = self._loaded.model.get_input_embeddings().weight.dtype
         return None if name is None else self._loaded.model.prefixes.states(name, dtype)
 
+    def prefix_shift(self, slot: str | None) -> tuple[int, float]:
+        """How many columns that prefix has, and what its strength adds to their scores."""
+        name = self.prefix(slot)
+        encoder = None if name is None else self._loaded.model.prefixes[name]
+        return (0, 0.0) if encoder is None else (encoder.length, encoder.shift)
+
     def forget(self, slot: str) -> None:
         """Free the adapter in `slot`, if there is one."""
         if self._versions.pop(slot, None) is not None:

@@ -80,6 +80,8 @@ class RowCache(Cache):
         self.numbers = self.lengths
         self.capacity = self.rows = self.columns = 0
         self.ragged = False
+        self.shift: torch.Tensor | None = None
+        "(R, capacity), added to the scores: prefixes that act at another strength than as trained; None where all do."
 
     def reserve(self, rows: int, columns: int) -> bool:
         """Have room for so many; True where that moved the buffers."""
@@ -110,9 +112,13 @@ class RowCache(Cache):
     def visible(self, dtype: torch.dtype) -> torch.Tensor | None:
         """The same as a mask to add to scores, (rows, 1, 1, columns)."""
         seen = self.seen()
-        return (
-            None if seen is None else torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, -torch.inf)[:, None, None]
-        )
+        if seen is None and self.shift is None:
+            return None
+        if self.shift is None:
+            mask = torch.zeros_like(seen, dtype=dtype)
+        else:
+            mask = self.shift[: self.rows, : self.columns].to(dtype)
+        return (mask if seen is None else mask.masked_fill(~seen, -torch.inf))[:, None, None]
 
     def fill(self, row: int, prompts: Cache, index: int, length: int, prefix: list | None) -> int:
         """Put the last `length` columns of row `index` of `prompts` into `row`, behind its prefix; returns its tokens.

@@ -141,7 +141,10 @@ class Stepper:
         self._choose_adapters()
         self._lora.active = True
         try:
-            logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
+            if self._cache.shift is None:
+                logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
+            else:
+                logits = self._compute()
         finally:
             self._lora.active = False
         self._lengths = [length + 1 for length in self._lengths]
@@ -166,17 +169,29 @@ class Stepper:
 
     def _choose_adapters(self) -> None:
         """Prefixes are in the cache, but for BLOOM; LoRA is ours, but for one that cannot be mixed."""
+        if self._changed and self._native != "bloom":
+            self._cache.shift = self._shift()
         if self._slot is None and self._changed:
             self._lora.arrange(self._slots, self._cache.lengths.shape[0])
             self._changed = False
         prefixes = [self._adapters.prefix(slot) for slot in self._slots] if self._native == "bloom" else None
         self._adapters.set_step(self._slot, prefixes)
 
+    def _shift(self) -> torch.Tensor | None:
+        """`RowCache.shift` of the rows there are."""
+        shifts = [self._adapters.prefix_shift(slot) for slot in self._slots]
+        if not any(value for _length, value in shifts):
+            return None
+        states = torch.zeros(self._cache.lengths.shape[0], self._cache.capacity, device=self._ids.device)
+        for row, (length, value) in enumerate(shifts):
+            states[row, :length] = value
+        return states
+
     def _compute(self) -> torch.Tensor:
         """The step, as tensors of fixed places: forward, then every row one token further."""
         rows, model, cache = self._cache.rows, self._loaded.model, self._cache
         ids, positions = self._ids[:rows], self._positions[:rows]
-        if self._native == "chatglm":
+        if self._native == "chatglm" and cache.shift is None:  # its kernels know no scores of ours
             logits = onestep.step(model, ids, positions, cache)
         elif self._native == "bloom":  # which counts the mask's columns instead of positions
             seen = cache.seen()

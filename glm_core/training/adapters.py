@@ -84,7 +84,7 @@ def attach(loaded: LoadedModel, settings: TrainingSettings, name: str = NAME) ->
     else:
         _add_lora(loaded, state, name, _new_config(loaded, settings), trainable=True)
     state.methods[name] = settings.method
-    if settings.method == "lora" and not settings.dora:
+    if not settings.dora and (settings.method == "lora" or state.own_prefix is None):
         state.scalable.add(name)
     activate(loaded, name, trainable=True)
     return sum(parameter.numel() for parameter in loaded.model.parameters() if parameter.requires_grad)
@@ -263,6 +263,8 @@ def _load_prefix(loaded: LoadedModel, folder: Path, name: str) -> None:
     try:
         encoder = prefix.from_state(loaded.family, _native(loaded), length, state)
         prefix.attach_prefix(loaded.model, encoder.requires_grad_(False).to(loaded.model.device), name)
+        if _of(loaded).own_prefix is None:
+            _of(loaded).scalable.add(name)
     except ModelError as error:
         raise AdapterError("adapters.error.prefix", folder=folder.name, reason=str(error)) from error
 
@@ -338,7 +340,10 @@ def unload_adapter(loaded: LoadedModel, name: str) -> None:
 
 
 def is_scalable(loaded: LoadedModel, name: str) -> bool:
-    """Whether `set_strength` can put the adapter between off and on: LoRA can, DoRA and prefixes cannot."""
+    """Whether `set_strength` can put the adapter between off and on.
+
+    LoRA and prefixes can; DoRA cannot, nor a prefix in place of one that the base came with, as off is then another prefix.
+    """
     _method(loaded, name)
     return name in _of(loaded).scalable
 
@@ -346,8 +351,7 @@ def is_scalable(loaded: LoadedModel, name: str) -> bool:
 def set_strength(loaded: LoadedModel, name: str, strength: float) -> None:
     """Let the adapter act at `strength` of what it learnt: 0 is the base, 1 as trained, at most 1.5.
 
-    Only LoRA is linear in it. Halfway between no prefix and a prefix is no sound model:
-    its keys take part in a softmax.
+    A LoRA's product is scaled by it, a prefix's attention weights before they are normalised (`glm_core.models.prefix`).
 
     Raises:
         AdapterError: out of range, unknown, or not scalable and the strength is not 1.
@@ -357,6 +361,9 @@ def set_strength(loaded: LoadedModel, name: str, strength: float) -> None:
     if not is_scalable(loaded, name):
         if strength != 1:
             raise AdapterError("adapters.error.not_scalable", name=name)
+        return
+    if _method(loaded, name) == "ptuning":
+        loaded.model.prefixes[name].strength = float(strength)
         return
     from peft.tuners.lora import LoraLayer
 

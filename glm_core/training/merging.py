@@ -36,11 +36,11 @@ def merge(base: Path, adapter: Path, folder: Path, *, dtype: str = "float16", st
         base: folder of the unquantised base.
         adapter: a LoRA or prefix folder.
         dtype: "float16", "bfloat16" or "float32", of the result.
-        strength: of a LoRA, 0 to 1.5.
+        strength: of a LoRA, 0 to 1.5; the published format of prefixes has no place for one.
         progress: called with a stage and the fraction done.
 
     Raises:
-        AdapterError: another base's adapter, a quantised base, or `folder` exists.
+        AdapterError: another base's adapter, a quantised base, a prefix at another strength than 1, or `folder` exists.
         ModelError: the base cannot be read.
     """
     base, adapter, folder = Path(base), Path(adapter), Path(folder)
@@ -72,6 +72,8 @@ def _merged_tensors(base: Path, adapter: Path, description, strength: float, pro
     """The tensors to write, and what config.json says besides the base's."""
     source = checkpoints.read_tensors(checkpoints.weight_files(base), progress)
     if read_info(adapter)["method"] == "ptuning":
+        if strength != 1:
+            raise AdapterError("adapters.error.prefix_strength")
         prefix = [
             (key, t)
             for key, t in checkpoints.read_tensors([adapter / PREFIX_WEIGHTS])

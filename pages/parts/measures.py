@@ -39,12 +39,20 @@ def draw_strengths(run: Run, found: report.Report) -> None:
         st.table(pd.DataFrame(rows).set_index(t("chat.strength")))
         best = strengths.best(found.strengths)
         st.markdown(t("report.strengths_best", strength=f"{best:g}"))
-        strength = st.slider(t("chat.strength"), 0.05, 1.5, best, 0.05, key="export-strength")
-        if st.button(t("report.export"), key="export", icon=":material/merge:", help=t("models.merge_about")):
-            exporting.start_merge(run, state.engine().find(run.id).base, strength=strength)
-            ui.note("audit.model.merge", run.name)
-            ui.go("models")
+        draw_export(run, best)
     elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
         state.reports().start(run, strengths=True)
         ui.note("audit.report.start", run.name)
         st.rerun()
+
+
+def draw_export(run: Run, best: float) -> None:
+    """A model of its own at a strength, which only a LoRA can become."""
+    if run.settings.get("method") == "ptuning":
+        st.caption(t("adapters.error.prefix_strength"))
+        return
+    strength = st.slider(t("chat.strength"), 0.05, 1.5, best, 0.05, key="export-strength")
+    if st.button(t("report.export"), key="export", icon=":material/merge:", help=t("models.merge_about")):
+        exporting.start_merge(run, state.engine().find(run.id).base, strength=strength)
+        ui.note("audit.model.merge", run.name)
+        ui.go("models")

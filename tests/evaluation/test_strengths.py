@@ -29,12 +29,25 @@ def test_no_strength_is_the_original_and_full_strength_is_the_report(engine, run
     assert found.strengths[0.0]["learned"].count == found.strengths[0.0]["learned"].before
 
 
-def test_a_prefix_has_no_strength(engine, run, tiny_base, monkeypatch):
+def test_the_meters_of_a_prefix_at_every_strength(engine, run, tiny_base, monkeypatch):
     import shutil
 
     shutil.rmtree(run.path / "adapter")
     loaded = models.load(tiny_base)
     adapters.attach(loaded, TrainingSettings(method="ptuning", prefix_length=4))
+    adapters.save(loaded, run.path / "adapter", {"step": 5})
+    whole = report.make(engine, run, engine.find(run.id))
+    monkeypatch.setattr(strengths, "STRENGTHS", (0.0, 1.0))
+    found = strengths.add(engine, run, engine.find(run.id)).strengths
+    assert found[1.0] == whole.meters and found[0.0]["kept"].count == found[0.0]["kept"].total
+
+
+def test_dora_has_no_strength(engine, run, tiny_base):
+    import shutil
+
+    shutil.rmtree(run.path / "adapter")
+    loaded = models.load(tiny_base)
+    adapters.attach(loaded, TrainingSettings(dora=True))
     adapters.save(loaded, run.path / "adapter", {"step": 5})
     report.make(engine, run, engine.find(run.id))
     with pytest.raises(RequestError):

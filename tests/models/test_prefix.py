@@ -214,3 +214,54 @@ def test_half_models_keep_the_prefix_in_float32():
     with torch.no_grad():
         assert model(torch.tensor(rows("chatglm")[1:2])).logits.dtype == torch.bfloat16
     assert learner.embedding.weight.dtype == torch.float32
+
+
+@everywhere
+def test_strength_0_is_the_model_without_it_and_1_as_trained(kind):
+    model, ids = make(kind), torch.tensor(rows(kind)[1:2])
+    with torch.no_grad():
+        bare = model(ids).logits
+        own = encoder(kind, seed=1)
+        attach_prefix(model, own)
+        full, found = model(ids).logits, {}
+        for strength in (0.0, 0.5, 1.0, 1.5):
+            own.strength = strength
+            found[strength] = model(ids).logits
+    assert (found[0.0] - bare).abs().max() < 1e-5 and (found[1.0] - full).abs().max() < 1e-5
+    assert (bare - found[0.5]).norm() < (bare - full).norm() < (bare - found[1.5]).norm()
+    assert (found[0.5] - full).abs().max() > 1e-2
+
+
+@everywhere
+def test_strength_2_is_the_same_prefix_twice(kind):
+    """What the definition means: every virtual token weighs as much as `strength` of its kind."""
+    model, ids = make(kind), torch.tensor(rows(kind)[1:2])
+    once, twice = encoder(kind, 3, seed=1), encoder(kind, 6)
+    twice.embedding.weight.data = once.embedding.weight.data.repeat(2, 1)
+    once.strength = 2.0
+    attach_prefix(model, once, "once")
+    attach_prefix(model, twice, "twice")
+    with torch.no_grad():
+        found = []
+        for name in ("once", "twice"):
+            activate_prefix(model, name)
+            found.append(model(ids).logits)
+    assert (found[0] - found[1]).abs().max() < 1e-4
+
+
+@everywhere
+def test_rows_may_have_different_strengths(kind):
+    model, strengths = make(kind), {"weak": 0.5, "none": 0.0, "whole": 1.0}
+    for number, (name, strength) in enumerate(strengths.items()):
+        one = encoder(kind, 5 - number, number)
+        one.strength = strength
+        attach_prefix(model, one, name)
+    ids, mask = padded(kind)
+    counted = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)} if kind.startswith("glm") else {}
+    with torch.no_grad():
+        activate_prefix(model, list(strengths))
+        together = model(ids, attention_mask=mask, **counted).logits[:, -1]
+        for index, name in enumerate(strengths):
+            activate_prefix(model, name)
+            alone = model(torch.tensor([rows(kind)[index]])).logits[0, -1]
+            assert (together[index] - alone).abs().max() < 1e-4

@@ -213,3 +213,12 @@ def test_somebody_elses_run_is_not_put_to_the_vote(reports, monkeypatch):
     monkeypatch.setattr(ui, "visitor", lambda: Account(2, "b", "trainer", "u-b"))
     app = open_page("report", run="run-1")
     assert not app.exception and "vote-start" not in [one.key for one in app.button]
+
+
+def test_a_prefix_has_meters_at_every_strength_but_no_export_of_them(reports):
+    meters = {name: Meter(name, 1, 2, 0) for name in METERS}
+    keep(made.report(strengths={0.5: meters, 1.0: meters}))
+    records.change(records.get("run-1"), settings={"method": "ptuning"})
+    app = open_page("report", run="run-1")
+    assert not app.exception and "export" not in [one.key for one in app.button]
+    assert text.say("adapters.error.prefix_strength") in [one.value for one in app.caption]

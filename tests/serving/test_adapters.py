@@ -106,12 +106,19 @@ def test_strength_lies_between_base_and_adapter_and_both_can_answer_at_once(engi
     assert half.stamp.strength == 0.5 and "".join(half) not in (base,)
 
 
-@pytest.mark.parametrize("name", ["prefix", "dora"])
-def test_what_has_no_strength_says_so(engine, name):
-    ticket = engine.submit(ask(model=name, strength=0.5))
-    with pytest.raises(RequestError, match="P-Tuning"):
+def test_what_has_no_strength_says_so(engine):
+    ticket = engine.submit(ask(model="dora", strength=0.5))
+    with pytest.raises(RequestError, match="DoRA"):
         "".join(ticket)
-    assert "".join(engine.submit(ask(model=name))) is not None
+    assert "".join(engine.submit(ask(model="dora"))) is not None
+
+
+def test_a_prefix_at_strength_0_answers_as_the_base_and_at_half_as_neither(engine):
+    base, none, half, whole = (
+        "".join(engine.submit(ask("你好", model, strength=strength, max_new_tokens=40)))
+        for model, strength in (("tiny", 1.0), ("prefix", 0.0), ("prefix", 0.5), ("prefix", 1.0))
+    )
+    assert none == base and half not in (base, whole) and whole != base
 
 
 def test_adapters_come_and_go_while_others_stream(engine, home, monkeypatch):

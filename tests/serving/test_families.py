@@ -128,6 +128,32 @@ def test_prompts_computed_in_one_forward_answer_as_if_alone(name, tmp_path):
     assert {ticket.completion_tokens for ticket in tickets[len(alone) :]} == {1}
 
 
+@pytest.mark.parametrize("name", list(MODELS))
+def test_a_prefix_acts_at_every_strength_beside_other_rows(name, tmp_path):
+    session = Session(load(name), Loaded(name, tmp_path, name, 512, {}, 0.0))
+    base, lora, _, prefix = adapt(name, tmp_path)
+
+    def begin_at(choice, strength, question):
+        messages = [{"role": "user", "content": question}]
+        ticket = Ticket(Request(messages, choice.name, max_new_tokens=16, temperature=0.0, strength=strength), choice)
+        session.begin(ticket)
+        return ticket
+
+    wanted = [(choice, strength, q) for choice, strength in ((prefix, 0.0), (prefix, 0.5), (prefix, 1.0), (base, 1.0), (lora, 0.5)) for q in QUESTIONS]
+    alone = []
+    for one in wanted:
+        alone.append(begin_at(*one))
+        finish(session)
+    texts = [[ticket.text for ticket in alone[start : start + 3]] for start in range(0, 15, 3)]
+    assert texts[0] == texts[3] and texts[1] not in (texts[0], texts[2]) and texts[2] != texts[0]
+    together = []
+    for one in wanted:
+        together.append(begin_at(*one))
+        session.step()
+    finish(session)
+    assert [ticket.text for ticket in together] == [ticket.text for ticket in alone]
+
+
 def test_prompts_of_like_length_are_computed_together(tmp_path):
     session = Session(load("chatglm3"), Loaded("chatglm3", tmp_path, "chatglm3", 8192, {}, 0.0))
     choice, widths = Choice("chatglm3", "chatglm3", tmp_path), (3, 400, 4, 5, 420, 1500)

@@ -214,9 +214,26 @@ def test_strength_scales_a_lora_between_base_and_beyond(chatglm, tmp_path):
         adapters.set_strength(loaded, "run", 2)
 
 
-@pytest.mark.parametrize("name", ["prefix", "dora"])
-def test_prefix_and_dora_have_no_strength_between(chatglm, tmp_path, name):
-    trained(chatglm, METHODS[name], tmp_path / "adapter")
+def test_a_prefix_has_every_strength_but_is_exported_only_as_trained(chatglm, tmp_path):
+    trained(chatglm, METHODS["prefix"], tmp_path / "adapter")
+    loaded = models.load(chatglm)
+    plain = logits(loaded)
+    adapters.load_adapter(loaded, tmp_path / "adapter", "run")
+    adapters.activate(loaded, "run")
+    full, found = logits(loaded), {}
+    for strength in (0, 0.5, 1, 1.5):
+        adapters.set_strength(loaded, "run", strength)
+        found[strength] = logits(loaded)
+    assert (found[0] - plain).abs().max() < 1e-5 and (found[1] - full).abs().max() < 1e-5
+    distances = [(found[strength] - plain).norm() for strength in (0, 0.5, 1, 1.5)]
+    assert distances == sorted(distances) and distances[1] > 0.01
+    with pytest.raises(AdapterError, match="前缀"):
+        merge(chatglm, tmp_path / "adapter", tmp_path / "half", strength=0.5)
+    assert not (tmp_path / "half").exists()
+
+
+def test_dora_has_no_strength_between(chatglm, tmp_path):
+    trained(chatglm, METHODS["dora"], tmp_path / "adapter")
     loaded = models.load(chatglm)
     adapters.load_adapter(loaded, tmp_path / "adapter", "run")
     assert not adapters.is_scalable(loaded, "run")
