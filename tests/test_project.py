@@ -9,7 +9,7 @@ from tests.paths import ROOT
 
 SOURCES = [ROOT / "app.py", *(ROOT / "glm_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
 OWN = {"glm_core", "pages", "assets", "app"}
-OPTIONAL = {"requirements-gpu.txt": {"torchao", "bitsandbytes"}}
+OPTIONAL = {"requirements-gpu.txt": {"bitsandbytes"}}
 
 
 def required(file: str) -> set[str]:

@@ -100,7 +100,7 @@ def load(
     Args:
         dtype: of the weights; default float32 on a CPU, on a GPU what the checkpoint was stored in.
         device: default the GPU where there is one.
-        quantization: None, "int8" (torchao) or "nf4" (bitsandbytes).
+        quantization: None, "int8" or "nf4" (bitsandbytes).
         progress: called with a text key of the stage and the fraction done, None while it is unknown.
 
     Raises:

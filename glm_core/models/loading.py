@@ -100,7 +100,8 @@ class Filler:
                 expected=list(self.shapes[name]),
             )
         kept = self.dtype if tensor.is_floating_point() and leaf != "weight_scale" else tensor.dtype
-        stored = torch.empty(tensor.shape, dtype=kept, device=self.device).copy_(tensor)
+        moved = tensor.to(self.device, copy=True)  # a cast is done there: a processor takes longer for it than the transfer
+        stored = moved.to(kept, memory_format=torch.contiguous_format)
         module._parameters[leaf] = nn.Parameter(stored, requires_grad=place.requires_grad)
         self.missing.pop(name, None)
         if leaf == "weight" and owner in self.quantised:

@@ -1,7 +1,9 @@
-"""Quantised base weights: the hub's packed int4 and int8, and int8 (torchao) or nf4 (bitsandbytes) made while loading.
+"""Quantised base weights: the hub's packed int4 and int8, and int8 (the hub's layout) or nf4 (bitsandbytes) made while
+loading.
 
-All of them stay quantised in memory and let gradients through to adapters. Not here: adapters and merging, which is
-done into the unquantised base (`glm_core.training`).
+All of them stay quantised in memory and let gradients through to adapters, and none keeps a dense copy for the backward
+(torchao's int8 does, 11 GB of them for ChatGLM-6B). Not here: adapters and merging, which is done into the unquantised
+base (`glm_core.training`).
 """
 
 import importlib
@@ -13,14 +15,21 @@ from torch import nn
 from glm_core.models.errors import ModelError
 from glm_core.models.fused import kernels_for
 
-METHODS = {"int8": "torchao", "nf4": "bitsandbytes"}
+METHODS = {"int8": None, "nf4": "bitsandbytes"}
+"Each with the library that it needs."
 
 
 def unpack(weight: torch.Tensor, scale: torch.Tensor, bits: int, dtype: torch.dtype) -> torch.Tensor:
     """Dense (out, in) weight from the hub's layout: one scale a row; of 4 bits the even column is the high nibble."""
     if bits == 4:
         weight = torch.stack([weight >> 4, (weight << 4) >> 4], -1).flatten(-2)
-    return weight.to(dtype) * scale.to(dtype)[:, None]
+    return weight * scale.to(dtype)[:, None]  # one pass: the product takes the scale's type
+
+
+def pack8(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Int8 (out, in) and its scale a row (out), float16, such that `unpack` returns `weight` up to half a step."""
+    scale = (weight.abs().amax(1).float() / 127).clamp_(min=2**-20).half()
+    return (weight / scale.to(weight.dtype)[:, None]).round_().clamp_(-127, 127).to(torch.int8), scale
 
 
 class _PackedProduct(torch.autograd.Function):
@@ -54,7 +63,7 @@ class PackedLinear(nn.Linear):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         if kernels := kernels_for(states):
-            return kernels.linear(states, self.weight, self.weight_scale, self.bias, self.bits)
+            return kernels.linear(states, self.weight, self.weight_scale, self.bias)
         product = _PackedProduct.apply(states, self.weight, self.weight_scale, self.bits)
         return product if self.bias is None else product + self.bias
 
@@ -103,10 +112,12 @@ def require(method: str | None, device: torch.device) -> None:
         return
     if method not in METHODS:
         raise ModelError("models.quantization_unknown", method=method)
+    library = METHODS[method]
     try:
-        importlib.import_module(METHODS[method])
+        if library:
+            importlib.import_module(library)
     except ImportError:
-        raise ModelError("models.library_missing", library=METHODS[method], what=f'quantization="{method}"') from None
+        raise ModelError("models.library_missing", library=library, what=f'quantization="{method}"') from None
     if method == "nf4" and device.type != "cuda":
         raise ModelError("models.nf4_needs_gpu")
 
@@ -115,9 +126,12 @@ def quantise(model: nn.Module, name: str, method: str) -> None:
     """Quantise the linear layer called `name`, whose dense weight is in place, and free the dense one."""
     linear = model.get_submodule(name)
     if method == "int8":
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
-
-        quantize_(linear, Int8WeightOnlyConfig(version=2))
+        with torch.device("meta"):
+            packed = PackedLinear(linear.in_features, linear.out_features, False, 8)
+        weight, scale = pack8(linear.weight.data)
+        packed.weight, packed.weight_scale = (nn.Parameter(part, requires_grad=False) for part in (weight, scale))
+        packed.bias = linear.bias
+        replace_module(model, name, packed)
         return
     import bitsandbytes
 

@@ -1,4 +1,4 @@
-"""LoRA's own product, computed in the base's precision and added in place onto the base layer's output.
+"""LoRA's own product, computed in the base's precision and added to the base layer's output as it is made.
 
 PEFT's forward casts the input to the adapter's float32, keeps that copy, and makes several float32 tensors as large as
 the output. Here the two small matrices are cast instead (their state stays float32): one product and one accumulating
@@ -13,18 +13,17 @@ from torch import nn
 
 
 class _AddDelta(torch.autograd.Function):
-    """`output` + scale dropout(x) A^T B^T, in place; gradients for x, A (r, in) and B (out, r)."""
+    """`output` + scale dropout(x) A^T B^T; gradients for x, A (r, in) and B (out, r)."""
 
     @staticmethod
     def forward(ctx, output, states, a, b, scale, dropout):
-        ctx.mark_dirty(output)
         flat = states.flatten(0, -2)
         dropped, mask = torch.native_dropout(flat, dropout, True) if dropout else (flat, None)
         inner = dropped @ a.to(flat.dtype).T  # (N, r)
         ctx.save_for_backward(flat, mask, inner, a, b)
         ctx.scale, ctx.dropout, ctx.shape = scale, dropout, states.shape
-        output.view(-1, output.shape[-1]).addmm_(inner, b.to(flat.dtype).T, alpha=scale)
-        return output
+        total = torch.addmm(output.flatten(0, -2), inner, b.to(flat.dtype).T, alpha=scale)
+        return total.view(output.shape)
 
     @staticmethod
     def backward(ctx, gradient):
