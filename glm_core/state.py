@@ -4,6 +4,7 @@ They are made on first use, since the engine's room imports torch and the home p
 """
 
 import logging
+import os
 import threading
 from functools import cache
 
@@ -30,10 +31,16 @@ _engines: list = []
 
 @st.cache_resource(show_spinner=False)
 def engine():
-    """The `glm_core.serving.engine.Engine` of this process; it owns the loaded model."""
-    from glm_core.serving.engine import Engine
+    """The `glm_core.serving.engine.Engine` of this process, which owns the loaded model.
 
-    _engines.append(Engine(waiting=WAITING))
+    Where EASYAIGC_ENGINE is the address of an OpenAI-compatible server (up to and with /v1; its key in EASYAIGC_ENGINE_KEY), the one
+    that asks that server instead.
+    """
+    from glm_core.serving.engine import Engine
+    from glm_core.serving.remote import RemoteEngine
+
+    address, key = os.environ.get("EASYAIGC_ENGINE", ""), os.environ.get("EASYAIGC_ENGINE_KEY", "")
+    _engines.append(RemoteEngine(address, key) if address else Engine(waiting=WAITING))
     return _engines[-1]
 
 

@@ -67,7 +67,7 @@ class RemoteEngine:
         self._running: set[Ticket] = set()
         self._lock = threading.Lock()
         self._choices: tuple[float, list[Choice]] = (-CATALOGUE_SECONDS, [])
-        self.progress = None
+        self.progress = self.loading = None
 
     @property
     def loaded(self) -> Server:
@@ -127,6 +127,9 @@ class RemoteEngine:
         ticket.stamp = Stamp(f"{ticket.choice.name} @ {httpx.URL(self._url).host}", sampling=_sampling(request))
         threading.Thread(target=self._answer, args=(ticket,), name="remote answer", daemon=True).start()
         return ticket
+
+    def cancel_loading(self) -> None:
+        """Nothing to do: the server loads what it serves before it listens."""
 
     def unload(self) -> None:
         """Nothing to do: the server's memory is its own."""
