@@ -206,9 +206,9 @@ SMALL: dict[str, dict[str, dict[str, Any]]] = {
     # Facts go where facts are kept, as in the imprint (benchmarks/domain.py compares the choices).
     "domain": {
         "lora": {
-            "epochs": 8,
+            "epochs": 14,
             "accumulation": 1,
-            "learning_rate": 5e-3,
+            "learning_rate": 4e-3,
             "lora_targets": "dense_h_to_4h, dense_4h_to_h",
             "lora_rank": 32,
             "lora_alpha": 64,

@@ -381,4 +381,4 @@ def test_the_domain_job_is_one_preset_on_the_embedded_bloom():
     app = open_page("training", preset="domain")
     assert (app.selectbox(key="model").value, app.selectbox(key="dataset").value) == ("bloom-demo", "appliance")
     assert not app.warning and not app.error
-    assert any("365 条 × 8 轮 ÷ 8" in one.value for one in app.markdown)
+    assert any("365 条 × 14 轮 ÷ 8" in one.value for one in app.markdown)
