@@ -94,12 +94,11 @@ def attend(fused: torch.Tensor, cosine, sine, keys: torch.Tensor, values: torch.
 
 
 @triton.jit
-def _linear(states, weight, scale, bias, out, rows, wide, outputs, BITS: tl.constexpr, ROWS: tl.constexpr, BIAS: tl.constexpr,
-            OUT: tl.constexpr, IN: tl.constexpr, EVEN: tl.constexpr):  # fmt: skip
+def _linear(states, weight, scale, bias, out, rows, wide, outputs, HALVES: tl.constexpr, ROWS: tl.constexpr, SCALE: tl.constexpr,
+            BIAS: tl.constexpr, OUT: tl.constexpr, IN: tl.constexpr, EVEN: tl.constexpr):  # fmt: skip
     output, inner = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN)
     row = tl.arange(0, ROWS)
-    per_byte = 8 // BITS
-    stored = wide // per_byte
+    stored = wide // HALVES
     if ROWS == 1:
         total = tl.zeros((OUT, IN), tl.float32)
     else:
@@ -110,22 +109,23 @@ def _linear(states, weight, scale, bias, out, rows, wide, outputs, BITS: tl.cons
             packed = tl.load(weight + place)
         else:
             packed = tl.load(weight + place, (output < outputs)[:, None] & (first + inner < stored)[None, :], 0)
-        for part in tl.static_range(per_byte):
-            if BITS == 8:
+        for part in tl.static_range(HALVES):
+            if HALVES == 1:
                 numbers = packed
             elif part == 0:
                 numbers = packed >> 4
             else:
                 numbers = (packed << 4).to(tl.int8) >> 4
-            index = (first + inner) * per_byte + part
+            index = (first + inner) * HALVES + part
             if ROWS == 1:
                 total += numbers.to(tl.float32) * tl.load(states + index, index < wide, 0.0).to(tl.float32)[None, :]
             else:
                 inside = (row < rows)[None, :] & (index < wide)[:, None]
                 own = tl.load(states + row[None, :] * wide + index[:, None], inside, 0.0)  # (IN, ROWS)
                 total = tl.dot(numbers.to(own.dtype), own, total, input_precision="ieee")
-    factor = tl.load(scale + output, output < outputs, 0.0).to(tl.float32)
-    shift = factor * 0
+    factor, shift = tl.full((OUT,), 1.0, tl.float32), tl.zeros((OUT,), tl.float32)
+    if SCALE:
+        factor = tl.load(scale + output, output < outputs, 0.0).to(tl.float32)
     if BIAS:
         shift = tl.load(bias + output, output < outputs, 0.0).to(tl.float32)
     if ROWS == 1:
@@ -140,18 +140,21 @@ TILES = {1: (16, 512, 4, 3), MANY: (32, 128, 4, 4)}
 "Outputs, stored inputs, warps and stages of a tile for one row and for more."
 
 
-def linear(states: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor, bias, bits: int, tile=None) -> torch.Tensor:
-    """`states` (B, in) times a weight in the hub's int8 or int4 layout (`quantization.unpack`), which is read as it is.
+def linear(states: torch.Tensor, weight: torch.Tensor, scale, bias, tile: tuple[int, int, int, int] | None = None) -> torch.Tensor:
+    """`states` (B, in) times a weight (out, in), or one in the hub's int8 or int4 layout (`quantization.unpack`), read as it is.
 
     Args:
+        scale: (out), of a packed weight; None for one that is not.
+        bias: (out) or None.
         tile: instead of one of `TILES`.
     """
-    (rows, wide), outputs = states.shape, weight.shape[0]
+    (rows, wide), (outputs, stored) = states.shape, weight.shape
     tall = 1 if rows == 1 else MANY
     out_tile, in_tile, warps, stages = tile or TILES[tall]
     out = states.new_empty(rows, outputs)
     _linear[(triton.cdiv(outputs, out_tile),)](
-        states, weight, scale, bias, out, rows, wide, outputs, BITS=bits, ROWS=tall, BIAS=bias is not None, OUT=out_tile,
-        IN=in_tile, EVEN=outputs % out_tile == 0 and weight.shape[1] % in_tile == 0, num_warps=warps, num_stages=stages,
+        states, weight, scale, bias, out, rows, wide, outputs, HALVES=wide // stored, ROWS=tall, SCALE=scale is not None,
+        BIAS=bias is not None, OUT=out_tile, IN=in_tile, EVEN=outputs % out_tile == 0 and stored % in_tile == 0,
+        num_warps=warps, num_stages=stages,
     )  # fmt: skip
     return out

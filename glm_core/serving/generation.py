@@ -150,14 +150,13 @@ class Batch:
 
     Args:
         slot: the adapter of all rows where it is one that cannot be mixed, else None.
-        fixed: see `Stepper`.
     """
 
-    def __init__(self, loaded, adapters: Adapters, slot: str | None = None, fixed: bool | None = None):
+    def __init__(self, loaded, adapters: Adapters, slot: str | None = None):
         self.rows: list[Row] = []
         self._loaded = loaded
         self._adapters = adapters
-        self._new_stepper = partial(Stepper, loaded, adapters, slot, fixed)
+        self._new_stepper = partial(Stepper, loaded, adapters, slot)
         self._stepper = self._new_stepper()
 
     @property

@@ -59,5 +59,12 @@ def test_a_packed_weight_is_multiplied_as_it_is(bits, rows, outputs, wide):
     weight = torch.randint(-128, 128, (outputs, wide * bits // 8), dtype=torch.int8, device=DEVICE)
     states, scale, bias = randn(rows, wide), (randn(outputs).abs() / 100).half(), randn(outputs)
     plain = F.linear(states, quantization.unpack(weight, scale, bits, torch.float32))
-    torch.testing.assert_close(kernels.linear(states, weight, scale, bias, bits), plain + bias, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(kernels.linear(states, weight, scale, None, bits), plain, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(kernels.linear(states, weight, scale, bias), plain + bias, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(kernels.linear(states, weight, scale, None), plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96)])
+def test_a_plain_weight_is_multiplied_too(rows, outputs, wide):
+    states, weight, bias = randn(rows, wide), randn(outputs, wide), randn(outputs)
+    torch.testing.assert_close(kernels.linear(states, weight, None, bias), F.linear(states, weight, bias), rtol=1e-4, atol=1e-4)

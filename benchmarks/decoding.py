@@ -1,0 +1,347 @@
+"""Decoding speed at full size: one answer and many at once, of the base and of adapters, beside plain `generate`.
+
+    python -m benchmarks.decoding [--layers 28] [--hidden 4096] [--tokens 128] [--streams 16] [--kernels] [--profile]
+
+Random weights, so no checkpoint is needed. First it shows that the model's answers depend on an early token of the prompt,
+that recorded steps choose the very tokens of steps that are launched one by one, for every row of a mixture, and how far
+the Triton kernels are from the plain computation. The floor is what a step must read (the weights, once for all rows) at
+the speed of a large copy on this device. `--kernels` times the products of a step in several ways instead, `--profile`
+lists what a recorded step spends its time on.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+from benchmarks.speed import build, collect
+from glm_core import models
+from glm_core.models import fused, quantization
+from glm_core.models.tokenization import Tokenizer
+from glm_core.serving import stepping
+from glm_core.serving.catalogue import Choice
+from glm_core.serving.session import Loaded, Session
+from glm_core.serving.tickets import Request, Ticket
+from glm_core.training import adapters
+from glm_core.training.settings import TrainingSettings
+
+PROMPT = 48
+"Tokens of a prompt, its control tokens included."
+SETTINGS = {
+    "lora 1": TrainingSettings(lora_rank=8, lora_targets="query_key_value"),
+    "lora 2": TrainingSettings(lora_rank=8, lora_targets="query_key_value"),
+    "prefix 1": TrainingSettings(method="ptuning", prefix_length=128),
+    "prefix 2": TrainingSettings(method="ptuning", prefix_length=64),
+}
+WARM = "hello"
+TILES = {1: ((8, 512, 4, 3), (16, 256, 4, 4), (16, 512, 4, 3), (16, 512, 8, 3), (32, 256, 4, 3), (4, 1024, 4, 3)),
+         16: ((16, 256, 4, 4), (32, 128, 4, 4), (32, 256, 4, 3), (64, 128, 4, 4), (16, 512, 4, 3))}  # fmt: skip
+
+
+class Numbers(Tokenizer):
+    """Every token is its number; a prompt is numbers that follow from its text."""
+
+    vocab_size = 130_528
+    pad_token_id = 3
+
+    def encode(self, text: str) -> list[int]:
+        question, _, changed = text.partition("/")
+        generator = torch.Generator().manual_seed(sum(map(ord, question)))
+        ids = torch.randint(5, 100_000, (PROMPT - 2,), generator=generator).tolist()
+        if changed:  # the token of that number is another one
+            ids[int(changed)] += 1
+        return ids
+
+    def piece_bytes(self, token: int) -> bytes:
+        return f"{token} ".encode()
+
+
+class Endless:
+    """A family whose prompts are plain and whose answers only end at their longest."""
+
+    def __init__(self, family, config):
+        self._family, self._controls = family, [config.gmask_token_id, config.bos_token_id]
+
+    def __getattr__(self, name):
+        return getattr(self._family, name)
+
+    def encode_prompt(self, tokenizer, messages) -> list[int]:
+        return tokenizer.encode(messages[-1]["content"]) + self._controls
+
+    def stop_ids(self, tokenizer) -> list[int]:
+        return []
+
+    def clean(self, text: str) -> str:
+        return text
+
+
+def prepare(hidden: int, layers: int, device: str) -> Session:
+    """A session on a random model whose weights are large enough that its context decides what it says."""
+    loaded = build("chatglm", hidden, layers, device)
+    loaded.tokenizer, loaded.family = Numbers(), Endless(loaded.family, loaded.model.config)
+    torch.manual_seed(3)
+    for name, parameter in loaded.model.named_parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(std=3 / parameter.shape[1] ** 0.5)
+        elif name.endswith("bias"):
+            parameter.data.normal_(std=0.2)
+    loaded.model.eval().requires_grad_(False)
+    return Session(loaded, Loaded(loaded.name, Path("nowhere"), "chatglm", 2048, {}, 0.0))
+
+
+def make_adapters(session: Session, folder: Path) -> list[Choice]:
+    """The base, two LoRA and two prefixes with random weights."""
+    loaded, choices = session.loaded, [Choice(session.info.name, session.info.name, folder)]
+    for name, settings in SETTINGS.items():
+        adapters.attach(loaded, settings, name)
+        for parameter in loaded.model.parameters():
+            if parameter.requires_grad:
+                parameter.data += 0.05 * torch.randn_like(parameter)
+        adapters.save(loaded, folder / name, {"step": 1}, name)
+        adapters.unload_adapter(loaded, name)
+        choices.append(Choice(name, name, folder, folder / name, 1))
+    loaded.model.requires_grad_(False)
+    return choices
+
+
+def pack(session: Session) -> None:
+    """Make the weights of the blocks int8."""
+    for name in list(quantization.block_linears(session.loaded.model)):
+        quantization.quantise(session.loaded.model, name, "int8")
+    collect()
+
+
+def begin(session: Session, choices: list[Choice], streams: int, tokens: int, question: str = WARM) -> list[Ticket]:
+    """Start that many answers, of the choices in turn, to different questions."""
+    tickets = []
+    for number in range(streams):
+        choice = choices[number % len(choices)]
+        messages = [{"role": "user", "content": f"{number}{question}"}]
+        tickets.append(Ticket(Request(messages, choice.name, max_new_tokens=tokens, temperature=0.0), choice))
+    rows = [session.prepare(ticket) for ticket in tickets]
+    for group in session.groups(rows):
+        session.join(group)
+    return tickets
+
+
+def finish(session: Session) -> None:
+    """Run all answers to their end."""
+    while session.rows:
+        session.step()
+
+
+@contextmanager
+def launched():
+    """Steps within are launched kernel by kernel."""
+    with mock.patch.object(stepping.Recorder, "run", lambda self, key, step: step()):
+        yield
+
+
+@contextmanager
+def plain():
+    """Nothing within is computed by Triton kernels."""
+    with mock.patch.object(fused, "_checked", lambda: None):
+        yield
+
+
+def texts(session: Session, choices: list[Choice], streams: int, tokens: int, question: str = WARM) -> list[str]:
+    """The answers."""
+    tickets = begin(session, choices, streams, tokens, question)
+    finish(session)
+    return [ticket.text for ticket in tickets]
+
+
+def check(session: Session, choices: list[Choice], streams: int, tokens: int) -> None:
+    """Print and assert what makes the figures worth anything."""
+    base = choices[:1]
+    usual, changed = texts(session, base, 1, 16), [texts(session, base, 1, 16, f"{WARM}/{number}") for number in range(8)]
+    assert any(answer != usual for answer in changed), "the answer does not depend on the first tokens of the prompt"
+    recorded = texts(session, choices, streams, tokens)
+    assert len(set(recorded)) == streams, "rows must differ"
+    with launched():
+        assert texts(session, choices, streams, tokens) == recorded, "recorded and launched steps differ"
+    if session.loaded.model.device.type == "cuda":
+        print(f"an early token changes the answer; {streams} rows of {len(choices)} models, {tokens} tokens: recorded = launched")
+        print(f"Triton kernels: {'in use' if fused._checked() else 'not here'}; {difference(session, choices, streams)}")
+
+
+def difference(session: Session, choices: list[Choice], streams: int) -> str:
+    """How far one step's logits are from the plain computation's."""
+    found = []
+    for way in (launched, plain):
+        with way(), launched(), torch.inference_mode():
+            begin(session, choices, streams, 4)
+            found.append(next(iter(session._batches.values()))._stepper.step().float())
+            session.clear("cancelled")
+    ours, expected = found
+    same = (ours.argmax(-1) == expected.argmax(-1)).sum().item()
+    return f"a step's logits differ from the plain ones by {(ours - expected).std() / expected.std():.1e} of their spread, {same} of {streams} choices equal"
+
+
+def measure(session: Session, choices: list[Choice], streams: int, tokens: int) -> tuple[float, float]:
+    """Tokens/s of all streams together once all have begun, and seconds to the first token of the last one."""
+    speeds, firsts = [], []
+    for _ in range(3):  # the first records
+        started = time.perf_counter()
+        begin(session, choices, streams, tokens)
+        begun = time.perf_counter()
+        finish(session)
+        speeds.append(streams * (tokens - 1) / (time.perf_counter() - begun))
+        firsts.append(begun - started)
+    return statistics.median(speeds[1:]), statistics.median(firsts[1:])
+
+
+def measure_generate(session: Session, tokens: int) -> tuple[float, float]:
+    """Tokens/s of transformers' `generate`, one answer after the other, and seconds to the first token."""
+    loaded, seconds = session.loaded, []
+    ids = torch.tensor([loaded.family.encode_prompt(loaded.tokenizer, [{"content": WARM}])], device=loaded.model.device)
+    for count in (2, 1, tokens):
+        started = time.perf_counter()
+        with torch.inference_mode():
+            found = loaded.model.generate(ids, max_new_tokens=count, min_new_tokens=count, do_sample=False, eos_token_id=None)
+        found[0, -1].item()
+        seconds.append(time.perf_counter() - started)
+    return (tokens - 1) / (seconds[2] - seconds[1]), seconds[1]
+
+
+def copy_speed(device: str) -> float:
+    """Bytes/s of a large copy, read and written."""
+    source = torch.empty(2**30 if device == "cuda" else 2**26, dtype=torch.uint8, device=device)
+    target, best = torch.empty_like(source), float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        target.copy_(source)
+        target[-1].item()
+        best = min(best, time.perf_counter() - started)
+    return 2 * source.numel() / best
+
+
+def weight_bytes(model: torch.nn.Module) -> int:
+    """What a step reads of the base; the embedding is the head."""
+    return sum(
+        tensor.numel() * tensor.element_size() for name, tensor in model.named_parameters() if "lora_" not in name and "prefixes" not in name
+    )
+
+
+def table(session: Session, options, choices: list[Choice]) -> None:
+    """Print one row a case."""
+    model, speed = session.loaded.model, copy_speed(session.loaded.model.device.type)
+    print(f"large copy: {speed / 1e9:,.0f} GB/s\n")
+    print("| case | tokens/s | ms a step | first token, ms | floor tokens/s | of floor | of one stream |")
+    print("|---|---|---|---|---|---|---|")
+    single = [1.0]
+
+    def row(title: str, found: tuple[float, float], rows: int) -> None:
+        floor = rows * speed / weight_bytes(model)
+        single[0] = found[0] if rows == 1 else single[0]
+        print(f"| {title} | {found[0]:,.1f} | {1000 * rows / found[0]:.2f} | {1000 * found[1]:.0f} | {floor:,.0f} | {found[0] / floor:.0%} "
+              f"| {found[0] / single[0]:.1f} |", flush=True)  # fmt: skip
+
+    row(f"{kind(model)}, plain generate", measure_generate(session, options.tokens // 2), 1)
+    mixed = f"{options.streams} streams: base, 2 LoRA, 2 prefixes"
+    row(f"{kind(model)}, one stream", measure(session, choices[:1], 1, options.tokens), 1)
+    row(f"{kind(model)}, {mixed}", measure(session, choices, options.streams, options.tokens), options.streams)
+    session.clear("cancelled")
+    for name in adapters.names(session.loaded):
+        session.adapters.forget(name)
+    pack(session)
+    row("int8, one stream", measure(session, choices[:1], 1, options.tokens), 1)
+    row(f"int8, {mixed}", measure(session, choices, options.streams, options.tokens), options.streams)
+
+
+def kind(model: torch.nn.Module) -> str:
+    """"bfloat16" or the like."""
+    return str(model.dtype).removeprefix("torch.")
+
+
+def profile(session: Session, choices: list[Choice], streams: int) -> None:
+    """Print the kernels of recorded steps of one stream and of all."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as record
+
+    for chosen, count in ((choices[:1], 1), (choices, streams)):
+        begin(session, chosen, count, 40)
+        for _ in range(4):
+            session.step()
+        with record(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as found:
+            for _ in range(10):
+                session.step()
+        finish(session)
+        rows = [entry for entry in found.key_averages() if entry.self_device_time_total > 0]
+        rows.sort(key=lambda entry: -entry.self_device_time_total)
+        print(f"\n10 steps of {count}: {sum(entry.self_device_time_total for entry in rows) / 1e4:.2f} ms of kernels a step")
+        for entry in rows[:14]:
+            print(f"{entry.self_device_time_total / 1e4:8.3f} ms {entry.count / 10:7.1f} x  {entry.key[:100]}")
+
+
+def time_products(hidden: int) -> None:
+    """Print microseconds and GB/s of the products of a step: cuBLAS, and the Triton kernel by tile."""
+    from glm_core.models import kernels
+
+    for out, wide in ((3 * hidden, hidden), (hidden, hidden), (4 * hidden, hidden), (hidden, 4 * hidden)):
+        copies = max(2, 2 * 10**8 // (out * wide))  # more than the cache holds
+        weights = torch.randn(copies, out, wide, device="cuda", dtype=torch.bfloat16)
+        packed = torch.randint(-127, 127, (copies, out, wide), device="cuda", dtype=torch.int8)
+        bias, scale = torch.randn(out, device="cuda", dtype=torch.bfloat16), torch.ones(out, device="cuda", dtype=torch.float16)
+        for rows in (1, 16):
+            states = torch.randn(rows, wide, device="cuda", dtype=torch.bfloat16)
+            results = {"cuBLAS": (lambda n: torch.nn.functional.linear(states, weights[n], bias), 2)}
+            for tile in TILES[rows]:
+                results[f"bf16 {tile}"] = (lambda n, tile=tile: kernels.linear(states, weights[n], None, bias, tile), 2)
+                results[f"int8 {tile}"] = (lambda n, tile=tile: kernels.linear(states, packed[n], scale, bias, tile), 1)
+            for name, (call, size) in results.items():
+                seconds = replayed(call, copies)
+                print(f"{out:6} x {wide:6}, {rows:2} rows, {name:24} {1e6 * seconds:7.1f} us {size * out * wide / seconds / 1e9:7.0f} GB/s", flush=True)
+        del weights, packed
+
+
+def replayed(call, copies: int) -> float:
+    """Seconds of one call, recorded with every copy of the weights in turn."""
+    for number in range(copies):
+        call(number)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for number in range(20):
+            call(number % copies)
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        graph.replay()
+        torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - started)
+    return best / 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hidden", type=int, default=4096)
+    parser.add_argument("--layers", type=int, default=28)
+    parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--streams", type=int, default=16)
+    parser.add_argument("--kernels", action="store_true")
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    print(f"ChatGLM-6B, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}")
+    if options.kernels:
+        time_products(options.hidden)
+        return
+    session = prepare(options.hidden, options.layers, device)
+    with tempfile.TemporaryDirectory() as folder:
+        choices = make_adapters(session, Path(folder))
+        check(session, choices, options.streams, 48)
+        if options.profile:
+            profile(session, choices, options.streams)
+        else:
+            table(session, options, choices)
+
+
+if __name__ == "__main__":
+    main()
