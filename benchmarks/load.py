@@ -256,8 +256,9 @@ async def measure(callers: list[Caller], questions: list[Marked], rounds: int, l
             await caller.ask(own.question)
 
     await asyncio.gather(*(ask(*pair) for pair in zip(callers, itertools.cycle(questions), strict=False)))
-    firsts = [first for caller in callers for first in caller.firsts]
-    speed = tokens_between(log, began, time.time()) / (time.time() - began)
+    firsts, ended = [first for caller in callers for first in caller.firsts], time.time()
+    await asyncio.sleep(1)  # the server writes an answer down after its last piece
+    speed = tokens_between(log, began, ended) / (ended - began)
     return f"| {len(callers)} | {speed:.0f} | {statistics.median(firsts):.2f} s | {max(firsts):.2f} s |"
 
 
@@ -307,8 +308,9 @@ async def run(options, home: Path, process: psutil.Process, names: list[str], se
                 *(visit_until(end, *pair, marks) for pair in zip(visitors, [pages] * len(visitors), own, strict=False)),
                 *(call_until(end, *pair, marks) for pair in zip(callers[: options.streams], own[options.sessions :], strict=False)),
             )
-        speed = tokens_between(log, began, time.time()) / (time.time() - began)
+        ended = time.time()
     await asyncio.sleep(1)
+    speed = tokens_between(log, began, ended) / (ended - began)
     return report(options, pages, api, cancels(log, [pages, api]), growth(samples), speed)
 
 
