@@ -14,13 +14,13 @@ import statistics
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import torch
 
 from benchmarks.speed import build, collect
-from glm_core import models
 from glm_core.models import fused, quantization
 from glm_core.models.tokenization import Tokenizer
 from glm_core.serving import stepping
@@ -159,15 +159,22 @@ def texts(session: Session, choices: list[Choice], streams: int, tokens: int, qu
 def check(session: Session, choices: list[Choice], streams: int, tokens: int) -> None:
     """Print and assert what makes the figures worth anything."""
     base = choices[:1]
-    usual, changed = texts(session, base, 1, 16), [texts(session, base, 1, 16, f"{WARM}/{number}") for number in range(8)]
+    usual, changed = (
+        texts(session, base, 1, 16),
+        [texts(session, base, 1, 16, f"{WARM}/{number}") for number in range(8)],
+    )
     assert any(answer != usual for answer in changed), "the answer does not depend on the first tokens of the prompt"
     recorded = texts(session, choices, streams, tokens)
     assert len(set(recorded)) == streams, "rows must differ"
     with launched():
         assert texts(session, choices, streams, tokens) == recorded, "recorded and launched steps differ"
     if session.loaded.model.device.type == "cuda":
-        print(f"an early token changes the answer; {streams} rows of {len(choices)} models, {tokens} tokens: recorded = launched")
-        print(f"Triton kernels: {'in use' if fused._checked() else 'not here'}; {difference(session, choices, streams)}")
+        print(
+            f"an early token changes the answer; {streams} rows of {len(choices)} models, {tokens} tokens: recorded = launched"
+        )
+        print(
+            f"Triton kernels: {'in use' if fused._checked() else 'not here'}; {difference(session, choices, streams)}"
+        )
 
 
 def difference(session: Session, choices: list[Choice], streams: int) -> str:
@@ -180,7 +187,10 @@ def difference(session: Session, choices: list[Choice], streams: int) -> str:
             session.clear("cancelled")
     ours, expected = found
     same = (ours.argmax(-1) == expected.argmax(-1)).sum().item()
-    return f"a step's logits differ from the plain ones by {(ours - expected).std() / expected.std():.1e} of their spread, {same} of {streams} choices equal"
+    apart = ((ours - expected).std() / expected.std()).item()
+    return (
+        f"a step's logits differ from the plain ones by {apart:.1e} of their spread, {same} of {streams} choices equal"
+    )
 
 
 def measure(session: Session, choices: list[Choice], streams: int, tokens: int) -> tuple[float, float]:
@@ -203,7 +213,9 @@ def measure_generate(session: Session, tokens: int) -> tuple[float, float]:
     for count in (2, 1, tokens):
         started = time.perf_counter()
         with torch.inference_mode():
-            found = loaded.model.generate(ids, max_new_tokens=count, min_new_tokens=count, do_sample=False, eos_token_id=None)
+            found = loaded.model.generate(
+                ids, max_new_tokens=count, min_new_tokens=count, do_sample=False, eos_token_id=None
+            )
         found[0, -1].item()
         seconds.append(time.perf_counter() - started)
     return (tokens - 1) / (seconds[2] - seconds[1]), seconds[1]
@@ -224,7 +236,9 @@ def copy_speed(device: str) -> float:
 def weight_bytes(model: torch.nn.Module) -> int:
     """What a step reads of the base; the embedding is the head."""
     return sum(
-        tensor.numel() * tensor.element_size() for name, tensor in model.named_parameters() if "lora_" not in name and "prefixes" not in name
+        tensor.numel() * tensor.element_size()
+        for name, tensor in model.named_parameters()
+        if "lora_" not in name and "prefixes" not in name
     )
 
 
@@ -255,7 +269,7 @@ def table(session: Session, options, choices: list[Choice]) -> None:
 
 
 def kind(model: torch.nn.Module) -> str:
-    """"bfloat16" or the like."""
+    """ "bfloat16" or the like."""
     return str(model.dtype).removeprefix("torch.")
 
 
@@ -274,30 +288,53 @@ def profile(session: Session, choices: list[Choice], streams: int) -> None:
         finish(session)
         rows = [entry for entry in found.key_averages() if entry.self_device_time_total > 0]
         rows.sort(key=lambda entry: -entry.self_device_time_total)
-        print(f"\n10 steps of {count}: {sum(entry.self_device_time_total for entry in rows) / 1e4:.2f} ms of kernels a step")
+        print(
+            f"\n10 steps of {count}: {sum(entry.self_device_time_total for entry in rows) / 1e4:.2f} ms of kernels a step"
+        )
         for entry in rows[:14]:
             print(f"{entry.self_device_time_total / 1e4:8.3f} ms {entry.count / 10:7.1f} x  {entry.key[:100]}")
 
 
 def time_products(hidden: int) -> None:
     """Print microseconds and GB/s of the products of a step: cuBLAS, and the Triton kernel by tile."""
+    for out, wide in ((3 * hidden, hidden), (hidden, hidden), (4 * hidden, hidden), (hidden, 4 * hidden)):
+        for rows in (1, 16):
+            for name, size, seconds in products(out, wide, rows):
+                speed = size * out * wide / seconds / 1e9
+                print(
+                    f"{out:6} x {wide:6}, {rows:2} rows, {name:24} {1e6 * seconds:7.1f} us {speed:7.0f} GB/s",
+                    flush=True,
+                )
+
+
+def products(out: int, wide: int, rows: int) -> list[tuple[str, int, float]]:
+    """Name, bytes a weight, seconds of each way to compute (rows, wide) x (wide, out)."""
     from glm_core.models import kernels
 
-    for out, wide in ((3 * hidden, hidden), (hidden, hidden), (4 * hidden, hidden), (hidden, 4 * hidden)):
-        copies = max(2, 2 * 10**8 // (out * wide))  # more than the cache holds
-        weights = torch.randn(copies, out, wide, device="cuda", dtype=torch.bfloat16)
-        packed = torch.randint(-127, 127, (copies, out, wide), device="cuda", dtype=torch.int8)
-        bias, scale = torch.randn(out, device="cuda", dtype=torch.bfloat16), torch.ones(out, device="cuda", dtype=torch.float16)
-        for rows in (1, 16):
-            states = torch.randn(rows, wide, device="cuda", dtype=torch.bfloat16)
-            results = {"cuBLAS": (lambda n: torch.nn.functional.linear(states, weights[n], bias), 2)}
-            for tile in TILES[rows]:
-                results[f"bf16 {tile}"] = (lambda n, tile=tile: kernels.linear(states, weights[n], None, bias, tile), 2)
-                results[f"int8 {tile}"] = (lambda n, tile=tile: kernels.linear(states, packed[n], scale, bias, tile), 1)
-            for name, (call, size) in results.items():
-                seconds = replayed(call, copies)
-                print(f"{out:6} x {wide:6}, {rows:2} rows, {name:24} {1e6 * seconds:7.1f} us {size * out * wide / seconds / 1e9:7.0f} GB/s", flush=True)
-        del weights, packed
+    half, copies = (
+        {"device": "cuda", "dtype": torch.bfloat16},
+        max(2, 2 * 10**8 // (out * wide)),
+    )  # beyond what a cache holds
+    weights, states, bias = (
+        torch.randn(copies, out, wide, **half),
+        torch.randn(rows, wide, **half),
+        torch.randn(out, **half),
+    )
+    packed = torch.randint(-127, 127, (copies, out, wide), device="cuda", dtype=torch.int8)
+    scale = torch.ones(out, device="cuda", dtype=torch.float16)
+    found = [("cuBLAS", 2, replayed(lambda n: torch.nn.functional.linear(states, weights[n], bias), copies))]
+    for tile in TILES[rows]:
+        found.append(
+            (f"bf16 {tile}", 2, replayed(partial(_product, kernels, states, weights, None, bias, tile), copies))
+        )
+        found.append(
+            (f"int8 {tile}", 1, replayed(partial(_product, kernels, states, packed, scale, bias, tile), copies))
+        )
+    return found
+
+
+def _product(kernels, states, weights, scale, bias, tile, number: int) -> torch.Tensor:
+    return kernels.linear(states, weights[number], scale, bias, tile)
 
 
 def replayed(call, copies: int) -> float:
@@ -329,7 +366,9 @@ def main() -> None:
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-    print(f"ChatGLM-6B, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}")
+    print(
+        f"ChatGLM-6B, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}"
+    )
     if options.kernels:
         time_products(options.hidden)
         return

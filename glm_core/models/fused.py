@@ -25,7 +25,9 @@ def _checked() -> ModuleType | None:
 
         states, scale = torch.randn(1, 64, device="cuda"), torch.ones(64, device="cuda")
         found = kernels.add_norm(states, states, 1.0, scale, scale, 1e-5)
-        torch.testing.assert_close(found, torch.nn.functional.layer_norm(2 * states, (64,), scale, scale), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            found, torch.nn.functional.layer_norm(2 * states, (64,), scale, scale), rtol=1e-3, atol=1e-3
+        )
     except Exception as error:  # of a compiler's making
         log.info("no Triton kernels here: %s", error)
         return None

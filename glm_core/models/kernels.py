@@ -21,7 +21,9 @@ def _add_norm(states, normed, weight, bias, out, alpha, eps, width, BLOCK: tl.co
     total = total.to(own.dtype).to(tl.float32)
     centred = tl.where(inside, total - tl.sum(total) / width, 0.0)
     scaled = centred / tl.sqrt(tl.sum(centred * centred) / width + eps)
-    result = scaled * tl.load(weight + column, inside, 0.0).to(tl.float32) + tl.load(bias + column, inside, 0.0).to(tl.float32)
+    result = scaled * tl.load(weight + column, inside, 0.0).to(tl.float32) + tl.load(bias + column, inside, 0.0).to(
+        tl.float32
+    )
     tl.store(out + row * width + column, result.to(own.dtype), inside)
 
 
@@ -46,7 +48,7 @@ def _rotated(start, column, cosine, sine, HALF: tl.constexpr):
 
 
 @triton.jit
-def _attend(fused, cosine, sine, keys, values, lengths, out, scale, row_stride, head_stride,
+def _attend(fused, cosine, sine, keys, values, lengths, ahead, shift, out, scale, row_stride, head_stride,
             D: tl.constexpr, HALF: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     row, head, heads = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
     column, tokens = tl.arange(0, D), tl.arange(0, BLOCK)
@@ -54,7 +56,7 @@ def _attend(fused, cosine, sine, keys, values, lengths, out, scale, row_stride, 
     query = _rotated(start, column, cosine + row * D, sine + row * D, HALF)
     key = _rotated(start + D, column, cosine + row * D, sine + row * D, HALF)
     value = tl.load(start + 2 * D + column)
-    length = tl.load(lengths + row)
+    length, prefix, lift = tl.load(lengths + row), tl.load(ahead + row), tl.load(shift + row)
     own = row.to(tl.int64) * row_stride + head * head_stride
     tl.store(keys + own + length * D + column, key)
     tl.store(values + own + length * D + column, value)
@@ -66,7 +68,7 @@ def _attend(fused, cosine, sine, keys, values, lengths, out, scale, row_stride, 
         inside = first + tokens < length
         place = own + (first + tokens)[:, None] * D + column[None, :]
         scores = tl.sum(query[None, :] * tl.load(keys + place, inside[:, None], 0.0).to(tl.float32), 1)
-        scores = tl.where(inside, scores, -float("inf"))
+        scores = tl.where(inside, scores + tl.where(first + tokens < prefix, lift, 0.0), -float("inf"))
         higher = tl.maximum(highest, tl.max(scores))
         shares, shrink = tl.exp(scores - higher), tl.exp(highest - higher)
         seen = tl.load(values + place, inside[:, None], 0.0).to(tl.float32)
@@ -76,18 +78,21 @@ def _attend(fused, cosine, sine, keys, values, lengths, out, scale, row_stride, 
     tl.store(out + (row * heads + head) * D + column, (mixed / mass).to(value.dtype))
 
 
-def attend(fused: torch.Tensor, cosine, sine, keys: torch.Tensor, values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+def attend(
+    fused: torch.Tensor, cosine, sine, keys: torch.Tensor, values: torch.Tensor, lengths, ahead, shift
+) -> torch.Tensor:
     """Rotate, remember, attend, for one token a row of ChatGLM-6B: (B, 3 H), q, k, v of each head together -> (B, H).
 
     Args:
         cosine, sine: (B, 1, 1, axes, D / axes / 2), views of one gathered table (`prefixlm.Rotary`).
         keys, values: (B or more, heads, capacity, D); each row's new column is written.
         lengths: (B or more), how many columns each row has, which is where its new one goes.
+        ahead, shift: (B or more), what is added to the scores of how many columns at the beginning.
     """
     rows, (heads, width) = fused.shape[0], (keys.shape[1], keys.shape[3])
     out, half = fused.new_empty(rows, heads * width), cosine.shape[-1]
     _attend[(rows, heads)](
-        fused, cosine, sine, keys, values, lengths, out, width**-0.5, keys.stride(0), keys.stride(1),
+        fused, cosine, sine, keys, values, lengths, ahead, shift, out, width**-0.5, keys.stride(0), keys.stride(1),
         D=width, HALF=half, BLOCK=64, num_warps=4,
     )  # fmt: skip
     return out
@@ -140,7 +145,9 @@ TILES = {1: (16, 512, 4, 3), MANY: (32, 128, 4, 4)}
 "Outputs, stored inputs, warps and stages of a tile for one row and for more."
 
 
-def linear(states: torch.Tensor, weight: torch.Tensor, scale, bias, tile: tuple[int, int, int, int] | None = None) -> torch.Tensor:
+def linear(
+    states: torch.Tensor, weight: torch.Tensor, scale, bias, tile: tuple[int, int, int, int] | None = None
+) -> torch.Tensor:
     """`states` (B, in) times a weight (out, in), or one in the hub's int8 or int4 layout (`quantization.unpack`), read as it is.
 
     Args:

@@ -16,8 +16,9 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
     """Logits (B, V) after `ids` (B, 1) at `positions` (B, 2, 1).
 
     Args:
-        cache: a transformers `Cache` with `lengths` (B or more), the column that each row writes, and `visible(dtype)`,
-            the mask of a step; prefixes are in it. Its layers' `keys` and `values` are (B or more, heads, capacity, D).
+        cache: a transformers `Cache` whose layers' `keys` and `values` are (B or more, heads, capacity, D); with `lengths`
+            (B or more), the column that each row writes, `shift` of the scores of each row's first `ahead` columns, and
+            `visible(dtype)`, both as the mask of a step. Prefixes are in it.
     """
     network = model.transformer
     hidden = network.word_embeddings(ids[:, 0])
@@ -31,7 +32,7 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
         states = attention.query_key_value(normed)
         if kernels:
             own = cache.layers[attention.layer_idx]
-            mixed = kernels.attend(states, *rotary, own.keys, own.values, cache.lengths)
+            mixed = kernels.attend(states, *rotary, own.keys, own.values, cache.lengths, cache.ahead, cache.shift)
         else:
             mixed = _attend(attention, states, rotary, visible, cache)
         normed = _add_norm(attention.dense(mixed), normed, layer.post_attention_layernorm, kernels)

@@ -71,7 +71,8 @@ class RowLayer(CacheLayerMixin):
 class RowCache(Cache):
     """The layers of a whole model, shaped like those of a prompt's cache.
 
-    `lengths` (R,) holds each row's tokens so far on the device, which is the column its next token goes to.
+    On the device, `lengths` (R,) holds each row's tokens so far, which is the column its next token goes to; `shift` (R,) is
+    added to the scores of its first `ahead` (R,) columns, a prefix that acts at another strength than as trained.
     """
 
     def __init__(self, like: Cache):
@@ -79,9 +80,8 @@ class RowCache(Cache):
         self.lengths = torch.zeros(0, dtype=torch.long, device=like.layers[0].keys.device)
         self.numbers = self.lengths
         self.capacity = self.rows = self.columns = 0
-        self.ragged = False
-        self.shift: torch.Tensor | None = None
-        "(R, capacity), added to the scores: prefixes that act at another strength than as trained; None where all do."
+        self.ahead, self.shift = self.lengths, self.lengths.float()
+        self.masked = False
 
     def reserve(self, rows: int, columns: int) -> bool:
         """Have room for so many; True where that moved the buffers."""
@@ -91,47 +91,48 @@ class RowCache(Cache):
         rows, self.capacity = max(have[0], doubled(1, rows)), max(have[1], doubled(CHUNK, columns))
         for layer in self.layers:
             layer.resize(rows, self.capacity)
-        self.lengths = enlarged(self.lengths, (rows,))
+        self.lengths, self.ahead, self.shift = (
+            enlarged(one, (rows,)) for one in (self.lengths, self.ahead, self.shift)
+        )
         self.numbers = torch.arange(rows, device=self.lengths.device)
         return True
 
-    def window(self, rows: int, columns: int, ragged: bool) -> None:
+    def window(self, rows: int, columns: int, masked: bool) -> None:
         """Let the next step see the first `rows` and `columns`, the one it writes included.
 
         Args:
-            ragged: some row has fewer, so that a mask is needed.
+            masked: some row has fewer columns, or a shift.
         """
-        self.rows, self.columns, self.ragged = rows, columns, ragged
+        self.rows, self.columns, self.masked = rows, columns, masked
 
     def seen(self) -> torch.Tensor | None:
         """Boolean (rows, columns): which each row has, the one that the step writes included; None for all."""
-        if not self.ragged:
+        if not self.masked:
             return None
         return torch.arange(self.columns, device=self.lengths.device) <= self.lengths[: self.rows, None]
 
     def visible(self, dtype: torch.dtype) -> torch.Tensor | None:
-        """The same as a mask to add to scores, (rows, 1, 1, columns)."""
+        """The same as a mask to add to scores, (rows, 1, 1, columns), with the shifts."""
         seen = self.seen()
-        if seen is None and self.shift is None:
+        if seen is None:
             return None
-        if self.shift is None:
-            mask = torch.zeros_like(seen, dtype=dtype)
-        else:
-            mask = self.shift[: self.rows, : self.columns].to(dtype)
-        return (mask if seen is None else mask.masked_fill(~seen, -torch.inf))[:, None, None]
+        ahead = torch.arange(self.columns, device=self.lengths.device) < self.ahead[: self.rows, None]
+        mask = torch.where(ahead, self.shift[: self.rows, None], 0.0).to(dtype)
+        return mask.masked_fill(~seen, -torch.inf)[:, None, None]
 
-    def fill(self, row: int, prompts: Cache, index: int, length: int, prefix: list | None) -> int:
+    def fill(self, row: int, prompts: Cache, index: int, length: int, prefix: list | None, shift: float) -> int:
         """Put the last `length` columns of row `index` of `prompts` into `row`, behind its prefix; returns its tokens.
 
         Args:
             prefix: key and value (1, heads, P, D) of every layer, or None.
+            shift: of its scores.
         """
         ahead = 0 if prefix is None else prefix[0][0].shape[2]
         for number, (layer, prompt) in enumerate(zip(self.layers, prompts.layers, strict=True)):
             if ahead:
                 layer.write(row, 0, *(states[0] for states in prefix[number]))
             layer.write(row, ahead, prompt.keys[index, :, -length:], prompt.values[index, :, -length:])
-        self.lengths[row] = ahead + length
+        self.lengths[row], self.ahead[row], self.shift[row] = ahead + length, ahead, shift
         return ahead + length
 
     def move(self, source: int, target: int, columns: int) -> None:
@@ -139,7 +140,8 @@ class RowCache(Cache):
         if source != target:
             for layer in self.layers:
                 layer.move(source, target, columns)
-            self.lengths[target] = self.lengths[source]
+            for states in (self.lengths, self.ahead, self.shift):
+                states[target] = states[source]
         self.lengths[source] = 0
 
 

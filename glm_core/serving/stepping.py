@@ -86,6 +86,7 @@ class Stepper:
         self._cache: RowCache | None = None
         self._slots: list[str | None] = []
         self._lengths: list[int] = []
+        self._shifts: list[float] = []
         self._changed = False
         shape = (0, 2, 1) if self._native == "chatglm" else (0, 1)
         self._positions, self._strides = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(2))
@@ -110,9 +111,10 @@ class Stepper:
             self._cache = RowCache(prompts)
         number = len(self)
         prefix = None if self._native == "bloom" else self._adapters.prefix_states(slot)
-        ahead = 0 if prefix is None else prefix[0][0].shape[2]
+        ahead, shift = (0, 0.0) if prefix is None else self._adapters.prefix_shift(slot)
         self._reserve(number + 1, ahead + length + 1)
-        self._lengths.append(self._cache.fill(number, prompts, index, length, prefix))
+        self._lengths.append(self._cache.fill(number, prompts, index, length, prefix, shift))
+        self._shifts.append(shift)
         self._slots.append(slot)
         self._ids[number], self._active[number] = token, 1
         self._positions[number], self._strides[number] = position, stride
@@ -125,7 +127,7 @@ class Stepper:
         for states in (self._ids, self._positions, self._strides, self._active):
             states[row] = states[last]
             states[last] = 0
-        for values in (self._slots, self._lengths):
+        for values in (self._slots, self._lengths, self._shifts):
             values[row] = values[last]
             values.pop()
         self._changed = True
@@ -141,10 +143,7 @@ class Stepper:
         self._choose_adapters()
         self._lora.active = True
         try:
-            if self._cache.shift is None:
-                logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
-            else:
-                logits = self._compute()
+            logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
         finally:
             self._lora.active = False
         self._lengths = [length + 1 for length in self._lengths]
@@ -163,35 +162,23 @@ class Stepper:
     def _choose_window(self) -> None:
         longest = max(self._lengths) + 1
         if self.fixed:
-            self._cache.window(doubled(1, len(self)), self._cache.capacity, ragged=True)
+            self._cache.window(doubled(1, len(self)), self._cache.capacity, masked=True)
         else:
-            self._cache.window(len(self), longest, ragged=min(self._lengths) + 1 < longest)
+            self._cache.window(len(self), longest, masked=min(self._lengths) + 1 < longest or any(self._shifts))
 
     def _choose_adapters(self) -> None:
         """Prefixes are in the cache, but for BLOOM; LoRA is ours, but for one that cannot be mixed."""
-        if self._changed and self._native != "bloom":
-            self._cache.shift = self._shift()
         if self._slot is None and self._changed:
             self._lora.arrange(self._slots, self._cache.lengths.shape[0])
             self._changed = False
         prefixes = [self._adapters.prefix(slot) for slot in self._slots] if self._native == "bloom" else None
         self._adapters.set_step(self._slot, prefixes)
 
-    def _shift(self) -> torch.Tensor | None:
-        """`RowCache.shift` of the rows there are."""
-        shifts = [self._adapters.prefix_shift(slot) for slot in self._slots]
-        if not any(value for _length, value in shifts):
-            return None
-        states = torch.zeros(self._cache.lengths.shape[0], self._cache.capacity, device=self._ids.device)
-        for row, (length, value) in enumerate(shifts):
-            states[row, :length] = value
-        return states
-
     def _compute(self) -> torch.Tensor:
         """The step, as tensors of fixed places: forward, then every row one token further."""
         rows, model, cache = self._cache.rows, self._loaded.model, self._cache
         ids, positions = self._ids[:rows], self._positions[:rows]
-        if self._native == "chatglm" and cache.shift is None:  # its kernels know no scores of ours
+        if self._native == "chatglm":
             logits = onestep.step(model, ids, positions, cache)
         elif self._native == "bloom":  # which counts the mask's columns instead of positions
             seen = cache.seen()

@@ -26,7 +26,9 @@ def randn(*shape):
 def test_the_sum_is_normalised(rows, width):
     states, normed, weight, bias = randn(rows, width), randn(rows, width), randn(width), randn(width)
     expected = F.layer_norm(states + 7.5 * normed, (width,), weight, bias, 1e-5)
-    torch.testing.assert_close(kernels.add_norm(states, normed, 7.5, weight, bias, 1e-5), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        kernels.add_norm(states, normed, 7.5, weight, bias, 1e-5), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -44,9 +46,12 @@ def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes
     all_keys, all_values = keys.clone(), values.clone()
     number = torch.arange(rows, device=DEVICE)
     all_keys[number, :, lengths], all_values[number, :, lengths] = key[:, :, 0], value[:, :, 0]
-    seen = (torch.arange(capacity, device=DEVICE) <= lengths[:, None])[:, None, None]
-    expected = F.scaled_dot_product_attention(query, all_keys, all_values, seen).reshape(rows, -1)
-    found = kernels.attend(fused, cosine, sine, keys, values, lengths)
+    column = torch.arange(capacity, device=DEVICE)
+    ahead, shift = torch.randint(0, 9, (rows,), device=DEVICE).clamp(max=lengths), randn(rows)
+    shift[-1] = -torch.inf
+    mask = torch.where(column < ahead[:, None], shift[:, None], 0.0).masked_fill(column > lengths[:, None], -torch.inf)
+    expected = F.scaled_dot_product_attention(query, all_keys, all_values, mask[:, None, None]).reshape(rows, -1)
+    found = kernels.attend(fused, cosine, sine, keys, values, lengths, ahead, shift)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(keys, all_keys, rtol=1e-5, atol=1e-6)
     assert torch.equal(values, all_values)
@@ -67,4 +72,29 @@ def test_a_packed_weight_is_multiplied_as_it_is(bits, rows, outputs, wide):
 @pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96)])
 def test_a_plain_weight_is_multiplied_too(rows, outputs, wide):
     states, weight, bias = randn(rows, wide), randn(outputs, wide), randn(outputs)
-    torch.testing.assert_close(kernels.linear(states, weight, None, bias), F.linear(states, weight, bias), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        kernels.linear(states, weight, None, bias), F.linear(states, weight, bias), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
+    """Through a whole step: prefixes at two strengths, LoRA and base in one batch."""
+    from glm_core import models
+    from glm_core.models import onestep
+    from glm_core.serving.session import Loaded, Session
+    from tests.serving import test_families
+    from tests.tiny import tiny_chatglm
+
+    folder = tiny_chatglm(tmp_path / "tiny")
+    monkeypatch.setattr(test_families, "load", lambda name: models.load(folder))
+    choices = test_families.adapt("chatglm", tmp_path)
+    texts, calls = [], []
+    for use in (False, True):
+        monkeypatch.setattr(
+            onestep, "kernels_for", lambda states, use=use: calls.append(use) or (kernels if use else None)
+        )
+        session = Session(models.load(folder), Loaded("chatglm", tmp_path, "chatglm", 512, {}, 0.0))
+        tickets = [test_families.begin(session, choice, "你好", 12) for choice in choices]
+        test_families.finish(session)
+        texts.append([ticket.text for ticket in tickets])
+    assert texts[0] == texts[1] and set(calls) == {False, True} and len(set(texts[0])) == len(choices)

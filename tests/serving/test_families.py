@@ -67,7 +67,7 @@ def adapt(name: str, folder) -> list[Choice]:
         torch.manual_seed(number)
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
-                parameter.data += (0.9 if slot == "prefix" else 0.3) * torch.randn_like(parameter)
+                parameter.data += (0.9 if slot == "prefix" and name == "chatglm" else 0.3) * torch.randn_like(parameter)
         adapters.save(loaded, folder / slot, {"step": 1}, slot)
         choices.append(Choice(slot, slot, folder, folder / slot, 1))
     return choices

@@ -11,6 +11,7 @@ from glm_core.serving import generation, rowcache
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.session import Loaded, Session
 from glm_core.serving.stepping import Recorder, Stepper
+from glm_core.serving.tickets import Request, Ticket
 from tests.serving import test_families
 from tests.serving.test_families import QUESTIONS, adapt, begin, finish
 
@@ -65,6 +66,23 @@ def test_rows_join_leave_and_grow_as_if_alone(session, tmp_path):
     finish(session)
     assert {key: ticket.text for key, ticket in together.items()} == alone
     assert len(capacities) > 1, "the buffers must have grown"
+
+
+@pytest.mark.parametrize("session", FAMILIES, indirect=True)
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_steps_go_on_as_whole_forwards_would(session, strength, tmp_path):
+    loaded, prefix = session.loaded, adapt(session.info.name, tmp_path)[-1]
+    messages = [{"role": "user", "content": QUESTIONS[2]}]
+    ticket = Ticket(Request(messages, prefix.name, max_new_tokens=20, temperature=0.0, strength=strength), prefix)
+    begin(session, Choice(session.info.name, session.info.name, tmp_path), QUESTIONS[0], 30)
+    session.begin(ticket)
+    slot = session.rows[-1].slot
+    finish(session)
+    ids, prompt = session.loaded.family.encode_prompt(loaded.tokenizer, messages), ticket.prompt_tokens
+    with torch.inference_mode(), session.adapters.using([slot]):
+        while len(ids) < prompt + ticket.completion_tokens:
+            ids.append(loaded.model(torch.tensor([ids]), use_cache=False).logits[0, -1].argmax().item())
+    assert loaded.family.clean(loaded.tokenizer.decode(ids[prompt:])) == ticket.text
 
 
 @pytest.mark.parametrize("session", FAMILIES, indirect=True)
