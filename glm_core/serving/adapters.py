@@ -12,6 +12,7 @@ from glm_core import models, text
 from glm_core.errors import EasyError
 from glm_core.models.prefix import activate_prefix
 from glm_core.serving.catalogue import Choice
+from glm_core.serving.rowlora import RowLora
 from glm_core.serving.tickets import EngineUnavailable, RequestError
 from glm_core.training import adapters
 
@@ -30,6 +31,7 @@ class Adapters:
         self._versions: OrderedDict[str, float] = OrderedDict()
         self._unmixable: set[str] = set()
         self._factors: dict[str, dict] = {}
+        self.side_by_side = RowLora(loaded.model, self.factors)
         self._active: object = (
             None  # what the model is set to: a slot, or the prefixes of a step; _UNKNOWN after a mixture
         )

@@ -5,6 +5,8 @@ share a step; a row joins or leaves without the others being copied. What a step
 the same memory at every step, so that a step can be recorded on the device.
 """
 
+import weakref
+
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
@@ -19,7 +21,7 @@ class RowLayer(CacheLayerMixin):
 
     def __init__(self, cache: "RowCache", like: torch.Tensor):
         super().__init__()
-        self._cache = cache
+        self._cache = weakref.proxy(cache)  # a cycle would keep gigabytes until the next collection
         self.dtype, self.device, self.is_initialized = like.dtype, like.device, True
         self.keys = like.new_zeros(0, like.shape[1], 0, like.shape[3])
         self.values = self.keys

@@ -5,34 +5,46 @@ y += ((x A) * share) B, where A (in, R) and B (R, out) hold all of the batch's a
 in memory that stays where it is, so that a step can be recorded. Not here: prompts, which PEFT computes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-
-from glm_core.models import LoadedModel
-from glm_core.serving.adapters import Adapters
+from transformers import PreTrainedModel
 
 ROUND = 16
 "The ranks together are rounded up to a multiple of this."
 
 
 class RowLora:
-    """The adapters of one batch's rows; `active` lets forwards use them."""
+    """The adapters of the rows of a model's one mixed batch.
 
-    def __init__(self, loaded: LoadedModel, adapters: Adapters):
-        self._model, self._adapters = loaded.model, adapters
+    Args:
+        factors: of the adapter in a slot, `glm_core.training.adapters.factors`, the same object as long as it is loaded.
+    """
+
+    def __init__(self, model: PreTrainedModel, factors: Callable[[str], dict]):
+        self._model, self._factors = model, factors
         self._held: dict[str, dict] = {}  # slot -> its factors, in the order of their ranks
         self._layers: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         self._handles: list = []
         self._share = torch.empty(0, 0)
-        self.active = False
+        self._active = False
         self.generation = 0
         "Counts how often the tensors moved; 0 where no row has a LoRA."
         self._moves = 0
 
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Forwards within the block, of one token a row, use them."""
+        self._active = True
+        try:
+            yield
+        finally:
+            self._active = False
+
     def arrange(self, slots: Sequence[str | None], rows: int) -> None:
         """Let row i use `slots[i]`; there are `rows` rows, those beyond `slots` idle."""
-        needed = {slot: self._adapters.factors(slot) for slot in slots if slot}
+        needed = {slot: self._factors(slot) for slot in slots if slot}
         needed = {slot: factors for slot, factors in needed.items() if factors}
         if any(self._held.get(slot) is not factors for slot, factors in needed.items()):
             self._hold(needed)
@@ -80,7 +92,7 @@ class RowLora:
 
     def _hook(self, a: torch.Tensor, b: torch.Tensor):
         def add(module, inputs, output):
-            if not (self.active and self.generation):
+            if not (self._active and self.generation):
                 return None
             rows = output.shape[0]
             low = inputs[0].reshape(rows, -1) @ a

@@ -12,7 +12,6 @@ from transformers.cache_utils import Cache
 from glm_core.models import LoadedModel, onestep
 from glm_core.serving.adapters import Adapters
 from glm_core.serving.rowcache import RowCache, doubled, enlarged
-from glm_core.serving.rowlora import RowLora
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +22,12 @@ class Recorder:
     def __init__(self, device: torch.device):
         self._works = device.type == "cuda"
         self._graphs: dict = {}
-        self._pool = torch.cuda.graph_pool_handle() if self._works else None
+        self.forget()
 
     def forget(self) -> None:
         """Tensors that steps use have moved."""
         self._graphs.clear()
+        self._pool = torch.cuda.graph_pool_handle() if self._works else None  # one without graphs is closed for good
 
     def run(self, key: object, step: Callable[[], torch.Tensor]) -> torch.Tensor:
         """The result of `step`; the second run of the same `key` and later ones repeat what the first launched.
@@ -82,7 +82,7 @@ class Stepper:
         self._native, device = loaded.family.native, loaded.model.device
         self.fixed = device.type == "cuda" and self._native != "bloom" if fixed is None else fixed
         self._recorder = Recorder(device if self.fixed else torch.device("cpu"))
-        self._lora = RowLora(loaded, adapters)
+        self._lora = adapters.side_by_side if slot is None else None
         self._cache: RowCache | None = None
         self._slots: list[str | None] = []
         self._lengths: list[int] = []
@@ -141,11 +141,11 @@ class Stepper:
         self._reserve(len(self), max(self._lengths) + 1)
         self._choose_window()
         self._choose_adapters()
-        self._lora.active = True
-        try:
-            logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
-        finally:
-            self._lora.active = False
+        if self._lora is None:
+            logits = self._recorder.run(self._cache.rows, self._compute)
+        else:
+            with self._lora.acting():
+                logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
         self._lengths = [length + 1 for length in self._lengths]
         return logits[: len(self)]
 
@@ -168,7 +168,7 @@ class Stepper:
 
     def _choose_adapters(self) -> None:
         """Prefixes are in the cache, but for BLOOM; LoRA is ours, but for one that cannot be mixed."""
-        if self._slot is None and self._changed:
+        if self._lora is not None and self._changed:
             self._lora.arrange(self._slots, self._cache.lengths.shape[0])
             self._changed = False
         prefixes = [self._adapters.prefix(slot) for slot in self._slots] if self._native == "bloom" else None

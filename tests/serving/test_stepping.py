@@ -1,5 +1,7 @@
 """Steps of fixed shapes, as they are recorded on a GPU, choose what each row alone chooses; and they can be recorded."""
 
+import gc
+import weakref
 from functools import partial
 
 import pytest
@@ -161,3 +163,19 @@ def test_what_cannot_be_recorded_just_runs(monkeypatch, caplog):
     for _ in range(3):
         recorder.run("key", lambda: runs.append(1) or torch.ones(1))
     assert len(runs) == 3 and len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("session", ["chatglm"], indirect=True)
+def test_buffers_are_freed_at_once_and_hooks_do_not_pile_up(session, tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "KEPT_COLUMNS", 8)
+    choices, counts = adapt("chatglm", tmp_path), []
+    for _ in range(3):
+        for choice in choices:
+            begin(session, choice, QUESTIONS[0], 4)
+        keys = weakref.ref(stepper(session)._cache.layers[0].keys)
+        gc.disable()
+        finish(session)
+        gc.enable()
+        assert keys() is None and session._batches == {}
+        counts.append(sum(len(module._forward_hooks) for module in session.loaded.model.modules()))
+    assert counts[0] == counts[1] == counts[2] > 0
