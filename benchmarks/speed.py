@@ -120,7 +120,8 @@ def stepper(contender: str, loaded: models.LoadedModel, case: Case):
     if contender == "ours":
         delta.lighten(model)
         loss = AnswerLoss(model)
-        replay = Replay(loss, print) if device.type == "cuda" and not case.checkpointing else None
+        recorded = device.type == "cuda" and not case.checkpointing
+        replay = Replay(loss, batch(case, loaded, 0), print) if recorded else None
         ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731
     else:
         replay = None

@@ -1,19 +1,20 @@
 """Forward and backward of a micro-batch recorded as a CUDA graph and replayed: one launch in place of thousands.
 
-At 128 tokens a card computes a step of ChatGLM-6B several times faster than Python can launch its kernels. A shape that
-keeps coming back is recorded at its third time; shapes are rounded so that there are few. Where recording fails, all
-goes on as without. Not here: which work is recorded (`AnswerLoss.compute`), the optimiser, which stays outside.
+At 128 tokens a card computes a step of ChatGLM-6B several times faster than Python can launch its kernels. Shapes are
+rounded so that there are few. The largest is recorded first and the others share its memory, so that all of them take no
+more than one. Where recording fails, all goes on as without. Not here: which work is recorded (`AnswerLoss.compute`), the
+optimiser, which stays outside.
 """
 
-from collections import Counter
+import gc
 from collections.abc import Callable
 
 import torch
 
 from glm_core.training.loss import IGNORED, AnswerLoss
 
-SEEN_BEFORE = 2  # times that a shape is computed the ordinary way first, which is also the warm-up that libraries need
-SHARES = 4  # places for targets come in quarters of a batch's tokens
+SHARES = 2  # places for targets come in halves of a batch's tokens
+MOST = 64  # recordings; rarer shapes are computed the ordinary way
 
 
 def round_length(length: int) -> int:
@@ -26,17 +27,21 @@ class Replay:
     """Computes the gradients of batches from recordings of `loss`, one for each shape.
 
     Args:
-        loss: in training mode, on a card, with what is to be trained requiring gradients.
+        loss: on a card, with what is to be trained requiring gradients.
+        largest: the batch that needs most memory, as in `__call__`; it is computed once to warm up, and recorded.
         complain: called with the error when recording fails; nothing is recorded any more then.
     """
 
-    def __init__(self, loss: AnswerLoss, complain: Callable[[Exception], None]):
+    def __init__(self, loss: AnswerLoss, largest: dict[str, torch.Tensor], complain: Callable[[Exception], None]):
         self._loss, self._complain = loss, complain
         self._weights = [weight for weight in loss.parameters() if weight.requires_grad]
-        self._seen: Counter = Counter()
+        self._gradients = [torch.zeros_like(weight) for weight in self._weights]  # what every recording writes
         self._recordings: dict[tuple, _Recording] = {}
         self._pool = torch.cuda.graph_pool_handle()
         self._works = True
+        loss.train()
+        self._warm_up(largest)
+        self._find(largest)
 
     def __call__(self, inputs: dict[str, torch.Tensor], items: torch.Tensor | int | None) -> torch.Tensor | None:
         """The loss of a micro-batch, its gradients added to the weights'; None where it has to be computed otherwise.
@@ -45,47 +50,64 @@ class Replay:
             inputs: `input_ids`, `attention_mask` and `labels` (B, S), best still in the computer's own memory.
             items: what the sum of losses is divided by.
         """
-        rows, length = inputs["input_ids"].shape
-        quarter = rows * length // SHARES
-        most = -(-int((inputs["labels"] != IGNORED).sum()) // quarter) * quarter
-        shape = (rows, length, most)
-        self._seen[shape] += 1
-        if not self._works or not most or self._seen[shape] <= SEEN_BEFORE:
+        recording = self._find(inputs)
+        if recording is None:
             return None
-        device = self._weights[0].device
-        plan = self._loss.plan(**{name: tensor.to(device) for name, tensor in inputs.items()}, items=items, most=most)
-        if shape not in self._recordings:
-            try:
-                self._recordings[shape] = _Recording(self._loss, self._weights, plan, self._pool)
-            except (RuntimeError, NotImplementedError) as error:  # what a library may not do while it is recorded
-                self._works = False
-                self._recordings.clear()
-                self._complain(error)
-                return None
-        return self._recordings[shape].replay(plan)
-
-
-class _Recording:
-    """One shape: the tensors that the graph reads, the graph, and what it writes."""
-
-    def __init__(self, loss: AnswerLoss, weights: list[torch.nn.Parameter], plan: dict[str, torch.Tensor], pool):
-        self._weights = weights
-        self._inputs = {name: tensor.clone() for name, tensor in plan.items()}
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
-            self._result = loss.compute(**self._inputs)
-            self._gradients = torch.autograd.grad(self._result, weights)
-            self._result = self._result.detach()
-        torch.cuda.empty_cache()  # the ordinary way's memory, which this shape no longer needs
-
-    def replay(self, plan: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The loss of `plan`; its gradients are added to the weights'."""
-        for name, tensor in plan.items():
-            self._inputs[name].copy_(tensor)
-        self._graph.replay()
+        loss = recording.replay(self._plan(inputs, items))
         if self._weights[0].grad is None:
             for weight, gradient in zip(self._weights, torch._foreach_mul(self._gradients, 1.0), strict=True):
                 weight.grad = gradient
         else:
             torch._foreach_add_([weight.grad for weight in self._weights], self._gradients)
+        return loss
+
+    def _warm_up(self, largest: dict[str, torch.Tensor]) -> None:
+        """Libraries prepare themselves at a first use, which may not be recorded. No random number is used up."""
+        device = self._weights[0].device
+        with torch.random.fork_rng([device]):
+            torch.autograd.grad(self._loss.compute(**self._plan(largest, 1)), self._weights)
+        torch.cuda.empty_cache()
+        gc.collect()
+        gc.freeze()  # recording collects garbage each time, and need not look at what is there now
+
+    def _find(self, inputs: dict[str, torch.Tensor]) -> "_Recording | None":
+        """The recording for batches of this shape, made now where there is none yet."""
+        shape = (*inputs["input_ids"].shape, self._count_places(inputs))
+        if shape in self._recordings or not (self._works and shape[-1] and len(self._recordings) < MOST):
+            return self._recordings.get(shape)
+        try:
+            self._recordings[shape] = _Recording(self._loss, self._weights, self._gradients, self._plan(inputs, 1), self._pool)
+        except (RuntimeError, NotImplementedError) as error:  # what a library may not do while it is recorded
+            self._works = False
+            self._recordings.clear()
+            self._complain(error)
+        return self._recordings.get(shape)
+
+    def _count_places(self, inputs: dict[str, torch.Tensor]) -> int:
+        """Room for the batch's targets."""
+        part = inputs["labels"].numel() // SHARES
+        return -(-int((inputs["labels"] != IGNORED).sum()) // part) * part
+
+    def _plan(self, inputs: dict[str, torch.Tensor], items: torch.Tensor | int | None) -> dict[str, torch.Tensor]:
+        most, device = self._count_places(inputs), self._weights[0].device
+        return self._loss.plan(**{name: tensor.to(device) for name, tensor in inputs.items()}, items=items, most=most)
+
+
+class _Recording:
+    """One shape: the tensors that the graph reads, the graph, and the loss that it writes beside the gradients."""
+
+    def __init__(self, loss: AnswerLoss, weights: list, gradients: list, plan: dict[str, torch.Tensor], pool):
+        self._inputs = {name: tensor.clone() for name, tensor in plan.items()}
+        self._result = torch.zeros((), device=gradients[0].device)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+            result = loss.compute(**self._inputs)
+            torch._foreach_copy_(gradients, torch.autograd.grad(result, weights))
+            self._result.copy_(result.detach())
+
+    def replay(self, plan: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The loss of `plan`."""
+        for name, tensor in plan.items():
+            self._inputs[name].copy_(tensor)
+        self._graph.replay()
         return self._result.clone()

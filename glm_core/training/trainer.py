@@ -11,6 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -94,12 +95,16 @@ class AdapterTrainer(Trainer):
         dataset = ConcatDataset([rows, [blank]])
         super().__init__(model=AnswerLoss(loaded.model), args=args, train_dataset=dataset, data_collator=self._collate)
         self.remove_callback(PrinterCallback)
-        self.replay = Replay(self.model, self._tell_no_replay) if self._can_replay() else None
 
-    def _can_replay(self) -> bool:
+    @cached_property
+    def replay(self) -> Replay | None:
         """On one card; neither loss scaling nor recomputed activations can be recorded."""
         plain = self.accelerator.scaler is None and not self.loaded.model.is_gradient_checkpointing
-        return self.args.device.type == "cuda" and self.args.world_size == 1 and plain
+        if self.args.device.type != "cuda" or self.args.world_size > 1 or not plain:
+            return None
+        lengths = self.batches.buckets.lengths
+        longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-self.settings.micro_batch :]
+        return Replay(self.model, self._collate([self.train_dataset[index] for index in longest]), self._tell_no_replay)
 
     def _tell_no_replay(self, error: Exception) -> None:
         self.journal.log("training.log.no_replay", reason=str(error).splitlines()[0])
