@@ -21,9 +21,14 @@ METHODS = {"int8": None, "nf4": "bitsandbytes"}
 
 def unpack(weight: torch.Tensor, scale: torch.Tensor, bits: int, dtype: torch.dtype) -> torch.Tensor:
     """Dense (out, in) weight from the hub's layout: one scale a row; of 4 bits the even column is the high nibble."""
+    return _widen(weight, bits, dtype).mul_(scale.to(dtype)[:, None])
+
+
+def _widen(weight: torch.Tensor, bits: int, dtype: torch.dtype) -> torch.Tensor:
+    """The packed whole numbers (out, in) as `dtype`, not scaled."""
     if bits == 4:
         weight = torch.stack([weight >> 4, (weight << 4) >> 4], -1).flatten(-2)
-    return weight * scale.to(dtype)[:, None]  # one pass: the product takes the scale's type
+    return weight.to(dtype)
 
 
 def pack8(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,18 +38,26 @@ def pack8(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class _PackedProduct(torch.autograd.Function):
-    """x W^T with W unpacked twice, in forward and again in backward, so that no dense copy of it is kept."""
+    """x W^T with W unpacked twice, in forward and again in backward, so that no dense copy of it is kept.
+
+    The products are scaled, not the weights, which saves a pass over these; not in float16, where they would overflow.
+    """
 
     @staticmethod
     def forward(ctx, states, weight, scale, bits):
         ctx.save_for_backward(weight, scale)
         ctx.bits, ctx.dtype = bits, states.dtype
-        return F.linear(states, unpack(weight, scale, bits, states.dtype))
+        if states.dtype == torch.float16:
+            return F.linear(states, unpack(weight, scale, bits, states.dtype))
+        return F.linear(states, _widen(weight, bits, states.dtype)).mul_(scale.to(states.dtype))
 
     @staticmethod
     def backward(ctx, gradient):
         weight, scale = ctx.saved_tensors
-        return (gradient @ unpack(weight, scale, ctx.bits, gradient.dtype)).to(ctx.dtype), None, None, None
+        if gradient.dtype == torch.float16:
+            return gradient @ unpack(weight, scale, ctx.bits, gradient.dtype), None, None, None
+        scaled = gradient * scale.to(gradient.dtype)
+        return (scaled @ _widen(weight, ctx.bits, gradient.dtype)).to(ctx.dtype), None, None, None
 
 
 class PackedLinear(nn.Linear):

@@ -75,7 +75,8 @@ def test_replayed_steps_equal_ordinary_ones(kind, method, tmp_path, monkeypatch)
             assert found is not None, errors
             assert abs(found - expected) < 1e-4
             for weight, gradient in zip(weights, wanted, strict=True):
-                assert torch.allclose(weight.grad, times * gradient, atol=1e-4)
+                slack = 1e-3 * times * gradient.abs().max()  # a card adds up in another order
+                assert (weight.grad - times * gradient).abs().max() < slack + 1e-5
         loss.zero_grad()
     assert not errors
 
