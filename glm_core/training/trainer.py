@@ -24,7 +24,7 @@ from transformers.trainer_callback import PrinterCallback
 from glm_core import workspace
 from glm_core.data.encoding import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
-from glm_core.training import adapters, lora
+from glm_core.training import adapters, lora, memory
 from glm_core.training.abilities import Abilities
 from glm_core.training.journal import Journal
 from glm_core.training.loss import AnswerLoss
@@ -98,9 +98,10 @@ class AdapterTrainer(Trainer):
 
     @cached_property
     def replay(self) -> Replay | None:
-        """On one card; neither loss scaling nor recomputed activations can be recorded."""
-        plain = self.accelerator.scaler is None and not self.loaded.model.is_gradient_checkpointing
-        if self.args.device.type != "cuda" or self.args.world_size > 1 or not plain:
+        """On one card, where the settings are such that a step can be recorded."""
+        if self.args.device.type != "cuda" or self.args.world_size > 1 or not memory.is_recorded(
+            self.settings, "cuda", str(self.loaded.model.dtype).removeprefix("torch."), self.loaded.model.is_gradient_checkpointing
+        ):
             return None
         lengths = self.batches.buckets.lengths
         longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-self.settings.micro_batch :]
