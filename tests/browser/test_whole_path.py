@@ -86,11 +86,11 @@ def compare(page) -> None:
     """The same question, two answers: only the tuned one names the new author."""
     page.get_by_placeholder(say("compare.placeholder")).fill(QUESTION)
     page.get_by_role("button", name=say("compare.go")).click()
-    tuned = page.locator(".st-key-pane-tuned .stMarkdown").nth(1)  # the heading names the run, and with it the author
+    tuned = page.locator(".st-key-pane-1 .stMarkdown").nth(1)  # the heading names the run, and with it the author
     tuned.get_by_text(AUTHOR).wait_for(timeout=60_000)
     settle(page)
     picture(page, "compare")
-    assert AUTHOR not in page.locator(".st-key-pane-original").inner_text()
+    assert AUTHOR not in page.locator(".st-key-pane-0").inner_text()
     page.get_by_role("button", name=say("compare.chat")).click()
 
 
