@@ -15,7 +15,15 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
-from glm_core.models.prefixlm import PromptError, Rotary, attend, find_prompt, number_positions, split_rotated, visible_columns
+from glm_core.models.prefixlm import (
+    PromptError,
+    Rotary,
+    attend,
+    find_prompt,
+    number_positions,
+    split_rotated,
+    visible_columns,
+)
 
 # The published blocks scale the residual by sqrt(2 x 28) at any depth: their depth argument is never passed on.
 RESIDUAL_SCALE = 56**0.5

@@ -1,10 +1,13 @@
 """Whether the Triton kernels (`kernels.py`) can compute what is at hand; without them everything takes the plain way."""
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from types import ModuleType
 
 import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +20,28 @@ def kernels_for(states: torch.Tensor) -> ModuleType | None:
     return kernels if kernels is not None and states.shape[0] <= kernels.MANY else None
 
 
+def in_turn(kernels: ModuleType | None, rows: int) -> AbstractContextManager:
+    """Within it the large products and the GELUs of one row are the kernels' too, each launched before the last one's end."""
+    return _InTurn(kernels) if kernels is not None and rows == 1 else nullcontext()
+
+
+class _InTurn(TorchFunctionMode):
+    """Takes the place of two of torch's functions, whichever module calls them."""
+
+    SMALLEST = 1024  # outputs; a narrower product would keep too few of a card's processors busy
+
+    def __init__(self, kernels: ModuleType):
+        super().__init__()
+        self._kernels = kernels
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is F.linear and args[1].shape[0] >= self.SMALLEST:
+            return self._kernels.linear(args[0], args[1], None, args[2] if len(args) > 2 else None)
+        if func is F.gelu:
+            return self._kernels.gelu(args[0])
+        return func(*args, **(kwargs or {}))
+
+
 @cache
 def _checked() -> ModuleType | None:
     """The module once it has computed something right: Triton may lack, and needs a compiler and a card of its time."""
@@ -24,10 +49,9 @@ def _checked() -> ModuleType | None:
         from glm_core.models import kernels
 
         states, scale = torch.randn(1, 64, device="cuda"), torch.ones(64, device="cuda")
-        found = kernels.add_norm(states, states, 1.0, scale, scale, 1e-5)
-        torch.testing.assert_close(
-            found, torch.nn.functional.layer_norm(2 * states, (64,), scale, scale), rtol=1e-3, atol=1e-3
-        )
+        weight = torch.randint(-128, 128, (64, 64), device="cuda", dtype=torch.int8)
+        found = kernels.linear(states, weight, scale)
+        torch.testing.assert_close(found, states @ weight.float().T, rtol=1e-3, atol=1e-1)
     except Exception as error:  # of a compiler's making
         log.info("no Triton kernels here: %s", error)
         return None

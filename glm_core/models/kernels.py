@@ -7,15 +7,28 @@ All take contiguous tensors and write their result once. Each one's reference is
 import torch
 import triton
 import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 MANY = 16
 "Rows that a tile of the matrix units holds."
+EARLY = torch.cuda.is_available() and torch.cuda.get_device_capability() >= (9, 0)
+"""Whether a kernel is launched while the one before it still runs (programmatic dependent launch, from Hopper on). Each waits
+for the other's end before it reads what that wrote, so all it does sooner is to start and to read weights."""
 
 
 @triton.jit
-def _add_norm(states, normed, weight, bias, out, alpha, eps, width, BLOCK: tl.constexpr):
+def _take_turn(EARLY: tl.constexpr):
+    """Let the next kernel be launched, and wait until the one before has written everything."""
+    if EARLY:
+        gdc_launch_dependents()
+        gdc_wait()
+
+
+@triton.jit
+def _add_norm(states, normed, weight, bias, out, alpha, eps, width, BLOCK: tl.constexpr, EARLY: tl.constexpr):
     row, column = tl.program_id(0), tl.arange(0, BLOCK)
     inside = column < width
+    _take_turn(EARLY)
     own = tl.load(states + row * width + column, inside, 0.0)
     total = own.to(tl.float32) + alpha * tl.load(normed + row * width + column, inside, 0.0).to(tl.float32)
     total = total.to(own.dtype).to(tl.float32)
@@ -32,7 +45,8 @@ def add_norm(states: torch.Tensor, normed: torch.Tensor, alpha: float, weight, b
     out, width = torch.empty_like(states), states.shape[1]
     block = triton.next_power_of_2(width)
     warps = min(8, max(1, block // 256))
-    _add_norm[(states.shape[0],)](states, normed, weight, bias, out, alpha, eps, width, BLOCK=block, num_warps=warps)
+    _add_norm[(states.shape[0],)](states, normed, weight, bias, out, alpha, eps, width, BLOCK=block, EARLY=EARLY,
+                              num_warps=warps, launch_pdl=EARLY)  # fmt: skip
     return out
 
 
@@ -49,7 +63,8 @@ def _rotated(start, column, cosine, sine, HALF: tl.constexpr):
 
 @triton.jit
 def _attend(fused, cosine, sine, keys, values, lengths, ahead, shift, out, scale, row_stride, head_stride,
-            D: tl.constexpr, HALF: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+            D: tl.constexpr, HALF: tl.constexpr, BLOCK: tl.constexpr, EARLY: tl.constexpr):  # fmt: skip
+    _take_turn(EARLY)
     row, head, heads = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
     column, tokens = tl.arange(0, D), tl.arange(0, BLOCK)
     start = fused + (row * heads + head) * 3 * D
@@ -93,60 +108,96 @@ def attend(
     out, half = fused.new_empty(rows, heads * width), cosine.shape[-1]
     _attend[(rows, heads)](
         fused, cosine, sine, keys, values, lengths, ahead, shift, out, width**-0.5, keys.stride(0), keys.stride(1),
-        D=width, HALF=half, BLOCK=64, num_warps=4,
+        D=width, HALF=half, BLOCK=64, EARLY=EARLY, num_warps=4, launch_pdl=EARLY,
     )  # fmt: skip
     return out
 
 
 @triton.jit
-def _linear(states, weight, scale, bias, out, rows, wide, outputs, HALVES: tl.constexpr, ROWS: tl.constexpr, SCALE: tl.constexpr,
-            BIAS: tl.constexpr, OUT: tl.constexpr, IN: tl.constexpr, EVEN: tl.constexpr):  # fmt: skip
-    output, inner = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN)
-    row = tl.arange(0, ROWS)
-    stored = wide // HALVES
-    if ROWS == 1:
-        total = tl.zeros((OUT, IN), tl.float32)
+def _numbers(stored, part: tl.constexpr, PARTS: tl.constexpr):
+    """What is to be multiplied of the stored: a weight, or number `part` of the 4 or 8 whole ones in 32 bits.
+
+    Its bits, made unsigned, become the last ones of the float 2^23, of which the rest is then taken away: a third of the
+    instructions of a conversion, which would take longer than reading the weights.
+    """
+    if PARTS == 1:
+        return stored
     else:
-        total = tl.zeros((OUT, ROWS), tl.float32)
-    for first in range(0, stored, IN):
-        place = output.to(tl.int64)[:, None] * stored + first + inner[None, :]
-        if EVEN:
-            packed = tl.load(weight + place)
-        else:
-            packed = tl.load(weight + place, (output < outputs)[:, None] & (first + inner < stored)[None, :], 0)
-        for part in tl.static_range(HALVES):
-            if HALVES == 1:
-                numbers = packed
-            elif part == 0:
-                numbers = packed >> 4
-            else:
-                numbers = (packed << 4).to(tl.int8) >> 4
-            index = (first + inner) * HALVES + part
-            if ROWS == 1:
-                total += numbers.to(tl.float32) * tl.load(states + index, index < wide, 0.0).to(tl.float32)[None, :]
-            else:
-                inside = (row < rows)[None, :] & (index < wide)[:, None]
-                own = tl.load(states + row[None, :] * wide + index[:, None], inside, 0.0)  # (IN, ROWS)
-                total = tl.dot(numbers.to(own.dtype), own, total, input_precision="ieee")
+        BITS: tl.constexpr = 32 // PARTS
+        LOWEST: tl.constexpr = 1 << (BITS - 1)
+        SIGNS: tl.constexpr = LOWEST * (0xFFFFFFFF // ((1 << BITS) - 1))
+        unsigned = stored.to(tl.uint32, bitcast=True) ^ SIGNS
+        moved = ((unsigned >> (BITS * part)) & ((1 << BITS) - 1)) | 0x4B000000
+        return moved.to(tl.float32, bitcast=True) - (8388608.0 + LOWEST)
+
+
+@triton.jit
+def _place(part: tl.constexpr, PARTS: tl.constexpr):
+    """Which of the columns in 32 bits number `part` is: the hub's even columns are the high halves of bytes."""
+    return part ^ 1 if PARTS == 8 else part
+
+
+@triton.jit
+def _tile(weight, output, inner, outputs, stored, EVEN: tl.constexpr):
+    place = weight + output.to(tl.int64)[:, None] * stored + inner[None, :]
+    if EVEN:
+        return tl.load(place)
+    return tl.load(place, (output < outputs)[:, None] & (inner < stored)[None, :], 0)
+
+
+@triton.jit
+def _one_row(states, weight, scale, bias, out, wide, outputs, PARTS: tl.constexpr, SCALE: tl.constexpr, BIAS: tl.constexpr,
+             OUT: tl.constexpr, IN: tl.constexpr, EVEN: tl.constexpr, EARLY: tl.constexpr):  # fmt: skip
+    """Weights are read a tile ahead, the first one before the states are there."""
+    output, inner = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN)
+    stored = wide // PARTS
+    ahead = _tile(weight, output, inner, outputs, stored, EVEN)
     factor, shift = tl.full((OUT,), 1.0, tl.float32), tl.zeros((OUT,), tl.float32)
     if SCALE:
         factor = tl.load(scale + output, output < outputs, 0.0).to(tl.float32)
     if BIAS:
         shift = tl.load(bias + output, output < outputs, 0.0).to(tl.float32)
-    if ROWS == 1:
-        tl.store(out + output, (tl.sum(total, 1) * factor + shift).to(out.dtype.element_ty), output < outputs)
-    else:
-        result = total * factor[:, None] + shift[:, None]
-        where = row[None, :] * outputs + output[:, None]
-        tl.store(out + where, result.to(out.dtype.element_ty), (output < outputs)[:, None] & (row < rows)[None, :])
+    _take_turn(EARLY)
+    total = tl.zeros((OUT, IN), tl.float32)
+    for first in range(0, stored, IN):
+        packed = ahead
+        if first + IN < stored:
+            ahead = _tile(weight, output, first + IN + inner, outputs, stored, EVEN)
+        for part in tl.static_range(PARTS):
+            index = (first + inner) * PARTS + _place(part, PARTS)
+            own = tl.load(states + index, index < wide, 0.0).to(tl.float32)
+            total += _numbers(packed, part, PARTS).to(tl.float32) * own[None, :]
+    tl.store(out + output, (tl.sum(total, 1) * factor + shift).to(out.dtype.element_ty), output < outputs)
 
 
-TILES = {1: (16, 512, 4, 3), MANY: (32, 128, 4, 4)}
-"Outputs, stored inputs, warps and stages of a tile for one row and for more."
+@triton.jit
+def _many_rows(states, weight, scale, bias, out, rows, wide, outputs, PARTS: tl.constexpr, SCALE: tl.constexpr,
+               BIAS: tl.constexpr, OUT: tl.constexpr, IN: tl.constexpr, EVEN: tl.constexpr, ROWS: tl.constexpr):  # fmt: skip
+    """On the matrix units."""
+    output, inner, row = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), tl.arange(0, ROWS)
+    stored = wide // PARTS
+    total = tl.zeros((OUT, ROWS), tl.float32)
+    for first in range(0, stored, IN):
+        packed = _tile(weight, output, first + inner, outputs, stored, EVEN)
+        for part in tl.static_range(PARTS):
+            index = (first + inner) * PARTS + _place(part, PARTS)
+            inside = (row < rows)[None, :] & (index < wide)[:, None]
+            own = tl.load(states + row[None, :] * wide + index[:, None], inside, 0.0)  # (IN, ROWS)
+            total = tl.dot(_numbers(packed, part, PARTS).to(own.dtype), own, total, input_precision="ieee")
+    if SCALE:
+        total *= tl.load(scale + output, output < outputs, 0.0).to(tl.float32)[:, None]
+    if BIAS:
+        total += tl.load(bias + output, output < outputs, 0.0).to(tl.float32)[:, None]
+    where = row[None, :] * outputs + output[:, None]
+    tl.store(out + where, total.to(out.dtype.element_ty), (output < outputs)[:, None] & (row < rows)[None, :])
+
+
+TILES = {1: (8, 2048, 4, 1), MANY: (32, 512, 4, 4)}
+"Outputs, bytes of inputs, warps and stages of a tile for one row and for more."
 
 
 def linear(
-    states: torch.Tensor, weight: torch.Tensor, scale, bias, tile: tuple[int, int, int, int] | None = None
+    states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, tile: tuple[int, int, int, int] | None = None
 ) -> torch.Tensor:
     """`states` (B, in) times a weight (out, in), or one in the hub's int8 or int4 layout (`quantization.unpack`), read as it is.
 
@@ -155,13 +206,35 @@ def linear(
         bias: (out) or None.
         tile: instead of one of `TILES`.
     """
+    if scale is not None:
+        weight = weight.view(torch.int32)
     (rows, wide), (outputs, stored) = states.shape, weight.shape
-    tall = 1 if rows == 1 else MANY
-    out_tile, in_tile, warps, stages = tile or TILES[tall]
+    out_tile, in_bytes, warps, stages = tile or TILES[1 if rows == 1 else MANY]
+    in_tile = in_bytes // weight.element_size()
     out = states.new_empty(rows, outputs)
-    _linear[(triton.cdiv(outputs, out_tile),)](
-        states, weight, scale, bias, out, rows, wide, outputs, HALVES=wide // stored, ROWS=tall, SCALE=scale is not None,
-        BIAS=bias is not None, OUT=out_tile, IN=in_tile, EVEN=outputs % out_tile == 0 and stored % in_tile == 0,
-        num_warps=warps, num_stages=stages,
-    )  # fmt: skip
+    grid = (triton.cdiv(outputs, out_tile),)
+    how = {"PARTS": wide // stored, "SCALE": scale is not None, "BIAS": bias is not None, "OUT": out_tile, "IN": in_tile,
+           "EVEN": outputs % out_tile == 0 and stored % in_tile == 0, "num_warps": warps}  # fmt: skip
+    if rows == 1:
+        _one_row[grid](states, weight, scale, bias, out, wide, outputs, EARLY=EARLY, launch_pdl=EARLY, **how)
+    else:
+        _many_rows[grid](states, weight, scale, bias, out, rows, wide, outputs, ROWS=MANY, num_stages=stages, **how)
+    return out
+
+
+@triton.jit
+def _gelu(states, out, count, BLOCK: tl.constexpr, EARLY: tl.constexpr):
+    place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    _take_turn(EARLY)
+    own = tl.load(states + place, place < count, 0.0)
+    wide = own.to(tl.float32)
+    half = 0.7978845608028654 * (wide + 0.044715 * wide * wide * wide)  # tanh(x) = 2 sigmoid(2 x) - 1
+    tl.store(out + place, (wide * tl.sigmoid(2 * half)).to(own.dtype), place < count)
+
+
+def gelu(states: torch.Tensor) -> torch.Tensor:
+    """The tanh form of GELU."""
+    out, block = torch.empty_like(states), 512
+    grid = (triton.cdiv(states.numel(), block),)
+    _gelu[grid](states, out, states.numel(), BLOCK=block, EARLY=EARLY, launch_pdl=EARLY)
     return out

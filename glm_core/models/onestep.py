@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from glm_core.models.chatglm import RESIDUAL_SCALE, ChatGLMForConditionalGeneration
-from glm_core.models.fused import kernels_for
+from glm_core.models.fused import in_turn, kernels_for
 from glm_core.models.prefixlm import attend, split_rotated
 
 
@@ -20,10 +20,15 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
             (B or more), the column that each row writes, `shift` of the scores of each row's first `ahead` columns, and
             `visible(dtype)`, both as the mask of a step. Prefixes are in it.
     """
-    network = model.transformer
-    hidden = network.word_embeddings(ids[:, 0])
-    rotary = network.rotary(positions, network.rotary.length - 1, hidden)
+    hidden = model.transformer.word_embeddings(ids[:, 0])
+    rotary = model.transformer.rotary(positions, model.transformer.rotary.length - 1, hidden)
     kernels = kernels_for(hidden)
+    with in_turn(kernels, len(ids)):
+        return model.lm_head(_blocks(model.transformer, hidden, rotary, cache, kernels))
+
+
+def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) -> torch.Tensor:
+    """All layers and the last normalisation, (B, H) -> (B, H)."""
     visible = None if kernels else cache.visible(hidden.dtype)
     normed = network.layers[0].input_layernorm(hidden)
     norms = [*(layer.input_layernorm for layer in network.layers[1:]), network.final_layernorm]
@@ -37,7 +42,7 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
             mixed = _attend(attention, states, rotary, visible, cache)
         normed = _add_norm(attention.dense(mixed), normed, layer.post_attention_layernorm, kernels)
         normed = _add_norm(layer.mlp(normed), normed, following, kernels)
-    return model.lm_head(normed)
+    return normed
 
 
 def _attend(attention: nn.Module, states: torch.Tensor, rotary, visible, cache) -> torch.Tensor:

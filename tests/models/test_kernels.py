@@ -11,7 +11,7 @@ if DEVICE == "cpu":
     os.environ.setdefault("TRITON_INTERPRET", "1")
 pytest.importorskip("triton", reason="Triton comes with torch for NVIDIA cards")
 
-from glm_core.models import kernels, prefixlm, quantization  # noqa: E402
+from glm_core.models import fused, kernels, prefixlm, quantization  # noqa: E402
 from glm_core.models.chatglm import ChatGLMConfig  # noqa: E402
 
 ROWS = (1, 3, 16)
@@ -75,6 +75,29 @@ def test_a_plain_weight_is_multiplied_too(rows, outputs, wide):
     torch.testing.assert_close(
         kernels.linear(states, weight, None, bias), F.linear(states, weight, bias), rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_gelu_is_the_tanh_form(rows):
+    states = 3 * randn(rows, 700)
+    torch.testing.assert_close(kernels.gelu(states), F.gelu(states, approximate="tanh"), rtol=1e-5, atol=1e-6)
+
+
+def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
+    calls = []
+    for name in ("linear", "gelu"):
+        own = getattr(kernels, name)
+        monkeypatch.setattr(kernels, name, lambda *arguments, name=name, own=own: calls.append(name) or own(*arguments))
+    wide, narrow, states = torch.nn.Linear(64, 1024).to(DEVICE), torch.nn.Linear(64, 8).to(DEVICE), randn(1, 64)
+    with torch.no_grad():
+        expected = [wide(states), narrow(states), F.gelu(states, approximate="tanh")]
+        with fused.in_turn(kernels, 1):
+            found = [wide(states), narrow(states), F.gelu(states, approximate="tanh")]
+        assert calls == ["linear", "gelu"]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        with fused.in_turn(kernels, 2), fused.in_turn(None, 1):
+            wide(states)
+        assert calls == ["linear", "gelu"]
 
 
 def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
