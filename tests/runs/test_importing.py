@@ -176,7 +176,7 @@ def whole_folders():
 def test_a_cancelled_merge_leaves_nothing(base, tmp_path, monkeypatch):
     run = importing.import_adapter(zipped(trained(base, tmp_path / "a")), base)
     monkeypatch.setattr(
-        exporting.Export, "_begin", lambda job, *args, begin=exporting.Export._begin: (job.cancel(), begin(job, *args))
+        exporting.Export, "begin", lambda job, *args, begin=exporting.Export.begin: (job.cancel(), begin(job, *args))
     )
     job = exporting.start_merge(run, base)
     job.wait(60)

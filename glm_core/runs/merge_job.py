@@ -1,0 +1,120 @@
+"""One merge of an adapter into its base: a thread, its progress, and the record that a restarted server reads.
+
+Not here: the arithmetic (training/merging.py), the files around it (merge_files.py), starting one (exporting.py).
+"""
+
+import logging
+import threading
+from pathlib import Path
+
+import filelock
+
+from glm_core import workspace
+from glm_core.errors import EasyError
+from glm_core.runs.files import RunError, number, read_record, string, writing
+from glm_core.runs.merge_files import error_of, folder, hold, plain, record_file, sweep
+
+DTYPES = ("float16", "bfloat16", "float32")
+ENDED = ("done", "cancelled", "failed", "broken")
+
+log = logging.getLogger(__name__)
+
+
+class Cancelled(Exception):
+    """Somebody cancelled the merge."""
+
+
+class Export:
+    """A merge under way or ended. Made by `start_merge` and `read`; every attribute may be read from any thread.
+
+    Attributes:
+        path: the merged model's folder, once it is done.
+        run_id, base, dtype, strength: what is merged, into what, and how.
+        state: "running", "done", "cancelled", "failed", or "broken": the server ended before it did.
+        stage, fraction: a text key of what is being done, and the share of it.
+        error: why it failed.
+    """
+
+    def __init__(self, path: Path, run_id: str, title: str, base: Path, dtype: str, strength: float):
+        self.path, self.run_id, self.title = path, run_id, title
+        self.base, self.dtype, self.strength = base, dtype, strength
+        self.state, self.stage, self.fraction = "running", "exports.stage.starting", None
+        self.error: EasyError | None = None
+        self._cancelled = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def cancel(self) -> None:
+        """Stop soon; nothing is left of it."""
+        self._cancelled.set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, at most `timeout` seconds."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def begin(self, adapter: Path, held: filelock.BaseFileLock) -> None:
+        """Work in a thread of its own; `held` is freed at the end."""
+        self._write()
+        self._thread = threading.Thread(
+            target=self._work, args=(adapter, held), name=f"export-{self.run_id}", daemon=True
+        )
+        self._thread.start()
+
+    def _work(self, adapter: Path, held: filelock.BaseFileLock) -> None:
+        from glm_core.training.merging import merge
+
+        try:
+            with writing(folder()):
+                merge(self.base, adapter, self.path, dtype=self.dtype, strength=self.strength, progress=self._note)
+            state = "done"
+        except Cancelled:
+            state = "cancelled"
+        except EasyError as error:
+            state, self.error = "failed", error
+        except Exception:
+            log.exception("exporting %s failed", self.run_id)
+            state, self.error = "failed", RunError("exports.defect")
+        self.end(state)
+        held.release()
+
+    def end(self, state: str) -> None:
+        """Record that it ended in `state`."""
+        self.state = state
+        self._write()
+
+    def _note(self, stage: str, fraction: float | None) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+        self.stage, self.fraction = stage, fraction
+
+    def _write(self) -> None:
+        """Keep what a restarted server needs."""
+        why = {"key": self.error.key, "values": plain(self.error.values)} if self.error else None
+        record = {"run": self.run_id, "title": self.title, "base": str(self.base), "dtype": self.dtype,
+                  "strength": self.strength, "state": self.state, "why": why}  # fmt: skip
+        try:
+            workspace.write_json(record_file(self.path), record)
+        except OSError as error:
+            log.warning("the record of %s cannot be written: %s", self.path.name, error)
+
+
+def read(file: Path, path: Path) -> Export | None:
+    """The merge whose record is `file`, as an earlier server left it; None where it makes no sense or another server works on it."""
+    record = read_record(file)
+    run_id, title, base = (string(record.get(key), 4096) for key in ("run", "title", "base"))
+    state, dtype, strength = record.get("state"), record.get("dtype"), number(record.get("strength"))
+    if not run_id or not base or dtype not in DTYPES or strength is None:
+        return None
+    job = Export(path, run_id, title, Path(base), dtype, strength)
+    if state in ENDED:
+        job.state, job.error = state, error_of(record.get("why"))
+        return job
+    held = hold(path)
+    if held is None:
+        return None
+    try:
+        sweep(path)
+        job.end("done" if path.is_dir() else "broken")
+    finally:
+        held.release()
+    return job
