@@ -1,21 +1,22 @@
 """The engine's interface over any OpenAI-compatible server (vLLM, SGLang ...), for when one card is not enough.
 
-The same tickets, so pages and API need not know. Each answer streams on a thread of its own; the server does the
-queueing. Not here: training, adapters (the server has loaded them under their own names).
+The same tickets, so pages and API need not know. The answers stream on one event loop with a thread of its own; the
+server does the queueing. Not here: training, adapters (the server has loaded them under their own names).
 """
 
+import asyncio
 import json
-import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 
 from glm_core.serving.catalogue import Choice
+from glm_core.serving.streaming import Stopper
 from glm_core.serving.tickets import (
     EngineBusy,
     EngineUnavailable,
@@ -27,14 +28,16 @@ from glm_core.serving.tickets import (
     UnknownModel,
 )
 
-log = logging.getLogger(__name__)
-
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 "How long the server may say nothing: it may be loading a model."
 CATALOGUE_SECONDS = 30.0
 EXTENSIONS = ("top_k", "repetition_penalty")
 "What vLLM and SGLang take beside OpenAI's fields, and others (`transformers serve`) refuse."
+
+
+LONGEST_REASON = 200
+"Characters of a server's error that are passed on."
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,19 @@ class Server:
     context_length: int = 0
     sampling: dict = None
     seconds: float = 0.0
+
+
+class RemoteTicket(Ticket):
+    """A ticket that hangs up as soon as it is cancelled, also while the server says nothing."""
+
+    call: asyncio.Task | None = None
+    "What reads the answer; None until it has begun."
+
+    def cancel(self) -> None:
+        super().cancel()
+        if self.call is not None:
+            with suppress(RuntimeError):  # the engine was closed: nothing is read any more
+                self.call.get_loop().call_soon_threadsafe(self.call.cancel)
 
 
 class RemoteEngine:
@@ -62,9 +78,12 @@ class RemoteEngine:
         self._url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
-        self._client = httpx.Client(base_url=self._url, headers=headers, timeout=timeout)
+        self._client = httpx.Client(base_url=self._url, headers=headers, timeout=CONNECT_SECONDS)
+        self._streams = httpx.AsyncClient(base_url=self._url, headers=headers, timeout=timeout)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="remote answers", daemon=True).start()
         self._together = together
-        self._running: set[Ticket] = set()
+        self._running: set[RemoteTicket] = set()
         self._lock = threading.Lock()
         self._choices: tuple[float, list[Choice]] = (-CATALOGUE_SECONDS, [])
         self.progress = self.loading = None
@@ -119,14 +138,27 @@ class RemoteEngine:
         """
         if request.strength != 1.0:
             raise RequestError("serving.unsupported", "strength", value=request.strength)
-        ticket = Ticket(request, self.find(request.model))
+        ticket = RemoteTicket(request, self.find(request.model))
         with self._lock:
+            if self._client.is_closed:
+                raise EngineUnavailable("serving.closing")
             if len(self._running) >= self._together:
                 raise EngineBusy("serving.busy", 5, waiting=len(self._running))
             self._running.add(ticket)
-        ticket.stamp = Stamp(f"{ticket.choice.name} @ {httpx.URL(self._url).host}", sampling=_sampling(request))
-        threading.Thread(target=self._answer, args=(ticket,), name="remote answer", daemon=True).start()
+        name = f"{ticket.choice.title} @ {httpx.URL(self._url).host}"
+        ticket.stamp = Stamp(name, sampling=_sampling(request), elsewhere=True)
+        asyncio.run_coroutine_threadsafe(self._answer(ticket), self._loop)
         return ticket
+
+    def load(self, *_, **__):
+        """Never: what answers is loaded at the server.
+
+        Raises:
+            EngineUnavailable: always.
+        """
+        raise EngineUnavailable("serving.remote_only", url=self._url)
+
+    measure = load
 
     def cancel_loading(self) -> None:
         """Nothing to do: the server loads what it serves before it listens."""
@@ -136,50 +168,65 @@ class RemoteEngine:
 
     def close(self) -> None:
         """Cancel what is on its way and close the connections."""
+        with self._lock:
+            if self._client.is_closed:
+                return
+            self._client.close()
         for ticket in list(self._running):
             ticket.cancel()
-        self._client.close()
+        asyncio.run_coroutine_threadsafe(self._leave(), self._loop)
 
-    def _answer(self, ticket: Ticket) -> None:
+    async def _leave(self) -> None:
+        """Wait for the cancelled answers to end, then end the loop."""
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+        await self._streams.aclose()
+        self._loop.stop()
+
+    async def _answer(self, ticket: RemoteTicket) -> None:
+        ticket.call = asyncio.ensure_future(self._stream(ticket))
+        if ticket.cancelled:
+            ticket.call.cancel()
         try:
-            reason = self._stream(ticket)
-            ticket.finish("cancelled" if ticket.cancelled else reason)
+            async with asyncio.timeout(ticket.request.timeout):
+                ticket.finish(*await ticket.call)
+        except asyncio.CancelledError:
+            ticket.finish("cancelled")
+        except TimeoutError:
+            ticket.finish("length")
         except ServingError as error:
             ticket.finish("error", error=error)
-        except (httpx.HTTPError, RuntimeError, ValueError) as error:  # RuntimeError: the client was closed meanwhile
-            ticket.finish("error", error=EngineUnavailable("serving.remote_failed", url=self._url, why=error))
+        except Exception as error:  # no connection, no JSON, or JSON of another shape
+            ticket.finish("error", error=self._failed(error))
         finally:
             with self._lock:
                 self._running.discard(ticket)
 
-    def _stream(self, ticket: Ticket) -> str:
-        """Pass the server's events on to the ticket; returns why the answer ended."""
-        reason = "stop"
+    async def _stream(self, ticket: Ticket) -> tuple[str, str]:
+        """Pass the server's events on to the ticket; returns why the answer ended, and the last of its text."""
+        reason, stopper = "stop", Stopper(ticket.request.stop)  # some servers send the stop string too
         ticket.begin()
-        with self._asked(ticket) as response:
-            for event in _events(response):
-                if ticket.cancelled or ticket.overdue():
-                    return "cancelled" if ticket.cancelled else "length"
+        async with self._asked(ticket) as response:
+            async for event in _events(response):
                 if "error" in event:
-                    raise EngineUnavailable("serving.remote_failed", url=self._url, why=event["error"])
-                reason = _take(ticket, event) or reason
-        return reason
+                    raise self._failed(_why(event))
+                reason = _take(ticket, event, stopper) or reason
+        return reason, stopper.finish()
 
-    @contextmanager
-    def _asked(self, ticket: Ticket) -> Iterator[httpx.Response]:
+    @asynccontextmanager
+    async def _asked(self, ticket: Ticket) -> AsyncIterator[httpx.Response]:
         """The server's good answer; without the fields that only some servers know where it refuses them, which the stamp then says."""
         body = _body(ticket)
         plain = {name: value for name, value in body.items() if name not in EXTENSIONS}
-        with self._client.stream("POST", "/chat/completions", json=body) as response:
+        async with self._streams.stream("POST", "/chat/completions", json=body) as response:
             if response.status_code == 200:
                 yield response
                 return
-            response.read()
+            await response.aread()
         if response.status_code not in (400, 422) or plain == body:
             raise self._refusal(response)
-        with self._client.stream("POST", "/chat/completions", json=plain) as response:
+        async with self._streams.stream("POST", "/chat/completions", json=plain) as response:
             if response.status_code != 200:
-                response.read()
+                await response.aread()
                 raise self._refusal(response)
             known = {name: value for name, value in ticket.stamp.sampling.items() if name not in EXTENSIONS}
             ticket.stamp = replace(ticket.stamp, sampling=known)
@@ -187,33 +234,55 @@ class RemoteEngine:
 
     def _get(self, path: str) -> dict:
         try:
-            response = self._client.get(path, timeout=CONNECT_SECONDS)
+            response = self._client.get(path)
             if response.status_code != 200:
                 raise self._refusal(response)
             return response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise EngineUnavailable("serving.remote_failed", url=self._url, why=error) from error
+        except (httpx.HTTPError, RuntimeError, ValueError) as error:  # RuntimeError: closed meanwhile
+            raise self._failed(error) from error
+
+    def _failed(self, why: object) -> EngineUnavailable:
+        return EngineUnavailable("serving.remote_failed", url=self._url, why=str(why) or type(why).__name__)
 
     def _refusal(self, response: httpx.Response) -> ServingError:
         """The server's error as one of ours."""
-        why = f"{response.status_code} {response.text[:200]}"
+        why = f"{response.status_code} {_words(response)}"
         if response.status_code == 429:
             after = response.headers.get("Retry-After", "")
             return EngineBusy("serving.busy", int(after) if after.isdecimal() else 5, waiting=len(self._running))
         if response.status_code in (400, 413, 422):
             return RequestError("serving.remote_failed", url=self._url, why=why)
-        return EngineUnavailable("serving.remote_failed", url=self._url, why=why)
+        return self._failed(why)
 
 
 def _choice(entry: dict) -> Choice:
-    created = entry.get("created")
-    return Choice(entry["id"], entry["id"], Path(entry["id"]), created=created if isinstance(created, int) else 0)
+    """One of the server's models; of one that it calls by its folder people see the last part."""
+    name, created = entry["id"], entry.get("created")
+    title = Path(name).name if name.startswith(("/", ".")) else name
+    return Choice(name, title or name, Path(name), created=created if isinstance(created, int) else 0)
+
+
+def _words(response: httpx.Response) -> str:
+    """The sentence in a refusal, whichever of the usual forms it has."""
+    try:
+        record = response.json()
+    except ValueError:
+        record = None
+    return _why(record) if isinstance(record, dict) else response.text[:LONGEST_REASON]
+
+
+def _why(record: dict) -> str:
+    """The reason in `{"error": {"message": ...}}`, `{"error": ...}` or `{"detail": ...}`."""
+    found = record.get("error") or record.get("detail") or record
+    return str(found.get("message", found) if isinstance(found, dict) else found)[:LONGEST_REASON]
 
 
 def _sampling(request: Request) -> dict:
     names = ("temperature", "top_p", "top_k", "repetition_penalty", "seed")
     unused = {"top_k": 0, "repetition_penalty": 1.0}
-    return {name: value for name in names if (value := getattr(request, name)) is not None and value != unused.get(name)}
+    return {
+        name: value for name in names if (value := getattr(request, name)) is not None and value != unused.get(name)
+    }
 
 
 def _body(ticket: Ticket) -> dict:
@@ -232,9 +301,9 @@ def _body(ticket: Ticket) -> dict:
     return body | ({"stop": list(request.stop)} if request.stop else {})
 
 
-def _events(response: httpx.Response) -> Iterator[dict]:
-    """The JSON of every server-sent event until `[DONE]`."""
-    for line in response.iter_lines():
+async def _events(response: httpx.Response) -> AsyncIterator[dict]:
+    """The JSON of every server-sent event until `[DONE]` or, where a server sends none, the end."""
+    async for line in response.aiter_lines():
         content = line.removeprefix("data:").strip() if line.startswith("data:") else ""
         if content == "[DONE]":
             return
@@ -242,17 +311,15 @@ def _events(response: httpx.Response) -> Iterator[dict]:
             yield json.loads(content)
 
 
-def _take(ticket: Ticket, event: dict) -> str | None:
+def _take(ticket: Ticket, event: dict, stopper: Stopper) -> str | None:
     """Put one event on the ticket; returns the finish reason where it has one."""
-    usage = event.get("usage")
-    if usage:
-        ticket.prompt_tokens = usage.get("prompt_tokens", ticket.prompt_tokens)
     reason = None
-    for choice in event.get("choices", [])[:1]:
+    for choice in (event.get("choices") or [])[:1]:
         piece = (choice.get("delta") or {}).get("content")
         if piece:
-            ticket.add(piece)
+            ticket.add(stopper.push(piece))
         reason = choice.get("finish_reason")
-    if usage:
+    if usage := event.get("usage"):
+        ticket.prompt_tokens = usage.get("prompt_tokens", ticket.prompt_tokens)
         ticket.completion_tokens = usage.get("completion_tokens", ticket.completion_tokens)
     return reason

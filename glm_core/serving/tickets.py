@@ -149,6 +149,8 @@ class Stamp:
     step: int | None = None
     strength: float = 1.0
     sampling: dict = field(default_factory=dict)
+    elsewhere: bool = False
+    "By another server, which does not say whether what answers was tuned."
 
     def to_dict(self) -> dict:
         """Plain values, as kept with conversations and sent by the API."""
@@ -162,9 +164,9 @@ class Stamp:
     def sentence(self) -> str:
         """One line for a caption, in the language in use."""
         parts = [self.base]
-        if self.adapter is None:
+        if self.adapter is None and not self.elsewhere:
             parts.append(text.say("serving.stamp.original"))
-        else:
+        elif self.adapter is not None:
             step = "?" if self.step is None else self.step
             parts.append(text.say("serving.stamp.adapter", name=self.adapter_title or self.adapter, step=step))
             if self.strength != 1.0:
