@@ -279,7 +279,7 @@ def test_a_merge_that_ended_with_the_server_can_be_begun_again_and_its_result_de
     job = exporting.start_merge(run, base)
     job.wait(60)
     exporting.remove(job)
-    job._end("broken")
+    job.end("broken")
     app = open_page("models")
     assert "服务器在合并途中停了" in words(app)
     click(app, f"again-{job.path.name}")
