@@ -1,18 +1,26 @@
-"""The same interface over an OpenAI-compatible server; the servers here are our own and a stand-in for others."""
+"""The same interface over an OpenAI-compatible server: our own, a stand-in for a strict one, and `transformers serve` where it is installed."""
 
 import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
 import threading
 import time
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from transformers.utils.import_utils import is_serve_available
 
 from glm_core.serving import EngineUnavailable, RequestError, Ticket, UnknownModel
 from glm_core.serving.asking import ask_all
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.engine import Engine
 from glm_core.serving.remote import RemoteEngine, _body
+from glm_core.workspace import ASSETS
 from tests.serving.conftest import ask
 
 
@@ -101,7 +109,9 @@ def test_a_server_that_knows_openais_fields_alone_is_asked_with_those(strict):
     remote = RemoteEngine(address)
     ticket = remote.submit(ask(model="", top_k=5, repetition_penalty=1.1, temperature=0.7))
     assert "".join(ticket) == "你好" and ticket.finish_reason == "stop" and ticket.usage["total_tokens"] == 5
-    assert len(asked) == 2 and asked[1] == {name: value for name, value in asked[0].items() if name not in ("top_k", "repetition_penalty")}
+    assert len(asked) == 2 and asked[1] == {
+        name: value for name, value in asked[0].items() if name not in ("top_k", "repetition_penalty")
+    }
     assert ticket.stamp.sampling == {"temperature": 0.7}, "the stamp says what was used"
     "".join(remote.submit(ask(model="", top_k=0, repetition_penalty=1.0)))
     assert len(asked) == 3, "what changes nothing is not sent"
@@ -138,3 +148,72 @@ def test_the_beginning_goes_to_the_server_as_the_last_message():
     body = _body(Ticket(ask("讲个故事", beginning="从前"), Choice("m", "m", Path("m"))))
     assert body["messages"][-1] == {"role": "assistant", "content": "从前"}
     assert body["continue_final_message"] and not body["add_generation_prompt"]
+
+
+@pytest.fixture(scope="module")
+def transformers_serve(tmp_path_factory):
+    """`transformers serve` on the embedded BLOOM, which gets the chat template that it needs; gives its address and its model's name."""
+    if not is_serve_available():
+        pytest.skip("no server here: pip install 'transformers[serving]'")
+    folder = tmp_path_factory.mktemp("served") / "bloom-demo"
+    shutil.copytree(ASSETS / "models" / "bloom-demo", folder)
+    turns = "{% if m.role == 'user' %}Human: \n{{ m.content }}\n\nAssistant: \n{% else %}{{ m.content }}\n\n{% endif %}"
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}" + turns + "{% endfor %}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "transformers.cli.transformers",
+        "serve",
+        "--port",
+        str(port),
+        "--device",
+        "cpu",
+        str(folder),
+    ]
+    process = subprocess.Popen(
+        command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    remote = RemoteEngine(f"http://127.0.0.1:{port}/v1")
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            choice = remote.find("")
+            break
+        except EngineUnavailable:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.3)
+    yield remote, choice, process
+    remote.close()
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.slow
+def test_transformers_serve_answers_stops_and_is_missed(transformers_serve):
+    remote, choice, process = transformers_serve
+    ask_it = partial(ask, model=choice.name)
+    assert choice.title == "bloom-demo" and Path(choice.name).is_absolute(), "known by its folder, shown by its name"
+    ticket = remote.submit(ask_it("一加一等于几？", temperature=0.5, top_p=0.85, top_k=30, max_new_tokens=30))
+    assert "".join(ticket) == ticket.text != "" and ticket.finish_reason == "stop" and ticket.usage["prompt_tokens"] > 0
+    assert "top_k" not in ticket.stamp.sampling, "which it does not know"
+    whole = "".join(remote.submit(ask_it("你叫什么名字？", temperature=0.0)))
+    cut = remote.submit(ask_it("你叫什么名字？", temperature=0.0, stop=(whole[2],)))
+    assert "".join(cut) == whole[: whole.index(whole[2])]
+    endless = remote.submit(ask_it("考研答案是什么？", temperature=0.0, max_new_tokens=900))
+    next(iter(endless))
+    after = "".join(remote.submit(ask_it("你叫什么名字？", temperature=0.0)))
+    assert endless.finish_reason == "cancelled" and after == whole
+    silent = remote.submit(ask_it("天气" * 2000))
+    silent.cancel()
+    deadline = time.monotonic() + 2
+    while not silent.done and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert silent.finish_reason == "cancelled", "though the server has said nothing yet"
+    process.kill()
+    process.wait()
+    lost = remote.submit(ask_it("你好"))  # the list of models is remembered
+    with pytest.raises(EngineUnavailable, match="127.0.0.1"):
+        "".join(lost)
