@@ -7,13 +7,16 @@ earlier turns (history, as JSON text of [question, answer] pairs).
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 from glm_core.data.examples import DataError, Example, RowError, is_blank
 from glm_core.data.layouts import Layout, converter
 
 FORMATS = ("jsonl", "csv", "xlsx")
 COLUMNS = ("system", "history", "prompt", "response")
+_STEP = 500  # rows between two calls of progress
 _MAX_CELL = 32_767  # characters; Excel cuts longer ones without a word
 _CONTROL = {code: None for code in range(32) if chr(code) not in "\t\n\r"}  # not allowed in xlsx (XML 1.0)
 
@@ -29,7 +32,9 @@ def export(examples: Sequence[Example], format: str) -> bytes:
     if format == "csv":
         return _csv(table(examples))
     if format == "xlsx":
-        return _xlsx(table(examples))
+        target = io.BytesIO()
+        write_xlsx(examples, target)
+        return target.getvalue()
     raise DataError("data.export", format=format, formats=", ".join(FORMATS))
 
 
@@ -84,20 +89,36 @@ def _csv(rows: list[dict]) -> bytes:
     return target.getvalue().encode("utf-8-sig")
 
 
-def _xlsx(rows: list[dict]) -> bytes:
+def write_xlsx(
+    examples: Sequence[Example], target: Path | BinaryIO, progress: Callable[[float], None] | None = None
+) -> None:
+    """Write `examples` into `target` as an Excel file, a row at a time.
+
+    Args:
+        progress: called now and then with the share of the rows that are written; what it raises ends the writing.
+
+    Raises:
+        DataError: a text too long for a cell.
+    """
     import openpyxl
 
+    rows = table(examples)
     for number, row in enumerate(rows, 1):
         if (length := max(map(len, row.values()))) > _MAX_CELL:
             raise DataError("data.cell_too_long", row=number, length=length, limit=_MAX_CELL)
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("data")
     sheet.append(list(rows[0]))
-    for row in rows:
-        sheet.append([_cell(sheet, text) for text in row.values()])
-    target = io.BytesIO()
+    try:
+        for number, row in enumerate(rows):
+            if progress and number % _STEP == 0:
+                progress(number / len(rows))
+            sheet.append([_cell(sheet, text) for text in row.values()])
+    except BaseException:
+        sheet.close()
+        Path(sheet._writer.out).unlink()  # where rows wait to be packed, which only saving clears away
+        raise
     book.save(target)
-    return target.getvalue()
 
 
 def _cell(sheet, text: str):

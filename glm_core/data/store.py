@@ -135,9 +135,15 @@ def sweep() -> None:
 @contextmanager
 def writing() -> Iterator[None]:
     """One writer at a time in this process; what the disk refuses is said in a sentence."""
+    with explained(), _lock:
+        yield
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What the disk refuses is said in a sentence."""
     try:
-        with _lock:
-            yield
+        yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise DataError("data.disk_full" if full else "data.disk", reason=error.strerror or str(error)) from error

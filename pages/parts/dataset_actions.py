@@ -3,8 +3,9 @@
 import streamlit as st
 
 from glm_core import ui
-from glm_core.data import Example, exporting, library
+from glm_core.data import Example, exporting, library, sheets
 from glm_core.text import say as t
+from pages.parts import dataset_sheet
 
 
 def show(id: str) -> None:
@@ -56,9 +57,7 @@ def draw_actions(chosen: library.Dataset, rows: list[Example]) -> None:
         if st.button(t("datasets.train"), type="primary", icon=":material/play_arrow:", key="train"):
             ui.go("training", dataset=own(chosen))
         with st.popover(t("datasets.export"), icon=":material/download:"):
-            for format in exporting.FORMATS:
-                st.download_button(format, lambda format=format: exporting.export(rows, format), key=f"export-{format}",
-                                   file_name=f"{chosen.id}.{format}", on_click="ignore", width="stretch")  # fmt: skip
+            draw_exports(chosen, rows)
         with st.popover(t("datasets.split"), icon=":material/call_split:", key=f"split-{chosen.id}"):
             share = st.slider(t("datasets.share"), 1, 50, 10, format="%d%%", help=t("datasets.share_help"), key="share")
             if st.button(t("datasets.split_now"), key="split"):
@@ -70,6 +69,17 @@ def draw_actions(chosen: library.Dataset, rows: list[Example]) -> None:
                 draw_more(chosen)
         elif st.button(t("datasets.copy"), icon=":material/content_copy:", key="copy"):
             keep_own(chosen)
+    dataset_sheet.draw_sheet(chosen)
+
+
+def draw_exports(chosen: library.Dataset, rows: list[Example]) -> None:
+    """A file of each format, made when it is asked for; the Excel file of a large set is prepared first."""
+    for format in exporting.FORMATS:
+        if format == "xlsx" and chosen.rows > sheets.LARGE:
+            dataset_sheet.draw_request(chosen, rows)
+        else:
+            st.download_button(format, lambda format=format: exporting.export(rows, format), key=f"export-{format}",
+                               file_name=f"{chosen.id}.{format}", on_click="ignore", width="stretch")  # fmt: skip
 
 
 def draw_more(chosen: library.Dataset) -> None:

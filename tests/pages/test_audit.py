@@ -27,6 +27,7 @@ NO_CHANGE = {
     "talk.revise": "as above",
     "talk.go_on": "as above",
     "state.engine().submit": "a question",
+    "sheets.start": "a file to download; the set stays as it is",
     "exporting.forget": "a message is put away",
     "loads.forget": "a message is put away",
     "figures.tidy": "sorts rows of numbers",

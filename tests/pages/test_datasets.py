@@ -1,11 +1,12 @@
 """The data page: from an uploaded file to a set that trains, and everything that can be done to it."""
 
 import json
+import threading
 
 import pytest
 
 from glm_core import accounts, text
-from glm_core.data import exporting, library
+from glm_core.data import exporting, library, sheets
 from glm_core.data.examples import pair
 from tests.pages.test_pages import open_page
 from tests.paths import ROOT
@@ -275,6 +276,33 @@ def test_exports_are_offered_in_every_format():
     names = [button.proto.label for button in app.get("download_button")]
     assert names == ["jsonl", "csv", "xlsx"]
     assert json.loads(exporting.export(library.examples(kept.id), "jsonl").splitlines()[0])
+
+
+def test_the_excel_file_of_a_large_set_is_prepared_then_offered(monkeypatch):
+    monkeypatch.setattr(sheets, "LARGE", 2)
+    kept = library.add("a", rows(3))
+    app = open_page("datasets", set=kept.id)
+    assert [button.proto.label for button in app.get("download_button")] == ["jsonl", "csv"]
+    click(app, "sheet")
+    sheets.find(kept).wait(30)
+    app.run()
+    assert not app.exception and [button.key for button in app.get("download_button")][-1] == "sheet-download"
+    assert text.say("datasets.sheet_done") in shown(app)
+
+
+def test_the_preparing_of_an_excel_file_can_be_cancelled(monkeypatch):
+    on = threading.Event()
+    monkeypatch.setattr(sheets, "LARGE", 2)
+    monkeypatch.setattr(sheets, "write_xlsx", lambda rows, path, note: (note(0.5), on.wait(30), note(0.6)))
+    kept = library.add("a", rows(3))
+    app = open_page("datasets", set=kept.id)
+    click(app, "sheet")
+    assert not app.exception and sheets.find(kept).state == "running"
+    click(app, "sheet-cancel")
+    on.set()
+    sheets.find(kept).wait(30)
+    app.run()
+    assert text.say("datasets.sheet_cancelled") in shown(app) and not app.exception
 
 
 @pytest.mark.parametrize("page", ["datasets", "training"])
