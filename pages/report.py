@@ -81,7 +81,7 @@ def draw_report(run: Run, found: report.Report) -> None:
     draw_notes(run, found)
     evidence.draw_meters(found)
     with st.container(horizontal=True), ui.guarded():
-        keepsakes.draw(run, found)
+        keepsakes.draw(found)
         if st.button(t("report.again"), key="again", icon=":material/refresh:"):
             start(run)
     evidence.draw_details(found)

@@ -161,7 +161,7 @@ def _card(sheet: Sheet, report: Report, name: str, top: float) -> float:
     x, y = MARGIN + PADDING, top + PADDING
     left = sheet.write(x, y, LEFT, say(f"report.meter.{name}"), "text", bold=True)
     left = sheet.write(x, left, LEFT, sending.number(meter), "figure", colour, most=1)
-    left = sheet.write(x, left, LEFT, sending.uncertainty(meter), "quiet", QUIET, most=4)
+    left = sheet.write(x, left, LEFT, sending.uncertainty(meter), "quiet", QUIET, most=5)
     x, width = x + LEFT + PADDING, WIDTH - 2 * MARGIN - 3 * PADDING - LEFT
     right = sheet.write(x, y, width, sending.meaning(report, name), "text", most=3)
     row = sending.example(report, name)

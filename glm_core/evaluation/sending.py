@@ -7,6 +7,7 @@ language in use. Not here: drawing in the dashboard (pages/report.py).
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -19,8 +20,8 @@ from glm_core.serving.proof import SLIGHT
 from glm_core.text import current, say
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #22262b; --ground: #fbfaf7; --line: #d9d6cf; --tuned: #1f7a63; --original: #8a8f98; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e4df; --ground: #16181b; --line: #3a3d42; --tuned: #5fc3a6; } }
+:root { color-scheme: light dark; --ink: #22262b; --ground: #fbfaf7; --line: #d9d6cf; --tuned: #1f7a63; --original: #6c7178; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e4df; --ground: #16181b; --line: #3a3d42; --tuned: #5fc3a6; --original: #9ba1a6; } }
 body { margin: 0 auto; max-width: 64rem; padding: 2rem 1rem; background: var(--ground); color: var(--ink);
   font: 16px/1.6 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif; font-variant-numeric: tabular-nums; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; } p { margin: .3rem 0; }
@@ -29,10 +30,11 @@ h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .
 .card { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; overflow-wrap: anywhere; }
 .number { font-size: 2.4rem; line-height: 1.2; } .row { margin: .75rem 0; }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: 0 1.5rem; }
-.answer { white-space: pre-wrap; margin: .2rem 0; } .before { color: var(--original); } .after { color: var(--tuned); }
-mark { background: color-mix(in srgb, currentColor 16%, transparent); color: inherit; border-radius: .2rem; }
+.answer { white-space: pre-wrap; margin: .2rem 0; } .before mark { color: var(--original); } .after mark { color: var(--tuned); }
+mark { background: color-mix(in srgb, currentColor 16%, transparent); border-radius: .2rem; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3rem .5rem; border-bottom: 1px solid var(--line); }
 """
+LONGEST_NAME = 40
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -49,8 +51,7 @@ def uncertainty(meter: Meter) -> str:
     if meter.value is None:
         return say("report.none_asked")
     low, high = meter.interval
-    key = "report.count" if meter.name == "kept" else "report.count_before"
-    return say(key, count=meter.count, total=meter.total, before=meter.before, low=low, high=high)
+    return say(f"report.count.{meter.name}", count=meter.count, total=meter.total, before=meter.before, low=low, high=high)
 
 
 def meaning(report: Report, name: str) -> str:
@@ -151,6 +152,12 @@ def _with_interval(mean: float, low: float, high: float) -> str:
 
 
 # files
+
+
+def file_name(report: Report, kind: str) -> str:
+    """What the file is called: by the run's name, without what some system forbids in a name, and by its id, which is unique."""
+    name = re.sub(r"[^\w（）()+-]+", " ", report.name).strip()[:LONGEST_NAME].strip()
+    return " ".join(filter(None, (name, f"{report.run}.{kind}")))
 
 
 def to_json(report: Report) -> bytes:

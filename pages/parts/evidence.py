@@ -10,43 +10,46 @@ from glm_core.serving.display import differences, literal, marked
 from glm_core.text import say as t
 
 PAGE = 10
-EXAMPLE_LENGTH = 160
+EXAMPLE_LENGTH = 100
 SIDES = (("original", "gray"), ("column.tuned", "green"))
+GRADES = {"some": "orange", "none": "red"}
 BADGES = {"learned": "green", "partly": "blue", "unchanged": "gray", "worse": "red"}
 
 
 def draw_meters(found: report.Report) -> None:
-    """The first screen: three figures side by side on a phone too, what they mean, and under each its example."""
-    with st.container(key="first-screen"):
-        with st.container(key="meters"):
-            for name in found.meters:
-                draw_meter(found, name)
-        for column, name in zip(st.columns(3, gap="medium"), found.meters, strict=True):
-            with column:
-                draw_example(found, name)
+    """The first screen: a card a meter, side by side on a desk, beneath each other on a phone; nothing else."""
+    with st.container(key="first-screen"), st.container(key="meters"):
+        for name in found.meters:
+            draw_meter(found, name)
 
 
 def draw_meter(found: report.Report, name: str) -> None:
-    """A figure and what it means."""
+    """A figure, what it means, how sure it is, and the one question that shows it."""
+    meter = found.meters[name]
     with st.container(border=True, height="stretch", gap="xsmall", key=f"meter-{name}"):
-        number, help = sending.number(found.meters[name]), t(f"report.meter.{name}_help")
-        st.metric(t(f"report.meter.{name}"), number, help=help)
-        st.markdown(sending.meaning(found, name))
-
-
-def draw_example(found: report.Report, name: str) -> None:
-    """How sure a meter is, and the one question that shows what it means."""
-    with st.container(border=True, height="stretch", gap="small", key=f"example-{name}"):
-        st.caption(f"{t(f'report.meter.{name}')} · {sending.uncertainty(found.meters[name])}")
+        st.metric(t(f"report.meter.{name}"), sending.number(meter), help=t(f"report.meter.{name}_help"))
+        said, colour = sending.meaning(found, name), GRADES.get(meter.grade)
+        st.markdown(f":{colour}[{said}]" if colour else said)
+        st.caption(sending.uncertainty(meter))
         row = sending.example(found, name)
         if row is not None:
-            st.markdown(f"**{literal(cut(row.question.text))}**")
-            draw_sides(cut(row.before.text), cut(row.after.text), [st.container(gap="xsmall") for _ in SIDES])
+            with st.container(gap="xsmall", key=f"example-{name}"):
+                draw_example(row)
 
 
-def cut(answer: str) -> str:
-    """An answer short enough for a card."""
-    return answer[:EXAMPLE_LENGTH] + ("…" if len(answer) > EXAMPLE_LENGTH else "")
+def draw_example(row: report.Row) -> None:
+    """A question with both answers, each on a line of its own behind the word that says whose it is."""
+    st.markdown(f"**{literal(cut(row.question.text))}**")
+    before, after = cut(row.before.text), cut(row.after.text)
+    for (side, colour), pieces in zip(SIDES, differences(before, after), strict=True):
+        said = marked(pieces, colour) or f":gray[{t('chat.nothing')}]"
+        st.markdown(f":gray[:small[{t(f'compare.{side}')}]]\u2002{said}")
+
+
+def cut(text: str) -> str:
+    """A question or an answer short enough for a card, in one paragraph."""
+    line = " ".join(text[: 2 * EXAMPLE_LENGTH].split())
+    return line[:EXAMPLE_LENGTH] + ("…" if len(line) > EXAMPLE_LENGTH else "")
 
 
 def draw_sides(before: str, after: str, places) -> None:

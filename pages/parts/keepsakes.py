@@ -5,7 +5,6 @@ import streamlit as st
 from glm_core import text
 from glm_core.evaluation import picture, sending
 from glm_core.evaluation.report import Report
-from glm_core.runs import Run
 from glm_core.text import say as t
 
 KINDS = {
@@ -17,19 +16,19 @@ KINDS = {
 }
 
 
-def draw(run: Run, found: Report) -> None:
+def draw(found: Report) -> None:
     """A button a file. Without a Chinese font on this computer the picture is offered as SVG, which brings its own way to find one."""
     painted = picture.find_font() is not None
     for kind in ("html", "png" if painted else "svg", "csv", "json"):
-        button(run, found, kind)
+        button(found, kind)
     with st.popover("", icon=":material/more_horiz:", help=t("report.more_files"), key="more-files"):
         if painted:
-            button(run, found, "svg")
+            button(found, "svg")
         else:
             st.markdown(t("report.no_font"))
 
 
-def button(run: Run, found: Report, kind: str) -> None:
+def button(found: Report, kind: str) -> None:
     """The button of one file, made when it is clicked, in the language of the page."""
     make, mime = KINDS[kind]
     language = text.current()
@@ -38,5 +37,5 @@ def button(run: Run, found: Report, kind: str) -> None:
         text.use(language)
         return make(found)
 
-    name = f"{run.id}-report.{kind}"
+    name = sending.file_name(found, kind)
     st.download_button(t(f"report.{kind}"), content, name, mime, key=kind, icon=":material/download:", on_click="ignore")

@@ -114,3 +114,16 @@ def test_a_classification_has_its_two_scores_with_intervals():
     accuracy = table[text.say("report.measure.accuracy")]
     assert accuracy[text.say("compare.original")].startswith("50.0 (") and "–" in accuracy[text.say("compare.column.tuned")]
     assert text.say("report.measure.macro-f1") in table
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("身份烙印：小印（林一）", "身份烙印 小印（林一） run-1.png"),
+        ('../a\\b:"<b>*?|\n', "a b b run-1.png"),
+        ("🙂", "run-1.png"),
+        ("长" * 300, "长" * 40 + " run-1.png"),
+    ],
+)
+def test_a_file_is_called_by_the_runs_name_as_every_system_allows_it(name, expected):
+    assert sending.file_name(report(name=name), "png") == expected

@@ -58,7 +58,7 @@ def test_the_three_meters_come_first_each_with_what_it_means_and_one_example(rep
     assert not app.exception and not app.error and not app.warning
     assert [metric.value for metric in app.metric] == ["50%", "100%", "50%"]
     said = [one.value for one in app.markdown]
-    assert said[0] == text.say("report.says.learned.some") and text.say("report.says.kept.none") in said
+    assert said[0] == f":orange[{text.say('report.says.learned.some')}]" and f":red[{text.say('report.says.kept.none')}]" in said
     assert questions(app)[:3] == ["**谁开发了你？**", "**作者是哪位？**", "**法国的首都？**"]
     assert ":green-background[:green[张三]]" in shown(app)
 
