@@ -242,10 +242,15 @@ class RemoteEngine:
             raise self._failed(error) from error
 
     def _failed(self, why: object) -> EngineUnavailable:
+        """What went wrong, an exception or the server's words, as an error of ours."""
+        if isinstance(why, httpx.ConnectError | httpx.ConnectTimeout):
+            return EngineUnavailable("serving.remote_gone", url=self._url)
         return EngineUnavailable("serving.remote_failed", url=self._url, why=str(why) or type(why).__name__)
 
     def _refusal(self, response: httpx.Response) -> ServingError:
         """The server's error as one of ours."""
+        if response.status_code in (401, 403):
+            return EngineUnavailable("serving.remote_key", url=self._url)
         why = f"{response.status_code} {_words(response)}"
         if response.status_code == 429:
             after = response.headers.get("Retry-After", "")

@@ -67,6 +67,14 @@ def test_a_server_that_is_not_there_says_so():
         remote.submit(ask())
 
 
+def test_a_server_that_does_not_know_the_key_says_which_setting_to_look_at(strict):
+    address, _asked = strict
+    remote = RemoteEngine(address, "wrong")
+    with pytest.raises(EngineUnavailable, match="EASYAIGC_ENGINE_KEY"):
+        remote.submit(ask(model=""))
+    remote.close()
+
+
 @pytest.fixture
 def strict():
     """A stand-in for a server that knows OpenAI's fields and no other, as `transformers serve`; gives its address and what it was asked."""
@@ -74,7 +82,8 @@ def strict():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.answer(200, json.dumps({"data": [{"id": "theirs"}]}))
+            wrong = self.headers["authorization"] == "Bearer wrong"
+            self.answer(401 if wrong else 200, json.dumps({"data": [{"id": "theirs"}]}))
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
