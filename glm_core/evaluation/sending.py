@@ -51,15 +51,18 @@ def uncertainty(meter: Meter) -> str:
     if meter.value is None:
         return say("report.none_asked")
     low, high = meter.interval
-    return say(f"report.count.{meter.name}", count=meter.count, total=meter.total, before=meter.before, low=low, high=high)
+    values = {"count": meter.count, "total": meter.total, "before": meter.before}
+    return say(f"report.count.{meter.name}", **values, low=low, high=high)
 
 
 def meaning(report: Report, name: str) -> str:
     """What the number of meter `name` means, and what to do about it."""
-    meter = report.meters[name]
-    if name == "generalises" and meter.grade == "none" and report.meters["learned"].grade == "none":
+    grades = {one: meter.grade for one, meter in report.meters.items()}
+    if name == "generalises" and grades[name] == grades["learned"] == "none":
         return say("report.says.generalises.nothing")
-    return say(f"report.says.{name}.{meter.grade}")
+    if name == "learned" and grades[name] == grades["kept"] == "none":
+        return say("report.says.learned.broken")
+    return say(f"report.says.{name}.{grades[name]}")
 
 
 def example(report: Report, name: str) -> Row | None:

@@ -37,5 +37,5 @@ def button(found: Report, kind: str) -> None:
         text.use(language)
         return make(found)
 
-    name = sending.file_name(found, kind)
-    st.download_button(t(f"report.{kind}"), content, name, mime, key=kind, icon=":material/download:", on_click="ignore")
+    name, looks = sending.file_name(found, kind), {"key": kind, "icon": ":material/download:"}
+    st.download_button(t(f"report.{kind}"), content, name, mime, on_click="ignore", **looks)

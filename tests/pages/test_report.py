@@ -185,6 +185,13 @@ def test_nothing_learned_is_not_called_a_lack_of_wordings(reports):
     assert text.say("report.says.generalises.nothing") in shown(app)
 
 
+def test_a_run_that_ruined_everything_is_told_from_one_that_learned_nothing(reports):
+    ruined = [made.row("seen", "谁？", "甲", ",,,,", "乙"), made.row("unrelated", "三加五？", "八", ",,,,", accept=("八",))]
+    keep(made.report(ruined))
+    said = shown(open_page("report", run="run-1"))
+    assert text.say("report.says.learned.broken") in said and text.say("report.says.learned.none") not in said
+
+
 def test_a_strength_is_exported_as_a_model_of_its_own(reports, monkeypatch):
     exported = []
     monkeypatch.setattr(exporting, "start_merge", lambda run, base, strength: exported.append((run.id, base.name, strength)))
