@@ -48,7 +48,12 @@ BODY_PATIENCE = 20.0
 BODY_PACE = 2_000
 "Bytes a second that it has to bring after those, all in all."
 HANG_UP = {"type": "websocket.close", "code": 1008}
-ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 408: "invalid_request_error", 429: "rate_limit_error"}
+ERROR_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    408: "invalid_request_error",
+    429: "rate_limit_error",
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,11 @@ class Guard:
     """
 
     def __init__(
-        self, app, hosts: Iterable[str] = (), sharing: Sharing | None = None, passes: Callable[[bytes], bool] = lambda message: True
+        self,
+        app,
+        hosts: Iterable[str] = (),
+        sharing: Sharing | None = None,
+        passes: Callable[[bytes], bool] = lambda message: True,
     ):
         self.app = app
         self._passes = passes
@@ -95,7 +104,7 @@ class Guard:
             if refusal:
                 return await send(HANG_UP)
             return await self.app(scope, *self._watched(scope, headers, receive, send))
-        send = _with_headers(send, extra)
+        send = _with_headers(send, extra, secure=scope.get("scheme") == "https")
         if refusal:
             return await _refuse(send, scope["path"], refusal)
         try:
@@ -242,15 +251,24 @@ def _hurried(receive):
     return receiving
 
 
-def _with_headers(send, extra: dict[str, str]):
+def _with_headers(send, extra: dict[str, str], secure: bool):
+    """`send` that adds `HEADERS` and `extra`, and lets no cookie set over HTTPS travel without it."""
+
     async def sending(message):
         if message["type"] == "http.response.start":
-            present = {name.lower() for name, _ in message.get("headers", [])}
+            given = [(name.lower(), value) for name, value in message.get("headers", [])]
+            if secure:
+                given = [(name, _only_https(value) if name == b"set-cookie" else value) for name, value in given]
+            present = {name for name, _ in given}
             pairs = [(name.encode(), value.encode()) for name, value in (HEADERS | extra).items()]
-            message = {**message, "headers": [*message.get("headers", []), *(p for p in pairs if p[0] not in present)]}
+            message = {**message, "headers": [*given, *(p for p in pairs if p[0] not in present)]}
         await send(message)
 
     return sending
+
+
+def _only_https(cookie: bytes) -> bytes:
+    return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"
 
 
 async def _refuse(send, path: str, refusal: Refusal) -> None:

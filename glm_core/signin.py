@@ -125,7 +125,7 @@ class Doors:
         speak(http)
         secret = http.query_params.get("token", "")
         if not self._sharing().is_first_visit(secret):
-            return plain_page("signin.first", f'<p role="alert">{_e(say("signin.used_up"))}</p>', http, 403)
+            return _used_up_page(http)
         return _first_page(secret, http)
 
     async def first(self, http: Request) -> Response:
@@ -134,7 +134,7 @@ class Doors:
         form = await _form(http)
         secret, name, password = (form.get(field, "") for field in ("token", "name", "password"))
         if not self._sharing().is_first_visit(secret):
-            return plain_page("signin.first", f'<p role="alert">{_e(say("signin.used_up"))}</p>', http, 403)
+            return _used_up_page(http)
         if password != form.get("again", ""):
             return _first_page(secret, http, say("signin.differ"), name)
         try:
@@ -267,6 +267,11 @@ def _first_page(secret: str, http: Request, problem: str = "", name: str = "") -
     return plain_page("signin.first", body, http, 400 if problem else 200)
 
 
+def _used_up_page(http: Request) -> Response:
+    way_on = f'<p><a href="/login">{_e(say("signin.in"))}</a></p>' if accounts.has_administrator() else ""
+    return plain_page("signin.first", _alert(say("signin.used_up")) + way_on, http, 403)
+
+
 def _too_many(where: str, http: Request, seconds: float) -> Response:
     answer = _sign_in_page(where, http, say("signin.too_many", wait=text.duration(seconds)), 429)
     answer.headers["retry-after"] = str(max(1, round(seconds)))
@@ -289,7 +294,9 @@ def plain_page(title_key: str, body: str, http: Request, status: int = 200, wher
     language, title = text.current(), say(title_key)
     other = {"zh": ("en", "English"), "en": ("zh", "中文")}[language]
     switch = f"{http.url.path}?lang={other[0]}" + (f"&next={quote(where, safe='/')}" if where not in ("", "/") else "")
-    switched = f'<nav><a href="{_e(switch)}" lang="{other[0]}">{other[1]}</a></nav>' if http.url.path != "/first" else ""
+    switched = (
+        f'<nav><a href="{_e(switch)}" lang="{other[0]}">{other[1]}</a></nav>' if http.url.path != "/first" else ""
+    )
     content = f"""<!doctype html>
 <html lang="{"zh-CN" if language == "zh" else "en"}">
 <head>

@@ -1,5 +1,6 @@
 """Settings: how other programs call this one, who can reach it, where its files are, what it is made of."""
 
+import contextlib
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -7,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import __version__, accounts, keys, sharing, state, ui, workspace
+from glm_core.errors import EasyError
 from glm_core.serving.display import literal
 from glm_core.text import say as t
 
@@ -33,9 +35,23 @@ def base_address() -> str:
     )
 
 
+def first_model() -> str:
+    """The name of a model that answers here; the embedded one's while a server elsewhere does not say."""
+    with contextlib.suppress(EasyError, IndexError):
+        return state.engine().catalogue()[0].name
+    return workspace.DEMO_MODEL.name
+
+
+def addresses(shared: sharing.Sharing) -> list[str]:
+    """Where others find this server: by the name that the reader came by, where it is one for others too, then by its addresses."""
+    mine = base_address()
+    here = urlsplit(mine).hostname in sharing.LOCAL_HOSTS
+    return list(dict.fromkeys([*([] if here else [mine]), *shared.urls()]))
+
+
 def draw_examples(key: str) -> None:
     """The two ways to call the API, with the reader's own address and `key`."""
-    values = {"base": base_address(), "model": workspace.DEMO_MODEL.name, "key": key}
+    values = {"base": base_address(), "model": first_model(), "key": key}
     values["header"] = HEADER.format(key=key) if state.sharing().on else ""
     for tab, language, example in zip(st.tabs(["curl", "Python"]), ("bash", "python"), (CURL, PYTHON), strict=True):
         tab.code(example.format(**values), language=language, wrap_lines=True)
@@ -45,7 +61,9 @@ def draw_keys(account: accounts.Account) -> str:
     """The reader's keys and the form for a new one; returns the secret of the newest while it is shown, else a word in its place."""
     with st.form("new-key", clear_on_submit=True), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(t("settings.key_name"), max_chars=40, placeholder=t("settings.key_example"))
-        limit = st.number_input(t("settings.key_limit"), *keys.LIMITS, keys.DEFAULT_LIMIT, help=t("settings.key_limit_help"))
+        limit = st.number_input(
+            t("settings.key_limit"), *keys.LIMITS, keys.DEFAULT_LIMIT, help=t("settings.key_limit_help")
+        )
         made = st.form_submit_button(t("settings.key_make"))
     secret = ""
     if made:
@@ -64,7 +82,9 @@ def draw_key(account: accounts.Account, key: keys.Key) -> None:
         st.markdown(f"**{literal(key.name)}** `…{key.tail}`", width="content")
         used = t("settings.key_used", when=ui.local_time(key.used)) if key.used else t("settings.key_unused")
         st.caption(f"{t('settings.key_pace', limit=key.per_minute)} · {used}")
-        if st.button("", icon=":material/delete:", help=t("settings.key_revoke"), key=f"revoke-{key.id}", type="tertiary"):
+        if st.button(
+            "", icon=":material/delete:", help=t("settings.key_revoke"), key=f"revoke-{key.id}", type="tertiary"
+        ):
             keys.revoke(account, key.id)
             st.rerun()
 
@@ -111,7 +131,7 @@ def share(name: str) -> None:
 
 def draw_addresses(shared: sharing.Sharing) -> None:
     """Every address, the likeliest as a QR code, and what to do when a firewall is in the way."""
-    urls = shared.urls()
+    urls = addresses(shared)
     with st.container(horizontal=True, gap="medium"):
         if urls:
             st.image(sharing.qr_code(urls[0]), width=180)

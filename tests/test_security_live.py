@@ -101,17 +101,25 @@ def test_no_address_leads_out_of_what_is_served(server, guest, path):
 @pytest.mark.parametrize("path", ["/metrics", "/_stcore/metrics", "/_stcore/agent/interact", "/_stcore/agent/mcp"])
 def test_a_guest_reads_no_figures_and_drives_no_agent(guest, path):
     assert guest.get(path).status_code in (403, 404, 405)
-    assert guest.post(path, json={}).status_code in (400, 403, 404, 405)  # 400: streamlit's own way to say that its agents are off
+    assert guest.post(path, json={}).status_code in (
+        400,
+        403,
+        404,
+        405,
+    )  # 400: streamlit's own way to say that its agents are off
 
 
 @pytest.mark.parametrize(
-    "name", ["x", "../../../../tmp/x", "..%2f..%2fx", "a/../../b", "%00", "x" * 300, "con", "<script>.csv", "x.csv\r\nX: y"]
+    "name",
+    ["x", "../../../../tmp/x", "..%2f..%2fx", "a/../../b", "%00", "x" * 300, "con", "<script>.csv", "x.csv\r\nX: y"],
 )
 def test_a_guest_uploads_under_no_name(guest, name):
     session = uuid.uuid4()
     for path in (f"/_stcore/upload_file/{session}/{name}", f"/_stcore/upload_file/{name}/{session}"):
         try:
-            request = guest.build_request("PUT", httpx.URL(str(guest.base_url)).copy_with(raw_path=path.encode()), files={"file": b"x"})
+            request = guest.build_request(
+                "PUT", httpx.URL(str(guest.base_url)).copy_with(raw_path=path.encode()), files={"file": b"x"}
+            )
             answer = guest.send(request)
         except (httpx.RemoteProtocolError, httpx.InvalidURL):
             continue  # not even a request
@@ -151,7 +159,11 @@ def open_socket(server, headers=None, origin=None, subprotocols=("streamlit",)):
     url = server[0].url
     address = url.replace("http", "ws", 1) + "/_stcore/stream"
     return sockets.connect(
-        address, additional_headers=headers or {}, origin=origin or url, subprotocols=list(subprotocols), open_timeout=10
+        address,
+        additional_headers=headers or {},
+        origin=origin or url,
+        subprotocols=list(subprotocols),
+        open_timeout=10,
     )
 
 
@@ -168,7 +180,17 @@ def test_no_other_site_opens_a_socket_or_posts_with_a_guests_cookie(server, gues
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "[::1]", "0.0.0.0", "2130706433", "localhost@evil", ""]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.nip.io",
+        "[::1]",
+        "0.0.0.0",
+        "2130706433",
+        "localhost@evil",
+        "",
+    ],
 )
 def test_no_rebound_name_is_answered(server, guest, host):
     assert guest.get("/chat", headers={"host": host}).status_code in (400, 403)
@@ -214,7 +236,8 @@ def test_an_oversized_body_is_not_read(server, nobody, path):
 
 
 @pytest.mark.parametrize(
-    "operation", ["clear_cache", "set_run_on_save", "load_git_info", "debug_disconnect_websocket", "debug_shutdown_runtime"]
+    "operation",
+    ["clear_cache", "set_run_on_save", "load_git_info", "debug_disconnect_websocket", "debug_shutdown_runtime"],
 )
 def test_a_guests_socket_does_only_what_pages_do(server, guest, operation):
     """Emptying the caches of everybody would throw engine and launcher away; naming the repository would tell where it is."""
@@ -240,7 +263,22 @@ def test_guessing_a_keys_secret_is_hopeless_and_logged_nowhere(server, nobody):
     assert server[1] not in server[0].log.read_text()
 
 
+@pytest.mark.parametrize(("comes_from", "believed"), [("127.0.0.1", True), ("127.0.0.2", False)])
+def test_only_a_proxy_on_this_computer_says_where_somebody_comes_from(server, monkeypatch, comes_from, believed):
+    monkeypatch.setenv("EASYAIGC_HOME", str(server[0].home))
+    said = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=comes_from), headers=said, timeout=30) as client:
+        url = f"http://127.0.0.1:{server[0].port}/login"
+        assert client.post(url, data={"name": f"by {comes_from}", "password": "x"}).status_code == 401
+        entered = client.post(url, data={"name": "the-guest", "password": PASSWORD})
+    assert ("; Secure" in entered.headers["set-cookie"]) is believed
+    line = next(line for line in accounts.audit() if line["who"] == f"by {comes_from}")
+    assert line["address"] == ("203.0.113.9" if believed else comes_from)
+
+
 def test_brute_force_on_the_live_door_is_slowed_down(server, nobody):
     """The last one here: it locks this address out for the name."""
-    codes = [nobody.post("/login", data={"name": "the-administrator", "password": f"guess{n}"}).status_code for n in range(7)]
+    codes = [
+        nobody.post("/login", data={"name": "the-administrator", "password": f"guess{n}"}).status_code for n in range(7)
+    ]
     assert codes == [401] * 5 + [429] * 2

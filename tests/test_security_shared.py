@@ -107,7 +107,9 @@ def test_a_socket_without_a_session_is_refused(stranger, people, cookie):
         assert socket.receive_text() == "echo 1"
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer x", "Bearer ea-x", "Basic eDp4", "Bearer ' OR 1=1", "Bearer \xff"])
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer x", "Bearer ea-x", "Basic eDp4", "Bearer ' OR 1=1", "Bearer \xff"]
+)
 def test_the_api_wants_a_key_and_says_so_in_its_clients_form(stranger, value):
     answer = stranger.get("/v1/models", headers={"authorization": value.encode("latin-1")} if value else {})
     assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
@@ -184,7 +186,19 @@ def test_signing_in_leads_where_one_wanted_to_go_with_a_cookie_no_script_reads(s
 
 def test_behind_https_the_cookie_is_for_https_alone(app, people):
     client = TestClient(app, base_url="https://192.168.1.2", client=("192.168.1.66", 5), follow_redirects=False)
-    assert "secure" in sign_in(client).headers["set-cookie"].lower()
+    assert sign_in(client).headers["set-cookie"].lower().count("; secure") == 1
+
+
+@pytest.mark.parametrize(("scheme", "flags"), [("https", 1), ("http", 0)])
+def test_behind_https_no_cookie_of_the_pages_travels_without_it(sharing, people, scheme, flags):
+    async def page(_request):
+        answer = PlainTextResponse("")
+        answer.set_cookie("_streamlit_xsrf", "x")
+        return answer
+
+    app = Starlette(routes=[Route("/health", page)], middleware=[Middleware(Guard, sharing=sharing)])
+    client = TestClient(app, base_url=f"{scheme}://192.168.1.2", client=("192.168.1.66", 5))
+    assert client.get("/health").headers["set-cookie"].lower().count("; secure") == flags
 
 
 @pytest.mark.parametrize(
@@ -202,7 +216,11 @@ def test_a_planted_session_is_not_the_one_that_gets_in(app, stranger, people):
     for planted in ("a" * 43, accounts.open_session(people["guest"])):
         attacker.cookies.set(COOKIE, planted)
         victim = visitor(app)
-        victim.post("/login", data={"name": "the-administrator", "password": PASSWORD}, headers={"cookie": f"{COOKIE}={planted}"})
+        victim.post(
+            "/login",
+            data={"name": "the-administrator", "password": PASSWORD},
+            headers={"cookie": f"{COOKIE}={planted}"},
+        )
         assert victim.cookies[COOKIE] != planted
         assert attacker.get("/").status_code == 303, "the planted session has ended"
         attacker.cookies.clear()
@@ -250,7 +268,9 @@ def test_a_huge_or_strange_form_is_an_empty_one(stranger, people):
 
 
 def test_what_somebody_typed_is_shown_and_never_run(stranger, people):
-    page = stranger.post("/login", data={"name": '"><script>alert(1)</script>', "password": "x", "next": '/"><script>'}).text
+    page = stranger.post(
+        "/login", data={"name": '"><script>alert(1)</script>', "password": "x", "next": '/"><script>'}
+    ).text
     assert "<script" not in page and "&quot;&gt;&lt;script&gt;" in page
     page = stranger.get("/login", params={"next": '/"><img src=x onerror=alert(1)>', "lang": '"><b>'}).text
     assert "<img" not in page and "<b>" not in page
@@ -358,7 +378,8 @@ def test_the_one_time_address_makes_one_administrator(app, stranger, sharing):
     assert stranger.post("/first", data=form).status_code == 303
     assert stranger.get("/").text.startswith("boss local")
     thief = visitor(app, "192.168.1.77")
-    assert thief.get("/first", params={"token": secret}).status_code == 403
+    used = thief.get("/first", params={"token": secret})
+    assert used.status_code == 403 and 'href="/login"' in used.text, "the way on for whoever has an account"
     assert thief.post("/first", data=form | {"name": "thief"}).status_code == 403
     assert [one.name for one in accounts.accounts()] == ["boss"]
 
@@ -388,7 +409,9 @@ def test_the_second_listener_opens_and_closes_live(people, monkeypatch):
     def attack(url):
         assert httpx.get(f"{url}/x").status_code == 303
         token = httpx.post(f"{url}/login", data={"name": "the-guest", "password": PASSWORD}).cookies[COOKIE]
-        with client.connect(url.replace("http", "ws") + "/s", additional_headers={"cookie": f"{COOKIE}={token}"}) as socket:
+        with client.connect(
+            url.replace("http", "ws") + "/s", additional_headers={"cookie": f"{COOKIE}={token}"}
+        ) as socket:
             socket.send("1")
             assert socket.recv() == "echo 1"
             shared.stop(by="x")
