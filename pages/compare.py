@@ -132,7 +132,7 @@ if not choices:
 with st.container(horizontal=True, key="compare-top"):
     main = choose_run(choices)
     others = choose_others(choices, main)
-    with st.popover("", icon=":material/tune:", help=t("compare.settings"), key="settings"):
+    with st.popover(t("compare.strength"), icon=":material/tune:", help=t("compare.settings"), key="settings"):
         fields = draw_settings()
 runs = [main, *others]
 questions = question_sets(main.name, main.created)

@@ -24,7 +24,7 @@ def draw_places(runs: Sequence[Choice], question: str) -> list:
     """The question, and under it bordered panes with their headings; returns the places of the answers."""
     st.markdown(f"**{literal(question)}**")
     titles = [f":gray[**{t('compare.original')}**]"]
-    titles += [f":green[**{t('compare.tuned', name=literal(run.title))}**]" for run in runs]
+    titles += [f":green[**{t('compare.tuned', name=literal(name))}**]" for name in names_of(runs)]
     across = len(titles) if len(titles) <= ACROSS else -(-len(titles) // 2)
     places = []
     for start in range(0, len(titles), across):
@@ -34,6 +34,11 @@ def draw_places(runs: Sequence[Choice], question: str) -> list:
                 st.markdown(title)
                 places.append(st.empty())
     return places
+
+
+def names_of(runs: Sequence[Choice]) -> list[str]:
+    """What the runs are called, with their places where there are several: two may have the same name."""
+    return [run.title if len(runs) == 1 else f"{place} · {run.title}" for place, run in enumerate(runs, 1)]
 
 
 def ask(question: str, runs: Sequence[Choice], fields: dict, owner: str) -> None:
@@ -74,8 +79,8 @@ def draw(panes: Panes, runs: Sequence[Choice]) -> None:
             notes += [literal(ticket.stamp.sentence())] if ticket.stamp else []
             st.caption("  \n".join(notes))
     if panes.whole:
-        for run, text in zip(runs, panes.texts[1:], strict=True):
-            draw_proof(run, same=text == panes.texts[0], named=len(runs) > 1)
+        for run, name, text in zip(runs, names_of(runs), panes.texts[1:], strict=True):
+            draw_proof(run, same=text == panes.texts[0], name=f"{literal(name)} · " if len(runs) > 1 else "")
 
 
 def _marked(texts: Sequence[str]) -> list[str]:
@@ -85,14 +90,14 @@ def _marked(texts: Sequence[str]) -> list[str]:
     return [marked(original, "gray"), *(marked(new, "green") for _old, new in sides)]
 
 
-def draw_proof(run: Choice, same: bool, named: bool) -> None:
+def draw_proof(run: Choice, same: bool, name: str) -> None:
     """Whether a run differs from its base at all; measured once for each saved adapter."""
     key = (run.name, run.step)
     proofs = st.session_state.setdefault("proofs", {})
     if key not in proofs:
         with ui.guarded(), st.spinner(t("compare.proving")):
             proofs[key] = proof.differ(state.engine(), run, asked_of(run))
-    measured, name = proofs.get(key), f"{literal(run.title)} · " if named else ""
+    measured = proofs.get(key)
     if measured is not None and not measured.differs:
         st.warning(name + "\n\n".join(map(literal, measured.sentences())), icon=":material/warning:")
     elif measured is not None:

@@ -23,7 +23,8 @@ def draw(runs: Sequence[Run], made: Mapping[str, Report] | None = None) -> None:
         found = (made or {}).get(run.id) or report.read(run)
         meters = {t(f"report.meter.{name}"): sending.number(found.meters[name]) if found else "–" for name in judging.METERS}
         settings = {wording.name_of(key): wording.value_of(key, values[place]) for key, values in differing.items()}
-        rows.append({t("compare.run"): run.name, **meters, **settings})
+        name = f"{place + 1} · {run.name}" if len(runs) > 1 else run.name
+        rows.append({t("compare.run"): name, **meters, **settings})
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     if len(runs) > 1 and not differing:
         st.caption(t("compare.same_settings"))

@@ -14,6 +14,7 @@ from glm_core.serving.catalogue import Choice
 from glm_core.serving.display import literal
 from glm_core.text import say as t
 from pages.parts import voting
+from pages.parts.panes import names_of
 
 KINDS = ("seen", "reworded", "unrelated")
 
@@ -58,8 +59,8 @@ def draw_counts(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) ->
     counted = [count(one) for one in rows]
     if len(runs) > 1:
         named = [
-            {t("compare.run"): run.title, **{t(f"compare.summary.{kind}"): said for kind, said in one.items()}}
-            for run, one in zip(runs, counted, strict=True)
+            {t("compare.run"): name, **{t(f"compare.summary.{kind}"): said for kind, said in one.items()}}
+            for name, one in zip(names_of(runs), counted, strict=True)
         ]
         st.dataframe(pd.DataFrame(named), hide_index=True)
         return
@@ -69,7 +70,7 @@ def draw_counts(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) ->
 
 def draw_answers(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> None:
     """A line a question with all answers."""
-    names = [t("compare.column.tuned")] if len(runs) == 1 else [f"{place} · {run.title}" for place, run in enumerate(runs, 1)]
+    names = [t("compare.column.tuned")] if len(runs) == 1 else names_of(runs)
     table = [
         {
             t("compare.column.kind"): t(f"compare.kind.{first.question.kind}"),
@@ -88,7 +89,7 @@ def draw_vote(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> N
     """A blind vote on two of the models: the original and a run, or two runs."""
     run = records.get(runs[0].name)
     voting.draw_list(run)
-    names = [runs[0].base.name, *(one.title for one in runs)]
+    names = [runs[0].base.name, *names_of(runs)]
     answers = [[row.before for row in rows[0]], *([row.after for row in one] for one in rows)]
     first, second = 0, 1
     if len(runs) > 1:

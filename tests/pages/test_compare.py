@@ -163,8 +163,8 @@ def test_up_to_four_runs_of_one_base_answer_at_the_same_time(three):
     ask(app, "谁开发了你？")
     assert not app.exception and [one.model for one in three.requests] == ["tiny", "run-1", "run-2", "run-3"]
     assert len({(one.seed, one.temperature) for one in three.requests}) == 1
-    for title in ("原模型", "作者训练", "第2次", "第3次"):
-        assert title in shown(app)
+    for title in ("原模型", "1 · 作者训练", "2 · 第2次", "3 · 第3次"):
+        assert title in shown(app), "numbered, since two runs may have one name"
     assert shown(app).count(":green-background[:green[张三]]") == 1 and ":gray-background[" not in shown(app)
     assert app.query_params["also"] == ["run-2", "run-3"]
 
@@ -178,7 +178,7 @@ def test_the_chosen_runs_stand_in_a_table_with_their_meters_and_differing_settin
     workspace.write_json(records.get("run-2").path / "report.json", made.report().to_dict())
     app = open_page("compare", run="run-1", also=["run-2", "run-3"])
     table = next(one.value for one in app.dataframe if len(one.value) == 3)
-    assert list(table.iloc[:, 0]) == ["作者训练", "第2次", "第3次"]
+    assert list(table.iloc[:, 0]) == ["1 · 作者训练", "2 · 第2次", "3 · 第3次"]
     assert list(table.iloc[:, 1]) == ["–", "50%", "–"]
     assert list(table.iloc[:, 4]) == [text.say("runs.unset"), "0.001", "0.002"] and table.shape[1] == 5
 
@@ -193,7 +193,7 @@ def test_the_whole_set_of_several_runs_has_a_column_each_and_can_be_voted_on(thr
     app.selectbox(key="vote-sides").set_value((1, 2)).run()
     app.button(key="set-vote-start").click().run()
     vote = votes.votes()[0]
-    assert vote.names == ("作者训练", "第2次") and len(vote.pairs) >= 12
+    assert vote.names == ("1 · 作者训练", "2 · 第2次") and len(vote.pairs) >= 12
     assert {(one.one, one.other) for one in vote.pairs} == {("我由张三开发。", "我由项目组开发。")}
 
 

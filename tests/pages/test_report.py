@@ -176,7 +176,7 @@ def test_other_runs_stand_beside_this_one(reports):
     app.multiselect(key="others").set_value(["run-2"]).run()
     assert not app.exception
     table = app.dataframe[-2].value if "另一次" not in str(app.dataframe[-1].value) else app.dataframe[-1].value
-    assert list(table.iloc[:, 0]) == ["作者训练", "另一次"] and list(table.iloc[1, 1:4]) == ["50%", "100%", "50%"]
+    assert list(table.iloc[:, 0]) == ["1 · 作者训练", "2 · 另一次"] and list(table.iloc[1, 1:4]) == ["50%", "100%", "50%"]
 
 
 def test_nothing_learned_is_not_called_a_lack_of_wordings(reports):
