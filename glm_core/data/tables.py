@@ -86,13 +86,13 @@ def _xlsx_cells(content: bytes) -> Iterator[tuple[int, list]]:
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # the size a file claims may be a million rows of nothing
-        empty = True
+        width = 0
         for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
             cells = _trimmed(cells)
             if cells:
-                empty = False
-                yield number, cells
-        if not empty:
+                width = width or len(cells)
+                yield number, cells + [None] * (width - len(cells))  # blank, as those in the middle of a row are
+        if width:
             return
 
 

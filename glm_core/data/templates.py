@@ -4,7 +4,7 @@ The prompts are Chinese whatever the interface speaks: they are what the model i
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from glm_core.data.examples import DataError, RowError
@@ -97,10 +97,31 @@ def suggest(columns: Iterable[str]) -> Template | None:
 
 def from_columns(template: Template, columns: Iterable[str]) -> Convert | None:
     """The conversion of rows whose columns have the usual names of the template's fields, or None."""
-    names = {column.strip().lower(): column for column in columns}
-    found = {field: next((names[usual] for usual in usual_names if usual in names), None)
-             for field, usual_names in template.fields.items()}  # fmt: skip
+    found = usual_columns(template, columns)
     return _filled(template, found) if all(found.values()) else None
+
+
+def usual_columns(template: Template, columns: Iterable[str]) -> dict[str, str | None]:
+    """For each field of `template` the column that has one of its usual names, None where there is none."""
+    names = {column.strip().lower(): column for column in columns}
+    return {
+        field: next((names[usual] for usual in usual_names if usual in names), None)
+        for field, usual_names in template.fields.items()
+    }
+
+
+def propose(template: Template | None, columns: Sequence[str], sample: Sequence[dict]) -> dict[str, str]:
+    """Where a mapping by hand begins: the template's usual columns, or the first two that hold words and not numbers."""
+    usual = usual_columns(template, columns) if template else {}
+    if usual and all(usual.values()):
+        return usual
+    worded = [column for column in columns if any(_is_words(row.get(column)) for row in sample)]
+    first = [*worded, *(column for column in columns if column not in worded)]
+    return dict(zip(template.fields if template else ("question", "answer"), first[:2], strict=False))
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, str) and re.search(r"[^\W\d_]", value) is not None
 
 
 def from_layout(template: Template, layout: Layout) -> Convert:

@@ -56,7 +56,7 @@ def draw_actions(chosen: library.Dataset, rows: list[Example]) -> None:
     with st.container(horizontal=True, key="actions"), ui.guarded():
         if st.button(t("datasets.train"), type="primary", icon=":material/play_arrow:", key="train"):
             ui.go("training", dataset=own(chosen))
-        with st.popover(t("datasets.export"), icon=":material/download:"):
+        with st.popover(t("datasets.export"), icon=":material/download:", key=f"exports-{dataset_sheet.asked()}"):
             draw_exports(chosen, rows)
         with st.popover(t("datasets.split"), icon=":material/call_split:", key=f"split-{chosen.id}"):
             share = st.slider(t("datasets.share"), 1, 50, 10, format="%d%%", help=t("datasets.share_help"), key="share")

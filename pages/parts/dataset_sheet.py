@@ -10,11 +10,20 @@ REFRESH_SECONDS = 1.0
 
 
 def draw_request(chosen: library.Dataset, rows: list[Example]) -> None:
-    """The button that begins it."""
+    """The button that begins it, and with that closes the popover it is in."""
     help = t("datasets.sheet_help", rows=f"{chosen.rows:,}")
-    if st.button(t("datasets.sheet"), help=help, key="sheet", width="stretch"):
-        sheets.start(chosen, rows)
-        st.rerun()
+    st.button(t("datasets.sheet"), help=help, on_click=ask, args=(chosen, rows), key="sheet", width="stretch")
+
+
+def ask(chosen: library.Dataset, rows: list[Example]) -> None:
+    """Begin it. A popover of another key is another one, and closed."""
+    sheets.start(chosen, rows)
+    st.session_state.sheets_asked = asked() + 1
+
+
+def asked() -> int:
+    """How often the reader has asked for one."""
+    return st.session_state.get("sheets_asked", 0)
 
 
 def draw_sheet(chosen: library.Dataset) -> None:

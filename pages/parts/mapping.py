@@ -4,7 +4,7 @@ import streamlit as st
 
 from glm_core import text, ui
 from glm_core.data import TEMPLATES, formats
-from glm_core.data.templates import suggest
+from glm_core.data.templates import propose, suggest
 from glm_core.errors import EasyError
 from glm_core.text import say as t
 
@@ -60,11 +60,11 @@ def draw_mapping(found: formats.ReadResult, template: str | None) -> dict:
         return {}
     st.caption(t("datasets.mapping_help"))
     fields = list(TEMPLATES[template].fields) if template else ["question", "answer", "system"]
-    mapping = {}
-    for place, (field, column) in enumerate(zip(fields, st.columns(len(fields)), strict=True)):
-        usual = place if place < min(2, len(found.columns)) else None
+    mapping, usual = {}, propose(TEMPLATES.get(template), found.columns, found.sample)
+    for field, column in zip(fields, st.columns(len(fields)), strict=True):
+        start = found.columns.index(usual[field]) if field in usual else None
         mapping[field] = column.selectbox(
-            t(f"datasets.field.{field}"), found.columns, usual, key=f"map-{template}-{field}",
+            t(f"datasets.field.{field}"), found.columns, start, key=f"map-{template}-{field}",
             accept_new_options=True, placeholder=t("datasets.choose"),
         )  # fmt: skip
     mapping = {field: column for field, column in mapping.items() if column}

@@ -377,3 +377,15 @@ def test_a_novel_in_one_line_is_cut_at_sentences():
     result = read_text("他走进了屋子，看见一盏灯。" * 2_000)
     assert len(result.examples) > 60 and not result.problems
     assert all(example.answer.endswith("。") for example in result.examples)
+
+
+def test_a_blank_cell_at_the_end_of_a_row_of_excel_is_blank_and_not_missing():
+    book = openpyxl.Workbook()
+    for row in (["question", "answer"], ["a", None], [None, "b"], ["c", "d"]):
+        book.active.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    found = read_bytes(content.getvalue(), "a.xlsx")
+    assert len(found.examples) == 1 and [one.field for one in found.problems] == ["answer", "question"]
+    first, second = (str(one.message).replace(one.field, "") for one in found.problems)
+    assert first == second

@@ -4,7 +4,7 @@ import pytest
 
 from glm_core import text
 from glm_core.data import TEMPLATES, DataError, read_bytes
-from glm_core.data.templates import suggest
+from glm_core.data.templates import propose, suggest
 
 
 def read(content: str, template=None, **options):
@@ -109,3 +109,12 @@ def test_blank_cells_of_mapped_columns_are_problems():
 def test_a_task_is_suggested_by_the_names_of_columns():
     assert suggest(("id", "Text", "Label")).name == "classification"
     assert suggest(("zh", "en")) is None
+
+
+def test_a_mapping_by_hand_begins_with_the_columns_of_the_task_else_with_words():
+    sample = [{"编号": 1, "页": "12", "标题": None, "正文": "甲", "摘要": None}, {"标题": "乙", "摘要": "丙"}]
+    columns = tuple(sample[0])
+    assert propose(TEMPLATES["summary"], columns, sample) == {"text": "正文", "summary": "摘要"}
+    assert propose(None, columns, sample) == {"question": "标题", "answer": "正文"}
+    assert propose(TEMPLATES["translation"], columns, sample) == {"source": "标题", "target": "正文"}
+    assert propose(None, ("编号",), sample) == {"question": "编号"}
