@@ -22,8 +22,8 @@ from glm_core.training.adapters import PREFIX_WEIGHTS, read_info, share
 from glm_core.training.errors import AdapterError
 
 SHARD_BYTES = 4_000_000_000
-KEPT_FILES = ("*.model", "tokenizer*.json", "special_tokens_map.json", "generation_config.json", "vocab*", "merges.txt",
-              "*LICENSE*", "README.md")  # fmt: skip
+KEPT_FILES = ("*.model", "tokenizer*.json", "special_tokens_map.json", "chat_template*", "generation_config.json", "vocab*",
+              "merges.txt", "*LICENSE*", "README.md")  # fmt: skip
 
 Progress = Callable[[str, float | None], None]
 
