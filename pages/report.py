@@ -87,7 +87,8 @@ def draw_report(run: Run, found: report.Report) -> None:
     evidence.draw_details(found)
     with st.expander(t("report.scores"), icon=":material/table:"):
         measures.draw_scores(found)
-    with st.expander(t("report.strengths"), icon=":material/tune:"), ui.guarded():
+    asked = st.session_state.get("strengths_of") == run.id  # who has asked for them finds them open
+    with st.expander(t("report.strengths"), icon=":material/tune:", expanded=asked), ui.guarded():
         measures.draw_strengths(run, found)
     with st.expander(t("report.others"), icon=":material/stacked_line_chart:"), ui.guarded():
         draw_others(run, found)

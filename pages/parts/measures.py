@@ -42,6 +42,7 @@ def draw_strengths(run: Run, found: report.Report) -> None:
         draw_export(run, best)
     elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
         state.reports().start(run, strengths=True)
+        st.session_state.strengths_of = run.id
         ui.note("audit.report.start", run.name)
         st.rerun()
 

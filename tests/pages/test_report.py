@@ -160,6 +160,7 @@ def test_other_strengths_are_measured_on_demand_and_shown(reports):
     app = open_page("report", run="run-1")
     app.button(key="strengths").click().run()
     assert reports.started == [("run-1", "strengths")]
+    assert next(one for one in app.expander if one.label == text.say("report.strengths")).proto.expanded
     meters = {name: Meter(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))
     app = open_page("report", run="run-1")
