@@ -21,9 +21,8 @@ from unittest import mock
 import torch
 
 from benchmarks.speed import build, collect
-from glm_core.models import fused, quantization
+from glm_core.models import fused, quantization, stepping
 from glm_core.models.tokenization import Tokenizer
-from glm_core.serving import stepping
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.session import Loaded, Session
 from glm_core.serving.tickets import Request, Ticket
@@ -39,10 +38,9 @@ SETTINGS = {
     "prefix 2": TrainingSettings(method="ptuning", prefix_length=64),
 }
 WARM = "hello"
-TILES = {1: ((8, 2048, 4, 1), (4, 2048, 4, 1), (8, 2048, 8, 1), (4, 4096, 4, 1), (2, 4096, 4, 1), (4, 1024, 2, 1), (8, 1024, 4, 1),
-             (16, 1024, 4, 1), (1, 8192, 4, 1), (2, 2048, 2, 1), (2, 2048, 4, 1)),
-         16: ((32, 512, 4, 4), (32, 256, 4, 4), (32, 512, 8, 4), (16, 512, 4, 4), (64, 256, 4, 4), (64, 512, 8, 3),
-              (16, 512, 2, 5))}  # fmt: skip
+TILES = {1: ((1, 8192, 4), (2, 4096, 4), (8, 2048, 8), (8, 2048, 4), (4, 2048, 4), (4, 2048, 2), (8, 1024, 4), (8, 1024, 2), (16, 1024, 4),
+             (4, 4096, 4), (4, 1024, 2)),
+         16: ((32, 256, 4), (32, 512, 4), (16, 256, 4), (16, 512, 2), (64, 256, 4))}  # fmt: skip
 
 
 class Numbers(Tokenizer):

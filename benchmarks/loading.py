@@ -1,6 +1,6 @@
 """Seconds and peak memory of loading each family at full size: published layout and shards, random weights.
 
-    python benchmarks/loading.py [--families chatglm chatglm2 chatglm3 glm4-original bloom chatglm-int4] [--folder DIR]
+    python benchmarks/loading.py [--families chatglm chatglm2 chatglm3 glm4-original glm4-hf glm4-0414 bloom chatglm-int4] [--folder DIR]
                                  [--quantization int8 nf4] [--shape tiny]
 
 For each family writes a checkpoint as the hub lays it out (12 to 19 GB, removed afterwards), loads it, answers with 64
@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch  # noqa: E402
+from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 
 from glm_core import models  # noqa: E402
 
@@ -39,6 +40,12 @@ CHATGLM = {
     "bos_token_id": 130004, "eos_token_id": 130005, "mask_token_id": 130000, "gmask_token_id": 130001,
     "pad_token_id": 3,
 }  # fmt: skip
+GLM = {
+    "hidden_size": 4096, "intermediate_size": 13696, "num_attention_heads": 32, "num_key_value_heads": 2, "head_dim": 128,
+    "num_hidden_layers": 40, "vocab_size": 151552, "partial_rotary_factor": 0.5, "attention_bias": True,
+    "rms_norm_eps": 1.5625e-07, "max_position_embeddings": 131072, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+    "eos_token_id": [151329, 151336, 151338], "pad_token_id": 151329,
+}  # fmt: skip
 CONFIGS = {
     "chatglm": CHATGLM,
     "chatglm-int4": {**CHATGLM, "quantization_bit": 4},
@@ -48,11 +55,14 @@ CONFIGS = {
     "glm4-original": {**FUSED, "_name_or_path": "glm-4-9b-chat", "num_layers": 40, "padded_vocab_size": 151552,
                       "layernorm_epsilon": 1.5625e-07, "rope_ratio": 500, "torch_dtype": "bfloat16",
                       "eos_token_id": [151329, 151336, 151338], "pad_token_id": 151329},
+    "glm4-hf": {"model_type": "glm", **GLM},
+    "glm4-0414": {"model_type": "glm4", **GLM},
     "bloom": {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32, "vocab_size": 250880,
               "torch_dtype": "float16", "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3},
 }  # fmt: skip
 TINY = {"hidden_size": 64, "inner_hidden_size": 128, "ffn_hidden_size": 96, "num_attention_heads": 4, "kv_channels": 16,
-        "num_layers": 2, "n_layer": 2, "n_head": 4}  # fmt: skip
+        "num_layers": 2, "n_layer": 2, "n_head": 4, "intermediate_size": 96, "num_key_value_heads": 2, "head_dim": 16,
+        "num_hidden_layers": 2}  # fmt: skip
 
 
 def published_shapes(config: dict) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -64,6 +74,8 @@ def published_shapes(config: dict) -> Iterator[tuple[str, tuple[int, ...]]]:
         for layer in range(config["n_layer"]):
             yield from _block(f"h.{layer}.", "self_attention", width, 4 * width)
         yield from _pair("ln_f", (width,))
+    elif "num_hidden_layers" in config:
+        yield from _native_shapes(config)
     elif "ffn_hidden_size" in config:
         yield "transformer.embedding.word_embeddings.weight", (config["padded_vocab_size"], width)
         query, group = (
@@ -85,6 +97,13 @@ def published_shapes(config: dict) -> Iterator[tuple[str, tuple[int, ...]]]:
         for layer in range(config["num_layers"]):
             yield from _block(f"transformer.layers.{layer}.", "attention", width, config["inner_hidden_size"])
         yield from _pair("transformer.final_layernorm", (width,))
+
+
+def _native_shapes(config: dict) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Of a checkpoint in transformers' own layout."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+    yield from ((name, tuple(tensor.shape)) for name, tensor in model.state_dict().items())
 
 
 def _pair(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:

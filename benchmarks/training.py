@@ -28,6 +28,7 @@ from glm_core.training.settings import TrainingSettings, preset
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = {"max_source_length": 64, "max_target_length": 64, "evaluations": 0}
+LIGHT = {"gradient_checkpointing": "on"}
 ONE, MANY = SHORT | {"micro_batch": 1, "max_steps": 60}, SHORT | {"micro_batch": 16, "max_steps": 40}
 PREFIX = {"method": "ptuning", "learning_rate": 2e-2}
 CASES = {
@@ -35,13 +36,16 @@ CASES = {
     "lora": TrainingSettings(micro_batch=4, max_steps=12, **SHORT),
     "lora-1": TrainingSettings(**ONE),
     "lora-16": TrainingSettings(**MANY),
-    "lora-16-checkpointing": TrainingSettings(gradient_checkpointing="on", **MANY),
+    "lora-16-checkpointing": TrainingSettings(**MANY, **LIGHT),
     "lora-all-linear-16": TrainingSettings(lora_targets="all-linear", **MANY),
     "prefix-16": TrainingSettings(**PREFIX, **MANY),
     "lora-int8-1": TrainingSettings(quantization="int8", **ONE),
     "lora-nf4-1": TrainingSettings(quantization="nf4", **ONE),
     "lora-nf4-16": TrainingSettings(quantization="nf4", **MANY),
     "prefix-nf4-1": TrainingSettings(quantization="nf4", **PREFIX, **ONE),
+    "lora-int8-1-checkpointing": TrainingSettings(quantization="int8", **ONE, **LIGHT),
+    "lora-nf4-1-checkpointing": TrainingSettings(quantization="nf4", **ONE, **LIGHT),
+    "prefix-nf4-1-checkpointing": TrainingSettings(quantization="nf4", **PREFIX, **ONE, **LIGHT),
     "prefix-nf4-16": TrainingSettings(quantization="nf4", **PREFIX, **MANY),
 }
 CARD = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]  # as the driver numbers them

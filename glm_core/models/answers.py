@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glm_core.models import LoadedModel
+    from glm_core.models.stepping import Stepper
 
 
 def greedy(loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_tokens: int = 96, batch: int = 32) -> list[str]:
@@ -16,32 +17,54 @@ def greedy(loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_t
     Args:
         conversations: message lists that end with a user message.
         max_new_tokens: longest answer, in tokens.
-        batch: conversations decoded together, left-padded.
+        batch: conversations decoded together.
     """
     import torch
 
-    answers: list[str] = []
-    with torch.inference_mode():
-        for start in range(0, len(conversations), batch):
-            answers += _answer_batch(loaded, conversations[start : start + batch], max_new_tokens)
-    return answers
+    from glm_core.models.stepping import Present, Stepper
 
-
-def _answer_batch(loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_tokens: int) -> list[str]:
-    import torch
-
-    tokenizer, family, device = loaded.tokenizer, loaded.family, loaded.model.device
+    family, tokenizer = loaded.family, loaded.tokenizer
     prompts = [family.encode_prompt(tokenizer, messages) for messages in conversations]
-    width, pad = max(map(len, prompts)), tokenizer.pad_token_id
-    padding = [width - len(ids) for ids in prompts]
-    stops = family.stop_ids(tokenizer)
-    output = loaded.model.generate(
-        torch.tensor([[pad] * gap + ids for gap, ids in zip(padding, prompts, strict=True)], device=device),
-        attention_mask=torch.tensor([[0] * gap + [1] * (width - gap) for gap in padding], device=device),
-        max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=stops, pad_token_id=pad,
-    )  # fmt: skip
-    ends = {*stops, pad}
-    return [family.clean(tokenizer.decode(until(row, ends))) for row in output[:, width:].tolist()]
+    if not prompts:
+        return []
+    adapters = Present(loaded)
+    room = min(batch, len(prompts)), adapters.prefix_shift(None)[0] + max(map(len, prompts)) + max_new_tokens
+    stepper, answers = Stepper(loaded, adapters, room=room), []
+    with torch.inference_mode():
+        for start in range(0, len(prompts), batch):
+            with adapters.restored():
+                answers += _answer_batch(loaded, stepper, prompts[start : start + batch], max_new_tokens)
+    return [family.clean(tokenizer.decode(ids)) for ids in answers]
+
+
+def _answer_batch(loaded: "LoadedModel", stepper: "Stepper", prompts: Sequence[list[int]], most: int) -> list[list[int]]:
+    """The ids of each answer, without the one that ends it. `stepper` has no rows before and after."""
+    from glm_core.models.prefill import prefill
+
+    begun, stops = prefill(loaded, prompts), set(loaded.family.stop_ids(loaded.tokenizer))
+    chosen = begun.logits.argmax(-1)
+    answers = [[token] for token in chosen.tolist()]
+    for number, prompt in enumerate(prompts):
+        where = begun.positions[number], begun.strides[number]
+        stepper.add(None, begun.cache, number, len(prompt), chosen[number], *where)
+    rows = list(range(len(prompts)))  # of the answers, by the stepper's number
+
+    def sweep() -> None:
+        """Let rows that have ended leave, which frees what they take; a recorded step takes as long with them."""
+        ended = [number for number, row in enumerate(rows) if answers[row][-1] in stops or len(answers[row]) >= most]
+        for number in reversed(ended if len(ended) == len(rows) or not stepper.fixed else []):
+            stepper.remove(number)
+            rows[number] = rows[-1]
+            rows.pop()
+
+    sweep()
+    while rows:
+        chosen = stepper.step().argmax(-1)
+        stepper.next_ids()[:, 0] = chosen
+        for row, token in zip(rows, chosen.tolist(), strict=True):
+            answers[row].append(token)
+        sweep()
+    return [until(ids[:most], stops) for ids in answers]
 
 
 def until(ids: list[int], ends: set[int]) -> list[int]:

@@ -114,76 +114,89 @@ def attend(
 
 
 @triton.jit
-def _numbers(stored, part: tl.constexpr, PARTS: tl.constexpr):
-    """What is to be multiplied of the stored: a weight, or number `part` of the 4 or 8 whole ones in 32 bits.
-
-    Its bits, made unsigned, become the last ones of the float 2^23, of which the rest is then taken away: a third of the
-    instructions of a conversion, which would take longer than reading the weights.
-    """
-    if PARTS == 1:
-        return stored
-    else:
-        BITS: tl.constexpr = 32 // PARTS
-        LOWEST: tl.constexpr = 1 << (BITS - 1)
-        SIGNS: tl.constexpr = LOWEST * (0xFFFFFFFF // ((1 << BITS) - 1))
-        unsigned = stored.to(tl.uint32, bitcast=True) ^ SIGNS
-        moved = ((unsigned >> (BITS * part)) & ((1 << BITS) - 1)) | 0x4B000000
-        return moved.to(tl.float32, bitcast=True) - (8388608.0 + LOWEST)
-
-
-@triton.jit
-def _place(part: tl.constexpr, PARTS: tl.constexpr):
-    """Which of the columns in 32 bits number `part` is: the hub's even columns are the high halves of bytes."""
-    return part ^ 1 if PARTS == 8 else part
-
-
-@triton.jit
 def _tile(weight, output, inner, outputs, stored, EVEN: tl.constexpr):
     place = weight + output.to(tl.int64)[:, None] * stored + inner[None, :]
     if EVEN:
         return tl.load(place)
-    return tl.load(place, (output < outputs)[:, None] & (inner < stored)[None, :], 0)
+    else:
+        return tl.load(place, (output < outputs)[:, None] & (inner < stored)[None, :], 0)
 
 
 @triton.jit
-def _one_row(states, weight, scale, bias, out, wide, outputs, PARTS: tl.constexpr, SCALE: tl.constexpr, BIAS: tl.constexpr,
-             OUT: tl.constexpr, IN: tl.constexpr, EVEN: tl.constexpr, EARLY: tl.constexpr):  # fmt: skip
-    """Weights are read a tile ahead, the first one before the states are there."""
-    output, inner = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN)
+def _byte(stored, SELECTOR: tl.constexpr):
+    """One of four unsigned bytes u as the float 1 + u / 2^15: an instruction, where a conversion takes longer than reading."""
+    return tl.inline_asm_elementwise(
+        "prmt.b32 $0, $1, 0x3F800000, " + SELECTOR + ";", "=f,r", [stored], dtype=tl.float32, is_pure=True, pack=1
+    )
+
+
+@triton.jit
+def _add_four(total, stored, own, IN: tl.constexpr):
+    """`total` (OUT, IN) and the product of four bytes (OUT, IN) with their columns' states (IN, 4)."""
+    even, odd = tl.split(tl.reshape(own, (IN, 2, 2)))
+    first, third = tl.split(even)
+    second, fourth = tl.split(odd)
+    total += _byte(stored, "0x7604") * first[None, :]
+    total += _byte(stored, "0x7614") * second[None, :]
+    total += _byte(stored, "0x7624") * third[None, :]
+    total += _byte(stored, "0x7634") * fourth[None, :]
+    return total
+
+
+@triton.jit
+def _one_row(states, weight, scale, bias, out, wide, outputs, PARTS: tl.constexpr, BIAS: tl.constexpr, OUT: tl.constexpr,
+             IN: tl.constexpr, EVEN: tl.constexpr, EARLY: tl.constexpr):  # fmt: skip
+    """Weights are read a tile ahead, the first one before the states are there. `weight` (out, stored) has `PARTS` in each."""
+    output, inner, column = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), tl.arange(0, IN * PARTS)
     stored = wide // PARTS
     ahead = _tile(weight, output, inner, outputs, stored, EVEN)
-    factor, shift = tl.full((OUT,), 1.0, tl.float32), tl.zeros((OUT,), tl.float32)
-    if SCALE:
-        factor = tl.load(scale + output, output < outputs, 0.0).to(tl.float32)
-    if BIAS:
-        shift = tl.load(bias + output, output < outputs, 0.0).to(tl.float32)
     _take_turn(EARLY)
-    total = tl.zeros((OUT, IN), tl.float32)
+    total, gathered = tl.zeros((OUT, IN), tl.float32), tl.zeros((IN,), tl.float32)
     for first in range(0, stored, IN):
         packed = ahead
         if first + IN < stored:
             ahead = _tile(weight, output, first + IN + inner, outputs, stored, EVEN)
-        for part in tl.static_range(PARTS):
-            index = (first + inner) * PARTS + _place(part, PARTS)
-            own = tl.load(states + index, index < wide, 0.0).to(tl.float32)
-            total += _numbers(packed, part, PARTS).to(tl.float32) * own[None, :]
-    tl.store(out + output, (tl.sum(total, 1) * factor + shift).to(out.dtype.element_ty), output < outputs)
+        own = tl.load(states + first * PARTS + column, first * PARTS + column < wide, 0.0).to(tl.float32)
+        if PARTS == 1:
+            total += packed.to(tl.float32) * own[None, :]
+        else:
+            own = tl.reshape(own, (IN, PARTS))
+            gathered += tl.sum(own, 1)
+            if PARTS == 4:
+                total = _add_four(total, packed ^ -0x7F7F7F80, own, IN)  # 0x80808080: from signed to unsigned
+            else:
+                high, low = tl.split(tl.reshape(own, (IN, 4, 2)))  # halves of bytes, each moved to the high one
+                total = _add_four(total, (packed ^ -0x77777778) & -0x0F0F0F10, high, IN)
+                total = _add_four(total, ((packed ^ -0x77777778) << 4) & -0x0F0F0F10, low, IN)
+    result = tl.sum(total, 1)
+    if PARTS > 1:  # bytes were 1 + (128 + number) / 2^15, of four bits 1 + 16 (8 + number) / 2^15
+        result = (result - (1 + 128 / 32768) * tl.sum(gathered)) * (32768.0 if PARTS == 4 else 2048.0)
+        result *= tl.load(scale + output, output < outputs, 0.0).to(tl.float32)
+    if BIAS:
+        result += tl.load(bias + output, output < outputs, 0.0).to(tl.float32)
+    tl.store(out + output, result.to(out.dtype.element_ty), output < outputs)
 
 
 @triton.jit
-def _many_rows(states, weight, scale, bias, out, rows, wide, outputs, PARTS: tl.constexpr, SCALE: tl.constexpr,
+def _many_rows(states, weight, scale, bias, out, rows, wide, outputs, HALVES: tl.constexpr, SCALE: tl.constexpr,
                BIAS: tl.constexpr, OUT: tl.constexpr, IN: tl.constexpr, EVEN: tl.constexpr, ROWS: tl.constexpr):  # fmt: skip
     """On the matrix units."""
     output, inner, row = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), tl.arange(0, ROWS)
-    stored = wide // PARTS
+    stored = wide // HALVES
     total = tl.zeros((OUT, ROWS), tl.float32)
     for first in range(0, stored, IN):
         packed = _tile(weight, output, first + inner, outputs, stored, EVEN)
-        for part in tl.static_range(PARTS):
-            index = (first + inner) * PARTS + _place(part, PARTS)
+        for part in tl.static_range(HALVES):
+            if HALVES == 1:
+                numbers = packed
+            elif part == 0:
+                numbers = packed >> 4
+            else:
+                numbers = (packed << 4).to(tl.int8) >> 4
+            index = (first + inner) * HALVES + part
             inside = (row < rows)[None, :] & (index < wide)[:, None]
             own = tl.load(states + row[None, :] * wide + index[:, None], inside, 0.0)  # (IN, ROWS)
-            total = tl.dot(_numbers(packed, part, PARTS).to(own.dtype), own, total, input_precision="ieee")
+            total = tl.dot(numbers.to(own.dtype), own, total, input_precision="ieee")
     if SCALE:
         total *= tl.load(scale + output, output < outputs, 0.0).to(tl.float32)[:, None]
     if BIAS:
@@ -192,33 +205,34 @@ def _many_rows(states, weight, scale, bias, out, rows, wide, outputs, PARTS: tl.
     tl.store(out + where, total.to(out.dtype.element_ty), (output < outputs)[:, None] & (row < rows)[None, :])
 
 
-TILES = {1: (8, 2048, 4, 1), MANY: (32, 512, 4, 4)}
-"Outputs, bytes of inputs, warps and stages of a tile for one row and for more."
+TILES = {"dense": (1, 8192, 4), "packed": (8, 2048, 4), "many": (32, 256, 4)}
+"Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows."
 
 
-def linear(
-    states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, tile: tuple[int, int, int, int] | None = None
-) -> torch.Tensor:
+def linear(states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, tile: tuple[int, int, int] | None = None) -> torch.Tensor:
     """`states` (B, in) times a weight (out, in), or one in the hub's int8 or int4 layout (`quantization.unpack`), read as it is.
 
     Args:
+        weight: written long before; it is read before the kernel ahead has ended.
         scale: (out), of a packed weight; None for one that is not.
         bias: (out) or None.
         tile: instead of one of `TILES`.
     """
-    if scale is not None:
+    (rows, wide), outputs = states.shape, weight.shape[0]
+    if rows == 1 and scale is not None:
         weight = weight.view(torch.int32)
-    (rows, wide), (outputs, stored) = states.shape, weight.shape
-    out_tile, in_bytes, warps, stages = tile or TILES[1 if rows == 1 else MANY]
+    stored = weight.shape[1]
+    out_tile, in_bytes, warps = tile or TILES["many" if rows > 1 else "dense" if scale is None else "packed"]
     in_tile = in_bytes // weight.element_size()
-    out = states.new_empty(rows, outputs)
-    grid = (triton.cdiv(outputs, out_tile),)
-    how = {"PARTS": wide // stored, "SCALE": scale is not None, "BIAS": bias is not None, "OUT": out_tile, "IN": in_tile,
-           "EVEN": outputs % out_tile == 0 and stored % in_tile == 0, "num_warps": warps}  # fmt: skip
+    out, grid = states.new_empty(rows, outputs), (triton.cdiv(outputs, out_tile),)
+    how = {"BIAS": bias is not None, "OUT": out_tile, "IN": in_tile, "num_warps": warps,
+           "EVEN": outputs % out_tile == 0 and stored % in_tile == 0}  # fmt: skip
     if rows == 1:
-        _one_row[grid](states, weight, scale, bias, out, wide, outputs, EARLY=EARLY, launch_pdl=EARLY, **how)
+        parts = wide // stored
+        _one_row[grid](states, weight, scale, bias, out, wide, outputs, PARTS=parts, EARLY=EARLY, launch_pdl=EARLY, **how)
     else:
-        _many_rows[grid](states, weight, scale, bias, out, rows, wide, outputs, ROWS=MANY, num_stages=stages, **how)
+        _many_rows[grid](states, weight, scale, bias, out, rows, wide, outputs, HALVES=wide // stored,
+                         SCALE=scale is not None, ROWS=MANY, num_stages=4, **how)  # fmt: skip
     return out
 
 

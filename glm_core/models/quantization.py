@@ -7,6 +7,7 @@ base (`glm_core.training`).
 """
 
 import importlib
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -21,14 +22,9 @@ METHODS = {"int8": None, "nf4": "bitsandbytes"}
 
 def unpack(weight: torch.Tensor, scale: torch.Tensor, bits: int, dtype: torch.dtype) -> torch.Tensor:
     """Dense (out, in) weight from the hub's layout: one scale a row; of 4 bits the even column is the high nibble."""
-    return _widen(weight, bits, dtype).mul_(scale.to(dtype)[:, None])
-
-
-def _widen(weight: torch.Tensor, bits: int, dtype: torch.dtype) -> torch.Tensor:
-    """The packed whole numbers (out, in) as `dtype`, not scaled."""
     if bits == 4:
         weight = torch.stack([weight >> 4, (weight << 4) >> 4], -1).flatten(-2)
-    return weight.to(dtype)
+    return weight.to(dtype).mul_(scale.to(dtype)[:, None])
 
 
 def pack8(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,27 +33,39 @@ def pack8(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return (weight / scale.to(weight.dtype)[:, None]).round_().clamp_(-127, 127).to(torch.int8), scale
 
 
-class _PackedProduct(torch.autograd.Function):
-    """x W^T with W unpacked twice, in forward and again in backward, so that no dense copy of it is kept.
+class Scratch:
+    """Room for one unpacked weight at a time, shared by the layers of a model, whose products follow one another."""
 
-    The products are scaled, not the weights, which saves a pass over these; not in float16, where they would overflow.
-    """
+    def __init__(self):
+        self._held: dict[tuple, torch.Tensor] = {}
+
+    def take(self, count: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """(count,), whatever it holds; the next one that takes it writes over it."""
+        held = self._held.get((dtype, device))
+        if held is None or held.numel() < count:
+            with torch.inference_mode(False):  # the first use may be an answer's, and the next a training step's
+                held = torch.empty(count, dtype=dtype, device=device)
+            if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+                return held  # a recording's own memory
+            self._held[dtype, device] = held
+        return held[:count]
+
+
+class _UnpackedProduct(torch.autograd.Function):
+    """x W^T with W unpacked twice, in forward and again in backward, so that no dense copy of it is kept."""
 
     @staticmethod
-    def forward(ctx, states, weight, scale, bits):
-        ctx.save_for_backward(weight, scale)
-        ctx.bits, ctx.dtype = bits, states.dtype
-        if states.dtype == torch.float16:
-            return F.linear(states, unpack(weight, scale, bits, states.dtype))
-        return F.linear(states, _widen(weight, bits, states.dtype)).mul_(scale.to(states.dtype))
+    def forward(ctx, states, layer):
+        ctx.layer, ctx.dtype = layer, states.dtype
+        weight, scale = layer.unpacked(states.dtype)
+        product = F.linear(states, weight)
+        return product if scale is None else product.mul_(scale)
 
     @staticmethod
     def backward(ctx, gradient):
-        weight, scale = ctx.saved_tensors
-        if gradient.dtype == torch.float16:
-            return gradient @ unpack(weight, scale, ctx.bits, gradient.dtype), None, None, None
-        scaled = gradient * scale.to(gradient.dtype)
-        return (scaled @ _widen(weight, ctx.bits, gradient.dtype)).to(ctx.dtype), None, None, None
+        weight, scale = ctx.layer.unpacked(gradient.dtype)
+        scaled = gradient if scale is None else gradient * scale
+        return (scaled @ weight).to(ctx.dtype), None
 
 
 class PackedLinear(nn.Linear):
@@ -66,19 +74,35 @@ class PackedLinear(nn.Linear):
     A `nn.Linear` by type, so that PEFT wraps it; its own weight is never trained.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool, bits: int):
+    def __init__(self, in_features: int, out_features: int, bias: bool, bits: int, scratch: Scratch | None = None):
         nn.Module.__init__(self)
         self.in_features, self.out_features, self.bits = in_features, out_features, bits
         packed = torch.empty(out_features, in_features * bits // 8, dtype=torch.int8)
         self.weight = nn.Parameter(packed, requires_grad=False)
         self.weight_scale = nn.Parameter(torch.empty(out_features, dtype=torch.float16), requires_grad=False)
         self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
+        self._scratch = scratch or Scratch()
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         if kernels := kernels_for(states):
             return kernels.linear(states, self.weight, self.weight_scale, self.bias)
-        product = _PackedProduct.apply(states, self.weight, self.weight_scale, self.bits)
+        product = _UnpackedProduct.apply(states, self)
         return product if self.bias is None else product + self.bias
+
+    def unpacked(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The whole numbers (out, in) and the scale of each row, which the products take instead of the weights.
+
+        It saves a pass over these; not in float16, where the products would overflow: there the first is scaled.
+        """
+        shape = (self.out_features, self.in_features)
+        dense = self._scratch.take(shape[0] * shape[1], dtype, self.weight.device).view(shape)
+        if self.bits == 4:
+            dense[:, 0::2].copy_(self.weight >> 4)
+            dense[:, 1::2].copy_((self.weight << 4) >> 4)
+        else:
+            dense.copy_(self.weight)
+        scale = self.weight_scale.to(dtype)
+        return (dense.mul_(scale[:, None]), None) if dtype == torch.float16 else (dense, scale)
 
     def dense(self, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """The weight as one dense (out, in) tensor."""
@@ -86,6 +110,33 @@ class PackedLinear(nn.Linear):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, bits={self.bits}"
+
+
+@cache
+def _nf4_linear() -> type[nn.Linear]:
+    """bitsandbytes' 4-bit layer with products of its own, whose memory can be recorded: theirs pile up in a CUDA graph."""
+    import bitsandbytes
+    from bitsandbytes.functional import dequantize_4bit, dequantize_blockwise
+
+    class Nf4Linear(bitsandbytes.nn.Linear4bit):
+        scratch: Scratch
+
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            if not torch.is_grad_enabled() and states.numel() == self.in_features:
+                return super().forward(states)  # one row, which it reads the packed weight for
+            product = _UnpackedProduct.apply(states, self)
+            return product if self.bias is None else product + self.bias
+
+        def unpacked(self, dtype: torch.dtype) -> tuple[torch.Tensor, None]:
+            """The weight (out, in)."""
+            packed, state = self.weight.data, self.weight.quant_state
+            largest = self.scratch.take(state.absmax.numel(), torch.float32, packed.device)
+            dequantize_blockwise(state.absmax, state.state2, out=largest)
+            dense = self.scratch.take(state.shape.numel(), state.dtype, packed.device).view(state.shape)
+            dequantize_4bit(packed, absmax=largest.add_(state.offset), out=dense, blocksize=state.blocksize, quant_type="nf4")
+            return dense.to(dtype), None
+
+    return Nf4Linear
 
 
 def block_linears(model: nn.Module) -> dict[str, nn.Linear]:
@@ -104,8 +155,9 @@ def pack_layers(model: nn.Module, bits: int) -> None:
     """
     if bits not in (4, 8):
         raise ModelError("models.config_value", field="quantization_bit", value=bits)
+    scratch = Scratch()
     for name, linear in block_linears(model).items():
-        replacement = PackedLinear(linear.in_features, linear.out_features, linear.bias is not None, bits)
+        replacement = PackedLinear(linear.in_features, linear.out_features, linear.bias is not None, bits, scratch)
         replace_module(model, name, replacement)
 
 
@@ -137,10 +189,10 @@ def require(method: str | None, device: torch.device) -> None:
 
 def quantise(model: nn.Module, name: str, method: str) -> None:
     """Quantise the linear layer called `name`, whose dense weight is in place, and free the dense one."""
-    linear = model.get_submodule(name)
+    linear, scratch = model.get_submodule(name), vars(model).setdefault("quantisation_scratch", Scratch())
     if method == "int8":
         with torch.device("meta"):
-            packed = PackedLinear(linear.in_features, linear.out_features, False, 8)
+            packed = PackedLinear(linear.in_features, linear.out_features, False, 8, scratch)
         weight, scale = pack8(linear.weight.data)
         packed.weight, packed.weight_scale = (nn.Parameter(part, requires_grad=False) for part in (weight, scale))
         packed.bias = linear.bias
@@ -148,7 +200,7 @@ def quantise(model: nn.Module, name: str, method: str) -> None:
         return
     import bitsandbytes
 
-    small = bitsandbytes.nn.Linear4bit(
+    small = _nf4_linear()(
         linear.in_features, linear.out_features, bias=False, compute_dtype=linear.weight.dtype,
         compress_statistics=True, quant_type="nf4", device="meta",
     )  # fmt: skip
@@ -156,5 +208,5 @@ def quantise(model: nn.Module, name: str, method: str) -> None:
     small.weight = bitsandbytes.nn.Params4bit(
         linear.weight.data, requires_grad=False, compress_statistics=True, quant_type="nf4"
     ).to(device)
-    small.bias = linear.bias
+    small.bias, small.scratch = linear.bias, scratch
     replace_module(model, name, small)

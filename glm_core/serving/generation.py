@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-from transformers.cache_utils import DynamicCache
 
+from glm_core.models.prefill import prefill
+from glm_core.models.stepping import Stepper
 from glm_core.models.tokenization import Detokenizer
 from glm_core.serving.adapters import Adapters
-from glm_core.serving.sampling import Sampler, Sampling, choose
-from glm_core.serving.stepping import Stepper
+from glm_core.serving.sampling import Sampler, Sampling, choose, pick
 from glm_core.serving.streaming import AnswerText
 from glm_core.serving.tickets import EngineUnavailable, PromptTooLong, ServingError, Ticket
 
@@ -125,6 +125,11 @@ class Row:
             ticket.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
         ticket.prompt_tokens = len(prompt)
 
+    @property
+    def left(self) -> int:
+        """Tokens that its answer may still have."""
+        return self._limit - self.ticket.completion_tokens
+
     def take(self, token: int) -> None:
         """Add the token just chosen to the answer; may end it."""
         if token < 0:
@@ -145,6 +150,22 @@ class Row:
             self.ticket.finish(reason, self._text.finish(), error)
 
 
+class _Due:
+    """The tokens of a step that the device may not have finished, for the rows that took part."""
+
+    def __init__(self, rows: list[Row], tokens: torch.Tensor):
+        self.rows, self._tokens, self._there = rows, tokens.to("cpu", non_blocking=True), None
+        if tokens.device.type == "cuda":
+            self._there = torch.cuda.Event()
+            self._there.record()
+
+    def wait(self) -> list[int]:
+        """One a row."""
+        if self._there is not None:
+            self._there.synchronize()
+        return self._tokens.tolist()
+
+
 class Batch:
     """The rows that are computed together. All methods belong to the engine's thread.
 
@@ -158,6 +179,7 @@ class Batch:
         self._adapters = adapters
         self._new_stepper = partial(Stepper, loaded, adapters, slot)
         self._stepper = self._new_stepper()
+        self._ahead: _Due | None = None
 
     @property
     def ready(self) -> bool:
@@ -167,34 +189,40 @@ class Batch:
     @torch.inference_mode()
     def join(self, rows: Sequence[Row]) -> None:
         """Compute the prompts of `rows` in one forward, their first tokens, and add the rows that these do not end."""
-        prompts = DynamicCache()
-        ids, mask = self._padded(rows)
-        logits = self._forward(rows, ids, mask, prompts)
-        for row, token in zip(rows, choose(logits, [row.sampler for row in rows]), strict=True):
+        with self._adapters.using([row.slot for row in rows]):
+            begun = prefill(self._loaded, [row.prompt for row in rows])
+        for row, token in zip(rows, choose(begun.logits, [row.sampler for row in rows]), strict=True):
             row.take(token)
-        positions, strides = self._next_positions(rows, ids, mask)
         for index, row in enumerate(rows):
             if not row.ticket.done:
-                self._stepper.add(row.slot, prompts, index, row.length, row.last, positions[index], strides[index])
+                where = begun.positions[index], begun.strides[index]
+                self._stepper.add(row.slot, begun.cache, index, row.length, row.last, *where)
                 self.rows.append(row)
-
-    def _padded(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Prompts (B, S), padded at the left, and their mask; no mask where none is padded, which is the fast way."""
-        longest = max(row.length for row in rows)
-        pads = torch.tensor([longest - row.length for row in rows])
-        filler = self._loaded.tokenizer.pad_token_id or 0
-        ids = torch.tensor([[filler] * int(pad) + row.prompt for pad, row in zip(pads, rows, strict=True)])
-        mask = (torch.arange(longest) >= pads[:, None]).long() if pads.any() else None
-        device = self._loaded.model.device
-        return ids.to(device), None if mask is None else mask.to(device)
 
     @torch.inference_mode()
     def step(self) -> None:
-        """One token for every row, then those that ended leave."""
-        logits = self._stepper.step()
-        for row, token in zip(self.rows, choose(logits, [row.sampler for row in self.rows], self._stepper.next_ids()), strict=True):
-            row.take(token)
+        """One token for every row, then those that ended leave.
+
+        The device begins the step after it before this one's tokens are looked at, where they alone decide how it goes on;
+        what it computes for a row that has just ended is nobody's.
+        """
+        due = self._ahead or self._launch()
+        self._ahead = self._launch() if self._may_go_ahead(due) else None
+        for row, token in zip(due.rows, due.wait(), strict=True):
+            if not row.ticket.done:
+                row.sampler.note(token)
+                row.take(token)
         self.sweep()
+
+    def _launch(self) -> "_Due":
+        """Begin a step; its tokens are fed to the next one."""
+        tokens = pick(self._stepper.step(), [row.sampler for row in self.rows])
+        self._stepper.next_ids()[:, 0] = tokens.clamp(min=0)
+        return _Due(list(self.rows), tokens)
+
+    def _may_go_ahead(self, due: "_Due") -> bool:
+        """Whether every row will want another token after `due`, and none of them needs to see that first."""
+        return self._stepper.fixed and all(row.sampler.foreseen and row.left > (row in due.rows) for row in self.rows)
 
     @torch.inference_mode()
     def sweep(self) -> None:
@@ -204,26 +232,7 @@ class Batch:
                 self._stepper.remove(number)
                 self.rows[number] = self.rows[-1]
                 self.rows.pop()
+        if not self.rows:
+            self._ahead = None
         if not self.rows and self._stepper.columns > KEPT_COLUMNS * self._stepper.fixed:
             self._stepper = self._new_stepper()
-
-    def _forward(self, rows: Sequence[Row], ids, mask, prompts: DynamicCache) -> torch.Tensor:
-        """Logits (B, V) of the last column."""
-        inputs = {"input_ids": ids, "attention_mask": mask, "past_key_values": prompts, "use_cache": True}
-        if mask is not None and self._loaded.family.native in ("glm", "glm4"):  # the others count the mask themselves
-            inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
-        with self._adapters.using([row.slot for row in rows]):
-            return self._loaded.model(**inputs, logits_to_keep=1).logits[:, -1]
-
-    def _next_positions(self, rows: Sequence[Row], ids: torch.Tensor, mask) -> tuple[torch.Tensor, torch.Tensor]:
-        """The position of the token after each prompt of `ids` (B, S), and by how much each later one is further on.
-
-        (B, 1); for ChatGLM-6B, which has two positions a token, (B, 2, 1).
-        """
-        if self._loaded.family.native == "chatglm":
-            longer = torch.cat([ids, ids[:, -1:]], dim=1)
-            seen = None if mask is None else torch.cat([mask, mask[:, -1:]], dim=1)
-            last, following = self._loaded.model.positions(longer, seen)[:, :, -2:].split(1, dim=2)
-            return following, following - last
-        lengths = torch.tensor([[row.length] for row in rows], device=ids.device)
-        return lengths, torch.ones_like(lengths)

@@ -60,6 +60,11 @@ class Sampler:
         """Whether this row takes the likeliest token."""
         return self.sampling.temperature <= 0
 
+    @property
+    def foreseen(self) -> bool:
+        """Whether the device alone can go on: what it chooses depends on nothing but the logits."""
+        return self.greedy and self.sampling.repetition_penalty == 1.0
+
     def note(self, token: int) -> None:
         """Remember that the row now contains `token`."""
         if self._seen is not None:
@@ -79,16 +84,23 @@ class Sampler:
         return torch.rand((), generator=self._generator, dtype=torch.float64).item()
 
 
-def choose(logits: torch.Tensor, samplers: list[Sampler], into: torch.Tensor | None = None) -> list[int]:
-    """The next token of every row; waits for the device once, and once more where it draws.
+def choose(logits: torch.Tensor, samplers: list[Sampler]) -> list[int]:
+    """The next token of every row, as `pick` finds them."""
+    chosen = pick(logits, samplers).tolist()
+    for token, sampler in zip(chosen, samplers, strict=True):
+        sampler.note(token)
+    return chosen
+
+
+def pick(logits: torch.Tensor, samplers: list[Sampler]) -> torch.Tensor:
+    """The next token of every row (B,), on the device; waits for it only where it draws.
 
     Args:
         logits: (B, V), any float type; not changed.
         samplers: one for each row.
-        into: (B, 1), gets the tokens too, on its device.
 
     Returns:
-        B token ids; -1 for a row whose logits are not finite, since any choice would be noise.
+        Token ids; -1 for a row whose logits are not finite, since any choice would be noise.
     """
     if any(sampler.sampling.repetition_penalty != 1.0 for sampler in samplers):
         logits = logits.float().clone()
@@ -97,13 +109,7 @@ def choose(logits: torch.Tensor, samplers: list[Sampler], into: torch.Tensor | N
     drawing = [i for i, sampler in enumerate(samplers) if not sampler.greedy]
     best = logits.argmax(dim=-1)
     best = torch.where(torch.isfinite(logits.sum(dim=-1, dtype=torch.float32)), best, -1)
-    tokens = _with_draws(logits, best, samplers, drawing) if drawing else best
-    chosen = tokens.tolist()
-    if into is not None:
-        into[:, 0] = tokens.clamp(min=0)
-    for token, sampler in zip(chosen, samplers, strict=True):
-        sampler.note(token)
-    return chosen
+    return _with_draws(logits, best, samplers, drawing) if drawing else best
 
 
 def _with_draws(logits: torch.Tensor, best: torch.Tensor, samplers: list[Sampler], drawing: list[int]) -> torch.Tensor:

@@ -67,6 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     stop.listen()
     # Read when torch comes in. Threads that spin while they wait slow a busy machine tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A card's memory in one piece: recorded steps have a pool of their own, and holes of the other would be lost to it.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     parser = build_parser()
     given = parser.parse_args(arguments)
     wanted = (given.model, given.data, given.out)

@@ -24,7 +24,7 @@ CARDS: dict[str, int] = {
 
 CARD_SHARE = 0.96  # of a card's memory that a process can have beside the driver and a screen
 CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
-CUDA_CONTEXT = 500_000_000
+CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.87 GB on an H200, less on smaller cards
 RECORDING = 400_000_000  # of recorded steps (replay.py): the graphs, their libraries' workspaces; measured on an H200
 INTERPRETER = 480_000_000  # torch, transformers and PEFT imported
 CPU_SLACK = 1.35  # the C allocator's holes between activations of changing length; measured 1.2 to 1.5
@@ -108,20 +108,16 @@ def _assemble(
         "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
         "activations": int(activations * (CPU_SLACK if device == "cpu" else 1)),
         "logits": _logits(shape, settings, longest, width),
-        "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * is_recorded(settings, device, precision, checkpointing),
+        "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, checkpointing),
     }
     return MemoryEstimate(
         sum(parts.values()), parts, device, precision, checkpointing, tokens, trainable, shape, settings, longest
     )
 
 
-def is_recorded(settings: TrainingSettings, device: str, precision: str, checkpointing: bool) -> bool:
-    """Whether steps are recorded and replayed (replay.py).
-
-    Loss scaling (float16) and recomputed activations cannot be; while it is recorded, bitsandbytes frees none of the
-    weights that it unpacks.
-    """
-    return device == "cuda" and precision != "float16" and not checkpointing and settings.quantization != "nf4"
+def is_recorded(device: str, precision: str, checkpointing: bool) -> bool:
+    """Whether steps are recorded and replayed (replay.py); loss scaling (float16) and recomputed activations cannot be."""
+    return device == "cuda" and precision != "float16" and not checkpointing
 
 
 def _count_trainable(shape: Shape, settings: TrainingSettings) -> int:

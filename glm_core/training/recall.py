@@ -14,7 +14,7 @@ import torch
 from glm_core.models import LoadedModel
 from glm_core.models.answers import greedy
 
-CACHE_BYTES = 256_000_000  # that keys, values and logits of the answers computed together may take
+TOGETHER_BYTES = 64_000_000  # that answers computed together may take: keys and values, or a draft's logits
 MOST_TOGETHER = 12  # more pad each other to the longest and wait for the last to end
 SOURCE_ROOM = 1 << 16  # tokens; prompts are never cut here
 
@@ -56,7 +56,9 @@ class Recall:
                     found |= {draft.place: draft.text for draft in self._confirm(batch)}
         rest = [i for i in range(len(conversations)) if i not in found]
         rest.sort(key=lambda i: max(map(len, drafts[i]), default=0))  # answers of like length end together
-        batch = self._together(self._longest + max((len(self._prompt(conversations[i])) for i in rest), default=0))
+        config = self._loaded.model.config
+        kept = 2 * config.num_hidden_layers * config.hidden_size  # a token's keys and values
+        batch = self._together(kept * (self._longest + max((len(self._prompt(conversations[i])) for i in rest), default=0)))
         decoded = greedy(self._loaded, [conversations[i] for i in rest], self._longest, batch)
         found |= dict(zip(rest, decoded, strict=True))
         return [found[i] for i in range(len(conversations))]
@@ -83,14 +85,12 @@ class Recall:
     def _batches(self, drafts: Sequence[_Draft]) -> Iterator[Sequence[_Draft]]:
         """Drafts of like length together, so that little is padded."""
         ordered = sorted(drafts, key=lambda draft: len(draft.ids), reverse=True)
-        size = self._together(len(ordered[0].ids)) if ordered else 1
+        size = self._together(self._loaded.model.config.vocab_size * len(ordered[0].ids)) if ordered else 1
         return (ordered[start : start + size] for start in range(0, len(ordered), size))
 
-    def _together(self, tokens: int) -> int:
-        """How many rows of so many tokens may be computed at once."""
-        config = self._loaded.model.config
-        row = tokens * (2 * config.num_hidden_layers * config.hidden_size * self._loaded.model.dtype.itemsize + 4 * config.vocab_size)
-        return max(1, min(MOST_TOGETHER, CACHE_BYTES // max(1, row)))
+    def _together(self, numbers: int) -> int:
+        """How many rows that need so many numbers each may be computed at once."""
+        return max(1, min(MOST_TOGETHER, TOGETHER_BYTES // (numbers * self._loaded.model.dtype.itemsize)))
 
     def _confirm(self, batch: Sequence[_Draft]) -> Iterator[_Draft]:
         """The drafts whose every token greedy decoding would choose, and would end after."""

@@ -14,12 +14,13 @@ import torch
 from glm_core.training.loss import IGNORED, AnswerLoss
 
 SHARES = 2  # places for targets come in halves of a batch's tokens
+FEW_TOKENS = 64  # that more cost a card next to nothing
 MOST = 64  # recordings; rarer shapes are computed the ordinary way
 
 
-def round_length(length: int) -> int:
-    """`length` rounded up by at most an eighth, and at least to a multiple of 8: lengths of batches then recur."""
-    step = max(8, 2 ** (length.bit_length() - 4))
+def round_length(length: int, rows: int) -> int:
+    """`length` of a batch of `rows`, rounded up so that lengths recur: by at most an eighth, or by what few tokens take."""
+    step = max(8, FEW_TOKENS // rows, 2 ** (length.bit_length() - 4))
     return -(-length // step) * step
 
 

@@ -100,7 +100,7 @@ class AdapterTrainer(Trainer):
     def replay(self) -> Replay | None:
         """On one card, where the settings are such that a step can be recorded."""
         if self.args.device.type != "cuda" or self.args.world_size > 1 or not memory.is_recorded(
-            self.settings, "cuda", str(self.loaded.model.dtype).removeprefix("torch."), self.loaded.model.is_gradient_checkpointing
+            "cuda", str(self.loaded.model.dtype).removeprefix("torch."), self.loaded.model.is_gradient_checkpointing
         ):
             return None
         lengths = self.batches.buckets.lengths
@@ -112,7 +112,7 @@ class AdapterTrainer(Trainer):
 
     def _collate(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
         longest = max(len(row.input_ids) for row in batch)
-        multiple = round_length(longest) if self.args.device.type == "cuda" else 1
+        multiple = round_length(longest, self.settings.micro_batch) if self.args.device.type == "cuda" else 1
         return collate(batch, self.loaded.tokenizer.pad_token_id, multiple)
 
     def get_train_dataloader(self) -> DataLoader:

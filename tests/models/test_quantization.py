@@ -101,6 +101,22 @@ def test_gradients_through_packed_weights_are_those_of_dense_ones():
     assert torch.allclose(states.grad, dense.grad, atol=1e-5)
 
 
+def test_a_packed_layer_answers_before_it_trains():
+    """What it unpacks weights into is first used where no gradient will ever be taken, and then where one is."""
+    packed = PackedLinear(8, 6, True, 8)
+    packed.weight.data, packed.weight_scale.data = pack(torch.randn(6, 8), 8)
+    with torch.inference_mode():
+        packed(torch.randn(2, 8))
+    states = torch.randn(2, 8, requires_grad=True)
+    packed(states).sum().backward()
+    assert torch.allclose(states.grad, packed.dense().sum(0).expand(2, 8), atol=1e-5)
+
+
+def test_layers_share_what_they_unpack_into(packed_folder):
+    layers = [module for module in models.load(packed_folder, device="cpu").model.modules() if isinstance(module, PackedLinear)]
+    assert len({id(layer._scratch) for layer in layers}) == 1 and len(layers) > 1
+
+
 def test_packed_embeddings_of_the_first_checkpoints_are_unpacked(tmp_path):
     folder = tiny_chatglm(tmp_path, quantization_bit=4, quantization_embeddings=True)
     state = load_file(folder / "model.safetensors")

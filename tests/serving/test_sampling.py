@@ -86,8 +86,3 @@ def test_a_large_vocabulary_is_sorted_only_as_far_as_the_nucleus_needs(flat, mon
     assert narrow == choose(logits, [Sampler(one, []) for one in samplers])
     expected = reference(logits[0], 0.95, 0, 0.7)
     assert expected[narrow[0]] > 0 and ((expected > 0).sum() > 1024) == flat
-
-
-def test_tokens_are_also_left_where_the_next_step_reads_them():
-    logits, into = torch.tensor([[0.0, 2.0], [float("nan"), 1.0]]), torch.zeros(2, 1, dtype=torch.long)
-    assert choose(logits, [Sampler(Sampling(), []), Sampler(Sampling(), [])], into) == [1, -1] and into.tolist() == [[1], [0]]

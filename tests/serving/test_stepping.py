@@ -9,10 +9,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from glm_core import models
-from glm_core.serving import generation, rowcache
+from glm_core.models import rowcache
+from glm_core.models.stepping import Recorder, Stepper
+from glm_core.serving import generation
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.session import Loaded, Session
-from glm_core.serving.stepping import Recorder, Stepper
 from glm_core.serving.tickets import Request, Ticket
 from tests.serving import test_families
 from tests.serving.test_families import QUESTIONS, adapt, begin, finish
@@ -68,6 +69,24 @@ def test_rows_join_leave_and_grow_as_if_alone(session, tmp_path):
     finish(session)
     assert {key: ticket.text for key, ticket in together.items()} == alone
     assert len(capacities) > 1, "the buffers must have grown"
+
+
+@pytest.mark.parametrize("session", ["chatglm"], indirect=True)
+def test_the_next_step_begins_before_a_token_is_looked_at_but_never_for_nothing(session, monkeypatch, tmp_path):
+    done, step, take = [], Stepper.step, generation.Row.take
+    monkeypatch.setattr(Stepper, "step", lambda self: done.append("step") or step(self))
+    monkeypatch.setattr(generation.Row, "take", lambda self, token: done.append("take") or take(self, token))
+    base = Choice(session.info.name, session.info.name, tmp_path)
+    begin(session, base, QUESTIONS[0], 5)
+    finish(session)
+    assert done == ["take", "step", "step", "take", "step", "take", "step", "take", "take"]
+    done.clear()
+    ticket = begin(session, base, QUESTIONS[0], 50)
+    session.step()
+    ticket.cancel()
+    session.drop()
+    finish(session)
+    assert done == ["take", "step", "step", "take"] and ticket.completion_tokens == 2
 
 
 @pytest.mark.parametrize("session", FAMILIES, indirect=True)

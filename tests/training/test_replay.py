@@ -34,15 +34,18 @@ def batch(loaded, number):
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
+@pytest.mark.parametrize("rows", [1, 4, 16])
 @pytest.mark.parametrize("length", range(1, 700, 7))
-def test_lengths_are_rounded_by_little(length):
-    rounded = replay.round_length(length)
-    assert rounded % 8 == 0 and length <= rounded <= max(length + 7, length * 1.13)
-    assert replay.round_length(rounded) == rounded
+def test_lengths_are_rounded_by_little(length, rows):
+    rounded = replay.round_length(length, rows)
+    few = max(8, replay.FEW_TOKENS // rows)
+    assert rounded % 8 == 0 and length <= rounded <= max(length + few - 1, length * 1.13)
+    assert replay.round_length(rounded, rows) == rounded
 
 
 def test_few_lengths_remain():
-    assert len({replay.round_length(length) for length in range(1, 577)}) <= 40
+    assert len({replay.round_length(length, 16) for length in range(1, 577)}) <= 40
+    assert {replay.round_length(length, 1) for length in range(1, 129)} == {64, 128}
 
 
 @pytest.mark.parametrize("kind", ["chatglm", "glm", "glm4", "bloom"])

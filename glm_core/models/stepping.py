@@ -1,17 +1,22 @@
 """One token for every row of a batch: the rows' state on the device, and the step, recorded once and replayed on a GPU.
 
-Not here: prompts, text and who the rows belong to (`generation.py`).
+Not here: prompts (prefill.py), text and who the rows belong to (answers.py, `glm_core.serving.generation`).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from transformers.cache_utils import Cache
 
-from glm_core.models import LoadedModel, onestep
-from glm_core.serving.adapters import Adapters
-from glm_core.serving.rowcache import RowCache, doubled, enlarged
+from glm_core.models import onestep
+from glm_core.models.prefix import activate_prefix
+from glm_core.models.rowcache import RowCache, doubled, enlarged
+
+if TYPE_CHECKING:
+    from glm_core.models import LoadedModel
 
 log = logging.getLogger(__name__)
 
@@ -68,21 +73,61 @@ class Recorder:
         return graph, result
 
 
+class Present:
+    """The adapters of a `Stepper` all of whose rows use what is active on the model just now."""
+
+    side_by_side = None
+
+    def __init__(self, loaded: "LoadedModel"):
+        switch = getattr(loaded.model, "prefixes", None)
+        self._model, self._name = loaded.model, switch.active if switch is not None else None
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """What is active after the block is what was before."""
+        try:
+            yield
+        finally:
+            activate_prefix(self._model, self._name)
+
+    def set_step(self, slot: None, prefixes: Sequence[str | None] | None) -> None:
+        """Let the next forwards see these prefixes, None for none; a LoRA stays."""
+        activate_prefix(self._model, prefixes)
+
+    def prefix(self, slot: None) -> str | None:
+        """The active prefix."""
+        return self._name
+
+    def prefix_states(self, slot: None) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
+        """Its key and value (1, kv_heads, P, D) of every layer; None where there is none."""
+        return self._name and self._model.prefixes.states(self._name, self._model.get_input_embeddings().weight.dtype)
+
+    def prefix_shift(self, slot: None) -> tuple[int, float]:
+        """How many columns it has, and what its strength adds to their scores."""
+        encoder = self._name and self._model.prefixes[self._name]
+        return (encoder.length, encoder.shift) if encoder else (0, 0.0)
+
+
 class Stepper:
     """Rows 0 to n - 1 of a batch. All methods belong to one thread, in inference mode.
 
     Args:
+        adapters: what a slot is: `Present`, or `glm_core.serving.adapters.Adapters`.
         slot: the adapter of all rows where it is one that cannot be mixed, else None.
         fixed: compute whole buffers and numbers of rows that are powers of two, so that the tensors of a step have few
             shapes. By default where that can be recorded: on a GPU, for models without ALiBi.
+        room: rows and columns of the buffers where that is known; else they grow by doubling.
     """
 
-    def __init__(self, loaded: LoadedModel, adapters: Adapters, slot: str | None = None, fixed: bool | None = None):
+    def __init__(
+        self, loaded: "LoadedModel", adapters, slot: str | None = None, fixed: bool | None = None, room: tuple[int, int] | None = None
+    ):
         self._loaded, self._adapters, self._slot = loaded, adapters, slot
         self._native, device = loaded.family.native, loaded.model.device
         self.fixed = device.type == "cuda" and self._native != "bloom" if fixed is None else fixed
         self._recorder = Recorder(device if self.fixed else torch.device("cpu"))
         self._lora = adapters.side_by_side if slot is None else None
+        self._room = room
         self._cache: RowCache | None = None
         self._slots: list[str | None] = []
         self._lengths: list[int] = []
@@ -109,6 +154,9 @@ class Stepper:
         """
         if self._cache is None:
             self._cache = RowCache(prompts)
+            if self._room:
+                self._cache.resize(*self._room)
+                self._move_rows()
         number = len(self)
         prefix = None if self._native == "bloom" else self._adapters.prefix_states(slot)
         ahead, shift = (0, 0.0) if prefix is None else self._adapters.prefix_shift(slot)
@@ -150,8 +198,11 @@ class Stepper:
         return logits[: len(self)]
 
     def _reserve(self, rows: int, columns: int) -> None:
-        if not self._cache.reserve(rows, columns):
-            return
+        if self._cache.reserve(rows, columns):
+            self._move_rows()
+
+    def _move_rows(self) -> None:
+        """Follow the cache to its new size."""
         rows, self._changed = self._cache.lengths.shape[0], True
         self._ids, self._positions, self._strides, self._active = (
             enlarged(states, (rows, *states.shape[1:]))
@@ -162,7 +213,8 @@ class Stepper:
     def _choose_window(self) -> None:
         longest = max(self._lengths) + 1
         if self.fixed:
-            self._cache.window(doubled(1, len(self)), self._cache.capacity, masked=True)
+            rows = min(doubled(1, len(self)), self._cache.lengths.shape[0])
+            self._cache.window(rows, self._cache.capacity, masked=True)
         else:
             self._cache.window(len(self), longest, masked=min(self._lengths) + 1 < longest or any(self._shifts))
 

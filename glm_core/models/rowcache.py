@@ -90,14 +90,18 @@ class RowCache(Cache):
         have = self.lengths.shape[0], self.capacity
         if rows <= have[0] and columns <= have[1]:
             return False
-        rows, self.capacity = max(have[0], doubled(1, rows)), max(have[1], doubled(CHUNK, columns))
+        self.resize(max(have[0], doubled(1, rows)), max(have[1], doubled(CHUNK, columns)))
+        return True
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Move to buffers of exactly that size, at least the present one."""
+        self.capacity = columns
         for layer in self.layers:
             layer.resize(rows, self.capacity)
         self.lengths, self.ahead, self.shift = (
             enlarged(one, (rows,)) for one in (self.lengths, self.ahead, self.shift)
         )
         self.numbers = torch.arange(rows, device=self.lengths.device)
-        return True
 
     def window(self, rows: int, columns: int, masked: bool) -> None:
         """Let the next step see the first `rows` and `columns`, the one it writes included.
