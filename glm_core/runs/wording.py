@@ -17,6 +17,7 @@ CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings)
 OF_OTHERS = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora")}
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 SPARK_POINTS = 60
+ROOMY = 0.5  # of the memory there is; a run that never took so much did not run out of it
 NAMES = [one.name for one in fields(TrainingSettings)]
 
 
@@ -94,6 +95,11 @@ def out_of_memory(status: Status) -> bool:
     return status.state == "failed" and status.reason in ("training.failed.memory", "runs.why.memory", "runs.why.killed")
 
 
+def had_room(status: Status, memory: Memory) -> bool:
+    """Whether a run that was killed without a word had used little of the memory there is, by what was recorded."""
+    return status.reason == "runs.why.killed" and 0 < memory.peak < ROOMY * memory.limit
+
+
 def better(run: Run, status: Status, memory: Memory) -> TrainingSettings | None:
     """Settings with which a failed run should get through, None where none are known.
 
@@ -110,7 +116,7 @@ def better(run: Run, status: Status, memory: Memory) -> TrainingSettings | None:
     try:
         if changed:
             return settings.changed(**changed)
-        return _smaller(run, settings, memory) if out_of_memory(status) else None
+        return _smaller(run, settings, memory) if out_of_memory(status) and not had_room(status, memory) else None
     except (SettingsError, TypeError, estimates.MemoryEstimateError):
         return None
 

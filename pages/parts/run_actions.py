@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from glm_core import state, ui
+from glm_core import state, text, ui
 from glm_core.runs import Run, records, wording
 from glm_core.runs.watch import Watch
 from glm_core.serving.display import literal
@@ -65,6 +65,9 @@ def draw_next(watch: Watch) -> None:
     elif better:
         st.markdown(wording.proposal(run, watch.status, better, watch.memory))
         offers["retry"] = lambda: start_again(run, better)
+    elif wording.had_room(watch.status, watch.memory):
+        peak, limit = text.size(watch.memory.peak), text.size(watch.memory.limit)
+        st.markdown(t("run.had_room", peak=peak, limit=limit))
     if watch.status.state != "finished" and not run.damaged:
         if run.checkpoints():
             offers["resume"] = lambda: resume(run)

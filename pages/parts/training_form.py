@@ -63,12 +63,16 @@ class Form:
             self.fill(settings)
 
     def begin(self) -> None:
-        """Fill the form at the first visit or as the address asks: `preset`, `dataset`, `model`, or a run to be `like`."""
+        """Fill the form at the first visit or as the address asks: `preset`, `dataset`, `model`, or a run to be `like`.
+
+        A bundled data set without a preset means the job that it is bundled for.
+        """
         asked = {
             name: st.query_params[name] for name in ("preset", "dataset", "model", "like") if name in st.query_params
         }
         if st.session_state.get("asked") != asked or "draft" not in st.session_state:
-            self.choose_preset(asked["preset"] if asked.get("preset") in PRESETS else "imprint")
+            job = next((name for name, id in PRESET_DATA.items() if id == asked.get("dataset")), "imprint")
+            self.choose_preset(asked["preset"] if asked.get("preset") in PRESETS else job)
             if "like" in asked:
                 self.imitate(asked["like"])
             st.session_state.update({name: asked[name] for name in ("dataset", "model") if name in asked})

@@ -382,3 +382,9 @@ def test_the_domain_job_is_one_preset_on_the_embedded_bloom():
     assert (app.selectbox(key="model").value, app.selectbox(key="dataset").value) == ("bloom-demo", "appliance")
     assert not app.warning and not app.error
     assert any("365 条 × 14 轮 ÷ 8" in one.value for one in app.markdown)
+
+
+@pytest.mark.parametrize(("dataset", "chosen"), [("advertisement", "advertisement"), ("appliance", "domain"), ("imprint", "imprint")])
+def test_a_bundled_set_brings_the_job_it_is_bundled_for(dataset, chosen):
+    app = open_page("training", dataset=dataset)
+    assert app.session_state["preset"] == chosen and app.session_state["dataset"] == dataset and not app.exception

@@ -80,6 +80,17 @@ def test_a_failed_run_gets_settings_that_answer_its_reason(reason, retry, change
     assert found == (None if changed is None else TrainingSettings(**changed))
 
 
+@pytest.mark.parametrize(("reason", "gib", "offered"), [("runs.why.killed", 1, False), ("runs.why.killed", 15, True),
+                                                        ("training.failed.memory", 1, True)])  # fmt: skip
+def test_other_settings_are_offered_to_a_killed_run_only_where_memory_was_short(reason, gib, offered, monkeypatch):
+    monkeypatch.setattr(wording.estimates, "fit", lambda model, settings, limit: settings)
+    run = make()
+    records.change(run, settings=TrainingSettings().to_dict())
+    status, memory = Status("failed", reason=reason), Memory([0.0], {"trainer": [gib * 2**30]}, {"trainer": 16 * 2**30})
+    assert (wording.better(records.get(run.id), status, memory) is not None) == offered
+    assert wording.had_room(status, memory) != offered
+
+
 def test_a_finished_run_needs_no_other_settings():
     run = make()
     records.change(run, settings=TrainingSettings().to_dict())
