@@ -81,6 +81,11 @@ UPLOADER_STYLE = """<style>
 [data-testid=stFileUploaderDropzone] > span button p { font-size: 0; }
 [data-testid=stFileUploaderDropzone] > span button p::after { content: "{word}"; font-size: 0.875rem; }
 </style>"""
+CONNECTION_STYLE = """<style>
+[data-testid=stConnectionStatus] label { font-size: 0; }
+[data-testid=stConnectionStatus] label::after { content: "{words}"; font-size: 0.875rem; text-transform: none; }
+</style>"""
+"Streamlit says CONNECTING while it cannot reach the server, to readers of any language, and for ever to one who was signed out elsewhere."
 _SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout" target="_self" style="color: inherit">{words}</a></p>"""
 _SIGN_IN = """<p>{why}</p><a href="/login" target="_self" style="display: inline-block; padding: 0.4rem 1rem; border-radius: 0.375rem;
 background: #1F7A63; color: #FFF; text-decoration: none">{words}</a>"""
@@ -109,6 +114,7 @@ def main() -> None:
     st.set_page_config(page_icon=ASSETS / "seal.svg", layout="wide", initial_sidebar_state=220)
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
+    st.html(CONNECTION_STYLE.replace("{words}", t("ui.connection_lost")))
     account = visitor()
     _keep_apart(account)
     page = st.navigation(_pages_for(account))
@@ -116,7 +122,8 @@ def main() -> None:
     with st.sidebar:
         _draw_language_switch()
         if account is not None and account != accounts.LOCAL:
-            st.html(_SIGN_OUT.format(name=html.escape(account.name), words=html.escape(t("ui.sign_out"))))
+            name = t("role.guest") if account.name == accounts.GUEST_NAME else account.name
+            st.html(_SIGN_OUT.format(name=html.escape(name), words=html.escape(t("ui.sign_out"))))
     page.run()
 
 

@@ -1,5 +1,7 @@
 """Accounts: who may come in and do what, whether guests may, and what was changed by whom."""
 
+import re
+
 import pandas as pd
 import streamlit as st
 
@@ -10,6 +12,10 @@ from glm_core.serving.display import literal, told_apart
 from glm_core.text import say as t
 
 AUDIT_HEIGHT = 360
+ROLES_NOTED = re.compile(
+    r"(?<= \()(?:{0})(?=\)$)|(?<=: )(?:{0})(?= → )|(?<= → )(?:{0})$".format("|".join(accounts.ROLES))
+)
+"A role where the audit log has one: `name (role)` or `name: role → role`."
 
 
 def describe_role(role: str) -> str:
@@ -21,13 +27,17 @@ def draw_account(one: Account, reader: Account) -> None:
     with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"account-{one.id}"):
         st.markdown(f"**{literal(one.name)}**", width="stretch")
         st.caption(t(f"role.{one.role}"), width="content")
-        with st.popover("", icon=":material/more_horiz:", help=t("accounts.change"), type="tertiary", key=f"more-{one.id}"):
+        with st.popover(
+            "", icon=":material/more_horiz:", help=t("accounts.change"), type="tertiary", key=f"more-{one.id}"
+        ):
             draw_changes(one, reader)
 
 
 def draw_changes(one: Account, reader: Account) -> None:
     """Role, password, sessions and the end of an account."""
-    role = st.selectbox(t("accounts.role"), accounts.ROLES, accounts.ROLES.index(one.role), describe_role, key=f"role-{one.id}")
+    role = st.selectbox(
+        t("accounts.role"), accounts.ROLES, accounts.ROLES.index(one.role), describe_role, key=f"role-{one.id}"
+    )
     password = st.text_input(t("accounts.new_password"), type="password", max_chars=200, key=f"password-{one.id}")
     if st.button(t("accounts.save"), key=f"save-{one.id}"):
         with ui.guarded():
@@ -50,7 +60,9 @@ def draw_new(reader: Account) -> None:
     with st.form("new", clear_on_submit=False):
         name = st.text_input(t("signin.name"), max_chars=32, key="new-name")
         password = st.text_input(t("accounts.first_password"), type="password", max_chars=200, key="new-password")
-        role = st.selectbox(t("accounts.role"), accounts.ROLES, 1, describe_role, key="new-role", help=t("accounts.role_help"))
+        role = st.selectbox(
+            t("accounts.role"), accounts.ROLES, 1, describe_role, key="new-role", help=t("accounts.role_help")
+        )
         made = st.form_submit_button(t("accounts.create"), type="primary")
     if made:
         with ui.guarded():
@@ -60,7 +72,9 @@ def draw_new(reader: Account) -> None:
 
 def draw_guests(reader: Account) -> None:
     """Whether guests come in, what they may chat with, and how long their words are kept."""
-    let_in = st.toggle(t("accounts.open_guest"), accounts.open_guest(), help=t("accounts.open_guest_help"), key="open-guest")
+    let_in = st.toggle(
+        t("accounts.open_guest"), accounts.open_guest(), help=t("accounts.open_guest_help"), key="open-guest"
+    )
     if let_in != accounts.open_guest():
         accounts.set_open_guest(let_in, by=reader.name)
     runs = {choice.name: choice for choice in catalogue.catalogue() if choice.tuned}
@@ -77,11 +91,22 @@ def draw_guests(reader: Account) -> None:
         guests.set_days(days, by=reader.name)
 
 
+def with_roles(target: str) -> str:
+    """What an action was done to, the roles in it in the reader's language."""
+    return ROLES_NOTED.sub(lambda found: t(f"role.{found[0]}"), target)
+
+
 def draw_audit() -> None:
     """What was changed, by whom and when, newest first."""
     named = text.table(text.current())
     rows = [
-        (ui.local_time(row["time"]), row["who"], named.get(row["action"], row["action"]), row["target"], row["address"])
+        (
+            ui.local_time(row["time"]),
+            row["who"],
+            named.get(row["action"], row["action"]),
+            with_roles(row["target"]),
+            row["address"],
+        )
         for row in accounts.audit()
     ]
     columns = [t(f"accounts.audit.{name}") for name in ("when", "who", "action", "target", "address")]

@@ -201,3 +201,11 @@ def test_only_its_owner_and_an_administrator_change_a_run(signed_in, people):
     assert ui.owns(people["trainer"].folder)
     signed_in("nobody")
     assert not ui.owns("")
+
+
+def test_the_audit_log_names_roles_in_the_readers_language(signed_in):
+    people = signed_in("administrator")
+    newcomer = accounts.create("x", PASSWORD, "trainer", by=people.name)
+    accounts.set_role(newcomer, "guest", by=people.name)
+    shown = list(open_page("accounts").dataframe[0].value.iloc[:, 3])
+    assert shown[:2] == ["x: 训练者 → 访客", "x (训练者)"]
