@@ -69,7 +69,9 @@ def button(app, key):
 
 
 def words(app) -> str:
-    return "\n".join(one.value for kind in (app.markdown, app.code, app.caption, app.error, app.success) for one in kind)
+    return "\n".join(
+        one.value for kind in (app.markdown, app.code, app.caption, app.error, app.success) for one in kind
+    )
 
 
 def test_sharing_makes_an_administrator_first(sharing):
@@ -163,7 +165,9 @@ def test_adding_changing_and_removing_an_account(signed_in, people):
     assert app.error and accounts.has_administrator()
     app.button(key=f"remove-{added.id}").click().run()
     assert accounts.check("新人", PASSWORD) is None
-    assert {"audit.account.create", "audit.account.role", "audit.account.remove"} <= {one["action"] for one in accounts.audit()}
+    assert {"audit.account.create", "audit.account.role", "audit.account.remove"} <= {
+        one["action"] for one in accounts.audit()
+    }
 
 
 def test_letting_guests_in_is_one_switch(signed_in):
