@@ -35,7 +35,9 @@ def test_answers_under_its_own_names(client, host):
     assert client.get("/", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:8501", "192.168.1.2", "localhost@evil", "[::1", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example:8501", "192.168.1.2", "localhost@evil", "[::1", ""]
+)
 def test_refuses_a_rebound_name(client, host):
     answer = client.get("/", headers={"host": host})
     assert answer.status_code == 403
@@ -49,7 +51,9 @@ def test_refuses_a_rebound_socket(client):
         assert socket.receive_text() == "open"
 
 
-@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}])
+@pytest.mark.parametrize(
+    "headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}]
+)
 def test_refuses_a_post_from_another_site(client, headers):
     assert client.post("/v1/chat/completions", headers=headers, content=b"{}").status_code == 403
 
