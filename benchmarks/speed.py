@@ -120,7 +120,7 @@ def stepper(contender: str, loaded: models.LoadedModel, case: Case):
     if contender == "ours":
         delta.lighten(model)
         loss = AnswerLoss(model)
-        recorded = memory.is_recorded(case.settings("chatglm"), device.type, "bfloat16", case.checkpointing)
+        recorded = memory.is_recorded(device.type, "bfloat16", case.checkpointing)
         replay = Replay(loss, batch(case, loaded, 0), print) if recorded else None
         ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731
     else:
