@@ -2,7 +2,7 @@
 
     python benchmarks/data.py [--rows 115000] [--source train.jsonl] [--model assets/models/chatglm-demo]
 
-The rows are drawn from a small generator, or repeated with changes from `--source` (AdvertiseGen as published). It is
+The rows are drawn from a small generator, or repeated with changes from `--source` (AdvertiseGen as published). They are
 also exported to Excel, and with `--model` turned into tokens. Prints seconds, rows a second and peak memory for each.
 """
 
