@@ -33,6 +33,8 @@ def choose_run(choices: Sequence[Choice]) -> Choice:
     """The run at the top: the address' one, or the newest."""
     names = {choice.name: choice for choice in choices}
     labels = labels_of(choices, lambda one: t("chat.tuned", name=one.title, base=one.base.name))
+    if "compared" not in st.session_state and st.query_params.get("run", "") not in ("", *names):
+        st.info(t("compare.gone"), icon=":material/link_off:")
     if "compared" not in st.session_state and st.query_params.get("run") in names:
         st.session_state.compared = st.query_params["run"]
         start_with(names[st.session_state.compared])

@@ -11,17 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from glm_core import workspace
 from glm_core.evaluation import judging, scores, sets
 from glm_core.evaluation.difference import Question
+from glm_core.evaluation.keeping import write
 from glm_core.evaluation.likelihood import Perplexity, perplexities
 from glm_core.evaluation.sides import requests
-from glm_core.runs.files import read_record, writing
+from glm_core.runs.files import read_record
 from glm_core.runs.records import Run
 from glm_core.serving import proof
 from glm_core.serving.asking import ask_all
 from glm_core.serving.catalogue import Choice
 
+FILE = "report.json"
 VERSION = 1
 ANSWER_TOKENS = 128
 OWNER = "report"  # of the requests; the engine takes the owners in turn, so people are not kept waiting
@@ -121,7 +122,7 @@ class Report:
 
 def file_of(run: Run) -> Path:
     """Where the report of `run` is kept."""
-    return run.path / "report.json"
+    return run.path / FILE
 
 
 def state_of(run: Run) -> str:
@@ -171,22 +172,21 @@ def make(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: N
 
     Raises:
         ServingError, ModelError: the base or the adapter cannot be loaded.
-        RunError: the disk is full or the run's directory cannot be written.
+        RunError: the run has been deleted meanwhile, the disk is full or the run's directory cannot be written.
     """
     started = time.monotonic()
     questions = [*sets.kept(run), *sets.controls(choice.base)]
     watch("proof", 0.0)
     measured = proof.differ(engine, choice, [question.text for question in questions])
     kept = _Kept(run, choice)
-    with writing(run.path):
-        rows = _answer_all(engine, choice, questions, kept, watch)
-        likely = _likelihoods(engine, choice, rows, sets.neutral(choice.base), watch)
-        watch("scores", 0.0)
-        report = Report(
-            run.id, run.name, choice.base.name, kept.adapter, choice.step, rows, measured.distances,
-            (*_doubts(choice), *measured.causes), *likely, scores.measure(rows), time.monotonic() - started, time.time(),
-        )  # fmt: skip
-        workspace.write_json(file_of(run), report.to_dict())
+    rows = _answer_all(engine, choice, questions, kept, watch)
+    likely = _likelihoods(engine, choice, rows, sets.neutral(choice.base), watch)
+    watch("scores", 0.0)
+    report = Report(
+        run.id, run.name, choice.base.name, kept.adapter, choice.step, rows, measured.distances,
+        (*_doubts(choice), *measured.causes), *likely, scores.measure(rows), time.monotonic() - started, time.time(),
+    )  # fmt: skip
+    write(run, FILE, report.to_dict())
     return report
 
 
@@ -194,8 +194,7 @@ def cancelled(run: Run) -> None:
     """Note that an unfinished report does not go on by itself; a finished one stays as it is."""
     record = read_record(file_of(run))
     if record.get("state") == "running":
-        with writing(run.path):
-            workspace.write_json(file_of(run), {**record, "state": "cancelled"})
+        write(run, FILE, {**record, "state": "cancelled"})
 
 
 def _doubts(choice: Choice):
@@ -229,9 +228,7 @@ class _Kept:
     def save(self) -> None:
         """Write what is answered so far."""
         rows = [_pack(row) for row in self._answers.values()]
-        workspace.write_json(
-            file_of(self._run), {"version": VERSION, "state": "running", "adapter": self.adapter, "rows": rows}
-        )
+        write(self._run, FILE, {"version": VERSION, "state": "running", "adapter": self.adapter, "rows": rows})
         self._saved = time.monotonic()
 
 

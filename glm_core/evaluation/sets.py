@@ -15,6 +15,7 @@ from glm_core import workspace
 from glm_core.data import controls as fixed
 from glm_core.errors import EasyError
 from glm_core.evaluation.difference import Question
+from glm_core.evaluation.keeping import write
 from glm_core.runs.files import read_record
 from glm_core.runs.records import Run
 
@@ -86,12 +87,16 @@ def kept(run: Run) -> list[Question]:
 
 
 def keep(run: Run, questions: Sequence[Question]) -> None:
-    """Keep `questions` with the run."""
+    """Keep `questions` with the run.
+
+    Raises:
+        RunError: the run has been deleted, the disk is full or the folder cannot be written.
+    """
     rows = [
         {"kind": one.kind, "question": one.text, "reference": one.reference, "accept": list(one.accept),
          "history": list(one.history)} for one in questions
     ]  # fmt: skip
-    workspace.write_json(run.path / "questions.json", {"questions": rows})
+    write(run, "questions.json", {"questions": rows})
 
 
 def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:

@@ -5,11 +5,10 @@ Only the tuned answers are asked anew. Not here: what a strength does to an adap
 
 from dataclasses import replace
 
-from glm_core import workspace
 from glm_core.evaluation import report
 from glm_core.evaluation.judging import Meter
+from glm_core.evaluation.keeping import write
 from glm_core.evaluation.report import Answer, Report, Row, Watch
-from glm_core.runs.files import writing
 from glm_core.runs.records import Run
 from glm_core.serving.asking import ask_all
 from glm_core.serving.catalogue import Choice
@@ -36,8 +35,7 @@ def add(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: No
         rows = found.rows if strength == 1.0 else _ask(engine, choice, found.rows, strength, watch, place)
         strengths[strength] = replace(found, rows=tuple(rows)).meters
     complete = replace(found, strengths=strengths)
-    with writing(run.path):
-        workspace.write_json(report.file_of(run), complete.to_dict())
+    write(run, report.FILE, complete.to_dict())
     return complete
 
 

@@ -16,13 +16,15 @@ from glm_core.serving.tickets import Ticket
 from glm_core.text import say as t
 
 DRAW_SECONDS = 0.06
+LONGEST_SHOWN = 200
+"Characters of the question above the panes; the box has the rest."
 ACROSS = 3
 "Panes beside each other; more would leave too few words a line."
 
 
 def draw_places(runs: Sequence[Choice], question: str) -> list:
     """The question, and under it bordered panes with their headings; returns the places of the answers."""
-    st.markdown(f"**{literal(question)}**")
+    st.markdown(f"**{literal(question[:LONGEST_SHOWN])}**" + ("…" if len(question) > LONGEST_SHOWN else ""))
     titles = [f":gray[**{t('compare.original')}**]"]
     titles += [f":green[**{t('compare.tuned', name=literal(name))}**]" for name in names_of(runs)]
     across = len(titles) if len(titles) <= ACROSS else -(-len(titles) // 2)

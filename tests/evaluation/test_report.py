@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -9,7 +10,7 @@ from glm_core import models, workspace
 from glm_core.evaluation import report, sets
 from glm_core.evaluation.difference import compare
 from glm_core.evaluation.likelihood import perplexities
-from glm_core.runs import records
+from glm_core.runs import RunError, records
 from glm_core.training import adapters
 
 
@@ -56,6 +57,16 @@ def test_a_cancelled_report_goes_on_without_asking_twice(engine, run, monkeypatc
     monkeypatch.setattr(engine, "submit", lambda request: asked.append(request) or submit(request))
     made = make(engine, run)
     assert 0 < kept < 8 and len(asked) == 2 * (8 - kept) and len(made.rows) == 8
+
+
+def test_a_run_deleted_while_its_report_is_made_does_not_come_back(engine, run):
+    def remove(stage, share):
+        if stage == "answers" and share > 0.5:
+            shutil.rmtree(run.path, ignore_errors=True)
+
+    with pytest.raises(RunError):
+        make(engine, run, remove)
+    assert not run.path.exists()
 
 
 def test_answers_of_an_earlier_adapter_are_asked_anew(engine, run, monkeypatch):

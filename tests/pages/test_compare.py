@@ -142,6 +142,17 @@ def test_hostile_answers_are_drawn_as_text(engine):
     assert "![x](" not in live and "<b>" not in live and "<img" not in live and ":red[x]" not in live
 
 
+def test_a_link_to_a_run_that_is_gone_says_so(engine):
+    assert open_page("compare", run="gone").info[0].value == text.say("compare.gone")
+    assert not open_page("compare", run="run-1").info and not open_page("compare").info
+
+
+def test_a_very_long_question_does_not_push_the_answers_away(engine):
+    app = ask(open_page("compare", run="run-1"), "长" * 10_000)
+    assert not app.exception and engine.requests[-1].messages[0]["content"] == "长" * 10_000
+    assert f"**{'长' * 200}**…" in [one.value for one in app.markdown]
+
+
 @pytest.fixture
 def three(engine, workspace):
     """Two more runs of the same base, and one of another."""
