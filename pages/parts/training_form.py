@@ -79,9 +79,17 @@ class Form:
             st.session_state.asked = asked
         elif "set_method" not in st.session_state:  # back from another page, where the form's values are forgotten
             st.session_state.update(st.session_state.draft)
+        for name, value in self._defaults().items():  # of another method: not drawn, and forgotten with their widgets
+            st.session_state.setdefault(name, value)
         for name, known in (("dataset", self.data), ("model", self.models)):
             if st.session_state.get(name) not in known:
                 st.session_state[name] = next(iter(known))
+
+    def _defaults(self) -> dict:
+        """What each setting was at the last drawing, by its key in the session."""
+        usual = {f"set_{one.name}": one.default for one in fields(TrainingSettings)}
+        draft = st.session_state.get("draft", {})
+        return {name: draft.get(name, value) for name, value in usual.items()}
 
     def keep_draft(self) -> None:
         """Remember the form for the way back from another page."""

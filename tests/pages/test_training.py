@@ -278,7 +278,7 @@ def test_a_failed_run_says_why_and_goes_on_where_there_is_a_checkpoint(model, la
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
     app = open_page("run", run=run.id)
-    assert "第 2 步被系统强行结束" in app.error[0].value
+    assert "第 2 步被强行结束" in app.error[0].value
     assert {button.key for button in app.button} >= {"next-resume", "next-again"}
     app.button(key="next-resume").click().run()
     assert not app.exception
@@ -388,3 +388,13 @@ def test_the_domain_job_is_one_preset_on_the_embedded_bloom():
 def test_a_bundled_set_brings_the_job_it_is_bundled_for(dataset, chosen):
     app = open_page("training", dataset=dataset)
     assert app.session_state["preset"] == chosen and app.session_state["dataset"] == dataset and not app.exception
+
+
+def test_after_another_method_any_setting_can_be_changed():
+    app = open_page("training", preset="advertisement")
+    other = "ptuning" if app.session_state["set_method"] == "lora" else "lora"
+    app.segmented_control(key="set_method").set_value(other).run()
+    for rate in (0.9, 0.3):
+        app.number_input(key="set_learning_rate").set_value(rate).run()
+        assert not app.exception and not app.error and app.button(key="start")
+    assert app.session_state["set_lora_rank"] and app.session_state["set_prefix_length"]
