@@ -96,7 +96,8 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
 
 
 def collect() -> None:
-    """Free what nothing refers to any more."""
+    """Free what nothing refers to any more, also what was there when steps were recorded (replay.py)."""
+    gc.unfreeze()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -114,7 +114,7 @@ class PackedLinear(nn.Linear):
 
 @cache
 def _nf4_linear() -> type[nn.Linear]:
-    """bitsandbytes' 4-bit layer with products of its own, whose memory can be recorded: theirs pile up in a CUDA graph."""
+    """bitsandbytes' 4-bit layer that unpacks its weight where the packed layers do, which takes no memory anew."""
     import bitsandbytes
     from bitsandbytes.functional import dequantize_4bit, dequantize_blockwise
 

@@ -14,7 +14,7 @@ import torch
 from glm_core.models import LoadedModel
 from glm_core.models.answers import greedy
 
-TOGETHER_BYTES = 64_000_000  # that answers computed together may take: keys and values, or a draft's logits
+SHARE, LEAST = 0.02, 64_000_000  # of the model's bytes, that answers computed together may take beside it
 MOST_TOGETHER = 12  # more pad each other to the longest and wait for the last to end
 SOURCE_ROOM = 1 << 16  # tokens; prompts are never cut here
 
@@ -89,8 +89,9 @@ class Recall:
         return (ordered[start : start + size] for start in range(0, len(ordered), size))
 
     def _together(self, numbers: int) -> int:
-        """How many rows that need so many numbers each may be computed at once."""
-        return max(1, min(MOST_TOGETHER, TOGETHER_BYTES // (numbers * self._loaded.model.dtype.itemsize)))
+        """How many rows that need so many numbers each, keys and values or a draft's logits, may be computed at once."""
+        room = max(LEAST, SHARE * self._loaded.model.get_memory_footprint())
+        return int(max(1, min(MOST_TOGETHER, room // (numbers * self._loaded.model.dtype.itemsize))))
 
     def _confirm(self, batch: Sequence[_Draft]) -> Iterator[_Draft]:
         """The drafts whose every token greedy decoding would choose, and would end after."""

@@ -69,7 +69,8 @@ def test_what_was_answered_before_is_confirmed_without_decoding(name, monkeypatc
 
 def test_rows_are_computed_together_as_far_as_memory_goes(tuned, monkeypatch):
     expected = greedy(tuned, ASKED, 8)
-    monkeypatch.setattr(recall, "TOGETHER_BYTES", 1)
+    monkeypatch.setattr(recall, "LEAST", 1)
+    monkeypatch.setattr(recall, "SHARE", 0)
     assert Recall(tuned, 8)._together(100) == 1
     assert Recall(tuned, 8).answer(ASKED, [[text] for text in expected]) == expected
 
