@@ -15,7 +15,7 @@ from glm_core.evaluation import judging, scores, sets
 from glm_core.evaluation.difference import Question
 from glm_core.evaluation.keeping import write
 from glm_core.evaluation.likelihood import Perplexity, perplexities
-from glm_core.evaluation.sides import requests
+from glm_core.evaluation.sides import fitting, requests
 from glm_core.runs.files import read_record
 from glm_core.runs.records import Run
 from glm_core.serving import proof
@@ -72,6 +72,7 @@ class Report:
         measures: kind -> measure -> [original, tuned], each (mean, low, high).
         seconds: how long it took.
         strengths: the meters at other strengths of the adapter, empty until they are asked for (strengths.py).
+        left_out: questions that are longer than the base's context and were not asked.
     """
 
     run: str
@@ -88,6 +89,7 @@ class Report:
     seconds: float = 0.0
     made: float = 0.0
     strengths: dict[float, dict[str, judging.Meter]] = field(default_factory=dict)
+    left_out: int = 0
 
     def of(self, kind: str) -> list[Row]:
         """The rows of one kind of question."""
@@ -145,7 +147,8 @@ def read(run: Run) -> Report | None:
             distances=tuple((str(question), float(distance)) for question, distance in record["distances"]),
             causes=tuple((str(key), dict(values)) for key, values in record["causes"]),
             measures=scores.check(record["measures"]), seconds=float(record["seconds"]), made=float(record["made"]),
-            strengths=judging.unpack_meters(record.get("strengths", {})), **pairs,
+            strengths=judging.unpack_meters(record.get("strengths", {})),
+            left_out=int(record.get("left_out", 0)), **pairs,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
         return None  # another program's, or damaged: the page offers to make it anew
@@ -175,8 +178,9 @@ def make(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: N
         RunError: the run has been deleted meanwhile, the disk is full or the run's directory cannot be written.
     """
     started = time.monotonic()
-    questions = [*sets.kept(run), *sets.controls(choice.base)]
     watch("proof", 0.0)
+    asked = [*sets.kept(run), *sets.controls(choice.base)]
+    questions = fitting(engine, choice, asked)
     measured = proof.differ(engine, choice, [question.text for question in questions])
     kept = _Kept(run, choice)
     rows = _answer_all(engine, choice, questions, kept, watch)
@@ -185,6 +189,7 @@ def make(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: N
     report = Report(
         run.id, run.name, choice.base.name, kept.adapter, choice.step, rows, measured.distances,
         (*_doubts(choice), *measured.causes), *likely, scores.measure(rows), time.monotonic() - started, time.time(),
+        left_out=len(asked) - len(questions),
     )  # fmt: skip
     write(run, FILE, report.to_dict())
     return report

@@ -107,7 +107,8 @@ def self_check(report: Report) -> str:
 def about(report: Report) -> str:
     """Which run, which base, how many questions."""
     step = "–" if report.step is None else report.step
-    return say("report.about", name=report.name, base=report.base, step=step, count=len(report.rows))
+    said = say("report.about", name=report.name, base=report.base, step=step, count=len(report.rows))
+    return said + (say("report.left_out", count=report.left_out) if report.left_out else "")
 
 
 def defects(row: Row) -> list[str]:

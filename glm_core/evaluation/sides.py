@@ -10,7 +10,7 @@ from glm_core.evaluation.difference import Difference, Question
 from glm_core.evaluation.metrics import matches
 from glm_core.serving.asking import ask_all
 from glm_core.serving.catalogue import Choice
-from glm_core.serving.tickets import Request, Ticket
+from glm_core.serving.tickets import PromptTooLong, Request, Ticket
 
 ANSWER_TOKENS = 256
 SEED = 42
@@ -30,6 +30,21 @@ def requests(engine, question: str, runs: Sequence[Choice], owner: str = "", his
     messages = [*history, {"role": "user", "content": question}]
     original = Request(messages, _base_name(engine, runs[0]), **common)
     return [original, *(Request(messages, run.name, strength=strength, **common) for run in runs)]
+
+
+def fitting(engine, run: Choice, questions: Sequence[Question]) -> list[Question]:
+    """Those that leave room for an answer in the base's context; training cuts longer ones, and nobody can ask them."""
+
+    def fits(session, question: Question) -> bool:
+        from glm_core.serving.generation import fit_prompt  # imports torch
+
+        try:
+            fit_prompt(session.loaded, [{"role": "user", "content": question.text}], session.info.context_length, 1)
+        except PromptTooLong:
+            return False
+        return True
+
+    return engine.measure(run, lambda session: [one for one in questions if fits(session, one)])
 
 
 def _base_name(engine, choice: Choice) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from glm_core import state, ui
 from glm_core.evaluation import sets
-from glm_core.evaluation.sides import Panes, requests
+from glm_core.evaluation.sides import Panes, fitting, requests
 from glm_core.runs import records
 from glm_core.serving import proof
 from glm_core.serving.catalogue import Choice
@@ -110,4 +110,4 @@ def draw_proof(run: Choice, same: bool, name: str) -> None:
 
 def asked_of(run: Choice) -> list[str]:
     """Questions that the run was tuned on, which tell most."""
-    return [question.text for question in sets.seen(records.get(run.name))]
+    return [question.text for question in fitting(state.engine(), run, sets.seen(records.get(run.name)))]

@@ -7,10 +7,11 @@ import shutil
 import pytest
 
 from glm_core import models, workspace
-from glm_core.evaluation import report, sets
+from glm_core.evaluation import report, sending, sets
 from glm_core.evaluation.difference import compare
 from glm_core.evaluation.likelihood import perplexities
 from glm_core.runs import RunError, records
+from glm_core.text import say
 from glm_core.training import adapters
 
 
@@ -67,6 +68,13 @@ def test_a_run_deleted_while_its_report_is_made_does_not_come_back(engine, run):
     with pytest.raises(RunError):
         make(engine, run, remove)
     assert not run.path.exists()
+
+
+def test_a_question_longer_than_the_context_is_left_out_and_said(engine, run):
+    sets.keep(run, [*sets.kept(run), sets.Question("很长" * 5000, "seen", reference="好")])
+    made = make(engine, run)
+    assert len(made.of("seen")) == 3 and made.left_out == 1 and report.read(run) == made
+    assert say("report.left_out", count=1) in sending.about(made)
 
 
 def test_answers_of_an_earlier_adapter_are_asked_anew(engine, run, monkeypatch):
