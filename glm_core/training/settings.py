@@ -182,13 +182,15 @@ RATES = {"lora": 1e-3, "ptuning": 2e-2}  # usual for models of billions of param
 SMALL_MODEL = 200_000_000  # parameters
 # The seed figures are for models of billions. In a small one a prefix of 384 numbers has far less to say and a row costs next to
 # nothing: it takes larger steps, fewer rows an update and fewer updates. Measured on the embedded model, benchmarks/RESULTS.md.
-SMALL_METHOD = {"advertisement": "lora"}  # in as few updates a prefix of a small model learns the words, not the attributes
+# In as few updates a prefix of a small model learns the words and not the attributes, however it begins: benchmarks/RESULTS.md.
+SMALL_METHOD = {"advertisement": "lora"}
 SMALL: dict[str, dict[str, dict[str, Any]]] = {
     "advertisement": {
         "ptuning": {
             "learning_rate": 0.15,
             "warmup_ratio": 0.1,
             "scheduler": "cosine",
+            "prefix_length": 384,
             "micro_batch": 8,
             "max_steps": 300,
             "evaluations": 6,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glm_core.training.guard import count_validation, plan
-from glm_core.training.settings import PRESETS, TrainingSettings
+from glm_core.training.settings import PRESETS, TrainingSettings, preset
 
 
 def keys(found):
@@ -54,6 +54,12 @@ def test_doubt_goes_away_with_its_better_setting(changes, key):
 def test_projection_at_the_official_rate_is_doubted():
     found = plan(5000, TrainingSettings(method="ptuning", prefix_projection=True, learning_rate=2e-2))
     assert keys(found) == {"guard.projection_rate"}
+
+
+@pytest.mark.parametrize(("rate", "doubted"), [(0.15, False), (0.9, True)])
+def test_a_rate_at_which_a_small_model_learns_nothing_is_doubted(rate, doubted):
+    found = plan(2400, preset("advertisement", 19_000_000, "ptuning").changed(learning_rate=rate), parameters=19_000_000)
+    assert ("guard.rate_high" in keys(found)) == doubted
 
 
 def test_few_rows_are_said():
