@@ -115,7 +115,8 @@ except RunError:
 ui.link("run", t("report.back"), icon=":material/arrow_back:", run=chosen.id)
 st.title(t("report.title"), anchor=False)
 if chosen.adapter() is None:
-    ui.empty_state("report.no_adapter", "report.to_run", "run", run=chosen.id)
+    why = "report.training" if chosen.status().active else "report.no_adapter"
+    ui.empty_state(why, "report.to_run", "run", run=chosen.id)
     st.stop()
 job = state.reports().job(chosen)
 if job is not None and job.state == "failed":

@@ -141,9 +141,18 @@ def test_hostile_answers_are_drawn_as_text(reports):
 def test_a_run_without_an_adapter_or_no_run_at_all_leads_on(reports):
     app = open_page("report", run="gone")
     assert text.say("report.unknown") in shown(app) and app.button(key="empty-go-training")
-    (records.get("run-1").path / "adapter" / "easyaigc.json").unlink()
+    run = records.get("run-1")
+    (run.path / "adapter" / "easyaigc.json").unlink()
+    workspace.write_json(run.path / "status.json", {"state": "stopped"})
     app = open_page("report", run="run-1")
     assert text.say("report.no_adapter") in shown(app) and app.button(key="empty-go-run")
+
+
+def test_a_run_still_training_is_told_from_one_that_left_nothing(reports):
+    run = records.get("run-1")
+    (run.path / "adapter" / "easyaigc.json").unlink()
+    workspace.write_json(run.path / "status.json", {"state": "queued"})
+    assert text.say("report.training") in shown(open_page("report", run="run-1"))
 
 
 def test_the_wordings_of_the_run_can_be_edited(reports):
