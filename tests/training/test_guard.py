@@ -58,7 +58,9 @@ def test_projection_at_the_official_rate_is_doubted():
 
 @pytest.mark.parametrize(("rate", "doubted"), [(0.15, False), (0.9, True)])
 def test_a_rate_at_which_a_small_model_learns_nothing_is_doubted(rate, doubted):
-    found = plan(2400, preset("advertisement", 19_000_000, "ptuning").changed(learning_rate=rate), parameters=19_000_000)
+    found = plan(
+        2400, preset("advertisement", 19_000_000, "ptuning").changed(learning_rate=rate), parameters=19_000_000
+    )
     assert ("guard.rate_high" in keys(found)) == doubted
 
 
