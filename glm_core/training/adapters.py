@@ -15,7 +15,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import torch
 from safetensors.torch import save_file
@@ -47,14 +46,13 @@ class _Attached:
     peft: "PeftModel | None" = None
 
 
-_attached: WeakKeyDictionary = WeakKeyDictionary()
-
-
 def _of(loaded: LoadedModel) -> _Attached:
-    if loaded.model not in _attached:
+    """Kept on the model: in a table beside it PEFT's model, which refers to the base, would keep it in memory for ever."""
+    held = vars(loaded.model)
+    if "attached_adapters" not in held:
         switch = getattr(loaded.model, "prefixes", None)
-        _attached[loaded.model] = _Attached(own_prefix=switch.active if switch is not None else None)
-    return _attached[loaded.model]
+        held["attached_adapters"] = _Attached(own_prefix=switch.active if switch is not None else None)
+    return held["attached_adapters"]
 
 
 def _slot(name: str) -> str:

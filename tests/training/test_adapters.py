@@ -1,6 +1,8 @@
 """Adapters go on and off a model of every family, survive their files, and merge to the same answers."""
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -48,6 +50,15 @@ def same(found, expected, loaded):
     if loaded.family.native == "bloom":
         return (found - expected).abs().max() < 1e-5
     return torch.equal(found, expected)
+
+
+def test_a_model_with_adapters_leaves_memory_with_its_last_reference(chatglm, settings, tmp_path):
+    loaded, _ = trained(chatglm, settings, tmp_path / "adapter")
+    adapters.activate(loaded, None)
+    gone = weakref.ref(loaded.model)
+    del loaded
+    gc.collect()
+    assert gone() is None
 
 
 def trained(base, settings, folder):
