@@ -127,6 +127,9 @@ def draw_buttons(main: Choice) -> None:
 
 user = ui.begin("compare").name
 st.title(t("page.compare"), anchor=False)
+if not state.engine().local:
+    st.info(t("serving.remote_only", url=state.engine().loaded.name), icon=":material/cloud:")
+    st.stop()
 choices = [choice for choice in state.engine().catalogue() if choice.tuned]
 if not choices:
     ui.empty_state("compare.empty", "compare.empty_go", "training")

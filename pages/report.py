@@ -102,7 +102,8 @@ def draw_report(run: Run, found: report.Report) -> None:
 
 def outdated(run: Run, found: report.Report) -> bool:
     """Whether the adapter was saved anew after the report."""
-    choices = (one for one in state.engine().catalogue() if one.name == run.id)
+    engine = state.engine()
+    choices = (one for one in engine.catalogue() if one.name == run.id) if engine.local else ()
     return any(report.version_of(choice) != found.adapter for choice in choices)
 
 

@@ -38,6 +38,9 @@ class Engine:
         each: of these, how many one owner may have.
     """
 
+    local = True
+    "Models are in this process, where they can be measured and their adapters given a strength."
+
     def __init__(self, rows: int = 16, waiting: int = 16, each: int = 16):
         self._rows, self._bound, self._each = rows, waiting, each
         self._changed = threading.Condition()

@@ -74,6 +74,8 @@ class RemoteEngine:
         together: requests that may be on their way at once.
     """
 
+    local = False
+
     def __init__(self, url: str, key: str = "", together: int = 64):
         self._url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {key}"} if key else {}

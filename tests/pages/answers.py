@@ -15,6 +15,8 @@ class ScriptedEngine:
     `error` is raised by `submit` when set; `hold` keeps answers open until it is set.
     """
 
+    local = True
+
     def __init__(self, base: Path, script: Callable[[Request], str], runs: dict[str, str] | None = None):
         self.script = script
         self.requests: list[Request] = []

@@ -9,6 +9,7 @@ from glm_core.evaluation import votes
 from glm_core.runs import records
 from glm_core.serving import EngineBusy
 from glm_core.serving.catalogue import Choice
+from glm_core.serving.remote import Server
 from tests.evaluation import made
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
@@ -53,6 +54,12 @@ def adapter_files(monkeypatch):
     """The run's adapter is a folder whose files hold nothing."""
     monkeypatch.setattr("glm_core.serving.proof.causes", lambda choice: [("proof.cause.zero", {})])
     monkeypatch.setattr("pages.parts.panes.fitting", lambda engine, run, questions: questions)  # which needs a real prompt
+
+
+def test_models_of_a_server_elsewhere_are_not_compared_and_the_page_says_why(engine):
+    engine.local, engine.loaded = False, Server("http://elsewhere/v1", workspace.DEMO_MODEL)
+    app = open_page("compare")
+    assert "EASYAIGC_ENGINE" in app.info[0].value and not app.text_area
 
 
 def ask(app, question):
