@@ -78,6 +78,13 @@ def load(path: str, face: int, size: int):
     return ImageFont.truetype(path, size, index=face)
 
 
+@cache
+def has(sign: str) -> bool:
+    """Whether the font draws `sign` as something other than the box for those it lacks; it lacks emoji."""
+    font = load(*find(), 16)
+    return bytes(font.getmask(sign)) != bytes(font.getmask(NOBODYS))
+
+
 def width(text: str, size: int) -> float:
     """How wide `text` is in pixels: measured where there is a font, else estimated."""
     font = find()

@@ -208,7 +208,8 @@ def to_png(report: Report) -> bytes:
             draw.rounded_rectangle(area, one.radius, fill=one.fill, outline=one.line or None, width=2)
         else:
             baseline = (one.x, one.y + 1.1 * one.size)
-            draw.text(baseline, one.text, one.colour, fonts.load(*font, one.size), "ls", stroke_width=one.bold * 0.4)
+            words = "".join(sign if fonts.has(sign) else " " for sign in one.text)
+            draw.text(baseline, words, one.colour, fonts.load(*font, one.size), "ls", stroke_width=one.bold * 0.4)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -39,6 +39,11 @@ def test_the_font_has_chinese_and_knows_how_wide_it_is():
     assert fonts.width("微调", 20) == pytest.approx(40, abs=2) and fonts.width("il", 20) < fonts.width("MW", 20)
 
 
+@needs_font
+def test_what_the_font_lacks_is_no_box_in_the_picture():
+    assert all(map(fonts.has, "中文abc，？ ")) and not fonts.has(fonts.NOBODYS)
+
+
 @pytest.mark.parametrize("language", text.LANGUAGES)
 def test_the_svg_says_the_same_as_the_first_screen_also_without_a_font(no_font, language):
     text.use(language)
