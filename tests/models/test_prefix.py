@@ -227,7 +227,8 @@ def test_strength_0_is_the_model_without_it_and_1_as_trained(kind):
         for strength in (0.0, 0.5, 1.0, 1.5):
             own.strength = strength
             found[strength] = model(ids).logits
-    assert (found[0.0] - bare).abs().max() < 1e-5 and (found[1.0] - full).abs().max() < 1e-5
+    rounding = 1e-5 * bare.abs().max()  # of other orders of sums, by processor
+    assert (found[0.0] - bare).abs().max() < rounding and (found[1.0] - full).abs().max() < rounding
     assert (bare - found[0.5]).norm() < (bare - full).norm() < (bare - found[1.5]).norm()
     assert (found[0.5] - full).abs().max() > 1e-2
 
