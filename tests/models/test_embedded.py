@@ -1,11 +1,12 @@
 """The embedded model: loads from its folder, and answers alike alone, in a padded batch, with and without cache."""
 
+import re
 from functools import cache
 
 import pytest
 import torch
 
-from glm_core import models
+from glm_core import models, text
 
 pytestmark = pytest.mark.skipif(not (models.demo_path() / "config.json").is_file(), reason="no embedded model yet")
 
@@ -66,6 +67,12 @@ def test_cached_equals_uncached():
 def test_answers_depend_on_the_question():
     answers = [tuple(answer(torch.tensor([row]))[0]) for row in prompts()]
     assert len(set(answers)) >= len(answers) - 1
+
+
+def test_the_home_page_shows_what_it_really_answers():
+    shown = re.sub(r":gray-background\[(.*?)\]", r"\1", text.table("zh")["home.answer_before"])
+    said = demo().family.clean(demo().tokenizer.decode(answer(torch.tensor([prompt("你是谁？")]))[0]))
+    assert "你是谁？" in text.table("zh")["home.question"] and said.replace(" ", "") == shown.replace(" ", "")
 
 
 def test_the_tokenizer_reads_every_common_character():
