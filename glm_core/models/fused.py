@@ -7,6 +7,7 @@ from types import ModuleType
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,16 @@ class _InTurn(TorchFunctionMode):
         self._kernels = kernels
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func is F.linear and args[1].shape[0] >= self.SMALLEST:
+        if func is F.linear and self._serves(*args[:2]):
             return self._kernels.linear(args[0], args[1], None, args[2] if len(args) > 2 else None)
-        if func is F.gelu:
+        if func is F.gelu and args[0].is_contiguous():
             return self._kernels.gelu(args[0])
         return func(*args, **(kwargs or {}))
+
+    def _serves(self, states: torch.Tensor, weight: torch.Tensor) -> bool:
+        """Whether it is one row by a large weight of the model's own: a computed one may not be there when it is read ahead."""
+        one = states.shape == (1, weight.shape[1]) and weight.shape[0] >= self.SMALLEST
+        return one and isinstance(weight, nn.Parameter) and states.is_contiguous() and weight.is_contiguous()
 
 
 @cache

@@ -108,6 +108,9 @@ def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         with fused.in_turn(kernels, 2), fused.in_turn(None, 1):
             wide(states)
+        with fused.in_turn(kernels, 1):  # several rows, or a weight that has just been computed, as DoRA has them
+            wide(randn(2, 64))
+            F.linear(states, wide.weight * 2)
         assert calls == ["linear", "gelu"]
 
 
