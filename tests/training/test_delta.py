@@ -14,7 +14,7 @@ def prepare(folder, settings=SETTINGS):
     loaded = models.load(small("chatglm", folder))
     torch.manual_seed(5)
     adapters.attach(loaded, settings)
-    for name, weight in loaded.model.named_parameters():
+    for weight in loaded.model.parameters():
         if weight.requires_grad:
             weight.data = 0.2 * torch.randn_like(weight)
     return loaded
