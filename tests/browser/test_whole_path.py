@@ -25,9 +25,10 @@ def test_from_home_to_a_model_that_has_changed_its_mind(server, page):
     problems = watch(page)
     open_home(page, server)
     fill_imprint(page)
-    train(page, server)
+    run = train(page, server)
     compare(page)
     chat(page)
+    read_report(page, f"{server.url}/report?run={run}")
     assert problems == []
     ask_over_http(server)
 
@@ -63,8 +64,8 @@ def fill_imprint(page) -> None:
     page.get_by_role("button", name=say("datasets.train")).click()
 
 
-def train(page, server) -> None:
-    """Starts from one button; goes on while the server is killed and comes back."""
+def train(page, server) -> str:
+    """Starts from one button; goes on while the server is killed and comes back. Returns the run's id."""
     page.get_by_role("button", name=say("train.start")).wait_for()
     settle(page)
     picture(page, "training")
@@ -80,6 +81,7 @@ def train(page, server) -> None:
     picture(page, "run")
     assert page.get_by_text(AUTHOR).count() > 0, "the pinned questions show what was learned"
     page.get_by_role("button", name=say("run.compare")).click()
+    return re.search(r"run=([^&]+)", address)[1]
 
 
 def compare(page) -> None:
@@ -105,6 +107,16 @@ def chat(page) -> None:
     picture(page, "chat")
     page.reload()
     answer.get_by_text(AUTHOR).wait_for()
+
+
+def read_report(page, address: str) -> None:
+    """It was made by itself when the run ended: three figures, each with an example."""
+    page.goto(address)
+    for meter in ("learned", "generalises", "kept"):
+        page.get_by_text(say(f"report.meter.{meter}"), exact=True).first.wait_for(timeout=180_000)
+    settle(page)
+    picture(page, "report")
+    assert page.get_by_text(AUTHOR).count() > 1
 
 
 def ask_over_http(server) -> None:
