@@ -49,7 +49,7 @@ def test_two_people_share_a_server_and_see_only_their_own(shared, chromium):
     sign_in(boss, f"{shared.url}/login?next=/chat", "boss")
     ask(boss, QUESTION)
     guest.goto(shared.url)
-    guest.get_by_role("button", name="Chat as a guest").click()
+    guest.get_by_role("button", name="Come in as a guest").click()
     settle(guest)
     assert guest.url.startswith(f"{shared.url}/chat")
     assert guest.get_by_test_id("stChatMessage").count() == 0
