@@ -4,60 +4,47 @@ A file appears whole under `home()/datasets/.sheets` and is named after the rows
 the file of its former rows, and a restarted server finds what is finished. Not here: what is in a file (exporting.py).
 """
 
-import logging
 import secrets
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from glm_core.background import Work
 from glm_core.data import store
 from glm_core.data.examples import DataError, Example
 from glm_core.data.exporting import write_xlsx
 from glm_core.data.store import Dataset
-from glm_core.errors import EasyError
 
 LARGE = 5_000  # rows; fewer take less than a second
 _DAY = 86_400
 
-log = logging.getLogger(__name__)
 _lock = threading.RLock()
 _turn = threading.Lock()  # one file at a time: each takes a whole core
 _sheets: dict[Path, "Sheet"] = {}
 
 
-class Sheet:
-    """One file under way or ended. Made by `start` and `find`; every attribute may be read from any thread.
+class Sheet(Work):
+    """One file. Made by `start` and `find`.
 
     Attributes:
         path: the file, once it is done.
-        state: "running", "done", "cancelled" or "failed".
         fraction: the share of the rows that are written.
-        error: why it failed.
     """
 
     def __init__(self, path: Path):
+        super().__init__()
         self.path, self.fraction = path, 0.0
         self.state = "done" if path.is_file() else "running"
-        self.error: EasyError | None = None
-        self._cancelled = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def cancel(self) -> None:
-        """Stop soon; nothing is left of it."""
-        self._cancelled.set()
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, at most `timeout` seconds."""
-        if self._thread is not None:
-            self._thread.join(timeout)
 
     def begin(self, rows: Sequence[Example]) -> None:
         """Write the file of `rows` in a thread of its own."""
-        self._thread = threading.Thread(target=self._work, args=(rows,), name=f"sheet-{self.path.stem}", daemon=True)
-        self._thread.start()
+        self.run_in_thread(f"sheet-{self.path.stem}", self._work, rows)
 
     def _work(self, rows: Sequence[Example]) -> None:
+        self.state = self.attempt(lambda: self._write(rows), DataError("data.sheet_defect"))
+
+    def _write(self, rows: Sequence[Example]) -> None:
         part = self.path.with_name(f".{self.path.name}-{secrets.token_hex(2)}")
         try:
             with _turn, store.explained():
@@ -66,25 +53,12 @@ class Sheet:
                 sweep(self.path.parent)
                 write_xlsx(rows, part, self._note)
                 part.replace(self.path)
-            self.state = "done"
-        except _Cancelled:
-            self.state = "cancelled"
-        except EasyError as error:
-            self.error, self.state = error, "failed"
-        except Exception:
-            log.exception("the Excel file %s failed", self.path.name)
-            self.error, self.state = DataError("data.sheet_defect"), "failed"
         finally:
             part.unlink(missing_ok=True)
 
     def _note(self, fraction: float) -> None:
-        if self._cancelled.is_set():
-            raise _Cancelled
+        self.check()
         self.fraction = fraction
-
-
-class _Cancelled(Exception):
-    pass
 
 
 def start(dataset: Dataset, rows: Sequence[Example]) -> Sheet:

@@ -4,13 +4,12 @@ Not here: the arithmetic (training/merging.py), the files around it (merge_files
 """
 
 import logging
-import threading
 from pathlib import Path
 
 import filelock
 
 from glm_core import workspace
-from glm_core.errors import EasyError
+from glm_core.background import Work
 from glm_core.runs.files import RunError, number, read_record, string, writing
 from glm_core.runs.merge_files import error_of, folder, hold, plain, record_file, sweep
 
@@ -20,62 +19,36 @@ ENDED = ("done", "cancelled", "failed", "broken")
 log = logging.getLogger(__name__)
 
 
-class Cancelled(Exception):
-    """Somebody cancelled the merge."""
-
-
-class Export:
-    """A merge under way or ended. Made by `start_merge` and `read`; every attribute may be read from any thread.
+class Export(Work):
+    """A merge. Made by `start_merge` and `read`.
 
     Attributes:
         path: the merged model's folder, once it is done.
         run_id, base, dtype, strength: what is merged, into what, and how.
-        state: "running", "done", "cancelled", "failed", or "broken": the server ended before it did.
+        state: may also be "broken": the server ended before it did.
         stage, fraction: a text key of what is being done, and the share of it.
-        error: why it failed.
     """
 
     def __init__(self, path: Path, run_id: str, title: str, base: Path, dtype: str, strength: float):
+        super().__init__()
         self.path, self.run_id, self.title = path, run_id, title
         self.base, self.dtype, self.strength = base, dtype, strength
-        self.state, self.stage, self.fraction = "running", "exports.stage.starting", None
-        self.error: EasyError | None = None
-        self._cancelled = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def cancel(self) -> None:
-        """Stop soon; nothing is left of it."""
-        self._cancelled.set()
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, at most `timeout` seconds."""
-        if self._thread is not None:
-            self._thread.join(timeout)
+        self.stage, self.fraction = "exports.stage.starting", None
 
     def begin(self, adapter: Path, held: filelock.BaseFileLock) -> None:
         """Work in a thread of its own; `held` is freed at the end."""
         self._write()
-        self._thread = threading.Thread(
-            target=self._work, args=(adapter, held), name=f"export-{self.run_id}", daemon=True
-        )
-        self._thread.start()
+        self.run_in_thread(f"export-{self.run_id}", self._work, adapter, held)
 
     def _work(self, adapter: Path, held: filelock.BaseFileLock) -> None:
+        self.end(self.attempt(lambda: self._merge(adapter), RunError("exports.defect")))
+        held.release()
+
+    def _merge(self, adapter: Path) -> None:
         from glm_core.training.merging import merge
 
-        try:
-            with writing(folder()):
-                merge(self.base, adapter, self.path, dtype=self.dtype, strength=self.strength, progress=self._note)
-            state = "done"
-        except Cancelled:
-            state = "cancelled"
-        except EasyError as error:
-            state, self.error = "failed", error
-        except Exception:
-            log.exception("exporting %s failed", self.run_id)
-            state, self.error = "failed", RunError("exports.defect")
-        self.end(state)
-        held.release()
+        with writing(folder()):
+            merge(self.base, adapter, self.path, dtype=self.dtype, strength=self.strength, progress=self._note)
 
     def end(self, state: str) -> None:
         """Record that it ended in `state`."""
@@ -83,8 +56,7 @@ class Export:
         self._write()
 
     def _note(self, stage: str, fraction: float | None) -> None:
-        if self._cancelled.is_set():
-            raise Cancelled
+        self.check()
         self.stage, self.fraction = stage, fraction
 
     def _write(self) -> None:
