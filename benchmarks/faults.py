@@ -9,9 +9,6 @@ ended, what was proposed, whether the proposal then runs, and the card's last re
 
 import argparse
 import multiprocessing
-import shlex
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -19,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.training import ROOT, SHORT, card_name, write_random
+from benchmarks.training import SHORT, card_name, random_model, train
 from glm_core import models, text, workspace
 from glm_core.training.settings import TrainingSettings
 
@@ -30,11 +27,8 @@ BESIDE = 3_000_000_000
 def run(name: str, settings: TrainingSettings, model: Path, folder: Path) -> dict:
     """Train, print how it ended; returns status.json."""
     rows = workspace.ASSETS / "datasets" / "advertisement.jsonl"
-    line = shlex.split(settings.command(str(model), str(rows), str(folder)))
     began = time.monotonic()
-    found = subprocess.run(
-        [sys.executable, *line[1:], "--question", "你好"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    found = train(settings, model, rows, folder)
     status = workspace.read_json(folder / "status.json", {})
     why = status.get("why") or {}
     said = (
@@ -79,12 +73,8 @@ def main() -> None:
     if not torch.cuda.is_available():
         raise SystemExit("this needs an NVIDIA card")
     with tempfile.TemporaryDirectory() as folder:
-        home, model = Path(folder), given.model
-        if given.random:
-            model = home / "random"
-            writer = multiprocessing.get_context("spawn").Process(target=write_random, args=(model,))
-            writer.start()
-            writer.join()
+        home = Path(folder)
+        model = random_model(home) if given.random else given.model
         print(f"{model.name}, {card_name()}\n")
         run(
             "float16",

@@ -93,6 +93,20 @@ def write_random(folder: Path) -> Path:
     return folder
 
 
+def random_model(home: Path) -> Path:
+    """`write_random` under `home`, in a process of its own, so that this one holds nothing of the card."""
+    writer = multiprocessing.get_context("spawn").Process(target=write_random, args=(home / "random",))
+    writer.start()
+    writer.join()
+    return home / "random"
+
+
+def train(settings: TrainingSettings, model: Path, rows: Path, folder: Path) -> subprocess.CompletedProcess:
+    """Run the command that the training page shows."""
+    line = shlex.split(settings.command(str(model), str(rows), str(folder)))
+    return subprocess.run([sys.executable, *line[1:], "--question", "你好"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 def settings_of(name: str, model: Path) -> tuple[TrainingSettings, Path]:
     """The settings of a case and its rows."""
     if name == "imprint":
@@ -104,9 +118,8 @@ def settings_of(name: str, model: Path) -> tuple[TrainingSettings, Path]:
 def run(name: str, model: Path, folder: Path) -> str:
     """One short run as a line of the table."""
     settings, rows = settings_of(name, model)
-    line = shlex.split(settings.command(str(model), str(rows), str(folder)))
     watch, began = CardWatch(), time.monotonic()
-    found = subprocess.run([sys.executable, *line[1:], "--question", "你好"], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = train(settings, model, rows, folder)
     total, driver = time.monotonic() - began, watch.stop()
     status = workspace.read_json(folder / "status.json", {})
     if status.get("state") != "finished":
@@ -131,11 +144,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", choices=CASES, default=plain)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "random" if given.random else given.model
-        if given.random:  # in a process of its own, so that this one holds nothing of the card
-            writer = multiprocessing.get_context("spawn").Process(target=write_random, args=(model,))
-            writer.start()
-            writer.join()
+        model = random_model(Path(folder)) if given.random else given.model
         print(f"{model.name}, {card_name()}\n\n| case | tokens/s | seconds | {' | '.join(STAGES)} | peak GB | estimate GB | error |")
         print("|" + "---|" * (len(STAGES) + 6))
         for name in given.cases:

@@ -19,7 +19,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from glm_core import workspace
+from glm_core import text, workspace
 from glm_core.errors import EasyError
 
 ROLES = ("guest", "trainer", "administrator")
@@ -69,6 +69,11 @@ class Account:
     role: str
     folder: str
     created: float = 0.0
+
+    @property
+    def shown_name(self) -> str:
+        """What people read; the guests' account is called so in their language."""
+        return text.say("role.guest") if self.name == GUEST_NAME else self.name
 
     def may(self, role: str) -> bool:
         """Whether this account may do what `role` may."""

@@ -152,9 +152,8 @@ class Doors:
             return RedirectResponse("/", 303)
         everywhere = f'<button class="quiet" name="everywhere" value="1">{_e(say("signin.out_everywhere"))}</button>'
         everywhere = "" if account.name == accounts.GUEST_NAME else everywhere
-        name = say("role.guest") if account.name == accounts.GUEST_NAME else account.name
         body = (
-            f"<p>{_e(say('signin.you_are', name=name))}</p>"
+            f"<p>{_e(say('signin.you_are', name=account.shown_name))}</p>"
             f'<form method="post" action="/logout"><button autofocus>{_e(say("signin.out"))}</button>{everywhere}</form>'
             f'<p><a href="/">{_e(say("signin.stay"))}</a></p>'
         )

@@ -122,8 +122,7 @@ def main() -> None:
     with st.sidebar:
         _draw_language_switch()
         if account is not None and account != accounts.LOCAL:
-            name = t("role.guest") if account.name == accounts.GUEST_NAME else account.name
-            st.html(_SIGN_OUT.format(name=html.escape(name), words=html.escape(t("ui.sign_out"))))
+            st.html(_SIGN_OUT.format(name=html.escape(account.shown_name), words=html.escape(t("ui.sign_out"))))
     page.run()
 
 

@@ -7,6 +7,7 @@ directive. Not here: drawing (pages do that).
 import logging
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache, lru_cache
@@ -68,6 +69,11 @@ def told_apart(labels: dict[str, str], times: dict[str, str]) -> dict[str, str]:
         counts = Counter(labels.values())
         labels = {id: f"{label} · {mark(id)}" if counts[label] > 1 else label for id, label in labels.items()}
     return labels
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Names with their places where there are several: two may be alike."""
+    return list(names) if len(names) == 1 else [f"{place} · {name}" for place, name in enumerate(names, 1)]
 
 
 def _firm(line: str) -> str:

@@ -11,7 +11,7 @@ from glm_core.evaluation.sides import Panes, fitting, requests
 from glm_core.runs import records
 from glm_core.serving import proof
 from glm_core.serving.catalogue import Choice
-from glm_core.serving.display import Piece, differences, literal, marked
+from glm_core.serving.display import Piece, differences, literal, marked, numbered
 from glm_core.serving.tickets import Ticket
 from glm_core.text import say as t
 
@@ -39,8 +39,8 @@ def draw_places(runs: Sequence[Choice], question: str) -> list:
 
 
 def names_of(runs: Sequence[Choice]) -> list[str]:
-    """What the runs are called, with their places where there are several: two may have the same name."""
-    return [run.title if len(runs) == 1 else f"{place} · {run.title}" for place, run in enumerate(runs, 1)]
+    """What the runs are called beside each other."""
+    return numbered([run.title for run in runs])
 
 
 def ask(question: str, runs: Sequence[Choice], fields: dict, owner: str) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from glm_core.evaluation import judging, report, sending
 from glm_core.evaluation.report import Report
 from glm_core.runs import Run, records, wording
+from glm_core.serving.display import numbered
 from glm_core.text import say as t
 
 
@@ -19,11 +20,10 @@ def draw(runs: Sequence[Run], made: Mapping[str, Report] | None = None) -> None:
     """
     differing = records.differences(list(runs))
     rows = []
-    for place, run in enumerate(runs):
+    for place, (run, name) in enumerate(zip(runs, numbered([run.name for run in runs]), strict=True)):
         found = (made or {}).get(run.id) or report.read(run)
         meters = {t(f"report.meter.{name}"): sending.number(found.meters[name]) if found else "–" for name in judging.METERS}
         settings = {wording.name_of(key): wording.value_of(key, values[place]) for key, values in differing.items()}
-        name = f"{place + 1} · {run.name}" if len(runs) > 1 else run.name
         rows.append({t("compare.run"): name, **meters, **settings})
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     if len(runs) > 1 and not differing:
