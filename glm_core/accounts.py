@@ -52,6 +52,20 @@ MIGRATIONS = (
         target TEXT NOT NULL, address TEXT NOT NULL);
     CREATE TABLE options(name TEXT PRIMARY KEY, value TEXT NOT NULL);
     """,
+    # the second keeps roles apart, which the first wrote into the target: `name (role)`, `name: role → role`
+    """
+    ALTER TABLE audit ADD COLUMN was TEXT NOT NULL DEFAULT '';
+    ALTER TABLE audit ADD COLUMN became TEXT NOT NULL DEFAULT '';
+    UPDATE audit SET
+        target = substr(target, 1, instr(target, ' (') - 1),
+        became = rtrim(substr(target, instr(target, ' (') + 2), ')')
+        WHERE action = 'audit.account.create' AND target LIKE '% (%)';
+    UPDATE audit SET
+        target = substr(target, 1, instr(target, ': ') - 1),
+        was = substr(target, instr(target, ': ') + 2, instr(target, ' → ') - instr(target, ': ') - 2),
+        became = substr(target, instr(target, ' → ') + 3)
+        WHERE action = 'audit.account.role' AND target LIKE '%: % → %';
+    """,
 )
 _migrating = threading.Lock()
 
@@ -181,7 +195,7 @@ def create(name: str, password: str, role: str, *, by: str = "", address: str = 
             db.execute("INSERT INTO accounts(name, role, folder, password, created) VALUES(?,?,?,?,?)", row)
         except sqlite3.IntegrityError as error:
             raise AccountError("accounts.taken", name=name) from error
-        note_in(db, by or name, "audit.account.create", f"{name} ({role})", address)
+        note_in(db, by or name, "audit.account.create", name, address, became=role)
         return account_of(db.execute("SELECT * FROM accounts WHERE name=?", (name,)).fetchone())
 
 
@@ -209,7 +223,7 @@ def set_role(account: Account, role: str, *, by: str = "") -> None:
     with writing() as db:
         db.execute("UPDATE accounts SET role=? WHERE id=? AND name!=?", (role, account.id, GUEST_NAME))
         _keep_administrator(db)
-        note_in(db, by, "audit.account.role", f"{account.name}: {account.role} → {role}")
+        note_in(db, by, "audit.account.role", account.name, was=account.role, became=role)
 
 
 def remove(account: Account, *, by: str = "") -> None:
@@ -380,12 +394,21 @@ def note(who: str, action: str, target: str = "", address: str = "") -> None:
 
 
 def audit(limit: int = 200) -> list[dict]:
-    """The latest lines of the audit log, newest first: `time` (s since 1970), `who`, `action`, `target`, `address`."""
+    """The latest lines of the audit log, newest first.
+
+    Returns:
+        `time` (s since 1970), `who`, `action` (a text key), `target`, `address`; `was` and `became`, the target's role before and
+        after, are empty where it is not about a role.
+    """
     with database() as db:
         return [dict(row) for row in db.execute("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (limit,))]
 
 
-def note_in(db: sqlite3.Connection, who: str, action: str, target: str = "", address: str = "") -> None:
-    row = (time.time(), who[:80], action, target[:200], address[:60])
-    number = db.execute("INSERT INTO audit(time, who, action, target, address) VALUES(?,?,?,?,?)", row).lastrowid
+def note_in(
+    db: sqlite3.Connection, who: str, action: str, target: str = "", address: str = "", *, was: str = "", became: str = ""
+) -> None:
+    """`note` within the transaction of what is noted."""
+    row = (time.time(), who[:80], action, target[:200], address[:60], was, became)
+    query = "INSERT INTO audit(time, who, action, target, address, was, became) VALUES(?,?,?,?,?,?,?)"
+    number = db.execute(query, row).lastrowid
     db.execute("DELETE FROM audit WHERE id<=?", (number - AUDIT_ROWS,))

@@ -1,7 +1,5 @@
 """Accounts: who may come in and do what, whether guests may, and what was changed by whom."""
 
-import re
-
 import pandas as pd
 import streamlit as st
 
@@ -12,10 +10,6 @@ from glm_core.serving.display import literal, told_apart
 from glm_core.text import say as t
 
 AUDIT_HEIGHT = 360
-ROLES_NOTED = re.compile(
-    r"(?<= \()(?:{0})(?=\)$)|(?<=: )(?:{0})(?= → )|(?<= → )(?:{0})$".format("|".join(accounts.ROLES))
-)
-"A role where the audit log has one: `name (role)` or `name: role → role`."
 
 
 def describe_role(role: str) -> str:
@@ -91,23 +85,20 @@ def draw_guests(reader: Account) -> None:
         guests.set_days(days, by=reader.name)
 
 
-def with_roles(target: str) -> str:
-    """What an action was done to, the roles in it in the reader's language."""
-    return ROLES_NOTED.sub(lambda found: t(f"role.{found[0]}"), target)
+def described(entry: dict) -> str:
+    """What an action was done to, with the role it got, or had and got."""
+    roles = [t(f"role.{role}") for role in (entry["was"], entry["became"]) if role]
+    if len(roles) == 2:
+        return f"{entry['target']}: {' → '.join(roles)}"
+    return f"{entry['target']} ({roles[0]})" if roles else entry["target"]
 
 
 def draw_audit() -> None:
     """What was changed, by whom and when, newest first."""
     named = text.table(text.current())
     rows = [
-        (
-            ui.local_time(row["time"]),
-            row["who"],
-            named.get(row["action"], row["action"]),
-            with_roles(row["target"]),
-            row["address"],
-        )
-        for row in accounts.audit()
+        (ui.local_time(one["time"]), one["who"], named.get(one["action"], one["action"]), described(one), one["address"])
+        for one in accounts.audit()
     ]
     columns = [t(f"accounts.audit.{name}") for name in ("when", "who", "action", "target", "address")]
     st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, height=AUDIT_HEIGHT)

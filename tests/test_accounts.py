@@ -198,6 +198,32 @@ def test_the_audit_log_says_who_did_what(trainer, admin):
     assert (last["who"], last["action"]) == (admin.name, "audit.account.role") and trainer.name in last["target"]
 
 
+def test_the_audit_log_keeps_roles_apart(trainer, admin):
+    accounts.set_role(trainer, "guest", by=admin.name)
+    facts = [(one["target"], one["was"], one["became"]) for one in accounts.audit()]
+    assert facts[:2] == [("xiao-li", "trainer", "guest"), ("xiao-li", "", "trainer")]
+
+
+OLD_LINES = [
+    ("audit.account.create", "王老师 (administrator)", ("王老师", "", "administrator")),
+    ("audit.account.role", "a.b-c: trainer → guest", ("a.b-c", "trainer", "guest")),
+    ("audit.account.role", "cut", ("cut", "", "")),
+    ("audit.data.rename", "a: trainer → guest", ("a: trainer → guest", "", "")),
+    ("audit.run.start", "x (guest)", ("x (guest)", "", "")),
+]
+
+
+def test_roles_are_taken_out_of_the_lines_of_an_older_file(workspace):
+    accounts.path().parent.mkdir()
+    with sqlite3.connect(accounts.path()) as db:
+        db.executescript(f"{accounts.MIGRATIONS[0]}; PRAGMA user_version=1;")
+        for action, target, _facts in OLD_LINES:
+            db.execute("INSERT INTO audit VALUES(NULL, 1, 'x', ?, ?, '')", (action, target))
+    assert [(one["target"], one["was"], one["became"]) for one in reversed(accounts.audit())] == [
+        facts for _action, _target, facts in OLD_LINES
+    ]
+
+
 def test_the_audit_log_is_bounded(workspace, monkeypatch):
     monkeypatch.setattr(accounts, "AUDIT_ROWS", 5)
     for number in range(9):
