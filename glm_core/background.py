@@ -1,4 +1,4 @@
-"""Work in a thread of its own that people watch, wait for and cancel: merges, Excel files.
+"""Work in a thread of its own that people watch, wait for and cancel: downloads, loads, reports, merges, Excel files.
 
 What the work is, what it leaves on disk and who remembers it is its owner's.
 """
@@ -20,7 +20,7 @@ class Work:
     """One piece of work under way or ended; every attribute may be read from any thread.
 
     Attributes:
-        state: "running", "done", "cancelled" or "failed".
+        state: "running", "done", "cancelled" or "failed", beside what a kind of work adds.
         error: why it failed.
     """
 
@@ -31,7 +31,7 @@ class Work:
         self._thread: threading.Thread | None = None
 
     def cancel(self) -> None:
-        """Stop soon; nothing is left of it."""
+        """Stop soon."""
         self._cancelled.set()
 
     def wait(self, timeout: float | None = None) -> None:
@@ -53,11 +53,11 @@ class Work:
         self._thread = threading.Thread(target=target, args=args, name=name, daemon=True)
         self._thread.start()
 
-    def attempt(self, act: Callable[[], None], defect: EasyError) -> str:
+    def attempt(self, act: Callable[[], None], kind: type[EasyError], key: str) -> str:
         """Do it; returns the state in which it ended, `error` set where that is "failed".
 
         Args:
-            defect: what is said of an error that is not a sentence, which goes to the log.
+            kind, key: of the error in place of one that is no sentence, which goes to the log; `why` names its class.
         """
         try:
             act()
@@ -65,9 +65,9 @@ class Work:
             return "cancelled"
         except EasyError as error:
             self.error = error
-        except Exception:
+        except Exception as error:
             log.exception("%s failed", self._thread.name if self._thread else "work")
-            self.error = defect
+            self.error = kind(key, why=type(error).__name__)
         else:
             return "done"
         return "failed"

@@ -1,5 +1,7 @@
 """The one base class of errors a user can cause; each room derives its own."""
 
+from typing import Self
+
 from glm_core import text
 
 
@@ -20,3 +22,18 @@ class EasyError(Exception):
 
     def __str__(self) -> str:
         return text.say(self.key, **self.values)
+
+    def as_record(self) -> dict:
+        """What JSON keeps of it for `from_record`; values that JSON has no form for become their text."""
+        values = {name: one if isinstance(one, str | int | float) else str(one) for name, one in self.values.items()}
+        return {"key": self.key, "values": values}
+
+    @classmethod
+    def from_record(cls, record: object) -> Self | None:
+        """The error that `record` keeps, None where there is none, or none that this version's tables can word."""
+        try:
+            error = cls(record["key"], **record["values"])
+            str(error)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            return None
+        return error

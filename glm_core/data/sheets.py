@@ -42,7 +42,7 @@ class Sheet(Work):
         self.run_in_thread(f"sheet-{self.path.stem}", self._work, rows)
 
     def _work(self, rows: Sequence[Example]) -> None:
-        self.state = self.attempt(lambda: self._write(rows), DataError("data.sheet_defect"))
+        self.state = self.attempt(lambda: self._write(rows), DataError, "data.sheet_defect")
 
     def _write(self, rows: Sequence[Example]) -> None:
         part = self.path.with_name(f".{self.path.name}-{secrets.token_hex(2)}")

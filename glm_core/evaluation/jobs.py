@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from glm_core.background import Work
 from glm_core.errors import EasyError
 from glm_core.evaluation import report, sets, strengths
 from glm_core.runs import records
@@ -23,29 +24,23 @@ class ReportError(EasyError):
     """A report that cannot be made."""
 
 
-class Job:
+class Job(Work):
     """A report under way or ended; every attribute may be read from any thread.
 
     Attributes:
-        state: "waiting", "running", "done", "cancelled" or "failed".
+        state: "waiting" before it is "running".
         stage, fraction: what is being done (of `report.STAGES`, or "strengths"), and the share of it.
-        error: why it failed.
     """
 
     def __init__(self, run: Run, strengths: bool = False):
+        super().__init__()
         self.run, self.strengths = run, strengths
         self.state, self.stage, self.fraction = "waiting", "", 0.0
-        self.error: EasyError | None = None
-        self._cancelled = threading.Event()
 
     @property
     def active(self) -> bool:
         """Whether it waits or works."""
         return self.state in ("waiting", "running")
-
-    def cancel(self) -> None:
-        """Stop soon; the answers so far are kept."""
-        self._cancelled.set()
 
     def watch(self, stage: str, fraction: float) -> None:
         """Note progress.
@@ -54,12 +49,7 @@ class Job:
             Cancelled: it was cancelled.
         """
         self.stage, self.fraction = stage, fraction
-        if self._cancelled.is_set():
-            raise Cancelled
-
-
-class Cancelled(Exception):
-    """Ends a job's work."""
+        self.check()
 
 
 class Reports:
@@ -96,7 +86,7 @@ class Reports:
                 if run.adapter() is None:
                     raise ReportError("report.error.no_adapter", name=run.name)
                 job = self._jobs[run.id] = Job(run, strengths)
-                threading.Thread(target=self._work, args=(job,), name=f"report-{run.id}", daemon=True).start()
+                job.run_in_thread(f"report-{run.id}", self._work, job)
         return job
 
     def follow(self, open_runs: frozenset[str]) -> None:
@@ -123,24 +113,20 @@ class Reports:
             self.start(run)
 
     def _work(self, job: Job) -> None:
-        try:
-            while not self._turn.acquire(timeout=WAIT_SECONDS):
-                job.watch("", 0.0)
-            try:
-                self._wait(job)
-                job.state = "running"
-                self._make(job)
-            finally:
-                self._turn.release()
-            job.state = "done"
-        except Cancelled:
+        state = job.attempt(lambda: self._take_turn(job), ReportError, "report.error.failed")
+        if state == "cancelled":
             report.cancelled(job.run)
-            job.state = "cancelled"
-        except EasyError as error:
-            job.error, job.state = error, "failed"
-        except Exception:
-            log.exception("the report of %s failed", job.run.id)
-            job.error, job.state = ReportError("report.error.failed"), "failed"
+        job.state = state
+
+    def _take_turn(self, job: Job) -> None:
+        while not self._turn.acquire(timeout=WAIT_SECONDS):
+            job.check()
+        try:
+            self._wait(job)
+            job.state = "running"
+            self._make(job)
+        finally:
+            self._turn.release()
 
     def _make(self, job: Job) -> None:
         def watch(stage: str, fraction: float) -> None:

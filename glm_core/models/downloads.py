@@ -14,37 +14,34 @@ from pathlib import Path
 import filelock
 
 from glm_core import text, workspace
-from glm_core.errors import EasyError
+from glm_core.background import Work
 from glm_core.models import catalogue, hub
 from glm_core.models.folders import check_free, downloads_folder, models_folder, move
 from glm_core.models.hub import Source
 from glm_core.models.meter import Meter, Progress
-from glm_core.models.transfer import Cancelled, HubError, RemoteFile, Watch, fetch, new_client, saving
+from glm_core.models.transfer import HubError, RemoteFile, Watch, fetch, new_client, saving
 
 RECORD, ORIGIN = "download.json", "easyaigc-source.json"
 SPARE_BYTES = 500_000_000  # left free on the disk
-ENDED = ("stopped", "failed", "done")
 
 log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _known: dict[Path, "Download"] = {}
 
 
-class Download:
+class Download(Work):
     """One model on its way. Made by `start` and `resume`; every attribute may be read from any thread.
 
     Attributes:
-        state: "running", "stopped", "failed" or "done".
-        error: why it failed, as an error whose text is in the reader's language.
+        state: "running", "stopped" (it can go on), "failed" or "done".
     """
 
     def __init__(self, folder: Path, source: Source, files: list[RemoteFile] = ()):
+        super().__init__()
         self.name, self.folder, self.source = folder.name, folder, source
         self.files, self.state = list(files), "stopped"
-        self.error: EasyError | None = None
         self._meter = Meter()
-        self._watch = Watch(self._meter.note_bytes, self._meter.note_stage)
-        self._thread: threading.Thread | None = None
+        self._watch = Watch(self._meter.note_bytes, self._meter.note_stage, self._cancelled)
         self._meter.measure(self.files, folder)
 
     # what anybody may ask
@@ -66,36 +63,19 @@ class Download:
 
     def stop(self) -> None:
         """Stop soon; what has arrived stays for `resume`."""
-        self._watch.cancelled.set()
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, at most `timeout` seconds."""
-        if self._thread is not None:
-            self._thread.join(timeout)
+        self.cancel()
 
     # the job
 
     def _begin(self, token: str, held: filelock.BaseFileLock) -> None:
         self.state, self.error = "running", None
-        self._watch.cancelled.clear()
         self._write()
-        self._thread = threading.Thread(target=self._run, args=(token, held), name=f"download-{self.name}", daemon=True)
-        self._thread.start()
+        self.run_in_thread(f"download-{self.name}", self._work, token, held)
 
-    def _run(self, token: str, held: filelock.BaseFileLock) -> None:
-        try:
-            self._fetch_all(token)
-            state = "done"
-        except Cancelled:
-            state = "stopped"
-        except EasyError as error:
-            state, self.error = "failed", error
-        except Exception:
-            log.exception("downloading %s failed", self.name)
-            state, self.error = "failed", HubError("hub.defect")
-        finally:
-            held.release()
-        self.state = state
+    def _work(self, token: str, held: filelock.BaseFileLock) -> None:
+        state = self.attempt(lambda: self._fetch_all(token), HubError, "hub.defect")
+        held.release()
+        self.state = "stopped" if state == "cancelled" else state
         if state != "done":
             self._write()
 
@@ -131,17 +111,13 @@ class Download:
 
     def _write(self) -> None:
         """Keep what a restarted server needs."""
-        why = {"key": self.error.key, "values": _plain(self.error.values)} if self.error else None
+        why = self.error.as_record() if self.error else None
         files = [asdict(file) for file in self.files]
         record = {"source": asdict(self.source), "files": files, "state": self.state, "why": why}
         try:
             workspace.write_json(self.folder / RECORD, record)
         except OSError as error:
             log.warning("the record of download %s cannot be written: %s", self.name, error)
-
-
-def _plain(values: dict) -> dict:
-    return {key: value if isinstance(value, (int, float, str)) else str(value) for key, value in values.items()}
 
 
 def start(source: Source, token: str = "") -> Download:
@@ -228,9 +204,8 @@ def _read(folder: Path) -> Download | None:
         record = workspace.read_json(folder / RECORD)
         source = Source(**record["source"])
         download = Download(folder, source, [RemoteFile(**file) for file in record["files"]])
-        if record["state"] == "failed" and record["why"]:
-            download.state, download.error = "failed", HubError(record["why"]["key"], **record["why"]["values"])
-            str(download.error)  # a sentence of this version's tables, or not worth keeping
+        if record["state"] == "failed" and (error := HubError.from_record(record["why"])):
+            download.state, download.error = "failed", error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, HubError, workspace.WorkspaceError):
         return None
     return download

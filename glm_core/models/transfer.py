@@ -19,6 +19,7 @@ from typing import TypeVar
 import httpx
 
 from glm_core import text, workspace
+from glm_core.background import Cancelled
 from glm_core.errors import EasyError
 
 WAITS = (1.0, 2.0, 5.0, 10.0, 20.0)  # seconds between attempts that bring nothing new
@@ -32,10 +33,6 @@ T = TypeVar("T")
 
 class HubError(EasyError):
     """A download cannot be done or finished; the sentence says why and what to do."""
-
-
-class Cancelled(Exception):
-    """Somebody stopped the download; what has arrived stays."""
 
 
 @dataclass(frozen=True)

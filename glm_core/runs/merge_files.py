@@ -10,7 +10,6 @@ from pathlib import Path
 import filelock
 
 from glm_core import text, workspace
-from glm_core.errors import EasyError
 from glm_core.runs.files import RunError
 
 
@@ -49,18 +48,3 @@ def sweep(path: Path) -> None:
     """Delete what the server that ended in the middle of merging into `path` left half written."""
     for half in folder().glob(f".{glob.escape(path.name)}-*"):
         shutil.rmtree(half, ignore_errors=True)
-
-
-def error_of(why: object) -> EasyError | None:
-    """The error of a record, in the reader's language; None where there is none, or none of this version's tables."""
-    try:
-        error = RunError(why["key"], **why["values"])
-        str(error)
-    except (KeyError, TypeError, IndexError, ValueError):
-        return None
-    return error
-
-
-def plain(values: dict) -> dict:
-    """The values of an error as JSON can keep them, for `error_of`."""
-    return {key: value if isinstance(value, int | float | str) else str(value) for key, value in values.items()}

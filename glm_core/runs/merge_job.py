@@ -11,7 +11,7 @@ import filelock
 from glm_core import workspace
 from glm_core.background import Work
 from glm_core.runs.files import RunError, number, read_record, string, writing
-from glm_core.runs.merge_files import error_of, folder, hold, plain, record_file, sweep
+from glm_core.runs.merge_files import folder, hold, record_file, sweep
 
 DTYPES = ("float16", "bfloat16", "float32")
 ENDED = ("done", "cancelled", "failed", "broken")
@@ -41,7 +41,7 @@ class Export(Work):
         self.run_in_thread(f"export-{self.run_id}", self._work, adapter, held)
 
     def _work(self, adapter: Path, held: filelock.BaseFileLock) -> None:
-        self.end(self.attempt(lambda: self._merge(adapter), RunError("exports.defect")))
+        self.end(self.attempt(lambda: self._merge(adapter), RunError, "exports.defect"))
         held.release()
 
     def _merge(self, adapter: Path) -> None:
@@ -61,7 +61,7 @@ class Export(Work):
 
     def _write(self) -> None:
         """Keep what a restarted server needs."""
-        why = {"key": self.error.key, "values": plain(self.error.values)} if self.error else None
+        why = self.error.as_record() if self.error else None
         record = {"run": self.run_id, "title": self.title, "base": str(self.base), "dtype": self.dtype,
                   "strength": self.strength, "state": self.state, "why": why}  # fmt: skip
         try:
@@ -79,7 +79,7 @@ def read(file: Path, path: Path) -> Export | None:
         return None
     job = Export(path, run_id, title, Path(base), dtype, strength)
     if state in ENDED:
-        job.state, job.error = state, error_of(record.get("why"))
+        job.state, job.error = state, RunError.from_record(record.get("why"))
         return job
     held = hold(path)
     if held is None:

@@ -4,20 +4,17 @@ An engine loads one base at a time, so there is one job an engine. A question lo
 (engine.py); this is for people who load one by hand.
 """
 
-import logging
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import psutil
 
-from glm_core.errors import EasyError
+from glm_core.background import Cancelled, Work
 from glm_core.runs import resources
 from glm_core.serving.engine import Engine
 from glm_core.serving.tickets import EngineUnavailable, LoadingCancelled
 
-log = logging.getLogger(__name__)
 _jobs: WeakKeyDictionary[Engine, "Load"] = WeakKeyDictionary()
 
 
@@ -35,24 +32,20 @@ def memory_now() -> Memory:
     return Memory(psutil.Process().memory_info().rss, sum(card.memory_used for card in cards) if cards else None)
 
 
-class Load:
+class Load(Work):
     """A base on its way into the memory of `engine`. Made by `start`; every attribute may be read from any thread.
 
     Attributes:
-        state: "running", "done", "cancelled" or "failed".
         stage, fraction: a text key of what is being done, and the share of it, None while unknown.
-        error: why it failed.
         before, after: memory when it was cancelled, and once what had been read was given back.
     """
 
     def __init__(self, engine: Engine, folder: Path):
+        super().__init__()
         self.engine, self.folder = engine, folder
-        self.state, self.stage, self.fraction = "running", "models.stage.waiting", None
-        self.error: EasyError | None = None
+        self.stage, self.fraction = "models.stage.waiting", None
         self.before: Memory | None = None
         self.after: Memory | None = None
-        self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"load-{folder.name}", daemon=True)
 
     @property
     def stopping(self) -> bool:
@@ -62,25 +55,23 @@ class Load:
     def cancel(self) -> None:
         """Stop before the next tensor; what was read so far is given back."""
         self.before = memory_now()
-        self._cancelled.set()
+        super().cancel()
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, at most `timeout` seconds."""
-        self._thread.join(timeout)
+    def begin(self) -> None:
+        """Load in a thread of its own."""
+        self.run_in_thread(f"load-{self.folder.name}", self._work)
 
     def _work(self) -> None:
+        state = self.attempt(self._load, EngineUnavailable, "serving.failed")
+        if state == "cancelled":
+            self.after = memory_now()
+        self.state = state
+
+    def _load(self) -> None:
         try:
             self.engine.load(self.folder, self._note, self._cancelled)
-            state = "done"
-        except LoadingCancelled:
-            state, self.after = "cancelled", memory_now()
-        except EasyError as error:
-            state, self.error = "failed", error
-        except Exception as error:
-            log.exception("loading %s failed", self.folder)
-            self.error = EngineUnavailable("serving.failed", why=type(error).__name__)
-            state = "failed"
-        self.state = state
+        except LoadingCancelled as error:
+            raise Cancelled from error
 
     def _note(self, stage: str, fraction: float | None) -> None:
         self.stage, self.fraction = stage, fraction
@@ -96,7 +87,7 @@ def start(engine: Engine, folder: Path) -> Load:
     if known is not None and known.state == "running":
         raise EngineUnavailable("models.load_running", name=known.folder.name)
     _jobs[engine] = job = Load(engine, folder)
-    job._thread.start()
+    job.begin()
     return job
 
 

@@ -155,7 +155,7 @@ class Journal:
         if state in ("finished", "stopped"):
             self.status["stage"] = "done"
         if why is not None:
-            self.status["why"] = {"key": why.key, "values": {name: _plain(value) for name, value in why.values.items()}}
+            self.status["why"] = why.as_record()
         if self.writes:
             self._reserve.unlink(missing_ok=True)
         self._write_status()
@@ -183,11 +183,6 @@ def _read_status(folder: Path) -> dict:
     except ValueError:
         return {}  # cut off by a crash of another program; it is written anew
     return found if isinstance(found, dict) else {}
-
-
-def _plain(value: Any) -> Any:
-    """A sentence's value as JSON can hold it; errors and paths become their text."""
-    return value if isinstance(value, (str, int, float)) else str(value)
 
 
 def _is_stdout(path: Path) -> bool:

@@ -6,8 +6,9 @@ import pytest
 
 from glm_core import accounts, state, text, ui, workspace
 from glm_core.accounts import Account
+from glm_core.background import Cancelled
 from glm_core.evaluation import report, sets, votes
-from glm_core.evaluation.jobs import Cancelled, Job, ReportError
+from glm_core.evaluation.jobs import Job, ReportError
 from glm_core.evaluation.judging import METERS, Meter
 from glm_core.runs import exporting, records
 from tests.evaluation import made
