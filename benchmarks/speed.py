@@ -23,6 +23,7 @@ import torch
 from benchmarks.official import full_loss, published
 from glm_core import models
 from glm_core.models import families, quantization
+from glm_core.models.bloom import Bloom
 from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from glm_core.training import adapters, delta, memory
 from glm_core.training.loss import AnswerLoss
@@ -86,7 +87,8 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
     config, dtype = configuration(shape, hidden, layers), torch.bfloat16 if device == "cuda" else torch.float32
     torch.set_default_dtype(dtype)
     with torch.device(device):
-        model = ChatGLMForConditionalGeneration(config) if shape == "chatglm" else AutoModelForCausalLM.from_config(config)
+        own = {"chatglm": ChatGLMForConditionalGeneration, "bloom": Bloom}.get(shape, AutoModelForCausalLM.from_config)
+        model = own(config)
     torch.set_default_dtype(torch.float32)
     if small != "none":
         for name in list(quantization.block_linears(model)):

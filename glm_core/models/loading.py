@@ -42,13 +42,14 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device, config: 
 def build(native: str, settings: dict) -> nn.Module:
     """An empty model (on the meta device) of architecture `native` with `settings` from `conversion.native_config`."""
     from huggingface_hub.errors import StrictDataclassError
-    from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
+    from transformers import BloomConfig, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
 
+    from glm_core.models.bloom import Bloom
     from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 
     classes = {
         "chatglm": (ChatGLMConfig, ChatGLMForConditionalGeneration), "glm": (GlmConfig, GlmForCausalLM),
-        "glm4": (Glm4Config, Glm4ForCausalLM), "bloom": (BloomConfig, BloomForCausalLM),
+        "glm4": (Glm4Config, Glm4ForCausalLM), "bloom": (BloomConfig, Bloom),
     }  # fmt: skip
     configuration, architecture = classes[native]
     try:
