@@ -1,6 +1,6 @@
 """The meters of a run's report at other strengths of its adapter, so that a too strong one is softened without training.
 
-Only the tuned answers are asked anew. Not here: what a strength does to an adapter (training/adapters.py).
+Only the tuned answers are asked anew. Not here: what a strength does to an adapter (training/mixing.py).
 """
 
 from dataclasses import replace

@@ -2,8 +2,8 @@
 
 The encoder, and how its tensors reach the attention of ChatGLM-6B, Glm, Glm4 and BLOOM: as explicit tensors beside the
 cache, so that they work with gradient checkpointing (`use_reentrant=False`), padding and caching, never shift a
-position, and can be switched at any step, per row of a batch too. Not here: training them, or their files
-(`glm_core.training.adapters`).
+position, and can be switched at any step, per row of a batch too. Not here: training them
+(`glm_core.training.adapters`), or their files (`glm_core.training.adapter_files`).
 
 A prefix acts at a strength s: its unnormalised attention weights exp(q k) are multiplied by s, which adds log s to the
 scores of its columns. 1 is as trained, 0 is the model without it, both exactly; between them every head's output lies

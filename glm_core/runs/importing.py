@@ -139,24 +139,20 @@ def _unpack(files: Files, folder: Path) -> None:
 
 def _check(folder: Path, base: Path) -> dict:
     """Compare every tensor with the model of `base`, which is built without weights. Returns what the adapter says of itself."""
-    from glm_core.models import checkpoints, conversion, describe, loading, prefix
+    from glm_core.models import describe, loading, prefix
     from glm_core.models.errors import ModelError
-    from glm_core.training import adapters, lora
+    from glm_core.training import adapter_files, lora
     from glm_core.training.errors import AdapterError
 
     description = describe(base)
-    info = adapters.read_info(folder)
+    info = adapter_files.read_info(folder)
     if (there := string(info.get("family"))) not in ("", description.family.name):
         raise AdapterError("adapters.error.family", there=there, here=description.family.name)
     if info["method"] == "lora":
         found = lora.read(folder, description.family, description.settings)
         lora.check_shapes(found, loading.build(description.family.native, description.settings))
         return info | {"rank": found.rank}
-    tensors = {
-        key.removeprefix(conversion.PREFIX): tensor.clone()
-        for key, tensor in checkpoints.read_tensors([folder / PREFIX])
-        if key.startswith(conversion.PREFIX)
-    }
+    tensors = adapter_files.read_prefix(folder)
     length = tensors["embedding.weight"].shape[0] if "embedding.weight" in tensors else 0
     try:
         prefix.from_state(description.family, description.settings, length, tensors)
@@ -167,7 +163,7 @@ def _check(folder: Path, base: Path) -> dict:
 
 def _make_run(folder: Path, base: Path, info: dict, name: str, owner: str) -> Run:
     from glm_core.models import describe
-    from glm_core.training.adapters import share
+    from glm_core.training.adapter_files import share
 
     description = describe(base)
     if not (folder / INFO).is_file():

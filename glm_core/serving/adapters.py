@@ -14,7 +14,7 @@ from glm_core.models.prefix import activate_prefix
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.rowlora import RowLora
 from glm_core.serving.tickets import EngineUnavailable, RequestError
-from glm_core.training import adapters
+from glm_core.training import adapters, mixing
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Adapters:
             yield
         else:
             self._active = _UNKNOWN
-            with adapters.rows(self._loaded, slots):
+            with mixing.rows(self._loaded, slots):
                 yield
 
     def set_step(self, slot: str | None, prefixes: Sequence[str | None] | None) -> None:
@@ -87,14 +87,14 @@ class Adapters:
             self._active = wanted
 
     def factors(self, slot: str) -> dict[str, tuple[torch.Tensor, torch.Tensor, float]]:
-        """`glm_core.training.adapters.factors` of the adapter in `slot`; the same object until it is forgotten."""
+        """`glm_core.training.mixing.factors` of the adapter in `slot`; the same object until it is forgotten."""
         if slot not in self._factors:
-            self._factors[slot] = adapters.factors(self._loaded, slot)
+            self._factors[slot] = mixing.factors(self._loaded, slot)
         return self._factors[slot]
 
     def prefix(self, slot: str | None) -> str | None:
         """The prefix that rows of this slot see."""
-        return adapters.prefix_of(self._loaded, slot)
+        return mixing.prefix_of(self._loaded, slot)
 
     def prefix_states(self, slot: str | None) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
         """Key and value (1, kv_heads, P, D) of every layer of that prefix; None where there is none."""
@@ -125,12 +125,12 @@ class Adapters:
         except (EasyError, OSError, ValueError, RuntimeError, KeyError) as error:  # files of anybody's making
             raise EngineUnavailable("serving.no_adapter", name=choice.title, why=error) from error
         self._loaded.model.eval()
-        scalable = adapters.is_scalable(self._loaded, slot)
+        scalable = mixing.is_scalable(self._loaded, slot)
         if not scalable and strength != 1.0:
             adapters.unload_adapter(self._loaded, slot)
             raise RequestError("serving.not_scalable", "strength", name=choice.title)
         if strength != 1.0:
-            adapters.set_strength(self._loaded, slot, strength)
+            mixing.set_strength(self._loaded, slot, strength)
         if method == "lora" and not scalable:
             self._unmixable.add(slot)
 

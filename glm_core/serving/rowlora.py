@@ -19,7 +19,7 @@ class RowLora:
     """The adapters of the rows of a model's one mixed batch.
 
     Args:
-        factors: of the adapter in a slot, `glm_core.training.adapters.factors`, the same object as long as it is loaded.
+        factors: of the adapter in a slot, `glm_core.training.mixing.factors`, the same object as long as it is loaded.
     """
 
     def __init__(self, model: PreTrainedModel, factors: Callable[[str], dict]):

@@ -2,7 +2,7 @@
 
 PEFT's forward casts the input to the adapter's float32, keeps that copy, and makes several float32 tensors as large as
 the output. Here the two small matrices are cast instead (their state stays float32): one product and one accumulating
-product a layer, and the input is kept in its own precision. Not here: attaching and files (adapters.py).
+product a layer, and the input is kept in its own precision. Not here: attaching (adapters.py) and files (adapter_files.py).
 """
 
 from functools import partial

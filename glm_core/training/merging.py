@@ -8,8 +8,8 @@ checkpoints have it.
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from glm_core import workspace
 from glm_core.models import checkpoints, conversion, describe
 from glm_core.training import lora
-from glm_core.training.adapters import PREFIX_WEIGHTS, read_info, share
+from glm_core.training.adapter_files import read_info, read_prefix, whole_folder
 from glm_core.training.errors import AdapterError
 
 SHARD_BYTES = 4_000_000_000
@@ -50,9 +50,7 @@ def merge(base: Path, adapter: Path, folder: Path, *, dtype: str = "float16", st
     if description.bits:
         raise AdapterError("adapters.error.quantised_base", folder=base.name)
     tensors, extra = _merged_tensors(base, adapter, description, strength, progress)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as building:
         _write_shards(building, tensors, getattr(torch, dtype))
         config = checkpoints.read_config(base) | {"torch_dtype": dtype} | extra
         config.pop("dtype", None)
@@ -61,10 +59,6 @@ def merge(base: Path, adapter: Path, folder: Path, *, dtype: str = "float16", st
         for pattern in KEPT_FILES:
             for file in base.glob(pattern):
                 shutil.copy2(file, building / file.name)
-        share(building)
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return folder
 
 
@@ -74,22 +68,13 @@ def _merged_tensors(base: Path, adapter: Path, description, strength: float, pro
     if read_info(adapter)["method"] == "ptuning":
         if strength != 1:
             raise AdapterError("adapters.error.prefix_strength")
-        prefix = [
-            (key, t)
-            for key, t in checkpoints.read_tensors([adapter / PREFIX_WEIGHTS])
-            if key.startswith(conversion.PREFIX)
-        ]
-        length = dict(prefix)[f"{conversion.PREFIX}embedding.weight"].shape[0]
-        projected = any(".trans." in key for key, _ in prefix)
+        prefix = read_prefix(adapter)
+        length, projected = prefix["embedding.weight"].shape[0], "trans.0.weight" in prefix
         kept = (pair for pair in source if not pair[0].startswith(conversion.PREFIX))
-        return _chain(kept, prefix), {"pre_seq_len": length, "prefix_projection": projected}
+        added = ((f"{conversion.PREFIX}{key}", tensor) for key, tensor in prefix.items())
+        return chain(kept, added), {"pre_seq_len": length, "prefix_projection": projected}
     found = lora.read(adapter, description.family, description.settings)
     return _add_lora(source, found, conversion.renamer(description.family, description.settings), strength, base), {}
-
-
-def _chain(*parts) -> Iterator[tuple[str, torch.Tensor]]:
-    for part in parts:
-        yield from part
 
 
 def _add_lora(source, found: lora.LoRA, rename: conversion.Renamer, strength: float, base: Path):

@@ -26,6 +26,7 @@ from glm_core.data.encoding import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
 from glm_core.training import adapters, lora, memory
 from glm_core.training.abilities import Abilities
+from glm_core.training.adapter_files import PREFIX_WEIGHTS
 from glm_core.training.journal import Journal
 from glm_core.training.loss import AnswerLoss
 from glm_core.training.replay import Replay, round_length
@@ -244,7 +245,7 @@ def is_whole(folder: Path) -> bool:
                 list(file.keys())
         archives = [path for path in folder.iterdir() if path.suffix in (".pt", ".pth", ".bin")]
         present = {path.name for path in archives}
-        complete = {"optimizer.pt", "scheduler.pt"} <= present and (weights.is_file() or adapters.PREFIX_WEIGHTS in present)
+        complete = {"optimizer.pt", "scheduler.pt"} <= present and (weights.is_file() or PREFIX_WEIGHTS in present)
         return complete and all(_is_whole_archive(path) for path in archives)
     except (OSError, ValueError, SafetensorError, zipfile.BadZipFile):
         return False

@@ -50,7 +50,7 @@ def test_where_nothing_is_known_nothing_is_claimed(tmp_path):
 
 def test_what_a_run_trains_carries_the_fingerprint_of_its_base(tmp_path):
     from glm_core import models
-    from glm_core.training import adapters
+    from glm_core.training import adapter_files, adapters
     from glm_core.training.settings import TrainingSettings
 
     folder = tiny_chatglm(tmp_path / "a")
@@ -58,4 +58,4 @@ def test_what_a_run_trains_carries_the_fingerprint_of_its_base(tmp_path):
     torch.manual_seed(0)
     adapters.attach(loaded, TrainingSettings(method="lora", lora_rank=2))
     adapters.save(loaded, tmp_path / "adapter")
-    assert adapters.read_info(tmp_path / "adapter")["fingerprint"] == fingerprint(folder)
+    assert adapter_files.read_info(tmp_path / "adapter")["fingerprint"] == fingerprint(folder)

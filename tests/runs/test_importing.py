@@ -190,12 +190,12 @@ import os, signal, sys
 from pathlib import Path
 from glm_core.models import checkpoints
 from glm_core.runs import exporting, records
-from glm_core.training import merging
+from glm_core.training import adapter_files
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-merging.share = die  # everything is written, nothing has its name yet
+adapter_files.share = die  # everything is written, nothing has its name yet
 exporting.start_merge(records.get(sys.argv[1]), Path(sys.argv[2])).wait(60)
 """
 

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from glm_core import models
 from glm_core.errors import EasyError
-from glm_core.training import adapters
+from glm_core.training import adapters, mixing
+from glm_core.training.adapter_files import read_info
 from glm_core.training.errors import AdapterError
 from glm_core.training.merging import merge
 from glm_core.training.settings import TrainingSettings
@@ -200,7 +201,7 @@ def test_rows_of_one_batch_answer_with_their_own_adapter(chatglm, tmp_path):
     for row, name in enumerate(chosen):
         adapters.activate(loaded, name)
         single.append(logits(loaded, ids[row : row + 1]))
-    with adapters.rows(loaded, chosen):
+    with mixing.rows(loaded, chosen):
         together = logits(loaded, ids)
     assert (together - torch.cat(single)).abs().max() < 1e-4
     adapters.activate(loaded, None)
@@ -213,16 +214,16 @@ def test_strength_scales_a_lora_between_base_and_beyond(chatglm, tmp_path):
     plain = logits(loaded)
     adapters.load_adapter(loaded, tmp_path / "adapter", "run")
     adapters.activate(loaded, "run")
-    adapters.set_strength(loaded, "run", 0)
+    mixing.set_strength(loaded, "run", 0)
     assert (logits(loaded) - plain).abs().max() < 1e-5
-    adapters.set_strength(loaded, "run", 0.5)
+    mixing.set_strength(loaded, "run", 0.5)
     assert (logits(loaded) - plain).abs().max() > 0.01
     merged = merge(chatglm, tmp_path / "adapter", tmp_path / "half", dtype="float32", strength=0.5)
     assert (logits(loaded) - logits(models.load(merged))).abs().max() < 1e-4
-    adapters.set_strength(loaded, "run", 1)
+    mixing.set_strength(loaded, "run", 1)
     assert (logits(loaded) - full).abs().max() < 1e-5
     with pytest.raises(AdapterError, match="1.5"):
-        adapters.set_strength(loaded, "run", 2)
+        mixing.set_strength(loaded, "run", 2)
 
 
 def test_a_prefix_has_every_strength_but_is_exported_only_as_trained(chatglm, tmp_path):
@@ -233,7 +234,7 @@ def test_a_prefix_has_every_strength_but_is_exported_only_as_trained(chatglm, tm
     adapters.activate(loaded, "run")
     full, found = logits(loaded), {}
     for strength in (0, 0.5, 1, 1.5):
-        adapters.set_strength(loaded, "run", strength)
+        mixing.set_strength(loaded, "run", strength)
         found[strength] = logits(loaded)
     assert (found[0] - plain).abs().max() < 1e-5 and (found[1] - full).abs().max() < 1e-5
     distances = [(found[strength] - plain).norm() for strength in (0, 0.5, 1, 1.5)]
@@ -247,10 +248,10 @@ def test_dora_has_no_strength_between(chatglm, tmp_path):
     trained(chatglm, METHODS["dora"], tmp_path / "adapter")
     loaded = models.load(chatglm)
     adapters.load_adapter(loaded, tmp_path / "adapter", "run")
-    assert not adapters.is_scalable(loaded, "run")
-    adapters.set_strength(loaded, "run", 1.0)
+    assert not mixing.is_scalable(loaded, "run")
+    mixing.set_strength(loaded, "run", 1.0)
     with pytest.raises(AdapterError, match="run"):
-        adapters.set_strength(loaded, "run", 0.5)
+        mixing.set_strength(loaded, "run", 0.5)
 
 
 @pytest.mark.parametrize("name", ["lora", "prefix"])
@@ -365,7 +366,7 @@ def test_hub_model_name_goes_into_the_adapter(chatglm, tmp_path):
     loaded = replace(models.load(chatglm), name="chatglm-6b")
     adapters.attach(loaded, LORA)
     adapters.save(loaded, tmp_path / "adapter", {"run": "r1"})
-    info = adapters.read_info(tmp_path / "adapter")
+    info = read_info(tmp_path / "adapter")
     assert (info["base"], info["run"], info["family"]) == ("chatglm-6b", "r1", "chatglm")
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import Trainer
 
 from glm_core import models, text, workspace
-from glm_core.training import adapters, loop, steps
+from glm_core.training import adapter_files, adapters, loop, steps
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
 from glm_core.training.loop import run
 from glm_core.training.settings import PRESETS, TrainingSettings
@@ -180,7 +180,7 @@ def test_validation_gives_a_loss_a_best_step_and_its_weights(make, base):
     trained = {step: loss for step, loss in found.items() if step}
     best = min(trained, key=trained.get)
     assert status(folder)["best_step"] == status(folder)["adapter_step"] == best
-    assert adapters.read_info(folder / "adapter")["step"] == best
+    assert adapter_files.read_info(folder / "adapter")["step"] == best
 
 
 def test_early_stopping_ends_and_keeps_the_best(make):
@@ -190,7 +190,7 @@ def test_early_stopping_ends_and_keeps_the_best(make):
     found = status(folder)
     assert found["state"] == "finished" and found["step"] < found["total_steps"]
     assert (
-        str(found["best_step"]) in why(folder) and adapters.read_info(folder / "adapter")["step"] == found["best_step"]
+        str(found["best_step"]) in why(folder) and adapter_files.read_info(folder / "adapter")["step"] == found["best_step"]
     )
 
 
@@ -285,7 +285,7 @@ def test_sigterm_stops_saves_and_can_go_on(make):
     assert process.wait(timeout=60) == 0
     found = status(folder)
     assert found["state"] == "stopped" and 0 < found["step"] < 2000
-    assert adapters.read_info(folder / "adapter")["step"] == found["step"] and str(found["step"]) in why(folder)
+    assert adapter_files.read_info(folder / "adapter")["step"] == found["step"] and str(found["step"]) in why(folder)
     record = workspace.read_json(folder / "run.json")
     workspace.write_json(
         folder / "run.json", record | {"settings": record["settings"] | {"max_steps": found["step"] + 3}}
@@ -330,7 +330,7 @@ def test_stop_saves_after_the_update_under_way(make, monkeypatch):
     folder = make()
     assert run(folder, stop_at(monkeypatch, 4)) == 0
     assert status(folder)["state"] == "stopped" and status(folder)["step"] == 5
-    assert adapters.read_info(folder / "adapter")["step"] == 5
+    assert adapter_files.read_info(folder / "adapter")["step"] == 5
     assert (folder / "checkpoints" / "checkpoint-5" / "trainer_state.json").exists()
 
 
