@@ -19,7 +19,7 @@ RANGES = {
     "top_p": (0.0, 1.0),
     "top_k": (0, 1000),
     "repetition_penalty": (0.5, 2.0),
-    "strength": (0.0, 2.0),
+    "strength": (0.0, 1.5),
     "seed": (-(2**63), 2**63 - 1),
 }
 ROLES = ("system", "user", "assistant")

@@ -11,7 +11,7 @@ from glm_core import models, workspace
 from glm_core.runs import promoting, records
 from glm_core.serving import EngineUnavailable, RequestError
 from glm_core.serving.engine import Engine
-from glm_core.training import adapters
+from glm_core.training import adapters, mixing
 from glm_core.training.settings import TrainingSettings
 from tests.serving.conftest import ask
 
@@ -111,6 +111,13 @@ def test_what_has_no_strength_says_so(engine):
     with pytest.raises(RequestError, match="DoRA"):
         "".join(ticket)
     assert "".join(engine.submit(ask(model="dora"))) is not None
+
+
+def test_a_strength_that_no_adapter_can_have_is_refused_and_the_strongest_answers(engine):
+    with pytest.raises(RequestError) as caught:
+        engine.submit(ask(model="lora", strength=mixing.STRONGEST + 0.1))
+    assert caught.value.field == "strength"
+    assert "".join(engine.submit(ask(model="lora", strength=mixing.STRONGEST, max_new_tokens=4)))
 
 
 def test_a_prefix_at_strength_0_answers_as_the_base_and_at_half_as_neither(engine):
