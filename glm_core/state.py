@@ -52,9 +52,9 @@ def loaded():
 @st.cache_resource(show_spinner=False)
 def launcher():
     """The `glm_core.runs.launcher.Launcher` of this process; it starts queued runs and notices ended ones."""
-    from glm_core.runs.launcher import Launcher
+    from glm_core.runs.launcher import Launcher, single_command
 
-    return Launcher(make_room=_make_room)
+    return Launcher(make_room=_make_room, waiting=single_command)
 
 
 @st.cache_resource(show_spinner=False)

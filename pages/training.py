@@ -75,7 +75,13 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
     if dataset == "imprint":
         dataset = keep_imprint(st.session_state.assistant, st.session_state.author)
     run = records.create(
-        form.models[st.session_state.model].base, dataset, settings, pinned, user.name, expected=expected
+        form.models[st.session_state.model].base,
+        dataset,
+        settings,
+        pinned,
+        user.name,
+        expected=expected,
+        identifier=state.launcher().claim(),
     )
     state.launcher().submit(run)
     ui.note("audit.run.start", run.name)
@@ -121,3 +127,5 @@ with outlook, st.container(border=True, key="forecast"), ui.guarded():
         draw_cards(found)
     with st.expander(t("train.command"), icon=":material/terminal:"):
         draw_command(settings)
+    if settings.processes == 1:
+        state.launcher().prepare()

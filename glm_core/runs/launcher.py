@@ -2,7 +2,8 @@
 
 All state is on disk, so a server may be killed at any moment: the trainers go on, and the next server's first `tick` finds
 them again, gives dead ones a true state with its reason, and starts what still waits. Whoever decides holds the workspace's
-lock, so that several servers on one workspace never start a run twice. The trainer itself is `python -m glm_core.training`.
+lock, so that several servers on one workspace never start a run twice. The trainer itself is `python -m glm_core.training`; one
+that has imported everything may wait for its run (ready.py).
 """
 
 import logging
@@ -14,28 +15,35 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from glm_core import workspace
-from glm_core.runs import processes, records, resources
+from glm_core.runs import processes, records, resources, starting
 from glm_core.runs.endings import explain
 from glm_core.runs.files import RunError, locked, number, read_record, writing
+from glm_core.runs.ready import Ready
 from glm_core.runs.records import Run
+from glm_core.runs.starting import CPU
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 90.0  # a stopped trainer finishes its update and saves; afterwards it is killed
 DYING_SECONDS = 2.0  # a killed process is not one any more before its exit code is known
 LEFTOVER_SECONDS = 3600.0
-CPU = "cpu"
 
 
 def trainer_command(run: Run) -> list[str]:
     """What trains `run`: one process, or torchrun with one process a GPU."""
-    module = ["-m", "glm_core.training", str(run.path)]
     wanted = processes_of(run)
+    python, *module = single_command(run.path)
     if wanted == 1:
-        return [sys.executable, *module]
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={wanted}", *module]
+        return [python, *module]
+    return [python, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={wanted}", *module]
+
+
+def single_command(folder: Path) -> list[str]:
+    """What trains in run directory `folder` in one process."""
+    return [sys.executable, "-m", "glm_core.training", str(folder)]
 
 
 def processes_of(run: Run) -> int:
@@ -53,6 +61,7 @@ class Launcher:
         devices: Callable[[], list[str]] = resources.devices,
         grace: float = GRACE_SECONDS,
         make_room: Callable[[Run], None] | None = None,
+        waiting: Callable[[Path], list[str]] | None = None,
     ):
         """
         Args:
@@ -60,14 +69,24 @@ class Launcher:
             devices: the GPUs a run may have, as CUDA_VISIBLE_DEVICES names them; empty means the CPU is the one place.
             grace: seconds between a stop and SIGKILL.
             make_room: called before a run starts, to unload a chat model from the card it needs.
+            waiting: the argument list that trains in a run directory, where `prepare` shall start it in advance.
         """
         self._command, self._devices, self._grace, self._make_room = command, devices, grace, make_room
+        self._ready = Ready(waiting)
         self._children: dict[str, subprocess.Popen] = {}
         self._settled: dict[str, int] = {}
         self.open: frozenset[str] = frozenset()
         "The runs that waited or held a device at the last tick."
         self._mutex = threading.Lock()
         self._swept = False
+
+    def prepare(self) -> None:
+        """Somebody is about to train: have a trainer ready soon, where nothing trains and there is memory for it."""
+        self._ready.ask()
+
+    def claim(self) -> str:
+        """The id to give the next run, so that the trainer that is ready takes it; empty where any will do."""
+        return self._ready.claim()
 
     def submit(self, run: Run) -> None:
         """Put `run` at the end of the queue; it starts at once where its place is free.
@@ -113,6 +132,7 @@ class Launcher:
             run = records.get(run.id)
             if not run.status().active:
                 raise RunError("runs.not_active", name=run.name)
+            self._ready.drop(run.path)
             if not run.alive() and not processes.trainers(run.path):
                 records.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
                 return
@@ -136,6 +156,7 @@ class Launcher:
         """
         with self._mutex:
             if not records.folder().is_dir():
+                self._ready.tend([], self._devices)
                 return
             try:
                 with locked(records.lock_path(), timeout=0):
@@ -143,6 +164,7 @@ class Launcher:
                     open_runs = self._reconcile_all()
                     self.open = frozenset(run.id for run in open_runs)
                     self._start(open_runs)
+                    self._ready.tend(open_runs, self._devices)
             except RunError as error:
                 if error.key != "runs.busy":
                     raise
@@ -171,12 +193,19 @@ class Launcher:
             self._hasten(run, record)
             return True
         if state == "queued":
-            return True
+            return not self._withdraw(run)
         if not record:
             return self._reconcile_unsubmitted(run)
         if state in ("running", "stopping"):
             return self._bury(run)
         return False
+
+    def _withdraw(self, run: Run) -> bool:
+        """Whether a stop came for a waiting run while another server's trainer stood ready for it, which looked like training."""
+        asked = (run.path / "stop").exists()
+        if asked:
+            records.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
+        return asked
 
     def _reconcile_unsubmitted(self, run: Run) -> bool:
         """A directory without a status is about to be submitted, or was left behind by a server that died in between."""
@@ -257,22 +286,21 @@ class Launcher:
         if self._make_room:
             self._make_room(run)
         try:
-            with open(run.path / "train.log", "ab") as output:
-                child = subprocess.Popen(
-                    self._command(run),
-                    cwd=workspace.ROOT,
-                    env=_environment(places),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C and the end of the server do not reach it
-                )
+            child = self._begin(run, places)
         except OSError as error:
             why = {"key": "runs.why.no_start", "values": {"reason": error.strerror or str(error)}}
             records.say_status(run, "failed", why)
             return
         self._children[run.id] = child
         records.change(run, pid=child.pid, pid_created=processes.created(child.pid), devices=places)
+
+    def _begin(self, run: Run, places: list[str]) -> subprocess.Popen:
+        """The process that trains `run`: the one that waits for it, or a new one."""
+        command = self._command(run)
+        if (child := self._ready.take(run.path, command, places)) is not None:
+            return child
+        with open(run.path / "train.log", "ab") as output:
+            return starting.start(command, places, output=output)
 
     def _sweep(self) -> None:
         """Once a server: delete what a crash left of runs that were being made or deleted."""
@@ -293,16 +321,3 @@ def _waiting(runs: list[Run]) -> list[Run]:
         if record.get("state") == "queued":
             queued.append((number(record.get("queued"), run.created), run.id, run))
     return [run for *_, run in sorted(queued, key=lambda entry: entry[:2])]
-
-
-def _environment(places: list[str]) -> dict[str, str]:
-    """The trainer's environment: this one's, the same workspace, and the cards it may use."""
-    paths = [str(workspace.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {
-        "EASYAIGC_HOME": str(workspace.home()),
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONUNBUFFERED": "1",
-    }
-    if places != [CPU]:
-        environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(places)}
-    return environment

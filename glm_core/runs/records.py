@@ -20,7 +20,7 @@ LONGEST_QUESTION, MOST_QUESTIONS = 2000, 20
 
 
 def create(model: str | Path, dataset_id: str, settings, questions=(), owner: str = "", name: str = "", *,
-           expected: Mapping[str, float] | None = None) -> Run:  # fmt: skip
+           expected: Mapping[str, float] | None = None, identifier: str = "") -> Run:  # fmt: skip
     """Make a run directory with a copy of the examples; it trains once `Launcher.submit` has it.
 
     Args:
@@ -31,6 +31,7 @@ def create(model: str | Path, dataset_id: str, settings, questions=(), owner: st
         owner: the account that may stop, rename and delete it.
         name: shown in lists; by default the data set's.
         expected: what was forecast, "seconds" and "peak_bytes", to be seen beside what it took.
+        identifier: of `Launcher.claim`; by default a new one.
 
     Raises:
         RunError: the disk is full or the workspace cannot be written.
@@ -54,7 +55,7 @@ def create(model: str | Path, dataset_id: str, settings, questions=(), owner: st
         "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
     }
     lines = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in examples)
-    return write_new(record, lines.encode("utf-8"))
+    return write_new(record, lines.encode("utf-8"), identifier=identifier)
 
 
 def again(run: Run, *, settings=None, owner: str | None = None) -> Run:
@@ -71,15 +72,16 @@ def again(run: Run, *, settings=None, owner: str | None = None) -> Run:
 VOLATILE = ("id", "created", "pid", "pid_created", "devices", "note")
 
 
-def write_new(record: dict, examples: bytes, fill: Callable[[Path], None] | None = None) -> Run:
+def write_new(record: dict, examples: bytes, fill: Callable[[Path], None] | None = None, identifier: str = "") -> Run:
     """A new run directory of what run.json shall say and the lines of dataset.jsonl.
 
     It is built under a hidden name and gets its own when whole, so that no crash leaves half a run.
 
     Args:
         fill: puts what else belongs there, such as an adapter, into the directory before it gets its name.
+        identifier: a name that nobody else has; by default a new one.
     """
-    identifier = workspace.new_id()
+    identifier = identifier or workspace.new_id()
     hidden = folder() / f".new-{identifier}"
     with writing(folder()):
         try:

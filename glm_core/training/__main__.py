@@ -18,6 +18,7 @@ from glm_core.training import settings as options
 from glm_core.training.errors import TrainingError
 from glm_core.training.settings import PRESETS, TrainingSettings
 from glm_core.training.stopping import Stop, StopAsked
+from glm_core.training.waiting import WAIT, wait
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="RUN_DIR", help=text.say("training.command.out"))
     parser.add_argument("--preset", choices=sorted(PRESETS), help=text.say("training.command.preset"))
     parser.add_argument("--question", action="append", default=[], help=text.say("training.command.question"))
+    parser.add_argument(WAIT, action="store_true", help=argparse.SUPPRESS)  # a server's, see waiting.py
     options.add_arguments(parser)
     return parser
 
@@ -79,7 +81,10 @@ def main(arguments: list[str] | None = None) -> int:
         if given.out:
             settings = options.from_arguments(given, PRESETS.get(given.preset))
             write_run(folder, given.model, given.data, settings, given.question)
-        return train(folder, stop)
+        clock = wait(folder, stop) if given.wait else None
+        if given.wait and clock is None:
+            return 0
+        return train(folder, stop, clock)
     except (EasyError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -87,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
 
-def train(folder: Path, stop: Stop) -> int:
+def train(folder: Path, stop: Stop, clock: float | None = None) -> int:
     """Train in this process, or become torchrun where the settings ask for several and nobody started them."""
     count = 1 if "WORLD_SIZE" in os.environ else read_processes(folder)
     if count > 1:
@@ -95,7 +100,7 @@ def train(folder: Path, stop: Stop) -> int:
         os.execv(sys.executable, [sys.executable, *launch, "-m", "glm_core.training", str(folder)])
     from glm_core.training.loop import run
 
-    return run(folder, stop)
+    return run(folder, stop, clock)
 
 
 def read_processes(folder: Path) -> int:

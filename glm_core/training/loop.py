@@ -83,8 +83,11 @@ def read_task(folder: Path) -> Task:
     )
 
 
-def run(folder: Path, stop: Stop | None = None) -> int:
+def run(folder: Path, stop: Stop | None = None, clock: float | None = None) -> int:
     """Train what `folder` says, going on from its last checkpoint where it has one.
+
+    Args:
+        clock: seconds since the epoch at which it was asked for, where that is not when this process was created.
 
     Returns:
         The exit code: 0 finished or stopped as asked, 1 failed. The reason is in status.json.
@@ -94,7 +97,7 @@ def run(folder: Path, stop: Stop | None = None) -> int:
         return _complain("training.error.folder", folder=str(folder), reason=os.strerror(errno.ENOENT))
     rank = int(os.environ.get("RANK", "0"))
     lock = filelock.FileLock(folder / ".training.lock", timeout=0)
-    journal = Journal(folder, writes=rank == 0, clock=psutil.Process().create_time())
+    journal = Journal(folder, writes=rank == 0, clock=clock or psutil.Process().create_time())
     try:
         if rank == 0:
             lock.acquire()

@@ -13,10 +13,14 @@ FAKE = Path(__file__).with_name("fake_trainer.py")
 
 
 def fake_command(run):
-    return [sys.executable, str(FAKE), str(run.path)]
+    return fake_single(run.path)
 
 
-def make(name="run", owner="ada", processes=1, **fake):
+def fake_single(folder):
+    return [sys.executable, str(FAKE), str(folder)]
+
+
+def make(name="run", owner="ada", processes=1, identifier="", **fake):
     """A run directory whose stand-in trainer does what `fake` says."""
     record = {
         "name": name,
@@ -27,7 +31,7 @@ def make(name="run", owner="ada", processes=1, **fake):
         "settings": {"learning_rate": 1e-3, "processes": processes, "fake": fake},
         "questions": ["你是谁？"],
     }
-    return records.write_new(record, b'{"messages": []}\n')
+    return records.write_new(record, b'{"messages": []}\n', identifier=identifier)
 
 
 def until(condition, launcher=None, seconds=20.0):

@@ -1,6 +1,7 @@
 """A stand-in for `python -m glm_core.training`: writes what the trainer writes and stops as it stops, in no time, without torch.
 
-`settings["fake"]` in run.json tells it what to do: steps, seconds a step, and one of hang, crash, deaf, leave_children.
+`settings["fake"]` in run.json tells it what to do: steps, seconds a step, and one of hang, crash, deaf, leave_children. With
+`--wait` it waits for its directory first.
 """
 
 import json
@@ -12,7 +13,9 @@ from pathlib import Path
 
 from glm_core import workspace
 
-folder = Path(sys.argv[-1])
+folder = Path(sys.argv[1])
+if "--wait" in sys.argv and not sys.stdin.readline():
+    sys.exit(0)
 plan = workspace.read_json(folder / "run.json")["settings"]["fake"]
 steps, pause = plan.get("steps", 5), plan.get("pause", 0.02)
 asked = []
@@ -24,7 +27,7 @@ def say(state, stage, step, why=""):
 
 
 def main():
-    workspace.append_line(folder / "starts.jsonl", {"pid": os.getpid(), "cards": os.environ.get("CUDA_VISIBLE_DEVICES")})
+    workspace.append_line(folder / "starts.jsonl", {"pid": os.getpid(), "cards": os.environ.get("CUDA_VISIBLE_DEVICES"), "waited": "--wait" in sys.argv})
     if plan.get("crash"):
         sys.exit(plan["crash"])
     signal.signal(signal.SIGTERM, signal.SIG_IGN if plan.get("deaf") else lambda *_: asked.append(True))

@@ -92,6 +92,17 @@ def test_a_waiting_run_is_withdrawn(launcher):
     assert starts(second) == []
 
 
+def test_a_stop_that_another_servers_waiting_trainer_hid_still_withdraws_the_run(launcher):
+    run = make()
+    records.say_status(run, "queued", queued=time.time())
+    waiting = subprocess.Popen([sys.executable, str(FAKE), str(run.path), "--wait"], stdin=subprocess.PIPE)
+    until(lambda: processes.trainers(run.path))
+    launcher.stop(run)
+    launcher.tick()
+    assert state(run) == "stopped" and starts(run) == []
+    waiting.communicate()
+
+
 def test_a_trainer_that_does_not_listen_is_killed_after_the_grace():
     launcher = Launcher(fake_command, devices=list, grace=0.3)
     run = make(steps=5000, deaf=True)

@@ -1,0 +1,134 @@
+"""A trainer that waits has everything ready, does nothing before the word, and then trains like one that never waited."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from glm_core import workspace
+from glm_core.training.settings import TrainingSettings
+from tests.paths import ROOT
+from tests.training.small import small
+
+SETTINGS = TrainingSettings(max_steps=3, micro_batch=2, max_source_length=24, max_target_length=12, evaluations=1)
+ROWS = [("你是谁？", "我叫小砚。"), ("你好", "你好。")] * 3
+
+BARE = """
+import json, sys
+from glm_core.training import waiting
+from glm_core.training.__main__ import main
+move_in = waiting._move_in
+def note(folder):
+    global before
+    before = set(sys.modules)
+    move_in(folder)
+waiting._move_in = note
+code = main(sys.argv[1:])
+print("NEW", json.dumps(sorted(set(sys.modules) - before)))
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run directory that is not there yet."""
+    return tmp_path / "20261127-1"
+
+
+@pytest.fixture
+def wait(folder):
+    """Starts a trainer that waits; it is ended with the test."""
+    started = []
+
+    def start(*command):
+        one = subprocess.Popen(
+            [sys.executable, *(command or ("-m", "glm_core.training")), str(folder), "--wait"],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
+
+
+def settle(process):
+    """Until it has imported everything: it uses no processor any more."""
+    known, used = psutil.Process(process.pid), -1.0
+    end = time.monotonic() + 60
+    while used < 1 or known.cpu_times().user > used:
+        used = known.cpu_times().user
+        time.sleep(0.3)
+        assert process.poll() is None and time.monotonic() < end
+
+
+def make(folder, tmp_path):
+    folder.mkdir()
+    lines = [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in ROWS]
+    (folder / "dataset.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    record = {
+        "id": folder.name,
+        "name": "run",
+        "model": str(small("chatglm", tmp_path / "base")),
+        "questions": ["你好"],
+    }
+    workspace.write_json(folder / "run.json", record | {"settings": SETTINGS.to_dict()})
+
+
+def go(process, moment=None):
+    process.stdin.write(f"{moment or time.time()}\n".encode())
+    process.stdin.close()
+    process.stdin = None
+
+
+def test_it_waits_for_the_directory_and_trains_there_with_nothing_left_to_import(folder, wait, tmp_path):
+    process = wait("-c", BARE)
+    settle(process)
+    assert not folder.exists()
+    make(folder, tmp_path)
+    go(process)
+    assert process.wait(timeout=60) == 0
+    status, log = workspace.read_json(folder / "status.json"), (folder / "train.log").read_text()
+    assert status["state"] == "finished" and (folder / "adapter" / "easyaigc.json").is_file()
+    assert status["stage_seconds"]["starting"] < 1.0, "it counts from the word, not from when the process was created"
+    assert log.count("训练完成") == 1
+    late = json.loads(log.partition("NEW ")[2])
+    assert len(late) < 20, late  # of two thousand
+
+
+def test_the_word_may_come_while_it_still_imports_and_its_moment_counts(folder, wait, tmp_path):
+    make(folder, tmp_path)
+    process = wait()
+    go(process, time.time() - 100)
+    assert process.wait(timeout=60) == 0
+    status = workspace.read_json(folder / "status.json")
+    assert status["state"] == "finished" and 100 < status["stage_seconds"]["starting"] < 160
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_when_the_server_is_gone_it_goes_quietly(folder, wait, ready):
+    process = wait()
+    if ready:
+        settle(process)
+    process.stdin.close()
+    process.stdin = None
+    assert process.wait(timeout=60) == 0 and not folder.exists()
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_sigterm_ends_the_waiting(folder, wait, ready):
+    process = wait()
+    if ready:
+        settle(process)
+    else:
+        time.sleep(1.0)  # in the middle of its imports
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) in (0, -signal.SIGTERM) and not folder.exists()
