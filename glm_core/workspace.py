@@ -40,6 +40,11 @@ def inside(folder: Path, name: str) -> Path:
     return folder / name
 
 
+def folder_size(folder: Path) -> int:
+    """Bytes of the files directly in `folder`."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace `path` by `content` so that a reader, or a crash, sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ A page never names a path: it offers what lies in that one folder. Adding a fold
 import hashlib
 import os
 import shutil
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from glm_core import workspace
 from glm_core.models import catalogue, checkpoints
 from glm_core.models.downloads import ORIGIN
 from glm_core.models.folders import check_free, models_folder
-from glm_core.models.transfer import BLOCK, Cancelled, HubError, saving
+from glm_core.models.transfer import BLOCK, HubError, saving
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,11 @@ def own_folder(name: str) -> Path:
     return folder
 
 
+def broken() -> list[Path]:
+    """Folders among the models of one's own that are no model."""
+    return [folder for folder in sorted(models_folder().glob("[!.]*")) if not (folder / "config.json").is_file()]
+
+
 def expected_digests(folder: Path) -> Mapping[str, dict]:
     """Digests for the files of `folder`: the publisher's where they are known here, else those noted at its download.
 
@@ -56,8 +60,9 @@ def expected_digests(folder: Path) -> Mapping[str, dict]:
         return {}
 
 
-def verify(folder: Path, digests: Mapping[str, dict], progress: Callable[[float], None] = lambda fraction: None,
-           cancelled: threading.Event | None = None) -> list[Checked]:  # fmt: skip
+def verify(
+    folder: Path, digests: Mapping[str, dict], progress: Callable[[float], None] = lambda fraction: None
+) -> list[Checked]:
     """Read the files of `folder` that `digests` knows and compare.
 
     Args:
@@ -66,7 +71,6 @@ def verify(folder: Path, digests: Mapping[str, dict], progress: Callable[[float]
 
     Raises:
         HubError: a file cannot be read.
-        Cancelled: `cancelled` was set.
     """
     total = sum(facts["size"] for facts in digests.values()) or 1
     done, found = 0, []
@@ -77,19 +81,17 @@ def verify(folder: Path, digests: Mapping[str, dict], progress: Callable[[float]
         elif path.stat().st_size != facts["size"]:
             found.append(Checked(name, "wrong"))
         else:
-            digest = _digest(path, lambda read, before=done: progress((before + read) / total), cancelled)
+            digest = _digest(path, lambda read, before=done: progress((before + read) / total))
             found.append(Checked(name, "right" if digest == facts["sha256"].lower() else "wrong"))
         done += facts["size"]
         progress(done / total)
     return found
 
 
-def _digest(path: Path, read: Callable[[int], None], cancelled: threading.Event | None) -> str:
+def _digest(path: Path, read: Callable[[int], None]) -> str:
     digest, done = hashlib.sha256(), 0
     with saving(path), open(path, "rb") as file:
         while block := file.read(16 * BLOCK):
-            if cancelled is not None and cancelled.is_set():
-                raise Cancelled
             digest.update(block)
             done += len(block)
             read(done)

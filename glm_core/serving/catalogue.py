@@ -81,6 +81,11 @@ def find(name: str) -> Choice:
     raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
 
 
+def trained_on(choice: Choice) -> list[records.Run]:
+    """The runs that say they were trained on the base `choice`, by its name: they need it to answer or to go on."""
+    return [run for run in records.runs() if Path(run.model).name == choice.name]
+
+
 def _bases() -> list[Choice]:
     found: dict[str, Choice] = {}
     for folder in (workspace.ASSETS / "models", workspace.home() / "models"):

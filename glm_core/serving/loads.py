@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import psutil
 
+from glm_core import text
 from glm_core.background import Cancelled, Work
 from glm_core.runs import resources
 from glm_core.serving.engine import Engine
@@ -30,6 +31,15 @@ def memory_now() -> Memory:
     """What this process uses now."""
     cards = resources.cards()
     return Memory(psutil.Process().memory_info().rss, sum(card.memory_used for card in cards) if cards else None)
+
+
+def say_returned(before: Memory, after: Memory) -> list[str]:
+    """What was given back between the two, in sentences: of memory, and of the cards' where there are any."""
+    said = [text.say("models.returned", before=text.size(before.used), after=text.size(after.used))]
+    if before.on_cards is not None and after.on_cards is not None:
+        cards = {"before": text.size(before.on_cards), "after": text.size(after.on_cards)}
+        said.append(text.say("models.returned_card", **cards))
+    return said
 
 
 class Load(Work):

@@ -7,6 +7,7 @@ deleted (trainer.py); these stay, spread over the run, as far as the disk shall 
 import shutil
 from pathlib import Path
 
+from glm_core import workspace
 from glm_core.models import LoadedModel
 from glm_core.training import adapters
 
@@ -22,7 +23,7 @@ def keep(loaded: LoadedModel, parent: Path, step: int) -> None:
     """
     folder = parent / f"{NAME}{step}"
     adapters.save(loaded, folder, {"step": step})
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = workspace.folder_size(folder)
     for gone in surplus(kept(parent), max(1, min(MOST, MOST_BYTES // size))):
         _delete(parent, gone)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from glm_core import text, ui
+from glm_core import text, ui, workspace
 from glm_core.errors import EasyError
 from glm_core.models import describe
 from glm_core.runs import exporting, importing, records
@@ -12,7 +12,6 @@ from glm_core.serving import catalogue
 from glm_core.serving.display import literal
 from glm_core.text import say as t
 from pages.parts import merges
-from pages.parts.bases import disk_size
 
 
 def draw_adapter(choice: catalogue.Choice, bases: list[catalogue.Choice]) -> None:
@@ -22,7 +21,7 @@ def draw_adapter(choice: catalogue.Choice, bases: list[catalogue.Choice]) -> Non
         left, right = st.columns([3, 1], vertical_alignment="center")
         with left, st.container(gap="xsmall"):
             ui.link("run", literal(choice.title), run=choice.name)
-            size = text.size(disk_size(choice.adapter))
+            size = text.size(workspace.folder_size(choice.adapter))
             st.caption(literal(t("models.adapter_facts", base=choice.base.name, step=choice.step or 0, size=size)))
             if choice.outdated:
                 st.caption(f":material/warning: {literal(t('models.outdated', base=choice.base.name))}")
@@ -33,7 +32,7 @@ def draw_adapter(choice: catalogue.Choice, bases: list[catalogue.Choice]) -> Non
 
 def draw_export(run: records.Run, choice: catalogue.Choice, bases: list[catalogue.Choice]) -> None:
     """The adapter alone, or worked into a base that is not quantised."""
-    if disk_size(choice.adapter) <= merges.LARGEST_DOWNLOAD:
+    if workspace.folder_size(choice.adapter) <= merges.LARGEST_DOWNLOAD:
         st.download_button(t("models.export_adapter"), lambda: exporting.zip_folder(choice.adapter), f"{run.id}.zip",
                            "application/zip", key=f"zip-{run.id}", on_click="ignore", width="stretch")  # fmt: skip
     else:

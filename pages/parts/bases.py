@@ -5,9 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from glm_core import state, text, ui, workspace
-from glm_core.errors import EasyError
-from glm_core.models import describe, installed
-from glm_core.runs import records, resources
+from glm_core.models import installed, wording
+from glm_core.runs import resources
 from glm_core.serving import catalogue, loads
 from glm_core.serving.display import literal
 from glm_core.text import say as t
@@ -16,25 +15,10 @@ REFRESH_SECONDS = 0.5
 SOON = 0.6  # seconds in which a small model is there: its progress would only flicker
 
 
-def disk_size(folder: Path) -> int:
-    """Bytes of the files directly in `folder`."""
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-
-
 @st.cache_data(max_entries=64, show_spinner=False)
 def facts(folder: Path, changed: float, language: str) -> tuple[str, str]:
-    """What the model in `folder` is, and its licence; or what is wrong with it. The others only tell cache entries apart."""
-    try:
-        model = describe(folder)
-        size = text.size(disk_size(folder))
-    except (EasyError, OSError) as error:
-        return str(error), ""
-    parameters = f"{model.parameters / 1e9:.1f} B" if model.parameters >= 1e9 else f"{model.parameters / 1e6:.1f} M"
-    context = f"{model.context_length:,}"
-    line = t("models.facts", family=model.family.title, parameters=parameters, context=context, size=size)
-    bits = f" · int{model.bits}" if model.bits else ""
-    bundled = folder.parent == workspace.ASSETS / "models"
-    return line + bits, t("models.licence.bundled" if bundled else model.family.licence)
+    """`wording.facts` of `folder`; the others only tell cache entries apart."""
+    return wording.facts(folder)
 
 
 def draw_memory() -> None:
@@ -42,10 +26,7 @@ def draw_memory() -> None:
     st.markdown(ui.machine_sentence(resources.machine()))
     parts = [t("models.memory", used=text.size(loads.memory_now().used))]
     if "returned" in st.session_state:
-        before, after = st.session_state.returned
-        parts.append(t("models.returned", before=text.size(before.used), after=text.size(after.used)))
-        if before.on_cards is not None and after.on_cards is not None:
-            parts.append(t("models.returned_card", before=text.size(before.on_cards), after=text.size(after.on_cards)))
+        parts += loads.say_returned(*st.session_state.returned)
     st.caption(" · ".join(parts))
 
 
@@ -134,7 +115,7 @@ def draw_model(choice: catalogue.Choice) -> None:
 def draw_more(choice: catalogue.Choice, here: bool) -> None:
     """Check the files, delete the folder."""
     draw_check(installed.own_folder(choice.name), choice.name)
-    users = [run for run in records.runs() if Path(run.model).name == choice.name]
+    users = catalogue.trained_on(choice)
     if users:
         st.caption(t("models.used_by", count=len(users)))
     if any(run.status().active for run in users):
@@ -155,16 +136,12 @@ def draw_check(folder: Path, name: str) -> None:
         st.caption(t("models.no_digests", name=literal(name)))
     elif st.button(t("models.verify"), icon=":material/verified:", key=f"verify-{name}", width="stretch"):
         bar = st.progress(0.0, t("models.verifying"))
-        found = installed.verify(
-            folder, digests, lambda fraction: bar.progress(min(fraction, 1.0), t("models.verifying"))
-        )
+        found = installed.verify(folder, digests, lambda share: bar.progress(min(share, 1.0), t("models.verifying")))
         bar.empty()
-        wrong = [f"{file.name}：{t(f'models.verdict.{file.verdict}')}" for file in found if file.verdict != "right"]
-        st.markdown(literal("; ".join(wrong)) if wrong else t("models.verified", count=len(found)))
+        st.markdown(literal(wording.verdict(found)))
 
 
 def draw_broken() -> None:
     """Folders among the models that are none, each with the reason."""
-    for folder in sorted((workspace.home() / "models").glob("[!.]*")):
-        if not (folder / "config.json").is_file():
-            st.caption(literal(facts(folder, 0.0, text.current())[0]))
+    for folder in installed.broken():
+        st.caption(literal(wording.facts(folder)[0]))

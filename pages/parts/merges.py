@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from glm_core import text, ui
+from glm_core import text, ui, workspace
 from glm_core.runs import exporting, records
 from glm_core.serving.display import literal
 from glm_core.text import say as t
-from pages.parts.bases import disk_size
 
 LARGEST_DOWNLOAD = 256_000_000  # bytes that a browser is given; larger results stay on this machine
 REFRESH_SECONDS = 1.0
@@ -61,7 +60,7 @@ def draw_outcome(job: exporting.Export) -> None:
 
 def draw_result(job: exporting.Export) -> None:
     """Take the merged model away, keep it here, or delete it."""
-    size, name = disk_size(job.path), job.path.name
+    size, name = workspace.folder_size(job.path), job.path.name
     if size <= LARGEST_DOWNLOAD:
         st.download_button(t("models.export_zip"), lambda: exporting.zip_folder(job.path), f"{name}.zip",
                            "application/zip", key=f"zip-{name}", on_click="ignore")  # fmt: skip

@@ -9,7 +9,8 @@ import torch
 
 from glm_core import models, workspace
 from glm_core.runs import promoting, records
-from glm_core.serving import EngineUnavailable, RequestError
+from glm_core.serving import EngineUnavailable, RequestError, catalogue
+from glm_core.serving.catalogue import Choice
 from glm_core.serving.engine import Engine
 from glm_core.training import adapters, mixing
 from glm_core.training.settings import TrainingSettings
@@ -111,6 +112,11 @@ def test_what_has_no_strength_says_so(engine):
     with pytest.raises(RequestError, match="DoRA"):
         "".join(ticket)
     assert "".join(engine.submit(ask(model="dora"))) is not None
+
+
+def test_a_base_knows_the_runs_that_were_trained_on_it(runs, tiny_folder):
+    bases = [Choice(name, name, tiny_folder) for name in (tiny_folder.name, "another")]
+    assert [sorted(run.id for run in catalogue.trained_on(base)) for base in bases] == [sorted(runs), []]
 
 
 def test_a_strength_that_no_adapter_can_have_is_refused_and_the_strongest_answers(engine):

@@ -82,6 +82,14 @@ def test_cancelling_gives_the_memory_back(engine, workspace, monkeypatch):
     assert job.after.used - before < 0.1 * size, "it was given back"
 
 
+def test_what_was_given_back_is_said_of_cards_only_where_there_are_any():
+    before, after = loads.Memory(3 * 10**9, None), loads.Memory(10**9, None)
+    (said,) = loads.say_returned(before, after)
+    assert "3 GB" in said and "1 GB" in said
+    said = loads.say_returned(loads.Memory(3 * 10**9, 8 * 10**9), loads.Memory(10**9, 0))
+    assert len(said) == 2 and "8 GB" in said[1]
+
+
 def test_a_load_that_fails_gives_the_memory_back_and_says_why(engine, workspace):
     folder = tiny_chatglm(workspace / "models" / "tiny")
     weights = folder / "model.safetensors"
