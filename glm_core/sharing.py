@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 import psutil
 import qrcode
@@ -80,6 +81,26 @@ def _usual_address() -> str:
         probe.connect(("192.0.2.1", 9))
         return probe.getsockname()[0]
     return ""
+
+
+def seen_at(url: str | None, port: int) -> str:
+    """Scheme, name and port under which the reader of the page `url` sees this server."""
+    address = urlsplit(url or "")
+    return f"{address.scheme}://{address.netloc}" if address.netloc else f"http://localhost:{port}"
+
+
+def for_others(mine: str, urls: Iterable[str]) -> list[str]:
+    """Where others find this server: by `mine`, the reader's own address, unless that means this computer, then by `urls`."""
+    here = urlsplit(mine).hostname in LOCAL_HOSTS
+    return list(dict.fromkeys([*([] if here else [mine]), *urls]))
+
+
+def firewall_rules(port: int) -> dict[str, str]:
+    """The commands that let `port` through this computer's firewall, by the language they are in: bash and batch."""
+    return {
+        "bash": f"sudo ufw allow {port}/tcp\nsudo firewall-cmd --add-port={port}/tcp",
+        "batch": f'netsh advfirewall firewall add rule name="easyAIGC" dir=in action=allow protocol=TCP localport={port}',
+    }
 
 
 def qr_code(url: str) -> bytes:

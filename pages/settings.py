@@ -1,60 +1,29 @@
 """Settings: how other programs call this one, who can reach it, where its files are, what it is made of."""
 
-import contextlib
 from importlib.metadata import version
-from urllib.parse import urlsplit
 
 import pandas as pd
 import streamlit as st
 
 from glm_core import __version__, accounts, keys, sharing, state, ui, workspace
-from glm_core.errors import EasyError
+from glm_core.serving import examples
 from glm_core.serving.display import literal
 from glm_core.text import say as t
 
-CURL = """curl {base}/v1/chat/completions \\
-  -H "Content-Type: application/json" \\
-{header}  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "你好"}}], "stream": true}}'"""
-HEADER = '  -H "Authorization: Bearer {key}" \\\n'
-PYTHON = """from openai import OpenAI
-
-client = OpenAI(base_url="{base}/v1", api_key="{key}")
-answer = client.chat.completions.create(
-    model="{model}",
-    messages=[{{"role": "user", "content": "你好"}}],
-)
-print(answer.choices[0].message.content)"""
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "streamlit")
 
 
 def base_address() -> str:
     """The address under which the reader sees this server."""
-    address = urlsplit(st.context.url or "")
-    return (
-        f"{address.scheme}://{address.netloc}" if address.netloc else f"http://localhost:{st.get_option('server.port')}"
-    )
-
-
-def first_model() -> str:
-    """The name of a model that answers here; the embedded one's while a server elsewhere does not say."""
-    with contextlib.suppress(EasyError, IndexError):
-        return state.engine().catalogue()[0].name
-    return workspace.DEMO_MODEL.name
-
-
-def addresses(shared: sharing.Sharing) -> list[str]:
-    """Where others find this server: by the name that the reader came by, where it is one for others too, then by its addresses."""
-    mine = base_address()
-    here = urlsplit(mine).hostname in sharing.LOCAL_HOSTS
-    return list(dict.fromkeys([*([] if here else [mine]), *shared.urls()]))
+    return sharing.seen_at(st.context.url, st.get_option("server.port"))
 
 
 def draw_examples(key: str) -> None:
-    """The two ways to call the API, with the reader's own address and `key`."""
-    values = {"base": base_address(), "model": first_model(), "key": key}
-    values["header"] = HEADER.format(key=key) if state.sharing().on else ""
-    for tab, language, example in zip(st.tabs(["curl", "Python"]), ("bash", "python"), (CURL, PYTHON), strict=True):
-        tab.code(example.format(**values), language=language, wrap_lines=True)
+    """The two ways to call the API, with the reader's own address and `key`, which is empty where none is needed."""
+    values = {"base": base_address(), "model": examples.model_of(state.engine()), "key": key}
+    shell, script = st.tabs(["curl", "Python"])
+    shell.code(examples.curl(**values), language="bash", wrap_lines=True)
+    script.code(examples.python(**values), language="python", wrap_lines=True)
 
 
 def draw_keys(account: accounts.Account) -> str:
@@ -131,7 +100,7 @@ def share(name: str) -> None:
 
 def draw_addresses(shared: sharing.Sharing) -> None:
     """Every address, the likeliest as a QR code, and what to do when a firewall is in the way."""
-    urls = addresses(shared)
+    urls = sharing.for_others(base_address(), shared.urls())
     with st.container(horizontal=True, gap="medium"):
         if urls:
             st.image(sharing.qr_code(urls[0]), width=180)
@@ -140,11 +109,9 @@ def draw_addresses(shared: sharing.Sharing) -> None:
             for url in urls:
                 st.code(url, language=None)
     with st.expander(t("settings.unreachable")):
-        port = st.get_option("server.port")
         st.markdown(t("settings.firewall"))
-        st.code(f"sudo ufw allow {port}/tcp\nsudo firewall-cmd --add-port={port}/tcp", language="bash")
-        rule = f'netsh advfirewall firewall add rule name="easyAIGC" dir=in action=allow protocol=TCP localport={port}'
-        st.code(rule, language="batch", wrap_lines=True)
+        for language, commands in sharing.firewall_rules(st.get_option("server.port")).items():
+            st.code(commands, language=language, wrap_lines=True)
 
 
 account = ui.begin("settings").account
@@ -152,7 +119,7 @@ st.title(t("page.settings"), anchor=False)
 
 st.subheader(t("settings.api"), anchor=False)
 st.markdown(t("settings.api_shared" if state.sharing().on else "settings.api_about"))
-draw_examples(draw_keys(account) if state.sharing().on else "local")
+draw_examples(draw_keys(account) if state.sharing().on else "")
 
 if account.may("administrator"):
     st.subheader(t("settings.sharing"), anchor=False)
