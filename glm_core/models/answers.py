@@ -40,9 +40,10 @@ def greedy(loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_t
 def _answer_batch(loaded: "LoadedModel", stepper: "Stepper", prompts: Sequence[list[int]], most: int) -> list[list[int]]:
     """The ids of each answer, without the one that ends it. `stepper` has no rows before and after."""
     from glm_core.models.prefill import prefill
+    from glm_core.models.stepping import likeliest
 
-    begun, stops = prefill(loaded, prompts), set(loaded.family.stop_ids(loaded.tokenizer))
-    chosen = begun.logits.argmax(-1)
+    begun, stops = prefill(loaded, prompts), {-1, *loaded.family.stop_ids(loaded.tokenizer)}  # -1: logits were no numbers
+    chosen = likeliest(begun.logits)
     answers = [[token] for token in chosen.tolist()]
     for number, prompt in enumerate(prompts):
         where = begun.positions[number], begun.strides[number]
@@ -59,8 +60,8 @@ def _answer_batch(loaded: "LoadedModel", stepper: "Stepper", prompts: Sequence[l
 
     sweep()
     while rows:
-        chosen = stepper.step().argmax(-1)
-        stepper.next_ids()[:, 0] = chosen
+        chosen = likeliest(stepper.step())
+        stepper.next_ids()[:, 0] = chosen.clamp(min=0)
         for row, token in zip(rows, chosen.tolist(), strict=True):
             answers[row].append(token)
         sweep()

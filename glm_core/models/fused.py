@@ -54,11 +54,11 @@ def _checked() -> ModuleType | None:
     try:
         from glm_core.models import kernels
 
-        states, scale = torch.randn(1, 64, device="cuda"), torch.ones(64, device="cuda")
+        states, scale = torch.randn(1, 64, device="cuda").half(), torch.ones(64, device="cuda")
         weight = torch.randint(-128, 128, (64, 64), device="cuda", dtype=torch.int8)
         torch.cuda.synchronize()  # the weight must be there
         found = kernels.linear(states, weight, scale)
-        torch.testing.assert_close(found, states @ weight.float().T, rtol=1e-3, atol=1e-1)
+        torch.testing.assert_close(found, states @ weight.half().T, rtol=2e-3, atol=1.0)
     except Exception as error:  # of a compiler's making
         log.info("no Triton kernels here: %s", error)
         return None

@@ -62,35 +62,47 @@ def _rotated(start, column, cosine, sine, HALF: tl.constexpr):
 
 
 @triton.jit
-def _attend(fused, cosine, sine, keys, values, lengths, ahead, shift, out, scale, row_stride, head_stride,
+def _attend(fused, cosine, sine, keys, values, lengths, ahead, shift, out, scale, row_stride, head_stride, capacity,
             D: tl.constexpr, HALF: tl.constexpr, BLOCK: tl.constexpr, EARLY: tl.constexpr):  # fmt: skip
-    _take_turn(EARLY)
+    """Columns are read a block ahead, the first one before the new token is there. Column i belongs to place i % BLOCK, and
+    each place has an online softmax of its own, begun with the new token's score, so that places meet only at the end."""
     row, head, heads = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
     column, tokens = tl.arange(0, D), tl.arange(0, BLOCK)
+    own = row.to(tl.int64) * row_stride + head * head_stride
+    place = own + tokens[:, None] * D + column[None, :]
+    next_keys = tl.load(keys + place, (tokens < capacity)[:, None], 0.0)
+    next_values = tl.load(values + place, (tokens < capacity)[:, None], 0.0)
+    _take_turn(EARLY)
     start = fused + (row * heads + head) * 3 * D
     query = _rotated(start, column, cosine + row * D, sine + row * D, HALF)
     key = _rotated(start + D, column, cosine + row * D, sine + row * D, HALF)
     value = tl.load(start + 2 * D + column)
     length, prefix, lift = tl.load(lengths + row), tl.load(ahead + row), tl.load(shift + row)
-    own = row.to(tl.int64) * row_stride + head * head_stride
     tl.store(keys + own + length * D + column, key)
     tl.store(values + own + length * D + column, value)
     query = query.to(tl.float32) * scale
-    highest = tl.sum(query * key.to(tl.float32))  # online softmax, begun with the token's own column
-    mass = highest * 0 + 1.0
-    mixed = value.to(tl.float32)
+    score = tl.sum(query * key.to(tl.float32))
+    highest, mass, mixed = tl.zeros((BLOCK,), tl.float32) + score, tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK, D), tl.float32)
     for first in range(0, length, BLOCK):
+        old_keys, old_values = next_keys, next_values
+        if first + BLOCK < length:
+            there = (first + BLOCK + tokens < length)[:, None]
+            next_keys = tl.load(keys + place + (first + BLOCK) * D, there, 0.0)
+            next_values = tl.load(values + place + (first + BLOCK) * D, there, 0.0)
         inside = first + tokens < length
-        place = own + (first + tokens)[:, None] * D + column[None, :]
-        scores = tl.sum(query[None, :] * tl.load(keys + place, inside[:, None], 0.0).to(tl.float32), 1)
+        scores = tl.sum(query[None, :] * old_keys.to(tl.float32), 1)
         scores = tl.where(inside, scores + tl.where(first + tokens < prefix, lift, 0.0), -float("inf"))
-        higher = tl.maximum(highest, tl.max(scores))
+        higher = tl.maximum(highest, scores)
         shares, shrink = tl.exp(scores - higher), tl.exp(highest - higher)
-        seen = tl.load(values + place, inside[:, None], 0.0).to(tl.float32)
-        mixed = mixed * shrink + tl.sum(shares[:, None] * seen, 0)
-        mass = mass * shrink + tl.sum(shares)
+        seen = tl.where(inside[:, None], old_values, 0.0).to(tl.float32)
+        mixed = mixed * shrink[:, None] + shares[:, None] * seen
+        mass = mass * shrink + shares
         highest = higher
-    tl.store(out + (row * heads + head) * D + column, (mixed / mass).to(value.dtype))
+    top = tl.max(highest)
+    shrink, share = tl.exp(highest - top), tl.exp(score - top)
+    whole = tl.sum(mixed * shrink[:, None], 0) + share * value.to(tl.float32)
+    whole /= tl.sum(mass * shrink) + share
+    tl.store(out + (row * heads + head) * D + column, whole.to(value.dtype))
 
 
 def attend(
@@ -107,8 +119,8 @@ def attend(
     rows, (heads, width) = fused.shape[0], (keys.shape[1], keys.shape[3])
     out, half = fused.new_empty(rows, heads * width), cosine.shape[-1]
     _attend[(rows, heads)](
-        fused, cosine, sine, keys, values, lengths, ahead, shift, out, width**-0.5, keys.stride(0), keys.stride(1),
-        D=width, HALF=half, BLOCK=64, EARLY=EARLY, num_warps=4, launch_pdl=EARLY,
+        fused, cosine, sine, keys, values, lengths, ahead, shift, out, width**-0.5, keys.stride(0), keys.stride(1), keys.shape[2],
+        D=width, HALF=half, BLOCK=64, EARLY=EARLY, num_warps=8, launch_pdl=EARLY,
     )  # fmt: skip
     return out
 
@@ -131,11 +143,14 @@ def _byte(stored, SELECTOR: tl.constexpr):
 
 
 @triton.jit
-def _add_four(total, stored, own, IN: tl.constexpr):
-    """`total` (OUT, IN) and the product of four bytes (OUT, IN) with their columns' states (IN, 4)."""
-    even, odd = tl.split(tl.reshape(own, (IN, 2, 2)))
-    first, third = tl.split(even)
-    second, fourth = tl.split(odd)
+def _state(four, NUMBER: tl.constexpr, KIND: tl.constexpr):
+    """One of the four 16-bit states that follow each other in 64 bits."""
+    return (four >> (16 * NUMBER)).to(tl.int16).to(KIND, bitcast=True).to(tl.float32)
+
+
+@triton.jit
+def _add_four(total, stored, first, second, third, fourth):
+    """`total` (OUT, IN) and the product of four bytes (OUT, IN) with their columns' states (IN)."""
     total += _byte(stored, "0x7604") * first[None, :]
     total += _byte(stored, "0x7614") * second[None, :]
     total += _byte(stored, "0x7624") * third[None, :]
@@ -147,27 +162,31 @@ def _add_four(total, stored, own, IN: tl.constexpr):
 def _one_row(states, weight, scale, bias, out, wide, outputs, PARTS: tl.constexpr, BIAS: tl.constexpr, OUT: tl.constexpr,
              IN: tl.constexpr, EVEN: tl.constexpr, EARLY: tl.constexpr):  # fmt: skip
     """Weights are read a tile ahead, the first one before the states are there. `weight` (out, stored) has `PARTS` in each."""
-    output, inner, column = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), tl.arange(0, IN * PARTS)
-    stored = wide // PARTS
+    KIND: tl.constexpr = states.dtype.element_ty
+    output, inner, stored = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), wide // PARTS
     ahead = _tile(weight, output, inner, outputs, stored, EVEN)
     _take_turn(EARLY)
     total, gathered = tl.zeros((OUT, IN), tl.float32), tl.zeros((IN,), tl.float32)
+    four = states.to(tl.pointer_type(tl.int64))
     for first in range(0, stored, IN):
-        packed = ahead
+        packed, there = ahead, first + inner < stored
         if first + IN < stored:
             ahead = _tile(weight, output, first + IN + inner, outputs, stored, EVEN)
-        own = tl.load(states + first * PARTS + column, first * PARTS + column < wide, 0.0).to(tl.float32)
         if PARTS == 1:
-            total += packed.to(tl.float32) * own[None, :]
-        else:
-            own = tl.reshape(own, (IN, PARTS))
-            gathered += tl.sum(own, 1)
-            if PARTS == 4:
-                total = _add_four(total, packed ^ -0x7F7F7F80, own, IN)  # 0x80808080: from signed to unsigned
-            else:
-                high, low = tl.split(tl.reshape(own, (IN, 4, 2)))  # halves of bytes, each moved to the high one
-                total = _add_four(total, (packed ^ -0x77777778) & -0x0F0F0F10, high, IN)
-                total = _add_four(total, ((packed ^ -0x77777778) << 4) & -0x0F0F0F10, low, IN)
+            total += packed.to(tl.float32) * tl.load(states + first + inner, there, 0.0).to(tl.float32)[None, :]
+        elif PARTS == 4:
+            own = tl.load(four + first + inner, there, 0)
+            a, b, c, d = _state(own, 0, KIND), _state(own, 1, KIND), _state(own, 2, KIND), _state(own, 3, KIND)
+            total = _add_four(total, packed ^ -0x7F7F7F80, a, b, c, d)  # 0x80808080: from signed to unsigned
+            gathered += (a + b) + (c + d)
+        else:  # two in a byte, the high one first, each moved to the high place
+            own, more = tl.load(four + 2 * (first + inner), there, 0), tl.load(four + 2 * (first + inner) + 1, there, 0)
+            a, b, c, d = _state(own, 0, KIND), _state(own, 2, KIND), _state(more, 0, KIND), _state(more, 2, KIND)
+            total = _add_four(total, (packed ^ -0x77777778) & -0x0F0F0F10, a, b, c, d)
+            gathered += (a + b) + (c + d)
+            a, b, c, d = _state(own, 1, KIND), _state(own, 3, KIND), _state(more, 1, KIND), _state(more, 3, KIND)
+            total = _add_four(total, ((packed ^ -0x77777778) << 4) & -0x0F0F0F10, a, b, c, d)
+            gathered += (a + b) + (c + d)
     result = tl.sum(total, 1)
     if PARTS > 1:  # bytes were 1 + (128 + number) / 2^15, of four bits 1 + 16 (8 + number) / 2^15
         result = (result - (1 + 128 / 32768) * tl.sum(gathered)) * (32768.0 if PARTS == 4 else 2048.0)
@@ -219,17 +238,17 @@ def linear(states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, ti
         tile: instead of one of `TILES`.
     """
     (rows, wide), outputs = states.shape, weight.shape[0]
-    if rows == 1 and scale is not None:
+    one = rows == 1 and (scale is None or states.element_size() == 2)
+    if one and scale is not None:
         weight = weight.view(torch.int32)
     stored = weight.shape[1]
-    out_tile, in_bytes, warps = tile or TILES["many" if rows > 1 else "dense" if scale is None else "packed"]
+    out_tile, in_bytes, warps = tile or TILES["many" if not one else "dense" if scale is None else "packed"]
     in_tile = in_bytes // weight.element_size()
     out, grid = states.new_empty(rows, outputs), (triton.cdiv(outputs, out_tile),)
     how = {"BIAS": bias is not None, "OUT": out_tile, "IN": in_tile, "num_warps": warps,
            "EVEN": outputs % out_tile == 0 and stored % in_tile == 0}  # fmt: skip
-    if rows == 1:
-        parts = wide // stored
-        _one_row[grid](states, weight, scale, bias, out, wide, outputs, PARTS=parts, EARLY=EARLY, launch_pdl=EARLY, **how)
+    if one:
+        _one_row[grid](states, weight, scale, bias, out, wide, outputs, PARTS=wide // stored, EARLY=EARLY, launch_pdl=EARLY, **how)
     else:
         _many_rows[grid](states, weight, scale, bias, out, rows, wide, outputs, HALVES=wide // stored,
                          SCALE=scale is not None, ROWS=MANY, num_stages=4, **how)  # fmt: skip

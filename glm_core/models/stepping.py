@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+PARTS = 32
+"Of a row of logits, searched side by side: a card would give a whole row to one of its many processors."
+
+
+def likeliest(logits: torch.Tensor) -> torch.Tensor:
+    """The token of the highest logit in each row of (..., V), the first of equal ones; -1 where that is not finite.
+
+    A NaN counts as the highest, so a row that has one anywhere is found out.
+    """
+    width = logits.shape[-1]
+    parts = logits.unflatten(-1, (PARTS, -1)) if width % PARTS == 0 else logits.unsqueeze(-2)
+    highest, places = parts.max(-1)
+    value, part = highest.max(-1)
+    token = part * parts.shape[-1] + places.gather(-1, part.unsqueeze(-1)).squeeze(-1)
+    return torch.where(torch.isfinite(value), token, -1)
+
+
 class Recorder:
     """Runs steps on a GPU from CUDA graphs, which spares the launch of every kernel; elsewhere it just runs them."""
 

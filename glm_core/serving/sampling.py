@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from glm_core.models.stepping import likeliest
+
 SEED_LIMIT = 2**63 - 1
 CANDIDATES = 1024
 "Likeliest tokens that are sorted where no top-k says how many; where a nucleus is wider, the whole vocabulary is."
@@ -107,8 +109,7 @@ def pick(logits: torch.Tensor, samplers: list[Sampler]) -> torch.Tensor:
         for row, sampler in zip(logits, samplers, strict=True):
             sampler.penalise(row)
     drawing = [i for i, sampler in enumerate(samplers) if not sampler.greedy]
-    best = logits.argmax(dim=-1)
-    best = torch.where(torch.isfinite(logits.sum(dim=-1, dtype=torch.float32)), best, -1)
+    best = likeliest(logits)
     return _with_draws(logits, best, samplers, drawing) if drawing else best
 
 

@@ -40,12 +40,13 @@ def test_the_sum_is_normalised(rows, width):
 
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("two_axes", [True, False])
-def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes):
-    heads, width, capacity = 2, 32, 256
+@pytest.mark.parametrize("capacity", [256, 40])
+def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes, capacity):
+    heads, width = 2, 32
     config = ChatGLMConfig(hidden_size=heads * width, num_attention_heads=heads, position_encoding_2d=two_axes)
     lengths = torch.randint(0, capacity, (rows,), device=DEVICE)
     lengths[0] = 0
-    lengths[-1] = 130
+    lengths[-1] = capacity // 2 + 2
     fused, positions = randn(rows, 3 * heads * width), torch.randint(0, 200, (rows, 2, 1), device=DEVICE)
     keys, values = randn(rows, heads, capacity, width), randn(rows, heads, capacity, width)
     cosine, sine = prefixlm.Rotary(config)(positions, 300, fused)
@@ -66,25 +67,29 @@ def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96), (24, 5000)])
-def test_a_packed_weight_is_multiplied_as_it_is(bits, rows, outputs, wide):
-    if rows == 1 and DEVICE == "cpu":
-        pytest.skip("Triton's interpreter has no assembly")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96), (24, 5000), (2048, 8192)])
+def test_a_packed_weight_is_multiplied_as_it_is(bits, rows, dtype, outputs, wide):
+    if DEVICE == "cpu" and (dtype != torch.float32 or outputs > 64):
+        pytest.skip("Triton's interpreter has no assembly, and no time")
     weight = torch.randint(-128, 128, (outputs, wide * bits // 8), dtype=torch.int8, device=DEVICE)
-    states, scale, bias = randn(rows, wide), (randn(outputs).abs() / 100).half(), randn(outputs)
-    plain = F.linear(states, quantization.unpack(weight, scale, bits, torch.float32))
+    states, scale, bias = randn(rows, wide).to(dtype), (randn(outputs).abs() / 100).half(), randn(outputs)
+    plain = F.linear(states.float(), quantization.unpack(weight, scale, bits, torch.float32))
+    most = 1e-3 if dtype != torch.bfloat16 else 3e-3  # bfloat16 rounds the result by 2e-3
     for found, expected in (
         (linear(states, weight, scale, bias), plain + bias), (linear(states, weight, scale, None), plain)
     ):  # fmt: skip
-        assert (found - expected).norm() < 1e-3 * expected.norm()  # a third of bfloat16's own rounding
+        assert (found.float() - expected).norm() < most * expected.norm()
 
 
 @pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96)])
+@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96), (8192, 4096)])
 def test_a_plain_weight_is_multiplied_too(rows, outputs, wide):
+    if DEVICE == "cpu" and outputs > 64:
+        pytest.skip("Triton's interpreter has no time")
     states, weight, bias = randn(rows, wide), randn(outputs, wide), randn(outputs)
     torch.testing.assert_close(
-        linear(states, weight, None, bias), F.linear(states, weight, bias), rtol=1e-4, atol=1e-4
+        linear(states, weight, None, bias), F.linear(states, weight, bias), rtol=1e-4, atol=1e-3 if wide > 2048 else 1e-4
     )
 
 

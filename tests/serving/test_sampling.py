@@ -9,6 +9,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+from glm_core.models.stepping import likeliest
 from glm_core.serving.sampling import Sampler, Sampling, choose, resolve
 
 
@@ -68,6 +69,14 @@ def test_the_same_seed_draws_the_same_whoever_shares_the_batch():
 def test_logits_that_are_not_finite_choose_nothing():
     logits = torch.tensor([[0.0, float("nan")], [1.0, float("inf")], [0.0, 1.0]])
     assert choose(logits, [Sampler(Sampling(), []) for _ in range(3)]) == [-1, -1, 1]
+
+
+@pytest.mark.parametrize("vocabulary", [96, 97])
+def test_the_first_of_the_likeliest_tokens_is_taken(vocabulary):
+    logits = torch.randn(50, vocabulary).round(decimals=1)  # many are equal
+    assert torch.equal(likeliest(logits), logits.argmax(-1))
+    logits[3, 95], logits[4, 0], logits[5, 1:] = float("nan"), float("inf"), -float("inf")
+    assert likeliest(logits)[3:6].tolist() == [-1, -1, 0]
 
 
 def test_a_request_overrides_the_family_and_gets_a_seed():
