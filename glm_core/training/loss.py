@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from glm_core.models.bloom import Bloom, spread
 from glm_core.training.memory import CHUNK_ROWS
 
 IGNORED = -100
@@ -123,6 +124,8 @@ class AnswerLoss(nn.Module):
             return self.model.base_model.lay_out(input_ids, attention_mask)
         if kind in ("glm", "glm4"):
             return {}  # causal: no token looks at the padding behind it, so no mask is needed
+        if isinstance(self.model, Bloom):
+            return {"attention_mask": spread(attention_mask, self.model.dtype)}
         return {"attention_mask": attention_mask}
 
     def compute(self, input_ids, places, targets, items, **layout) -> torch.Tensor:
