@@ -112,9 +112,11 @@ def load(
     report("models.stage.tokenizer", None)
     tokenizer = _find_tokenizer(folder, description)
     report("models.stage.library", None)
-    from glm_core.models import loading
+    from glm_core.models import card, loading
 
     where = loading.choose_device(device)
+    if where.type == "cuda":
+        card.lighten(where)
     kind = loading.choose_dtype(dtype, where, description.config)
     report("models.stage.weights", 0.0)
     model = loading.fill(folder, description.family, dict(description.settings), kind, where, quantization, progress)
