@@ -182,8 +182,11 @@ def _prepare_machine() -> "torch.device":
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if torch.cuda.is_available():
+        from glm_core.models import card
+
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
+        card.lighten(device)
         return device
     if "OMP_NUM_THREADS" not in os.environ or world > 1:
         torch.set_num_threads(max(1, cores() // world))
@@ -191,11 +194,11 @@ def _prepare_machine() -> "torch.device":
 
 
 def _free_memory(device: "torch.device") -> int:
-    """Bytes that the run may take: of its card, or of the machine."""
+    """Bytes that the run may take, with what it has already: of its card, or of the machine."""
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        return torch.cuda.mem_get_info(device)[0] + memory.CONTEXT_AT_START
     return psutil.virtual_memory().available + psutil.Process().memory_info().rss
 
 
