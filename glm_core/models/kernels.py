@@ -28,16 +28,14 @@ def _take_turn(EARLY: tl.constexpr):
 def _add_norm(states, normed, weight, bias, out, alpha, eps, width, BLOCK: tl.constexpr, EARLY: tl.constexpr):
     row, column = tl.program_id(0), tl.arange(0, BLOCK)
     inside = column < width
+    factor, offset = tl.load(weight + column, inside, 0.0).to(tl.float32), tl.load(bias + column, inside, 0.0).to(tl.float32)
     _take_turn(EARLY)
     own = tl.load(states + row * width + column, inside, 0.0)
     total = own.to(tl.float32) + alpha * tl.load(normed + row * width + column, inside, 0.0).to(tl.float32)
     total = total.to(own.dtype).to(tl.float32)
     centred = tl.where(inside, total - tl.sum(total) / width, 0.0)
     scaled = centred / tl.sqrt(tl.sum(centred * centred) / width + eps)
-    result = scaled * tl.load(weight + column, inside, 0.0).to(tl.float32) + tl.load(bias + column, inside, 0.0).to(
-        tl.float32
-    )
-    tl.store(out + row * width + column, result.to(own.dtype), inside)
+    tl.store(out + row * width + column, (scaled * factor + offset).to(own.dtype), inside)
 
 
 def add_norm(states: torch.Tensor, normed: torch.Tensor, alpha: float, weight, bias, eps: float) -> torch.Tensor:
@@ -105,6 +103,10 @@ def _attend(fused, cosine, sine, keys, values, lengths, ahead, shift, out, scale
     tl.store(out + (row * heads + head) * D + column, whole.to(value.dtype))
 
 
+PLACES = {"one": (64, 8), "many": (64, 8)}
+"Columns that are attended to at a time, and warps, for one row and for more."
+
+
 def attend(
     fused: torch.Tensor, cosine, sine, keys: torch.Tensor, values: torch.Tensor, lengths, ahead, shift
 ) -> torch.Tensor:
@@ -118,9 +120,10 @@ def attend(
     """
     rows, (heads, width) = fused.shape[0], (keys.shape[1], keys.shape[3])
     out, half = fused.new_empty(rows, heads * width), cosine.shape[-1]
+    block, warps = PLACES["one" if rows == 1 else "many"]
     _attend[(rows, heads)](
         fused, cosine, sine, keys, values, lengths, ahead, shift, out, width**-0.5, keys.stride(0), keys.stride(1), keys.shape[2],
-        D=width, HALF=half, BLOCK=64, EARLY=EARLY, num_warps=8, launch_pdl=EARLY,
+        D=width, HALF=half, BLOCK=block, EARLY=EARLY, num_warps=warps, launch_pdl=EARLY,
     )  # fmt: skip
     return out
 
