@@ -199,7 +199,7 @@ def create(name: str, password: str, role: str, *, by: str = "", address: str = 
         return account_of(db.execute("SELECT * FROM accounts WHERE name=?", (name,)).fetchone())
 
 
-def set_password(account: Account, password: str, *, by: str = "", address: str = "") -> None:
+def set_password(account: Account, password: str, *, by: str = "") -> None:
     """Change a password. Every session of the account ends.
 
     Raises:
@@ -209,7 +209,7 @@ def set_password(account: Account, password: str, *, by: str = "", address: str 
     with writing() as db:
         db.execute("UPDATE accounts SET password=? WHERE id=? AND name!=?", (hashed, account.id, GUEST_NAME))
         db.execute("DELETE FROM sessions WHERE account=?", (account.id,))
-        note_in(db, by or account.name, "audit.account.password", account.name, address)
+        note_in(db, by or account.name, "audit.account.password", account.name)
 
 
 def set_role(account: Account, role: str, *, by: str = "") -> None:

@@ -24,9 +24,9 @@ def home() -> Path:
     return Path(os.environ.get("EASYAIGC_HOME") or ROOT / "workspace").expanduser().resolve()
 
 
-def new_id(prefix: str = "") -> str:
+def new_id() -> str:
     """A sortable, unique folder name such as `20261124-153012-a1b2`."""
-    return f"{prefix}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -80,9 +80,9 @@ class ReadResult:
     sample: list[dict] = field(default_factory=list)  # the first raw rows, for a live example while mapping
 
 
-def pair(question: str, answer: str, line: int = 0) -> Example:
+def pair(question: str, answer: str) -> Example:
     """The example of a single question and its answer."""
-    return Example([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], line)
+    return Example([{"role": "user", "content": question}, {"role": "assistant", "content": answer}])
 
 
 def is_blank(value: object) -> bool:

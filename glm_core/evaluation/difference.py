@@ -3,7 +3,7 @@
 Greedy and batched, one copy of the weights. Which questions to ask is the caller's business.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from glm_core.evaluation import metrics
@@ -67,18 +67,12 @@ def accepts(question: Question, answer: str) -> bool:
     return any(metrics.normalise(piece) in text for piece in question.accept)
 
 
-def compare(
-    loaded: LoadedModel,
-    adapter: str,
-    questions: Sequence[Question],
-    progress: Callable[[float], None] = lambda done: None,
-    batch: int = 16,
-) -> list[Difference]:
+def compare(loaded: LoadedModel, adapter: str, questions: Sequence[Question], batch: int = 16) -> list[Difference]:
     """Ask the original and the tuned model every question.
 
     Args:
         loaded: a base with the adapter `adapter` loaded on it.
-        progress: told the share done, from 0 to 1.
+        batch: questions asked together.
     """
     from glm_core.training import adapters  # imports torch, which who only judges differences does not need
 
@@ -90,7 +84,6 @@ def compare(
         adapters.activate(loaded, adapter)
         after = answers.greedy(loaded, conversations, batch=batch)
         differences += [Difference(*row) for row in zip(some, before, after, strict=True)]
-        progress(len(differences) / len(questions))
     return differences
 
 

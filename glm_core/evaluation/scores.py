@@ -55,7 +55,7 @@ def score_answer(answer: str, reference: str) -> dict[str, float]:
     }
 
 
-def bootstrap(values: Sequence[float], resamples: int = RESAMPLES) -> Interval:
+def bootstrap(values: Sequence[float]) -> Interval:
     """The mean and its 95 % percentile interval (Efron, 1979), the same for the same values.
 
     Raises:
@@ -66,7 +66,7 @@ def bootstrap(values: Sequence[float], resamples: int = RESAMPLES) -> Interval:
     if not len(values):
         raise ValueError("no values")
     sample = numpy.asarray(values, dtype=float)
-    drawn = numpy.random.default_rng(SEED).choice(sample, (resamples, len(sample))).mean(axis=1)
+    drawn = numpy.random.default_rng(SEED).choice(sample, (RESAMPLES, len(sample))).mean(axis=1)
     low, high = numpy.percentile(drawn, [2.5, 97.5])
     return float(sample.mean()), float(low), float(high)
 

@@ -132,10 +132,10 @@ def encode_roles(tokenizer: Tokenizer, messages: list[dict]) -> list[int]:
     return [*ids, tokenizer.controls["<|assistant|>"]]
 
 
-def encode_turn(tokenizer: Tokenizer, message: dict, metadata: str = "") -> list[int]:
-    """One message: its role token, `metadata` and a line end, its content."""
+def encode_turn(tokenizer: Tokenizer, message: dict) -> list[int]:
+    """One message: its role token, a line end, its content."""
     role = tokenizer.controls[f"<|{message['role']}|>"]
-    return [role, *tokenizer.encode(f"{metadata}\n"), *tokenizer.encode(message["content"])]
+    return [role, *tokenizer.encode("\n"), *tokenizer.encode(message["content"])]
 
 
 def encode_roles_example(tokenizer: Tokenizer, messages: list[dict], max_source: int, max_target: int) -> Example:

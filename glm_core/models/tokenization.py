@@ -161,11 +161,6 @@ class ChatGLMTokenizer(SentencePieceTokenizer):
     def encode(self, text: str) -> list[int]:
         return self.pieces.encode(spell_blanks(text))
 
-    def build_inputs(self, ids: list[int], answer: list[int] | None = None) -> list[int]:
-        """`ids` [gMASK] <sop>, and with an answer also `answer` <eop>."""
-        prompt = [*ids, self.controls["[gMASK]"], self.controls["<sop>"]]
-        return prompt if answer is None else [*prompt, *answer, self.eos_token_id]
-
     def _surface(self, token: int) -> bytes:
         piece = self.pieces.id_to_piece(token) if 0 <= token < self.vocab_size else ""
         return _blank_bytes(piece) or super()._surface(token)

@@ -119,11 +119,11 @@ def _over_updates(title: str, total_steps: int, begun: bool, height: int = CURVE
     return figure
 
 
-def smooth(values: Sequence[float], weight: float = SMOOTHING) -> list[float]:
-    """Exponential moving average, each value counting `weight`, without the start's pull towards the first value."""
+def smooth(values: Sequence[float]) -> list[float]:
+    """Exponential moving average, each value counting `SMOOTHING`, without the start's pull towards the first value."""
     average, mass, smoothed = 0.0, 0.0, []
     for value in values:
-        average, mass = average + weight * (value - average), mass + weight * (1 - mass)
+        average, mass = average + SMOOTHING * (value - average), mass + SMOOTHING * (1 - mass)
         smoothed.append(average / mass)
     return smoothed
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glm_core.models import ModelError, load_tokenizer
+from glm_core.models.prompts import frame_chatglm
 from glm_core.models.tokenization import V1_CONTROLS, V3_CONTROLS, Detokenizer, spell_blanks, train_tokenizer
 from tests.models.golden import GOLDEN, TOKENIZERS, needs_golden, needs_tokenizers
 from tests.tiny import tiny_chatglm
@@ -60,8 +61,8 @@ def test_published_cases(version):
 def test_published_sequences_of_chatglm():
     golden = json.loads((GOLDEN / "tokenizers.json").read_text(encoding="utf-8"))["v1"]
     tokenizer = published("v1")
-    assert tokenizer.build_inputs([11, 12], [21, 22]) == golden["pair"]
-    assert tokenizer.build_inputs(tokenizer.encode("你好")) == golden["batch"]["input_ids"][0][1:]
+    assert [*frame_chatglm(tokenizer, [11, 12]), 21, 22, tokenizer.eos_token_id] == golden["pair"]
+    assert frame_chatglm(tokenizer, tokenizer.encode("你好")) == golden["batch"]["input_ids"][0][1:]
     assert tokenizer.pad_token_id == golden["batch"]["input_ids"][0][0]
     assert tokenizer.decode([5, 74874, 130001, 130004, 5, 74874, 130005]) == golden["decode_special"]
 
