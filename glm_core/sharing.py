@@ -1,4 +1,5 @@
-"""Letting the network in: under which names and addresses this server may be asked, and the sockets for them, opened and closed live.
+"""Letting the network in: under which names and addresses this server may be asked, the sockets for them, opened and closed live,
+and what others are told so that they find it.
 
 The server itself listens where `server.address` says, on this computer only by default. While sharing is on, a second listener gives the
 same program on every address of this computer, same port. Not here: who may come in (`accounts.py`) and the checks (`security.py`).

@@ -1,6 +1,6 @@
 """Will this data train well? Counts of rows, repeats, contradictions, lengths and labels; and a fair division.
 
-Covers what follows from the text alone; lengths in tokens need a tokenizer and are `encoding.measure`.
+Covers what follows from the text alone; lengths in tokens need a tokenizer and are `lengths.measure`.
 """
 
 import hashlib

@@ -2,8 +2,7 @@
 
 Covers ChatGLM-6B (`ice_text.model`), ChatGLM2/3 (`tokenizer.model`, SentencePiece), GLM-4 (`tokenizer.model`, a
 tiktoken list) and `tokenizer.json` (GLM-4-hf, BLOOM); trains new tokenizers in the ChatGLM-6B layout. User text
-never turns into control tokens: those are only ever added by id. Not here: prompts, which are the family's business
-(families.py).
+never turns into control tokens: those are only ever added by id. Not here: prompts (prompts.py).
 """
 
 import base64

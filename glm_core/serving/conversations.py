@@ -1,7 +1,7 @@
 """Conversations on disk, `chats/USER/ID.json` under home: what a refresh, a restart or another device must not lose.
 
 One file a conversation, replaced whole. Not here: what a message carries (`messages.py`), files to take away and to
-bring back (`transcripts.py`), answering (`engine.py`) and drawing (`pages/parts/chat_*.py`).
+bring back (`transcripts.py`), answering (`engine.py`) and drawing (`pages/chat.py`).
 """
 
 import contextlib
