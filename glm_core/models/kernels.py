@@ -103,7 +103,7 @@ def _attend(fused, cosine, sine, keys, values, lengths, ahead, shift, out, scale
     tl.store(out + (row * heads + head) * D + column, whole.to(value.dtype))
 
 
-PLACES = {"one": (64, 8), "many": (64, 8)}
+PLACES = {"one": (64, 8), "many": (32, 4)}
 "Columns that are attended to at a time, and warps, for one row and for more."
 
 
@@ -227,7 +227,7 @@ def _many_rows(states, weight, scale, bias, out, rows, wide, outputs, HALVES: tl
     tl.store(out + where, total.to(out.dtype.element_ty), (output < outputs)[:, None] & (row < rows)[None, :])
 
 
-TILES = {"dense": (1, 8192, 4), "packed": (8, 2048, 4), "many": (32, 256, 4)}
+TILES = {"dense": (16, 1024, 4), "packed": (8, 2048, 4), "many": (32, 256, 4)}
 "Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows."
 
 

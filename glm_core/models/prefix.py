@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.bias import causal_lower_right
 from transformers import PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -29,6 +30,8 @@ from glm_core.models.families import Family
 
 ATTENTION = "easyaigc_prefix"
 DROPOUT = 0.1
+RECORDABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"Kinds of attention whose steps can be recorded on a card: all but cuDNN's."
 
 
 class PrefixEncoder(nn.Module):
@@ -333,6 +336,7 @@ class PrefixedBloomAttention(BloomAttention):
             nearest = bias[..., -rows:].transpose(-1, -2) if rows > 1 else bias.amax(-1, keepdim=True)
             mask = self.prefix.widen(mask.expand(-1, -1, rows, -1))
             mask = torch.cat([mask[..., : -bias.shape[-1]] + nearest, mask[..., -bias.shape[-1] :]], -1)
-        mixed = F.scaled_dot_product_attention(query, key, value, mask.to(query.dtype), scale=self.inv_norm_factor)
+        with sdpa_kernel(RECORDABLE):
+            mixed = F.scaled_dot_product_attention(query, key, value, mask.to(query.dtype), scale=self.inv_norm_factor)
         output = self.dense(mixed.transpose(1, 2).reshape(batch, rows, -1))
         return dropout_add(output, residual, self.hidden_dropout, self.training), None

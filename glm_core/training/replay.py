@@ -81,8 +81,14 @@ class Replay:
         except (RuntimeError, NotImplementedError) as error:  # what a library may not do while it is recorded
             self._works = False
             self._recordings.clear()
+            self._end_recording()
             self._complain(error)
         return self._recordings.get(shape)
+
+    def _end_recording(self) -> None:
+        """A failed recording leaves the random numbers of its device as if it went on; dropout would refuse to work."""
+        generator = torch.cuda.default_generators[self._weights[0].device.index or 0]
+        generator.graphsafe_set_state(generator.clone_state())
 
     def _count_places(self, inputs: dict[str, torch.Tensor]) -> int:
         """Room for the batch's targets."""

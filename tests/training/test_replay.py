@@ -62,7 +62,7 @@ def test_a_plan_with_room_to_spare_gives_the_same_loss_and_gradients(kind, tmp_p
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", ["chatglm", "glm", "glm4"])
+@pytest.mark.parametrize("kind", ["chatglm", "glm", "glm4", "bloom"])
 def test_replayed_steps_equal_ordinary_ones(kind, method, tmp_path, monkeypatch):
     monkeypatch.setattr("glm_core.models.prefix.DROPOUT", 0.0)
     loaded, loss, weights = prepare(kind, method, tmp_path, "cuda")
@@ -91,8 +91,30 @@ def test_what_cannot_be_recorded_is_computed_the_ordinary_way(tmp_path, monkeypa
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     monkeypatch.setattr(torch.random, "fork_rng", lambda _devices: nullcontext())
     monkeypatch.setattr(replay, "_Recording", refuse)
+    monkeypatch.setattr(replay.Replay, "_end_recording", lambda self: None)
     loaded, loss, _ = prepare("chatglm", "lora", tmp_path)
     errors = []
     steps = replay.Replay(loss, batch(loaded, 0), errors.append)
     assert [steps(batch(loaded, 0), 3) for _ in range(5)] == [None] * 5
     assert len(errors) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+def test_dropout_goes_on_after_a_recording_that_failed(tmp_path, monkeypatch):
+    compute = AnswerLoss.compute
+
+    def wait(self, **plan):
+        result = compute(self, **plan)
+        if torch.cuda.is_current_stream_capturing():
+            torch.cuda.synchronize()  # which is not allowed
+        return result
+
+    monkeypatch.setattr(AnswerLoss, "compute", wait)
+    loaded, loss, weights = prepare("chatglm", "prefix", tmp_path, "cuda")
+    errors = []
+    steps = replay.Replay(loss, batch(loaded, 0), errors.append)
+    assert steps(batch(loaded, 0), 3) is None and len(errors) == 1
+    on_card = {name: tensor.cuda() for name, tensor in batch(loaded, 0).items()}
+    losses = [loss(**on_card, num_items_in_batch=20)["loss"] for _ in range(2)]
+    assert losses[0] != losses[1]  # something else was dropped
+    assert all(torch.isfinite(gradient).all() for gradient in torch.autograd.grad(losses[0], weights))
