@@ -30,7 +30,14 @@ def figure(x_title: str = "", y_title: str = "", *, height: int = HEIGHT) -> go.
         height: in pixels; fixed, so that a redrawn chart does not move the page.
     """
     hairline = "rgba(138,143,152,0.25)"
-    axis = {"gridcolor": hairline, "zeroline": False, "linecolor": hairline, "title_standoff": 8, "fixedrange": False}
+    axis = {
+        "gridcolor": hairline,
+        "zeroline": False,
+        "linecolor": hairline,
+        "title_standoff": 16,
+        "automargin": True,
+        "fixedrange": False,
+    }
     return go.Figure(
         layout={
             "height": height,
@@ -66,6 +73,7 @@ def add_line(
         marker={"size": 5, "color": LINES[role]["color"]},
         hovertemplate=f"%{{y:.4~g}} {unit}".rstrip(),
         showlegend=True,
+        cliponaxis=False,  # a point at 0 or 100% is whole
     )
 
 

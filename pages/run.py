@@ -61,7 +61,7 @@ def draw_settings(watch: Watch) -> None:
     rows = str(watch.run.path / "dataset.jsonl")
     st.caption(t("train.command"))
     st.code(settings.command(watch.run.model, rows, str(records.folder() / "my-run")), language="bash", wrap_lines=True)
-    st.table({wording.name_of(name): wording.value_of(name, getattr(settings, name)) for name in wording.used(settings.method)})
+    st.table({wording.name_of(name): wording.measured(name, getattr(settings, name)) for name in wording.used(settings.method)})
 
 
 DRAW = {

@@ -1,10 +1,11 @@
 """Every run: its state, its curve, its note; and what sets chosen runs apart."""
 
+import pandas as pd
 import streamlit as st
 
 from glm_core import ui
 from glm_core.runs import Run, figures, records, wording
-from glm_core.serving.display import literal
+from glm_core.serving.display import literal, told_apart
 from glm_core.text import say as t
 
 PAGE = 20
@@ -25,7 +26,7 @@ def draw_run(run: Run) -> None:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 ui.link("run", literal(run.name), run=run.id)
                 st.markdown(ui.state_badge(run.status().state))
-            st.caption(literal(f"{wording.moment(run.created)} · {wording.about(run)}"))
+            st.caption(literal(f"{ui.local_time(run.created)} · {wording.about(run)}"))
             if run.note:
                 st.caption(literal(run.note))
         picture, loss = curve_of(run.id, run.size_of("metrics.jsonl"))
@@ -36,8 +37,9 @@ def draw_run(run: Run) -> None:
 
 
 def draw_differences(found: list[Run]) -> None:
-    """A table of the settings in which the chosen runs differ."""
-    names = {run.id: f"{run.name} · {wording.moment(run.created)} · {run.id[-4:]}" for run in found}
+    """A table of the settings in which the chosen runs differ: a row a setting, a column a run."""
+    times = {run.id: ui.local_time(run.created) for run in found}
+    names = told_apart({run.id: run.name for run in found}, times)
     chosen = st.multiselect(t("runs.choose"), list(names), format_func=names.get, key="chosen", max_selections=4)
     if len(chosen) < 2:
         return
@@ -46,10 +48,9 @@ def draw_differences(found: list[Run]) -> None:
     if not rows:
         st.caption(t("runs.no_differences"))
         return
-    table = {wording.name_of(name): [wording.value_of(name, value) for value in values] for name, values in rows.items()}
-    heads = " | ".join(["", *(literal(run.name) for run in runs)])
-    lines = [f"{name} | " + " | ".join(literal(value) for value in values) for name, values in table.items()]
-    st.markdown("\n".join([heads, "|".join(["---"] * (len(runs) + 1)), *lines]))
+    heads = [literal(names[run.id]) for run in runs]
+    table = [[literal(wording.value_of(name, value)) for value in values] for name, values in rows.items()]
+    st.table(pd.DataFrame(table, [wording.name_of(name) for name in rows], heads))
 
 
 ui.begin("runs")

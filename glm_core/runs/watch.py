@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from glm_core import text
 from glm_core.runs import figures
 from glm_core.runs.records import Run, Status
 
@@ -43,8 +44,8 @@ class Watch:
 
     @property
     def memory(self) -> figures.Memory:
-        """The memory samples, computed when rows have come."""
-        key = ("memory",)
+        """The memory samples, computed when rows have come; its lines are named in the reader's language."""
+        key = ("memory", text.current())
         return self.kept(key, len(self.resources), lambda: figures.read_memory(self.resources, self.run.devices))
 
     def kept(self, key: tuple, version: int, make: Callable[[], object]):

@@ -1,6 +1,5 @@
 """A run in words: what a setting's value reads like, what came of it, what to change after it ran out of memory."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -14,6 +13,10 @@ from glm_core.training.guard import plan
 from glm_core.training.settings import SettingsError, TrainingSettings, label, say_choice
 
 CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings) if one.metadata["choices"]}
+UNITS = {one.name: one.metadata["unit"] for one in fields(TrainingSettings)}
+COUNTED = ("tokens", "rows")
+NONE = ("max_steps", "early_stopping")
+"Where 0 means that there is none."
 OF_OTHERS = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora")}
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 SPARK_POINTS = 60
@@ -26,15 +29,15 @@ def name_of(setting: str) -> str:
     return label(setting) if setting in NAMES else say(f"runs.differs.{setting}") if setting in ("model", "dataset") else setting
 
 
+def titled(setting: str) -> str:
+    """What a setting is called over its field, with the unit of what it counts where the name does not say it: `问题最长（token）`."""
+    unit = UNITS[setting]
+    return say("settings.with_unit", label=label(setting), unit=say(f"settings.unit.{unit}")) if unit in COUNTED else label(setting)
+
+
 def used(method: str) -> list[str]:
     """The settings that count with `method`, in the order of the form."""
     return [name for name in NAMES if not name.startswith(OF_OTHERS[method])]
-
-
-def moment(seconds: float) -> str:
-    """A time of day on this computer's clock, with the year where it is another one."""
-    then, now = time.localtime(seconds), time.localtime()
-    return time.strftime("%m-%d %H:%M" if then.tm_year == now.tm_year else "%Y-%m-%d %H:%M", then)
 
 
 def roughly(seconds: float) -> str:
@@ -51,7 +54,15 @@ def value_of(setting: str, value: object) -> str:
         return say_choice(setting, value)
     if value in ("", None):
         return say("runs.unset")
+    if value == 0 and setting in NONE:
+        return say(f"runs.none.{setting}")
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def measured(setting: str, value: object) -> str:
+    """`value_of` with the unit that the setting's name does not say: `128 token`."""
+    unit = UNITS.get(setting)
+    return value_of(setting, value) + (f" {say(f'settings.unit.{unit}')}" if unit in COUNTED else "")
 
 
 def changes(before: Mapping, after: Mapping) -> str:
@@ -160,7 +171,12 @@ def tiles(status: Status, curves: Curves, memory: Memory) -> list[Tile]:
     return [
         Tile("loss", f"{losses[-1]:.4f}", say("run.from", first=f"{losses[0]:.4f}"), _spark(losses)) if losses else Tile("loss"),
         Tile("step", f"{status.step:,} / {status.total_steps:,}", _time(status)) if status.total_steps else Tile("step"),
-        Tile("speed", f"{speeds[-1]:,.0f} token/s", say("run.mean", speed=f"{sum(speeds) / len(speeds):,.0f}"), _spark(speeds))
+        Tile(
+            "speed",
+            f"{speeds[-1]:,.0f} token/s",
+            say("run.mean", speed=f"{sum(speeds) / len(speeds):,.0f}"),
+            _spark(speeds),
+        )
         if speeds
         else Tile("speed"),
         Tile("memory", text.size(memory.now), _peak(memory), _spark(next(iter(memory.lines.values()))))

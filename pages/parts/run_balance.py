@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from glm_core import ui
+from glm_core import text, ui
 from glm_core.evaluation import forgetting
 from glm_core.evaluation.forgetting import Point
 from glm_core.runs import Run, figures, promoting
@@ -25,7 +25,8 @@ def draw_balance(watch: Watch) -> None:
         return
     st.markdown(f"**{t('forgetting.title')}**", help=forgetting.about(points))
     total = watch.status.total_steps
-    figure = watch.kept(("balance",), (len(points), total), lambda: figures.balance_figure(*forgetting.lines(points), total, HEIGHT))
+    key, drawn = ("balance", text.current()), (len(points), total)
+    figure = watch.kept(key, drawn, lambda: figures.balance_figure(*forgetting.lines(points), total, HEIGHT))
     st.plotly_chart(figure, key="balance", config=CHART)
     if not watch.status.active:
         draw_steps(watch.run, points)
@@ -43,7 +44,8 @@ def draw_steps(run: Run, points: tuple[Point, ...]) -> None:
     first = others.index(wanted.step) if wanted and wanted.step in others else len(others) - 1
     with st.container(horizontal=True, vertical_alignment="bottom"), ui.guarded():
         step = st.selectbox(
-            t("forgetting.step"), others, first, key=f"step-{now}", format_func=lambda one: forgetting.label(one, points), width=360
+            t("forgetting.step"), others, first, key=f"step-{now}-{text.current()}", width=360,
+            format_func=lambda one: forgetting.label(one, points),
         )
         word = t("forgetting.go_forward" if now is not None and step > now else "forgetting.go_back", step=step)
         if st.button(word, key="promote", icon=":material/history:", help=t("forgetting.go_help")):

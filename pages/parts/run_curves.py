@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from glm_core import text
 from glm_core.runs import figures, wording
 from glm_core.runs.watch import Watch
 from glm_core.serving.display import literal
@@ -38,7 +39,9 @@ def draw_curves(watch: Watch) -> None:
             if watch.status.active:
                 st.toggle(t("run.pause"), key="pause", help=t("run.pause_help"))
         total = watch.status.total_steps
-        figure = watch.kept(("curve", kind), (len(watch.metrics), total), lambda: figures.series_figure(watch.curves, kind, total))
+        figure = watch.kept(
+            ("curve", kind, text.current()), (len(watch.metrics), total), lambda: figures.series_figure(watch.curves, kind, total)
+        )
         st.plotly_chart(figure, key="curve", config=CHART)
         run_balance.draw_balance(watch)
     with narrow, st.container(height=ANSWERS_HEIGHT, border=False):
@@ -69,7 +72,7 @@ def draw_memory(watch: Watch) -> None:
         st.caption(t("run.no_resources"))
         return
     st.markdown(f"**{t('run.tile.memory')}**")
-    figure = watch.kept(("memory figure",), len(watch.resources), lambda: figures.memory_figure(watch.memory))
+    figure = watch.kept(("memory figure", text.current()), len(watch.resources), lambda: figures.memory_figure(watch.memory))
     st.plotly_chart(figure, key="memory", config=CHART)
 
 
@@ -78,7 +81,7 @@ def draw_resources(watch: Watch) -> None:
     draw_memory(watch)
     if not watch.resources:
         return
-    drawn = watch.kept(("busy",), len(watch.resources), lambda: figures.busy_figures(watch.resources))
+    drawn = watch.kept(("busy", text.current()), len(watch.resources), lambda: figures.busy_figures(watch.resources))
     for key, figure in drawn.items():
         st.markdown(f"**{t(key)}**")
         st.plotly_chart(figure, key=key, config=CHART)

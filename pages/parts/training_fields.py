@@ -39,6 +39,7 @@ def draw_choices(form: Form) -> None:
     """Data set, model and method."""
     labels = {id: t("train.rows", name=one.name, rows=one.rows) for id, one in form.data.items()}
     labels = told_apart(labels, {id: ui.local_time(one.created) for id, one in form.data.items()})
+    ui.hold("dataset")
     st.selectbox(
         t("train.dataset"), list(form.data), key="dataset", help=t("train.dataset_help"), format_func=labels.get
     )
@@ -66,16 +67,18 @@ def draw_fields(group: str, machine: resources.Machine) -> None:
     elsewhere = ("method", "processes") if len(machine.cards) > 1 else ("method",)
     used = wording.used(st.session_state.set_method)
     shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name in used]
-    columns = st.columns(2)
-    for place, one in enumerate(one for one in shown if one.name not in elsewhere):
-        with columns[place % 2]:
-            draw_field(one)
+    drawn = [one for one in shown if one.name not in elsewhere]
+    for pair in (drawn[place : place + 2] for place in range(0, len(drawn), 2)):  # row by row: so they follow each other on a phone
+        for column, one in zip(st.columns(2), pair, strict=False):
+            with column:
+                draw_field(one)
 
 
 def draw_field(one) -> None:
     """The widget that a setting's type and range ask for."""
-    words = {"label": label(one.name), "help": describe(one.name), "key": f"set_{one.name}"}
+    words = {"label": wording.titled(one.name), "help": describe(one.name), "key": f"set_{one.name}"}
     if one.metadata["choices"]:
+        ui.hold(words["key"])
         st.selectbox(options=one.metadata["choices"], format_func=lambda choice: say_choice(one.name, choice), **words)
     elif isinstance(one.default, bool):
         st.toggle(**words)

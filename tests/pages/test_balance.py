@@ -52,7 +52,7 @@ def test_the_summary_names_the_step_with_the_best_balance(run, language):
 def test_going_back_and_forward_again(run):
     app = open_page("run", run=run.id)
     assert app.button(key="promote").label == "回到第 2 步"
-    assert app.selectbox(key="step-4").options == ["第 2 步 · 学会 100% · 保持 100% · 最平衡"]
+    assert app.selectbox(key="step-4-zh").options == ["第 2 步 · 学会 100% · 保持 100% · 最平衡"]
     app.button(key="promote").click().run()
     assert not app.exception and promoting.current(run) == 2
     assert "现在回答用的是第 2 步的适配器" in words(app)

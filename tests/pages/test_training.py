@@ -339,8 +339,33 @@ def test_the_list_shows_every_run_and_only_differences_of_settings(model):
     assert not app.exception
     assert "已完成" in words(app) and "失败" in words(app) and "too few epochs" in words(app)
     app.multiselect(key="chosen").set_value([first.id, second.id]).run()
-    table = next(one.value for one in app.markdown if "---" in one.value)
-    assert "轮数" in table and "12" in table and "学习率" not in table
+    table = app.table[0].value
+    assert table.loc["轮数"].tolist() == ["12", "3"] and "学习率" not in table.index
+    assert len(set(table.columns)) == 2  # runs of one name are told apart by when they began
+
+
+def test_a_finished_run_s_pictures_speak_the_language_it_is_read_in(model):
+    run = make(model, "finished", ROWS)
+    app = open_page("run", run=run.id)
+    assert "损失" in drawn(app)
+    app.button_group(key="lang").set_value("en").run()
+    assert not app.exception and "Loss" in drawn(app) and "损失" not in drawn(app)
+
+
+def drawn(app) -> str:
+    """The pictures of a page as they are sent to the browser."""
+    return "".join(json.dumps(json.loads(one.proto.spec), ensure_ascii=False) for one in app.get("plotly_chart"))
+
+
+def test_settings_say_their_unit_and_what_nothing_means(model):
+    run = make(model, "finished", ROWS)
+    app = open_page("run", run=run.id)
+    app.session_state["tab"] = text.table("zh")["run.tab.settings"]
+    app.run()
+    table = app.table[0].value
+    said = {name: str(value) for name, value in zip(table.index, table.iloc[:, 0], strict=True)}
+    assert said["问题最长"] == "128 token" and said["微批大小"] == "4 条"
+    assert said["更新次数上限"] == "不限" and said["早停耐心"] == "不用"
 
 
 def cards(count: int) -> tuple:
