@@ -255,6 +255,15 @@ def link(page: str, label: str, *, icon: str | None = None, **query: str) -> Non
     st.page_link(ROOT / "pages" / f"{page}.py", label=label, icon=icon, query_params=query)
 
 
+def hold(key: str) -> None:
+    """Before a keyed chooser is drawn: keep its choice when its options are called otherwise, in another language.
+
+    Streamlit and the browser know a choice by its words; put into the session, it is worded anew.
+    """
+    if key in st.session_state:
+        st.session_state[key] = st.session_state[key]
+
+
 def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None:
     """What belongs here, and the one button that fills it.
 

@@ -38,6 +38,7 @@ def choose_run(choices: Sequence[Choice]) -> Choice:
     if "compared" not in st.session_state and st.query_params.get("run") in names:
         st.session_state.compared = st.query_params["run"]
         start_with(names[st.session_state.compared])
+    ui.hold("compared")
     key = st.selectbox(t("compare.run"), list(names), key="compared", label_visibility="collapsed", format_func=labels.get)
     st.query_params["run"] = key
     return names[key]

@@ -41,6 +41,7 @@ def readable(content: bytes, file: str) -> bool:
 
 def draw_choices(content: bytes, file: str) -> formats.ReadResult:
     """The task and, where the layout does not speak for itself, the columns; returns what they make of the file."""
+    ui.hold("task")
     template = st.selectbox(
         t("datasets.template"), [None, *TEMPLATES], key="task", help=t("datasets.template_help"),
         format_func=lambda name: t(f"data.template.{name}" if name else "datasets.as_is"),

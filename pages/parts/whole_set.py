@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from glm_core import state
+from glm_core import state, ui
 from glm_core.evaluation.difference import Difference, Question
 from glm_core.evaluation.sides import changed, compare_all
 from glm_core.evaluation.votes import Pair
@@ -95,6 +95,7 @@ def draw_vote(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> N
     if len(runs) > 1:
         couples = [(one, other) for one in range(len(names)) for other in range(one + 1, len(names))]
         said = {couple: " / ".join(literal(names[side]) for side in couple) for couple in couples}
+        ui.hold("vote-sides")
         first, second = st.selectbox(t("vote.sides"), couples, format_func=said.get, key="vote-sides")
     texts = [row.question.text for row in rows[0]]
     pairs = [Pair(*one) for one in zip(texts, answers[first], answers[second], strict=True)]
