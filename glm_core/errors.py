@@ -5,6 +5,16 @@ from typing import Self
 from glm_core import text
 
 
+class Phrase:
+    """A part of a sentence that has a text of its own: a value of an `EasyError`, said when the sentence is."""
+
+    def __init__(self, key: str):
+        self.key = key
+
+    def __str__(self) -> str:
+        return text.say(self.key)
+
+
 class EasyError(Exception):
     """An error a user can cause, worded by the text tables.
 
@@ -25,15 +35,21 @@ class EasyError(Exception):
 
     def as_record(self) -> dict:
         """What JSON keeps of it for `from_record`; values that JSON has no form for become their text."""
-        values = {name: one if isinstance(one, str | int | float) else str(one) for name, one in self.values.items()}
-        return {"key": self.key, "values": values}
+        return {"key": self.key, "values": {name: _kept(one) for name, one in self.values.items()}}
 
     @classmethod
     def from_record(cls, record: object) -> Self | None:
         """The error that `record` keeps, None where there is none, or none that this version's tables can word."""
         try:
-            error = cls(record["key"], **record["values"])
+            values = {name: Phrase(one["key"]) if isinstance(one, dict) else one for name, one in record["values"].items()}
+            error = cls(record["key"], **values)
             str(error)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             return None
         return error
+
+
+def _kept(value: object) -> object:
+    if isinstance(value, Phrase):
+        return {"key": value.key}
+    return value if isinstance(value, str | int | float) else str(value)

@@ -8,8 +8,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from glm_core import text as words
 from glm_core.data.examples import MAX_TEXT, DataError, RowError, kind_of
+from glm_core.errors import Phrase
 
 Row = tuple[int, dict | RowError]
 
@@ -155,5 +155,5 @@ def _broken(error: json.JSONDecodeError, file: str) -> DataError:
     return DataError("data.json", file=file, line=error.lineno, column=error.colno, reason=_reason(error))
 
 
-def _reason(error: json.JSONDecodeError) -> str:
-    return words.say(_REASONS.get(error.msg, "data.json.other"))
+def _reason(error: json.JSONDecodeError) -> Phrase:
+    return Phrase(_REASONS.get(error.msg, "data.json.other"))

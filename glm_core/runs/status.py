@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from glm_core import text
+from glm_core.errors import EasyError
 from glm_core.runs.files import number, string
 
 STATES = ("queued", "running", "stopping", "stopped", "finished", "failed")
@@ -79,11 +80,8 @@ def numbers(record: object) -> dict[str, float]:
 def _sentence(why: object) -> str:
     """A reason in the reader's language: an entry of the text tables with its values, or plain text."""
     if isinstance(why, dict) and isinstance(why.get("key"), str):
-        values = why.get("values") if isinstance(why.get("values"), dict) else {}
-        try:
-            return text.say(why["key"], **values)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-            return string(json.dumps(why, ensure_ascii=False), 2000)
+        error = EasyError.from_record({"values": {}, **why})
+        return string(json.dumps(why, ensure_ascii=False), 2000) if error is None else str(error)
     return string(why, 2000)
 
 
