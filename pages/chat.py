@@ -50,6 +50,8 @@ if not choices:
         st.markdown(t("chat.no_model"))
     st.stop()
 choice, fields = draw_top()
+if talk.model and talk.model not in {one.name for one in choices}:
+    st.info(t("chat.gone", name=literal(choice.title)), icon=":material/link_off:")
 if choice.outdated:
     st.caption(f":material/warning: {literal(t('models.outdated', base=choice.base.name))}")
 

@@ -1,7 +1,5 @@
 """Data sets: will my data train well? The list on the left; on the right the chosen set in four views."""
 
-import time
-
 import streamlit as st
 
 from glm_core import ui
@@ -47,7 +45,7 @@ def draw_list() -> None:
 def draw_set(chosen: library.Dataset) -> None:
     """Name, what can be done with it, and four views of its rows."""
     st.subheader(literal(chosen.name), anchor=False)
-    created, sha = time.strftime("%Y-%m-%d %H:%M", time.localtime(chosen.created)), chosen.sha256[:12]
+    created, sha = ui.local_time(chosen.created), chosen.sha256[:12]
     st.caption(t("datasets.about", rows=f"{chosen.rows:,}", source=literal(chosen.source), created=created, sha=sha))
     rows = actions.draw_imprint() if chosen.id == "imprint" else library.examples(chosen.id)
     actions.draw_actions(chosen, rows)
@@ -61,6 +59,7 @@ def draw_set(chosen: library.Dataset) -> None:
 ui.begin("datasets")
 st.session_state.pop("incoming", None)
 sets = {one.id: one for one in library.datasets()}
+gone = "set" not in st.session_state and st.query_params.get("set", "") not in ("", *sets)
 asked = [st.session_state.pop("chosen_next", None), st.session_state.get("set"), st.query_params.get("set"), *sets]
 st.session_state.set = next((id for id in asked if id in sets), None)
 st.title(t("page.datasets"), anchor=False)
@@ -68,6 +67,8 @@ left, right = st.columns([1, 3], gap="large")
 with left:
     draw_list()
 with right:
+    if sets and gone:
+        st.info(t("datasets.gone"), icon=":material/link_off:")
     if sets:
         st.query_params["set"] = st.session_state.set
         with ui.guarded():

@@ -115,14 +115,14 @@ def draw_by_hand() -> None:
     """A folder of this machine, and files fetched by hand."""
     with st.expander(t("download.folder"), icon=":material/folder:"):
         st.markdown(t("download.folder_about", folder=downloads.models_folder()))
-        st.code("python -m glm_core.models add /path/to/chatglm-6b", language="bash")
+        st.code("python -m glm_core.models add /path/to/chatglm-6b", language="bash", wrap_lines=True)
     with st.expander(t("download.by_hand"), icon=":material/fact_check:"):
         st.markdown(t("download.by_hand_about", folder=downloads.models_folder()))
         listed = [model for model in PUBLISHED if model.digests]
         model = st.selectbox(t("download.digests_of"), listed, format_func=lambda one: one.name, key="digests")
         st.caption(t("download.digests_use"))
         lines = [f"{facts['sha256']}  {name}" for name, facts in model.digests.items()]
-        st.code("\n".join(lines), language=None)
+        st.code("\n".join(lines), language=None, wrap_lines=True)
 
 
 def arranged() -> list[Published]:

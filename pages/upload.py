@@ -5,6 +5,7 @@ The address may name the data set that it is to replace (`?set=`). The data page
 
 from pathlib import PurePath
 
+import pandas as pd
 import streamlit as st
 
 from glm_core import ui
@@ -14,7 +15,8 @@ from glm_core.serving.display import literal
 from glm_core.text import say as t
 from pages.parts import mapping
 
-LISTED = 100
+LISTED, SHORT = 100, 8
+PROBLEMS_HEIGHT = 440  # pixels; a longer table scrolls by itself
 
 
 def bring_in() -> tuple[bytes, str] | None:
@@ -57,12 +59,13 @@ def draw_keep(result: formats.ReadResult) -> None:
 
 
 def draw_problems(result: formats.ReadResult) -> None:
-    """The first hundred problems, each with its line and field."""
+    """The first hundred problems, each with its line and field; a table whose sentences wrap, for a phone too."""
     if not result.problems:
         return
-    names = {"line": t("datasets.line"), "field": t("datasets.field"), "message": t("datasets.problem")}
-    listed = [{names[key]: getattr(one, key) for key in names} for one in result.problems[:LISTED]]
-    st.dataframe(listed, hide_index=True, key="problems")
+    heads = (t("datasets.line"), t("datasets.field"), t("datasets.problem"))
+    listed = [(f"{one.line:,}", literal(one.field), literal(one.message)) for one in result.problems[:LISTED]]
+    with st.container(height=PROBLEMS_HEIGHT if len(listed) > SHORT else "content", border=False):
+        st.table(pd.DataFrame(listed, columns=heads).set_index(heads[0]))
     if len(result.problems) > LISTED:
         st.caption(t("datasets.first_problems", shown=LISTED, all=f"{len(result.problems):,}"))
 

@@ -85,6 +85,7 @@ try:
 except VoteError as error:
     st.title(t("page.vote"), anchor=False)
     st.markdown(str(error))
+    ui.link("chat", t("page.chat"), icon=":material/chat:")
     st.stop()
 mine = ui.owns(vote.owner)
 st.title(literal(vote.about) or t("vote.title"), anchor=False)

@@ -85,6 +85,11 @@ def test_a_run_in_the_address_answers(engine):
     assert "作者训练" in " ".join(caption.value for caption in app.caption)
 
 
+def test_a_link_to_a_model_that_is_gone_says_who_answers_instead(engine):
+    app = open_page("chat", model="20200101-000000-abcd")
+    assert not app.exception and [one.value for one in app.info] == [text.say("chat.gone", name="tiny")]
+
+
 def test_answer_again_and_edit_replace_what_was(engine):
     app = say(open_page("chat"), "你好")
     app.button(key="again").click().run()

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from glm_core import accounts, text
+from glm_core import accounts, text, ui
 from glm_core.data import exporting, library, sheets
 from glm_core.data.examples import pair
 from tests.pages.test_pages import open_page
@@ -50,7 +50,8 @@ def test_a_file_is_checked_then_kept():
     app = upload(open_page("datasets"), "我的数据.csv", GOOD)
     assert not app.exception and not app.error
     assert "可用 **2** 行" in shown(app) and "我是小印" in shown(app)
-    assert app.dataframe[0].value.iloc[0].tolist()[:2] == [3, "answer"]
+    problems = app.table[0].value
+    assert problems.index[0] == "3" and problems.iloc[0, 0] == "answer"
     assert all(dataset.bundled for dataset in library.datasets())
     click(app, "keep")
     [kept] = [dataset for dataset in library.datasets() if not dataset.bundled]
@@ -115,6 +116,16 @@ def test_a_task_is_offered_when_its_columns_are_there():
     app = upload(open_page("datasets"), "a.csv", "text,label\n好吃,正面\n难吃,负面\n".encode())
     click(app, "suggest")
     assert app.selectbox(key="task").value == "classification" and "只回答类别" in shown(app)
+
+
+def test_a_chosen_task_is_said_anew_in_another_language():
+    app = open_page("upload")
+    app.text_area(key="pasted").set_value("标题\t正文\n甲\t乙\n").run()
+    app.selectbox(key="task").set_value("advertisement").run()
+    app.button_group(key="lang").set_value("en").run()
+    sent = app.selectbox(key="task").proto
+    assert not app.exception
+    assert sent.set_value and sent.raw_value == text.table("en")["data.template.advertisement"]
 
 
 def test_a_set_is_replaced_only_by_a_checked_file():
@@ -268,6 +279,14 @@ def test_a_damaged_set_says_so_and_can_be_removed(workspace):
 def test_an_address_of_a_set_that_is_gone_shows_another():
     app = open_page("datasets", set="../../etc")
     assert not app.exception and not app.error and app.subheader
+    assert [one.value for one in app.info] == [text.say("datasets.gone")]
+    assert not open_page("datasets", set="imprint").info and not open_page("datasets").info
+
+
+def test_when_a_set_was_made_is_told_by_the_reader_s_clock(monkeypatch):
+    kept = library.add("a", rows(3))
+    monkeypatch.setattr(ui, "local_time", lambda seconds: f"clock {seconds:.0f}")
+    assert f"clock {kept.created:.0f}" in shown(open_page("datasets", set=kept.id))
 
 
 def test_exports_are_offered_in_every_format():

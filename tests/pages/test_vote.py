@@ -103,6 +103,7 @@ def test_a_page_drawn_before_the_end_cannot_vote_after_it(vote, become):
 def test_a_link_to_nothing_is_a_sentence(become, identifier):
     app = open_page("vote", vote=identifier)
     assert not app.exception and text.say("vote.error.unknown") in shown(app) and not app.button
+    assert [link.label for link in app.get("page_link")] == [text.say("page.chat")]  # and not a dead end
 
 
 def test_two_votes_in_one_session_do_not_mix(vote, become):
