@@ -1,6 +1,7 @@
 """Decoding speed at full size: one answer and many at once, of the base and of adapters, beside plain `generate`.
 
-    python -m benchmarks.decoding [--layers 28] [--hidden 4096] [--tokens 128] [--streams 16] [--kernels] [--profile]
+    python -m benchmarks.decoding [--shape chatglm|chatglm3|glm4] [--layers N] [--hidden 4096] [--tokens 128] [--streams 16]
+                                  [--kernels] [--profile]
 
 Random weights, so no checkpoint is needed. First it shows that the model's answers depend on an early token of the prompt,
 that recorded steps choose the very tokens of steps that are launched one by one, for every row of a mixture, and how far
@@ -20,7 +21,7 @@ from unittest import mock
 
 import torch
 
-from benchmarks.speed import build, collect
+from benchmarks.speed import LAYERS, TARGETS, build, collect
 from glm_core.models import fused, quantization, stepping
 from glm_core.models.tokenization import Tokenizer
 from glm_core.serving.catalogue import Choice
@@ -32,8 +33,8 @@ from glm_core.training.settings import TrainingSettings
 PROMPT = 48
 "Tokens of a prompt, its control tokens included."
 SETTINGS = {
-    "lora 1": TrainingSettings(lora_rank=8, lora_targets="query_key_value"),
-    "lora 2": TrainingSettings(lora_rank=8, lora_targets="query_key_value"),
+    "lora 1": TrainingSettings(lora_rank=8),
+    "lora 2": TrainingSettings(lora_rank=8),
     "prefix 1": TrainingSettings(method="ptuning", prefix_length=128),
     "prefix 2": TrainingSettings(method="ptuning", prefix_length=64),
 }
@@ -52,7 +53,7 @@ class Numbers(Tokenizer):
     def encode(self, text: str) -> list[int]:
         question, _, changed = text.partition("/")
         generator = torch.Generator().manual_seed(sum(map(ord, question)))
-        ids = torch.randint(5, 100_000, (PROMPT - 2,), generator=generator).tolist()
+        ids = torch.randint(5, 60_000, (PROMPT - 2,), generator=generator).tolist()
         if changed:  # the token of that number is another one
             ids[int(changed)] += 1
         return ids
@@ -65,7 +66,8 @@ class Endless:
     """A family whose prompts are plain and whose answers only end at their longest."""
 
     def __init__(self, family, config):
-        self._family, self._controls = family, [config.gmask_token_id, config.bos_token_id]
+        self._family = family
+        self._controls = [config.gmask_token_id, config.bos_token_id] if family.native == "chatglm" else [3, 4]
 
     def __getattr__(self, name):
         return getattr(self._family, name)
@@ -80,9 +82,9 @@ class Endless:
         return text
 
 
-def prepare(hidden: int, layers: int, device: str) -> Session:
+def prepare(hidden: int, layers: int, device: str, shape: str = "chatglm") -> Session:
     """A session on a random model whose weights are large enough that its context decides what it says."""
-    loaded = build("chatglm", hidden, layers, device)
+    loaded = build(shape, hidden, layers, device)
     loaded.tokenizer, loaded.family = Numbers(), Endless(loaded.family, loaded.model.config)
     torch.manual_seed(3)
     for name, parameter in loaded.model.named_parameters():
@@ -91,14 +93,15 @@ def prepare(hidden: int, layers: int, device: str) -> Session:
         elif name.endswith("bias"):
             parameter.data.normal_(std=0.2)
     loaded.model.eval().requires_grad_(False)
-    return Session(loaded, Loaded(loaded.name, Path("nowhere"), "chatglm", 2048, {}, 0.0))
+    return Session(loaded, Loaded(loaded.name, Path("nowhere"), loaded.family.name, 2048, {}, 0.0))
 
 
 def make_adapters(session: Session, folder: Path) -> list[Choice]:
     """The base, two LoRA and two prefixes with random weights."""
     loaded, choices = session.loaded, [Choice(session.info.name, session.info.name, folder)]
     for name, settings in SETTINGS.items():
-        adapters.attach(loaded, settings, name)
+        shape = loaded.name.split("-")[0]
+        adapters.attach(loaded, settings.changed(lora_targets=TARGETS[shape]), name)
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
                 parameter.data += 0.05 * torch.randn_like(parameter)
@@ -359,7 +362,8 @@ def replayed(call, copies: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hidden", type=int, default=4096)
-    parser.add_argument("--layers", type=int, default=28)
+    parser.add_argument("--shape", choices=("chatglm", "chatglm3", "glm4"), default="chatglm")
+    parser.add_argument("--layers", type=int)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--streams", type=int, default=16)
     parser.add_argument("--kernels", action="store_true")
@@ -367,13 +371,12 @@ def main() -> None:
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-    print(
-        f"ChatGLM-6B, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}"
-    )
+    options.layers = options.layers or LAYERS[options.shape]
+    print(f"{options.shape}, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}")
     if options.kernels:
         time_products(options.hidden)
         return
-    session = prepare(options.hidden, options.layers, device)
+    session = prepare(options.hidden, options.layers, device, options.shape)
     with tempfile.TemporaryDirectory() as folder:
         choices = make_adapters(session, Path(folder))
         check(session, choices, options.streams, 48)

@@ -37,14 +37,16 @@ class _InTurn(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is F.linear and self._serves(*args[:2]):
-            return self._kernels.linear(args[0], args[1], None, args[2] if len(args) > 2 else None)
-        if func is F.gelu and args[0].is_contiguous():
+            states, weight = args[:2]
+            product = self._kernels.linear(states.view(1, -1), weight, None, args[2] if len(args) > 2 else None)
+            return product.view(*states.shape[:-1], -1)
+        if func is F.gelu and args[0].is_contiguous() and (kwargs or {}).get("approximate") == "tanh":
             return self._kernels.gelu(args[0])
         return func(*args, **(kwargs or {}))
 
     def _serves(self, states: torch.Tensor, weight: torch.Tensor) -> bool:
         """Whether it is one row by a large weight of the model's own: a computed one may not be there when it is read ahead."""
-        one = states.shape == (1, weight.shape[1]) and weight.shape[0] >= self.SMALLEST
+        one = states.numel() == weight.shape[1] and weight.shape[0] >= self.SMALLEST
         return one and isinstance(weight, nn.Parameter) and states.is_contiguous() and weight.is_contiguous()
 
 

@@ -84,8 +84,9 @@ class PackedLinear(nn.Linear):
         self._scratch = scratch or Scratch()
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        if kernels := kernels_for(states):
-            return kernels.linear(states, self.weight, self.weight_scale, self.bias)
+        rows = states.flatten(0, -2)
+        if kernels := kernels_for(rows):
+            return kernels.linear(rows, self.weight, self.weight_scale, self.bias).view(*states.shape[:-1], -1)
         product = _UnpackedProduct.apply(states, self)
         return product if self.bias is None else product + self.bias
 

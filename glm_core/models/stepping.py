@@ -12,6 +12,7 @@ import torch
 from transformers.cache_utils import Cache
 
 from glm_core.models import onestep
+from glm_core.models.fused import in_turn, kernels_for
 from glm_core.models.prefix import activate_prefix
 from glm_core.models.rowcache import RowCache, doubled, enlarged
 
@@ -255,9 +256,10 @@ class Stepper:
             logits = model(ids, attention_mask=mask, past_key_values=cache, use_cache=True).logits[:, -1]
         else:
             mask = cache.visible(model.get_input_embeddings().weight.dtype)
-            logits = model(
-                ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-            ).logits[:, -1]
+            with in_turn(kernels_for(ids), rows):
+                logits = model(
+                    ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+                ).logits[:, -1]
         self._positions += self._strides
         cache.lengths += self._active
         return logits

@@ -106,17 +106,28 @@ def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
         monkeypatch.setattr(kernels, name, lambda *arguments, name=name, own=own: calls.append(name) or own(*arguments))
     wide, narrow, states = torch.nn.Linear(64, 1024).to(DEVICE), torch.nn.Linear(64, 8).to(DEVICE), randn(1, 64)
     with torch.no_grad():
-        expected = [wide(states), narrow(states), F.gelu(states, approximate="tanh")]
+        expected = [wide(states), narrow(states), F.gelu(states, approximate="tanh"), wide(states)[None], F.gelu(states)]
         with fused.in_turn(kernels, 1):
-            found = [wide(states), narrow(states), F.gelu(states, approximate="tanh")]
-        assert calls == ["linear", "gelu"]
+            found = [wide(states), narrow(states), F.gelu(states, approximate="tanh"), wide(states[None]), F.gelu(states)]
+        assert calls == ["linear", "gelu", "linear"]
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         with fused.in_turn(kernels, 2), fused.in_turn(None, 1):
             wide(states)
         with fused.in_turn(kernels, 1):  # several rows, or a weight that has just been computed, as DoRA has them
             wide(randn(2, 64))
             F.linear(states, wide.weight * 2)
-        assert calls == ["linear", "gelu"]
+        assert calls == ["linear", "gelu", "linear"]
+
+
+def test_a_packed_layer_takes_tokens_in_rows_of_their_own(monkeypatch):
+    layer = quantization.PackedLinear(64, 96, True, 8).to(DEVICE)
+    packed, scale = quantization.pack8(randn(96, 64))
+    layer.weight.data, layer.weight_scale.data, layer.bias.data = packed, scale, randn(96)
+    states = randn(3, 1, 64)
+    expected = F.linear(states, layer.dense(), layer.bias)
+    monkeypatch.setattr(quantization, "kernels_for", lambda rows: kernels if rows.dim() == 2 else None)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(states), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
