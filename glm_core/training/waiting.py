@@ -28,7 +28,7 @@ MODULES = (
     "sentencepiece",
     "tokenizers",
     "pynvml",
-    "triton.language",
+    "triton.language.extra.cuda",
 )
 """What a run imports on its way, by the modules that bring the rest. `glm_core.models.kernels` is not among them: it asks for
 the card."""

@@ -16,7 +16,7 @@ from glm_core import workspace
 folder = Path(sys.argv[1])
 if "--wait" in sys.argv and not sys.stdin.readline():
     sys.exit(0)
-plan = workspace.read_json(folder / "run.json")["settings"]["fake"]
+plan = workspace.read_json(folder / "run.json")["settings"].get("fake", {})
 steps, pause = plan.get("steps", 5), plan.get("pause", 0.02)
 asked = []
 

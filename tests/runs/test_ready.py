@@ -49,7 +49,8 @@ def prepare(launcher):
     before = waiting()
     launcher.prepare()
     launcher.tick()
-    (process,) = (one for one in waiting() if one not in before)
+    until(lambda: set(waiting()) - set(before))  # a new process shows its command line after a moment
+    (process,) = set(waiting()) - set(before)
     return process
 
 
@@ -64,7 +65,7 @@ def finished(run):
 def test_the_waiting_trainer_trains_the_run_that_has_its_id(launcher):
     process = prepare(launcher)
     run = make(identifier=launcher.claim())
-    assert processes.trainers(run.path) == [process]
+    assert [one.pid for one in processes.trainers(run.path)] == [process.pid]
     launcher.submit(run)
     assert records.get(run.id).pid == process.pid and run.status().state == "running"
     until(finished(run), launcher)
