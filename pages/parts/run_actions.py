@@ -35,24 +35,35 @@ def draw_stop(run: Run) -> None:
 
 
 def draw_more(run: Run, active: bool) -> None:
-    """Name, note, the same again, deletion."""
+    """The same again; for whom it belongs to also name, note and deletion."""
+    mine = ui.owns(run.owner)
+    if not mine and not wording.settings_of(run):
+        return
     with st.popover(t("run.more"), icon=":material/more_horiz:", key="more"), ui.guarded():
-        name = st.text_input(t("run.name"), run.name, max_chars=records.LONGEST_NAME, key="name")
-        note = st.text_area(t("run.note"), run.note, max_chars=records.LONGEST_NOTE, key="note")
-        if (name, note) != (run.name, run.note):
-            ui.must_own(run.owner)
-            run.rename(name)
-            run.annotate(note)
-            ui.note("audit.run.rename", name)
-            st.rerun()
+        if mine:
+            draw_names(run)
+        elif run.note:
+            st.caption(literal(run.note))
         if wording.settings_of(run) and st.button(t("run.like"), icon=":material/tune:", key="like", width="stretch"):
             ui.go("training", like=run.id)
-        if not active and st.checkbox(t("run.delete_sure"), key="sure"):
+        if mine and not active and st.checkbox(t("run.delete_sure"), key="sure"):
             if st.button(t("run.delete"), icon=":material/delete:", key="delete", width="stretch"):
                 ui.must_own(run.owner)
                 run.remove()
                 ui.note("audit.run.remove", run.name)
                 ui.go("training")
+
+
+def draw_names(run: Run) -> None:
+    """Name and note, kept as they are changed."""
+    name = st.text_input(t("run.name"), run.name, max_chars=records.LONGEST_NAME, key="name")
+    note = st.text_area(t("run.note"), run.note, max_chars=records.LONGEST_NOTE, key="note")
+    if (name, note) != (run.name, run.note):
+        ui.must_own(run.owner)
+        run.rename(name)
+        run.annotate(note)
+        ui.note("audit.run.rename", name)
+        st.rerun()
 
 
 def draw_next(watch: Watch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glm_core import state, text
+from glm_core import state, text, ui
 from glm_core.data import library
 from glm_core.evaluation.difference import Question
 from glm_core.evaluation.report import Answer, Report, Row
@@ -355,6 +355,16 @@ def test_a_finished_run_s_pictures_speak_the_language_it_is_read_in(model):
 def drawn(app) -> str:
     """The pictures of a page as they are sent to the browser."""
     return "".join(json.dumps(json.loads(one.proto.spec), ensure_ascii=False) for one in app.get("plotly_chart"))
+
+
+def test_only_its_owner_is_offered_to_rename_or_delete_a_run(model, monkeypatch):
+    run = make(model, "finished", ROWS)
+    app = open_page("run", run=run.id)
+    assert app.text_input(key="name") and app.checkbox(key="sure")
+    monkeypatch.setattr(ui, "owns", lambda owner: False)
+    app = open_page("run", run=run.id)
+    assert not app.exception and not app.text_input and not app.text_area and not app.checkbox
+    assert app.button(key="like")
 
 
 def test_settings_say_their_unit_and_what_nothing_means(model):
