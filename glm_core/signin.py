@@ -245,8 +245,8 @@ def _sign_in_page(where: str, http: Request, problem: str = "", status: int = 20
     {_alert(problem)}
     <form method="post" action="{_e(_with_language("/login"))}">
       <input type="hidden" name="next" value="{_e(where)}">
-      {_field("name", "text", "username", name)}
-      {_field("password", "password", "current-password")}
+      {_field("name", "text", "username", name, first=not name)}
+      {_field("password", "password", "current-password", first=bool(name))}
       <button>{_e(say("signin.in"))}</button>
       {guest if accounts.open_guest() else ""}
     </form>"""
@@ -259,7 +259,7 @@ def _first_page(secret: str, http: Request, problem: str = "", name: str = "") -
     {_alert(problem)}
     <form method="post" action="{_e(_with_language("/first"))}">
       <input type="hidden" name="token" value="{_e(secret)}">
-      {_field("name", "text", "username", name)}
+      {_field("name", "text", "username", name, first=True)}
       {_field("password", "password", "new-password")}
       {_field("again", "password", "new-password")}
       <button>{_e(say("signin.create"))}</button>
@@ -278,10 +278,10 @@ def _too_many(where: str, http: Request, seconds: float) -> Response:
     return answer
 
 
-def _field(name: str, kind: str, meaning: str, value: str = "") -> str:
+def _field(name: str, kind: str, meaning: str, value: str = "", first: bool = False) -> str:
     return (
         f'<label for="{name}">{_e(say(f"signin.{name}"))}</label><input id="{name}" name="{name}" type="{kind}" '
-        f'autocomplete="{meaning}" value="{_e(value[:40])}" maxlength="200" required{" autofocus" if name == "name" else ""}>'
+        f'autocomplete="{meaning}" value="{_e(value[:40])}" maxlength="200" required{" autofocus" if first else ""}>'
     )
 
 

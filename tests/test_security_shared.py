@@ -226,6 +226,16 @@ def test_a_planted_session_is_not_the_one_that_gets_in(app, stranger, people):
         attacker.cookies.clear()
 
 
+def test_after_a_wrong_password_one_types_on_where_it_was_wrong(stranger, people):
+    assert _typed_into(stranger.get("/login").text) == ["name"]
+    assert _typed_into(sign_in(stranger, "trainer", "wrong password").text) == ["password"]
+
+
+def _typed_into(page: str) -> list[str]:
+    """The fields that have the cursor when the page opens."""
+    return re.findall(r'<input id="(\w+)"[^>]* autofocus', page)
+
+
 def test_wrong_names_and_wrong_passwords_look_the_same(stranger, people):
     one, two = sign_in(stranger, "trainer", "wrong password"), sign_in(stranger, "nobody", "wrong password")
     assert one.status_code == two.status_code == 401
