@@ -19,6 +19,7 @@ from tests.runs.conftest import fake_command, fake_single, make, until
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """A trainer begins to wait with the next tick, on a machine with memory."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(ready, "DELAY_SECONDS", 0.0)
     monkeypatch.setattr(resources, "machine", lambda: SimpleNamespace(memory_free=8e9))
 
