@@ -146,12 +146,13 @@ asked = choose_question(questions)
 draw_buttons(main)
 
 shown = st.session_state.get("panes")
-if st.session_state.pop("comparing", False) and asked.strip():
-    with ui.guarded():
-        panes.ask(asked.strip(), runs, fields, user)
-        st.rerun()
-elif shown and shown.runs == tuple(run.name for run in runs):
-    panes.draw(shown, runs)
+with st.container():  # always there, as below: what follows keeps its place, and an open expander stays open
+    if st.session_state.pop("comparing", False) and asked.strip():
+        with ui.guarded():
+            panes.ask(asked.strip(), runs, fields, user)
+            st.rerun()
+    elif shown and shown.runs == tuple(run.name for run in runs):
+        panes.draw(shown, runs)
 
 if others:
     st.subheader(t("compare.meters"), anchor=False)
@@ -159,7 +160,9 @@ if others:
         runs_table.draw([records.get(run.name) for run in runs])
 st.subheader(t("compare.set"), anchor=False)
 st.markdown(t("compare.set_about"))
-if st.button(t("compare.set_go"), key="set", icon=":material/playlist_play:"):
-    with ui.guarded():
-        whole_set.ask(runs, questions, fields["strength"], user)
+pressed = st.button(t("compare.set_go"), key="set", icon=":material/playlist_play:")
+with st.container():
+    if pressed:
+        with ui.guarded():
+            whole_set.ask(runs, questions, fields["strength"], user)
 whole_set.draw(runs)

@@ -131,6 +131,20 @@ def test_the_whole_set_is_counted_and_listed(engine):
     assert changed.iloc[:12].all() and not changed.iloc[12:].any()
 
 
+def test_the_vote_on_the_whole_set_keeps_its_place_and_so_stays_open(engine):
+    """Streamlit folds an expander that another element has moved."""
+    app = open_page("compare", run="run-1")
+    app.button(key="set").click().run()
+    before = place_of_vote(app)
+    app.text_input(key="set-vote-about").set_value("哪个更像客服？").run()
+    assert not app.exception and place_of_vote(app) == before
+
+
+def place_of_vote(app) -> int:
+    """Where the last expander is among the elements of the page."""
+    return max(place for place, one in app.main.children.items() if one.type == "expander")
+
+
 def test_without_a_run_the_page_says_what_belongs_here(engine):
     engine._choices = engine._choices[:1]
     app = open_page("compare")
