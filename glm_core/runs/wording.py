@@ -98,7 +98,8 @@ def outcome(status: Status, curves: Curves, balance: str = "") -> str:
 
 def no_curves(status: Status) -> str:
     """Why an ended run has no curve."""
-    return say("run.no_curves_imported" if status.reason == "imports.why" else "run.no_curves")
+    special = {"imports.why": "run.no_curves_imported", "runs.why.withdrawn": "run.no_curves_unstarted"}
+    return say(special.get(status.reason, "run.no_curves"))
 
 
 def out_of_memory(status: Status) -> bool:

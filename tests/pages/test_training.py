@@ -367,6 +367,12 @@ def test_only_its_owner_is_offered_to_rename_or_delete_a_run(model, monkeypatch)
     assert app.button(key="like")
 
 
+def test_a_run_that_was_withdrawn_is_not_said_to_have_ended(model):
+    run = make(model, "stopped", why={"key": "runs.why.withdrawn", "values": {}})
+    app = open_page("run", run=run.id)
+    assert not app.exception and text.say("run.no_curves_unstarted") in words(app)
+
+
 def test_settings_say_their_unit_and_what_nothing_means(model):
     run = make(model, "finished", ROWS)
     app = open_page("run", run=run.id)
