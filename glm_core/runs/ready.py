@@ -37,7 +37,8 @@ class Waiting:
         self.folder, self.claimed = folder, None
         self._command, self._surroundings = command, starting.surroundings(places)
         self._process = starting.start([*command, WAIT], places, stdin=subprocess.PIPE)
-        self._stdin, self._process.stdin = self._process.stdin, None  # closed with this, while a Popen outlives its last user
+        # Closed when this is given up: a Popen outlives its last user, and the pipe with it.
+        self._stdin, self._process.stdin = self._process.stdin, None
 
     def alive(self) -> bool:
         """Whether it still waits."""
