@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.bias import causal_lower_right
 from transformers import PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -30,8 +29,6 @@ from glm_core.models.families import Family
 
 ATTENTION = "easyaigc_prefix"
 DROPOUT = 0.1
-RECORDABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-"Kinds of attention whose steps can be recorded on a card: all but cuDNN's."
 
 
 class PrefixEncoder(nn.Module):
@@ -284,12 +281,23 @@ def _prepare(model: PreTrainedModel) -> None:
     def supply(network, arguments, named):
         prefix = model.prefixes.current(model.get_input_embeddings().weight.dtype)
         if kind == "bloom":
-            for block in network.h:
-                block.self_attention.prefix = prefix
+            _hand_out(network, prefix)
             return None
         return arguments, {**named, "prefix": prefix}
 
+    def take_back(network, arguments, output):
+        if not network.gradient_checkpointing:  # which computes blocks again in the backward
+            _hand_out(network, None)
+
     model.base_model.register_forward_pre_hook(supply, with_kwargs=True)
+    if kind == "bloom":
+        model.base_model.register_forward_hook(take_back)
+
+
+def _hand_out(network: nn.Module, prefix: Prefix | None) -> None:
+    """Put `prefix` where BLOOM's blocks look for it. It has a graph of gradients, which must not outlive its step."""
+    for block in network.h:
+        block.self_attention.prefix = prefix
 
 
 def attend_with_prefix(
@@ -336,7 +344,6 @@ class PrefixedBloomAttention(BloomAttention):
             nearest = bias[..., -rows:].transpose(-1, -2) if rows > 1 else bias.amax(-1, keepdim=True)
             mask = self.prefix.widen(mask.expand(-1, -1, rows, -1))
             mask = torch.cat([mask[..., : -bias.shape[-1]] + nearest, mask[..., -bias.shape[-1] :]], -1)
-        with sdpa_kernel(RECORDABLE):
-            mixed = F.scaled_dot_product_attention(query, key, value, mask.to(query.dtype), scale=self.inv_norm_factor)
+        mixed = F.scaled_dot_product_attention(query, key, value, mask.to(query.dtype), scale=self.inv_norm_factor)
         output = self.dense(mixed.transpose(1, 2).reshape(batch, rows, -1))
         return dropout_add(output, residual, self.hidden_dropout, self.training), None

@@ -171,6 +171,17 @@ def test_positions_stay_where_they_are(kind):
         assert torch.allclose(model(ids).logits, official, atol=1e-4)
 
 
+def test_a_bloom_block_keeps_no_graph_of_a_step_that_is_over():
+    model = make("bloom")
+    attach_prefix(model, encoder("bloom"))
+    prefixed = model(torch.tensor(rows("bloom")[1:2])).logits
+    blocks = [block.self_attention for block in model.transformer.h]
+    assert prefixed.requires_grad and all(block.prefix is None for block in blocks)
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model(torch.tensor(rows("bloom")[1:2]))
+    assert all(block.prefix is not None for block in blocks)  # the backward will ask for it again
+
+
 def test_bloom_sees_its_prefix_from_any_distance():
     """Without a distance, moving the same context further from the start changes nothing but its own positions."""
     model = make("bloom")
