@@ -4,7 +4,7 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.data import library
-from glm_core.runs import records, resources
+from glm_core.runs import records, resources, wording
 from glm_core.serving.display import literal
 from glm_core.text import say as t
 
@@ -44,7 +44,7 @@ def draw_recent(runs: list[records.Run]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
             st.markdown(ui.state_badge(run.status().state), width="content")
             ui.link("run", literal(run.name), run=run.id)
-            dataset = run.dataset.get("name", "")
+            dataset = wording.dataset_name(run)
             about = [] if dataset == run.name else [literal(dataset)]
             st.caption(" · ".join([*about, ui.local_time(run.created)]))
     if len(runs) > RECENT:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from glm_core import charts, text
+from glm_core.data.bundled import BUNDLED
 from glm_core.runs.figures import Curves, Memory
 from glm_core.runs.forecast import MOST_ROWS, Forecast
 from glm_core.runs.records import Run, Status
@@ -162,7 +163,7 @@ class Tile:
 
     name: str
     value: str = "–"
-    note: str = "–"
+    note: str = ""
     line: tuple[float, ...] = ()
 
 
@@ -192,9 +193,9 @@ def _spark(values: Sequence[float]) -> tuple[float, ...]:
 
 def _time(status: Status) -> str:
     if status.active:
-        return "–" if status.eta_seconds is None else say("run.left", time=text.duration(status.eta_seconds))
+        return "" if status.eta_seconds is None else say("run.left", time=text.duration(status.eta_seconds))
     seconds = sum(status.stage_seconds.values())
-    return say("run.took", time=text.duration(seconds)) if seconds else "–"
+    return say("run.took", time=text.duration(seconds)) if seconds else ""
 
 
 def _peak(memory: Memory) -> str:
@@ -238,10 +239,16 @@ def steps_of(answer: Mapping) -> str:
     return say("run.at_steps", first=answer["first"], last=answer["last"])
 
 
+def dataset_name(run: Run) -> str:
+    """What its data set is called; a bundled one in the reader's language, whatever that of who began the run."""
+    id = run.dataset["id"]
+    return say(f"data.bundled.{id}") if id in BUNDLED else run.dataset["name"]
+
+
 def about(run: Run) -> str:
     """What is trained on what, for one line of small print."""
     method = value_of("method", run.settings.get("method"))
-    rows, name = f"{run.dataset['rows']:,}", run.dataset["name"]
+    rows, name = f"{run.dataset['rows']:,}", dataset_name(run)
     if not run.dataset["rows"]:
         return f"{run.model_name} · {method}"  # imported: nobody knows on what
     return say("run.about", model=run.model_name, dataset=name, rows=rows, method=method)

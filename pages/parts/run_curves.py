@@ -19,7 +19,7 @@ def draw_tiles(watch: Watch) -> None:
     with st.container(key="tiles", horizontal=True):
         for tile in wording.tiles(watch.status, watch.curves, watch.memory):
             st.metric(
-                t(f"run.tile.{tile.name}"), tile.value, tile.note, delta_color="off", delta_arrow="off", border=True,
+                t(f"run.tile.{tile.name}"), tile.value, tile.note or None, delta_color="off", delta_arrow="off", border=True,
                 height=TILE_HEIGHT, chart_data=tile.line or None, help=t(f"run.tile.{tile.name}_help"),
             )  # fmt: skip
 

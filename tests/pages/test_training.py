@@ -357,6 +357,12 @@ def drawn(app) -> str:
     return "".join(json.dumps(json.loads(one.proto.spec), ensure_ascii=False) for one in app.get("plotly_chart"))
 
 
+def test_a_bundled_set_is_called_as_its_reader_calls_it(model):
+    run = records.create(model, "appliance", TrainingSettings(), name="a")
+    name = text.table("en")["data.bundled.appliance"]
+    assert name in words(open_page("run", "en", run=run.id)) and name in words(open_page("home", "en"))
+
+
 def test_only_its_owner_is_offered_to_rename_or_delete_a_run(model, monkeypatch):
     run = make(model, "finished", ROWS)
     app = open_page("run", run=run.id)
