@@ -21,7 +21,7 @@ def draw_list() -> None:
             {id: one.name for id, one in sets.items()}, {id: ui.local_time(one.created) for id, one in sets.items()}
         )
         height = LIST_HEIGHT if len(sets) * ROW_HEIGHT > LIST_HEIGHT else "content"
-        st.container(height=height, border=False).radio(
+        st.container(height=height, border=False, key="set-list").radio(
             t("page.datasets"), list(sets), key="set", captions=captions, label_visibility="collapsed",
             format_func=lambda id: literal(labels[id]),
         )  # fmt: skip

@@ -1,15 +1,19 @@
 """The data page's four views of a set: rows as chat, lengths, checks, and a table to edit."""
 
+import pandas as pd
 import streamlit as st
 
 from glm_core import ui
 from glm_core.data import Example, analysis, exporting, lengths, library, pictures
 from glm_core.serving import catalogue
+from glm_core.serving.display import literal
 from glm_core.text import say as t
 from glm_core.training.settings import TrainingSettings
 from pages.parts.dataset_actions import keep_own
 
-SHOWN, EDITED, LISTED = 8, 50, 100
+SHOWN, EDITED, LISTED, FEW = 8, 50, 100, 8
+KNOWN_BY = 60  # characters of a question or an answer in the table of findings
+FINDINGS_HEIGHT = 440  # pixels; a longer table scrolls by itself
 CHART = {"displayModeBar": False}
 
 
@@ -60,9 +64,9 @@ def draw_lengths(chosen: library.Dataset, rows: list[Example]) -> None:
         st.caption(t("datasets.sampled", sample=f"{measured:,}"))
     questions, answers = st.columns(2)
     with questions:
-        draw_length("question", found.source, "tokens", source)
+        draw_length("question", found.source, t("settings.unit.tokens"), source)
     with answers:
-        draw_length("answer", found.target, "tokens", target)
+        draw_length("answer", found.target, t("settings.unit.tokens"), target)
 
 
 def draw_length(part: str, values: list[int], unit: str, limit: int | None = None) -> None:
@@ -101,10 +105,16 @@ def draw_findings(found: list[tuple[int, str]], rows: list[Example]) -> None:
         st.markdown(t("datasets.all_well"))
         return
     names = [t(f"datasets.{name}") for name in ("row_number", "finding", "question", "answer")]
-    cells = [(row + 1, t(kind), rows[row].question[:200], rows[row].answer[:200]) for row, kind in found[:LISTED]]
-    st.dataframe([dict(zip(names, line, strict=True)) for line in cells], hide_index=True, key="findings")
+    cells = [(f"{row + 1:,}", t(kind), cut(rows[row].question), cut(rows[row].answer)) for row, kind in found[:LISTED]]
+    with st.container(height=FINDINGS_HEIGHT if len(cells) > FEW else "content", border=False):
+        st.table(pd.DataFrame(cells, columns=names).set_index(names[0]))
     if len(found) > LISTED:
         st.caption(t("datasets.first_problems", shown=LISTED, all=f"{len(found):,}"))
+
+
+def cut(text: str) -> str:
+    """The beginning of a text, enough to know it by."""
+    return literal(text[:KNOWN_BY]) + ("…" if len(text) > KNOWN_BY else "")
 
 
 def draw_edit(chosen: library.Dataset, rows: list[Example]) -> None:

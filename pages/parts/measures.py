@@ -16,7 +16,8 @@ def draw_scores(found: report.Report) -> None:
         rows = sending.score_table(found, kind)
         if rows:
             st.markdown(f"**{t(f'compare.kind.{kind}')}**")
-            st.dataframe(pd.DataFrame(rows), hide_index=True)
+            table = pd.DataFrame(rows)
+            st.table(table.set_index(table.columns[0]))
     for sentence in (*sending.perplexity(found), sending.self_check(found)):
         st.markdown(sentence)
     classes = found.classification("after")

@@ -252,6 +252,17 @@ def test_every_view_opens(view, language, workspace):
         assert [metric.value for metric in app.metric] == ["32", "1", "1", "1"]
 
 
+def test_what_is_found_is_a_table_that_wraps_and_shows_beginnings():
+    long = pair("几点开门？", NASTY + "长" * 500)
+    kept = library.add("a", [long, long, pair("几点开门？", "十点。")])
+    app = open_page("datasets", set=kept.id)
+    app.session_state["view"] = text.say("datasets.view.check")
+    app.run()
+    table = app.table[0].value
+    assert not app.exception and list(table.index) == ["2", "3"]
+    assert all(len(answer) < 200 for answer in table.iloc[:, 2]) and "<script>" not in "".join(table.iloc[:, 2])
+
+
 def test_repeated_rows_are_dropped_on_request():
     kept = library.add("a", rows(3) + rows(2))
     app = open_page("datasets", set=kept.id)
