@@ -22,7 +22,8 @@ def draw_adapter(choice: catalogue.Choice, bases: list[catalogue.Choice]) -> Non
         with left, st.container(gap="xsmall"):
             ui.link("run", literal(choice.title), run=choice.name)
             size = text.size(workspace.folder_size(choice.adapter))
-            st.caption(literal(t("models.adapter_facts", base=choice.base.name, step=choice.step or 0, size=size)))
+            facts = t("models.adapter_facts", base=choice.base.name, step=f"{choice.step or 0:,}", size=size)
+            st.caption(literal(f"{ui.local_time(choice.created)} · {facts}"))
             if choice.outdated:
                 st.caption(f":material/warning: {literal(t('models.outdated', base=choice.base.name))}")
         with right, st.container(horizontal=True, horizontal_alignment="right"):

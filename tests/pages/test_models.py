@@ -6,7 +6,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glm_core import accounts, state, text, workspace
+from glm_core import accounts, state, text, ui, workspace
 from glm_core.models import downloads, transfer
 from glm_core.runs import exporting, records
 from glm_core.serving import Request, loads
@@ -263,6 +263,11 @@ def test_a_load_that_a_question_asked_for_can_be_cancelled_too(engine, base, mon
     gate.open()
     with pytest.raises(LoadingCancelled):
         "".join(ticket)
+
+
+def test_adapters_of_one_name_are_told_apart_by_when_they_came(base, tmp_path):
+    run = bring_in(base, tmp_path)
+    assert ui.local_time(run.created) in words(open_page("models"))
 
 
 def test_an_adapter_of_an_earlier_base_is_said_to_be_one(base, tmp_path):
