@@ -44,7 +44,8 @@ def draw_curves(watch: Watch) -> None:
         )
         st.plotly_chart(figure, key="curve", config=CHART)
         run_balance.draw_balance(watch)
-    with narrow, st.container(height=ANSWERS_HEIGHT, border=False):
+    phase = "live" if watch.status.active else "ended"
+    with narrow, st.container(height=ANSWERS_HEIGHT, border=False, key=f"answers-{phase}"):
         for question, answers in watch.answers().items():
             draw_answers(question, answers, brief=True)
     draw_memory(watch)
