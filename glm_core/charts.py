@@ -17,6 +17,7 @@ LINES = {
     "tuned": {"color": TUNED, "width": 2},
     "validation": VALIDATION,
 }
+DASHES = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
 HEIGHT = 280
 MOST_POINTS = 1000
 
@@ -54,7 +55,7 @@ def figure(x_title: str = "", y_title: str = "", *, height: int = HEIGHT) -> go.
 
 
 def add_line(
-    chart: go.Figure, x: Sequence[float], y: Sequence[float], name: str, role: str = "tuned", *, unit: str = ""
+    chart: go.Figure, x: Sequence[float], y: Sequence[float], name: str, role: str = "tuned", *, unit: str = "", number: int = 0
 ) -> None:
     """Draw one series in the colour of its role.
 
@@ -62,14 +63,16 @@ def add_line(
         x: ascending.
         role: "original" (grey), "tuned" (jade) or "validation" (dashed jade).
         unit: shown after the value on hover.
+        number: of several lines of one role, which are told apart by their dashes.
     """
     x, y = thin(x, y)
+    line = LINES[role] | ({"dash": DASHES[number % len(DASHES)]} if number else {})
     chart.add_scatter(
         x=x,
         y=y,
         name=name,
         mode="lines+markers" if len(x) < 30 else "lines",
-        line=LINES[role],
+        line=line,
         marker={"size": 5, "color": LINES[role]["color"]},
         hovertemplate=f"%{{y:.4~g}} {unit}".rstrip(),
         showlegend=True,

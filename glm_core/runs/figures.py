@@ -172,26 +172,31 @@ def read_memory(rows: Sequence[dict], devices: Sequence[str] = ()) -> Memory:
 def memory_figure(memory: Memory, height: int = 180) -> go.Figure:
     """Memory over time in GB with the limit as a red hairline where it is near enough to matter."""
     figure = charts.figure(say("runs.figure.seconds"), "GB", height=height)
-    for name, values in memory.lines.items():
-        charts.add_line(figure, memory.seconds, [value / GB for value in values], name, unit="GB")
+    for place, (name, values) in enumerate(memory.lines.items()):
+        charts.add_line(figure, memory.seconds, [value / GB for value in values], name, unit="GB", number=place)
     if memory.limit and memory.peak > 0.3 * memory.limit:
         charts.add_limit(figure, memory.limit / GB, say("runs.figure.limit", size=f"{memory.limit / GB:.1f} GB"))
     figure.update_layout(showlegend=len(memory.lines) > 1)
     return figure
 
 
-def busy_figures(rows: Sequence[dict]) -> dict[str, go.Figure]:
-    """Processor use, and each card's use, temperature and power, by text key; only what was measured."""
+def busy_figures(rows: Sequence[dict], devices: Sequence[str] = ()) -> dict[str, go.Figure]:
+    """Processor use, and each card's use, temperature and power, by text key; only what was measured.
+
+    Args:
+        devices: as in `read_memory`.
+    """
     seconds, found = _seconds(rows), {}
     cpu = [number(row.get("cpu_percent"), 0.0) for row in rows]
     measured = {"cpu_percent": {say("runs.figure.cpu_percent"): cpu}} if rows else {}
     for key in ("utilization", "temperature", "power"):
-        measured[key] = {_title(name): values for name, values in _cards(rows, key).items() if any(values)}
+        cards = {card: values for card, values in _cards(rows, key).items() if _chosen(card, devices)}
+        measured[key] = {_title(card): values for card, values in cards.items() if any(values)}
     for key, lines in measured.items():
         if lines:
             figure = charts.figure(say("runs.figure.seconds"), say(f"runs.unit.{key}"), height=180)
-            for name, values in lines.items():
-                charts.add_line(figure, seconds, values, name)
+            for place, (name, values) in enumerate(lines.items()):
+                charts.add_line(figure, seconds, values, name, number=place)
             figure.update_layout(showlegend=len(lines) > 1)
             found[f"runs.figure.{key}"] = figure
     return found

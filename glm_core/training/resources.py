@@ -22,7 +22,7 @@ def cores() -> int:
 
 
 def sample(pid: int | None = None) -> dict[str, Any]:
-    """One row of resources.jsonl: bytes, percent of all cores, degrees C, W.
+    """One row of resources.jsonl: bytes, percent of all cores; of each card bytes, percent, degrees C, W.
 
     Args:
         pid: the process to look at with its children; this one by default. A process that has ended counts 0.
@@ -35,6 +35,20 @@ def sample(pid: int | None = None) -> dict[str, Any]:
         "cpu_percent": round(cpu / cores(), 1),
         "gpus": sample_gpus(),
     }
+
+
+def own_gpus(gpus: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of `gpus` that this process trains on: of the ones it may see the first, one for each process of its group.
+
+    All of them where the environment does not tell, since CUDA may number unlike cards in another order than the driver.
+    """
+    named = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
+    alike = len({gpu["name"] for gpu in gpus}) <= 1 or os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    if not alike or not all(part.isdecimal() for part in named):
+        return gpus
+    visible = [int(part) for part in named] or [gpu["index"] for gpu in gpus]
+    chosen = visible[: int(os.environ.get("WORLD_SIZE", "1"))]
+    return [gpu for gpu in gpus if gpu["index"] in chosen]
 
 
 def _measure_tree(pid: int) -> tuple[int, float]:
@@ -104,7 +118,7 @@ def _nvml():
 
 
 class Sampler(threading.Thread):
-    """Hands a `sample` to `write` every second, every five seconds after ten minutes, until stopped.
+    """Hands a `sample` with the cards trained on to `write` every second, every five seconds after ten minutes, until stopped.
 
     A sample that cannot be written (full disk) is left out: the trainer meets the same disk and says so itself.
     """
@@ -125,6 +139,7 @@ class Sampler(threading.Thread):
 
     def _take(self) -> None:
         row = sample(self._pid)
+        row["gpus"] = own_gpus(row["gpus"])
         self.peak_memory = max(self.peak_memory, row["process_memory"])
         try:
             self._write(row)

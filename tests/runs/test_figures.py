@@ -44,7 +44,8 @@ def test_memory_is_the_cards_where_there_is_one_and_the_process_otherwise():
     gpu = [{"index": i, "name": "RTX", "memory_used": used, "memory_total": 11e9, "power": 200} for i, used in ((0, 5e9), (1, 9e9))]
     memory = figures.read_memory([{**process[0], "gpus": gpu}], devices=["0"])
     assert (memory.now, memory.limit) == (5e9, 11e9)
-    assert "runs.figure.power" in figures.busy_figures([{**process[0], "gpus": gpu}])
+    both, first = (figures.busy_figures([{**process[0], "gpus": gpu}], devices)["runs.figure.power"].data for devices in ((), ["0"]))
+    assert [line.name for line in first] == ["RTX · 0"] and len({line.line.dash for line in both}) == 2
     assert figures.read_memory([]).peak == 0
 
 

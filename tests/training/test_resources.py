@@ -3,6 +3,8 @@
 import os
 import time
 
+import pytest
+
 from glm_core.training import resources
 
 
@@ -64,3 +66,25 @@ def test_sampler_survives_a_full_disk():
     time.sleep(0.1)
     assert sampler.is_alive() and sampler.peak_memory > 0
     sampler.stop()
+
+
+ALIKE = [{"index": index, "name": "RTX 4090"} for index in range(4)]
+MIXED = [{"index": 0, "name": "GTX 1080 Ti"}, {"index": 1, "name": "RTX 4090"}]
+
+
+@pytest.mark.parametrize("cards, environment, own", [
+    (ALIKE, {}, [0]), (ALIKE, {"WORLD_SIZE": "2"}, [0, 1]), (ALIKE, {"CUDA_VISIBLE_DEVICES": "3,1,2"}, [3]),
+    (ALIKE, {"CUDA_VISIBLE_DEVICES": "3,1,2", "WORLD_SIZE": "2"}, [1, 3]), (ALIKE, {"CUDA_VISIBLE_DEVICES": "GPU-4f2a"}, [0, 1, 2, 3]),
+    (MIXED, {}, [0, 1]), (MIXED, {"CUDA_VISIBLE_DEVICES": "1"}, [0, 1]),
+    (MIXED, {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, [1]), ([], {}, []),
+])  # fmt: skip
+def test_a_run_tells_of_the_cards_it_trains_on(cards, environment, own, monkeypatch):
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(resources, "sample_gpus", lambda: cards)
+    rows = []
+    sampler = resources.Sampler(rows.append, os.getpid())
+    sampler._take()
+    assert [card["index"] for card in rows[0]["gpus"]] == own
