@@ -73,3 +73,5 @@ if open_end:
     bubbles.draw_retry(talk)
 if account.may("trainer") and not open_end:
     row_editor.draw(talk)
+if account.may("administrator") and talk.messages and choice.tuned:
+    ui.link("settings", t("chat.share"), icon=":material/share:")

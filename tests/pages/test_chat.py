@@ -85,6 +85,16 @@ def test_a_run_in_the_address_answers(engine):
     assert "作者训练" in " ".join(caption.value for caption in app.caption)
 
 
+def test_who_may_share_is_led_there_from_a_tuned_model_that_has_answered(engine):
+    way = text.say("chat.share")
+    assert way in links(say(open_page("chat", run="run-1"), "你好"))
+    assert way not in links(open_page("chat", run="run-1")) and way not in links(say(open_page("chat"), "你好"))
+
+
+def links(app) -> list[str]:
+    return [one.label for one in app.get("page_link")]
+
+
 def test_a_link_to_a_model_that_is_gone_says_who_answers_instead(engine):
     app = open_page("chat", model="20200101-000000-abcd")
     assert not app.exception and [one.value for one in app.info] == [text.say("chat.gone", name="tiny")]
