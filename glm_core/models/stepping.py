@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 REPEATABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-"Kinds of attention that give the same for the same: all but cuDNN's."
+"Kinds of attention whose recorded steps choose what launched ones do; cuDNN's now and then did not."
 PARTS = 32
 "Of a row of logits, searched side by side: a card would give a whole row to one of its many processors."
 

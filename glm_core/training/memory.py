@@ -24,7 +24,7 @@ CARDS: dict[str, int] = {
 
 CARD_SHARE = 0.96  # of a card's memory that a process can have beside the driver and a screen
 CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
-CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.87 GB on an H200, less on smaller cards
+CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.54 to 0.67 GB on an H200, less on smaller cards
 CONTEXT_AT_START = 330_000_000  # of that, before the first tensor
 RECORDING = 400_000_000  # of recorded steps (replay.py): the graphs, their libraries' workspaces; measured on an H200
 INTERPRETER = 480_000_000  # torch, transformers and PEFT imported
