@@ -318,13 +318,23 @@ def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
 
 
 def _choose_checkpointing(task: Task, journal: Journal, loaded: "LoadedModel", rows, device, free: int) -> None:
-    """Recompute activations where the settings say so, or leave it open and the estimate does not fit without."""
+    """Recompute activations where the settings say so, or, of as few layers as it takes, where it does not fit without."""
     longest = max(rows.lengths())
     found = memory.estimate(loaded.model.config, task.settings, longest=longest, device=device.type, limit=free)
     journal.update(estimate=found.parts, checkpointing=found.checkpointing)
     if found.checkpointing:
-        loaded.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        journal.log("training.log.checkpointing")
+        recompute(loaded.model, found.checkpointing)
+        journal.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.layers)
+
+
+def recompute(model: "torch.nn.Module", layers: int) -> None:
+    """Let the first `layers` of `model` compute their activations again in the backward instead of keeping them."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    blocks = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    for block in blocks[layers:]:
+        block.gradient_checkpointing = False
 
 
 def _finish(task: Task, journal: Journal, trainer: "AdapterTrainer", reporter: "Reporter") -> None:

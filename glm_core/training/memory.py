@@ -23,6 +23,7 @@ CARDS: dict[str, int] = {
 }  # fmt: skip
 
 CARD_SHARE = 0.96  # of a card's memory that a process can have beside the driver and a screen
+SELECTIVE_SHARE = 0.95  # of what there is, when so many layers are recomputed that the rest just fits: estimates err
 CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
 CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.54 to 0.67 GB on an H200, less on smaller cards
 CONTEXT_AT_START = 330_000_000  # of that, before the first tensor
@@ -42,7 +43,7 @@ class MemoryEstimate:
         peak_bytes: the sum of `parts`.
         parts: weights, adapter (with gradient and optimiser), activations, logits, context.
         device: "cuda", where the bytes are the card's, or "cpu", where they are the process's.
-        checkpointing: whether activations are recomputed in the backward.
+        checkpointing: layers, from the first one on, whose activations are recomputed in the backward.
         tokens: of one micro-batch at full length.
         trainable: parameters that are trained.
     """
@@ -51,7 +52,7 @@ class MemoryEstimate:
     parts: dict[str, int]
     device: str
     precision: str
-    checkpointing: bool
+    checkpointing: int
     tokens: int
     trainable: int
     shape: Shape
@@ -75,7 +76,7 @@ def estimate(
         device: "cuda" or "cpu". None: a card where this machine has one or the settings ask for one (half precision,
             a quantised base), else the CPU.
         limit: bytes there are. Settings that leave checkpointing to the trainer turn it on when they do not
-            fit without.
+            fit without, for as few layers as it takes.
 
     Raises:
         MemoryEstimateError: the configuration is of no known family.
@@ -83,10 +84,14 @@ def estimate(
     shape = model if isinstance(model, Shape) else read_shape(model)
     device = device or _default_device(settings)
     longest = min(longest or settings.lengths, settings.lengths)
-    without = _assemble(shape, settings, longest, device, settings.gradient_checkpointing == "on")
-    if settings.gradient_checkpointing == "auto" and limit is not None and without.peak_bytes > limit:
-        return _assemble(shape, settings, longest, device, True)
-    return without
+    found = _assemble(shape, settings, longest, device, shape.layers * (settings.gradient_checkpointing == "on"))
+    if settings.gradient_checkpointing != "auto" or limit is None or found.peak_bytes <= limit:
+        return found
+    for layers in range(1, shape.layers + 1):
+        found = _assemble(shape, settings, longest, device, layers)
+        if found.peak_bytes <= SELECTIVE_SHARE * limit:
+            break
+    return found
 
 
 def _default_device(settings: TrainingSettings) -> str:
@@ -97,7 +102,7 @@ def _default_device(settings: TrainingSettings) -> str:
 
 
 def _assemble(
-    shape: Shape, settings: TrainingSettings, longest: int, device: str, checkpointing: bool
+    shape: Shape, settings: TrainingSettings, longest: int, device: str, checkpointing: int
 ) -> MemoryEstimate:
     automatic = "float32" if device == "cpu" else "bfloat16"
     precision = automatic if settings.precision == "auto" else settings.precision
@@ -109,7 +114,7 @@ def _assemble(
         "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
         "activations": int(activations * (CPU_SLACK if device == "cpu" else 1)),
         "logits": _logits(shape, settings, longest, width),
-        "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, checkpointing),
+        "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, checkpointing > 0),
     }
     return MemoryEstimate(
         sum(parts.values()), parts, device, precision, checkpointing, tokens, trainable, shape, settings, longest
@@ -155,15 +160,15 @@ def _weights(shape: Shape, quantization: str, width: int) -> int:
 
 
 def _activations(
-    shape: Shape, settings: TrainingSettings, tokens: int, longest: int, width: int, checkpointing: bool
+    shape: Shape, settings: TrainingSettings, tokens: int, longest: int, width: int, checkpointing: int
 ) -> int:
     layer = (_layer_activations(shape, settings, width) + _score_bytes(shape, settings, longest, width)) * tokens
     layer += _prefix_activations(shape, settings, width)
     passing = 4 * shape.hidden + 2 * shape.inner * (2 if shape.gated else 1)
     around = passing * width * tokens  # embedding, last norm, gradients passing through
-    if checkpointing:
-        return shape.layers * shape.hidden * width * tokens + 2 * layer + around
-    return shape.layers * layer + around
+    # The last layers keep theirs; they have let go of them when the first ones compute theirs again.
+    kept = shape.layers - checkpointing
+    return checkpointing * shape.hidden * width * tokens + (max(kept, 2) if checkpointing else kept) * layer + around
 
 
 def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from glm_core import models
 from glm_core.training import adapters
+from glm_core.training.loop import recompute
 from glm_core.training.loss import AnswerLoss
 from glm_core.training.settings import TrainingSettings
 from tests.training.small import prompts, small, stir
@@ -65,7 +67,8 @@ def test_loss_and_gradients_are_the_models_own(base, settings):
         assert torch.allclose(gradient, wanted[name], atol=1e-5), name
 
 
-def test_recomputing_activations_changes_no_gradient(base, settings, monkeypatch):
+@pytest.mark.parametrize("layers", [1, 2])
+def test_recomputing_activations_changes_no_gradient(base, settings, layers, monkeypatch):
     monkeypatch.setattr("glm_core.models.prefix.DROPOUT", 0.0)
     loaded = prepare(base, settings)
     rows = batch(loaded)
@@ -75,7 +78,9 @@ def test_recomputing_activations_changes_no_gradient(base, settings, monkeypatch
     loaded.model.train()
     loss = AnswerLoss(loaded.model)
     plain = gradients(loaded, loss(**rows)["loss"])
-    loaded.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    recompute(loaded.model, layers)
+    blocks = [module for module in loaded.model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    assert [block.gradient_checkpointing for block in blocks] == [number < layers for number in range(len(blocks))]
     for name, gradient in gradients(loaded, loss(**rows)["loss"]).items():
         assert torch.allclose(gradient, plain[name], atol=1e-6), name
 

@@ -9,6 +9,7 @@ import pytest
 from glm_core.errors import EasyError
 from glm_core.training.memory import (
     CARDS,
+    SELECTIVE_SHARE,
     advise,
     cards_that_fit,
     estimate,
@@ -130,6 +131,20 @@ def test_checkpointing_is_chosen_only_where_it_is_needed():
     settings = card_run(micro_batch=16, gradient_checkpointing="auto")
     assert not estimate(CHATGLM, settings, limit=24 * 2**30).checkpointing
     assert estimate(CHATGLM, settings, limit=14 * 2**30).checkpointing
+
+
+@pytest.mark.parametrize("method", ["lora", "ptuning"])
+def test_as_few_layers_are_recomputed_as_it_takes(method):
+    settings = card_run(method=method, micro_batch=16, gradient_checkpointing="auto")
+    needs = {choice: estimate(CHATGLM, settings.changed(gradient_checkpointing=choice)).peak_bytes for choice in ("off", "on")}
+    chosen = []
+    for limit in range(needs["on"], needs["off"], (needs["off"] - needs["on"]) // 20):
+        found = estimate(CHATGLM, settings, limit=limit)
+        chosen.append(found.checkpointing)
+        if found.checkpointing < 28:
+            assert found.peak_bytes <= SELECTIVE_SHARE * limit
+    assert chosen[0] == 28 and chosen == sorted(chosen, reverse=True) and len(set(chosen)) > 10
+    assert estimate(CHATGLM, settings, limit=needs["off"]).checkpointing == 0
 
 
 def test_largest_micro_batch_fits_and_one_more_does_not():
