@@ -58,9 +58,10 @@ def draw_settings(watch: Watch) -> None:
     if settings is None:
         st.caption(t("run.no_settings"))
         return
-    rows = str(watch.run.path / "dataset.jsonl")
+    run, out = watch.run, str(records.folder() / "my-run")
+    line = settings.command(run.model, str(run.path / "dataset.jsonl"), out, run.questions)
     st.caption(t("train.command"))
-    st.code(settings.command(watch.run.model, rows, str(records.folder() / "my-run")), language="bash", wrap_lines=True)
+    st.code(line, language="bash", wrap_lines=True)
     st.table({wording.name_of(name): wording.measured(name, getattr(settings, name)) for name in wording.used(settings.method)})
 
 

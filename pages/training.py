@@ -60,13 +60,14 @@ def draw_cards(found: forecast.Forecast) -> None:
     )
 
 
-def draw_command(settings: TrainingSettings) -> None:
+def draw_command(settings: TrainingSettings, pinned: list[str]) -> None:
     """The line that does the same in a terminal. The imprint's rows are written when it starts; its run shows the line."""
     if st.session_state.dataset == "imprint":
         st.caption(t("train.command_later"))
         return
     base, rows = form.models[st.session_state.model].base, library.rows_file(st.session_state.dataset)
-    st.code(settings.command(str(base), str(rows), str(records.folder() / "my-run")), language="bash", wrap_lines=True)
+    line = settings.command(str(base), str(rows), str(records.folder() / "my-run"), pinned)
+    st.code(line, language="bash", wrap_lines=True)
 
 
 def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, float]) -> None:
@@ -95,7 +96,7 @@ machine = resources.machine()
 title, history = st.columns([3, 1], vertical_alignment="bottom")
 title.title(t("page.training"), anchor=False)
 earlier = records.runs()
-with history:
+with history, st.container(horizontal=True, horizontal_alignment="right"):
     ui.link("runs", t("train.history", count=len(earlier)), icon=":material/history:")
 for run in earlier:
     if (status := run.status()).active:
@@ -126,6 +127,6 @@ with outlook, st.container(border=True, key="forecast"), ui.guarded():
     with st.expander(t("train.by_card"), icon=":material/memory:"):
         draw_cards(found)
     with st.expander(t("train.command"), icon=":material/terminal:"):
-        draw_command(settings)
+        draw_command(settings, pinned)
     if settings.processes == 1:
         state.launcher().prepare()

@@ -8,7 +8,7 @@ anything (guard.py).
 import argparse
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -106,10 +106,11 @@ class TrainingSettings:
                 found += [f"--{option}", str(value)]
         return found
 
-    def command(self, model: str, data: str, out: str) -> str:
-        """The line to type for the same training without the page, quoted for a POSIX shell."""
+    def command(self, model: str, data: str, out: str, questions: Sequence[str] = ()) -> str:
+        """The line to type for the same training without the page, the pinned `questions` too, quoted for a POSIX shell."""
         parts = ["python", "-m", "glm_core.training", "--model", model, "--data", data, "--out", out]
-        return shlex.join(parts + self.arguments())
+        asked = [f"--question={question}" for question in questions]  # in one piece: a question may begin with a dash
+        return shlex.join(parts + self.arguments() + asked)
 
     @property
     def lengths(self) -> int:

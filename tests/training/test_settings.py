@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from glm_core import text
 from glm_core.training import settings as module
+from glm_core.training.__main__ import build_parser
 from glm_core.training.guard import plan
 from glm_core.training.settings import PRESETS, SettingsError, TrainingSettings, preset
 
@@ -66,6 +67,13 @@ def test_presets_are_valid_and_their_command_works(name):
     line = shlex.split(PRESETS[name].command("模型 一", "d.jsonl", "out"))
     assert line[:3] == ["python", "-m", "glm_core.training"] and line[4] == "模型 一"
     assert module.from_arguments(parser().parse_args(line[9:])) == PRESETS[name]
+
+
+def test_the_command_asks_the_pinned_questions_whatever_is_in_them():
+    asked = ["你是谁？", "-1 + 2 是多少？", "a 'b' $HOME"]
+    line = shlex.split(PRESETS["domain"].command("m", "d.jsonl", "out", asked))
+    given = build_parser().parse_args(line[3:])
+    assert given.question == asked and module.from_arguments(given) == PRESETS["domain"]
 
 
 def test_seed_figures_of_the_advertisement_job_are_the_official_ones():
