@@ -1,5 +1,7 @@
 """Prompts of several rows in one forward: what their first tokens are chosen from, and where the steps go on."""
 
+import functools
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,11 +30,17 @@ class Prefill:
     strides: torch.Tensor
 
 
+@functools.cache
+def cache_argument(kind: type[torch.nn.Module]) -> str:
+    """What the forward of models of a kind calls its cache: newer transformers have a shorter name for it."""
+    return "cache" if "cache" in inspect.signature(kind.forward).parameters else "past_key_values"
+
+
 def prefill(loaded: "LoadedModel", prompts: Sequence[Sequence[int]]) -> Prefill:
     """Compute `prompts`, with the adapters that act on `loaded` just now."""
     ids, mask = _padded(loaded, prompts)
     cache = DynamicCache()
-    inputs = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache, "use_cache": True}
+    inputs = {"input_ids": ids, "attention_mask": mask, cache_argument(type(loaded.model)): cache, "use_cache": True}
     if mask is not None and loaded.family.native in ("glm", "glm4"):  # the others count the mask themselves
         inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
     logits = loaded.model(**inputs, logits_to_keep=1).logits[:, -1]

@@ -14,6 +14,7 @@ from transformers.cache_utils import Cache
 
 from glm_core.models import onestep
 from glm_core.models.fused import in_turn, kernels_for
+from glm_core.models.prefill import cache_argument
 from glm_core.models.prefix import activate_prefix
 from glm_core.models.rowcache import RowCache, doubled, enlarged
 
@@ -250,19 +251,17 @@ class Stepper:
     def _compute(self) -> torch.Tensor:
         """The step, as tensors of fixed places: forward, then every row one token further."""
         rows, model, cache = self._cache.rows, self._loaded.model, self._cache
-        ids, positions = self._ids[:rows], self._positions[:rows]
+        ids, positions, kept = self._ids[:rows], self._positions[:rows], {cache_argument(type(model)): cache}
         if self._native == "chatglm":
             logits = onestep.step(model, ids, positions, cache)
         elif self._native == "bloom":  # which counts the mask's columns instead of positions
             seen = cache.seen()
             mask = None if seen is None else seen.long()
-            logits = model(ids, attention_mask=mask, past_key_values=cache, use_cache=True).logits[:, -1]
+            logits = model(ids, attention_mask=mask, use_cache=True, **kept).logits[:, -1]
         else:
             mask = cache.visible(model.get_input_embeddings().weight.dtype)
             with sdpa_kernel(REPEATABLE), in_turn(kernels_for(ids), rows):
-                logits = model(
-                    ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-                ).logits[:, -1]
+                logits = model(ids, attention_mask=mask, position_ids=positions, use_cache=True, **kept).logits[:, -1]
         self._positions += self._strides
         cache.lengths += self._active
         return logits

@@ -101,7 +101,7 @@ class AdapterTrainer(Trainer):
     def replay(self) -> Replay | None:
         """On one card, where the settings are such that a step can be recorded."""
         if self.args.device.type != "cuda" or self.args.world_size > 1 or not memory.is_recorded(
-            "cuda", str(self.loaded.model.dtype).removeprefix("torch."), self.loaded.model.is_gradient_checkpointing
+            "cuda", str(self.loaded.model.dtype).removeprefix("torch."), bool(self.journal.status.get("checkpointing"))
         ):
             return None
         lengths = self.batches.buckets.lengths
