@@ -137,6 +137,11 @@ class Memory:
     limits: dict[str, float]
 
     @property
+    def on_card(self) -> bool:
+        """Whether it is of cards, other programs' included, and not of the trainer's process."""
+        return bool(self.limits) and "" not in self.limits
+
+    @property
     def now(self) -> float:
         """The fullest line's newest value, 0 before the first sample."""
         return max((values[-1] for values in self.lines.values() if values), default=0.0)

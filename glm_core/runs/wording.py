@@ -21,6 +21,7 @@ NONE = ("max_steps", "early_stopping")
 OF_OTHERS = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora")}
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 SPARK_POINTS = 60
+OTHERS = 0.1  # of a card, that other programs have when it is worth saying
 ROOMY = 0.5  # of the memory there is; a run that never took so much did not run out of it
 NAMES = [one.name for one in fields(TrainingSettings)]
 
@@ -150,11 +151,15 @@ def _smaller(run: Run, settings: TrainingSettings, memory: Memory) -> TrainingSe
 
 
 def proposal(run: Run, status: Status, settings: TrainingSettings, memory: Memory) -> str:
-    """What `settings` change, and after running out of memory what was recorded of it."""
+    """What `settings` change, and after running out of memory what was recorded of it, and whose it was."""
     changed = changes(run.settings, settings.to_dict())
-    if out_of_memory(status) and memory.limit:
-        return say("run.fits_with", peak=text.size(memory.peak), limit=text.size(memory.limit), changes=changed)
-    return say("run.better_with", changes=changed)
+    if not (out_of_memory(status) and memory.limit):
+        return say("run.better_with", changes=changed)
+    said = [say("run.fits_with", peak=text.size(memory.peak), limit=text.size(memory.limit), changes=changed)]
+    others = memory.peak - (status.peak_memory or memory.peak)
+    if status.reason == "training.failed.memory" and memory.on_card and others > OTHERS * memory.limit:
+        said.append(say("run.others_had", own=text.size(status.peak_memory), others=text.size(others)))
+    return (" " if text.current() == "en" else "").join(said)
 
 
 @dataclass(frozen=True)

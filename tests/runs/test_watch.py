@@ -1,6 +1,8 @@
 """A viewer reads only what is new, and the words beside the figures say what they mean."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -106,3 +108,16 @@ def test_the_outcome_tells_time_losses_and_the_best_step():
 @pytest.mark.parametrize(("seconds", "said"), [(2, "5 秒"), (43, "45 秒"), (131, "2 分 10 秒"), (3320, "55 分"), (90_000, "1 天 1 小时")])
 def test_an_estimate_is_no_more_exact_than_it_can_be(seconds, said):
     assert wording.roughly(seconds) == said
+
+
+def test_memory_that_other_programs_had_is_told_apart_from_the_run_s():
+    """As an H200 recorded it: 150.6 GB in use, of which the run had 15.5."""
+    run = SimpleNamespace(settings=TrainingSettings(micro_batch=64).to_dict())
+    crowded = Memory([0.0], {"NVIDIA H200 · 0": [150.6e9]}, {"NVIDIA H200 · 0": 150.8e9})
+    failed = Status("failed", reason="training.failed.memory", peak_memory=15_470_000_000)
+    smaller = TrainingSettings(micro_batch=4)
+    assert "15.5 GB" in wording.proposal(run, failed, smaller, crowded) and "135.1 GB" in wording.proposal(run, failed, smaller, crowded)
+    alone = replace(failed, peak_memory=150_000_000_000)
+    process = Memory([0.0], {"": [15.0e9]}, {"": 16.0e9})
+    for status, memory in ((alone, crowded), (replace(failed, peak_memory=None), crowded), (replace(failed, peak_memory=1), process)):
+        assert "64 → 4" in wording.proposal(run, status, smaller, memory) and "别的程序" not in wording.proposal(run, status, smaller, memory)
