@@ -87,11 +87,16 @@ class Account:
     @property
     def shown_name(self) -> str:
         """What people read; the guests' account is called so in their language."""
-        return text.say("role.guest") if self.name == GUEST_NAME else self.name
+        return title_of(self.name)
 
     def may(self, role: str) -> bool:
         """Whether this account may do what `role` may."""
         return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def title_of(name: str) -> str:
+    """What people read for an account called `name`, which need not be there any more."""
+    return text.say("role.guest") if name == GUEST_NAME else name
 
 
 LOCAL = Account(0, "local", "administrator", "local")

@@ -29,6 +29,7 @@ def draw_account(one: Account, reader: Account) -> None:
 
 def draw_changes(one: Account, reader: Account) -> None:
     """Role, password, sessions and the end of an account."""
+    ui.hold(f"role-{one.id}")
     role = st.selectbox(
         t("accounts.role"), accounts.ROLES, accounts.ROLES.index(one.role), describe_role, key=f"role-{one.id}"
     )
@@ -51,6 +52,7 @@ def draw_changes(one: Account, reader: Account) -> None:
 
 def draw_new(reader: Account) -> None:
     """The form for another account."""
+    ui.hold("new-role")
     with st.form("new", clear_on_submit=False):
         name = st.text_input(t("signin.name"), max_chars=32, key="new-name")
         password = st.text_input(t("accounts.first_password"), type="password", max_chars=200, key="new-password")
@@ -97,7 +99,7 @@ def draw_audit() -> None:
     """What was changed, by whom and when, newest first."""
     named = text.table(text.current())
     rows = [
-        (ui.local_time(one["time"]), one["who"], named.get(one["action"], one["action"]), described(one), one["address"])
+        (ui.local_time(one["time"]), accounts.title_of(one["who"]), named.get(one["action"], one["action"]), described(one), one["address"])
         for one in accounts.audit()
     ]
     columns = [t(f"accounts.audit.{name}") for name in ("when", "who", "action", "target", "address")]

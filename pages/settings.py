@@ -1,4 +1,4 @@
-"""Settings: how other programs call this one, who can reach it, where its files are, what it is made of."""
+"""Settings: who can reach this program, how other programs call it, where its files are, what it is made of."""
 
 from importlib.metadata import version
 
@@ -117,16 +117,16 @@ def draw_addresses(shared: sharing.Sharing) -> None:
 account = ui.begin("settings").account
 st.title(t("page.settings"), anchor=False)
 
-st.subheader(t("settings.api"), anchor=False)
-st.markdown(t("settings.api_shared" if state.sharing().on else "settings.api_about"))
-draw_examples(draw_keys(account) if state.sharing().on else "")
-
 if account.may("administrator"):
     st.subheader(t("settings.sharing"), anchor=False)
     draw_sharing(account)
 if accounts.has_administrator():
     label = t("settings.accounts" if account.may("administrator") else "settings.own_account")
     ui.link("accounts", label, icon=":material/group:")
+
+st.subheader(t("settings.api"), anchor=False)
+st.markdown(t("settings.api_shared" if state.sharing().on else "settings.api_about"))
+draw_examples(draw_keys(account) if state.sharing().on else "")
 
 st.subheader(t("settings.look"), anchor=False)
 st.markdown(t("settings.look_about"))
