@@ -180,16 +180,21 @@ def tiles(status: Status, curves: Curves, memory: Memory) -> list[Tile]:
         Tile("step", f"{status.step:,} / {status.total_steps:,}", _time(status)) if status.total_steps else Tile("step"),
         Tile(
             "speed",
-            f"{speeds[-1]:,.0f} token/s",
+            f"{speeds[-1]:,.0f}",
             say("run.mean", speed=f"{sum(speeds) / len(speeds):,.0f}"),
             _spark(speeds),
         )
         if speeds
         else Tile("speed"),
-        Tile("memory", text.size(memory.now), _peak(memory), _spark(next(iter(memory.lines.values()))))
+        Tile(kind_of(memory), text.size(memory.now), _peak(memory), _spark(next(iter(memory.lines.values()))))
         if memory.now
         else Tile("memory"),
     ]
+
+
+def kind_of(memory: Memory) -> str:
+    """The name of the tile that memory has: a card's, or the process's."""
+    return "card" if memory.on_card else "memory"
 
 
 def _spark(values: Sequence[float]) -> tuple[float, ...]:
@@ -207,7 +212,8 @@ def _peak(memory: Memory) -> str:
     if not memory.limit:
         return say("run.peak", peak=text.size(memory.peak))
     limit = f"{memory.limit / 1e9:.0f} GB" if memory.limit > 10e9 else text.size(memory.limit)  # must fit into a phone's tile
-    return say("run.peak_of", peak=text.size(memory.peak), limit=limit)
+    peak = text.size(memory.peak)
+    return say("run.peak_of", peak=peak.removesuffix(" GB") if limit.endswith("GB") and peak.endswith("GB") else peak, limit=limit)
 
 
 def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str]:

@@ -72,7 +72,7 @@ def draw_memory(watch: Watch) -> None:
     if not watch.status.active and not watch.resources:
         st.caption(t("run.no_resources"))
         return
-    st.markdown(f"**{t('run.tile.memory')}**")
+    st.markdown(f"**{t(f'run.tile.{wording.kind_of(watch.memory)}')}**")
     figure = watch.kept(("memory figure", text.current()), len(watch.resources), lambda: figures.memory_figure(watch.memory))
     st.plotly_chart(figure, key="memory", config=CHART)
 
@@ -82,7 +82,7 @@ def draw_resources(watch: Watch) -> None:
     draw_memory(watch)
     if not watch.resources:
         return
-    drawn = watch.kept(("busy", text.current()), len(watch.resources), lambda: figures.busy_figures(watch.resources))
+    drawn = watch.kept(("busy", text.current()), len(watch.resources), lambda: figures.busy_figures(watch.resources, watch.run.devices))
     for key, figure in drawn.items():
         st.markdown(f"**{t(key)}**")
         st.plotly_chart(figure, key=key, config=CHART)
