@@ -47,7 +47,7 @@ def _answer_batch(loaded: "LoadedModel", stepper: "Stepper", prompts: Sequence[l
     answers = [[token] for token in chosen.tolist()]
     for number, prompt in enumerate(prompts):
         where = begun.positions[number], begun.strides[number]
-        stepper.add(None, begun.cache, number, len(prompt), chosen[number], *where)
+        stepper.add(None, begun.cache, number, len(prompt), chosen[number].clamp(min=0), *where)
     rows = list(range(len(prompts)))  # of the answers, by the stepper's number
 
     def sweep() -> None:
