@@ -50,3 +50,19 @@ def test_the_readme_points_to_what_exists():
     targets = set(re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", readme))
     assert targets
     assert [target for pair in targets for target in pair if target and not (ROOT / target).exists()] == []
+
+
+def numbers(text: str) -> list[str]:
+    """Figures of `text` as they are written, thousands without their commas."""
+    return [found.replace(",", "") for found in re.findall(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?", text)]
+
+
+def test_every_figure_of_the_readme_s_tables_was_measured():
+    """Each is, at its own precision, one of RESULTS.md."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("### 多快，占多少显存")[1].split("\n## ")[0]
+    cells = [cell for line in section.splitlines() if line.startswith("|") for cell in line.split("|")[2:]]  # but for the row's name
+    measured = {float(one) for one in numbers((ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8"))}
+    given = [number for cell in cells for number in numbers(cell)]
+    decimals = [len(number.partition(".")[2]) for number in given]
+    assert len(given) > 20
+    assert [n for n, places in zip(given, decimals, strict=True) if float(n) not in {round(one, places) for one in measured}] == []
