@@ -42,11 +42,14 @@ def own_gpus(gpus: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     All of them where the environment does not tell, since CUDA may number unlike cards in another order than the driver.
     """
-    named = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
+    limit = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = [gpu["index"] for gpu in gpus] if limit is None else [part.strip() for part in limit.split(",") if part.strip()]
+    if named[:1] in ([], ["-1"]):  # it may see none, and trains on the processor
+        return []
     alike = len({gpu["name"] for gpu in gpus}) <= 1 or os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-    if not alike or not all(part.isdecimal() for part in named):
+    if not alike or not all(str(part).isdecimal() for part in named):
         return gpus
-    visible = [int(part) for part in named] or [gpu["index"] for gpu in gpus]
+    visible = [int(part) for part in named]
     chosen = visible[: int(os.environ.get("WORLD_SIZE", "1"))]
     return [gpu for gpu in gpus if gpu["index"] in chosen]
 

@@ -75,6 +75,7 @@ MIXED = [{"index": 0, "name": "GTX 1080 Ti"}, {"index": 1, "name": "RTX 4090"}]
 @pytest.mark.parametrize("cards, environment, own", [
     (ALIKE, {}, [0]), (ALIKE, {"WORLD_SIZE": "2"}, [0, 1]), (ALIKE, {"CUDA_VISIBLE_DEVICES": "3,1,2"}, [3]),
     (ALIKE, {"CUDA_VISIBLE_DEVICES": "3,1,2", "WORLD_SIZE": "2"}, [1, 3]), (ALIKE, {"CUDA_VISIBLE_DEVICES": "GPU-4f2a"}, [0, 1, 2, 3]),
+    (ALIKE, {"CUDA_VISIBLE_DEVICES": ""}, []), (ALIKE, {"CUDA_VISIBLE_DEVICES": "-1"}, []), (ALIKE, {"CUDA_VISIBLE_DEVICES": " 2, 3"}, [2]),
     (MIXED, {}, [0, 1]), (MIXED, {"CUDA_VISIBLE_DEVICES": "1"}, [0, 1]),
     (MIXED, {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, [1]), ([], {}, []),
 ])  # fmt: skip
