@@ -297,10 +297,8 @@ class Launcher:
     def _begin(self, run: Run, places: list[str]) -> subprocess.Popen:
         """The process that trains `run`: the one that waits for it, or a new one."""
         command = self._command(run)
-        if (child := self._ready.take(run.path, command, places)) is not None:
-            return child
-        with open(run.path / "train.log", "ab") as output:
-            return starting.start(command, places, output=output)
+        with open(run.path / "train.log", "ab") as output:  # first: one that waits could not say why it has no log
+            return self._ready.take(run.path, command, places) or starting.start(command, places, output=output)
 
     def _sweep(self) -> None:
         """Once a server: delete what a crash left of runs that were being made or deleted."""

@@ -350,3 +350,12 @@ def test_an_id_that_is_taken_is_refused(launcher):
     with pytest.raises(RunError):
         make(identifier=identifier)
     assert [one.id for one in records.runs()] == [run.id]
+
+
+def test_a_run_whose_log_cannot_be_written_says_so_and_nothing_waits_for_it_any_more(launcher):
+    process = prepare(launcher)
+    run = make(identifier=launcher.claim())
+    (run.path / "train.log").mkdir()
+    launcher.submit(run)
+    assert run.status().state == "failed" and run.status().reason == "runs.why.no_start"
+    assert not process.is_running() and rests(launcher) and starts(run) == []
