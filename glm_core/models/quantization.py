@@ -86,7 +86,7 @@ class PackedLinear(nn.Linear):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         rows = states.flatten(0, -2)
         if kernels := kernels_for(rows):
-            return kernels.linear(rows, self.weight, self.weight_scale, self.bias).view(*states.shape[:-1], -1)
+            return kernels.linear(rows.contiguous(), self.weight, self.weight_scale, self.bias).view(*states.shape[:-1], -1)
         product = _UnpackedProduct.apply(states, self)
         return product if self.bias is None else product + self.bias
 

@@ -2,9 +2,11 @@
 
 import importlib
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -110,6 +112,18 @@ def test_a_packed_layer_answers_before_it_trains():
     states = torch.randn(2, 8, requires_grad=True)
     packed(states).sum().backward()
     assert torch.allclose(states.grad, packed.dense().sum(0).expand(2, 8), atol=1e-5)
+
+
+def test_kernels_which_read_memory_as_it_lies_are_given_states_that_lie_in_rows(monkeypatch):
+    def product(states, weight, scale, bias):
+        return F.linear(states.as_strided(states.shape, (states.shape[1], 1)), unpack(weight, scale, 8, torch.float32), bias)
+
+    layer = PackedLinear(64, 32, False, 8)
+    packed, scale = quantization.pack8(torch.randn(32, 64))
+    layer.weight.data, layer.weight_scale.data = packed, scale
+    states = torch.randn(3, 1, 128)[..., 64:]  # half of what a wider layer computed
+    monkeypatch.setattr(quantization, "kernels_for", lambda rows: SimpleNamespace(linear=product))
+    torch.testing.assert_close(layer(states), F.linear(states, layer.dense()))
 
 
 def test_layers_share_what_they_unpack_into(packed_folder):
