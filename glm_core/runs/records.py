@@ -11,12 +11,15 @@ from glm_core import workspace
 from glm_core.runs.directory import LONGEST_NAME, LONGEST_NOTE, Run, change, folder, lock_path, read, say_status
 from glm_core.runs.files import RunError, read_record, string, writing
 from glm_core.runs.status import ACTIVE, STATES, Status
+from glm_core.training.settings import counts
 
 __all__ = [
     "ACTIVE", "LONGEST_NAME", "LONGEST_NOTE", "STATES", "Run", "Status", "again", "change", "create", "differences", "folder",
     "get", "lock_path", "runs", "say_status", "write_new",
 ]  # fmt: skip
 LONGEST_QUESTION, MOST_QUESTIONS = 2000, 20
+UNUSED = "–"
+"In place of the value of a setting that does nothing in a run."
 
 
 def create(model: str | Path, dataset_id: str, settings, questions=(), owner: str = "", name: str = "", *,
@@ -125,8 +128,15 @@ def runs() -> list[Run]:
 
 
 def differences(chosen: list[Run]) -> dict[str, list]:
-    """What sets `chosen` runs apart: model, data set and settings whose values are not all equal, one value a run."""
+    """What sets `chosen` runs apart: model, data set and settings whose values are not all equal, one value a run.
+
+    A setting that a run's method has not is UNUSED in it, and sets it apart from nobody.
+    """
     rows = [{"model": run.model_name, "dataset": run.dataset["name"], **run.settings} for run in chosen]
     keys = dict.fromkeys(key for row in rows for key in row)
-    found = {key: [row.get(key) for row in rows] for key in keys}
-    return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
+    found = {key: [row.get(key) if counts(key, row.get("method")) else UNUSED for row in rows] for key in keys}
+    return {key: values for key, values in found.items() if _differ([value for value in values if value != UNUSED])}
+
+
+def _differ(values: list) -> bool:
+    return any(value != values[0] for value in values)

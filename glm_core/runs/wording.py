@@ -11,14 +11,13 @@ from glm_core.runs.records import Run, Status
 from glm_core.text import say
 from glm_core.training import memory as estimates
 from glm_core.training.guard import plan
-from glm_core.training.settings import SettingsError, TrainingSettings, label, say_choice
+from glm_core.training.settings import SettingsError, TrainingSettings, counts, label, say_choice
 
 CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings) if one.metadata["choices"]}
 UNITS = {one.name: one.metadata["unit"] for one in fields(TrainingSettings)}
 COUNTED = ("tokens", "rows")
 NONE = ("max_steps", "early_stopping")
 "Where 0 means that there is none."
-OF_OTHERS = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora")}
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 SPARK_POINTS = 60
 OTHERS = 0.1  # of a card, that other programs have when it is worth saying
@@ -39,7 +38,7 @@ def titled(setting: str) -> str:
 
 def used(method: str) -> list[str]:
     """The settings that count with `method`, in the order of the form."""
-    return [name for name in NAMES if not name.startswith(OF_OTHERS[method])]
+    return [name for name in NAMES if counts(name, method)]
 
 
 def roughly(seconds: float) -> str:

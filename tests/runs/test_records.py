@@ -14,6 +14,7 @@ from glm_core import text, workspace
 from glm_core.runs import RunError, files, records
 from glm_core.runs.endings import explain
 from glm_core.runs.files import read_rows, read_tail
+from glm_core.training.settings import TrainingSettings
 from tests.runs.conftest import make
 
 
@@ -208,6 +209,17 @@ def test_only_differences_between_runs_are_listed():
     first, second = make(steps=5), make(steps=9, processes=2)
     assert records.differences([first, second]) == {"processes": [1, 2], "fake": [{"steps": 5}, {"steps": 9}]}
     assert records.differences([first, first]) == {}
+
+
+def test_what_a_run_does_not_use_sets_it_apart_from_nobody():
+    plain = TrainingSettings(method="lora", lora_rank=8, prefix_length=64)
+    runs = [
+        records.again(make("imprint"), settings=plain.changed(**changes))
+        for changes in ({}, {"prefix_length": 128}, {"method": "ptuning", "lora_rank": 4}, {"lora_rank": 16})
+    ]
+    assert records.differences(runs[:2]) == {}
+    assert records.differences(runs[:3]) == {"method": ["lora", "lora", "ptuning"]}
+    assert records.differences(runs[1:]) == {"method": ["lora", "ptuning", "lora"], "lora_rank": [8, records.UNUSED, 16]}
 
 
 @pytest.mark.parametrize(
