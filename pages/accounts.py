@@ -29,10 +29,10 @@ def draw_account(one: Account, reader: Account) -> None:
 
 def draw_changes(one: Account, reader: Account) -> None:
     """Role, password, sessions and the end of an account."""
-    ui.hold(f"role-{one.id}")
-    role = st.selectbox(
-        t("accounts.role"), accounts.ROLES, accounts.ROLES.index(one.role), describe_role, key=f"role-{one.id}"
-    )
+    key = f"role-{one.id}-{one.role}"  # another chooser once somebody else has changed the role
+    st.session_state.setdefault(key, one.role)
+    ui.hold(key)
+    role = st.selectbox(t("accounts.role"), accounts.ROLES, format_func=describe_role, key=key)
     password = st.text_input(t("accounts.new_password"), type="password", max_chars=200, key=f"password-{one.id}")
     if st.button(t("accounts.save"), key=f"save-{one.id}"):
         with ui.guarded():
@@ -52,12 +52,13 @@ def draw_changes(one: Account, reader: Account) -> None:
 
 def draw_new(reader: Account) -> None:
     """The form for another account."""
+    st.session_state.setdefault("new-role", "trainer")
     ui.hold("new-role")
     with st.form("new", clear_on_submit=False):
         name = st.text_input(t("signin.name"), max_chars=32, key="new-name")
         password = st.text_input(t("accounts.first_password"), type="password", max_chars=200, key="new-password")
         role = st.selectbox(
-            t("accounts.role"), accounts.ROLES, 1, describe_role, key="new-role", help=t("accounts.role_help")
+            t("accounts.role"), accounts.ROLES, format_func=describe_role, key="new-role", help=t("accounts.role_help")
         )
         made = st.form_submit_button(t("accounts.create"), type="primary")
     if made:

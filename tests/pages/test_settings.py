@@ -158,7 +158,7 @@ def test_adding_changing_and_removing_an_account(signed_in, people):
     button(app, "accounts.create").click().run()
     added = accounts.check("新人", PASSWORD)
     assert added.role == "trainer"
-    app.selectbox(key=f"role-{added.id}").set_value("guest").run()
+    app.selectbox(key=f"role-{added.id}-trainer").set_value("guest").run()
     app.button(key=f"save-{added.id}").click().run()
     assert accounts.check("新人", PASSWORD).role == "guest"
     app.button(key=f"remove-{people['administrator'].id}").click().run()

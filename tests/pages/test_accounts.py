@@ -1,0 +1,59 @@
+"""The accounts page changes what its reader chose, and nothing that somebody else has changed meanwhile."""
+
+import pytest
+from argon2 import PasswordHasher
+from streamlit.elements.lib import policies
+
+from glm_core import accounts, text, ui
+from tests.pages.test_training import open_page
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def colleague(monkeypatch):
+    """A trainer, on the page of an administrator."""
+    monkeypatch.setattr(accounts, "_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+    boss = accounts.create("boss", PASSWORD, "administrator")
+    monkeypatch.setattr(ui, "visitor", lambda: boss)
+    return accounts.create("xiao-li", PASSWORD, "trainer", by="boss")
+
+
+def role():
+    return next(one.role for one in accounts.accounts() if one.name == "xiao-li")
+
+
+def chooser(app):
+    return next(one for one in app.selectbox if one.key.startswith("role-2"))
+
+
+def test_a_chosen_role_outlives_another_language(colleague):
+    app = open_page("accounts")
+    assert chooser(app).value == "trainer"
+    chooser(app).set_value("guest").run()
+    app.button_group(key="lang").set_value("en").run()
+    sent = chooser(app).proto
+    assert not app.exception and role() == "trainer"
+    assert sent.set_value and sent.raw_value.startswith(text.table("en")["role.guest"])
+
+
+def test_a_chosen_role_is_kept_on_saving(colleague):
+    app = open_page("accounts")
+    chooser(app).set_value("guest")
+    app.button(key="save-2").click().run()
+    assert not app.exception and role() == chooser(app).value == "guest"
+
+
+def test_a_new_password_does_not_take_back_the_role_that_somebody_else_has_given(colleague):
+    app = open_page("accounts")
+    accounts.set_role(colleague, "guest", by="other")
+    app.text_input(key="password-2").set_value(PASSWORD + "s")
+    app.button(key="save-2").click().run()
+    assert not app.exception and not app.error
+    assert accounts.check("xiao-li", PASSWORD + "s") and role() == "guest"
+
+
+def test_streamlit_finds_nothing_to_warn_of(colleague, monkeypatch):
+    monkeypatch.setattr(policies, "_shown_default_value_warning", False)
+    app = open_page("accounts").run()
+    assert not app.exception and not policies._shown_default_value_warning
