@@ -23,7 +23,7 @@ def lighten(device: torch.device) -> None:
         with torch.cuda.device(device):
             driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
             failed = driver.cuCtxSetLimit(_STACK_SIZE, ctypes.c_size_t(STACK))
-    except (OSError, AttributeError) as error:
+    except (OSError, AttributeError, RuntimeError) as error:  # no such library, no such function, no room for a context
         failed = error
     if failed:
         log.info("the stack limit of %s stays as it is: %s", device, failed)

@@ -17,6 +17,8 @@ def kernels_for(states: torch.Tensor) -> ModuleType | None:
     """The kernels, where they serve `states` (B, H): few rows, on a GPU, no gradient; None elsewhere."""
     if states.device.type != "cuda" or torch.is_grad_enabled() or states.dim() != 2:
         return None
+    if states.device.index != torch.cuda.current_device():  # where kernels are launched
+        return None
     kernels = _checked()
     return kernels if kernels is not None and states.shape[0] <= kernels.MANY else None
 
@@ -56,11 +58,11 @@ def _checked() -> ModuleType | None:
     try:
         from glm_core.models import kernels
 
-        states, scale = torch.randn(1, 64, device="cuda").half(), torch.ones(64, device="cuda")
+        states, scale = torch.randn(2, 64, device="cuda").half(), torch.ones(64, device="cuda")
         weight = torch.randint(-128, 128, (64, 64), device="cuda", dtype=torch.int8)
         torch.cuda.synchronize()  # the weight must be there
-        found = kernels.linear(states, weight, scale)
-        torch.testing.assert_close(found, states @ weight.half().T, rtol=2e-3, atol=1.0)
+        for rows in (states[:1], states):
+            torch.testing.assert_close(kernels.linear(rows, weight, scale), rows @ weight.half().T, rtol=2e-3, atol=1.0)
     except Exception as error:  # of a compiler's making
         log.info("no Triton kernels here: %s", error)
         return None

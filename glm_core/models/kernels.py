@@ -241,7 +241,7 @@ def linear(states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, ti
         tile: instead of one of `TILES`.
     """
     (rows, wide), outputs = states.shape, weight.shape[0]
-    one = rows == 1 and (scale is None or states.element_size() == 2)
+    one = rows == 1 and (scale is None or (states.element_size() == 2 and weight.shape[1] % 4 == 0))
     if one and scale is not None:
         weight = weight.view(torch.int32)
     stored = weight.shape[1]

@@ -47,7 +47,7 @@ class Recorder:
     """Runs steps on a GPU from CUDA graphs, which spares the launch of every kernel; elsewhere it just runs them."""
 
     def __init__(self, device: torch.device):
-        self._works = device.type == "cuda"
+        self._works = device.type == "cuda" and device.index in (None, torch.cuda.current_device())
         self._graphs: dict = {}
         self.forget()
 

@@ -66,7 +66,7 @@ class Waiting:
 
 
 class Ready:
-    """At most one waiting trainer. Every method returns at once and may be called from any thread."""
+    """At most one waiting trainer. Methods may be called from any thread; they return at once, but for the end of a process."""
 
     def __init__(self, command: Callable[[Path], list[str]] | None):
         """

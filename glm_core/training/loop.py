@@ -24,7 +24,7 @@ from glm_core.data import Example
 from glm_core.training import failures, guard, memory
 from glm_core.training.errors import TrainingError
 from glm_core.training.journal import Journal
-from glm_core.training.resources import cores
+from glm_core.training.resources import cores, memory_on_cards
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.stopping import Stop, StopAsked
 
@@ -198,7 +198,7 @@ def _free_memory(device: "torch.device") -> int:
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] + memory.CONTEXT_AT_START
+        return torch.cuda.mem_get_info(device)[0] + memory_on_cards(os.getpid())
     return psutil.virtual_memory().available + psutil.Process().memory_info().rss
 
 
@@ -312,7 +312,7 @@ def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
     step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else -1
     journal.forget_after(step)
     if checkpoint:
-        journal.update(step=step, resumed_from=step)
+        journal.go_on(step)
         journal.log("training.log.resumed", step=step)
     return checkpoint
 

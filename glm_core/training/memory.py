@@ -26,7 +26,6 @@ CARD_SHARE = 0.96  # of a card's memory that a process can have beside the drive
 SELECTIVE_SHARE = 0.95  # of what there is, when so many layers are recomputed that the rest just fits: estimates err
 CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
 CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.54 to 0.67 GB on an H200, less on smaller cards
-CONTEXT_AT_START = 330_000_000  # of that, before the first tensor
 RECORDING = 400_000_000  # of recorded steps (replay.py): the graphs, their libraries' workspaces; measured on an H200
 INTERPRETER = 480_000_000  # torch, transformers and PEFT imported
 CPU_SLACK = 1.35  # the C allocator's holes between activations of changing length; measured 1.2 to 1.5

@@ -98,6 +98,19 @@ def _sample_gpu(nvml, index: int) -> dict[str, Any]:
     }
 
 
+def memory_on_cards(pid: int) -> int:
+    """Bytes that process `pid` has of all cards together; 0 where the driver does not tell, as in a container."""
+    nvml = _nvml()
+    if nvml is None:
+        return 0
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        users = [user for handle in handles for user in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+    except nvml.NVMLError:
+        return 0
+    return sum(user.usedGpuMemory or 0 for user in users if user.pid == pid)
+
+
 def _read(nvml, reading: Callable[[], float]) -> float | None:
     """A sensor's value, None on cards without that sensor."""
     try:

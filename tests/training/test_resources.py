@@ -2,6 +2,7 @@
 
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -89,3 +90,24 @@ def test_a_run_tells_of_the_cards_it_trains_on(cards, environment, own, monkeypa
     sampler = resources.Sampler(rows.append, os.getpid())
     sampler._take()
     assert [card["index"] for card in rows[0]["gpus"]] == own
+
+
+def test_memory_of_one_process_is_told_where_the_driver_tells(monkeypatch):
+    class Driver:
+        """Two cards; a container's driver does not say how much."""
+
+        NVMLError = RuntimeError
+
+        def nvmlDeviceGetCount(self):
+            return 2
+
+        def nvmlDeviceGetHandleByIndex(self, index):
+            return index
+
+        def nvmlDeviceGetComputeRunningProcesses(self, handle):
+            return [SimpleNamespace(pid=7, usedGpuMemory=345), SimpleNamespace(pid=8, usedGpuMemory=None)][: 2 - handle]
+
+    monkeypatch.setattr(resources, "_nvml", Driver)
+    assert [resources.memory_on_cards(pid) for pid in (7, 8, 9)] == [690, 0, 0]
+    monkeypatch.setattr(resources, "_nvml", lambda: None)
+    assert resources.memory_on_cards(7) == 0
