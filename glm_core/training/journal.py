@@ -5,6 +5,7 @@ time) and `train.log`. Reading them is glm_core.runs' business. Of several proce
 """
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -45,7 +46,7 @@ class Journal:
         kept = {"queued": previous["queued"]} if "queued" in previous else {}
         self.status: dict[str, Any] = kept | {
             "state": "running", "stage": "starting", "fraction": None, "step": 0, "total_steps": 0, "why": "",
-            "eta_seconds": None, "peak_memory": 0, "stage_seconds": {}, "pid": process.pid,
+            "eta_seconds": None, "peak_memory": 0, "stage_seconds": _read_seconds(previous), "pid": process.pid,
             "pid_created": process.create_time(),
         }  # fmt: skip
         self._sampler: Sampler | None = None
@@ -84,14 +85,16 @@ class Journal:
 
     def stage(self, name: str) -> None:
         """Enter a stage of STAGES; the seconds of the one before are kept in `stage_seconds`."""
-        now = time.time()
-        seconds = self.status["stage_seconds"]
-        current = self.status["stage"]
-        seconds[current] = round(seconds.get(current, 0.0) + now - self._stage_began, 3)
-        self._stage_began = now
+        self._count_seconds()
         self.status |= {"stage": name, "fraction": None}
         self._write_status()
         self.log("training.log.stage", stage=text.say(f"training.stage.{name}"))
+
+    def _count_seconds(self) -> None:
+        """Add what the stage has taken since the last count to `stage_seconds`."""
+        now, stage, seconds = time.time(), self.status["stage"], self.status["stage_seconds"]
+        seconds[stage] = round(seconds.get(stage, 0.0) + now - self._stage_began, 3)
+        self._stage_began = now
 
     def progress(self, fraction: float | None) -> None:
         """How far the stage is, 0 to 1."""
@@ -147,10 +150,7 @@ class Journal:
 
     def end(self, state: str, why: EasyError | None = None, **values) -> None:
         """The last word: state stopped, finished or failed, and why."""
-        now, current = time.time(), self.status["stage"]
-        seconds = self.status["stage_seconds"]
-        seconds[current] = round(seconds.get(current, 0.0) + now - self._stage_began, 3)
-        self._stage_began = now
+        self._count_seconds()
         self.status |= {"state": state, "eta_seconds": None, "fraction": None} | values
         if state in ("finished", "stopped"):
             self.status["stage"] = "done"
@@ -173,6 +173,8 @@ class Journal:
         if not self.writes or (lazily and now - self._last_write < STATUS_SECONDS):
             return
         self._last_write = now
+        if self.status["state"] == "running":
+            self._count_seconds()  # so that they are known of a run that is killed
         self.status["peak_memory"] = max(self.status["peak_memory"], self.measure_peak())
         workspace.write_json(self.folder / "status.json", self.status | {"updated": now})
 
@@ -183,6 +185,15 @@ def _read_status(folder: Path) -> dict:
     except ValueError:
         return {}  # cut off by a crash of another program; it is written anew
     return found if isinstance(found, dict) else {}
+
+
+def _read_seconds(status: dict) -> dict[str, float]:
+    """What the stages of a run that goes on had taken when it was broken off: that counts too."""
+    found = status.get("stage_seconds")
+    found = found if isinstance(found, dict) else {}
+    return {
+        stage: found[stage] for stage in STAGES if isinstance(found.get(stage), float) and math.isfinite(found[stage])
+    }
 
 
 def _is_stdout(path: Path) -> bool:

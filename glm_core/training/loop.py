@@ -180,10 +180,10 @@ def _prepare_machine() -> "torch.device":
     """The device of this process. On a CPU all cores are used, shared among the processes."""
     import torch
 
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if torch.cuda.is_available():
-        from glm_core.models import card
+    from glm_core.models import card
 
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if card.usable():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
         card.lighten(device)
@@ -312,7 +312,7 @@ def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
     step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else -1
     journal.forget_after(step)
     if checkpoint:
-        journal.go_on(step)
+        journal.update(step=step, resumed_from=step)
         journal.log("training.log.resumed", step=step)
     return checkpoint
 

@@ -266,14 +266,19 @@ def wait_for(condition, process, seconds=60):
 def test_sigkill_in_the_middle_is_resumed(make):
     settings = QUICK.changed(epochs=20, evaluations=20)
     whole, broken = make("whole", settings=settings), make("broken", settings=settings)
+    workspace.write_json(broken / "status.json", {"state": "failed", "stage_seconds": {"loading": 50.0, "training": "?", "x": 1.0}})
     process = start(broken)
     wait_for(lambda: (broken / "metrics.jsonl").exists() and len(lines(broken, "metrics")) >= 37, process)
     process.kill()
     process.wait()
     assert status(broken)["state"] == "running"
+    spent = status(broken)["stage_seconds"]
+    assert spent["loading"] > 50 and "x" not in spent
+    assert spent["training"] > 0.5 * lines(broken, "metrics")[-1]["seconds"], "what a killed run took is known"
     run(whole)
     assert run(broken) == 0
     assert status(broken)["resumed_from"] > 0 and tidy(broken)
+    assert status(broken)["stage_seconds"]["training"] > spent["training"] + lines(broken, "metrics")[-1]["seconds"] - 1
     assert losses(broken)[100] == pytest.approx(losses(whole)[100], abs=1e-3)
 
 
