@@ -19,6 +19,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from glm_core import accounts, state, text
 from glm_core.accounts import Account, AccountError
 from glm_core.errors import EasyError
+from glm_core.runs import resources
 from glm_core.runs.resources import Machine
 from glm_core.security import COOKIE
 from glm_core.serving.display import literal
@@ -297,6 +298,13 @@ def machine_sentence(machine: Machine) -> str:
         )
         for card in machine.cards
     )
+
+
+def draw_idle_cards() -> None:
+    """What to do about a card that is there and cannot be used."""
+    for card in resources.idle_cards():
+        st.warning(t(card.obstacle, name=card.name), icon=":material/memory:")
+        st.code(card.command, language="bash", wrap_lines=True)
 
 
 def state_badge(state: str) -> str:

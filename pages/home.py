@@ -60,5 +60,6 @@ if st.button(t("home.try"), type="primary", icon=":material/play_arrow:", key="t
 runs = records.runs()
 draw_steps(runs)
 st.caption(ui.machine_sentence(resources.machine()))
+ui.draw_idle_cards()
 if runs:
     draw_recent(runs)

@@ -101,6 +101,7 @@ with history, st.container(horizontal=True, horizontal_alignment="right"):
 for run in earlier:
     if (status := run.status()).active:
         ui.link("run", literal(wording.going_on(run, status)), icon=":material/monitoring:", run=run.id)
+ui.draw_idle_cards()
 if not data or not models:
     ui.empty_state(
         "train.no_data" if models else "train.no_model", "train.to_there", "datasets" if models else "models"

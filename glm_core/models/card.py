@@ -1,7 +1,8 @@
-"""What a process takes of a card before it has a tensor there: the driver's own memory, which can be made smaller."""
+"""Whether torch can compute on a card, and what a process takes of it before it has a tensor there."""
 
 import ctypes
 import logging
+import re
 import sys
 from functools import cache
 
@@ -13,6 +14,26 @@ STACK = 256
 """Bytes of a thread's stack on a card. The driver keeps one for every thread that could run at once, by default of 1,024: 277 MB
 of an H200, 200 MB of an RTX 4090. A kernel that is known to need more still gets it."""
 _STACK_SIZE = 0  # CU_LIMIT_STACK_SIZE of the driver's interface
+
+
+@cache
+def usable() -> bool:
+    """Whether torch sees a card and was built with code for it: a card may be older than all that its build knows."""
+    if not torch.cuda.is_available():
+        return False
+    own = torch.cuda.get_device_capability()
+    return any(_runs(kind, own) for kind in torch.cuda.get_arch_list())
+
+
+def _runs(kind: str, own: tuple[int, int]) -> bool:
+    """Whether code of a kind (`sm_86`, or `compute_90`, which the driver translates) runs on a card of capability `own`."""
+    found = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", kind)
+    if found is None:
+        return False
+    capability = int(found[2]), int(found[3])
+    if found[4]:
+        return capability == own
+    return capability <= own and (found[1] == "compute" or capability[0] == own[0])
 
 
 @cache

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from glm_core import text
-from glm_core.models import checkpoints, conversion, prefix, quantization
+from glm_core.models import card, checkpoints, conversion, prefix, quantization
 from glm_core.models.errors import ModelError
 from glm_core.models.families import Family
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def choose_device(device: str | torch.device | None) -> torch.device:
     """`device`, or the GPU where there is one."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return torch.device(device or ("cuda" if card.usable() else "cpu"))
 
 
 def choose_dtype(dtype: str | torch.dtype | None, device: torch.device, config: dict) -> torch.dtype:

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 
 from glm_core import workspace
-from glm_core.training.resources import cores, sample, sample_gpus
+from glm_core.training.resources import cores, idle_gpus, sample, sample_gpus
 
-__all__ = ["Card", "Machine", "cards", "devices", "machine", "sample"]
+__all__ = ["Card", "IdleCard", "Machine", "cards", "devices", "idle_cards", "machine", "sample"]
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,23 @@ class Machine:
     disk_free: int
 
 
+@dataclass(frozen=True)
+class IdleCard:
+    """A GPU that the installed PyTorch cannot use: the text key of the obstacle, and the command that mends it."""
+
+    name: str
+    obstacle: str
+    command: str
+
+
 def cards() -> tuple[Card, ...]:
-    """The GPUs of this machine in bus order; empty without an NVIDIA driver."""
+    """The GPUs that can be used, in bus order; empty without an NVIDIA driver."""
     return tuple(Card(**gpu) for gpu in sample_gpus())
+
+
+def idle_cards() -> tuple[IdleCard, ...]:
+    """The GPUs that are there and cannot be used, one of each kind."""
+    return tuple({gpu["name"]: IdleCard(**gpu) for gpu in idle_gpus()}.values())
 
 
 def devices() -> list[str]:

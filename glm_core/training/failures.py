@@ -53,9 +53,9 @@ def propose(error: BaseException, model: Path, settings: TrainingSettings, journ
     """
     if not is_memory(error):
         return None
-    import torch
+    from glm_core.models import card
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if card.usable() else "cpu"
     try:
         tried = memory.estimate(model, settings, device=device).peak_bytes
         limit = min(journal.status.get("memory_free") or tried, tried)

@@ -180,10 +180,10 @@ def _prepare_machine() -> "torch.device":
     """The device of this process. On a CPU all cores are used, shared among the processes."""
     import torch
 
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if torch.cuda.is_available():
-        from glm_core.models import card
+    from glm_core.models import card
 
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if card.usable():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
         card.lighten(device)

@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from glm_core.training import build
+
 _processes: dict[int, psutil.Process] = {}
 
 
@@ -73,23 +75,50 @@ def _measure_tree(pid: int) -> tuple[int, float]:
 
 
 def sample_gpus() -> list[dict[str, Any]]:
-    """Every GPU of the driver: index, name, memory_used, memory_total, utilization, temperature, power."""
+    """Every GPU that PyTorch can use: index, name, memory_used, memory_total, utilization, temperature, power."""
     nvml = _nvml()
     if nvml is None:
         return []
     try:
-        return [_sample_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+        return [_sample_gpu(nvml, index) for index in _indices(nvml) if not build.obstacle(*_age(nvml, index))]
     except nvml.NVMLError:
         return []  # the driver was unloaded or a card was lost while the program runs
+
+
+def idle_gpus() -> list[dict[str, str]]:
+    """Every GPU that the installed PyTorch cannot use: its name, the text key of the obstacle, the command that mends it."""
+    nvml = _nvml()
+    if nvml is None:
+        return []
+    try:
+        found = [(index, *_age(nvml, index)) for index in _indices(nvml)]
+        return [{"name": _name(nvml, index), "obstacle": build.obstacle(*age), "command": build.command(*age)}
+                for index, *age in found if build.obstacle(*age)]  # fmt: skip
+    except nvml.NVMLError:
+        return []
+
+
+def _indices(nvml) -> range:
+    return range(nvml.nvmlDeviceGetCount())
+
+
+def _age(nvml, index: int) -> tuple[tuple[int, int], int]:
+    """A card's compute capability, and the major version of CUDA up to which its driver goes."""
+    capability = nvml.nvmlDeviceGetCudaComputeCapability(nvml.nvmlDeviceGetHandleByIndex(index))
+    return tuple(capability), nvml.nvmlSystemGetCudaDriverVersion() // 1000
+
+
+def _name(nvml, index: int) -> str:
+    name = nvml.nvmlDeviceGetName(nvml.nvmlDeviceGetHandleByIndex(index))
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def _sample_gpu(nvml, index: int) -> dict[str, Any]:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    name = nvml.nvmlDeviceGetName(handle)
     return {
         "index": index,
-        "name": name.decode() if isinstance(name, bytes) else name,
+        "name": _name(nvml, index),
         "memory_used": int(memory.used),
         "memory_total": int(memory.total),
         "utilization": _read(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
@@ -104,7 +133,7 @@ def memory_on_cards(pid: int) -> int:
     if nvml is None:
         return 0
     try:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in _indices(nvml)]
         users = [user for handle in handles for user in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
     except nvml.NVMLError:
         return 0

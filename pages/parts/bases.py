@@ -24,6 +24,7 @@ def facts(folder: Path, changed: float, language: str) -> tuple[str, str]:
 def draw_memory() -> None:
     """What this machine has, what this server takes of it, and what the last unloading gave back."""
     st.markdown(ui.machine_sentence(resources.machine()))
+    ui.draw_idle_cards()
     parts = [t("models.memory", used=text.size(loads.memory_now().used))]
     if "returned" in st.session_state:
         parts += loads.say_returned(*st.session_state.returned)
