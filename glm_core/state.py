@@ -6,6 +6,7 @@ They are made on first use, since the engine's room imports torch and the home p
 import logging
 import os
 import threading
+from dataclasses import replace
 from functools import cache
 
 import streamlit as st
@@ -47,6 +48,21 @@ def engine():
 def loaded():
     """What the engine has loaded (see `Engine.loaded`), None where there is no model or not even an engine yet."""
     return _engines[-1].loaded if _engines else None
+
+
+def held() -> int:
+    """Bytes of a card that the model loaded for chat has, and that a run gets, as it is unloaded first."""
+    return _engines[-1].held if _engines else 0
+
+
+def machine() -> resources.Machine:
+    """The machine as the next run will find it: without the model that is loaded for chat."""
+    found, taken = resources.machine(), held()
+    full = next((card for card in found.cards if card.memory_used >= taken), None)
+    if not taken or full is None:
+        return found
+    emptier = replace(full, memory_used=full.memory_used - taken)
+    return replace(found, cards=tuple(emptier if card is full else card for card in found.cards))
 
 
 @st.cache_resource(show_spinner=False)

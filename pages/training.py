@@ -4,7 +4,7 @@ import streamlit as st
 
 from glm_core import state, text, ui
 from glm_core.data import library
-from glm_core.runs import forecast, records, resources, wording
+from glm_core.runs import forecast, records, wording
 from glm_core.serving import catalogue
 from glm_core.serving.display import literal
 from glm_core.text import say as t
@@ -24,8 +24,8 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     left.metric(t("train.time"), wording.roughly(found.seconds), help=t(f"train.time_{basis}"))
     right.metric(t("train.memory"), text.size(found.memory.peak_bytes), help=wording.parts_of(found.memory))
     st.caption(wording.fits_on(found))
-    if found.memory.device == "cuda" and state.loaded():
-        st.caption(t("train.unloads", model=literal(state.loaded().name)))
+    if state.held() and (loaded := state.loaded()):
+        st.caption(t("train.unloads", model=literal(loaded.name)))
     for doubt in found.plan.warnings:
         st.warning(str(doubt), icon=":material/warning:")
     if found.plan.better:
@@ -92,7 +92,7 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
 user = ui.begin("training")
 data = {dataset.id: dataset for dataset in library.datasets()}
 models = {choice.name: choice for choice in catalogue.catalogue() if not choice.tuned}
-machine = resources.machine()
+machine = state.machine()
 title, history = st.columns([3, 1], vertical_alignment="bottom")
 title.title(t("page.training"), anchor=False)
 earlier = records.runs()

@@ -67,6 +67,12 @@ class Engine:
         return None if session is None else session.info
 
     @property
+    def held(self) -> int:
+        """Bytes of a card that `unload` gives back."""
+        session = self._session
+        return 0 if session is None else session.held
+
+    @property
     def waiting(self) -> int:
         """Requests that wait."""
         return len(self._queue)

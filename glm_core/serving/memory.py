@@ -30,6 +30,12 @@ def give_back() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
+def held(model: nn.Module) -> int:
+    """Bytes of its card that `give_back` frees after `model` has gone; 0 where it is on none."""
+    device = next(model.parameters()).device
+    return torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
+
+
 def spare_cores(model: nn.Module) -> None:
     """One core for a small model on the CPU: more gain nothing, and their spinning would slow a training run."""
     count = sum(parameter.numel() for parameter in model.parameters())

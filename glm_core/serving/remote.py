@@ -96,6 +96,11 @@ class RemoteEngine:
         return Server(self._url, Path(self._url), sampling={})
 
     @property
+    def held(self) -> int:
+        """Always 0: nothing is on a card here."""
+        return 0
+
+    @property
     def waiting(self) -> int:
         """Always 0: the server has the queue."""
         return 0

@@ -9,7 +9,7 @@ from glm_core import models
 from glm_core.serving.adapters import Adapters
 from glm_core.serving.catalogue import Choice
 from glm_core.serving.generation import Batch, Row, alike, first_token, fit_prompt
-from glm_core.serving.memory import collect, spare_cores
+from glm_core.serving.memory import collect, held, spare_cores
 from glm_core.serving.sampling import resolve
 from glm_core.serving.tickets import EngineUnavailable, ServingError, Stamp, Ticket
 
@@ -59,6 +59,11 @@ class Session:
         family, seconds = loaded.family, time.monotonic() - started
         context = description.context_length
         return cls(loaded, Loaded(description.name, path, family.name, context, dict(family.sampling), seconds))
+
+    @property
+    def held(self) -> int:
+        """Bytes of a card that are free again once this is unloaded; 0 where the model is on no card."""
+        return held(self.loaded.model)
 
     @property
     def rows(self) -> list[Row]:

@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -416,6 +417,15 @@ def test_more_processes_than_cards_are_doubted_before_the_start(monkeypatch):
     assert any("有 1 张" in one.value for one in app.warning)
     app.button(key="better").click().run()
     assert app.number_input(key="set_processes").value == 1 and not any("有 1 张" in one.value for one in app.warning)
+
+
+@pytest.mark.parametrize("held", [0, 1 << 30])
+def test_a_loaded_chat_model_is_said_to_go_and_its_memory_counts_as_free(monkeypatch, held):
+    with_cards(monkeypatch, 1)
+    engine = SimpleNamespace(loaded=SimpleNamespace(name="chatglm"), held=held, loading=None)
+    monkeypatch.setattr(state, "_engines", [engine])
+    captions = " ".join(one.value for one in open_page("training").caption)
+    assert ("聊天用的 chatglm 会" in captions) == bool(held) and text.size((23 << 30) + held) in captions
 
 
 def test_every_card_has_the_batch_that_fits_on_it():
