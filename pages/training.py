@@ -22,7 +22,8 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     left, right = st.columns(2)
     basis = "measured" if found.measured else "guessed"
     left.metric(t("train.time"), wording.roughly(found.seconds), help=t(f"train.time_{basis}"))
-    right.metric(t("train.memory"), text.size(found.memory.peak_bytes), help=wording.parts_of(found.memory))
+    place = "train.memory_card" if found.memory.device == "cuda" else "train.memory"
+    right.metric(t(place), text.size(found.memory.peak_bytes), help=wording.parts_of(found.memory))
     st.caption(wording.fits_on(found))
     if state.held() and (loaded := state.loaded()):
         st.caption(t("train.unloads", model=literal(loaded.name)))

@@ -59,7 +59,10 @@ def propose(error: BaseException, model: Path, settings: TrainingSettings, journ
     try:
         tried = memory.estimate(model, settings, device=device).peak_bytes
         limit = min(journal.status.get("memory_free") or tried, tried)
-        smaller = memory.fit(model, settings, int(limit * MARGIN), device=device)
+        room = int(limit * MARGIN)
+        smaller = memory.fit(model, settings, room, device=device)
+        if smaller is not None and memory.estimate(model, smaller, device=device, limit=room).checkpointing:
+            smaller = smaller.changed(gradient_checkpointing="on")  # left to the next trainer, it would trust its estimate again
     except (EasyError, ModelError):
         return None
     if smaller is None:

@@ -247,10 +247,10 @@ def fit(model: Any, settings: TrainingSettings, free: int, *, longest: int | Non
     order = ["none", "int8", "nf4"]
     kept = order[order.index(settings.quantization) :] if device == "cuda" else [settings.quantization]
     for quantization in kept:
-        for checkpointing in ("on",) if settings.gradient_checkpointing == "on" else ("off", "on"):
+        for checkpointing in ("off", "auto") if settings.gradient_checkpointing == "off" else (settings.gradient_checkpointing,):
             tried = settings.changed(quantization=quantization, gradient_checkpointing=checkpointing)
             rows = largest_micro_batch(shape, tried, free, longest=longest, device=device, most=settings.micro_batch)
-            if rows == settings.micro_batch or (rows and checkpointing == "on"):
+            if rows == settings.micro_batch or (rows and checkpointing != "off"):
                 return _same_rows(tried, rows)
     return None
 

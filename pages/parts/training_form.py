@@ -32,13 +32,20 @@ class Form:
         st.session_state.update({f"set_{name}": value for name, value in settings.to_dict().items()})
 
     def choose_preset(self, name: str) -> None:
-        """Fill the form with one of the three jobs, as far as its data and model are here."""
+        """Fill the form with one of the three jobs, as far as its data and model are here; a model of one's own stays."""
         st.session_state.preset = name
         if PRESET_DATA[name] in self.data:
             st.session_state.dataset = PRESET_DATA[name]
-        if PRESET_MODEL[name] in self.models:
+        if PRESET_MODEL[name] in self.models and not self._keeps_model(name):
             st.session_state.model = PRESET_MODEL[name]
         self.fill(self.suit(name))
+
+    def _keeps_model(self, name: str) -> bool:
+        """Whether the chosen model is none of the bundled ones and can do the job, whose licence may ask for BLOOM."""
+        chosen = self.models.get(st.session_state.get("model"))
+        if chosen is None or chosen.name in PRESET_MODEL.values():
+            return False
+        return name != "domain" or describe_model(chosen.base).family.native == "bloom"
 
     def suit(self, name: str, method: str | None = None) -> TrainingSettings:
         """A preset's settings for the size of the chosen model; the published ones while none is chosen."""
@@ -73,6 +80,9 @@ class Form:
         if st.session_state.get("asked") != asked or "draft" not in st.session_state:
             job = next((name for name, id in PRESET_DATA.items() if id == asked.get("dataset")), "imprint")
             self.choose_preset(asked["preset"] if asked.get("preset") in PRESETS else job)
+            if asked.get("model") in self.models:
+                st.session_state.model = asked["model"]
+                self.fill(self.suit(st.session_state.preset))
             if "like" in asked:
                 self.imitate(asked["like"])
             st.session_state.update({name: asked[name] for name in ("dataset", "model") if name in asked})

@@ -117,6 +117,22 @@ def test_a_preset_fills_the_form_as_suits_the_models_size(name):
     assert "better" not in {button.key for button in app.button}, "a preset is not doubted"
 
 
+@pytest.mark.parametrize(("name", "model"), [("imprint", "own"), ("advertisement", "own"), ("domain", "bloom-demo")])
+def test_a_preset_keeps_a_model_of_one_s_own_that_can_do_the_job(name, model, workspace):
+    """And the address' model gets the settings of its size."""
+    large = CONFIG | {"hidden_size": 4096, "inner_hidden_size": 16384, "num_layers": 28, "num_attention_heads": 32, "vocab_size": 130528}
+    (workspace / "models" / "own").mkdir(parents=True)
+    (workspace / "models" / "own" / "config.json").write_text(json.dumps(large))
+    app = open_page("training", model="own")
+    assert (app.session_state["model"], app.session_state["set_lora_rank"]) == ("own", PRESETS["imprint"].lora_rank)
+    if name != "imprint":
+        app.button(key=f"choose-{name}").click().run()
+    assert app.session_state["model"] == model
+    if model == "own":
+        wanted = PRESETS[name]
+        assert (app.session_state["set_method"], app.session_state["set_learning_rate"]) == (wanted.method, wanted.learning_rate)
+
+
 def test_another_method_brings_its_usual_figures_unless_something_was_changed():
     app = open_page("training", preset="advertisement")
     assert "这个模型小" in words(app)

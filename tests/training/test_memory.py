@@ -159,9 +159,11 @@ def test_largest_micro_batch_fits_and_one_more_does_not():
 def test_fitting_settings_fit_and_keep_the_rows_of_an_update(gib):
     settings = card_run(micro_batch=16, gradient_checkpointing="auto")
     found = fit(CHATGLM, settings, gib * 2**30)
-    assert estimate(CHATGLM, found).peak_bytes <= gib * 2**30
-    assert found.rows_per_update == 16
+    assert estimate(CHATGLM, found, limit=gib * 2**30).peak_bytes <= gib * 2**30
+    assert found.rows_per_update == 16 and found.gradient_checkpointing == "auto"
     assert fit(CHATGLM, settings, 3 * 2**30) is None
+    off, on = (fit(CHATGLM, settings.changed(gradient_checkpointing=choice), gib * 2**30) for choice in ("off", "on"))
+    assert off.gradient_checkpointing in ("off", "auto") and on.gradient_checkpointing == "on"
 
 
 def test_advice_says_what_to_change():
