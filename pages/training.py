@@ -47,12 +47,12 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
 def draw_cards(found: forecast.Forecast) -> None:
     """What each consumer card could do with these settings."""
     names = [t(f"train.by_card.{name}") for name in ("card", "memory", "batch")]
-    most = f"≥ {forecast.MOST_ROWS}"
+    most = forecast.most_rows(found.plan.settings)
     cells = [
         (
             one.name,
             f"{one.gib} GB",
-            most if one.largest_batch == forecast.MOST_ROWS else str(one.largest_batch or t("train.by_card.none")),
+            f"≥ {most}" if one.largest_batch == most else str(one.largest_batch or t("train.by_card.none")),
         )
         for one in forecast.by_card(found)
     ]

@@ -45,7 +45,7 @@ class Forecast:
         free: bytes that are free there now.
         advice: what to change so that it fits, or to use what is left; None where all is well.
         cards: the consumer cards on which it fits, smallest first.
-        largest_batch: the largest micro-batch that fits here now, counted up to `MOST_ROWS`; 0 where not even one row does.
+        largest_batch: the largest micro-batch that fits here now, counted up to `most_rows`; 0 where not even one row does.
         seconds: from click to adapter saved.
         tokens_per_second: of training.
         measured: whether the speed comes from a run on this machine.
@@ -97,7 +97,8 @@ def forecast(
     if 0 < len(machine.cards) < settings.processes:
         plan = replace(plan, warnings=(*plan.warnings, _doubt_cards(settings.processes, len(machine.cards))))
     advice = memory.advise(found, free)
-    largest = memory.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=MOST_ROWS)
+    most = most_rows(settings)
+    largest = memory.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=most)
     cards = memory.cards_that_fit(found)
     return Forecast(plan, found, free, advice, cards, largest, seconds, speed, measured is not None)
 
@@ -117,6 +118,11 @@ def _doubt_cards(wanted: int, have: int) -> guard.Doubt:
     return guard.Doubt("runs.why.too_few_cards", {"wanted": wanted, "have": have}, {"processes": have})
 
 
+def most_rows(settings: TrainingSettings) -> int:
+    """How far the rows of a micro-batch are counted: to more than anybody needs, and to what is asked for."""
+    return max(MOST_ROWS, settings.micro_batch)
+
+
 @dataclass(frozen=True)
 class CardFit:
     """A consumer card with `gib` of memory, and the largest micro-batch with which the run fits on it; 0 where not one row does."""
@@ -129,10 +135,11 @@ class CardFit:
 def by_card(found: Forecast) -> list[CardFit]:
     """What every consumer card could train with these settings, the smallest card first."""
     shape, settings, longest = found.memory.shape, found.plan.settings, found.memory.longest
+    most = most_rows(settings)
     limits = {name: int(gib * 2**30 * memory.CARD_SHARE) for name, gib in memory.CARDS.items()}
     return [
         CardFit(name, memory.CARDS[name],
-                memory.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=MOST_ROWS))
+                memory.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=most))
         for name, limit in limits.items()
     ]  # fmt: skip
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from glm_core import charts, text
 from glm_core.data.bundled import BUNDLED
 from glm_core.runs.figures import Curves, Memory
-from glm_core.runs.forecast import MOST_ROWS, Forecast
+from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.records import Run, Status
 from glm_core.text import say
 from glm_core.training import memory as estimates
@@ -287,7 +287,7 @@ def fits_on(found: Forecast) -> str:
     """Whether the run fits here now, with how many rows a batch it would, and on which consumer cards."""
     here = say("train.fits" if found.fits else "train.fits_not", free=text.size(found.free))
     if found.largest_batch:
-        more = "train.largest_or_more" if found.largest_batch == MOST_ROWS else "train.largest"
+        more = "train.largest_or_more" if found.largest_batch == most_rows(found.plan.settings) else "train.largest"
         here += say(more, rows=found.largest_batch)
     if not found.cards:
         return here + say("train.no_card")

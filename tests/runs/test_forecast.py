@@ -65,6 +65,14 @@ def test_what_does_not_fit_is_said_with_settings_that_do(model):
     assert found.cards, "a consumer card has room for a model this small"
 
 
+@pytest.mark.parametrize(("asked", "counted"), [(4, 256), (256, 256), (1024, 1024)])
+def test_a_batch_that_fits_is_never_called_smaller_than_the_one_asked_for(model, asked, counted):
+    settings = TrainingSettings(micro_batch=asked, max_source_length=8, max_target_length=8)
+    found = forecast.forecast(model, rows(20), settings, CARD, 3)
+    assert found.fits and f"每批 {counted} 条也放得下" in wording.fits_on(found)
+    assert {one.largest_batch for one in forecast.by_card(found)} == {counted}
+
+
 def test_hours_without_a_card_are_told_and_a_run_of_minutes_offered(model):
     long = forecast.forecast(model, rows(2400), PRESETS["advertisement"], LAPTOP, 3)
     assert long.seconds > forecast.PATIENCE
