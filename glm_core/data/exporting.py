@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from glm_core import text
 from glm_core.data.examples import DataError, Example, RowError, is_blank
 from glm_core.data.layouts import Layout, converter
 
@@ -68,8 +69,15 @@ def from_table(rows: Iterable[dict], start: int = 0) -> list[Example]:
         try:
             examples.append(Example(convert(row), number))
         except RowError as error:
-            raise DataError("data.row_invalid", row=number, message=str(error)) from error
+            raise DataError("data.row_invalid", row=number, message=_in_words(error)) from error
     return examples
+
+
+def _in_words(error: RowError) -> str:
+    """The sentence of `error` with the name that the edited table's reader sees over the column."""
+    column = error.field
+    seen = text.say(f"datasets.column.{column}") if column in COLUMNS else column
+    return str(RowError(error.key, **error.values | {"field": seen}))
 
 
 def _table_row(example: Example) -> dict:

@@ -64,6 +64,11 @@ def test_a_row_edited_wrongly_is_named_by_its_number(row):
     assert "2" in str(caught.value)
 
 
+def test_a_field_left_empty_is_called_as_the_column_of_the_edited_table():
+    with pytest.raises(DataError, match="回答 是空的"):
+        from_table([{"prompt": "a", "response": " "}])
+
+
 @given(st.lists(conversations(), min_size=1, max_size=4))
 def test_an_edited_table_is_the_set_again(examples):
     assert [example.messages for example in from_table(table(examples))] == [example.messages for example in examples]
