@@ -1,14 +1,10 @@
-"""The Triton kernels against the plain computation; without a GPU in Triton's interpreter, where Triton is installed."""
-
-import os
+"""The Triton kernels against the plain computation; without a GPU in Triton's interpreter (conftest.py), where it is installed."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 pytest.importorskip("triton", reason="Triton comes with torch for NVIDIA cards")
 
 from glm_core.models import fused, kernels, prefixlm, quantization  # noqa: E402
