@@ -30,10 +30,11 @@ def alive(pid: object, pid_created: object, folder: Path) -> bool:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        if not process.cmdline():  # it is only just being started, or is just ending
+        command = process.cmdline()
+        if not command:  # it is only just being started, or is just ending
             return _is_created(pid, pid_created)
-        return _trains(process, folder)
-    except psutil.AccessDenied:
+        return _trains(process, command, folder)
+    except (psutil.AccessDenied, OSError):  # another user's, or its working directory went as it ends
         return _is_created(pid, pid_created)
     except psutil.Error:
         return False
@@ -44,8 +45,8 @@ def _is_created(pid: int, pid_created: object) -> bool:
     return moment is not None and isinstance(pid_created, float) and abs(moment - pid_created) < CLOCK_SLACK
 
 
-def _trains(process: psutil.Process, folder: Path) -> bool:
-    command = process.cmdline()
+def _trains(process: psutil.Process, command: list[str], folder: Path) -> bool:
+    """Whether `process` with that command line, which is empty while it ends, trains in `folder`."""
     if not command or not Path(command[0]).name.startswith(PYTHONS):
         return False
     named = [argument for argument in command[1:] if Path(argument).name == folder.name]
@@ -57,9 +58,9 @@ def trainers(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and _trains(process, folder) and process.pid != os.getpid():
+            if process.status() != psutil.STATUS_ZOMBIE and _trains(process, process.cmdline(), folder) and process.pid != os.getpid():
                 found.append(process)
-        except psutil.Error:
+        except (psutil.Error, OSError):
             continue  # it ended meanwhile, or belongs to another user, whose process cannot be ours
     return found
 

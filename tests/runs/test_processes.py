@@ -59,6 +59,21 @@ def test_a_process_without_a_command_line_yet_counts_if_it_was_created_when_it_s
     assert not processes.alive(pid, None, tmp_path / "a")
 
 
+def test_a_trainer_that_loses_its_command_line_between_two_looks_is_still_there(monkeypatch, start, tmp_path):
+    """Else a run that is just ending would be dead, alive and dead again."""
+    pid = start(tmp_path / "a")
+    said = [psutil.Process(pid).cmdline(), []]
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: said.pop(0) if said else [])
+    assert processes.alive(pid, processes.created(pid), tmp_path / "a")
+    monkeypatch.undo()
+
+    def gone(self):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(psutil.Process, "cwd", gone)
+    assert processes.alive(pid, processes.created(pid), tmp_path / "a")
+
+
 def test_an_ended_process_that_nobody_reaped_is_not_alive(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", "pass", str(tmp_path)])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
