@@ -91,9 +91,9 @@ def idle_gpus() -> list[dict[str, str]]:
     if nvml is None:
         return []
     try:
-        found = [(index, *_age(nvml, index)) for index in _indices(nvml)]
-        return [{"name": _name(nvml, index), "obstacle": build.obstacle(*age), "command": build.command(*age)}
-                for index, *age in found if build.obstacle(*age)]  # fmt: skip
+        ages = {index: _age(nvml, index) for index in _indices(nvml)}
+        return [{"name": _name(nvml, index), "obstacle": obstacle, "command": build.command(*age)}
+                for index, age in ages.items() if (obstacle := build.obstacle(*age))]  # fmt: skip
     except nvml.NVMLError:
         return []
 
@@ -102,6 +102,7 @@ def _indices(nvml) -> range:
     return range(nvml.nvmlDeviceGetCount())
 
 
+@cache
 def _age(nvml, index: int) -> tuple[tuple[int, int], int]:
     """A card's compute capability, and the major version of CUDA up to which its driver goes."""
     capability = nvml.nvmlDeviceGetCudaComputeCapability(nvml.nvmlDeviceGetHandleByIndex(index))
