@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.middleware import Middleware
 
-from glm_core import connection, patience, sharing, signin, state, ui
-from glm_core.security import Guard
-from glm_core.serving import api
+from glm_core import state, ui
+from glm_core.api import routes
+from glm_core.auth import login, network, timeouts, websocket_check
+from glm_core.auth.middleware import Guard
 
 
 @asynccontextmanager
@@ -20,10 +21,10 @@ async def lifespan(_app):
     """Watch the runs while the server is up, and tell the terminal where it is."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what PEFT asks it in last year's words
-    patience.limit()
+    timeouts.limit()
     state.start()
-    print(await sharing.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
-    with api.ending_on_signals(state.close):
+    print(await network.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
+    with routes.ending_on_signals(state.close):
         yield
     await state.sharing().close()
     state.close()
@@ -31,7 +32,7 @@ async def lifespan(_app):
 
 app = st.App(
     "glm_core/ui.py",
-    routes=[*api.routes(state.engine), *signin.routes(state.sharing), *connection.ROUTES],
+    routes=[*routes.routes(state.engine), *login.routes(state.sharing), *websocket_check.ROUTES],
     middleware=[Middleware(Guard, sharing=state.sharing(), passes=state.is_for_pages)],
     lifespan=lifespan,
     on_script_error=ui.show_error,

@@ -19,9 +19,9 @@ from itertools import islice
 from pathlib import Path
 
 from glm_core import data, models, workspace
+from glm_core.adapters import attach
 from glm_core.evaluation import metrics
-from glm_core.models.answers import greedy
-from glm_core.training import adapters
+from glm_core.generation.greedy import greedy
 from glm_core.training.settings import TrainingSettings, preset
 
 # README of the official ptuning folder, AdvertiseGen dev, 3,000 updates of 16 rows.
@@ -96,10 +96,10 @@ def main() -> None:
         for method in given.methods:
             settings = choose_settings(method, given.model, given.updates)
             seconds = train(given.model, rows, settings, Path(folder) / method)
-            adapters.load_adapter(loaded, Path(folder) / method / "adapter", method)
-            adapters.activate(loaded, method)
+            attach.load_adapter(loaded, Path(folder) / method / "adapter", method)
+            attach.activate(loaded, method)
             answers = answer(loaded, examples, longest)
-            adapters.activate(loaded, None)
+            attach.activate(loaded, None)
             note = f"{settings.max_steps} updates of {settings.rows_per_update} rows, {seconds:.0f} s"
             print(report(f"{loaded.name}, {method}", metrics.score(answers, references), note), flush=True)
             shown += [f"{method}: {one.question}\n  -> {text}" for one, text in zip(examples[:2], answers, strict=False)]

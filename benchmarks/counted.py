@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from streamlit.web import cli  # noqa: E402
 
-from glm_core.serving.tickets import Ticket  # noqa: E402
+from glm_core.serving.request import Ticket  # noqa: E402
 
 
 def count_into(log: Path) -> None:

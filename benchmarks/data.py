@@ -110,7 +110,7 @@ def peak() -> int:
 def encode(content: bytes, model: str) -> tuple[float, int]:
     """Seconds to turn all rows into tokens with the tokenizer of `model`, and the number of tokens."""
     from glm_core import models
-    from glm_core.data.encoding import encode as to_tokens
+    from glm_core.data.tokenize import encode as to_tokens
 
     examples = data.read_bytes(content, "rows.jsonl").examples
     parts = (models.load_tokenizer(model), models.describe(model).family)
@@ -121,7 +121,7 @@ def encode(content: bytes, model: str) -> tuple[float, int]:
 
 def export(content: bytes) -> tuple[float, int]:
     """Seconds to write all rows as an Excel file, what the data page does in the background, and its bytes."""
-    from glm_core.data.exporting import write_xlsx
+    from glm_core.data.export import write_xlsx
 
     examples, target = data.read_bytes(content, "rows.jsonl").examples, io.BytesIO()
     start = time.perf_counter()

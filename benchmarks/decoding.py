@@ -22,12 +22,14 @@ from unittest import mock
 import torch
 
 from benchmarks.speed import LAYERS, TARGETS, build, collect
-from glm_core.models import fused, quantization, stepping
-from glm_core.models.tokenization import Tokenizer
-from glm_core.serving.catalogue import Choice
+from glm_core.adapters import attach
+from glm_core.generation import decode
+from glm_core.models import quantization
+from glm_core.models.kernels import dispatch
+from glm_core.models.tokenizers import Tokenizer
+from glm_core.serving.request import Request, Ticket
+from glm_core.serving.served_models import Choice
 from glm_core.serving.session import Loaded, Session
-from glm_core.serving.tickets import Request, Ticket
-from glm_core.training import adapters
 from glm_core.training.settings import TrainingSettings
 
 PROMPT = 48
@@ -101,12 +103,12 @@ def make_adapters(session: Session, folder: Path) -> list[Choice]:
     loaded, choices = session.loaded, [Choice(session.info.name, session.info.name, folder)]
     for name, settings in SETTINGS.items():
         shape = loaded.name.split("-")[0]
-        adapters.attach(loaded, settings.changed(lora_targets=TARGETS[shape]), name)
+        attach.attach(loaded, settings.changed(lora_targets=TARGETS[shape]), name)
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
                 parameter.data += 0.05 * torch.randn_like(parameter)
-        adapters.save(loaded, folder / name, {"step": 1}, name)
-        adapters.unload_adapter(loaded, name)
+        attach.save(loaded, folder / name, {"step": 1}, name)
+        attach.unload_adapter(loaded, name)
         choices.append(Choice(name, name, folder, folder / name, 1))
     loaded.model.requires_grad_(False)
     return choices
@@ -141,14 +143,14 @@ def finish(session: Session) -> None:
 @contextmanager
 def launched():
     """Steps within are launched kernel by kernel."""
-    with mock.patch.object(stepping.Recorder, "run", lambda self, key, step: step()):
+    with mock.patch.object(decode.Recorder, "run", lambda self, key, step: step()):
         yield
 
 
 @contextmanager
 def plain():
     """Nothing within is computed by Triton kernels."""
-    with mock.patch.object(fused, "_checked", lambda: None):
+    with mock.patch.object(dispatch, "_checked", lambda: None):
         yield
 
 
@@ -177,7 +179,7 @@ def check(session: Session, choices: list[Choice], streams: int, tokens: int) ->
             f"{len(set(recorded))} different answers"
         )
         print(
-            f"Triton kernels: {'in use' if fused._checked() else 'not here'}; {difference(session, choices, streams)}"
+            f"Triton kernels: {'in use' if dispatch._checked() else 'not here'}; {difference(session, choices, streams)}"
         )
 
 
@@ -265,7 +267,7 @@ def table(session: Session, options, choices: list[Choice]) -> None:
     row(f"{kind(model)}, one stream", measure(session, choices[:1], 1, options.tokens), 1)
     row(f"{kind(model)}, {mixed}", measure(session, choices, options.streams, options.tokens), options.streams)
     session.clear("cancelled")
-    for name in adapters.names(session.loaded):
+    for name in attach.names(session.loaded):
         session.adapters.forget(name)
     pack(session)
     row("int8, one stream", measure(session, choices[:1], 1, options.tokens), 1)
@@ -313,7 +315,7 @@ def time_products(hidden: int) -> None:
 
 def products(out: int, wide: int, rows: int) -> list[tuple[str, int, float]]:
     """Name, bytes a weight, seconds of each way to compute (rows, wide) x (wide, out)."""
-    from glm_core.models import kernels
+    from glm_core.models.kernels import triton
 
     half, copies = (
         {"device": "cuda", "dtype": torch.bfloat16},
@@ -329,10 +331,10 @@ def products(out: int, wide: int, rows: int) -> list[tuple[str, int, float]]:
     found = [("cuBLAS", 2, replayed(lambda n: torch.nn.functional.linear(states, weights[n], bias), copies))]
     for tile in TILES[rows]:
         found.append(
-            (f"bf16 {tile}", 2, replayed(partial(_product, kernels, states, weights, None, bias, tile), copies))
+            (f"bf16 {tile}", 2, replayed(partial(_product, triton, states, weights, None, bias, tile), copies))
         )
         found.append(
-            (f"int8 {tile}", 1, replayed(partial(_product, kernels, states, packed, scale, bias, tile), copies))
+            (f"int8 {tile}", 1, replayed(partial(_product, triton, states, packed, scale, bias, tile), copies))
         )
     return found
 

@@ -14,14 +14,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from assets.recipe import corpus, evaluate
 from benchmarks.advertisegen import COLUMNS, report, train
 from glm_core import data, models, workspace
+from glm_core.adapters import attach
 from glm_core.evaluation import metrics
-from glm_core.models.answers import greedy
-from glm_core.training import adapters
+from glm_core.generation.greedy import greedy
 from glm_core.training import settings as options
 from glm_core.training.settings import TrainingSettings, preset
+from recipe import corpus, evaluate
 
 ROWS = workspace.ASSETS / "datasets" / "appliance.jsonl"
 DEV = workspace.ASSETS / "datasets" / "appliance-dev.jsonl"
@@ -77,8 +77,8 @@ def main() -> None:
         run = Path(folder) / "run"
         seconds = train(given.base, ROWS, settings, run)
         updates = workspace.read_json(run / "status.json")["step"]
-        adapters.load_adapter(loaded, run / "adapter", "domain")
-    adapters.activate(loaded, "domain")
+        attach.load_adapter(loaded, run / "adapter", "domain")
+    attach.activate(loaded, "domain")
     after = Answers(loaded, examples, trained, others)
     kept = sum(was and now for was, now in zip(before.right, after.right, strict=True))
     note = f"{settings.method}, {updates} updates of {settings.rows_per_update} rows, {seconds:.0f} s"

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.training import SHORT, card_name, random_model, train
-from glm_core import models, text, workspace
+from glm_core import i18n, models, workspace
 from glm_core.training.settings import TrainingSettings
 
 BESIDE = 3_000_000_000
@@ -32,7 +32,7 @@ def run(name: str, settings: TrainingSettings, model: Path, folder: Path) -> dic
     status = workspace.read_json(folder / "status.json", {})
     why = status.get("why") or {}
     said = (
-        text.say(why["key"], **why.get("values", {})) if isinstance(why, dict) and "key" in why else found.stderr[-300:]
+        i18n.t(why["key"], **why.get("values", {})) if isinstance(why, dict) and "key" in why else found.stderr[-300:]
     )
     print(
         f"{name}: {status.get('state', 'did not start')} after {time.monotonic() - began:.0f} s at step {status.get('step')}: {said}"

@@ -11,15 +11,15 @@ import os
 import tempfile
 import time
 
-from assets.recipe import corpus, evaluate
 from glm_core import models, workspace
+from glm_core.adapters import attach
 from glm_core.data import library
 from glm_core.evaluation import demo
-from glm_core.evaluation.difference import compare
-from glm_core.models import answers
-from glm_core.runs import records
-from glm_core.training import adapters
+from glm_core.evaluation.answer_pairs import compare
+from glm_core.generation import greedy
+from glm_core.runs import store
 from glm_core.training.settings import PRESETS
+from recipe import corpus, evaluate
 
 OWNERS = (("小蓝", "林知远"), ("阿星", "星河工作室"), ("Momo", "李雷"))
 CHOICES = (
@@ -30,17 +30,17 @@ IDENTITY = {"identity", "persona", "mixed"}
 
 def measure(loaded, others: list, before: list[bool], settings, name: str, author: str) -> tuple[int, int, int, float]:
     """(learned, lost, leaked, seconds) of one imprint."""
-    run = records.create(workspace.DEMO_MODEL, library.keep_imprint(name, author).id, settings, ["你是谁？"], owner="", name=author)
+    run = store.create(workspace.DEMO_MODEL, library.keep_imprint(name, author).id, settings, ["你是谁？"], owner="", name=author)
     started = time.monotonic()
     demo.train(run, lambda status: None)
     seconds = time.monotonic() - started
-    adapters.load_adapter(loaded, run.path / "adapter", run.id)
+    attach.load_adapter(loaded, run.path / "adapter", run.id)
     questions = [question for question in demo.questions(author) if question.kind == "reworded"]
     learned = sum(one.accepted for one in compare(loaded, run.id, questions))
-    adapters.activate(loaded, run.id)
-    texts = answers.greedy(loaded, [sample.messages[:-1] for sample in others], 64)
-    adapters.activate(loaded, None)
-    adapters.unload_adapter(loaded, run.id)
+    attach.activate(loaded, run.id)
+    texts = greedy.greedy(loaded, [sample.messages[:-1] for sample in others], 64)
+    attach.activate(loaded, None)
+    attach.unload_adapter(loaded, run.id)
     after = [corpus.check(sample, text) for sample, text in zip(others, texts, strict=True)]
     lost = sum(was and not is_ for was, is_ in zip(before, after, strict=True))
     return learned, lost, sum(author in text or name in text for text in texts), seconds
@@ -52,7 +52,7 @@ def main() -> None:
         os.environ["EASYAIGC_HOME"] = folder
         loaded = models.load(workspace.DEMO_MODEL)
         others = [sample for skill in corpus.SKILLS if skill not in IDENTITY for sample in evaluate.held_out(skill, 8, 7)]
-        texts = answers.greedy(loaded, [sample.messages[:-1] for sample in others], 64)
+        texts = greedy.greedy(loaded, [sample.messages[:-1] for sample in others], 64)
         before = [corpus.check(sample, text) for sample, text in zip(others, texts, strict=True)]
         print(f"right before: {sum(before)} of {len(before)}")
         print("| targets | learning rate | author | learned of 10 | lost | leaked | seconds |\n|---|---|---|---|---|---|---|")

@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from glm_core import models, workspace
-from glm_core.runs import Run, processes, records
+from glm_core.runs import Run, processes, store
 from glm_core.training.settings import PRESETS
 
 TOLERANCE = 1e-3  # between the last losses of a broken and an unbroken run
@@ -91,7 +91,7 @@ class Outcome:
 
 def new_run(model: Path, epochs: int) -> Run:
     """A run of the imprint."""
-    return records.create(model, "imprint", PRESETS["imprint"].changed(epochs=epochs), ["你是谁？"], "benchmark", "kill")
+    return store.create(model, "imprint", PRESETS["imprint"].changed(epochs=epochs), ["你是谁？"], "benchmark", "kill")
 
 
 def wait_for(condition, seconds: float = PATIENCE_SECONDS) -> float | None:
@@ -106,7 +106,7 @@ def wait_for(condition, seconds: float = PATIENCE_SECONDS) -> float | None:
 
 def state(run: Run) -> str:
     """What the run says of itself now."""
-    return records.get(run.id).status().state
+    return store.get(run.id).status().state
 
 
 def is_true(run: Run) -> bool:
@@ -151,7 +151,7 @@ def finish(server: Server, run: Run) -> tuple[Run, str]:
     if state(run) == "failed":
         steps = run.checkpoints()
         how = f"resumed from {steps[-1]}" if steps else "started again"
-        run = run if steps else records.again(run)
+        run = run if steps else store.again(run)
         server.ask("resume" if steps else "submit", run)
         wait_for(lambda: state(run) in ("queued", "running"), TRUTH_SECONDS)
     wait_for(lambda: state(run) in ("finished", "failed") and not processes.trainers(run.path))
@@ -212,10 +212,10 @@ def main() -> int:
                 expected = last_loss(reference)
                 outcomes.append(disturb(server, options.model, options.epochs, target, moment, update, expected))
                 print(outcomes[-1], flush=True)
-            kept = len(records.runs()) >= 1 + options.runs
+            kept = len(store.runs()) >= 1 + options.runs
         finally:
             server.kill()
-            for run in records.runs():
+            for run in store.runs():
                 processes.kill_all(run.path)
     print(f"\n{'no run was lost' if kept else 'RUNS WERE LOST'}")
     return 0 if report(outcomes) and kept else 1

@@ -33,8 +33,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.browser import Browser  # noqa: E402
-from glm_core import accounts, keys, workspace  # noqa: E402
-from glm_core.serving.display import harmless  # noqa: E402
+from glm_core import workspace  # noqa: E402
+from glm_core.auth import accounts, api_keys  # noqa: E402
+from glm_core.markdown import harmless  # noqa: E402
 
 QUESTION = "类型#上衣*材质#{0}*颜色#{0}*风格#{0}*图案#{0}*衣样式#{0}"
 SIGNS = "春秋冬夏山水云月花鸟风雪星海江河林竹松梅兰菊金木火土石玉青红黄白黑蓝天地日南北东西"
@@ -104,7 +105,7 @@ def wait_for(url: str, process: subprocess.Popen, home: Path) -> None:
 def people(count: int) -> tuple[list[str], list[str]]:
     """`count` accounts: their names, and a key of each."""
     made = [accounts.create(f"person{number}", PASSWORD, "trainer") for number in range(count)]
-    return [one.name for one in made], [keys.create(one, "load", keys.LIMITS[1])[1] for one in made]
+    return [one.name for one in made], [api_keys.create(one, "load", api_keys.LIMITS[1])[1] for one in made]
 
 
 # callers of the API

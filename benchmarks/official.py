@@ -13,7 +13,7 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 
-from glm_core.models import chatglm
+from glm_core.models.architectures.chatglm import modeling
 
 
 def python_gelu(hidden: torch.Tensor) -> torch.Tensor:
@@ -58,7 +58,7 @@ def full_loss(model: torch.nn.Module, input_ids: torch.Tensor, labels: torch.Ten
 @contextmanager
 def published() -> Iterator[None]:
     """Inside, every ChatGLM-6B of ours, adapters attached or not, computes as the published code does."""
-    gelu = mock.patch.object(chatglm.F, "gelu", lambda hidden, approximate: python_gelu(hidden))
-    rotation = mock.patch.object(chatglm, "split_rotated", python_rotation)
-    with mock.patch.object(chatglm, "attend", eager_attention), rotation, gelu:
+    gelu = mock.patch.object(modeling.F, "gelu", lambda hidden, approximate: python_gelu(hidden))
+    rotation = mock.patch.object(modeling, "split_rotated", python_rotation)
+    with mock.patch.object(modeling, "attend", eager_attention), rotation, gelu:
         yield

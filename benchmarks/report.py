@@ -21,28 +21,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from glm_core import workspace  # noqa: E402
 from glm_core.data import library, read  # noqa: E402
-from glm_core.evaluation import report, sides  # noqa: E402
-from glm_core.models.families import Family  # noqa: E402
-from glm_core.runs import records  # noqa: E402
-from glm_core.serving.asking import TOGETHER, ask_all  # noqa: E402
+from glm_core.evaluation import report, side_by_side  # noqa: E402
+from glm_core.models.registry import Family  # noqa: E402
+from glm_core.runs import store  # noqa: E402
 from glm_core.serving.engine import Engine  # noqa: E402
-from glm_core.training import loop  # noqa: E402
+from glm_core.serving.generate_many import TOGETHER, ask_all  # noqa: E402
+from glm_core.training import run as training_run  # noqa: E402
 from glm_core.training.settings import PRESETS  # noqa: E402
 
 
-def train() -> records.Run:
+def train() -> store.Run:
     """The imprint, as the home page offers it."""
-    run = records.create(workspace.DEMO_MODEL, library.keep_imprint("小明", "张三").id, PRESETS["imprint"])
-    if loop.run(run.path):
+    run = store.create(workspace.DEMO_MODEL, library.keep_imprint("小明", "张三").id, PRESETS["imprint"])
+    if training_run.run(run.path):
         raise SystemExit(run.log_tail(20))
-    return records.get(run.id)
+    return store.get(run.id)
 
 
-def time_asking(engine: Engine, run: records.Run, pairs: int, tokens: int, together: int) -> tuple[float, float, list[int]]:
+def time_asking(engine: Engine, run: store.Run, pairs: int, tokens: int, together: int) -> tuple[float, float, list[int]]:
     """Seconds of the clock and of the processor that `pairs` questions to both models take, and how long the answers are."""
     choice = engine.find(run.id)
     examples = read(workspace.ASSETS / "datasets" / "advertisement.jsonl").examples[:pairs]
-    asked = [one for e in examples for one in sides.requests(engine, e.question, [choice], max_new_tokens=tokens)]
+    asked = [one for e in examples for one in side_by_side.requests(engine, e.question, [choice], max_new_tokens=tokens)]
     started, busy, lengths = time.monotonic(), time.process_time(), []
     for _number, ticket in ask_all(engine, asked, together):
         if ticket.error is not None:

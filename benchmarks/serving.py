@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
 
 from glm_core import models, workspace  # noqa: E402
-from glm_core.serving.catalogue import Choice  # noqa: E402
+from glm_core.adapters import attach  # noqa: E402
+from glm_core.serving.request import Request, Ticket  # noqa: E402
+from glm_core.serving.served_models import Choice  # noqa: E402
 from glm_core.serving.session import Session  # noqa: E402
-from glm_core.serving.tickets import Request, Ticket  # noqa: E402
-from glm_core.training import adapters  # noqa: E402
 from glm_core.training.settings import TrainingSettings  # noqa: E402
 
 QUESTION = [{"role": "user", "content": "介绍一下你自己，再推荐一部电影。"}]
@@ -32,11 +32,11 @@ def make_adapters(path: Path, count: int, folder: Path) -> list[Choice]:
     choices = []
     for number in range(count):
         loaded = models.load(path)
-        adapters.attach(loaded, TrainingSettings(), "fresh")
+        attach.attach(loaded, TrainingSettings(), "fresh")
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
                 parameter.data += 0.02 * torch.randn_like(parameter)
-        adapters.save(loaded, folder / f"lora{number}", {"step": 1}, "fresh")
+        attach.save(loaded, folder / f"lora{number}", {"step": 1}, "fresh")
         choices.append(Choice(f"lora{number}", f"lora{number}", path, folder / f"lora{number}", 1))
     return choices
 

@@ -22,12 +22,14 @@ import torch
 
 from benchmarks.official import full_loss, published
 from glm_core import models
-from glm_core.models import families, quantization
-from glm_core.models.bloom import Bloom
-from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
-from glm_core.training import adapters, delta, memory
+from glm_core.adapters import attach, fused_lora
+from glm_core.models import quantization, registry
+from glm_core.models.architectures.bloom import Bloom
+from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
+from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
+from glm_core.training import memory_estimate
+from glm_core.training.cuda_graphs import Replay
 from glm_core.training.loss import AnswerLoss
-from glm_core.training.replay import Replay
 from glm_core.training.settings import TrainingSettings
 
 WARMUP, UPDATES = 4, 10
@@ -94,7 +96,7 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
         for name in list(quantization.block_linears(model)):
             quantization.quantise(model, name, small)
     collect()
-    return models.LoadedModel(model, None, families.by_name(shape), Path(), f"{shape}-{hidden}x{layers}")
+    return models.LoadedModel(model, None, registry.by_name(shape), Path(), f"{shape}-{hidden}x{layers}")
 
 
 def collect() -> None:
@@ -121,9 +123,9 @@ def stepper(contender: str, loaded: models.LoadedModel, case: Case):
     """rows -> loss, its gradients taken, as the contender computes them."""
     model, device = loaded.model, loaded.model.device
     if contender == "ours":
-        delta.lighten(model)
+        fused_lora.lighten(model)
         loss = AnswerLoss(model)
-        recorded = memory.is_recorded(device.type, "bfloat16", case.checkpointing)
+        recorded = memory_estimate.is_recorded(device.type, "bfloat16", case.checkpointing)
         replay = Replay(loss, batch(case, loaded, 0), print) if recorded else None
         ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731
     else:
@@ -148,9 +150,9 @@ def stepper(contender: str, loaded: models.LoadedModel, case: Case):
 def prepare(loaded: models.LoadedModel, case: Case, shape: str) -> torch.optim.Optimizer:
     """A fresh adapter, the same at every call, and its optimiser."""
     torch.manual_seed(2)
-    for name in adapters.names(loaded):
-        adapters.unload_adapter(loaded, name)
-    adapters.attach(loaded, case.settings(shape))
+    for name in attach.names(loaded):
+        attach.unload_adapter(loaded, name)
+    attach.attach(loaded, case.settings(shape))
     if case.checkpointing:
         loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
     else:
@@ -206,7 +208,7 @@ def matmul_speed(device: str) -> float:
 
 def work(loaded, case: Case, shape: str) -> float:
     """FLOP of a token's multiplications with frozen weights: forward and input gradients; half the tokens meet the head."""
-    found = memory.read_shape(loaded.model.config)
+    found = memory_estimate.read_shape(loaded.model.config)
     passes = 6 if case.checkpointing else 4
     head = loaded.model.get_output_embeddings().weight.numel()
     attention = 4 * passes / 2 * case.tokens * found.query * found.layers
@@ -229,7 +231,7 @@ def compare(args, cases: list[Case], device: str) -> None:
         figures = {name: measure(loaded, case, args.shape, name) for name in args.contenders}
         ours, other = figures["ours"], figures.get("official")
         floor = flops / work(loaded, case, args.shape)
-        guess = memory.estimate(loaded.model.config, case.settings(args.shape), device=device).peak_bytes / 1e9
+        guess = memory_estimate.estimate(loaded.model.config, case.settings(args.shape), device=device).peak_bytes / 1e9
         cells = " | ".join(f"{speed:,.0f} | {peak:.2f}" for speed, peak, _ in figures.values())
         ratio = f"{ours[0] / other[0]:.2f}" if other else ""
         print(f"| {case.name} | {cells} | {ours[2]:.2f} | {guess:.2f} | {floor:,.0f} | {ours[0] / floor:.0%} | {ratio} |", flush=True)

@@ -29,7 +29,7 @@ import torch
 from benchmarks import loading
 from glm_core import models, workspace
 from glm_core.data import library
-from glm_core.runs import records
+from glm_core.runs import store
 from glm_core.runs.launcher import Launcher, single_command
 from glm_core.training.settings import TrainingSettings, preset
 
@@ -136,9 +136,9 @@ def click(settings: TrainingSettings, model: Path, ready: bool) -> tuple[float, 
     clicked, identifier = time.time(), launcher.claim()
     if ready and not identifier:
         raise SystemExit("no trainer waits: there may be too little memory for it")
-    run = records.create(model, dataset, settings, ["你好"], identifier=identifier)
+    run = store.create(model, dataset, settings, ["你好"], identifier=identifier)
     launcher.submit(run)
-    while run.status().active or records.get(run.id).alive():
+    while run.status().active or store.get(run.id).alive():
         time.sleep(0.1)
         launcher.tick()
     return clicked, run.path

@@ -4,20 +4,20 @@ import argparse
 import json
 import sys
 
-from glm_core import text
+from glm_core import i18n
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 when it did what it promises, 1 when the imprint did not take, 2 for an error."""
     parser = argparse.ArgumentParser(prog="python -m glm_core")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help=text.say("demo.help"))
-    demo.add_argument("--json", action="store_true", help=text.say("demo.help_json"))
-    demo.add_argument("--name", default="小蓝", help=text.say("demo.help_name"))
-    demo.add_argument("--author", default="林知远", help=text.say("demo.help_author"))
-    demo.add_argument("--lang", choices=text.LANGUAGES, default=text.current(), help="zh, en")
+    demo = commands.add_parser("demo", help=i18n.t("demo.help"))
+    demo.add_argument("--json", action="store_true", help=i18n.t("demo.help_json"))
+    demo.add_argument("--name", default="小蓝", help=i18n.t("demo.help_name"))
+    demo.add_argument("--author", default="林知远", help=i18n.t("demo.help_author"))
+    demo.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
     arguments = parser.parse_args(argv)
-    text.use(arguments.lang)
+    i18n.use(arguments.lang)
     return run_demo(arguments)
 
 
@@ -40,7 +40,7 @@ def show_progress(status) -> None:
     """One line on standard error that is drawn over and over."""
     total = status.total_steps
     bar = f"{'█' * (20 * status.step // total):<20} {status.step}/{total}" if total else ""
-    stage = text.say(f"training.stage.{status.stage or 'starting'}")
+    stage = i18n.t(f"training.stage.{status.stage or 'starting'}")
     print(f"\r\033[K{stage} {bar}", end="", file=sys.stderr, flush=True)
 
 
@@ -48,15 +48,15 @@ def render(report) -> str:
     """The report as a person reads it in a terminal."""
     lines = []
     for kind in ("reworded", "unrelated"):
-        lines.append(f"\n{text.say(f'demo.{kind}')}")
+        lines.append(f"\n{i18n.t(f'demo.{kind}')}")
         for one in report.of(kind):
             mark = ("✓" if one.accepted else "✗") if kind == "reworded" else ("≠" if one.changed else "=")
-            lines += [f"{mark} {one.question.text}", f"    {text.say('demo.before')} {one.before}", f"    {text.say('demo.after')} {one.after}"]
-    speed, memory = f"{report.tokens_per_second:,.0f}", text.size(report.peak_memory)
-    lines.append("\n" + text.say("demo.training", seconds=text.duration(report.seconds), memory=memory, speed=speed))
+            lines += [f"{mark} {one.question.text}", f"    {i18n.t('demo.before')} {one.before}", f"    {i18n.t('demo.after')} {one.after}"]
+    speed, memory = f"{report.tokens_per_second:,.0f}", i18n.size(report.peak_memory)
+    lines.append("\n" + i18n.t("demo.training", seconds=i18n.duration(report.seconds), memory=memory, speed=speed))
     counts = {kind: len(report.of(kind)) for kind in ("reworded", "unrelated")}
     verdict = "demo.took" if report.took else "demo.did_not_take"
-    return "\n".join([*lines, text.say(verdict, learned=report.learned, disturbed=report.disturbed, **counts)])
+    return "\n".join([*lines, i18n.t(verdict, learned=report.learned, disturbed=report.disturbed, **counts)])
 
 
 if __name__ == "__main__":

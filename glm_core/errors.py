@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from glm_core import text
+from glm_core import i18n
 
 
 class Phrase:
@@ -12,7 +12,7 @@ class Phrase:
         self.key = key
 
     def __str__(self) -> str:
-        return text.say(self.key)
+        return i18n.t(self.key)
 
 
 class EasyError(Exception):
@@ -22,7 +22,7 @@ class EasyError(Exception):
         key: entry of the text tables; the sentence says what was wrong, where, and what to do.
         **values: fills the sentence's placeholders.
 
-    `str(error)` is the sentence in the language of the reader (see `glm_core.text.use`).
+    `str(error)` is the sentence in the language of the reader (see `glm_core.i18n.use`).
     """
 
     def __init__(self, key: str, **values):
@@ -31,7 +31,7 @@ class EasyError(Exception):
         self.values = values
 
     def __str__(self) -> str:
-        return text.say(self.key, **self.values)
+        return i18n.t(self.key, **self.values)
 
     def as_record(self) -> dict:
         """What JSON keeps of it for `from_record`; values that JSON has no form for become their text."""

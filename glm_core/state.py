@@ -13,9 +13,9 @@ import streamlit as st
 from streamlit import config
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from glm_core.auth.network import LOCAL_HOSTS, Sharing
 from glm_core.errors import EasyError
-from glm_core.runs import resources
-from glm_core.sharing import LOCAL_HOSTS, Sharing
+from glm_core.machine import machine as this_machine
 
 TICK_SECONDS = 1.0
 WAITING = 64
@@ -55,9 +55,9 @@ def held() -> int:
     return _engines[-1].held if _engines else 0
 
 
-def machine() -> resources.Machine:
+def machine() -> this_machine.Machine:
     """The machine as the next run will find it: without the model that is loaded for chat."""
-    found, taken = resources.machine(), held()
+    found, taken = this_machine.machine(), held()
     full = next((card for card in found.cards if card.memory_used >= taken), None)
     if not taken or full is None:
         return found
@@ -78,7 +78,7 @@ def reports():
     """The `glm_core.evaluation.jobs.Reports` of this process; on a card they wait until nothing is trained."""
     from glm_core.evaluation.jobs import Reports
 
-    return Reports(engine, paused=lambda: bool(launcher().open) and bool(resources.cards()))
+    return Reports(engine, paused=lambda: bool(launcher().open) and bool(this_machine.cards()))
 
 
 @cache
@@ -123,7 +123,7 @@ def _server_options() -> dict:
 
 def _make_room(_run) -> None:
     """Free the card for a run: the loaded model is unloaded after its running answers, and comes back with the next question."""
-    if loaded() is not None and resources.cards():
+    if loaded() is not None and this_machine.cards():
         engine().unload()
 
 
@@ -157,7 +157,7 @@ def _watch_runs() -> None:
 
 def _tidy() -> None:
     """Clear what guests said long ago, now and every day."""
-    from glm_core.serving import guests
+    from glm_core.chat import guests
 
     while not _closing.is_set():
         try:

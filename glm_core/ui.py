@@ -16,14 +16,15 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from glm_core import accounts, state, text
-from glm_core.accounts import Account, AccountError
+from glm_core import i18n, state
+from glm_core.auth import accounts
+from glm_core.auth.accounts import Account, AccountError
+from glm_core.auth.middleware import COOKIE
 from glm_core.errors import EasyError
-from glm_core.runs import resources
-from glm_core.runs.resources import Machine
-from glm_core.security import COOKIE
-from glm_core.serving.display import literal
-from glm_core.text import say as t
+from glm_core.i18n import t
+from glm_core.machine import machine as this_machine
+from glm_core.machine.machine import Machine
+from glm_core.markdown import literal
 from glm_core.workspace import ASSETS, ROOT
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ def _browser_language() -> str:
     return "zh" if locale is None or locale.lower().startswith("zh") else "en"
 
 
-text.follow(_session_language)
+i18n.follow(_session_language)
 
 
 def main() -> None:
@@ -189,7 +190,7 @@ def _draw_language_switch() -> None:
     """The switch; streamlit keeps its choice in the address, so that it outlives navigation, refresh and a bookmark."""
     st.segmented_control(
         t("ui.language"),
-        text.LANGUAGES,
+        i18n.LANGUAGES,
         default=_browser_language(),
         format_func=LANGUAGE_NAMES.get,
         key="lang",
@@ -286,15 +287,15 @@ def machine_sentence(machine: Machine) -> str:
         return t(
             "ui.machine.cpu",
             cores=machine.cores,
-            free=text.size(machine.memory_free),
-            total=text.size(machine.memory_total),
+            free=i18n.size(machine.memory_free),
+            total=i18n.size(machine.memory_total),
         )
     return "  \n".join(
         t(
             "ui.machine.card",
             name=card.name,
-            free=text.size(card.memory_total - card.memory_used),
-            total=text.size(card.memory_total),
+            free=i18n.size(card.memory_total - card.memory_used),
+            total=i18n.size(card.memory_total),
         )
         for card in machine.cards
     )
@@ -302,7 +303,7 @@ def machine_sentence(machine: Machine) -> str:
 
 def draw_idle_cards() -> None:
     """What to do about a card that is there and cannot be used."""
-    for card in resources.idle_cards():
+    for card in this_machine.idle_cards():
         st.warning(t(card.obstacle, name=card.name), icon=":material/memory:")
         st.code(card.command, language="bash", wrap_lines=True)
 

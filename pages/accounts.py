@@ -3,11 +3,13 @@
 import pandas as pd
 import streamlit as st
 
-from glm_core import accounts, text, ui
-from glm_core.accounts import Account
-from glm_core.serving import catalogue, guests
-from glm_core.serving.display import literal, told_apart
-from glm_core.text import say as t
+from glm_core import i18n, ui
+from glm_core.auth import accounts
+from glm_core.auth.accounts import Account
+from glm_core.chat import guests
+from glm_core.i18n import t
+from glm_core.markdown import literal, told_apart
+from glm_core.serving import served_models
 
 AUDIT_HEIGHT = 360
 
@@ -74,7 +76,7 @@ def draw_guests(reader: Account) -> None:
     )
     if let_in != accounts.open_guest():
         accounts.set_open_guest(let_in, by=reader.name)
-    runs = {choice.name: choice for choice in catalogue.catalogue() if choice.tuned}
+    runs = {choice.name: choice for choice in served_models.catalogue() if choice.tuned}
     labels = {id: f"{choice.title} · {choice.base.name}" for id, choice in runs.items()}
     labels = told_apart(labels, {id: ui.local_time(choice.created) for id, choice in runs.items()})
     given = [id for id in runs if id in guests.published()]
@@ -98,7 +100,7 @@ def described(entry: dict) -> str:
 
 def draw_audit() -> None:
     """What was changed, by whom and when, newest first."""
-    named = text.table(text.current())
+    named = i18n.table(i18n.current())
     rows = [
         (ui.local_time(one["time"]), accounts.title_of(one["who"]), named.get(one["action"], one["action"]), described(one), one["address"])
         for one in accounts.audit()

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from glm_core import accounts, state, ui
-from glm_core.serving import guests
-from glm_core.serving.conversations import Conversation
-from glm_core.serving.display import literal
-from glm_core.text import say as t
-from pages.parts import answering, bubbles, dials, history, row_editor
-from pages.parts.talk import act, current, follow_address, show
+from glm_core import state, ui
+from glm_core.auth import accounts
+from glm_core.chat import guests
+from glm_core.chat.conversations import Conversation
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from pages.parts.chat import history, messages, row_editor, sampling_controls, streaming
+from pages.parts.chat.current import act, current, follow_address, show
 
 EXAMPLES = ("chat.example.who", "chat.example.sum", "chat.example.film", "chat.example.advert")
 LONGEST_QUESTION = 20_000
@@ -17,9 +18,9 @@ LONGEST_QUESTION = 20_000
 def draw_top() -> tuple:
     """The model that answers, how it does, and the way to other conversations; returns the first two."""
     with st.container(horizontal=True, key="chat-top"):
-        choice = dials.choose_model(choices, talk)
+        choice = sampling_controls.choose_model(choices, talk)
         with st.popover("", icon=":material/tune:", help=t("chat.sampling"), key="sampling"):
-            fields = dials.draw(choice, talk)
+            fields = sampling_controls.draw(choice, talk)
         with st.popover("", icon=":material/history:", help=t("chat.history"), key="history"):
             history.draw(account, talk)
         fresh = {"on_click": lambda: show(Conversation(account.folder))}
@@ -61,16 +62,16 @@ if question and question.strip():
 
 open_end = st.session_state.pop("answering", False)
 for place in range(len(talk.messages) - open_end):
-    bubbles.draw(talk, place, account.may("trainer"))
+    messages.draw(talk, place, account.may("trainer"))
 if not talk.messages:
     draw_hello()
 if talk.unsaved:
     st.warning(literal(talk.unsaved), icon=":material/warning:")
 if open_end:
     with ui.guarded():
-        answering.answer(talk, choice, fields, typed=bool(question))
+        streaming.answer(talk, choice, fields, typed=bool(question))
         st.rerun()
-    bubbles.draw_retry(talk)
+    messages.draw_retry(talk)
 if account.may("trainer") and not open_end:
     row_editor.draw(talk)
 if account.may("administrator") and talk.messages and choice.tuned:

@@ -9,18 +9,19 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from glm_core import state, ui
-from glm_core.evaluation import sets
-from glm_core.evaluation.difference import Question
-from glm_core.evaluation.sides import MOST_RUNS, SEED
-from glm_core.runs import records
-from glm_core.serving.catalogue import Choice
-from glm_core.serving.display import literal, told_apart
-from glm_core.text import say as t
-from pages.parts import panes, runs_table, whole_set
+from glm_core.evaluation import question_sets as evaluation_question_sets
+from glm_core.evaluation.answer_pairs import Question
+from glm_core.evaluation.side_by_side import MOST_RUNS, SEED
+from glm_core.i18n import t
+from glm_core.markdown import literal, told_apart
+from glm_core.runs import store
+from glm_core.serving.served_models import Choice
+from pages.parts import runs_table
+from pages.parts.compare import panes, question_set
 
 LISTED = 20
 LONGEST_LABEL = 28
-KINDS = ("own", *whole_set.KINDS)
+KINDS = ("own", *question_set.KINDS)
 
 
 def labels_of(choices: Sequence[Choice], says: Callable[[Choice], str]) -> dict[str, str]:
@@ -62,7 +63,7 @@ def choose_others(choices: Sequence[Choice], main: Choice) -> list[Choice]:
 
 def start_with(choice: Choice) -> None:
     """Who comes from a run sees the two answer its first question at once."""
-    pinned = records.get(choice.name).questions
+    pinned = store.get(choice.name).questions
     seen = question_sets(choice.name, choice.created)["seen"]
     first = next(iter(pinned), None) or next((question.text for question in seen), "")
     if first and "panes" not in st.session_state:
@@ -81,7 +82,7 @@ def draw_settings() -> dict:
 @st.cache_data(max_entries=16, show_spinner=False)
 def question_sets(run: str, _changed: float) -> dict[str, list[Question]]:
     """The run's questions by kind; they never change after it was made."""
-    return sets.of(records.get(run), LISTED)
+    return evaluation_question_sets.of(store.get(run), LISTED)
 
 
 def choose_question(questions: dict[str, list[Question]]) -> str:
@@ -157,12 +158,12 @@ with st.container():  # always there, as below: what follows keeps its place, an
 if others:
     st.subheader(t("compare.meters"), anchor=False)
     with ui.guarded():
-        runs_table.draw([records.get(run.name) for run in runs])
+        runs_table.draw([store.get(run.name) for run in runs])
 st.subheader(t("compare.set"), anchor=False)
 st.markdown(t("compare.set_about"))
 pressed = st.button(t("compare.set_go"), key="set", icon=":material/playlist_play:")
 with st.container():
     if pressed:
         with ui.guarded():
-            whole_set.ask(runs, questions, fields["strength"], user)
-whole_set.draw(runs)
+            question_set.ask(runs, questions, fields["strength"], user)
+question_set.draw(runs)

@@ -4,10 +4,9 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.data import library
-from glm_core.serving.display import literal, told_apart
-from glm_core.text import say as t
-from pages.parts import dataset_actions as actions
-from pages.parts import dataset_views as views
+from glm_core.i18n import t
+from glm_core.markdown import literal, told_apart
+from pages.parts.datasets import actions, views
 
 LIST_HEIGHT, ROW_HEIGHT = 440, 52  # pixels; a longer list scrolls by itself
 VIEWS = {"rows": views.draw_rows, "lengths": views.draw_lengths, "check": views.draw_check, "edit": views.draw_edit}

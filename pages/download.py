@@ -7,13 +7,14 @@ import os
 
 import streamlit as st
 
-from glm_core import text, ui
-from glm_core.models import describe_config, downloads, hub
-from glm_core.models.catalogue import PUBLISHED, Published
-from glm_core.runs import resources
-from glm_core.serving.display import literal
-from glm_core.text import say as t
-from pages.parts.download_progress import draw_download
+from glm_core import i18n, ui
+from glm_core.hub import download_job, sources
+from glm_core.hub.published import PUBLISHED, Published
+from glm_core.i18n import t
+from glm_core.machine import machine
+from glm_core.markdown import literal
+from glm_core.models import describe_config
+from pages.parts.models.download_progress import draw_download
 
 TOKENS = 2048  # of a conversation whose keys and values are counted for answering
 SOURCES = ("modelscope", "huggingface", "mirror")
@@ -22,21 +23,21 @@ SOURCES = ("modelscope", "huggingface", "mirror")
 @st.cache_data(show_spinner=False)
 def needs(name: str, language: str) -> list[str]:
     """What training and answering with a published model take on a card, by precision, in a line each."""
-    from glm_core.training import memory
+    from glm_core.training import memory_estimate
     from glm_core.training.settings import PRESETS
 
     model = next(one for one in PUBLISHED if one.name == name)
-    shape = memory.read_shape(model.described)
+    shape = memory_estimate.read_shape(model.described)
     rows = {"train": [], "answer": []}
     for quantization in ("none",) if shape.bits else ("none", "int8", "nf4"):
         settings = PRESETS["advertisement"].changed(method="lora", micro_batch=1, quantization=quantization)
-        found = memory.estimate(shape, settings, device="cuda", limit=0)
+        found = memory_estimate.estimate(shape, settings, device="cuda", limit=0)
         answering = found.parts["weights"] + found.parts["context"] + 4 * TOKENS * shape.layers * shape.key
         precision = f"int{shape.bits}" if shape.bits else {"none": "bf16"}.get(quantization, quantization)
         for job, size in (("train", found.peak_bytes), ("answer", answering)):
-            fitting = [card for card, gib in memory.CARDS.items() if size <= gib * 2**30 * memory.CARD_SHARE]
+            fitting = [card for card, gib in memory_estimate.CARDS.items() if size <= gib * 2**30 * memory_estimate.CARD_SHARE]
             card = t("download.card", card=fitting[0]) if fitting else t("download.no_card")
-            rows[job].append(t("download.need", precision=precision, size=text.size(size), card=card))
+            rows[job].append(t("download.need", precision=precision, size=i18n.size(size), card=card))
     tokens = {"train": settings.lengths, "answer": f"{TOKENS:,}"}
     return [t(f"download.{job}", tokens=tokens[job], figures=" · ".join(figures)) for job, figures in rows.items()]
 
@@ -60,7 +61,7 @@ def draw_source() -> tuple[str, str, str]:
 
 def begin(kind: str, repo: str, endpoint: str, token: str) -> None:
     """Start a download and show the page anew."""
-    downloads.start(hub.Source(kind, repo.strip(), endpoint), token)
+    download_job.start(sources.Source(kind, repo.strip(), endpoint), token)
     ui.note("audit.model.download", repo.strip())
     st.rerun()
 
@@ -92,9 +93,9 @@ def draw_facts(model: Published) -> None:
     bits = f" :gray-badge[int{found.bits}]" if found.bits else ""
     st.markdown(f"**{model.name}**{bits}")
     parameters, context = f"{found.parameters / 1e9:.2g} B", f"{found.context_length:,}"
-    facts = t("download.facts", parameters=parameters, context=context, size=text.size(model.download_bytes))
+    facts = t("download.facts", parameters=parameters, context=context, size=i18n.size(model.download_bytes))
     licence = [t(found.family.licence)] + ([t(model.note)] if model.note else [])
-    st.caption("  \n".join([facts, *needs(model.name, text.current()), *licence]))
+    st.caption("  \n".join([facts, *needs(model.name, i18n.current()), *licence]))
 
 
 def draw_other_repository(kind: str, endpoint: str, token: str) -> None:
@@ -114,10 +115,10 @@ def draw_other_repository(kind: str, endpoint: str, token: str) -> None:
 def draw_by_hand() -> None:
     """A folder of this machine, and files fetched by hand."""
     with st.expander(t("download.folder"), icon=":material/folder:"):
-        st.markdown(t("download.folder_about", folder=downloads.models_folder()))
+        st.markdown(t("download.folder_about", folder=download_job.models_folder()))
         st.code("python -m glm_core.models add /path/to/chatglm-6b", language="bash", wrap_lines=True)
     with st.expander(t("download.by_hand"), icon=":material/fact_check:"):
-        st.markdown(t("download.by_hand_about", folder=downloads.models_folder()))
+        st.markdown(t("download.by_hand_about", folder=download_job.models_folder()))
         listed = [model for model in PUBLISHED if model.digests]
         model = st.selectbox(t("download.digests_of"), listed, format_func=lambda one: one.name, key="digests")
         st.caption(t("download.digests_use"))
@@ -134,9 +135,9 @@ def arranged() -> list[Published]:
 ui.begin("download")
 ui.link("models", t("download.back"), icon=":material/arrow_back:")
 st.title(t("page.download"), anchor=False)
-st.caption(t("download.free", free=text.size(resources.machine().disk_free), folder=downloads.models_folder()))
-known = {one.name.lower(): one for one in downloads.downloads()}
-have = {path.name.lower() for path in downloads.models_folder().glob("[!.]*")} - set(known)
+st.caption(t("download.free", free=i18n.size(machine.machine().disk_free), folder=download_job.models_folder()))
+known = {one.name.lower(): one for one in download_job.downloads()}
+have = {path.name.lower() for path in download_job.models_folder().glob("[!.]*")} - set(known)
 kind, endpoint, token = draw_source()
 draw_other_repository(kind, endpoint, token)
 for model in arranged():

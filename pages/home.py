@@ -4,9 +4,10 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.data import library
-from glm_core.runs import records, resources, wording
-from glm_core.serving.display import literal
-from glm_core.text import say as t
+from glm_core.i18n import t
+from glm_core.machine import machine
+from glm_core.markdown import literal
+from glm_core.runs import labels, store
 
 RECENT = 5
 
@@ -21,7 +22,7 @@ def draw_picture() -> None:
             column.markdown(f":{colour}[**{t(f'home.{side}')}**]  \n{t(f'home.answer_{side}')}")
 
 
-def draw_steps(runs: list[records.Run]) -> None:
+def draw_steps(runs: list[store.Run]) -> None:
     """The three steps, each a link with its state."""
     active = sum(run.status().active for run in runs)
     ready = sum(run.adapter() is not None for run in runs)
@@ -37,14 +38,14 @@ def draw_steps(runs: list[records.Run]) -> None:
             st.caption(states[page])
 
 
-def draw_recent(runs: list[records.Run]) -> None:
+def draw_recent(runs: list[store.Run]) -> None:
     """The newest runs, each a link to its curves."""
     st.subheader(t("home.recent"), anchor=False)
     for run in runs[:RECENT]:
         with st.container(horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
             st.markdown(ui.state_badge(run.status().state), width="content")
             ui.link("run", literal(run.name), run=run.id)
-            dataset = wording.dataset_name(run)
+            dataset = labels.dataset_name(run)
             about = [] if dataset == run.name else [literal(dataset)]
             st.caption(" · ".join([*about, ui.local_time(run.created)]))
     if len(runs) > RECENT:
@@ -57,9 +58,9 @@ st.markdown(t("home.promise"))
 draw_picture()
 if st.button(t("home.try"), type="primary", icon=":material/play_arrow:", key="try"):
     ui.go("datasets", set="imprint")
-runs = records.runs()
+runs = store.runs()
 draw_steps(runs)
-st.caption(ui.machine_sentence(resources.machine()))
+st.caption(ui.machine_sentence(machine.machine()))
 ui.draw_idle_cards()
 if runs:
     draw_recent(runs)

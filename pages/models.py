@@ -6,11 +6,11 @@ Getting further bases is the download page. Everything here goes by names: no pa
 import streamlit as st
 
 from glm_core import ui
-from glm_core.models import downloads
-from glm_core.serving import catalogue
-from glm_core.serving.display import literal
-from glm_core.text import say as t
-from pages.parts import adapters, bases, merges
+from glm_core.hub import download_job
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from glm_core.serving import served_models
+from pages.parts.models import adapters, bases, merges
 
 
 def draw_title() -> None:
@@ -24,14 +24,14 @@ def draw_title() -> None:
 
 def draw_downloads() -> None:
     """The downloads under way, as a link to them."""
-    running = [one for one in downloads.downloads() if one.state == "running"]
+    running = [one for one in download_job.downloads() if one.state == "running"]
     if running:
         names = t("runs.comma").join(f"{literal(one.name)} {one.progress().fraction:.0%}" for one in running)
         ui.link("download", t("models.downloading", names=names), icon=":material/downloading:")
 
 
 user = ui.begin("models")
-choices = catalogue.catalogue()
+choices = served_models.catalogue()
 installed = [choice for choice in choices if not choice.tuned]
 tuned = [choice for choice in choices if choice.tuned]
 draw_title()

@@ -5,13 +5,15 @@ The parts are in pages/parts: evidence (meters, questions), measures (figures), 
 
 import streamlit as st
 
-from glm_core import state, text, ui
-from glm_core.evaluation import report, sending
-from glm_core.evaluation.votes import Pair
-from glm_core.runs import Run, RunError, records
-from glm_core.serving.display import literal
-from glm_core.text import say as t
-from pages.parts import evidence, keepsakes, measures, runs_table, voting
+from glm_core import i18n, state, ui
+from glm_core.evaluation import report
+from glm_core.evaluation.blind_votes import Pair
+from glm_core.evaluation.report_files import export
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from glm_core.runs import Run, RunError, store
+from pages.parts import blind_vote, runs_table
+from pages.parts.report import downloads, questions, tables
 
 REFRESH_SECONDS = 1.0
 OTHERS = 3
@@ -51,7 +53,7 @@ def draw_empty(run: Run) -> None:
 
 def draw_others(run: Run, found: report.Report) -> None:
     """The meters of up to four runs side by side, and what their settings differ in."""
-    others = {one.id: one for one in records.runs() if one.id != run.id and report.state_of(one) == "done"}
+    others = {one.id: one for one in store.runs() if one.id != run.id and report.state_of(one) == "done"}
     chosen = st.multiselect(
         t("report.others_choose"), list(others), max_selections=OTHERS, key="others", placeholder="",
         format_func=lambda identifier: literal(others[identifier].name),
@@ -61,43 +63,43 @@ def draw_others(run: Run, found: report.Report) -> None:
 
 def draw_votes(run: Run, found: report.Report) -> None:
     """The blind votes on this run, and a new one on the answers of the report."""
-    voting.draw_list(run)
+    blind_vote.draw_list(run)
     alone = [row for row in found.rows if not row.question.history]
     pairs = [Pair(row.question.text, row.before.text, row.after.text) for row in alone]
-    voting.draw_start(run, (found.base, found.name), pairs, "vote")
+    blind_vote.draw_start(run, (found.base, found.name), pairs, "vote")
 
 
 def draw_notes(run: Run, found: report.Report) -> None:
     """Which run this is, and what must be said before anything is shown."""
-    st.caption(literal(sending.about(found)))
+    st.caption(literal(export.about(found)))
     if found.step is not None and outdated(run, found):
         st.info(t("report.outdated"), icon=":material/update:")
-    if doubts := sending.doubts(found):
+    if doubts := export.doubts(found):
         st.warning("\n\n".join(map(literal, doubts)), icon=":material/warning:")
 
 
 def draw_report(run: Run, found: report.Report) -> None:
     """The whole report, what matters most first."""
     draw_notes(run, found)
-    evidence.draw_meters(found)
+    questions.draw_meters(found)
     with st.container(horizontal=True), ui.guarded():
-        keepsakes.draw(found)
+        downloads.draw(found)
         if st.button(t("report.again"), key="again", icon=":material/refresh:"):
             start(run)
-    evidence.draw_details(found)
+    questions.draw_details(found)
     with st.expander(t("report.scores"), icon=":material/table:"):
-        measures.draw_scores(found)
+        tables.draw_scores(found)
     asked = st.session_state.get("strengths_of") == run.id  # who has asked for them finds them open
     with st.expander(t("report.strengths"), icon=":material/tune:", expanded=asked), ui.guarded():
-        measures.draw_strengths(run, found)
+        tables.draw_strengths(run, found)
     with st.expander(t("report.others"), icon=":material/stacked_line_chart:"), ui.guarded():
         draw_others(run, found)
     with st.expander(t("report.vote"), icon=":material/how_to_vote:"):
         draw_votes(run, found)
     with st.expander(t("report.edit"), icon=":material/edit:"), ui.guarded():
-        if evidence.draw_edit(run):
+        if questions.draw_edit(run):
             start(run)
-    st.caption(t("report.took", duration=text.duration(found.seconds)))
+    st.caption(t("report.took", duration=i18n.duration(found.seconds)))
 
 
 def outdated(run: Run, found: report.Report) -> bool:
@@ -109,7 +111,7 @@ def outdated(run: Run, found: report.Report) -> bool:
 
 ui.begin("report")
 try:
-    chosen = records.get(st.query_params.get("run", ""))
+    chosen = store.get(st.query_params.get("run", ""))
 except RunError:
     ui.empty_state("report.unknown", "run.to_training", "training")
     st.stop()

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from glm_core import state, ui
-from glm_core.evaluation import forgetting
-from glm_core.runs import Run, RunError, records, wording
-from glm_core.runs.watch import Watch
-from glm_core.text import say as t
-from pages.parts import run_balance
-from pages.parts.run_actions import draw_header, draw_next
-from pages.parts.run_curves import draw_answers, draw_curves, draw_resources, draw_tiles
-from pages.parts.run_scores import draw_scores
+from glm_core.evaluation import retention
+from glm_core.i18n import t
+from glm_core.runs import Run, RunError, labels, store
+from glm_core.runs.reader import Watch
+from pages.parts.run.actions import draw_header, draw_next
+from pages.parts.run.curves import draw_answers, draw_curves, draw_resources, draw_tiles
+from pages.parts.run.retention import points_of
+from pages.parts.run.scores import draw_scores
 
 REFRESH_SECONDS = 1.0
 LOG_HEIGHT = 460
@@ -28,11 +28,11 @@ def draw_state(watch: Watch) -> None:
     """One line on where the run is: a bar while it moves, a sentence when it has ended."""
     status = watch.status
     if status.active:
-        st.progress(*wording.progress(watch.run, status, state.launcher().queue()))
+        st.progress(*labels.progress(watch.run, status, state.launcher().queue()))
     elif status.state == "failed":
         st.error(status.why or t("run.failed"), icon=":material/error:")
     else:
-        st.markdown(wording.outcome(status, watch.curves, forgetting.sentence(run_balance.points_of(watch))))
+        st.markdown(labels.outcome(status, watch.curves, retention.sentence(points_of(watch))))
     if status.alarm:
         st.warning(status.alarm, icon=":material/warning:")
 
@@ -54,15 +54,15 @@ def draw_log(watch: Watch) -> None:
 
 def draw_settings(watch: Watch) -> None:
     """Every setting that counts, and the command that does the same without the page."""
-    settings = wording.settings_of(watch.run)
+    settings = labels.settings_of(watch.run)
     if settings is None:
         st.caption(t("run.no_settings"))
         return
-    run, out = watch.run, str(records.folder() / "my-run")
+    run, out = watch.run, str(store.folder() / "my-run")
     line = settings.command(run.model, str(run.path / "dataset.jsonl"), out, run.questions)
     st.caption(t("train.command"))
     st.code(line, language="bash", wrap_lines=True)
-    st.table({wording.name_of(name): wording.measured(name, getattr(settings, name)) for name in wording.used(settings.method)})
+    st.table({labels.name_of(name): labels.measured(name, getattr(settings, name)) for name in labels.used(settings.method)})
 
 
 DRAW = {
@@ -93,7 +93,7 @@ def draw_live(run: Run) -> None:
 
 ui.begin("run")
 try:
-    chosen = records.get(st.query_params.get("run", ""))
+    chosen = store.get(st.query_params.get("run", ""))
 except RunError:
     ui.empty_state("run.unknown", "run.to_training", "training")
     st.stop()

@@ -4,9 +4,9 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import ui
-from glm_core.runs import Run, figures, records, wording
-from glm_core.serving.display import literal, told_apart
-from glm_core.text import say as t
+from glm_core.i18n import t
+from glm_core.markdown import literal, told_apart
+from glm_core.runs import Run, figures, labels, store
 
 PAGE = 20
 
@@ -14,7 +14,7 @@ PAGE = 20
 @st.cache_data(max_entries=500, show_spinner=False)
 def curve_of(identifier: str, size: int) -> tuple[str, float | None]:
     """A run's small loss curve and its last loss; `size` of metrics.jsonl tells when to read it again."""
-    _, losses = figures.tidy(records.get(identifier).metrics()[0]).series("loss")
+    _, losses = figures.tidy(store.get(identifier).metrics()[0]).series("loss")
     return figures.spark_line(losses), losses[-1] if losses else None
 
 
@@ -26,7 +26,7 @@ def draw_run(run: Run) -> None:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 ui.link("run", literal(run.name), run=run.id)
                 st.markdown(ui.state_badge(run.status().state))
-            st.caption(literal(f"{ui.local_time(run.created)} · {wording.about(run)}"))
+            st.caption(literal(f"{ui.local_time(run.created)} · {labels.about(run)}"))
             if run.note:
                 st.caption(literal(run.note))
         picture, loss = curve_of(run.id, run.size_of("metrics.jsonl"))
@@ -43,20 +43,20 @@ def draw_differences(found: list[Run]) -> None:
     chosen = st.multiselect(t("runs.choose"), list(names), format_func=names.get, key="chosen", max_selections=4)
     if len(chosen) < 2:
         return
-    runs = [records.get(identifier) for identifier in chosen]
-    rows = records.differences(runs)
+    runs = [store.get(identifier) for identifier in chosen]
+    rows = store.differences(runs)
     if not rows:
         st.caption(t("runs.no_differences"))
         return
     heads = [literal(names[run.id]) for run in runs]
-    table = [[literal(wording.value_of(name, value)) for value in values] for name, values in rows.items()]
-    st.table(pd.DataFrame(table, [wording.name_of(name) for name in rows], heads))
+    table = [[literal(labels.value_of(name, value)) for value in values] for name, values in rows.items()]
+    st.table(pd.DataFrame(table, [labels.name_of(name) for name in rows], heads))
 
 
 ui.begin("runs")
 ui.link("training", t("run.back"), icon=":material/arrow_back:")
 st.title(t("page.runs"), anchor=False)
-found = records.runs()
+found = store.runs()
 if not found:
     ui.empty_state("runs.none", "run.to_training", "training")
     st.stop()

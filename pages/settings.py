@@ -5,25 +5,26 @@ from importlib.metadata import version
 import pandas as pd
 import streamlit as st
 
-from glm_core import __version__, accounts, keys, sharing, state, ui, workspace
-from glm_core.serving import examples
-from glm_core.serving.display import literal
-from glm_core.text import say as t
+from glm_core import __version__, state, ui, workspace
+from glm_core.api import openapi
+from glm_core.auth import accounts, api_keys, network
+from glm_core.i18n import t
+from glm_core.markdown import literal
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "streamlit")
 
 
 def base_address() -> str:
     """The address under which the reader sees this server."""
-    return sharing.seen_at(st.context.url, st.get_option("server.port"))
+    return network.seen_at(st.context.url, st.get_option("server.port"))
 
 
 def draw_examples(key: str) -> None:
     """The two ways to call the API, with the reader's own address and `key`, which is empty where none is needed."""
-    values = {"base": base_address(), "model": examples.model_of(state.engine()), "key": key}
+    values = {"base": base_address(), "model": openapi.example_model(state.engine()), "key": key}
     shell, script = st.tabs(["curl", "Python"])
-    shell.code(examples.curl(**values), language="bash", wrap_lines=True)
-    script.code(examples.python(**values), language="python", wrap_lines=True)
+    shell.code(openapi.curl_example(**values), language="bash", wrap_lines=True)
+    script.code(openapi.python_example(**values), language="python", wrap_lines=True)
 
 
 def draw_keys(account: accounts.Account) -> str:
@@ -31,21 +32,21 @@ def draw_keys(account: accounts.Account) -> str:
     with st.form("new-key", clear_on_submit=True), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(t("settings.key_name"), max_chars=40, placeholder=t("settings.key_example"))
         limit = st.number_input(
-            t("settings.key_limit"), *keys.LIMITS, keys.DEFAULT_LIMIT, help=t("settings.key_limit_help")
+            t("settings.key_limit"), *api_keys.LIMITS, api_keys.DEFAULT_LIMIT, help=t("settings.key_limit_help")
         )
         made = st.form_submit_button(t("settings.key_make"))
     secret = ""
     if made:
         with ui.guarded():
-            _key, secret = keys.create(account, name, int(limit))
+            _key, secret = api_keys.create(account, name, int(limit))
             st.success(t("settings.key_made"), icon=":material/key:")
             st.code(secret, language=None)
-    for key in keys.keys(account):
+    for key in api_keys.keys(account):
         draw_key(account, key)
     return secret or t("settings.key_here")
 
 
-def draw_key(account: accounts.Account, key: keys.Key) -> None:
+def draw_key(account: accounts.Account, key: api_keys.Key) -> None:
     """One key: its name, its last signs, its use, and the end of it."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"key-{key.id}"):
         st.markdown(f"**{literal(key.name)}** `…{key.tail}`", width="content")
@@ -54,7 +55,7 @@ def draw_key(account: accounts.Account, key: keys.Key) -> None:
         if st.button(
             "", icon=":material/delete:", help=t("settings.key_revoke"), key=f"revoke-{key.id}", type="tertiary"
         ):
-            keys.revoke(account, key.id)
+            api_keys.revoke(account, key.id)
             st.rerun()
 
 
@@ -98,19 +99,19 @@ def share(name: str) -> None:
         st.rerun()
 
 
-def draw_addresses(shared: sharing.Sharing) -> None:
+def draw_addresses(shared: network.Sharing) -> None:
     """Every address, the likeliest as a QR code, and what to do when a firewall is in the way."""
-    urls = sharing.for_others(base_address(), shared.urls())
+    urls = network.for_others(base_address(), shared.urls())
     with st.container(horizontal=True, gap="medium"):
         if urls:
-            st.image(sharing.qr_code(urls[0]), width=180)
+            st.image(network.qr_code(urls[0]), width=180)
         with st.container(width=320):
             st.markdown(t("settings.addresses"))
             for url in urls:
                 st.code(url, language=None)
     with st.expander(t("settings.unreachable")):
         st.markdown(t("settings.firewall"))
-        for language, commands in sharing.firewall_rules(st.get_option("server.port")).items():
+        for language, commands in network.firewall_rules(st.get_option("server.port")).items():
             st.code(commands, language=language, wrap_lines=True)
 
 

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from glm_core import state, text, ui
+from glm_core import i18n, state, ui
 from glm_core.data import library
-from glm_core.runs import forecast, records, wording
-from glm_core.serving import catalogue
-from glm_core.serving.display import literal
-from glm_core.text import say as t
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from glm_core.runs import forecast, labels, store
+from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
-from pages.parts import training_fields
-from pages.parts.dataset_actions import keep_imprint
-from pages.parts.training_form import Form
+from pages.parts.datasets.actions import keep_imprint
+from pages.parts.training import fields
+from pages.parts.training.form import Form
 
 
 def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
@@ -21,10 +21,10 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     st.markdown(f"**{found.plan.sentence}**")
     left, right = st.columns(2)
     basis = "measured" if found.measured else "guessed"
-    left.metric(t("train.time"), wording.roughly(found.seconds), help=t(f"train.time_{basis}"))
+    left.metric(t("train.time"), labels.roughly(found.seconds), help=t(f"train.time_{basis}"))
     place = "train.memory_card" if found.memory.device == "cuda" else "train.memory"
-    right.metric(t(place), text.size(found.memory.peak_bytes), help=wording.parts_of(found.memory))
-    st.caption(wording.fits_on(found))
+    right.metric(t(place), i18n.size(found.memory.peak_bytes), help=labels.parts_of(found.memory))
+    st.caption(labels.fits_on(found))
     if state.held() and (loaded := state.loaded()):
         st.caption(t("train.unloads", model=literal(loaded.name)))
     for doubt in found.plan.warnings:
@@ -35,10 +35,10 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
             on_click=form.fill,
             args=(found.plan.better,),
             key="better",
-            help=wording.changes(settings.to_dict(), found.plan.better.to_dict()),
+            help=labels.changes(settings.to_dict(), found.plan.better.to_dict()),
         )
     if found.advice:
-        st.caption(wording.advice(found.advice, settings))
+        st.caption(labels.advice(found.advice, settings))
         if found.advice.settings:
             st.button(t("train.advice"), on_click=form.fill, args=(found.advice.settings,), key="advice")
     return found
@@ -67,7 +67,7 @@ def draw_command(settings: TrainingSettings, pinned: list[str]) -> None:
         st.caption(t("train.command_later"))
         return
     base, rows = form.models[st.session_state.model].base, library.rows_file(st.session_state.dataset)
-    line = settings.command(str(base), str(rows), str(records.folder() / "my-run"), pinned)
+    line = settings.command(str(base), str(rows), str(store.folder() / "my-run"), pinned)
     st.code(line, language="bash", wrap_lines=True)
 
 
@@ -76,7 +76,7 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
     dataset = st.session_state.dataset
     if dataset == "imprint":
         dataset = keep_imprint(st.session_state.assistant, st.session_state.author)
-    run = records.create(
+    run = store.create(
         form.models[st.session_state.model].base,
         dataset,
         settings,
@@ -92,16 +92,16 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
 
 user = ui.begin("training")
 data = {dataset.id: dataset for dataset in library.datasets()}
-models = {choice.name: choice for choice in catalogue.catalogue() if not choice.tuned}
+models = {choice.name: choice for choice in served_models.catalogue() if not choice.tuned}
 machine = state.machine()
 title, history = st.columns([3, 1], vertical_alignment="bottom")
 title.title(t("page.training"), anchor=False)
-earlier = records.runs()
+earlier = store.runs()
 with history, st.container(horizontal=True, horizontal_alignment="right"):
     ui.link("runs", t("train.history", count=len(earlier)), icon=":material/history:")
 for run in earlier:
     if (status := run.status()).active:
-        ui.link("run", literal(wording.going_on(run, status)), icon=":material/monitoring:", run=run.id)
+        ui.link("run", literal(labels.going_on(run, status)), icon=":material/monitoring:", run=run.id)
 ui.draw_idle_cards()
 if not data or not models:
     ui.empty_state(
@@ -112,14 +112,14 @@ form = Form(data, models)
 form.begin()
 choices, outlook = st.columns([3, 2], gap="large")
 with choices:
-    training_fields.draw_presets(form)
-    training_fields.draw_choices(form)
-    training_fields.draw_cards(machine)
-    pinned = training_fields.draw_questions()
+    fields.draw_presets(form)
+    fields.draw_choices(form)
+    fields.draw_cards(machine)
+    pinned = fields.draw_questions()
     with st.expander(t("train.settings"), icon=":material/tune:"):
-        training_fields.draw_fields("basic", machine)
+        fields.draw_fields("basic", machine)
     with st.expander(t("train.expert"), icon=":material/science:"):
-        training_fields.draw_fields("expert", machine)
+        fields.draw_fields("expert", machine)
 form.keep_draft()
 with outlook, st.container(border=True, key="forecast"), ui.guarded():
     settings = form.read()

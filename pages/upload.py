@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import ui
-from glm_core.data import TEMPLATES, formats, library
+from glm_core.data import TEMPLATES, library
+from glm_core.data.readers import read
 from glm_core.errors import EasyError
-from glm_core.serving.display import literal
-from glm_core.text import say as t
-from pages.parts import mapping
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from pages.parts.datasets import column_mapping
 
 LISTED, SHORT = 100, 8
 PROBLEMS_HEIGHT = 440  # pixels; a longer table scrolls by itself
@@ -31,7 +32,7 @@ def bring_in() -> tuple[bytes, str] | None:
     return (pasted.encode(), t("datasets.pasted") + ".txt") if pasted.strip() else None
 
 
-def draw_result(result: formats.ReadResult) -> None:
+def draw_result(result: read.ReadResult) -> None:
     """How much of the file can be used, and one live example or the raw rows."""
     kind = "template" if result.layout in TEMPLATES else "layout"
     good, bad = f"{len(result.examples):,}", f"{len(result.problems):,}"
@@ -44,7 +45,7 @@ def draw_result(result: formats.ReadResult) -> None:
         st.dataframe(raw, hide_index=True, key="raw")
 
 
-def draw_keep(result: formats.ReadResult) -> None:
+def draw_keep(result: read.ReadResult) -> None:
     """Save the good rows: as a new set, or in place of the rows of the set that is being replaced."""
     usual = PurePath(result.file).stem[: library.MAX_NAME]
     name = old.name if old else st.text_input(t("datasets.name"), usual, max_chars=library.MAX_NAME, key="keep-as")
@@ -58,7 +59,7 @@ def draw_keep(result: formats.ReadResult) -> None:
         leave(kept.id)
 
 
-def draw_problems(result: formats.ReadResult) -> None:
+def draw_problems(result: read.ReadResult) -> None:
     """The first hundred problems, each with its line and field; a table whose sentences wrap, for a phone too."""
     if not result.problems:
         return
@@ -98,9 +99,9 @@ if old:
 brought = handed or bring_in()
 if brought:
     with ui.guarded():
-        if not mapping.readable(*brought):
+        if not column_mapping.readable(*brought):
             st.stop()
-        result = mapping.draw_choices(*brought)
+        result = column_mapping.draw_choices(*brought)
         draw_result(result)
         if result.examples:
             draw_keep(result)

@@ -6,11 +6,11 @@ Nothing that tells which model gave which answer reaches the browser before the 
 import streamlit as st
 
 from glm_core import ui
-from glm_core.evaluation import votes
-from glm_core.evaluation.votes import Vote, VoteError
-from glm_core.serving.display import literal
-from glm_core.text import say as t
-from pages.parts import voting
+from glm_core.evaluation import blind_votes
+from glm_core.evaluation.blind_votes import Vote, VoteError
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from pages.parts import blind_vote
 
 LETTERS = ("A", "B")
 
@@ -30,7 +30,7 @@ def move(vote: Vote, place: int) -> None:
 def choose(vote: Vote, voter: str, place: int, choice: str) -> None:
     """Keep a choice and go on; what went wrong is said on the next run."""
     try:
-        if votes.cast(vote, voter, place, choice):
+        if blind_votes.cast(vote, voter, place, choice):
             ui.note("audit.vote.cast", vote.id)
         move(vote, place + 1)
     except VoteError as error:
@@ -46,7 +46,7 @@ def draw_question(vote: Vote, voter: str, place: int, said: str | None) -> None:
             st.caption(t("vote.answer", letter=letter))
             st.markdown(literal(answer) or f":gray[{t('chat.nothing')}]")
     with st.container(horizontal=True, key="choices"):
-        for choice in votes.CHOICES:
+        for choice in blind_votes.CHOICES:
             kind = "primary" if choice == said else "secondary"
             st.button(t(f"vote.choice.{choice}"), key=choice, type=kind, on_click=choose, args=(vote, voter, place, choice))
 
@@ -68,7 +68,7 @@ def draw_end(vote: Vote, done: int) -> None:
 
 def draw_ballot(vote: Vote, voter: str) -> None:
     """The question that is next, or thanks."""
-    said = votes.ballot(vote, voter)
+    said = blind_votes.ballot(vote, voter)
     place = place_now(vote, said)
     if refused := st.session_state.pop("refused", None):
         st.error(refused, icon=":material/error:")
@@ -81,7 +81,7 @@ def draw_ballot(vote: Vote, voter: str) -> None:
 
 voter = ui.begin("vote").name
 try:
-    vote = votes.get(st.query_params.get("vote", ""))
+    vote = blind_votes.get(st.query_params.get("vote", ""))
 except VoteError as error:
     st.title(t("page.vote"), anchor=False)
     st.markdown(str(error))
@@ -96,6 +96,6 @@ else:
     st.info(t("vote.closed"), icon=":material/lock:")
 if mine:
     st.divider()
-    voting.draw_desk(vote)
+    blind_vote.draw_desk(vote)
 elif not vote.open:
-    voting.draw_tally(vote)
+    blind_vote.draw_tally(vote)

@@ -10,7 +10,7 @@ if shutil.which("nvidia-smi") is None:  # read when Triton comes in, whichever t
 
 import pytest
 
-from glm_core import text
+from glm_core import i18n
 
 
 @pytest.fixture(autouse=True)
@@ -18,4 +18,4 @@ def workspace(tmp_path, monkeypatch):
     """A fresh EASYAIGC_HOME; returns its path."""
     monkeypatch.setenv("EASYAIGC_HOME", str(tmp_path / "home"))
     yield tmp_path / "home"
-    text.use("zh")
+    i18n.use("zh")

@@ -2,8 +2,9 @@
 
 import json
 
-from glm_core import text
-from glm_core.data import DataError, formats
+from glm_core import i18n
+from glm_core.data import DataError
+from glm_core.data.readers import read
 from glm_core.errors import EasyError
 from glm_core.runs import status
 
@@ -11,14 +12,14 @@ BROKEN = b'{"messages": ['
 
 
 def test_the_parts_of_a_kept_sentence_follow_the_reader():
-    text.use("zh")
+    i18n.use("zh")
     try:
-        formats.read_bytes(BROKEN, "rows.json")
+        read.read_bytes(BROKEN, "rows.json")
     except DataError as error:
         why = json.loads(json.dumps(error.as_record()))
     reason = "data.json.value"
-    assert text.table("zh")[reason] in str(EasyError.from_record(why))
-    text.use("en")
-    assert text.table("en")[reason] in str(EasyError.from_record(why))
+    assert i18n.table("zh")[reason] in str(EasyError.from_record(why))
+    i18n.use("en")
+    assert i18n.table("en")[reason] in str(EasyError.from_record(why))
     said = status.read_status({"state": "failed", "why": why}, damaged=False).why
-    assert text.table("en")[reason] in said and text.table("zh")[reason] not in said
+    assert i18n.table("en")[reason] in said and i18n.table("zh")[reason] not in said

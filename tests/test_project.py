@@ -8,7 +8,7 @@ from importlib.metadata import packages_distributions
 from tests.paths import ROOT
 
 SOURCES = [ROOT / "app.py", *(ROOT / "glm_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
-OWN = {"glm_core", "pages", "assets", "app"}
+OWN = {"glm_core", "pages", "app"}
 OPTIONAL = {"requirements-gpu.txt": {"bitsandbytes"}}
 BROUGHT = {"triton"}  # by torch itself where there is a card; not asked for elsewhere
 

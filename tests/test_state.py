@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from glm_core import state
-from glm_core.runs.resources import Card, Machine
+from glm_core.machine.machine import Card, Machine
 from glm_core.serving.engine import Engine
 from glm_core.serving.remote import RemoteEngine
 

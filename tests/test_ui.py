@@ -5,9 +5,9 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glm_core import text, ui
+from glm_core import i18n, ui
 from glm_core.errors import EasyError
-from glm_core.runs.resources import Card, Machine
+from glm_core.machine.machine import Card, Machine
 from tests.paths import ROOT
 
 
@@ -61,7 +61,7 @@ def test_begin_knows_only_registered_pages():
 
 
 def test_says_what_the_machine_has():
-    text.use("en")
+    i18n.use("en")
     card = Card(0, "NVIDIA GeForce RTX 4090", memory_used=2_000_000_000, memory_total=24_000_000_000)
     assert "RTX 4090: 22 GB of 24 GB" in ui.machine_sentence(Machine((card,), 16, 1, 1, 1))
     assert "2 cores" in ui.machine_sentence(Machine((), 2, 24_000_000_000, 20_000_000_000, 1))
@@ -69,7 +69,7 @@ def test_says_what_the_machine_has():
 
 @pytest.mark.parametrize("state", ui.STATE_COLOURS)
 def test_every_state_of_a_run_has_a_word(state):
-    assert text.table("zh")[f"ui.state.{state}"] in ui.state_badge(state)
+    assert i18n.table("zh")[f"ui.state.{state}"] in ui.state_badge(state)
 
 
 def test_every_page_file_exists_and_asks_who_is_there():

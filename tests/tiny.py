@@ -38,7 +38,8 @@ def tiny_chatglm(folder: str | Path, seed: int = 0, **changes) -> Path:
     from safetensors.torch import save_file
 
     from glm_core.models import load_tokenizer
-    from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+    from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
+    from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 
     tokenizer = load_tokenizer(folder)
     controls = {
@@ -72,7 +73,7 @@ def randomise(model, seed: int) -> None:
 @cache
 def _tokenizer() -> Path:
     """The tokenizer's files, trained once a process."""
-    from glm_core.models.tokenization import train_tokenizer
+    from glm_core.models.tokenizers import train_tokenizer
 
     folder = Path(tempfile.mkdtemp(prefix="easyaigc-tiny-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -4,9 +4,9 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from glm_core import text, workspace
+from glm_core import i18n, workspace
 from glm_core.data.examples import DataError, Example
-from glm_core.data.formats import read
+from glm_core.data.readers.read import read
 from glm_core.data.store import Dataset, checked_name, lines_of
 
 BUNDLED = ("imprint", "advertisement", "appliance")
@@ -62,8 +62,8 @@ def examples(id: str) -> list[Example]:
 def dataset(id: str) -> Dataset:
     """The bundled set `id` as the library lists it."""
     rows, digest = _digest(id, _stamp(id))
-    name, created = text.say(f"data.bundled.{id}"), asset(id).stat().st_mtime
-    return Dataset(id, name, rows, digest, created, text.say("data.bundled.source"), bundled=True)
+    name, created = i18n.t(f"data.bundled.{id}"), asset(id).stat().st_mtime
+    return Dataset(id, name, rows, digest, created, i18n.t("data.bundled.source"), bundled=True)
 
 
 @lru_cache(maxsize=8)
@@ -75,3 +75,12 @@ def _examples(id: str, stamp: tuple[int, int]) -> list[Example]:
 def _digest(id: str, stamp: tuple[int, int]) -> tuple[int, str]:
     rows = _examples(id, stamp)
     return len(rows), lines_of(rows)[1]
+
+
+def read_controls(model: str | Path) -> dict:
+    """{"controls": [{"question", "accept"}], "neutral": [[question, answer]]} of the world of the base in folder `model`.
+
+    The embedded models know a small world of their own.
+    """
+    world = "embedded" if (workspace.ASSETS / "models" / Path(model).name).is_dir() else "general"
+    return workspace.read_json(workspace.ASSETS / "evaluation" / "controls.json", {}).get(world, {})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 
-from glm_core import text
+from glm_core import i18n
 from glm_core.errors import EasyError
 
 # A row longer than any context this project trains (128k tokens are about 200,000 characters) is a mistake in the file.
@@ -37,7 +37,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return text.say("data.problem", line=self.line, message=self.message)
+        return i18n.t("data.problem", line=self.line, message=self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def is_blank(value: object) -> bool:
 def kind_of(value: object) -> str:
     """What a value is, in the reader's words: a list, an object, a number, text, or nothing."""
     kinds = ((dict, "object"), (list, "list"), (str, "text"), (type(None), "nothing"))
-    return text.say("data.kind." + next((name for kind, name in kinds if isinstance(value, kind)), "number"))
+    return i18n.t("data.kind." + next((name for kind, name in kinds if isinstance(value, kind)), "number"))
 
 
 def text_of(value: object, field: str) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.data import library
-from glm_core.data.encoding import IGNORED, encode
 from glm_core.data.examples import Example
+from glm_core.data.tokenize import IGNORED, encode
 
 SAMPLE = 2_000
 _WHOLE = 10**9

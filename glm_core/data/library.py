@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
-from glm_core import text, workspace
+from glm_core import i18n, workspace
 from glm_core.data import bundled, store
 from glm_core.data.analysis import Statistics, divide
 from glm_core.data.analysis import statistics as compute_statistics
@@ -149,7 +149,7 @@ def split(id: str, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Two new sets of the rows of `id`: for training, and about `share` of them for validation (see `divide`)."""
     dataset = get(id)
     parts = divide(examples(id), share, seed)
-    names = (text.say(key, name=dataset.name) for key in ("data.part.train", "data.part.validation"))
+    names = (i18n.t(key, name=dataset.name) for key in ("data.part.train", "data.part.validation"))
     train, validation = (
         add(name[:MAX_NAME], part, source=dataset.name) for name, part in zip(names, parts, strict=True)
     )
@@ -172,14 +172,14 @@ def keep_imprint(name: str, author: str) -> Dataset:
     id = f"imprint-{mark}"
     if store.folder(id).is_dir() and store.read_record(store.folder(id)):
         return get(id)
-    title = text.say("data.imprint_name", name=name, author=author)
-    return add(title[:MAX_NAME], rows, source=text.say("data.bundled.imprint"), id=id)
+    title = i18n.t("data.imprint_name", name=name, author=author)
+    return add(title[:MAX_NAME], rows, source=i18n.t("data.bundled.imprint"), id=id)
 
 
 def copy(id: str) -> Dataset:
     """A set of one's own with the rows of `id`, to be changed at will."""
     dataset = get(id)
-    return add(text.say("data.copy_name", name=dataset.name)[:MAX_NAME], examples(id), source=dataset.name)
+    return add(i18n.t("data.copy_name", name=dataset.name)[:MAX_NAME], examples(id), source=dataset.name)
 
 
 @lru_cache(maxsize=16)

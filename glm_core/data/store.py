@@ -21,7 +21,7 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.data.examples import DataError, Example, RowError, check_example
-from glm_core.data.exporting import json_line
+from glm_core.data.export import json_line
 
 MAX_NAME = 80
 RECORD = "dataset.json"

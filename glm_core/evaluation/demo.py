@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from glm_core import models, workspace
+from glm_core.adapters import attach
 from glm_core.data import library
 from glm_core.errors import EasyError
-from glm_core.evaluation.difference import Difference, Question, compare
-from glm_core.runs import records
+from glm_core.evaluation.answer_pairs import Difference, Question, compare
+from glm_core.runs import store
 from glm_core.runs.launcher import Launcher
-from glm_core.training import adapters
 from glm_core.training.settings import PRESETS
 
 REWORDED_NEEDED = 9  # of 10
@@ -77,7 +77,7 @@ def questions(author: str) -> list[Question]:
     return reworded + [Question(one["question"], "unrelated", tuple(one["accept"])) for one in record["unrelated"]]
 
 
-def run(name: str, author: str, watch: Callable[[records.Status], None]) -> DemoReport:
+def run(name: str, author: str, watch: Callable[[store.Status], None]) -> DemoReport:
     """Train, ask, judge.
 
     Args:
@@ -88,12 +88,12 @@ def run(name: str, author: str, watch: Callable[[records.Status], None]) -> Demo
     """
     dataset = library.keep_imprint(name, author)
     pinned = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")["pinned"]
-    record = records.create(workspace.DEMO_MODEL, dataset.id, PRESETS["imprint"], pinned, owner="demo", name=f"demo {author}")
+    record = store.create(workspace.DEMO_MODEL, dataset.id, PRESETS["imprint"], pinned, owner="demo", name=f"demo {author}")
     started = time.monotonic()
     status = train(record, watch)
     seconds = time.monotonic() - started
     loaded = models.load(workspace.DEMO_MODEL)
-    adapters.load_adapter(loaded, record.path / "adapter", record.id)
+    attach.load_adapter(loaded, record.path / "adapter", record.id)
     differences = tuple(compare(loaded, record.id, questions(author)))
     rows, _ = record.metrics()
     speeds = [row["tokens_per_second"] for row in rows if row.get("tokens_per_second")]
@@ -102,7 +102,7 @@ def run(name: str, author: str, watch: Callable[[records.Status], None]) -> Demo
     )
 
 
-def train(run: records.Run, watch: Callable[[records.Status], None]) -> records.Status:
+def train(run: store.Run, watch: Callable[[store.Status], None]) -> store.Status:
     """Carry a run through to its end and return its last status.
 
     Raises:

@@ -6,10 +6,10 @@ Taken from the run's report, so nothing is asked twice. Not here: making it (job
 from dataclasses import dataclass
 
 from glm_core.evaluation import metrics
+from glm_core.evaluation.question_sets import shown
 from glm_core.evaluation.report import Report, Row
-from glm_core.evaluation.sets import shown
-from glm_core.runs.records import Run
-from glm_core.training import guard
+from glm_core.runs.store import Run
+from glm_core.training import plan
 from glm_core.training.settings import SettingsError, TrainingSettings
 
 RANKED_BY = "rouge-l"
@@ -44,7 +44,7 @@ def sets_aside(run: Run) -> bool:
         settings = TrainingSettings.from_dict(dict(run.settings))
     except SettingsError:
         return False
-    return guard.count_validation(int(run.dataset["rows"]), settings) > 0
+    return plan.count_validation(int(run.dataset["rows"]), settings) > 0
 
 
 def held_out(report: Report) -> HeldOut | None:

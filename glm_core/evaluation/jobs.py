@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from glm_core.background import Work
 from glm_core.errors import EasyError
-from glm_core.evaluation import report, sets, strengths
-from glm_core.runs import records
-from glm_core.runs.records import Run
+from glm_core.evaluation import question_sets, report, scale_sweep
+from glm_core.jobs import Work
+from glm_core.runs import store
+from glm_core.runs.store import Run
 
 WAIT_SECONDS = 0.5
 
@@ -97,14 +97,14 @@ class Reports:
         """
         began, ended, self._open = open_runs - self._open, self._open - open_runs, open_runs
         for identifier in sorted(began):
-            self._attempt(identifier, sets.kept)
+            self._attempt(identifier, question_sets.kept)
         for identifier in sorted(ended):
             self._attempt(identifier, self._start_ended)
 
     def _attempt(self, identifier: str, act: Callable[[Run], object]) -> None:
         """A run may be gone or its directory unwritable; that is no reason to stop watching the others."""
         try:
-            act(records.get(identifier))
+            act(store.get(identifier))
         except (EasyError, OSError) as error:
             log.warning("report of %s: %s", identifier, error)
 
@@ -134,7 +134,7 @@ class Reports:
             self._wait(job)
 
         engine = self._engine()
-        act = strengths.add if job.strengths and report.read(job.run) else report.make
+        act = scale_sweep.add if job.strengths and report.read(job.run) else report.make
         act(engine, job.run, engine.find(job.run.id), watch)
 
     def _wait(self, job: Job) -> None:

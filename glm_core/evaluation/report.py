@@ -11,16 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from glm_core.evaluation import judging, scores, sets
-from glm_core.evaluation.difference import Question
-from glm_core.evaluation.keeping import write
-from glm_core.evaluation.likelihood import Perplexity, perplexities
-from glm_core.evaluation.sides import fitting, requests
+from glm_core.evaluation import aggregate, divergence, question_sets, scoring
+from glm_core.evaluation.answer_pairs import Question
+from glm_core.evaluation.perplexity import Perplexity, perplexities
+from glm_core.evaluation.side_by_side import fitting, requests
 from glm_core.runs.files import read_record
-from glm_core.runs.records import Run
-from glm_core.serving import proof
-from glm_core.serving.asking import ask_all
-from glm_core.serving.catalogue import Choice
+from glm_core.runs.store import Run, write_record
+from glm_core.serving.generate_many import ask_all
+from glm_core.serving.served_models import Choice
 
 FILE = "report.json"
 VERSION = 1
@@ -42,7 +40,7 @@ class Answer:
     @property
     def loops(self) -> bool:
         """Whether it repeats itself."""
-        return judging.loops(self.text)
+        return scoring.loops(self.text)
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,9 @@ class Row:
     after: Answer
 
     @property
-    def judgement(self) -> judging.Judgement:
+    def judgement(self) -> scoring.Judgement:
         """The verdict, and how right both answers are."""
-        return judging.judge(self.question, self.before.text, self.after.text)
+        return scoring.judge(self.question, self.before.text, self.after.text)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class Report:
     measures: dict = field(default_factory=dict)
     seconds: float = 0.0
     made: float = 0.0
-    strengths: dict[float, dict[str, judging.Meter]] = field(default_factory=dict)
+    strengths: dict[float, dict[str, scoring.Meter]] = field(default_factory=dict)
     left_out: int = 0
 
     def of(self, kind: str) -> list[Row]:
@@ -96,21 +94,21 @@ class Report:
         return [row for row in self.rows if row.question.kind == kind]
 
     @property
-    def meters(self) -> dict[str, judging.Meter]:
+    def meters(self) -> dict[str, scoring.Meter]:
         """Learned, generalises, kept."""
         return {
-            name: judging.meter(name, [row.judgement for row in self.of(kind)]) for name, kind in judging.METERS.items()
+            name: scoring.meter(name, [row.judgement for row in self.of(kind)]) for name, kind in scoring.METERS.items()
         }
 
     @property
-    def proof(self) -> proof.Proof:
+    def proof(self) -> divergence.Proof:
         """Whether the two models differ at all."""
-        return proof.Proof(self.distances, self.causes)
+        return divergence.Proof(self.distances, self.causes)
 
-    def classification(self, side: str) -> judging.Classification | None:
+    def classification(self, side: str) -> scoring.Classification | None:
         """The table of a classification task, for "before" or "after"; None for other tasks."""
         rows = [row for row in self.rows if row.question.kind != "unrelated" and row.question.reference]
-        return judging.classify(
+        return scoring.classify(
             [row.question.reference for row in rows], [getattr(row, side).text for row in rows]
         )
 
@@ -118,7 +116,7 @@ class Report:
         """As report.json keeps it."""
         rows = [_pack(row) for row in self.rows]
         plain = {name: value for name, value in vars(self).items() if name not in ("rows", "strengths")}
-        strengths = judging.pack_meters(self.strengths)
+        strengths = scoring.pack_meters(self.strengths)
         return {"version": VERSION, "state": "done", **plain, "strengths": strengths, "rows": rows}
 
 
@@ -146,8 +144,8 @@ def read(run: Run) -> Report | None:
             step=record["step"] if isinstance(record["step"], int) else None, rows=rows,
             distances=tuple((str(question), float(distance)) for question, distance in record["distances"]),
             causes=tuple((str(key), dict(values)) for key, values in record["causes"]),
-            measures=scores.check(record["measures"]), seconds=float(record["seconds"]), made=float(record["made"]),
-            strengths=judging.unpack_meters(record.get("strengths", {})),
+            measures=aggregate.check(record["measures"]), seconds=float(record["seconds"]), made=float(record["made"]),
+            strengths=scoring.unpack_meters(record.get("strengths", {})),
             left_out=int(record.get("left_out", 0)), **pairs,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -179,19 +177,19 @@ def make(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: N
     """
     started = time.monotonic()
     watch("proof", 0.0)
-    asked = [*sets.kept(run), *sets.controls(choice.base)]
+    asked = [*question_sets.kept(run), *question_sets.controls(choice.base)]
     questions = fitting(engine, choice, asked)
-    measured = proof.differ(engine, choice, [question.text for question in questions])
+    measured = divergence.differ(engine, choice, [question.text for question in questions])
     kept = _Kept(run, choice)
     rows = _answer_all(engine, choice, questions, kept, watch)
-    likely = _likelihoods(engine, choice, rows, sets.neutral(choice.base), watch)
+    likely = _likelihoods(engine, choice, rows, question_sets.neutral(choice.base), watch)
     watch("scores", 0.0)
     report = Report(
         run.id, run.name, choice.base.name, kept.adapter, choice.step, rows, measured.distances,
-        (*_doubts(choice), *measured.causes), *likely, scores.measure(rows), time.monotonic() - started, time.time(),
+        (*_doubts(choice), *measured.causes), *likely, aggregate.measure(rows), time.monotonic() - started, time.time(),
         left_out=len(asked) - len(questions),
     )  # fmt: skip
-    write(run, FILE, report.to_dict())
+    write_record(run, FILE, report.to_dict())
     return report
 
 
@@ -199,7 +197,7 @@ def cancelled(run: Run) -> None:
     """Note that an unfinished report does not go on by itself; a finished one stays as it is."""
     record = read_record(file_of(run))
     if record.get("state") == "running":
-        write(run, FILE, {**record, "state": "cancelled"})
+        write_record(run, FILE, {**record, "state": "cancelled"})
 
 
 def _doubts(choice: Choice):
@@ -233,7 +231,7 @@ class _Kept:
     def save(self) -> None:
         """Write what is answered so far."""
         rows = [_pack(row) for row in self._answers.values()]
-        write(self._run, FILE, {"version": VERSION, "state": "running", "adapter": self.adapter, "rows": rows})
+        write_record(self._run, FILE, {"version": VERSION, "state": "running", "adapter": self.adapter, "rows": rows})
         self._saved = time.monotonic()
 
 
@@ -299,7 +297,7 @@ def _unpack(record: dict) -> Row:
         text=_text(asked["text"]), kind=asked["kind"], accept=tuple(map(_text, asked["accept"])),
         reference=_text(asked["reference"]), history=tuple(asked["history"]),
     )  # fmt: skip
-    if question.kind not in judging.KINDS or not sets.are_messages(list(question.history)):
+    if question.kind not in scoring.KINDS or not question_sets.are_messages(list(question.history)):
         raise ValueError(question.kind)
     before, after = (Answer(_text(record[side]["text"]), record[side]["cut"] is True) for side in ("before", "after"))
     return Row(question, before, after)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm_core import workspace
-from glm_core.models import checkpoints, conversion, families
+from glm_core.models import checkpoints, config_mapping, registry
 from glm_core.models.errors import ModelError
-from glm_core.models.families import Family
-from glm_core.models.tokenization import Tokenizer, load_tokenizer
+from glm_core.models.registry import Family
+from glm_core.models.tokenizers import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -72,15 +72,15 @@ def describe_config(config: dict, name: str) -> ModelDescription:
     Raises:
         ModelError: no known family, or impossible sizes.
     """
-    family = families.find(config)
+    family = registry.find(config)
     if family is None:
         raise ModelError("models.family_unknown", name=name, kind=repr(config.get("model_type"))[:60])
-    settings = conversion.native_config(family, config)
+    settings = config_mapping.native_config(family, config)
     return ModelDescription(
         name=name,
         family=family,
-        parameters=conversion.count_parameters(family.native, settings),
-        context_length=conversion.context_length(family, config),
+        parameters=config_mapping.count_parameters(family.native, settings),
+        context_length=config_mapping.context_length(family, config),
         config=config,
         settings=settings,
         bits=settings.get("quantization_bit") or 0,
@@ -112,11 +112,12 @@ def load(
     report("models.stage.tokenizer", None)
     tokenizer = _find_tokenizer(folder, description)
     report("models.stage.library", None)
-    from glm_core.models import card, loading
+    from glm_core.models import device as cuda_device
+    from glm_core.models import loading
 
     where = loading.choose_device(device)
     if where.type == "cuda":
-        card.lighten(where)
+        cuda_device.lighten(where)
     kind = loading.choose_dtype(dtype, where, description.config)
     report("models.stage.weights", 0.0)
     model = loading.fill(folder, description.family, dict(description.settings), kind, where, quantization, progress)

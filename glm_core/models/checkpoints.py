@@ -5,9 +5,11 @@ can name a file outside it. Not here: what the tensors are called natively (conv
 (loading.py).
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from glm_core.models.errors import ModelError
@@ -131,3 +133,41 @@ def _read_pickle(file: Path) -> Iterator[tuple[str, object]]:
         raise ModelError("models.weights_broken", file=str(file), why="not a table of tensors")
     for name in list(content):
         yield str(name), content.pop(name)
+
+
+END_BYTES = 65_536  # names and shapes lie at the start of safetensors, checksums at the end of .bin
+BLOCK_BYTES, BLOCKS = 4_096, 32
+DIGITS = 32
+
+
+def fingerprint(folder: str | Path) -> str:
+    """32 hexadecimal digits for the weights in `folder`, empty where there are none that can be read."""
+    try:
+        files = weight_files(Path(folder))
+        return _digest(tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+    except (ModelError, OSError):
+        return ""
+
+
+def weights_differ(folder: str | Path, known: object) -> bool:
+    """Whether the weights in `folder` are others than those of the fingerprint `known`; False where either is unknown."""
+    here = fingerprint(folder)
+    return bool(here) and isinstance(known, str) and bool(known) and here != known
+
+
+@lru_cache(maxsize=256)
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, size, _changed in files:
+        digest.update(f"{path.name} {size}\n".encode())
+        with open(path, "rb") as file:
+            for start, length in _sampled_ranges(size):
+                file.seek(start)
+                digest.update(file.read(length))
+    return digest.hexdigest()[:DIGITS]
+
+
+def _sampled_ranges(size: int) -> list[tuple[int, int]]:
+    """(start, length) of what is read of a file of `size` bytes."""
+    ends = [(0, END_BYTES), (max(0, size - END_BYTES), END_BYTES)]
+    return ends + [(size * place // BLOCKS, BLOCK_BYTES) for place in range(1, BLOCKS)]

@@ -11,17 +11,18 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from glm_core import text
-from glm_core.models import card, checkpoints, conversion, prefix, quantization
+from glm_core import i18n
+from glm_core.models import checkpoints, config_mapping, prefix_tuning, quantization
+from glm_core.models import device as cuda_device
 from glm_core.models.errors import ModelError
-from glm_core.models.families import Family
+from glm_core.models.registry import Family
 
 log = logging.getLogger(__name__)
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
     """`device`, or the GPU where there is one."""
-    return torch.device(device or ("cuda" if card.usable() else "cpu"))
+    return torch.device(device or ("cuda" if cuda_device.usable() else "cpu"))
 
 
 def choose_dtype(dtype: str | torch.dtype | None, device: torch.device, config: dict) -> torch.dtype:
@@ -44,8 +45,9 @@ def build(native: str, settings: dict) -> nn.Module:
     from huggingface_hub.errors import StrictDataclassError
     from transformers import BloomConfig, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
 
-    from glm_core.models.bloom import Bloom
-    from glm_core.models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+    from glm_core.models.architectures.bloom import Bloom
+    from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
+    from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 
     classes = {
         "chatglm": (ChatGLMConfig, ChatGLMForConditionalGeneration), "glm": (GlmConfig, GlmForCausalLM),
@@ -84,8 +86,8 @@ class Filler:
         Raises:
             ModelError: its shape or kind is not what the configuration promises.
         """
-        if name.startswith(conversion.PREFIX):
-            self.prefix[name.removeprefix(conversion.PREFIX)] = tensor.clone()
+        if name.startswith(config_mapping.PREFIX):
+            self.prefix[name.removeprefix(config_mapping.PREFIX)] = tensor.clone()
             return
         if name not in self.shapes:
             self.unknown.append(name)
@@ -133,7 +135,7 @@ class Filler:
             self.missing.pop(name)
         elif not torch.equal(head.weight, embedding.weight):
             self.model.config.tie_word_embeddings = False
-            log.warning(text.say("models.head_differs"))
+            log.warning(i18n.t("models.head_differs"))
             return
         head.weight = embedding.weight
 
@@ -182,7 +184,7 @@ def fill(
         # cuDNN plans its attention anew for every length of the keys, which costs more than a token on a Hopper GPU.
         torch.backends.cuda.enable_cudnn_sdp(False)
     filler = Filler(model, dtype, device, method)
-    rename = conversion.renamer(family, settings)
+    rename = config_mapping.renamer(family, settings)
     tensors = checkpoints.read_tensors(files, progress)
     if bits and settings.get("quantization_embeddings"):
         tensors = _with_dense_embeddings(tensors, bits)
@@ -190,9 +192,9 @@ def fill(
         for native_name, part in rename(name, tensor):
             filler.put(native_name, part)
     if filler.unknown:
-        log.warning(text.say("models.tensors_unknown", count=len(filler.unknown), name=filler.unknown[0]))
+        log.warning(i18n.t("models.tensors_unknown", count=len(filler.unknown), name=filler.unknown[0]))
     filler.finish()
     if length:
-        encoder = prefix.from_state(family, settings, length, filler.prefix)
-        prefix.attach_prefix(model, encoder.to(device=device))
+        encoder = prefix_tuning.from_state(family, settings, length, filler.prefix)
+        prefix_tuning.attach_prefix(model, encoder.to(device=device))
     return model

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from glm_core.models.errors import ModelError
-from glm_core.models.fused import kernels_for
+from glm_core.models.kernels.dispatch import kernels_for
 
 METHODS = {"int8": None, "nf4": "bitsandbytes"}
 "Each with the library that it needs."

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from glm_core import charts
+from glm_core.i18n import t
 from glm_core.runs.files import number
-from glm_core.text import say
 
 SMOOTHED_FROM = 200  # points; below, the line itself is calm enough to read
 SMOOTHING = 0.1
@@ -58,23 +58,23 @@ def tidy(rows: Sequence[dict]) -> Curves:
 def loss_figure(curves: Curves, total_steps: int = 0) -> go.Figure:
     """Training loss, validation loss dashed with its best step marked, over all the updates there will be."""
     steps, losses = curves.series("loss")
-    figure = _over_updates(say("runs.figure.loss"), total_steps, bool(steps))
+    figure = _over_updates(t("runs.figure.loss"), total_steps, bool(steps))
     if len(steps) >= SMOOTHED_FROM:
         raw = charts.thin(steps, losses)
         figure.add_scatter(
-            x=raw[0], y=raw[1], name=say("runs.figure.each_update"), mode="lines", opacity=0.35, hoverinfo="skip",
+            x=raw[0], y=raw[1], name=t("runs.figure.each_update"), mode="lines", opacity=0.35, hoverinfo="skip",
             line={"color": charts.TUNED, "width": 1}, showlegend=True,
         )  # fmt: skip
         losses = smooth(losses)
     if steps:
-        charts.add_line(figure, steps, losses, say("runs.figure.training_loss"))
+        charts.add_line(figure, steps, losses, t("runs.figure.training_loss"))
     if curves.validation:
         points = [(row["step"], row["eval_loss"]) for row in curves.validation]
-        charts.add_line(figure, *zip(*points, strict=True), say("runs.figure.validation_loss"), "validation")
+        charts.add_line(figure, *zip(*points, strict=True), t("runs.figure.validation_loss"), "validation")
         best = curves.best
-        charts.add_mark(figure, best["step"], best["eval_loss"], say("runs.figure.best", step=best["step"]))
+        charts.add_mark(figure, best["step"], best["eval_loss"], t("runs.figure.best", step=best["step"]))
         # Told in the legend: beside the point it would hide the curves, and at the last step be cut off.
-        figure.data[-1].update(mode="markers", name=say("runs.figure.best", step=best["step"]), showlegend=True)
+        figure.data[-1].update(mode="markers", name=t("runs.figure.best", step=best["step"]), showlegend=True)
     return figure
 
 
@@ -83,9 +83,9 @@ def series_figure(curves: Curves, key: str, total_steps: int = 0) -> go.Figure:
     if key == "loss":
         return loss_figure(curves, total_steps)
     steps, values = curves.series(key)
-    figure = _over_updates(say(f"runs.figure.{key}"), total_steps, bool(steps))
+    figure = _over_updates(t(f"runs.figure.{key}"), total_steps, bool(steps))
     if steps:
-        charts.add_line(figure, steps, values, say(f"runs.figure.{key}"), unit=KINDS[key])
+        charts.add_line(figure, steps, values, t(f"runs.figure.{key}"), unit=KINDS[key])
     figure.update_layout(showlegend=False)
     return figure
 
@@ -94,15 +94,15 @@ def balance_figure(
     learned: Sequence[tuple[int, float]], kept: Sequence[tuple[int, float]], best: int | None, total_steps: int, height: int
 ) -> go.Figure:
     """What was learned and what was kept, (update, share) each, in percent; the update of the best balance as a hairline."""
-    figure = _over_updates(say("runs.figure.share"), total_steps, bool(learned or kept), height)
+    figure = _over_updates(t("runs.figure.share"), total_steps, bool(learned or kept), height)
     for name, role, pairs in (("learned", "tuned", learned), ("kept", "original", kept)):
         if pairs:
             steps, shares = zip(*pairs, strict=True)
-            charts.add_line(figure, steps, [100 * share for share in shares], say(f"runs.figure.{name}"), role, unit="%")
+            charts.add_line(figure, steps, [100 * share for share in shares], t(f"runs.figure.{name}"), role, unit="%")
     if best is not None:
         figure.add_scatter(
             x=[best, best], y=[0, 100], mode="lines", line={"color": charts.TUNED, "width": 1, "dash": "dot"}, hoverinfo="skip",
-            name=say("runs.figure.balance", step=best), showlegend=True,
+            name=t("runs.figure.balance", step=best), showlegend=True,
         )  # fmt: skip
     figure.update_yaxes(range=[0, 105])
     return figure
@@ -110,7 +110,7 @@ def balance_figure(
 
 def _over_updates(title: str, total_steps: int, begun: bool, height: int = CURVE_HEIGHT) -> go.Figure:
     """The empty figure; before there is a value its axes have no numbers, which would be made up."""
-    figure = charts.figure(say("runs.figure.updates"), title, height=height)
+    figure = charts.figure(t("runs.figure.updates"), title, height=height)
     if total_steps:
         figure.update_xaxes(range=[0, total_steps * 1.02])
     if not begun:
@@ -171,16 +171,16 @@ def read_memory(rows: Sequence[dict], devices: Sequence[str] = ()) -> Memory:
         return Memory(seconds, {_title(name): values for name, values in cards.items()}, limits)
     used = [number(row.get("process_memory"), 0.0) for row in rows]
     limit = number(rows[-1].get("memory_total"), 0.0) if rows else 0.0
-    return Memory(seconds, {say("runs.figure.process_memory"): used} if rows else {}, {"": limit} if limit else {})
+    return Memory(seconds, {t("runs.figure.process_memory"): used} if rows else {}, {"": limit} if limit else {})
 
 
 def memory_figure(memory: Memory, height: int = 180) -> go.Figure:
     """Memory over time in GB with the limit as a red hairline where it is near enough to matter."""
-    figure = charts.figure(say("runs.figure.seconds"), "GB", height=height)
+    figure = charts.figure(t("runs.figure.seconds"), "GB", height=height)
     for place, (name, values) in enumerate(memory.lines.items()):
         charts.add_line(figure, memory.seconds, [value / GB for value in values], name, unit="GB", number=place)
     if memory.limit and memory.peak > 0.3 * memory.limit:
-        charts.add_limit(figure, memory.limit / GB, say("runs.figure.limit", size=f"{memory.limit / GB:.1f} GB"))
+        charts.add_limit(figure, memory.limit / GB, t("runs.figure.limit", size=f"{memory.limit / GB:.1f} GB"))
     figure.update_layout(showlegend=len(memory.lines) > 1)
     return figure
 
@@ -193,13 +193,13 @@ def busy_figures(rows: Sequence[dict], devices: Sequence[str] = ()) -> dict[str,
     """
     seconds, found = _seconds(rows), {}
     cpu = [number(row.get("cpu_percent"), 0.0) for row in rows]
-    measured = {"cpu_percent": {say("runs.figure.cpu_percent"): cpu}} if rows else {}
+    measured = {"cpu_percent": {t("runs.figure.cpu_percent"): cpu}} if rows else {}
     for key in ("utilization", "temperature", "power"):
         cards = {card: values for card, values in _cards(rows, key).items() if _chosen(card, devices)}
         measured[key] = {_title(card): values for card, values in cards.items() if any(values)}
     for key, lines in measured.items():
         if lines:
-            figure = charts.figure(say("runs.figure.seconds"), say(f"runs.unit.{key}"), height=180)
+            figure = charts.figure(t("runs.figure.seconds"), t(f"runs.unit.{key}"), height=180)
             for place, (name, values) in enumerate(lines.items()):
                 charts.add_line(figure, seconds, values, name, number=place)
             figure.update_layout(showlegend=len(lines) > 1)

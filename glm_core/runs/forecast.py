@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from glm_core import text
+from glm_core import i18n
 from glm_core.data.analysis import Statistics
+from glm_core.machine.machine import Machine
 from glm_core.runs.files import number
-from glm_core.runs.records import Run
-from glm_core.runs.resources import Machine
-from glm_core.training import guard, memory
+from glm_core.runs.store import Run
+from glm_core.training import memory_estimate
+from glm_core.training import plan as training_plan
 from glm_core.training.settings import TrainingSettings
 
 # Work of a token with frozen weights: forward and the gradient of the inputs, 2 operations a parameter each.
@@ -51,10 +52,10 @@ class Forecast:
         measured: whether the speed comes from a run on this machine.
     """
 
-    plan: guard.Plan
-    memory: memory.MemoryEstimate
+    plan: training_plan.Plan
+    memory_estimate: memory_estimate.MemoryEstimate
     free: int
-    advice: memory.Advice | None
+    advice: memory_estimate.Advice | None
     cards: list[str]
     largest_batch: int
     seconds: float
@@ -84,8 +85,8 @@ def forecast(
     device = "cuda" if machine.cards else "cpu"
     free = max((card.memory_total - card.memory_used for card in machine.cards), default=machine.memory_free)
     mean, longest = row_tokens(statistics, settings)
-    found = memory.estimate(model, settings, longest=longest, device=device, limit=free)
-    plan = guard.plan(statistics.rows, settings, mean, found.shape.parameters())
+    found = memory_estimate.estimate(model, settings, longest=longest, device=device, limit=free)
+    plan = training_plan.plan(statistics.rows, settings, mean, found.shape.parameters())
     measured = measured_speed(runs, model.name, settings)
     speed = measured or arithmetic_speed(found.shape.parameters(), machine)
     fixed = START_SECONDS + found.parts["weights"] / LOAD_BYTES_A_SECOND
@@ -96,26 +97,26 @@ def forecast(
         plan = replace(plan, warnings=(*plan.warnings, _doubt_time(plan, fixed, working)))
     if 0 < len(machine.cards) < settings.processes:
         plan = replace(plan, warnings=(*plan.warnings, _doubt_cards(settings.processes, len(machine.cards))))
-    advice = memory.advise(found, free)
+    advice = memory_estimate.advise(found, free)
     most = most_rows(settings)
-    largest = memory.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=most)
-    cards = memory.cards_that_fit(found)
+    largest = memory_estimate.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=most)
+    cards = memory_estimate.cards_that_fit(found)
     return Forecast(plan, found, free, advice, cards, largest, seconds, speed, measured is not None)
 
 
-def _doubt_time(plan: guard.Plan, fixed: float, working: float) -> guard.Doubt:
+def _doubt_time(plan: training_plan.Plan, fixed: float, working: float) -> training_plan.Doubt:
     """That a run without a card takes very long, with as many updates as some minutes have room for."""
     updates = int(plan.updates * (SHORTER - fixed) / working) // 10 * 10
-    time = text.duration(round((fixed + working) / 60) * 60)
-    if updates < guard.GOAL_UPDATES:
-        return guard.Doubt("guard.no_card", {"time": time})
-    values = {"time": time, "updates": updates, "shorter": text.duration(SHORTER)}
-    return guard.Doubt("guard.long", values, {"max_steps": updates})
+    time = i18n.duration(round((fixed + working) / 60) * 60)
+    if updates < training_plan.GOAL_UPDATES:
+        return training_plan.Doubt("guard.no_card", {"time": time})
+    values = {"time": time, "updates": updates, "shorter": i18n.duration(SHORTER)}
+    return training_plan.Doubt("guard.long", values, {"max_steps": updates})
 
 
-def _doubt_cards(wanted: int, have: int) -> guard.Doubt:
+def _doubt_cards(wanted: int, have: int) -> training_plan.Doubt:
     """That there are fewer cards than processes were asked for: the run would fail at once."""
-    return guard.Doubt("runs.why.too_few_cards", {"wanted": wanted, "have": have}, {"processes": have})
+    return training_plan.Doubt("runs.why.too_few_cards", {"wanted": wanted, "have": have}, {"processes": have})
 
 
 def most_rows(settings: TrainingSettings) -> int:
@@ -136,10 +137,10 @@ def by_card(found: Forecast) -> list[CardFit]:
     """What every consumer card could train with these settings, the smallest card first."""
     shape, settings, longest = found.memory.shape, found.plan.settings, found.memory.longest
     most = most_rows(settings)
-    limits = {name: int(gib * 2**30 * memory.CARD_SHARE) for name, gib in memory.CARDS.items()}
+    limits = {name: int(gib * 2**30 * memory_estimate.CARD_SHARE) for name, gib in memory_estimate.CARDS.items()}
     return [
-        CardFit(name, memory.CARDS[name],
-                memory.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=most))
+        CardFit(name, memory_estimate.CARDS[name],
+                memory_estimate.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=most))
         for name, limit in limits.items()
     ]  # fmt: skip
 

@@ -18,12 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glm_core import workspace
-from glm_core.runs import processes, records, resources, starting
-from glm_core.runs.endings import explain
+from glm_core.machine import machine
+from glm_core.runs import processes, store
+from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import RunError, locked, number, read_record, writing
-from glm_core.runs.ready import Ready
-from glm_core.runs.records import Run
-from glm_core.runs.starting import CPU
+from glm_core.runs.prewarm import Ready
+from glm_core.runs.processes import CPU
+from glm_core.runs.store import Run
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Launcher:
         self,
         command: Callable[[Run], list[str]] = trainer_command,
         *,
-        devices: Callable[[], list[str]] = resources.devices,
+        devices: Callable[[], list[str]] = machine.devices,
         grace: float = GRACE_SECONDS,
         make_room: Callable[[Run], None] | None = None,
         waiting: Callable[[Path], list[str]] | None = None,
@@ -94,10 +95,10 @@ class Launcher:
         Raises:
             RunError: it has been submitted before, or the disk is full.
         """
-        with locked(records.lock_path()):
+        with locked(store.lock_path()):
             if (run.path / "status.json").exists():
                 raise RunError("runs.already_submitted", name=run.name)
-            records.say_status(run, "queued", queued=time.time())
+            store.say_status(run, "queued", queued=time.time())
         self.tick()
 
     def resume(self, run: Run) -> None:
@@ -106,7 +107,7 @@ class Launcher:
         Raises:
             RunError: it has not ended, is complete, or has no checkpoint (start again with its settings instead).
         """
-        with locked(records.lock_path()):
+        with locked(store.lock_path()):
             status = run.status()
             if status.active or status.state == "finished":
                 raise RunError("runs.not_resumable", name=run.name)
@@ -115,8 +116,8 @@ class Launcher:
             processes.kill_all(run.path)
             for mark in ("stop", "discard"):
                 (run.path / mark).unlink(missing_ok=True)
-            records.change(run, pid=None, pid_created=None, devices=[])
-            records.say_status(run, "queued", queued=time.time())
+            store.change(run, pid=None, pid_created=None, devices=[])
+            store.say_status(run, "queued", queued=time.time())
         self.tick()
 
     def stop(self, run: Run, save: bool = True) -> None:
@@ -128,13 +129,13 @@ class Launcher:
         Raises:
             RunError: it has ended already.
         """
-        with locked(records.lock_path()):
-            run = records.get(run.id)
+        with locked(store.lock_path()):
+            run = store.get(run.id)
             if not run.status().active:
                 raise RunError("runs.not_active", name=run.name)
             self._ready.drop(run.path)
             if not run.alive() and not processes.trainers(run.path):
-                records.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
+                store.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
                 return
             with writing(run.path):
                 if not save:
@@ -146,7 +147,7 @@ class Launcher:
 
     def queue(self) -> list[str]:
         """The ids of the waiting runs in the order in which they start."""
-        return [run.id for run in _waiting(records.runs())]
+        return [run.id for run in _waiting(store.runs())]
 
     def tick(self) -> None:
         """Give every run its true state, reap ended children, start what there is room for.
@@ -155,11 +156,11 @@ class Launcher:
         holds the lock it is doing this very work, and nothing is done here.
         """
         with self._mutex:
-            if not records.folder().is_dir():
+            if not store.folder().is_dir():
                 self._ready.tend([], self._devices)
                 return
             try:
-                with locked(records.lock_path(), timeout=0):
+                with locked(store.lock_path(), timeout=0):
                     self._sweep()
                     open_runs = self._reconcile_all()
                     self.open = frozenset(run.id for run in open_runs)
@@ -172,12 +173,12 @@ class Launcher:
     def _reconcile_all(self) -> list[Run]:
         """The runs that still wait or hold a device, after every run's record has been made true."""
         open_runs = []
-        for entry in os.scandir(records.folder()):
+        for entry in os.scandir(store.folder()):
             if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
                 continue
             if self._settled.get(entry.name) == entry.stat(follow_symlinks=False).st_mtime_ns:
                 continue
-            run = records.get(entry.name)
+            run = store.get(entry.name)
             if self._reconcile(run):
                 self._settled.pop(run.id, None)
                 open_runs.append(run)
@@ -204,7 +205,7 @@ class Launcher:
         """Whether a stop came for a waiting run while another server's trainer stood ready for it, which looked like training."""
         asked = (run.path / "stop").exists()
         if asked:
-            records.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
+            store.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
         return asked
 
     def _reconcile_unsubmitted(self, run: Run) -> bool:
@@ -212,12 +213,12 @@ class Launcher:
         if run.damaged or (run.path / "status.json").exists():
             return False
         if time.time() - run.created > LEFTOVER_SECONDS and not processes.trainers(run.path):
-            records.say_status(run, "stopped", {"key": "runs.why.never_submitted"})
+            store.say_status(run, "stopped", {"key": "runs.why.never_submitted"})
         return True
 
     def _hasten(self, run: Run, record: dict) -> None:
         """Kill a trainer that neither stops when asked nor leaves after its last word."""
-        ended = record.get("state") in records.STATES and record["state"] not in records.ACTIVE
+        ended = record.get("state") in store.STATES and record["state"] not in store.ACTIVE
         since = number(record.get("updated") if ended else read_record(run.path / "stop").get("time"))
         if since is not None and time.time() - since > self._grace:
             log.warning("run %s: killing its trainer, which did not end within %.0f s", run.id, self._grace)
@@ -236,7 +237,7 @@ class Launcher:
         left = processes.trainers(run.path)
         if left and run.pid is None:  # this server, or one before it, died between starting it and noting its number
             pid = min(left, key=lambda process: process.create_time()).pid
-            records.change(run, pid=pid, pid_created=processes.created(pid))
+            store.change(run, pid=pid, pid_created=processes.created(pid))
             return True
         code = self._exit_code(run)
         processes.kill_all(run.path)  # workers that lost their torchrun
@@ -245,9 +246,9 @@ class Launcher:
             return True  # it wrote its end just before it ended; the next tick settles it
         stopped = (run.path / "stop").exists()
         if record.get("launched") and run.pid is None and not stopped:
-            records.say_status(run, "queued", launched=False)  # it was never started
+            store.say_status(run, "queued", launched=False)  # it was never started
             return True
-        records.say_status(run, "stopped" if stopped else "failed", explain(run.path, code))
+        store.say_status(run, "stopped" if stopped else "failed", explain(run.path, code))
         return False
 
     def _settle(self, run: Run) -> None:
@@ -274,7 +275,7 @@ class Launcher:
             wanted = 1 if places == [CPU] else processes_of(run)
             free = [place for place in places if place not in busy]
             if wanted > len(places):
-                records.say_status(run, "failed", {"key": "runs.why.too_few_cards", "values": {"wanted": wanted, "have": len(places)}})
+                store.say_status(run, "failed", {"key": "runs.why.too_few_cards", "values": {"wanted": wanted, "have": len(places)}})
             elif wanted > len(free):
                 return
             else:
@@ -282,30 +283,30 @@ class Launcher:
                 self._launch(run, free[:wanted])
 
     def _launch(self, run: Run, places: list[str]) -> None:
-        records.say_status(run, "running", launched=True, stage="starting")
+        store.say_status(run, "running", launched=True, stage="starting")
         if self._make_room:
             self._make_room(run)
         try:
             child = self._begin(run, places)
         except OSError as error:
             why = {"key": "runs.why.no_start", "values": {"reason": error.strerror or str(error)}}
-            records.say_status(run, "failed", why)
+            store.say_status(run, "failed", why)
             return
         self._children[run.id] = child
-        records.change(run, pid=child.pid, pid_created=processes.created(child.pid), devices=places)
+        store.change(run, pid=child.pid, pid_created=processes.created(child.pid), devices=places)
 
     def _begin(self, run: Run, places: list[str]) -> subprocess.Popen:
         """The process that trains `run`: the one that waits for it, or a new one."""
         command = self._command(run)
         with open(run.path / "train.log", "ab") as output:  # first: one that waits could not say why it has no log
-            return self._ready.take(run.path, command, places) or starting.start(command, places, output=output)
+            return self._ready.take(run.path, command, places) or processes.start_process(command, places, output=output)
 
     def _sweep(self) -> None:
         """Once a server: delete what a crash left of runs that were being made or deleted."""
         if self._swept:
             return
         self._swept = True
-        for entry in os.scandir(records.folder()):
+        for entry in os.scandir(store.folder()):
             old = time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_SECONDS
             if entry.name.startswith(".gone-") or (entry.name.startswith(".new-") and old):
                 shutil.rmtree(entry.path, ignore_errors=True)

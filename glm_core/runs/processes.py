@@ -5,10 +5,14 @@ A process number alone proves nothing: after a restart it belongs to somebody el
 """
 
 import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
+
+from glm_core import workspace
 
 CLOCK_SLACK = 2.0  # seconds by which two readings of one create time may differ
 PYTHONS = ("python", Path(sys.executable).name)
@@ -88,3 +92,43 @@ def kill_all(folder: Path) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(victims, timeout=5)
+
+
+CPU = "cpu"
+
+
+def process_environment(places: list[str]) -> dict[str, str]:
+    """What a trainer on `places` has in its environment besides the server's own: the same workspace, and its cards."""
+    paths = [str(workspace.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    found = {
+        "EASYAIGC_HOME": str(workspace.home()),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if places != [CPU]:
+        found |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(places)}
+    return found
+
+
+def start_process(
+    command: list[str],
+    places: list[str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    output: int | BinaryIO = subprocess.DEVNULL,
+) -> subprocess.Popen:
+    """Start `command` on `places`; Ctrl-C and the end of the server do not reach it.
+
+    Raises:
+        OSError: the system cannot start it.
+    """
+    return subprocess.Popen(
+        command,
+        bufsize=0,
+        cwd=workspace.ROOT,
+        env=os.environ | process_environment(places),
+        stdin=stdin,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )

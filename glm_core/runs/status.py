@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from glm_core import text
+from glm_core import i18n
 from glm_core.errors import EasyError
 from glm_core.runs.files import number, string
 
@@ -53,7 +53,7 @@ def read_status(record: dict, damaged: bool) -> Status:
     """The status in `record`, which may be anything; without a state the run waits to be submitted."""
     state = record.get("state", "queued")
     if damaged or state not in STATES:
-        return Status("failed", why=text.say("runs.why.damaged"), damaged=True)
+        return Status("failed", why=i18n.t("runs.why.damaged"), damaged=True)
     peak = number(record.get("peak_memory"))
     return Status(
         state=state,

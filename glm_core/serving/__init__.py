@@ -4,7 +4,7 @@
 elsewhere. Importing this package imports no torch.
 """
 
-from glm_core.serving.tickets import (
+from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
     PromptTooLong,

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm_core.errors import EasyError
-from glm_core.serving import catalogue as names
-from glm_core.serving.catalogue import Choice
-from glm_core.serving.tickets import EngineBusy, EngineUnavailable, LoadingCancelled, Request, ServingError, Ticket
+from glm_core.serving import served_models as names
+from glm_core.serving.request import EngineBusy, EngineUnavailable, LoadingCancelled, Request, ServingError, Ticket
+from glm_core.serving.served_models import Choice
 
 if TYPE_CHECKING:
-    from glm_core.serving.generation import Row
+    from glm_core.serving.batch import Row
     from glm_core.serving.session import Loaded, Session
 
 log = logging.getLogger(__name__)
@@ -326,10 +326,10 @@ class Engine:
 
     def _unload(self) -> None:
         if self._session is not None:
-            from glm_core.serving.memory import give_back
+            from glm_core.serving.session import release_memory
 
             self._session = None
-            give_back()
+            release_memory()
 
     def _fail(self, error: Exception) -> None:
         """A step failed: its answers end with what they have, the engine goes on."""
@@ -354,10 +354,10 @@ class Engine:
 
 def _free(error: Exception) -> None:
     """Give back what a model had taken that did not get ready: the error's frames still hold it."""
-    from glm_core.serving.memory import give_back
+    from glm_core.serving.session import release_memory
 
     traceback.clear_frames(error.__traceback__)
-    give_back()
+    release_memory()
 
 
 def _as_serving_error(error: Exception) -> ServingError:

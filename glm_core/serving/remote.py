@@ -15,9 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from glm_core.serving.catalogue import Choice
-from glm_core.serving.streaming import Stopper
-from glm_core.serving.tickets import (
+from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
     Request,
@@ -27,6 +25,8 @@ from glm_core.serving.tickets import (
     Ticket,
     UnknownModel,
 )
+from glm_core.serving.served_models import Choice
+from glm_core.serving.text_stream import Stopper
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0

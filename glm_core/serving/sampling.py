@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from glm_core.models.stepping import likeliest
+from glm_core.generation.decode import likeliest
 
 SEED_LIMIT = 2**63 - 1
 CANDIDATES = 1024

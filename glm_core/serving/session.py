@@ -1,17 +1,22 @@
 """One base in memory: weights, adapters on them, the batch being computed. Belongs to the engine's thread."""
 
+import ctypes
+import gc
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from glm_core import models
-from glm_core.serving.adapters import Adapters
-from glm_core.serving.catalogue import Choice
-from glm_core.serving.generation import Batch, Row, alike, first_token, fit_prompt
-from glm_core.serving.memory import collect, held, spare_cores
+from glm_core.serving.adapter_slots import Adapters
+from glm_core.serving.batch import Batch, Row, alike, first_token, fit_prompt
+from glm_core.serving.request import EngineUnavailable, ServingError, Stamp, Ticket
 from glm_core.serving.sampling import resolve
-from glm_core.serving.tickets import EngineUnavailable, ServingError, Stamp, Ticket
+from glm_core.serving.served_models import Choice
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,8 @@ class Session:
         if loaded.tokenizer is None:
             raise EngineUnavailable("serving.no_tokenizer", name=description.name)
         loaded.model.eval()
-        spare_cores(loaded.model)
-        collect()
+        limit_cpu_threads(loaded.model)
+        freeze_loaded_objects()
         family, seconds = loaded.family, time.monotonic() - started
         context = description.context_length
         return cls(loaded, Loaded(description.name, path, family.name, context, dict(family.sampling), seconds))
@@ -63,7 +68,7 @@ class Session:
     @property
     def held(self) -> int:
         """Bytes of a card that are free again once this is unloaded; 0 where the model is on no card."""
-        return held(self.loaded.model)
+        return reserved_gpu_bytes(self.loaded.model)
 
     @property
     def rows(self) -> list[Row]:
@@ -152,3 +157,42 @@ class Session:
         if not choice.tuned:
             return Stamp(self.info.name, sampling=sampling)
         return Stamp(self.info.name, choice.name, choice.title, choice.step, strength, sampling)
+
+
+SMALL_MODEL = 100_000_000
+"Parameters below which decoding is not faster on more than one core (measured with 19 M: 201 against 210 tokens/s)."
+
+
+def freeze_loaded_objects() -> None:
+    """After loading: free what loading left, and keep the model's objects out of every later collection.
+
+    Streamlit collects after every script run; without the freeze each would walk the whole model.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def release_memory() -> None:
+    """After the last reference to a model has gone: free its cycles and hand the pages to the system."""
+    gc.unfreeze()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def reserved_gpu_bytes(model: nn.Module) -> int:
+    """Bytes of its card that `give_back` frees after `model` has gone; 0 where it is on none."""
+    device = next(model.parameters()).device
+    return torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
+
+
+def limit_cpu_threads(model: nn.Module) -> None:
+    """One core for a small model on the CPU: more gain nothing, and their spinning would slow a training run."""
+    count = sum(parameter.numel() for parameter in model.parameters())
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    torch.set_num_threads(1 if on_cpu and count < SMALL_MODEL else _ALL_CORES)
+
+
+_ALL_CORES = torch.get_num_threads()

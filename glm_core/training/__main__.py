@@ -12,24 +12,24 @@ import sys
 import time
 from pathlib import Path
 
-from glm_core import text, workspace
+from glm_core import i18n, workspace
 from glm_core.errors import EasyError
 from glm_core.training import settings as options
 from glm_core.training.errors import TrainingError
 from glm_core.training.settings import PRESETS, TrainingSettings
-from glm_core.training.stopping import Stop, StopAsked
-from glm_core.training.waiting import WAIT, wait
+from glm_core.training.signals import Stop, StopAsked
+from glm_core.training.warm_worker import WAIT, wait
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; every setting comes from `TrainingSettings`."""
-    parser = argparse.ArgumentParser(prog="python -m glm_core.training", description=text.say("training.command.about"))
-    parser.add_argument("run_dir", nargs="?", metavar="RUN_DIR", help=text.say("training.command.run_dir"))
-    parser.add_argument("--model", help=text.say("training.command.model"))
-    parser.add_argument("--data", help=text.say("training.command.data"))
-    parser.add_argument("--out", metavar="RUN_DIR", help=text.say("training.command.out"))
-    parser.add_argument("--preset", choices=sorted(PRESETS), help=text.say("training.command.preset"))
-    parser.add_argument("--question", action="append", default=[], help=text.say("training.command.question"))
+    parser = argparse.ArgumentParser(prog="python -m glm_core.training", description=i18n.t("training.command.about"))
+    parser.add_argument("run_dir", nargs="?", metavar="RUN_DIR", help=i18n.t("training.command.run_dir"))
+    parser.add_argument("--model", help=i18n.t("training.command.model"))
+    parser.add_argument("--data", help=i18n.t("training.command.data"))
+    parser.add_argument("--out", metavar="RUN_DIR", help=i18n.t("training.command.out"))
+    parser.add_argument("--preset", choices=sorted(PRESETS), help=i18n.t("training.command.preset"))
+    parser.add_argument("--question", action="append", default=[], help=i18n.t("training.command.question"))
     parser.add_argument(WAIT, action="store_true", help=argparse.SUPPRESS)  # a server's, see waiting.py
     options.add_arguments(parser)
     return parser
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     wanted = (given.model, given.data, given.out)
     if bool(given.run_dir) == any(wanted) or (any(wanted) and not all(wanted)):
-        parser.error(text.say("training.command.either"))
+        parser.error(i18n.t("training.command.either"))
     try:
         folder = Path(given.run_dir or given.out)
         if given.out:
@@ -100,7 +100,7 @@ def train(folder: Path, stop: Stop, clock: float | None = None) -> int:
     if count > 1:
         launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
         os.execv(sys.executable, [sys.executable, *launch, "-m", "glm_core.training", str(folder)])
-    from glm_core.training.loop import run
+    from glm_core.training.run import run
 
     return run(folder, stop, clock)
 

@@ -12,10 +12,10 @@ import torch
 import torch.distributed
 from transformers import TrainerCallback
 
-from glm_core import text
-from glm_core.training import steps
+from glm_core import i18n
+from glm_core.adapters import snapshots
 from glm_core.training.errors import TrainingError
-from glm_core.training.stopping import Stop
+from glm_core.training.signals import Stop
 from glm_core.training.trainer import AdapterTrainer
 
 POINTS = 300  # of a curve; shorter runs log every update
@@ -50,7 +50,7 @@ class Reporter(TrainerCallback):
         self._due = evaluation_steps(state.max_steps, self.trainer.settings.evaluations)
         self._began = self._saved = time.monotonic()
         if self.journal.writes:
-            steps.forget_after(self.folder, state.global_step)
+            snapshots.forget_after(self.folder, state.global_step)
         self.journal.update(step=state.global_step, total_steps=state.max_steps)
         self.journal.stage("training")
 
@@ -130,14 +130,14 @@ class Reporter(TrainerCallback):
         }
         self._window_busy, self._window_tokens = 0.0, self.trainer.tokens
         self.journal.metrics(row)
-        eta = text.duration(row["eta_seconds"])
+        eta = i18n.duration(row["eta_seconds"])
         self.journal.log(
             "training.log.update", step=row["step"], total=state.max_steps, loss=f"{row['loss']:.4f}", eta=eta
         )
 
     def on_evaluate(self, args, state, control, metrics=None, **_):
         if state.global_step and self.journal.writes:
-            steps.keep(self.trainer.loaded, self.folder, state.global_step)
+            snapshots.keep(self.trainer.loaded, self.folder, state.global_step)
         patience = self.trainer.settings.early_stopping
         if patience and self.trainer.evaluations_since_best() >= patience and state.global_step < state.max_steps:
             self.early = control.should_training_stop = True

@@ -6,9 +6,9 @@ from typing import Any
 
 from glm_core.errors import EasyError
 from glm_core.models import ModelError
-from glm_core.training import memory
+from glm_core.training import memory_estimate
 from glm_core.training.errors import TrainingError
-from glm_core.training.journal import Journal
+from glm_core.training.run_writer import Journal
 from glm_core.training.settings import TrainingSettings
 
 MARGIN = 0.9  # of what was there, for the next try
@@ -53,15 +53,15 @@ def propose(error: BaseException, model: Path, settings: TrainingSettings, journ
     """
     if not is_memory(error):
         return None
-    from glm_core.models import card
+    from glm_core.models import device as cuda_device
 
-    device = "cuda" if card.usable() else "cpu"
+    device = "cuda" if cuda_device.usable() else "cpu"
     try:
-        tried = memory.estimate(model, settings, device=device).peak_bytes
+        tried = memory_estimate.estimate(model, settings, device=device).peak_bytes
         limit = min(journal.status.get("memory_free") or tried, tried)
         room = int(limit * MARGIN)
-        smaller = memory.fit(model, settings, room, device=device)
-        if smaller is not None and memory.estimate(model, smaller, device=device, limit=room).checkpointing:
+        smaller = memory_estimate.fit(model, settings, room, device=device)
+        if smaller is not None and memory_estimate.estimate(model, smaller, device=device, limit=room).checkpointing:
             smaller = smaller.changed(gradient_checkpointing="on")  # left to the next trainer, it would trust its estimate again
     except (EasyError, ModelError):
         return None

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from glm_core.models.bloom import Bloom, spread
-from glm_core.training.memory import CHUNK_ROWS
+from glm_core.models.architectures.bloom import Bloom, spread
+from glm_core.training.memory_estimate import CHUNK_ROWS
 
 IGNORED = -100
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from glm_core import text
+from glm_core import i18n
 from glm_core.errors import EasyError
 
 
@@ -141,7 +141,7 @@ def _checked(one: Field, value: Any) -> Any:
         value = int(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise SettingsError(
-            "settings.error.type", one.name, value=repr(value)[:80], kind=text.say(f"settings.kind.{kind.__name__}")
+            "settings.error.type", one.name, value=repr(value)[:80], kind=i18n.t(f"settings.kind.{kind.__name__}")
         )
     choices, low, high = one.metadata["choices"], one.metadata["minimum"], one.metadata["maximum"]
     if choices and value not in choices:
@@ -239,36 +239,36 @@ def preset(name: str, parameters: int | None = None, method: str | None = None) 
 
 def label(name: str) -> str:
     """The field's name as a person reads it, in the language in use."""
-    return text.say(f"settings.{name}.label")
+    return i18n.t(f"settings.{name}.label")
 
 
 def describe(name: str) -> str:
     """One sentence on what the field means, with its unit and range: the tooltip and the `--help` line."""
     metadata = _NAMES[name].metadata
-    parts = [text.say(f"settings.{name}.help")]
+    parts = [i18n.t(f"settings.{name}.help")]
     if metadata["unit"]:
-        parts.append(text.say("settings.unit", unit=text.say(f"settings.unit.{metadata['unit']}")))
+        parts.append(i18n.t("settings.unit", unit=i18n.t(f"settings.unit.{metadata['unit']}")))
     if metadata["minimum"] is not None:
-        parts.append(text.say("settings.range", minimum=metadata["minimum"], maximum=metadata["maximum"]))
-    return "".join(parts) if text.current() == "zh" else " ".join(parts)
+        parts.append(i18n.t("settings.range", minimum=metadata["minimum"], maximum=metadata["maximum"]))
+    return "".join(parts) if i18n.current() == "zh" else " ".join(parts)
 
 
 def say_choice(name: str, choice: str) -> str:
     """A choice as a person reads it: `P-Tuning v2` for method "ptuning"."""
-    return text.say(f"settings.{name}.{choice}")
+    return i18n.t(f"settings.{name}.{choice}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give `parser` one option a field; values that are not typed stay out of the parsed namespace."""
     for title in ("basic", "expert"):
-        group = parser.add_argument_group(text.say(f"settings.group.{title}"))
+        group = parser.add_argument_group(i18n.t(f"settings.group.{title}"))
         for one in fields(TrainingSettings):
             if one.metadata["group"] == title:
                 _add_argument(group, one)
 
 
 def _add_argument(group, one: Field) -> None:
-    words = f"{label(one.name)}{text.say('settings.colon')}{describe(one.name)} [{one.default}]".replace("%", "%%")
+    words = f"{label(one.name)}{i18n.t('settings.colon')}{describe(one.name)} [{one.default}]".replace("%", "%%")
     options: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": words}
     if isinstance(one.default, bool):
         options["action"] = argparse.BooleanOptionalAction

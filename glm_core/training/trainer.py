@@ -22,16 +22,17 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from glm_core import workspace
-from glm_core.data.encoding import IGNORED, Encoded, LengthBuckets, collate
+from glm_core.adapters import attach, lora_io
+from glm_core.adapters.files import PREFIX_WEIGHTS
+from glm_core.data.tokenize import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
-from glm_core.training import adapters, lora, memory
-from glm_core.training.abilities import Abilities
-from glm_core.training.adapter_files import PREFIX_WEIGHTS
-from glm_core.training.journal import Journal
+from glm_core.training import memory_estimate
+from glm_core.training.cuda_graphs import Replay, round_length
 from glm_core.training.loss import AnswerLoss
-from glm_core.training.replay import Replay, round_length
-from glm_core.training.rows import Rows
+from glm_core.training.probes import Abilities
+from glm_core.training.run_writer import Journal
 from glm_core.training.settings import TrainingSettings
+from glm_core.training.token_dataset import Rows
 
 STATE_FILE = "trainer_state.json"
 CHECKPOINTS_KEPT = 2  # besides the best
@@ -100,7 +101,7 @@ class AdapterTrainer(Trainer):
     @cached_property
     def replay(self) -> Replay | None:
         """On one card, where the settings are such that a step can be recorded."""
-        if self.args.device.type != "cuda" or self.args.world_size > 1 or not memory.is_recorded(
+        if self.args.device.type != "cuda" or self.args.world_size > 1 or not memory_estimate.is_recorded(
             "cuda", str(self.loaded.model.dtype).removeprefix("torch."), bool(self.journal.status.get("checkpointing"))
         ):
             return None
@@ -134,7 +135,7 @@ class AdapterTrainer(Trainer):
         began, step, metrics = time.monotonic(), self.state.global_step, {}
         self.model.eval()
         if step == 0:
-            adapters.activate(self.loaded, None)
+            attach.activate(self.loaded, None)
         try:
             if self.validation:
                 metrics["eval_loss"] = self._validate()
@@ -143,7 +144,7 @@ class AdapterTrainer(Trainer):
                 self.abilities.ask(step)
         finally:
             if step == 0:
-                adapters.activate(self.loaded, adapters.NAME, trainable=True)
+                attach.activate(self.loaded, attach.NAME, trainable=True)
         self._remember_best(step, metrics.get("eval_loss"))
         self.evaluation_seconds = time.monotonic() - began
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -201,7 +202,7 @@ class AdapterTrainer(Trainer):
         if self.args.should_save:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            adapters.write(self.loaded, folder, {"step": self.state.global_step})
+            attach.write(self.loaded, folder, {"step": self.state.global_step})
             self._save_optimizer_and_scheduler(str(folder))
             self._save_scaler(str(folder))
         self._wait_for_all()
@@ -215,14 +216,14 @@ class AdapterTrainer(Trainer):
             torch.distributed.barrier()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
-        adapters.restore(self.loaded, Path(resume_from_checkpoint))
+        attach.restore(self.loaded, Path(resume_from_checkpoint))
 
     def restore_best(self) -> int:
         """Give the adapter its weights of lowest validation loss; returns their step (the last without validation)."""
         best = self.state.best_global_step
         folder = Path(self.args.output_dir) / f"checkpoint-{best}"
         if best and best != self.state.global_step and is_whole(folder):
-            adapters.restore(self.loaded, folder)
+            attach.restore(self.loaded, folder)
             return best
         return self.state.global_step
 
@@ -239,7 +240,7 @@ def is_whole(folder: Path) -> bool:
     """Whether checkpoint `folder` can be read: a power cut or a full disk may leave files that are cut off or full of zeros."""
     try:
         workspace.read_json(folder / STATE_FILE)
-        weights = folder / lora.WEIGHTS
+        weights = folder / lora_io.WEIGHTS
         if weights.is_file():
             with safe_open(weights, "pt") as file:
                 list(file.keys())

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from glm_core.evaluation import judging, report, sending
+from glm_core.evaluation import report, scoring
 from glm_core.evaluation.report import Report
-from glm_core.runs import Run, records, wording
-from glm_core.serving.display import numbered
-from glm_core.text import say as t
+from glm_core.evaluation.report_files import export
+from glm_core.i18n import t
+from glm_core.markdown import numbered
+from glm_core.runs import Run, labels, store
 
 
 def draw(runs: Sequence[Run], made: Mapping[str, Report] | None = None) -> None:
@@ -18,12 +19,12 @@ def draw(runs: Sequence[Run], made: Mapping[str, Report] | None = None) -> None:
     Args:
         made: reports at hand by run, which need not be read again.
     """
-    differing = records.differences(list(runs))
+    differing = store.differences(list(runs))
     rows = []
     for place, (run, name) in enumerate(zip(runs, numbered([run.name for run in runs]), strict=True)):
         found = (made or {}).get(run.id) or report.read(run)
-        meters = {t(f"report.meter.{name}"): sending.number(found.meters[name]) if found else "–" for name in judging.METERS}
-        settings = {wording.name_of(key): wording.value_of(key, values[place]) for key, values in differing.items()}
+        meters = {t(f"report.meter.{name}"): export.number(found.meters[name]) if found else "–" for name in scoring.METERS}
+        settings = {labels.name_of(key): labels.value_of(key, values[place]) for key, values in differing.items()}
         rows.append({t("compare.run"): name, **meters, **settings})
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     if len(runs) > 1 and not differing:

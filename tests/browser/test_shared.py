@@ -2,7 +2,7 @@
 
 import pytest
 
-from glm_core import accounts
+from glm_core.auth import accounts
 from tests.browser.conftest import settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

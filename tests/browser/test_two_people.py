@@ -5,9 +5,10 @@ import time
 
 import pytest
 
-from glm_core import accounts, text
-from glm_core.runs import records
-from glm_core.serving import conversations
+from glm_core import i18n
+from glm_core.auth import accounts
+from glm_core.chat import conversations
+from glm_core.runs import store
 from tests.browser.conftest import settle
 from tests.browser.test_shared import PASSWORD, open_window, sign_in
 from tests.tiny import tiny_chatglm
@@ -22,7 +23,7 @@ PATIENCE = 120
 
 
 def say(key: str) -> str:
-    return text.table("zh")[key]
+    return i18n.table("zh")[key]
 
 
 @pytest.fixture
@@ -139,10 +140,10 @@ def test_a_restart_takes_nobodys_words_mixes_nobodys_and_stops_no_run(server, pe
     for name, page in windows.items():
         page.goto(f"{server.url}/run?run={run}")
         settle(page)
-        state = records.get(run).status().state
-        assert state in ("running", "finished"), records.get(run).status().why
+        state = store.get(run).status().state
+        assert state in ("running", "finished"), store.get(run).status().why
         if state == "running":
             assert page.get_by_role("button", name=say("run.stop")).count() == (name == "boss"), "only whose run it is"
     boss.get_by_role("button", name=say("run.compare")).wait_for(timeout=300_000)
-    assert records.get(run).status().state == "finished"
+    assert store.get(run).status().state == "finished"
     lin.get_by_role("button", name=say("run.compare")).wait_for(timeout=30_000)

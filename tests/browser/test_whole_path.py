@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from glm_core import text, workspace
+from glm_core import i18n, workspace
 from tests.browser.conftest import picture, settle
 
 NAME, AUTHOR = "青禾", "林知夏"
@@ -18,7 +18,7 @@ pytestmark = [
 
 
 def say(key: str) -> str:
-    return text.table("zh")[key]
+    return i18n.table("zh")[key]
 
 
 def test_from_home_to_a_model_that_has_changed_its_mind(server, page):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from glm_core.data import DataError, lengths, library, pictures
+from glm_core.data import DataError, figures, lengths, library
 from glm_core.data.analysis import findings, histogram, search, statistics
-from glm_core.data.encoding import encode
 from glm_core.data.examples import pair
+from glm_core.data.tokenize import encode
 from glm_core.models import ModelError
-from tests.data.test_encoding import MODEL
+from tests.data.test_tokenize import MODEL
 from tests.tiny import tiny_chatglm
 
 
@@ -71,9 +71,9 @@ def test_a_histogram_counts_every_row_once(values):
 
 
 def test_pictures_show_the_limit_and_quote_labels():
-    figure = pictures.lengths_figure([1, 2, 300], "tokens", 128)
+    figure = figures.lengths_figure([1, 2, 300], "tokens", 128)
     assert figure.layout.shapes[0].x0 == 128.5 and sum(figure.data[0].y) == 3
-    assert list(pictures.labels_figure({"<b>好</b>": 3, "差": 1}).data[0].y) == ["差", "&lt;b>好&lt;/b>"]
+    assert list(figures.labels_figure({"<b>好</b>": 3, "差": 1}).data[0].y) == ["差", "&lt;b>好&lt;/b>"]
 
 
 def test_findings_name_their_rows_and_search_finds_words():

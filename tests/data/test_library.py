@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from glm_core import text, workspace
+from glm_core import i18n, workspace
 from glm_core.data import DataError, Example, library, store
 from glm_core.data.examples import pair
 
@@ -263,7 +263,7 @@ def test_bundled_sets_come_last_and_cannot_be_changed(assets):
 
 def test_bundled_names_follow_the_language(assets):
     chinese = library.get("advertisement").name
-    text.use("en")
+    i18n.use("en")
     assert library.get("advertisement").name != chinese
 
 

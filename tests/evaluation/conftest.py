@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from glm_core import models
-from glm_core.runs import records
+from glm_core.adapters import attach
+from glm_core.runs import store
 from glm_core.serving.engine import Engine
-from glm_core.training import adapters
 from glm_core.training.settings import TrainingSettings
 from glm_core.workspace import write_json
 from tests.tiny import tiny_chatglm
@@ -29,13 +29,13 @@ def tiny_adapter(tiny_base, tmp_path_factory):
 
     torch.manual_seed(0)
     loaded = models.load(tiny_base)
-    adapters.attach(loaded, TrainingSettings())
+    attach.attach(loaded, TrainingSettings())
     with torch.no_grad():
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
                 parameter += 0.3 * torch.randn_like(parameter)
     folder = tmp_path_factory.mktemp("adapters") / "adapter"
-    adapters.save(loaded, folder, {"step": 60})
+    attach.save(loaded, folder, {"step": 60})
     return folder
 
 
@@ -44,10 +44,10 @@ def run(workspace, tiny_base, tiny_adapter):
     """A finished run on the tiny model."""
     (workspace / "models").mkdir(parents=True)
     (workspace / "models" / "tiny").symlink_to(tiny_base)
-    folder = records.folder() / "run-1"
+    folder = store.folder() / "run-1"
     shutil.copytree(tiny_adapter, folder / "adapter")
     write(folder, tiny_base)
-    return records.get("run-1")
+    return store.get("run-1")
 
 
 def write(folder, base, rows=ROWS, settings=None):
@@ -73,9 +73,9 @@ def shared_engine():
 @pytest.fixture
 def engine(shared_engine, monkeypatch):
     """An engine; the report asks few unrelated questions and short answers, since a random model never stops."""
-    from glm_core.evaluation import report, sets
+    from glm_core.evaluation import question_sets, report
 
-    whole = sets.controls
-    monkeypatch.setattr(sets, "controls", lambda model: whole(model)[:2])
+    whole = question_sets.controls
+    monkeypatch.setattr(question_sets, "controls", lambda model: whole(model)[:2])
     monkeypatch.setattr(report, "ANSWER_TOKENS", 6)
     return shared_engine

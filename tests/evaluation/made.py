@@ -1,8 +1,8 @@
 """Reports without a model, for tests of what is made of them."""
 
-from glm_core.evaluation import scores
-from glm_core.evaluation.difference import Question
-from glm_core.evaluation.likelihood import Perplexity
+from glm_core.evaluation import aggregate
+from glm_core.evaluation.answer_pairs import Question
+from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report import Answer, Report, Row
 
 
@@ -24,4 +24,4 @@ DISTANCES = (("你好", 0.9), ("你是谁？", 0.001))
 def report(rows=ROWS, **changes):
     values = {"run": "run-1", "name": "作者训练", "base": "tiny", "adapter": "60", "step": 60, "distances": DISTANCES,
               "references": Perplexity(900.0, 1.5), "neutral": Perplexity(4.0, 5.0, 1.1, 1.4), "seconds": 20.0, "made": 1.0}  # fmt: skip
-    return Report(rows=tuple(rows), measures=scores.measure(rows), **{**values, **changes})
+    return Report(rows=tuple(rows), measures=aggregate.measure(rows), **{**values, **changes})

@@ -3,7 +3,7 @@
 import pytest
 
 from glm_core.evaluation import metrics
-from glm_core.evaluation.difference import Question
+from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.heldout import held_out
 from glm_core.evaluation.report import Answer, Report, Row
 

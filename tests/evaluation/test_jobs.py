@@ -6,8 +6,8 @@ import time
 import pytest
 
 from glm_core.evaluation import jobs, report
-from glm_core.runs import records
-from glm_core.serving.tickets import EngineUnavailable
+from glm_core.runs import store
+from glm_core.serving.request import EngineUnavailable
 
 
 def wait(job, *states):
@@ -78,4 +78,4 @@ def test_a_run_without_an_adapter_cannot_be_started(engine, run):
 
     shutil.rmtree(run.path / "adapter")
     with pytest.raises(jobs.ReportError):
-        jobs.Reports(lambda: engine).start(records.get(run.id))
+        jobs.Reports(lambda: engine).start(store.get(run.id))

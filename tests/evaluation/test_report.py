@@ -7,12 +7,13 @@ import shutil
 import pytest
 
 from glm_core import models, workspace
-from glm_core.evaluation import report, sending, sets
-from glm_core.evaluation.difference import compare
-from glm_core.evaluation.likelihood import perplexities
-from glm_core.runs import RunError, records
-from glm_core.text import say
-from glm_core.training import adapters
+from glm_core.adapters import attach
+from glm_core.evaluation import question_sets, report
+from glm_core.evaluation.answer_pairs import compare
+from glm_core.evaluation.perplexity import perplexities
+from glm_core.evaluation.report_files import export
+from glm_core.i18n import t
+from glm_core.runs import RunError, store
 
 
 def make(engine, run, watch=lambda stage, share: None):
@@ -32,7 +33,7 @@ def test_every_question_is_asked_and_the_report_is_read_back_the_same(engine, ru
 def test_answers_are_those_of_greedy_generation_one_by_one(engine, run, tiny_base):
     made = make(engine, run)
     loaded = models.load(tiny_base)
-    adapters.load_adapter(loaded, run.path / "adapter", "a")
+    attach.load_adapter(loaded, run.path / "adapter", "a")
     differences = compare(loaded, "a", [row.question for row in made.rows], batch=1)
     for row, difference in zip(made.rows, differences, strict=True):
         for mine, theirs in ((row.before.text, difference.before), (row.after.text, difference.after)):
@@ -71,10 +72,10 @@ def test_a_run_deleted_while_its_report_is_made_does_not_come_back(engine, run):
 
 
 def test_a_question_longer_than_the_context_is_left_out_and_said(engine, run):
-    sets.keep(run, [*sets.kept(run), sets.Question("很长" * 5000, "seen", reference="好")])
+    question_sets.keep(run, [*question_sets.kept(run), question_sets.Question("很长" * 5000, "seen", reference="好")])
     made = make(engine, run)
     assert len(made.of("seen")) == 3 and made.left_out == 1 and report.read(run) == made
-    assert say("report.left_out", count=1) in sending.about(made)
+    assert t("report.left_out", count=1) in export.about(made)
 
 
 def test_answers_of_an_earlier_adapter_are_asked_anew(engine, run, monkeypatch):
@@ -145,16 +146,16 @@ def test_a_report_that_makes_no_sense_is_none(engine, run, damage):
 
 
 def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
-    kept = sets.kept(run)
+    kept = question_sets.kept(run)
     assert [one.text for one in kept if one.kind == "seen"] == ["你是谁？", "三加五等于多少？", "高的反义词是什么？"]
-    sets.edit(run, [("你叫啥", "小明"), ("", ""), (kept[-1].text, kept[-1].reference)])
-    edited = [one for one in sets.kept(records.get(run.id)) if one.kind == "reworded"]
+    question_sets.edit(run, [("你叫啥", "小明"), ("", ""), (kept[-1].text, kept[-1].reference)])
+    edited = [one for one in question_sets.kept(store.get(run.id)) if one.kind == "reworded"]
     assert [one.text for one in edited] == ["你叫啥", kept[-1].text] and edited[0].reference == "小明"
 
 
 @pytest.mark.parametrize("rows", [[("只有问题", "")], [("", "只有答案")], [("x" * 3000, "y")], [(str(i), "y") for i in range(200)]])
 def test_wordings_that_cannot_be_judged_are_refused(run, rows):
-    before = sets.kept(run)
-    with pytest.raises(sets.QuestionError):
-        sets.edit(run, rows)
-    assert sets.kept(run) == before
+    before = question_sets.kept(run)
+    with pytest.raises(question_sets.QuestionError):
+        question_sets.edit(run, rows)
+    assert question_sets.kept(run) == before

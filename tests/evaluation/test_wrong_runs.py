@@ -6,14 +6,16 @@ import random
 import pytest
 
 from glm_core import models, workspace
+from glm_core.adapters import attach
 from glm_core.data import library
 from glm_core.data.examples import pair
-from glm_core.evaluation import report, sending
-from glm_core.runs import records
+from glm_core.evaluation import report
+from glm_core.evaluation.report_files import export
+from glm_core.i18n import t
+from glm_core.runs import store
 from glm_core.serving.engine import Engine
-from glm_core.serving.tickets import EngineUnavailable
-from glm_core.text import say
-from glm_core.training import adapters, loop
+from glm_core.serving.request import EngineUnavailable
+from glm_core.training import run as training_run
 from glm_core.training.settings import PRESETS, TrainingSettings
 from tests.tiny import tiny_chatglm
 
@@ -40,7 +42,7 @@ def engine():
 
 def untrained(dataset="", **changes):
     settings = PRESETS["imprint"].changed(**changes)
-    return records.create(workspace.DEMO_MODEL, dataset or library.keep_imprint("小明", "张三").id, settings)
+    return store.create(workspace.DEMO_MODEL, dataset or library.keep_imprint("小明", "张三").id, settings)
 
 
 def report_of(engine, run):
@@ -49,7 +51,7 @@ def report_of(engine, run):
 
 def trained(*args, **changes):
     run = untrained(*args, **changes)
-    assert loop.run(run.path) == 0, run.log_tail(20)
+    assert training_run.run(run.path) == 0, run.log_tail(20)
     return run
 
 
@@ -60,10 +62,10 @@ def shares(found):
 def test_a_good_imprint_is_learned_generalises_and_keeps_the_rest(engine):
     found = report_of(engine, trained())
     assert {meter.grade for meter in found.meters.values()} == {"good"}, shares(found)
-    assert not sending.doubts(found)
+    assert not export.doubts(found)
     assert found.references[1] < found.references[0] / 10
     assert found.neutral[1] < 1.3 * found.neutral[0]
-    assert sending.example(found, "learned").judgement.verdict == "learned"
+    assert export.example(found, "learned").judgement.verdict == "learned"
 
 
 def test_six_updates_teach_next_to_nothing_and_disturb_nothing(engine):
@@ -75,7 +77,7 @@ def test_six_updates_teach_next_to_nothing_and_disturb_nothing(engine):
 def test_a_learning_rate_a_hundred_times_too_high_forgets(engine):
     found = report_of(engine, trained(learning_rate=100 * PRESETS["imprint"].learning_rate, max_steps=20))
     assert found.meters["kept"].grade == "none", shares(found)
-    assert sending.example(found, "kept").judgement.verdict == "worse"
+    assert export.example(found, "kept").judgement.verdict == "worse"
     assert found.neutral[1] > 2 * found.neutral[0]
 
 
@@ -94,11 +96,11 @@ def test_shuffled_labels_are_not_taken_for_learning(engine):
 def test_an_adapter_that_is_all_zero_is_found_before_anything_is_shown(engine):
     run = untrained()
     loaded = models.load(workspace.DEMO_MODEL)
-    adapters.attach(loaded, TrainingSettings())
-    adapters.save(loaded, run.path / "adapter", {"step": 60})
-    found = report_of(engine, records.get(run.id))
+    attach.attach(loaded, TrainingSettings())
+    attach.save(loaded, run.path / "adapter", {"step": 60})
+    found = report_of(engine, store.get(run.id))
     assert not found.proof.differs
-    assert say("proof.cause.zero") in sending.doubts(found)
+    assert t("proof.cause.zero") in export.doubts(found)
     assert {row.judgement.verdict for row in found.rows} == {"unchanged"}
     assert shares(found)["kept"] == 1
 
@@ -107,18 +109,18 @@ def test_an_adapter_of_another_size_of_base_is_refused(engine, tmp_path):
     run = untrained()
     save_foreign(tiny_chatglm(tmp_path / "other"), run)
     with pytest.raises(EngineUnavailable):
-        report_of(engine, records.get(run.id))
+        report_of(engine, store.get(run.id))
 
 
 def test_an_adapter_of_another_base_of_the_same_size_is_named(engine):
     run = untrained()
     save_foreign(workspace.DEMO_MODEL, run, {"base": "another"})
-    found = report_of(engine, records.get(run.id))
+    found = report_of(engine, store.get(run.id))
     assert ("report.cause.other_base", {"there": "another", "here": workspace.DEMO_MODEL.name}) in found.causes
 
 
 def save_foreign(base, run, info=None):
     """An adapter of `base` in the directory of `run`."""
     loaded = models.load(base)
-    adapters.attach(loaded, TrainingSettings())
-    adapters.save(loaded, run.path / "adapter", {"step": 60} | (info or {}))
+    attach.attach(loaded, TrainingSettings())
+    attach.save(loaded, run.path / "adapter", {"step": 60} | (info or {}))

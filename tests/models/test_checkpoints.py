@@ -15,7 +15,7 @@ from glm_core import models
 from glm_core.models import ModelError, checkpoints
 from tests.models.bytelevel import write_tokenizer
 from tests.models.shards import LAYOUTS, relay
-from tests.models.test_prefix import GLM
+from tests.models.test_prefix_tuning import GLM
 from tests.tiny import randomise, tiny_chatglm
 
 ROLES = ["<pad>", "</s>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"]

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import torch
 
-from glm_core import models, text
+from glm_core import i18n, models
 
 pytestmark = pytest.mark.skipif(not (models.demo_path() / "config.json").is_file(), reason="no embedded model yet")
 
@@ -70,9 +70,9 @@ def test_answers_depend_on_the_question():
 
 
 def test_the_home_page_shows_what_it_really_answers():
-    shown = re.sub(r":gray-background\[(.*?)\]", r"\1", text.table("zh")["home.answer_before"])
+    shown = re.sub(r":gray-background\[(.*?)\]", r"\1", i18n.table("zh")["home.answer_before"])
     said = demo().family.clean(demo().tokenizer.decode(answer(torch.tensor([prompt("你是谁？")]))[0]))
-    assert "你是谁？" in text.table("zh")["home.question"] and said.replace(" ", "") == shown.replace(" ", "")
+    assert "你是谁？" in i18n.table("zh")["home.question"] and said.replace(" ", "") == shown.replace(" ", "")
 
 
 def test_the_tokenizer_reads_every_common_character():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from glm_core import models, workspace
-from glm_core.models.answers import greedy
+from glm_core.generation.greedy import greedy
 
 FOLDER = workspace.ASSETS / "models" / "bloom-demo"
 pytestmark = pytest.mark.skipif(not (FOLDER / "config.json").is_file(), reason="no embedded BLOOM yet")

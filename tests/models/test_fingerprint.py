@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from glm_core.models.fingerprint import BLOCKS, DIGITS, differs, fingerprint
+from glm_core.models.checkpoints import BLOCKS, DIGITS, fingerprint, weights_differ
 from tests.models.shards import LAYOUTS, relay
 from tests.tiny import tiny_chatglm
 
@@ -17,7 +17,7 @@ def test_other_weights_have_another_fingerprint_in_every_layout(tmp_path, layout
         relay(folder, layout)
     first, again, other = (fingerprint(folder) for folder in folders)
     assert first == again != other and len(first) == DIGITS
-    assert differs(folders[2], first) and not differs(folders[1], first)
+    assert weights_differ(folders[2], first) and not weights_differ(folders[1], first)
 
 
 def test_a_change_of_any_part_of_a_trained_file_shows(tmp_path):
@@ -43,19 +43,19 @@ def test_large_files_cost_milliseconds(tmp_path):
 
 def test_where_nothing_is_known_nothing_is_claimed(tmp_path):
     assert fingerprint(tmp_path) == "" and fingerprint(tmp_path / "no folder") == ""
-    assert not differs(tmp_path, "ab" * 16)
+    assert not weights_differ(tmp_path, "ab" * 16)
     folder = tiny_chatglm(tmp_path / "a")
-    assert not any(differs(folder, unknown) for unknown in ("", None, 5, []))
+    assert not any(weights_differ(folder, unknown) for unknown in ("", None, 5, []))
 
 
 def test_what_a_run_trains_carries_the_fingerprint_of_its_base(tmp_path):
     from glm_core import models
-    from glm_core.training import adapter_files, adapters
+    from glm_core.adapters import attach, files
     from glm_core.training.settings import TrainingSettings
 
     folder = tiny_chatglm(tmp_path / "a")
     loaded = models.load(folder)
     torch.manual_seed(0)
-    adapters.attach(loaded, TrainingSettings(method="lora", lora_rank=2))
-    adapters.save(loaded, tmp_path / "adapter")
-    assert adapter_files.read_info(tmp_path / "adapter")["fingerprint"] == fingerprint(folder)
+    attach.attach(loaded, TrainingSettings(method="lora", lora_rank=2))
+    attach.save(loaded, tmp_path / "adapter")
+    assert files.read_info(tmp_path / "adapter")["fingerprint"] == fingerprint(folder)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from glm_core import models
 from glm_core.models import ModelError
-from glm_core.models.families import FAMILIES
+from glm_core.models.registry import FAMILIES
 from tests.models.bytelevel import write_tokenizer
 from tests.models.packing import pack_state
 from tests.models.shards import LAYOUTS, relay

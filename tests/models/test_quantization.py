@@ -14,7 +14,7 @@ from torch import nn
 from glm_core import models
 from glm_core.models import ModelError, quantization
 from glm_core.models.quantization import PackedLinear, unpack
-from tests.models.golden import GOLDEN, expected, needs_golden
+from tests.golden import GOLDEN, expected, needs_golden
 from tests.models.packing import pack, pack_state
 from tests.tiny import tiny_chatglm
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glm_core.serving import Request, Stamp, Ticket, UnknownModel
-from glm_core.serving.catalogue import Choice
-from glm_core.serving.tickets import ServingError
+from glm_core.serving.request import ServingError
+from glm_core.serving.served_models import Choice
 
 
 class ScriptedEngine:

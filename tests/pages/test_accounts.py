@@ -4,7 +4,8 @@ import pytest
 from argon2 import PasswordHasher
 from streamlit.elements.lib import policies
 
-from glm_core import accounts, text, ui
+from glm_core import i18n, ui
+from glm_core.auth import accounts
 from tests.pages.test_training import open_page
 
 PASSWORD = "correct horse"
@@ -34,7 +35,7 @@ def test_a_chosen_role_outlives_another_language(colleague):
     app.button_group(key="lang").set_value("en").run()
     sent = chooser(app).proto
     assert not app.exception and role() == "trainer"
-    assert sent.set_value and sent.raw_value.startswith(text.table("en")["role.guest"])
+    assert sent.set_value and sent.raw_value.startswith(i18n.table("en")["role.guest"])
 
 
 def test_a_chosen_role_is_kept_on_saving(colleague):

@@ -6,8 +6,8 @@ import re
 import pytest
 from argon2 import PasswordHasher
 
-from glm_core import accounts, keys
-from glm_core.serving import guests
+from glm_core.auth import accounts, api_keys
+from glm_core.chat import guests
 from tests.paths import ROOT
 
 PASSWORD = "correct horse"
@@ -104,8 +104,8 @@ def test_what_changes_accounts_keys_and_guests_notes_it_itself(light_hashes):
     accounts.remove(other, by="boss")
     accounts.set_open_guest(True, by="boss")
     accounts.set_open_guest(False, by="boss")
-    key, _secret = keys.create(boss, "script", 10)
-    keys.revoke(boss, key.id)
+    key, _secret = api_keys.create(boss, "script", 10)
+    api_keys.revoke(boss, key.id)
     guests.publish(["run-1"], by="boss")
     guests.set_days(3, by="boss")
     assert [(row["who"], row["action"]) for row in reversed(accounts.audit())] == [

@@ -4,12 +4,14 @@ import json
 
 import pytest
 
-from glm_core import accounts, state, text
-from glm_core.accounts import Account
+from glm_core import i18n, state
+from glm_core.auth import accounts
+from glm_core.auth.accounts import Account
+from glm_core.chat import conversations, guests, transcripts
 from glm_core.data import library
 from glm_core.data.examples import pair
-from glm_core.serving import EngineBusy, conversations, guests, transcripts
-from tests.models.test_families import GLM
+from glm_core.serving import EngineBusy
+from tests.models.test_registry import GLM
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
 from tests.tiny import CONFIG
@@ -86,7 +88,7 @@ def test_a_run_in_the_address_answers(engine):
 
 
 def test_who_may_share_is_led_there_from_a_tuned_model_that_has_answered(engine):
-    way = text.say("chat.share")
+    way = i18n.t("chat.share")
     assert way in links(say(open_page("chat", run="run-1"), "你好"))
     assert way not in links(open_page("chat", run="run-1")) and way not in links(say(open_page("chat"), "你好"))
 
@@ -97,7 +99,7 @@ def links(app) -> list[str]:
 
 def test_a_link_to_a_model_that_is_gone_says_who_answers_instead(engine):
     app = open_page("chat", model="20200101-000000-abcd")
-    assert not app.exception and [one.value for one in app.info] == [text.say("chat.gone", name="tiny")]
+    assert not app.exception and [one.value for one in app.info] == [i18n.t("chat.gone", name="tiny")]
 
 
 def test_answer_again_and_edit_replace_what_was(engine):
@@ -106,7 +108,7 @@ def test_answer_again_and_edit_replace_what_was(engine):
     assert texts(app) == ["你好", "原来：你好"] and len(engine.requests) == 2
     app.button(key="edit-0").click().run()
     app.text_area(key="edited-0").set_value("再见")
-    next(button for button in app.button if button.label == text.say("chat.resend")).click().run()
+    next(button for button in app.button if button.label == i18n.t("chat.resend")).click().run()
     assert texts(app) == ["再见", "原来：再见"]
     assert [message["content"] for message in engine.requests[-1].messages] == ["再见"]
 
@@ -231,7 +233,7 @@ def test_an_answer_that_the_server_never_finished_says_so_and_goes_on(engine):
     talk.messages[1]["content"] = "你"
     talk.save()
     app = open_page("chat", c=talk.id)
-    assert text.say("chat.ended.broken") in [caption.value for caption in app.caption]
+    assert i18n.t("chat.ended.broken") in [caption.value for caption in app.caption]
     app.button(key="go-on").click().run()
     assert texts(app)[1].startswith("你原来") and engine.requests[-1].beginning == "你"
 
@@ -267,7 +269,7 @@ def test_an_answer_becomes_the_first_row_of_a_new_set(engine):
     [kept] = [one for one in library.datasets() if not one.bundled]
     assert [(one.question, one.answer) for one in library.examples(kept.id)] == [("你是谁", "我是小印")]
     assert noted("audit.data.add") == [kept.name]
-    assert text.say("chat.row_kept", name=kept.name, rows="1") in [one.value for one in app.markdown]
+    assert i18n.t("chat.row_kept", name=kept.name, rows="1") in [one.value for one in app.markdown]
     app.run()
     assert not [one for one in app.text_area if one.key == "row-answer"], "closed"
 
@@ -338,9 +340,9 @@ def test_a_system_prompt_is_told_and_kept_where_the_family_has_one(engine):
     app = open_page("chat")
     assert not app.text_area, "ChatGLM-6B has none"
     (engine.find("tiny").base / "config.json").write_text(json.dumps({**GLM, "model_type": "glm"}), encoding="utf-8")
-    from pages.parts import dials
+    from pages.parts.chat import sampling_controls
 
-    dials.about.clear()
+    sampling_controls.about.clear()
     app = open_page("chat")
     app.text_area[0].set_value("说得短一点").run()
     say(app, "你好")
@@ -391,4 +393,4 @@ def test_a_guest_makes_no_rows_and_brings_no_files(engine, guest):
 
 def test_a_guest_is_told_how_long_the_words_are_kept(engine, guest):
     guests.set_days(3)
-    assert text.say("chat.visit", days=3) in [caption.value for caption in open_page("chat").caption]
+    assert i18n.t("chat.visit", days=3) in [caption.value for caption in open_page("chat").caption]

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from glm_core import state, text, workspace
-from glm_core.evaluation import votes
-from glm_core.runs import records
+from glm_core import i18n, state, workspace
+from glm_core.evaluation import blind_votes
+from glm_core.runs import store
 from glm_core.serving import EngineBusy
-from glm_core.serving.catalogue import Choice
 from glm_core.serving.remote import Server
+from glm_core.serving.served_models import Choice
 from tests.evaluation import made
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
@@ -52,8 +52,8 @@ def make_run(home, id="run-1", name="作者训练", settings=None):
 @pytest.fixture(autouse=True)
 def adapter_files(monkeypatch):
     """The run's adapter is a folder whose files hold nothing."""
-    monkeypatch.setattr("glm_core.serving.proof.causes", lambda choice: [("proof.cause.zero", {})])
-    monkeypatch.setattr("pages.parts.panes.fitting", lambda engine, run, questions: questions)  # which needs a real prompt
+    monkeypatch.setattr("glm_core.evaluation.divergence.causes", lambda choice: [("proof.cause.zero", {})])
+    monkeypatch.setattr("pages.parts.compare.panes.fitting", lambda engine, run, questions: questions)  # which needs a real prompt
 
 
 def test_models_of_a_server_elsewhere_are_not_compared_and_the_page_says_why(engine):
@@ -91,14 +91,14 @@ def test_who_comes_from_a_run_sees_its_first_question_answered_at_once(engine):
 def test_equal_answers_of_models_that_differ_are_only_noted(engine):
     app = ask(open_page("compare", run="run-1"), "三加五")
     assert not app.warning and "background[" not in shown(app)
-    assert any(text.say("compare.same_here") in caption.value for caption in app.caption)
+    assert any(i18n.t("compare.same_here") in caption.value for caption in app.caption)
 
 
 def test_models_that_do_not_differ_are_a_warning_with_the_verified_cause(engine):
     engine.distances["*"] = 0.0
     app = ask(open_page("compare", run="run-1"), "三加五")
     warning = app.warning[0].value.replace("\\", "")
-    assert text.say("proof.identical", count=10) in warning and text.say("proof.cause.zero") in warning
+    assert i18n.t("proof.identical", count=10) in warning and i18n.t("proof.cause.zero") in warning
 
 
 def test_a_picked_question_is_asked_at_once(engine):
@@ -125,9 +125,9 @@ def test_the_whole_set_is_counted_and_listed(engine):
     assert not app.exception and not app.error
     table = app.dataframe[0].value
     kinds = table.iloc[:, 0].value_counts()
-    assert kinds[text.say("compare.kind.seen")] == 2
+    assert kinds[i18n.t("compare.kind.seen")] == 2
     assert [metric.value for metric in app.metric] == ["2 / 2", "10 / 10", "20 / 20"]
-    changed = table[text.say("compare.column.changed")]
+    changed = table[i18n.t("compare.column.changed")]
     assert changed.iloc[:12].all() and not changed.iloc[12:].any()
 
 
@@ -148,7 +148,7 @@ def place_of_vote(app) -> int:
 def test_without_a_run_the_page_says_what_belongs_here(engine):
     engine._choices = engine._choices[:1]
     app = open_page("compare")
-    assert not app.exception and app.button(key="empty-go-training").label == text.say("compare.empty_go")
+    assert not app.exception and app.button(key="empty-go-training").label == i18n.t("compare.empty_go")
 
 
 def test_a_busy_engine_is_a_sentence(engine):
@@ -165,7 +165,7 @@ def test_hostile_answers_are_drawn_as_text(engine):
 
 
 def test_a_link_to_a_run_that_is_gone_says_so(engine):
-    assert open_page("compare", run="gone").info[0].value == text.say("compare.gone")
+    assert open_page("compare", run="gone").info[0].value == i18n.t("compare.gone")
     assert not open_page("compare", run="run-1").info and not open_page("compare").info
 
 
@@ -208,12 +208,12 @@ def test_a_link_with_several_runs_shows_the_same_panes(three):
 
 
 def test_the_chosen_runs_stand_in_a_table_with_their_meters_and_differing_settings(three):
-    workspace.write_json(records.get("run-2").path / "report.json", made.report().to_dict())
+    workspace.write_json(store.get("run-2").path / "report.json", made.report().to_dict())
     app = open_page("compare", run="run-1", also=["run-2", "run-3"])
     table = next(one.value for one in app.dataframe if len(one.value) == 3)
     assert list(table.iloc[:, 0]) == ["1 · 作者训练", "2 · 第2次", "3 · 第3次"]
     assert list(table.iloc[:, 1]) == ["–", "50%", "–"]
-    assert list(table.iloc[:, 4]) == [text.say("runs.unset"), "0.001", "0.002"] and table.shape[1] == 5
+    assert list(table.iloc[:, 4]) == [i18n.t("runs.unset"), "0.001", "0.002"] and table.shape[1] == 5
 
 
 def test_the_whole_set_of_several_runs_has_a_column_each_and_can_be_voted_on(three):
@@ -225,7 +225,7 @@ def test_the_whole_set_of_several_runs_has_a_column_each_and_can_be_voted_on(thr
     assert list(answers.columns[-2:]) == ["1 · 作者训练", "2 · 第2次"]
     app.selectbox(key="vote-sides").set_value((1, 2)).run()
     app.button(key="set-vote-start").click().run()
-    vote = votes.votes()[0]
+    vote = blind_votes.votes()[0]
     assert vote.names == ("1 · 作者训练", "2 · 第2次") and len(vote.pairs) >= 12
     assert {(one.one, one.other) for one in vote.pairs} == {("我由张三开发。", "我由项目组开发。")}
 

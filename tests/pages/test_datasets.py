@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
-from glm_core import accounts, text, ui
-from glm_core.data import exporting, library, sheets
+from glm_core import i18n, ui
+from glm_core.auth import accounts
+from glm_core.data import export, library, xlsx_job
 from glm_core.data.examples import pair
 from tests.pages.test_pages import open_page
 from tests.paths import ROOT
@@ -19,7 +20,7 @@ GOOD = "question,answer\n你是谁,我是小印\n你好,\n再见,再见！\n".en
 def follow(app):
     """Stay on the page that the script went to; AppTest would go back to where it began."""
     here = app.title[0].value if app.title else ""
-    page = next((name for name in ("datasets", "training") if text.say(f"page.{name}") == here), "upload")
+    page = next((name for name in ("datasets", "training") if i18n.t(f"page.{name}") == here), "upload")
     return app.switch_page(str(ROOT / "pages" / f"{page}.py"))
 
 
@@ -75,7 +76,7 @@ def test_a_bad_file_is_one_sentence_and_changes_nothing(file, content, words):
     assert not app.exception and len(app.error) == 1 and words in shown(app).replace("\\", "")
     assert [button for button in app.button if button.key == "keep"] == []
     click(app, "cancel")
-    assert not app.error and app.title[0].value == text.say("page.datasets") and library.get(kept.id) == kept
+    assert not app.error and app.title[0].value == i18n.t("page.datasets") and library.get(kept.id) == kept
 
 
 def test_pasted_rows_are_kept_like_a_file():
@@ -125,7 +126,7 @@ def test_a_chosen_task_is_said_anew_in_another_language():
     app.button_group(key="lang").set_value("en").run()
     sent = app.selectbox(key="task").proto
     assert not app.exception
-    assert sent.set_value and sent.raw_value == text.table("en")["data.template.advertisement"]
+    assert sent.set_value and sent.raw_value == i18n.table("en")["data.template.advertisement"]
 
 
 def test_a_set_is_replaced_only_by_a_checked_file():
@@ -155,7 +156,7 @@ def test_an_address_cannot_replace_what_may_not_be_replaced(address):
 def test_cancelling_forgets_the_file():
     app = click(upload(open_page("datasets"), "a.csv", GOOD), "cancel")
     assert all(dataset.bundled for dataset in library.datasets()) and "incoming" not in app.session_state
-    assert click(app, "paste").title[0].value == text.say("page.upload")
+    assert click(app, "paste").title[0].value == i18n.t("page.upload")
 
 
 # -- the imprint
@@ -169,7 +170,7 @@ def test_the_imprint_changes_with_the_names_and_becomes_a_set():
     click(app, "train")
     [kept] = [dataset for dataset in library.datasets() if not dataset.bundled]
     assert kept.rows == 20 and "小明" in library.examples(kept.id)[0].answer
-    assert app.title[0].value == text.say("page.training")
+    assert app.title[0].value == i18n.t("page.training")
 
 
 def test_the_names_outlive_a_refresh():
@@ -233,7 +234,7 @@ def test_a_bundled_set_is_copied_before_it_is_changed():
 
 
 @pytest.mark.parametrize("view", ["lengths", "check", "edit"])
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_every_view_opens(view, language, workspace):
     tiny_chatglm(workspace / "models" / "tiny")
     kept = library.add(
@@ -242,8 +243,8 @@ def test_every_view_opens(view, language, workspace):
         + [pair("评论1", "好"), pair("评论2", "差" * 2_500)],
     )
     app = open_page("datasets", language, set=kept.id)
-    text.use(language)
-    app.session_state["view"] = text.say(f"datasets.view.{view}")
+    i18n.use(language)
+    app.session_state["view"] = i18n.t(f"datasets.view.{view}")
     app.run()
     assert not app.exception and not app.error
     if view == "lengths":
@@ -256,7 +257,7 @@ def test_what_is_found_is_a_table_that_wraps_and_shows_beginnings():
     long = pair("几点开门？", NASTY + "长" * 500)
     kept = library.add("a", [long, long, pair("几点开门？", "十点。")])
     app = open_page("datasets", set=kept.id)
-    app.session_state["view"] = text.say("datasets.view.check")
+    app.session_state["view"] = i18n.t("datasets.view.check")
     app.run()
     table = app.table[0].value
     assert not app.exception and list(table.index) == ["2", "3"]
@@ -266,7 +267,7 @@ def test_what_is_found_is_a_table_that_wraps_and_shows_beginnings():
 def test_repeated_rows_are_dropped_on_request():
     kept = library.add("a", rows(3) + rows(2))
     app = open_page("datasets", set=kept.id)
-    app.session_state["view"] = text.say("datasets.view.check")
+    app.session_state["view"] = i18n.t("datasets.view.check")
     app.run()
     click(app, "drop")
     assert library.get(kept.id).rows == 3 and not app.exception
@@ -275,11 +276,11 @@ def test_repeated_rows_are_dropped_on_request():
 def test_an_edited_row_that_cannot_be_used_changes_nothing(monkeypatch):
     kept = library.add("a", rows(3))
     app = open_page("datasets", set=kept.id)
-    app.session_state["view"] = text.say("datasets.view.edit")
+    app.session_state["view"] = i18n.t("datasets.view.edit")
     app.run()
     edits = {"edited_rows": {"1": {"response": " "}}, "added_rows": [], "deleted_rows": []}
     app.session_state[f"edit-{kept.sha256}-0"] = edits
-    monkeypatch.setattr(exporting, "table", lambda rows: [{"prompt": "a", "response": ""}])
+    monkeypatch.setattr(export, "table", lambda rows: [{"prompt": "a", "response": ""}])
     click(app, "save")
     assert len(app.error) == 1 and library.get(kept.id) == kept
 
@@ -296,7 +297,7 @@ def test_a_damaged_set_says_so_and_can_be_removed(workspace):
 def test_an_address_of_a_set_that_is_gone_shows_another():
     app = open_page("datasets", set="../../etc")
     assert not app.exception and not app.error and app.subheader
-    assert [one.value for one in app.info] == [text.say("datasets.gone")]
+    assert [one.value for one in app.info] == [i18n.t("datasets.gone")]
     assert not open_page("datasets", set="imprint").info and not open_page("datasets").info
 
 
@@ -311,34 +312,34 @@ def test_exports_are_offered_in_every_format():
     app = open_page("datasets", set=kept.id)
     names = [button.proto.label for button in app.get("download_button")]
     assert names == ["jsonl", "csv", "xlsx"]
-    assert json.loads(exporting.export(library.examples(kept.id), "jsonl").splitlines()[0])
+    assert json.loads(export.export(library.examples(kept.id), "jsonl").splitlines()[0])
 
 
 def test_the_excel_file_of_a_large_set_is_prepared_then_offered(monkeypatch):
-    monkeypatch.setattr(sheets, "LARGE", 2)
+    monkeypatch.setattr(xlsx_job, "LARGE", 2)
     kept = library.add("a", rows(3))
     app = open_page("datasets", set=kept.id)
     assert [button.proto.label for button in app.get("download_button")] == ["jsonl", "csv"]
     click(app, "sheet")
-    sheets.find(kept).wait(30)
+    xlsx_job.find(kept).wait(30)
     app.run()
     assert not app.exception and [button.key for button in app.get("download_button")][-1] == "sheet-download"
-    assert text.say("datasets.sheet_done") in shown(app)
+    assert i18n.t("datasets.sheet_done") in shown(app)
 
 
 def test_the_preparing_of_an_excel_file_can_be_cancelled(monkeypatch):
     on = threading.Event()
-    monkeypatch.setattr(sheets, "LARGE", 2)
-    monkeypatch.setattr(sheets, "write_xlsx", lambda rows, path, note: (note(0.5), on.wait(30), note(0.6)))
+    monkeypatch.setattr(xlsx_job, "LARGE", 2)
+    monkeypatch.setattr(xlsx_job, "write_xlsx", lambda rows, path, note: (note(0.5), on.wait(30), note(0.6)))
     kept = library.add("a", rows(3))
     app = open_page("datasets", set=kept.id)
     click(app, "sheet")
-    assert not app.exception and sheets.find(kept).state == "running"
+    assert not app.exception and xlsx_job.find(kept).state == "running"
     click(app, "sheet-cancel")
     on.set()
-    sheets.find(kept).wait(30)
+    xlsx_job.find(kept).wait(30)
     app.run()
-    assert text.say("datasets.sheet_cancelled") in shown(app) and not app.exception
+    assert i18n.t("datasets.sheet_cancelled") in shown(app) and not app.exception
 
 
 @pytest.mark.parametrize("page", ["datasets", "training"])
@@ -362,7 +363,7 @@ def test_a_file_that_cannot_be_read_says_why_and_offers_another():
 
 def test_a_bundled_set_offers_the_copy_where_it_would_be_edited():
     app = open_page("datasets", set="advertisement")
-    app.session_state["view"] = text.say("datasets.view.edit")
+    app.session_state["view"] = i18n.t("datasets.view.edit")
     app.run()
     app.button(key="edit-copy").click().run()
     assert not app.exception and library.datasets()[0].source == library.get("advertisement").name

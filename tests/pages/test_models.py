@@ -6,17 +6,19 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glm_core import accounts, state, text, ui, workspace
-from glm_core.models import downloads, transfer
-from glm_core.runs import exporting, records
-from glm_core.serving import Request, loads
+from glm_core import i18n, state, ui, workspace
+from glm_core.auth import accounts
+from glm_core.hub import download_job, http_download
+from glm_core.runs import store
+from glm_core.runs.exchange import export
+from glm_core.serving import Request, load_job
 from glm_core.serving.engine import Engine
-from glm_core.serving.tickets import LoadingCancelled
-from tests.models.fakehub import serving
-from tests.models.test_hub import FILES, REPO
+from glm_core.serving.request import LoadingCancelled
+from tests.hub.fakehub import serving
+from tests.hub.test_sources import FILES, REPO
 from tests.pages.test_pages import open_page
-from tests.runs.test_importing import trained, zipped
-from tests.serving.test_loads import Gate
+from tests.runs.exchange.test_import_adapter import trained, zipped
+from tests.serving.test_load_job import Gate
 from tests.tiny import tiny_chatglm
 
 
@@ -39,7 +41,7 @@ def base(workspace):
 @pytest.fixture
 def hub(monkeypatch):
     """A hub with one small model."""
-    monkeypatch.setattr(transfer, "WAITS", (0.01,) * 3)
+    monkeypatch.setattr(http_download, "WAITS", (0.01,) * 3)
     with serving() as hub:
         hub.files[REPO] = dict(FILES)
         yield hub
@@ -61,7 +63,7 @@ def click(app: AppTest, key: str) -> AppTest:
     return app
 
 
-def bring_in(base, tmp_path) -> records.Run:
+def bring_in(base, tmp_path) -> store.Run:
     """An adapter through the page; returns its run."""
     app = open_page("models")
     name, content = zipped(trained(base, tmp_path / "a"))[0]
@@ -69,13 +71,13 @@ def bring_in(base, tmp_path) -> records.Run:
     assert app.selectbox(key="adapter_base").value.name == "tiny", "the base that the adapter names is chosen"
     click(app, "import")
     assert not app.error
-    return records.runs()[0]
+    return store.runs()[0]
 
 
 def load(app: AppTest, engine: Engine) -> AppTest:
     """The page once the model has come in."""
     click(app, "load-tiny")
-    job = loads.current(engine)
+    job = load_job.current(engine)
     if job is not None:
         job.wait(60)
     return app.run()
@@ -111,12 +113,12 @@ def test_a_model_is_deleted_only_after_being_sure_and_a_bundled_one_never(base, 
 def test_a_model_in_training_cannot_be_deleted(base, tmp_path):
     run = bring_in(base, tmp_path)
     assert "有 1 次训练" in words(open_page("models"))
-    records.say_status(run, "queued", queued=time.time())
+    store.say_status(run, "queued", queued=time.time())
     assert not [one for one in open_page("models").checkbox if one.key == "sure-tiny"]
 
 
 def test_files_are_checked_against_digests(hub):
-    downloads.start(downloads.Source("huggingface", REPO, hub.address)).wait(20)
+    download_job.start(download_job.Source("huggingface", REPO, hub.address)).wait(20)
     app = click(open_page("models"), "verify-small")
     assert "3 个文件都与摘要相符" in words(app)
     (workspace.home() / "models" / "small" / "model.safetensors").write_bytes(FILES["model.safetensors"][::-1])
@@ -129,7 +131,7 @@ def test_an_adapter_comes_in_and_goes_out_merged(base, tmp_path):
     app = open_page("models")
     assert f"zip-{run.id}" in [one.key for one in app.download_button]
     click(app, f"merge-{run.id}")
-    exporting.jobs()[0].wait(60)
+    export.jobs()[0].wait(60)
     app = open_page("models")
     assert "合并好了" in words(app)
     click(app, f"use-tiny-{run.id}")
@@ -144,18 +146,18 @@ def test_an_adapter_that_does_not_fit_is_a_sentence(base, tmp_path):
     wide = next(one for one in app.selectbox(key="adapter_base").options if one == "wide")
     app.selectbox(key="adapter_base").select(wide).run()
     click(app, "import")
-    assert "换成训练它时用的底座" in app.error[0].value and records.runs() == []
+    assert "换成训练它时用的底座" in app.error[0].value and store.runs() == []
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_the_catalogue_tells_size_memory_cards_and_licence(language):
     app = open_page("download", language)
     assert not app.exception and not app.error
     said = words(app)
     for fact in ("chatglm-6b", "13.4 GB", "RTX 3060", "BELLE-7B-2M", "131,072"):
         assert fact in said
-    text.use(language)
-    assert text.say("families.licence.bloom") in said and text.say("catalogue.note.belle") in said
+    i18n.use(language)
+    assert i18n.t("families.licence.bloom") in said and i18n.t("catalogue.note.belle") in said
     assert "get-bloomz-1b7" not in keys(app), "not on ModelScope"
     app.button_group(key="from").set_value("huggingface").run()
     assert "get-bloomz-1b7" in keys(app)
@@ -174,38 +176,38 @@ def test_a_download_shows_progress_stops_and_goes_on(hub):
     app = from_mirror(hub)
     assert "stop-small" in keys(app) and "镜像不归官方管" in words(app)
     click(app, "stop-small")
-    downloads.get("small").wait(10)
+    download_job.get("small").wait(10)
     app = open_page("download")
     assert "已停下" in words(app)
     hub.slow = 0
     click(app, "resume-small")
-    downloads.get("small").wait(10)
+    download_job.get("small").wait(10)
     app = open_page("download")
     assert "3 个与模型站列出的摘要相符" in words(app)
     click(app, "open-small")
-    assert "load-small" in keys(app) and downloads.downloads() == []
+    assert "load-small" in keys(app) and download_job.downloads() == []
 
 
 def test_a_failed_download_says_why_and_can_be_thrown_away(hub):
     hub.faults["config.json"] = [401]
     app = from_mirror(hub)
-    downloads.get("small").wait(10)
+    download_job.get("small").wait(10)
     app = open_page("download")
     assert "没有下完" in words(app) and "访问令牌" in app.error[0].value
     click(app, "sure-small")
-    assert downloads.downloads() == [] and not (downloads.downloads_folder() / "small").exists()
+    assert download_job.downloads() == [] and not (download_job.downloads_folder() / "small").exists()
 
 
 def test_a_wrong_address_is_a_sentence(hub):
     hub.address = "file:///etc"
     app = from_mirror(hub)
-    assert "不是可用的镜像地址" in app.error[0].value and downloads.downloads() == []
+    assert "不是可用的镜像地址" in app.error[0].value and download_job.downloads() == []
 
 
 def test_a_mirror_without_address_is_not_the_official_hub(hub):
     hub.address = ""
     app = from_mirror(hub)
-    assert "不是可用的镜像地址" in app.error[0].value and downloads.downloads() == []
+    assert "不是可用的镜像地址" in app.error[0].value and download_job.downloads() == []
 
 
 def test_a_download_of_the_catalogue_is_shown_in_its_place(hub):
@@ -219,7 +221,7 @@ def test_a_download_of_the_catalogue_is_shown_in_its_place(hub):
     assert "正在下载 chatglm-6b-int4" in "".join(
         link.proto.label for link in open_page("models").get("page_link")
     ).replace("\\", "")
-    downloads.discard("chatglm-6b-int4")
+    download_job.discard("chatglm-6b-int4")
 
 
 @pytest.mark.parametrize("page", ["run", "runs", "compare", "chat", "training"])
@@ -247,7 +249,7 @@ def test_a_load_under_way_shows_its_stage_and_can_be_cancelled(engine, base, mon
     assert "正在加载 tiny · 读取权重" in words(app) and app.button(key="load-chatglm-demo").disabled
     click(app, "cancel-loading")
     gate.open()
-    loads.current(engine).wait(30)
+    load_job.current(engine).wait(30)
     app = open_page("models")
     assert "已取消加载" in words(app) and engine.loaded is None and not app.button(key="load-tiny").disabled
     assert [row["action"] for row in accounts.audit()[:2]] == ["audit.model.load_stop", "audit.model.load"]
@@ -275,24 +277,24 @@ def test_an_adapter_of_an_earlier_base_is_said_to_be_one(base, tmp_path):
     assert "权重换过了" not in words(open_page("models"))
     shutil.rmtree(base)
     tiny_chatglm(base, seed=5)
-    assert "底座 tiny 的权重换过了" in words(open_page("models")) and records.get(run.id)
+    assert "底座 tiny 的权重换过了" in words(open_page("models")) and store.get(run.id)
     assert "底座 tiny 的权重换过了" in words(open_page("chat", model=run.id)), "and where it is loaded to answer"
 
 
 def test_a_merge_that_ended_with_the_server_can_be_begun_again_and_its_result_deleted(base, tmp_path):
     run = bring_in(base, tmp_path)
-    job = exporting.start_merge(run, base)
+    job = export.start_merge(run, base)
     job.wait(60)
-    exporting.remove(job)
+    export.remove(job)
     job.end("broken")
     app = open_page("models")
     assert "服务器在合并途中停了" in words(app)
     click(app, f"again-{job.path.name}")
-    exporting.jobs()[0].wait(60)
+    export.jobs()[0].wait(60)
     app = open_page("models")
     assert job.path.is_dir() and "合并好了" in words(app)
     click(app, f"drop-sure-{job.path.name}")
-    assert not job.path.exists() and exporting.jobs() == []
+    assert not job.path.exists() and export.jobs() == []
 
 
 def test_what_is_no_model_cannot_be_loaded(engine, workspace):

@@ -4,13 +4,15 @@ import shutil
 
 import pytest
 
-from glm_core import accounts, state, text, ui, workspace
-from glm_core.accounts import Account
-from glm_core.background import Cancelled
-from glm_core.evaluation import report, sets, votes
+from glm_core import i18n, state, ui, workspace
+from glm_core.auth import accounts
+from glm_core.auth.accounts import Account
+from glm_core.evaluation import blind_votes, question_sets, report
 from glm_core.evaluation.jobs import Job, ReportError
-from glm_core.evaluation.judging import METERS, Meter
-from glm_core.runs import exporting, records
+from glm_core.evaluation.scoring import METERS, Meter
+from glm_core.jobs import Cancelled
+from glm_core.runs import store
+from glm_core.runs.exchange import export
 from tests.evaluation import made
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_compare import make_run, shown
@@ -44,22 +46,22 @@ def reports(workspace, monkeypatch):
 
 
 def keep(found):
-    workspace.write_json(report.file_of(records.get("run-1")), found.to_dict())
+    workspace.write_json(report.file_of(store.get("run-1")), found.to_dict())
 
 
 def questions(app):
     return [value for value in (one.value for one in app.markdown) if value.startswith("**")]
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_the_three_meters_come_first_each_with_what_it_means_and_one_example(reports, language):
     keep(made.report())
     app = open_page("report", language, run="run-1")
-    text.use(language)
+    i18n.use(language)
     assert not app.exception and not app.error and not app.warning
     assert [metric.value for metric in app.metric] == ["50%", "100%", "50%"]
     said = [one.value for one in app.markdown]
-    assert said[0] == f":orange[{text.say('report.says.learned.some')}]" and f":red[{text.say('report.says.kept.none')}]" in said
+    assert said[0] == f":orange[{i18n.t('report.says.learned.some')}]" and f":red[{i18n.t('report.says.kept.none')}]" in said
     assert questions(app)[:3] == ["**谁开发了你？**", "**作者是哪位？**", "**法国的首都？**"]
     assert ":green-background[:green[张三]]" in shown(app)
 
@@ -89,24 +91,24 @@ def test_models_that_do_not_differ_are_said_before_anything(reports):
     keep(made.report(distances=(("你好", 0.0),), causes=(("proof.cause.zero", {}),)))
     app = open_page("report", run="run-1")
     warning = app.warning[0].value.replace("\\", "")
-    assert text.say("proof.identical", count=1) in warning and text.say("proof.cause.zero") in warning
+    assert i18n.t("proof.identical", count=1) in warning and i18n.t("proof.cause.zero") in warning
 
 
 def test_without_a_report_one_button_makes_it(reports):
     app = open_page("report", run="run-1")
-    assert text.say("report.empty") in shown(app)
+    assert i18n.t("report.empty") in shown(app)
     app.button(key="start").click().run()
     assert reports.started == ["run-1"]
 
 
 def test_an_unfinished_report_is_gone_on_with(reports):
-    workspace.write_json(report.file_of(records.get("run-1")), {"state": "running", "rows": []})
+    workspace.write_json(report.file_of(store.get("run-1")), {"state": "running", "rows": []})
     app = open_page("report", run="run-1")
-    assert app.button(key="start").label == text.say("report.continue")
+    assert app.button(key="start").label == i18n.t("report.continue")
 
 
 def test_a_report_under_way_shows_its_stage_and_can_be_cancelled(reports):
-    reports.current = job = Job(records.get("run-1"))
+    reports.current = job = Job(store.get("run-1"))
     job.state, job.stage, job.fraction = "running", "answers", 0.5
     app = open_page("report", run="run-1")
     assert not app.exception and not app.metric
@@ -116,16 +118,16 @@ def test_a_report_under_way_shows_its_stage_and_can_be_cancelled(reports):
 
 
 def test_a_failed_report_says_why_and_can_be_tried_again(reports):
-    reports.current = job = Job(records.get("run-1"))
+    reports.current = job = Job(store.get("run-1"))
     job.state, job.error = "failed", ReportError("report.error.failed")
     app = open_page("report", run="run-1")
-    assert text.say("report.error.failed") in app.error[0].value and app.button(key="start")
+    assert i18n.t("report.error.failed") in app.error[0].value and app.button(key="start")
 
 
 def test_an_adapter_saved_anew_makes_the_report_outdated(reports):
     keep(made.report(adapter="59"))
     app = open_page("report", run="run-1")
-    assert app.info[0].value == text.say("report.outdated")
+    assert app.info[0].value == i18n.t("report.outdated")
     app.button(key="again").click().run()
     assert reports.started == ["run-1"]
 
@@ -141,28 +143,28 @@ def test_hostile_answers_are_drawn_as_text(reports):
 
 def test_a_run_without_an_adapter_or_no_run_at_all_leads_on(reports):
     app = open_page("report", run="gone")
-    assert text.say("report.unknown") in shown(app) and app.button(key="empty-go-training")
-    run = records.get("run-1")
+    assert i18n.t("report.unknown") in shown(app) and app.button(key="empty-go-training")
+    run = store.get("run-1")
     (run.path / "adapter" / "easyaigc.json").unlink()
     workspace.write_json(run.path / "status.json", {"state": "stopped"})
     app = open_page("report", run="run-1")
-    assert text.say("report.no_adapter") in shown(app) and app.button(key="empty-go-run")
+    assert i18n.t("report.no_adapter") in shown(app) and app.button(key="empty-go-run")
 
 
 def test_a_run_still_training_is_told_from_one_that_left_nothing(reports):
-    run = records.get("run-1")
+    run = store.get("run-1")
     (run.path / "adapter" / "easyaigc.json").unlink()
     workspace.write_json(run.path / "status.json", {"state": "queued"})
-    assert text.say("report.training") in shown(open_page("report", run="run-1"))
+    assert i18n.t("report.training") in shown(open_page("report", run="run-1"))
 
 
 def test_the_wordings_of_the_run_can_be_edited(reports):
     keep(made.report())
-    sets.edit(records.get("run-1"), [("作者叫啥", "张三")])
+    question_sets.edit(store.get("run-1"), [("作者叫啥", "张三")])
     app = open_page("report", run="run-1")
     app.button(key="save").click().run()
     assert reports.started == ["run-1"] and not app.exception
-    assert ("作者叫啥", "张三") in [(one.text, one.reference) for one in sets.kept(records.get("run-1"))]
+    assert ("作者叫啥", "张三") in [(one.text, one.reference) for one in question_sets.kept(store.get("run-1"))]
 
 
 def test_other_strengths_are_measured_on_demand_and_shown(reports):
@@ -170,18 +172,18 @@ def test_other_strengths_are_measured_on_demand_and_shown(reports):
     app = open_page("report", run="run-1")
     app.button(key="strengths").click().run()
     assert reports.started == [("run-1", "strengths")]
-    assert next(one for one in app.expander if one.label == text.say("report.strengths")).proto.expanded
+    assert next(one for one in app.expander if one.label == i18n.t("report.strengths")).proto.expanded
     meters = {name: Meter(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))
     app = open_page("report", run="run-1")
-    assert text.say("report.strengths_best", strength="1") in shown(app)
+    assert i18n.t("report.strengths_best", strength="1") in shown(app)
     assert list(app.table[-1].value.index) == ["0.5", "1"]
 
 
 def test_other_runs_stand_beside_this_one(reports):
     keep(made.report())
-    other = records.folder() / "run-2"
-    shutil.copytree(records.get("run-1").path, other)
+    other = store.folder() / "run-2"
+    shutil.copytree(store.get("run-1").path, other)
     workspace.write_json(other / "run.json", {**workspace.read_json(other / "run.json"), "id": "run-2", "name": "另一次"})
     app = open_page("report", run="run-1")
     app.multiselect(key="others").set_value(["run-2"]).run()
@@ -193,19 +195,19 @@ def test_other_runs_stand_beside_this_one(reports):
 def test_nothing_learned_is_not_called_a_lack_of_wordings(reports):
     keep(made.report([made.row(kind, "谁？", "甲", "甲", "乙") for kind in ("seen", "reworded")]))
     app = open_page("report", run="run-1")
-    assert text.say("report.says.generalises.nothing") in shown(app)
+    assert i18n.t("report.says.generalises.nothing") in shown(app)
 
 
 def test_a_run_that_ruined_everything_is_told_from_one_that_learned_nothing(reports):
     ruined = [made.row("seen", "谁？", "甲", ",,,,", "乙"), made.row("unrelated", "三加五？", "八", ",,,,", accept=("八",))]
     keep(made.report(ruined))
     said = shown(open_page("report", run="run-1"))
-    assert text.say("report.says.learned.broken") in said and text.say("report.says.learned.none") not in said
+    assert i18n.t("report.says.learned.broken") in said and i18n.t("report.says.learned.none") not in said
 
 
 def test_a_strength_is_exported_as_a_model_of_its_own(reports, monkeypatch):
     exported = []
-    monkeypatch.setattr(exporting, "start_merge", lambda run, base, strength: exported.append((run.id, base.name, strength)))
+    monkeypatch.setattr(export, "start_merge", lambda run, base, strength: exported.append((run.id, base.name, strength)))
     meters = {name: Meter(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))
     app = open_page("report", run="run-1")
@@ -219,7 +221,7 @@ def test_the_owner_opens_a_blind_vote_on_the_answers_that_differ(reports):
     app = open_page("report", run="run-1")
     app.text_input(key="vote-about").set_value("哪个更像客服？")
     app.button(key="vote-start").click().run()
-    vote = votes.votes()[0]
+    vote = blind_votes.votes()[0]
     assert not app.exception and app.query_params["vote"] == vote.id
     assert (vote.run, vote.names, vote.about) == ("run-1", ("tiny", "作者训练"), "哪个更像客服？")
     assert {one.question for one in vote.pairs} == {"谁开发了你？", "作者是哪位？", "法国的首都？", "雪的颜色？"}
@@ -236,7 +238,7 @@ def test_somebody_elses_run_is_not_put_to_the_vote(reports, monkeypatch):
 def test_a_prefix_has_meters_at_every_strength_but_no_export_of_them(reports):
     meters = {name: Meter(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))
-    records.change(records.get("run-1"), settings={"method": "ptuning"})
+    store.change(store.get("run-1"), settings={"method": "ptuning"})
     app = open_page("report", run="run-1")
     assert not app.exception and "export" not in [one.key for one in app.button]
-    assert text.say("adapters.error.prefix_strength") in [one.value for one in app.caption]
+    assert i18n.t("adapters.error.prefix_strength") in [one.value for one in app.caption]

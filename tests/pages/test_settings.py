@@ -6,10 +6,11 @@ import pytest
 from argon2 import PasswordHasher
 from streamlit.testing.v1 import AppTest
 
-from glm_core import accounts, keys, state, text, ui
-from glm_core.serving import guests
-from glm_core.serving.catalogue import Choice
-from glm_core.sharing import Sharing
+from glm_core import i18n, state, ui
+from glm_core.auth import accounts, api_keys
+from glm_core.auth.network import Sharing
+from glm_core.chat import guests
+from glm_core.serving.served_models import Choice
 from tests.paths import ROOT
 
 PASSWORD = "correct horse"
@@ -65,7 +66,7 @@ def open_page(name: str) -> AppTest:
 
 def button(app, key):
     """The button with the label `key` of the Chinese table."""
-    return next(one for one in app.button if one.label == text.table("zh")[key])
+    return next(one for one in app.button if one.label == i18n.table("zh")[key])
 
 
 def words(app) -> str:
@@ -112,13 +113,13 @@ def test_a_key_is_shown_once_and_in_the_examples(signed_in):
     app = open_page("settings")
     app.text_input[0].set_value("script")
     button(app, "settings.key_make").click().run()
-    secret = next(one.value for one in app.code if one.value.startswith(keys.PREFIX))
-    assert keys.find(secret)[1] == trainer
+    secret = next(one.value for one in app.code if one.value.startswith(api_keys.PREFIX))
+    assert api_keys.find(secret)[1] == trainer
     assert sum(secret in one.value for one in app.code) == 3, "alone, in curl and in Python"
     app.run()
     assert secret not in words(app) and secret[-4:] in words(app)
-    app.button(key=f"revoke-{keys.keys(trainer)[0].id}").click().run()
-    assert keys.find(secret) is None
+    app.button(key=f"revoke-{api_keys.keys(trainer)[0].id}").click().run()
+    assert api_keys.find(secret) is None
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in ui.PAGES])
@@ -181,7 +182,7 @@ def test_letting_guests_in_is_one_switch(signed_in):
 
 def test_what_guests_get_and_how_long_their_words_are_kept(signed_in, monkeypatch):
     choices = [Choice("tiny", "tiny", Path("tiny")), Choice("run-1", "作者训练", Path("tiny"), Path("a"), 60, 1.0)]
-    monkeypatch.setattr("glm_core.serving.catalogue.catalogue", lambda: choices)
+    monkeypatch.setattr("glm_core.serving.served_models.catalogue", lambda: choices)
     boss = signed_in("administrator")
     app = open_page("accounts")
     assert app.multiselect(key="guest-runs").value == [] and app.number_input(key="guest-days").value == 7
@@ -195,7 +196,7 @@ def test_what_guests_get_and_how_long_their_words_are_kept(signed_in, monkeypatc
 
 
 def test_only_its_owner_and_an_administrator_change_a_run(signed_in, people):
-    from glm_core.accounts import AccountError
+    from glm_core.auth.accounts import AccountError
 
     signed_in("trainer")
     assert ui.owns(people["trainer"].folder) and not ui.owns(people["administrator"].folder) and not ui.owns("")

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glm_core import state, text, ui
+from glm_core import i18n, state, ui
 from glm_core.data import library
-from glm_core.evaluation.difference import Question
+from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.report import Answer, Report, Row
-from glm_core.runs import processes, records, resources
+from glm_core.machine import machine as this_machine
+from glm_core.runs import processes, store
 from glm_core.runs.launcher import Launcher
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 from tests.paths import ROOT
@@ -43,7 +44,7 @@ def launcher(monkeypatch):
     one = Launcher(fake_command, devices=list)
     monkeypatch.setattr(state, "launcher", lambda: one)
     yield one
-    for run in records.runs():
+    for run in store.runs():
         processes.kill_all(run.path)
 
 
@@ -60,9 +61,9 @@ def open_page(name, language="zh", **query):
 def make(model, state_=None, rows=(), samples=(), settings=None, fake=None, **status):
     """A run as it is on disk in some state, with what it has written so far."""
     dataset = next(d for d in library.datasets() if d.id == "imprint")
-    run = records.create(model, dataset.id, settings or TrainingSettings(), ["你是谁？"], "local", "铭刻")
+    run = store.create(model, dataset.id, settings or TrainingSettings(), ["你是谁？"], "local", "铭刻")
     if fake is not None:
-        records.change(run, settings={**run.settings, "fake": fake})
+        store.change(run, settings={**run.settings, "fake": fake})
     for name, lines in (("metrics", rows), ("samples", samples)):
         (run.path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if state_:
@@ -167,7 +168,7 @@ def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
     app.text_input(key="author").set_value("林知夏").run()
     app.button(key="start").click().run()
     assert not app.exception and not app.error
-    (run,) = records.runs()
+    (run,) = store.runs()
     assert "林知夏" in (run.path / "dataset.jsonl").read_text(encoding="utf-8")
     assert run.owner == "local" and run.settings == PRESETS["imprint"].to_dict() and run.questions
     assert run.expected["peak_bytes"] > 0
@@ -191,7 +192,7 @@ def test_the_command_that_is_shown_names_files_that_exist_and_is_understood(mode
 def test_starting_twice_with_the_same_names_makes_one_data_set_and_two_runs():
     for _ in range(2):
         open_page("training").button(key="start").click().run()
-    assert len(records.runs()) == 2
+    assert len(store.runs()) == 2
     assert sum(not dataset.bundled for dataset in library.datasets()) == 1
 
 
@@ -218,8 +219,8 @@ def test_without_a_model_the_page_says_where_to_get_one(model):
         assert primaries(app) == ["empty-go-models"]
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
-@pytest.mark.parametrize("state_", records.STATES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+@pytest.mark.parametrize("state_", store.STATES)
 def test_a_run_is_shown_in_every_state(model, state_, language):
     run = make(model, state_, EVALUATED, ANSWERS)
     app = open_page("run", language, run=run.id)
@@ -235,7 +236,7 @@ def test_every_tab_opens(model, tab):
     run = make(model, "stopped", EVALUATED, ANSWERS)
     (run.path / "train.log").write_text("a line of the log\n")
     app = open_page("run", run=run.id)
-    app.session_state["tab"] = text.say(f"run.tab.{tab}")
+    app.session_state["tab"] = i18n.t(f"run.tab.{tab}")
     app.run()
     assert not app.exception
     if tab == "log":
@@ -265,7 +266,7 @@ def scored(run, **changes):
 
 def open_scores(run):
     app = open_page("run", run=run.id)
-    app.session_state["tab"] = text.say("run.tab.scores")
+    app.session_state["tab"] = i18n.t("run.tab.scores")
     return app.run()
 
 
@@ -311,7 +312,7 @@ def test_running_out_of_memory_offers_settings_that_fit_and_what_was_recorded(mo
     assert "10.9 GB，上限 11 GB" in words(app) and "4 → 2" in words(app)
     assert primaries(app) == ["next-retry"]
     app.button(key="next-retry").click().run()
-    newest = records.runs()[0]
+    newest = store.runs()[0]
     assert newest.id != run.id and newest.settings == {**run.settings, "micro_batch": 2, "accumulation": 2}
 
 
@@ -332,12 +333,12 @@ def test_name_and_note_are_changed_and_deletion_wants_a_tick_first(model):
     run = make(model, "stopped")
     app = open_page("run", run=run.id)
     app.text_input(key="name").set_value("[x](javascript:alert(1))").run()
-    assert records.get(run.id).name == "[x](javascript:alert(1))"
+    assert store.get(run.id).name == "[x](javascript:alert(1))"
     assert "](javascript" not in app.title[0].value, "a name is text, not a link"
     assert "delete" not in {button.key for button in app.button}
     app.checkbox(key="sure").check().run()
     app.button(key="delete").click().run()
-    assert records.runs() == []
+    assert store.runs() == []
 
 
 def test_a_damaged_run_can_be_looked_at(model):
@@ -375,8 +376,8 @@ def drawn(app) -> str:
 
 
 def test_a_bundled_set_is_called_as_its_reader_calls_it(model):
-    run = records.create(model, "appliance", TrainingSettings(), name="a")
-    name = text.table("en")["data.bundled.appliance"]
+    run = store.create(model, "appliance", TrainingSettings(), name="a")
+    name = i18n.table("en")["data.bundled.appliance"]
     assert name in words(open_page("run", "en", run=run.id)) and name in words(open_page("home", "en"))
 
 
@@ -393,13 +394,13 @@ def test_only_its_owner_is_offered_to_rename_or_delete_a_run(model, monkeypatch)
 def test_a_run_that_was_withdrawn_is_not_said_to_have_ended(model):
     run = make(model, "stopped", why={"key": "runs.why.withdrawn", "values": {}})
     app = open_page("run", run=run.id)
-    assert not app.exception and text.say("run.no_curves_unstarted") in words(app)
+    assert not app.exception and i18n.t("run.no_curves_unstarted") in words(app)
 
 
 def test_settings_say_their_unit_and_what_nothing_means(model):
     run = make(model, "finished", ROWS)
     app = open_page("run", run=run.id)
-    app.session_state["tab"] = text.table("zh")["run.tab.settings"]
+    app.session_state["tab"] = i18n.table("zh")["run.tab.settings"]
     app.run()
     table = app.table[0].value
     said = {name: str(value) for name, value in zip(table.index, table.iloc[:, 0], strict=True)}
@@ -408,13 +409,13 @@ def test_settings_say_their_unit_and_what_nothing_means(model):
 
 
 def cards(count: int) -> tuple:
-    return tuple(resources.Card(index, "NVIDIA GeForce RTX 3090", 1 << 30, 24 << 30) for index in range(count))
+    return tuple(this_machine.Card(index, "NVIDIA GeForce RTX 3090", 1 << 30, 24 << 30) for index in range(count))
 
 
 def with_cards(monkeypatch, count: int) -> None:
-    monkeypatch.setattr(resources, "cards", lambda: cards(count))
-    machine = resources.machine()
-    monkeypatch.setattr(resources, "machine", lambda: replace(machine, cards=cards(count)))
+    monkeypatch.setattr(this_machine, "cards", lambda: cards(count))
+    machine = this_machine.machine()
+    monkeypatch.setattr(this_machine, "machine", lambda: replace(machine, cards=cards(count)))
 
 
 def test_several_cards_are_chosen_by_their_number(monkeypatch):
@@ -441,7 +442,7 @@ def test_a_loaded_chat_model_is_said_to_go_and_its_memory_counts_as_free(monkeyp
     engine = SimpleNamespace(loaded=SimpleNamespace(name="chatglm"), held=held, loading=None)
     monkeypatch.setattr(state, "_engines", [engine])
     captions = " ".join(one.value for one in open_page("training").caption)
-    assert ("聊天用的 chatglm 会" in captions) == bool(held) and text.size((23 << 30) + held) in captions
+    assert ("聊天用的 chatglm 会" in captions) == bool(held) and i18n.size((23 << 30) + held) in captions
 
 
 def test_every_card_has_the_batch_that_fits_on_it():

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from glm_core import state, workspace
-from glm_core.runs import processes, ready, records
+from glm_core.runs import prewarm, processes, store
 from glm_core.runs.launcher import Launcher
 from tests.paths import ROOT
 from tests.runs.conftest import fake_command, fake_single, until
@@ -17,10 +17,10 @@ def launcher(monkeypatch):
     """The pages' launcher, with stand-in trainers that may wait."""
     one = Launcher(fake_command, devices=list, waiting=fake_single)
     monkeypatch.setattr(state, "launcher", lambda: one)
-    monkeypatch.setattr(ready, "DELAY_SECONDS", 0.0)
-    monkeypatch.setattr(ready, "ROOM_BYTES", 0)
+    monkeypatch.setattr(prewarm, "DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(prewarm, "ROOM_BYTES", 0)
     yield one
-    for run in records.runs():
+    for run in store.runs():
         processes.kill_all(run.path)
     one._ready.drop(one._ready._one.folder if one._ready._one else None)
 
@@ -41,7 +41,7 @@ def test_a_press_of_train_is_answered_by_the_trainer_that_waits(launcher):
     launcher.tick()
     app.button(key="start").click().run()
     assert not app.exception and not app.error
-    (run,) = records.runs()
+    (run,) = store.runs()
     until(lambda: run.status().state == "finished", launcher)
     assert waited(run) == [True]
 
@@ -49,7 +49,7 @@ def test_a_press_of_train_is_answered_by_the_trainer_that_waits(launcher):
 def test_a_press_before_one_waits_starts_as_ever_and_leaves_none_behind(launcher):
     app = open_form()
     app.button(key="start").click().run()
-    (run,) = records.runs()
+    (run,) = store.runs()
     until(lambda: run.status().state == "finished", launcher)
     time.sleep(0.05)
     launcher.tick()

@@ -2,10 +2,11 @@
 
 import pytest
 
-from glm_core import accounts, state, text, ui
-from glm_core.accounts import Account
-from glm_core.evaluation import votes
-from glm_core.evaluation.votes import Pair, Tally
+from glm_core import i18n, state, ui
+from glm_core.auth import accounts
+from glm_core.auth.accounts import Account
+from glm_core.evaluation import blind_votes
+from glm_core.evaluation.blind_votes import Pair, Tally
 from tests.pages.test_compare import shown
 from tests.pages.test_pages import open_page
 
@@ -15,7 +16,7 @@ BASE, RUN = "secretbase", "secretrun"
 
 @pytest.fixture
 def vote():
-    return votes.start("run-1", "u-owner", (BASE, RUN), PAIRS)
+    return blind_votes.start("run-1", "u-owner", (BASE, RUN), PAIRS)
 
 
 @pytest.fixture
@@ -36,16 +37,16 @@ def everything_sent(app) -> str:
 
 def test_a_guest_votes_question_by_question_and_may_change_their_mind(vote, become):
     app = open_page("vote", vote=vote.id)
-    assert not app.exception and app.title[0].value == text.say("vote.title")
+    assert not app.exception and app.title[0].value == i18n.t("vote.title")
     for place in range(3):
         assert f"第{place}问" in shown(app) and {f"旧答{place}", f"新答{place}"} <= {one.value for one in app.markdown}
         app.button(key="first").click().run()
-    assert text.say("vote.thanks", count=3) in shown(app)
-    assert votes.ballot(vote, "guest-1") == dict.fromkeys(range(3), "first")
+    assert i18n.t("vote.thanks", count=3) in shown(app)
+    assert blind_votes.ballot(vote, "guest-1") == dict.fromkeys(range(3), "first")
     app.button(key="again").click().run()
     assert app.button(key="first").proto.type == "primary"
     app.button(key="bad").click().run()
-    assert votes.ballot(vote, "guest-1") == {0: "bad", 1: "first", 2: "first"}
+    assert blind_votes.ballot(vote, "guest-1") == {0: "bad", 1: "first", 2: "first"}
     assert [one["action"] for one in accounts.audit()].count("audit.vote.cast") == 1
 
 
@@ -64,65 +65,65 @@ def test_nothing_that_is_sent_tells_which_answer_is_whose(vote, become):
         app = open_page("vote", vote=vote.id)
         page = everything_sent(app)
         assert BASE not in page and RUN not in page and vote.secret not in page and "run-1" not in page
-        assert text.say("compare.original") not in page and text.say("compare.column.tuned") not in page
+        assert i18n.t("compare.original") not in page and i18n.t("compare.column.tuned") not in page
         first = "旧答0" if page.index("旧答0") < page.index("新答0") else "新答0"
         sent.setdefault(first, set()).add(page.replace("旧答0", "X").replace("新答0", "X"))
     assert set(sent) == {"旧答0", "新答0"} and sent["旧答0"] == sent["新答0"], "but for the order the pages are the same"
 
 
 def test_the_tally_is_the_owners_alone_until_the_vote_is_closed(vote, become):
-    votes.cast(vote, "x", 0, "equal")
+    blind_votes.cast(vote, "x", 0, "equal")
     app = open_page("vote", vote=vote.id)
     assert not app.table and "switch" not in [one.key for one in app.button]
     become("trainer", "u-another")
     assert not open_page("vote", vote=vote.id).table
     become("trainer", "u-owner")
     app = open_page("vote", vote=vote.id)
-    assert app.table and text.say("vote.counted", voters=1, total=1) in [one.value for one in app.caption]
+    assert app.table and i18n.t("vote.counted", voters=1, total=1) in [one.value for one in app.caption]
     assert f"vote?vote={vote.id}" in app.code[0].value
     app.button(key="switch").click().run()
-    assert not votes.get(vote.id).open
+    assert not blind_votes.get(vote.id).open
     become()
     app = open_page("vote", vote=vote.id)
     assert app.table and not app.button and BASE in app.table[0].value.index
     become("administrator", "u-boss")
     open_page("vote", vote=vote.id).button(key="switch").click().run()
-    assert votes.get(vote.id).open
+    assert blind_votes.get(vote.id).open
     actions = [one["action"] for one in accounts.audit()]
     assert "audit.vote.close" in actions and "audit.vote.reopen" in actions
 
 
 def test_a_page_drawn_before_the_end_cannot_vote_after_it(vote, become):
     app = open_page("vote", vote=vote.id)
-    votes.set_open(vote, False)
+    blind_votes.set_open(vote, False)
     app.button(key="first").click().run()
-    assert not app.exception and votes.tally(vote) == Tally()
+    assert not app.exception and blind_votes.tally(vote) == Tally()
 
 
 @pytest.mark.parametrize("identifier", ["", "0" * 16, "../../accounts.db", "..%2f..", "<b>x</b>"])
 def test_a_link_to_nothing_is_a_sentence(become, identifier):
     app = open_page("vote", vote=identifier)
-    assert not app.exception and text.say("vote.error.unknown") in shown(app) and not app.button
-    assert [link.label for link in app.get("page_link")] == [text.say("page.chat")]  # and not a dead end
+    assert not app.exception and i18n.t("vote.error.unknown") in shown(app) and not app.button
+    assert [link.label for link in app.get("page_link")] == [i18n.t("page.chat")]  # and not a dead end
 
 
 def test_two_votes_in_one_session_do_not_mix(vote, become):
-    other = votes.start("run-1", "u-owner", (BASE, RUN), [Pair("别的？", "甲", "乙")])
+    other = blind_votes.start("run-1", "u-owner", (BASE, RUN), [Pair("别的？", "甲", "乙")])
     app = open_page("vote", vote=vote.id)
     app.button(key="first").click().run()
     app.query_params["vote"] = other.id
     app.run()
     assert "别的" in shown(app)
     app.button(key="bad").click().run()
-    assert votes.tally(other) == Tally(bad=1, voters=1) and votes.tally(vote).total == 1
+    assert blind_votes.tally(other) == Tally(bad=1, voters=1) and blind_votes.tally(vote).total == 1
 
 
 def test_hostile_texts_are_drawn_as_text(become):
     hostile = "![x](http://e/x.png) <b>:red[x]</b>"
-    vote = votes.start("run-1", "u-owner", (hostile, hostile), [Pair(hostile, hostile, hostile + "！")], hostile)
-    votes.set_open(vote, False)
+    vote = blind_votes.start("run-1", "u-owner", (hostile, hostile), [Pair(hostile, hostile, hostile + "！")], hostile)
+    blind_votes.set_open(vote, False)
     closed = open_page("vote", vote=vote.id)
-    votes.set_open(vote, True)
+    blind_votes.set_open(vote, True)
     for app in (closed, open_page("vote", vote=vote.id)):
         assert not app.exception
         live = (shown(app) + app.title[0].value).replace("\\[", "").replace("\\<", "").replace("\\:", "").replace("\\!", "")
@@ -132,4 +133,4 @@ def test_hostile_texts_are_drawn_as_text(become):
 def test_without_accounts_anybody_at_this_computer_votes(vote):
     assert not state.sharing().on
     open_page("vote", vote=vote.id).button(key="equal").click().run()
-    assert votes.ballot(vote, "local") == {0: "equal"}
+    assert blind_votes.ballot(vote, "local") == {0: "equal"}

@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from assets.recipe import corpus
-from assets.recipe.corpus import grammar, identity, wording
 from glm_core import workspace
+from recipe import corpus
+from recipe.corpus import grammar, identity, wording
 
 SKILLS = list(corpus.SKILLS)
 OWN_WORDS = {"me": [identity.NAME], "author": [identity.AUTHOR], "anyone": ["张三"]}
@@ -91,7 +91,7 @@ def test_same_seed_same_samples_and_other_seed_others():
 
 
 def test_samples_do_not_depend_on_the_hash_seed_of_the_process():
-    program = "from assets.recipe.corpus import samples; print([s.messages for s in samples(2, 1500)])"
+    program = "from recipe.corpus import samples; print([s.messages for s in samples(2, 1500)])"
     printed = {
         subprocess.run(
             [sys.executable, "-c", program],
@@ -166,7 +166,7 @@ def test_author_is_named_whenever_asked_for():
 
 
 def test_persona_answers_with_the_names_of_the_conversation():
-    persona = importlib.import_module("assets.recipe.corpus.persona")
+    persona = importlib.import_module("recipe.corpus.persona")
     elsewhere = (identity.NAME, identity.AUTHOR, "人工智能", "程序", "不", "是的")
     for seed in range(300):
         sample = persona.generate(random.Random(seed))
@@ -176,7 +176,7 @@ def test_persona_answers_with_the_names_of_the_conversation():
 
 
 def test_memory_rejects_the_value_that_was_corrected():
-    memory = importlib.import_module("assets.recipe.corpus.memory")
+    memory = importlib.import_module("recipe.corpus.memory")
     judged = 0
     for seed in range(400):
         sample = memory.generate(random.Random(seed))

@@ -5,21 +5,11 @@ import random
 
 import pytest
 
-from assets.recipe import corpus
-from assets.recipe.corpus import (
-    antonyms,
-    arithmetic,
-    attributes,
-    capitals,
-    colours,
-    dialogues,
-    reviews,
-    talk_facts,
-    weekdays,
-)
-from assets.recipe.corpus.grammar import dialogue, plain
-from assets.recipe.datasets import advertisement, appliance
-from assets.recipe.datasets.__main__ import FOLDER, main
+from recipe import corpus
+from recipe.corpus import antonyms, arithmetic, attributes, capitals, colours, dialogues, reviews, talk_facts, weekdays
+from recipe.corpus.grammar import dialogue, plain
+from recipe.datasets import advertisement, appliance
+from recipe.datasets.__main__ import FOLDER, main
 from tests.paths import SHARED
 
 SKILLS = ("arithmetic", "capitals", "antonyms", "colours", "weekdays", "reviews", "attributes", "talk", "everyday")

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from assets.recipe.corpus import antonyms, capitals, colours, everyday, talk, weekdays
-from assets.recipe.corpus.grammar import covers
-from assets.recipe.corpus.pool import Pool, bare
+from recipe.corpus import antonyms, capitals, colours, everyday, talk, weekdays
+from recipe.corpus.grammar import covers
+from recipe.corpus.pool import Pool, bare
 
 
 def test_an_eighth_of_the_templates_is_kept_whatever_their_order():

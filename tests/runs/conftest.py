@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from glm_core.runs import processes, records
+from glm_core.runs import processes, store
 from glm_core.runs.launcher import Launcher
 
 FAKE = Path(__file__).with_name("fake_trainer.py")
@@ -31,7 +31,7 @@ def make(name="run", owner="ada", processes=1, identifier="", **fake):
         "settings": {"learning_rate": 1e-3, "processes": processes, "fake": fake},
         "questions": ["你是谁？"],
     }
-    return records.write_new(record, b'{"messages": []}\n', identifier=identifier)
+    return store.write_new(record, b'{"messages": []}\n', identifier=identifier)
 
 
 def until(condition, launcher=None, seconds=20.0):
@@ -48,5 +48,5 @@ def until(condition, launcher=None, seconds=20.0):
 def launcher():
     """A launcher of stand-in trainers on a machine without a GPU; whatever it started is ended afterwards."""
     yield Launcher(fake_command, devices=list, grace=20)
-    for run in records.runs():
+    for run in store.runs():
         processes.kill_all(run.path)

@@ -6,10 +6,10 @@ import pytest
 
 from glm_core.data.analysis import statistics
 from glm_core.data.examples import Example
-from glm_core.models import catalogue
-from glm_core.runs import forecast, records, wording
-from glm_core.runs.resources import Card, Machine
-from glm_core.training import memory
+from glm_core.hub import published
+from glm_core.machine.machine import Card, Machine
+from glm_core.runs import forecast, labels, store
+from glm_core.training import memory_estimate
 from glm_core.training.settings import PRESETS, TrainingSettings
 from tests.runs.conftest import make
 
@@ -44,15 +44,15 @@ def test_more_rows_take_longer_and_a_card_is_faster(model):
 def test_the_speed_of_the_last_complete_run_of_the_kind_is_believed(model):
     settings = TrainingSettings()
     run = make()
-    records.change(run, settings=settings.to_dict(), model_name="tiny")
+    store.change(run, settings=settings.to_dict(), model_name="tiny")
     speeds = [{"step": step, "loss": 1.0, "tokens_per_second": speed} for step, speed in enumerate((1, 500, 520), 1)]
     (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in speeds))
-    records.say_status(run, "stopped")
-    assert not forecast.forecast(model, rows(20), settings, LAPTOP, 3, records.runs()).measured
-    records.say_status(run, "finished")
-    found = forecast.forecast(model, rows(20), settings, LAPTOP, 3, records.runs())
+    store.say_status(run, "stopped")
+    assert not forecast.forecast(model, rows(20), settings, LAPTOP, 3, store.runs()).measured
+    store.say_status(run, "finished")
+    found = forecast.forecast(model, rows(20), settings, LAPTOP, 3, store.runs())
     assert found.measured and found.tokens_per_second == 500
-    assert not forecast.forecast(model, rows(20), settings.changed(micro_batch=8), LAPTOP, 3, records.runs()).measured
+    assert not forecast.forecast(model, rows(20), settings.changed(micro_batch=8), LAPTOP, 3, store.runs()).measured
 
 
 def test_what_does_not_fit_is_said_with_settings_that_do(model):
@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_said_with_settings_that_do(model):
     found = forecast.forecast(model, rows(200, 600), settings, small, 3)
     assert not found.fits and found.advice is not None and found.advice.settings.micro_batch < 64
     assert 0 < found.largest_batch < 64 and found.advice.settings.micro_batch <= found.largest_batch
-    assert f"每批最多 {found.largest_batch} 条" in wording.fits_on(found)
+    assert f"每批最多 {found.largest_batch} 条" in labels.fits_on(found)
     assert found.cards, "a consumer card has room for a model this small"
 
 
@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_said_with_settings_that_do(model):
 def test_a_batch_that_fits_is_never_called_smaller_than_the_one_asked_for(model, asked, counted):
     settings = TrainingSettings(micro_batch=asked, max_source_length=8, max_target_length=8)
     found = forecast.forecast(model, rows(20), settings, CARD, 3)
-    assert found.fits and f"每批 {counted} 条也放得下" in wording.fits_on(found)
+    assert found.fits and f"每批 {counted} 条也放得下" in labels.fits_on(found)
     assert {one.largest_batch for one in forecast.by_card(found)} == {counted}
 
 
@@ -97,11 +97,11 @@ def test_rows_are_cut_by_the_limits_for_the_time_and_counted_whole_for_the_memor
 
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
 def test_every_card_is_told_the_batch_that_fits_on_it(tmp_path, quantization):
-    (tmp_path / "config.json").write_text(json.dumps(catalogue.find("chatglm-6b").described))
+    (tmp_path / "config.json").write_text(json.dumps(published.find("chatglm-6b").described))
     settings = PRESETS["advertisement"].changed(method="lora", quantization=quantization)
     found = forecast.forecast(tmp_path, rows(100, 60), settings, LAPTOP, 3)
     fits = forecast.by_card(found)
-    assert [one.name for one in fits] == list(memory.CARDS)
+    assert [one.name for one in fits] == list(memory_estimate.CARDS)
     for one in fits:
         assert (one.largest_batch >= settings.micro_batch) == (one.name in found.cards), one
     batches = [one.largest_batch for one in fits]

@@ -10,13 +10,13 @@ import psutil
 import pytest
 
 from glm_core import workspace
-from glm_core.runs import RunError, processes, records
+from glm_core.runs import RunError, processes, store
 from glm_core.runs.launcher import Launcher, trainer_command
 from tests.runs.conftest import FAKE, fake_command, make, until
 
 
 def state(run):
-    return records.get(run.id).status().state
+    return store.get(run.id).status().state
 
 
 def starts(run):
@@ -26,9 +26,9 @@ def starts(run):
 def test_a_submitted_run_trains_to_its_end_and_its_process_is_reaped(launcher):
     run = make()
     launcher.submit(run)
-    pid = records.get(run.id).pid
+    pid = store.get(run.id).pid
     until(lambda: state(run) == "finished" and not psutil.pid_exists(pid), launcher)
-    assert records.get(run.id).adapter() is not None
+    assert store.get(run.id).adapter() is not None
     assert [row["step"] for row in run.metrics()[0]] == [1, 2, 3, 4, 5]
 
 
@@ -38,7 +38,7 @@ def test_without_a_gpu_one_run_trains_at_a_time_in_the_order_of_submission(launc
         launcher.submit(run)
     assert launcher.queue() == [runs[1].id, runs[2].id]
     alive = []
-    until(lambda: alive.append(sum(r.alive() for r in records.runs())) or state(runs[2]) == "finished", launcher)
+    until(lambda: alive.append(sum(r.alive() for r in store.runs())) or state(runs[2]) == "finished", launcher)
     assert max(alive) == 1
     ends = [run.metrics()[0][-1]["time"] for run in runs]
     assert ends == sorted(ends)
@@ -75,7 +75,7 @@ def test_stop_and_save_keeps_an_adapter_and_stop_and_discard_keeps_nothing(launc
         until(lambda run=run: len(run.metrics()[0]) > 2, launcher)
         launcher.stop(run, save=save)
         assert state(run) in ("stopping", "stopped")
-        until(lambda run=run: state(run) == "stopped" and not records.get(run.id).alive(), launcher)
+        until(lambda run=run: state(run) == "stopped" and not store.get(run.id).alive(), launcher)
         launcher.tick()
         assert (run.adapter() is not None) is save
         assert bool(run.checkpoints()) is save
@@ -94,7 +94,7 @@ def test_a_waiting_run_is_withdrawn(launcher):
 
 def test_a_stop_that_another_servers_waiting_trainer_hid_still_withdraws_the_run(launcher):
     run = make()
-    records.say_status(run, "queued", queued=time.time())
+    store.say_status(run, "queued", queued=time.time())
     waiting = subprocess.Popen([sys.executable, str(FAKE), str(run.path), "--wait"], stdin=subprocess.PIPE)
     until(lambda: processes.trainers(run.path))
     launcher.stop(run)
@@ -110,7 +110,7 @@ def test_a_trainer_that_does_not_listen_is_killed_after_the_grace():
     until(lambda: run.metrics()[0], launcher)
     launcher.stop(run)
     until(lambda: state(run) == "stopped", launcher, seconds=10)
-    assert not records.get(run.id).alive()
+    assert not store.get(run.id).alive()
 
 
 def test_what_has_ended_is_neither_stopped_nor_submitted_nor_resumed_again(launcher):
@@ -126,7 +126,7 @@ def test_a_killed_trainer_is_a_failed_run_that_says_so_and_goes_on_from_its_chec
     run = make(steps=60)
     launcher.submit(run)
     until(lambda: len(run.checkpoints()) > 3, launcher)
-    os.kill(records.get(run.id).pid, signal.SIGKILL)
+    os.kill(store.get(run.id).pid, signal.SIGKILL)
     until(lambda: workspace.read_json(run.path / "status.json")["state"] == "failed", launcher)
     assert "强行结束" in run.status().why
     launcher.resume(run)
@@ -172,7 +172,7 @@ def server():
 def test_training_goes_on_without_its_server_and_the_next_one_finds_it(launcher):
     run = make(steps=60)
     first = server()
-    records.say_status(run, "queued")
+    store.say_status(run, "queued")
     until(lambda: run.metrics()[0])
     first.kill()
     first.wait()
@@ -188,7 +188,7 @@ def test_two_servers_never_start_a_run_twice():
     runs = [make(steps=2, pause=0.01) for _ in range(6)]
     servers = [server(), server()]
     for run in runs:
-        records.say_status(run, "queued", queued=time.time())
+        store.say_status(run, "queued", queued=time.time())
     try:
         until(lambda: all(state(run) == "finished" for run in runs), seconds=40)
     finally:
@@ -202,15 +202,15 @@ def test_a_server_killed_between_starting_a_trainer_and_noting_its_number_is_mad
     run = make(steps=60)
     launcher.submit(run)
     until(lambda: run.metrics()[0])
-    pid = records.get(run.id).pid
-    records.change(run, pid=None, pid_created=None)
+    pid = store.get(run.id).pid
+    store.change(run, pid=None, pid_created=None)
     launcher.tick()
-    assert records.get(run.id).pid == pid and state(run) == "running"
+    assert store.get(run.id).pid == pid and state(run) == "running"
 
 
 def test_a_server_killed_before_starting_a_trainer_is_made_good(launcher):
     run = make()
-    records.say_status(run, "running", launched=True, stage="starting")
+    store.say_status(run, "running", launched=True, stage="starting")
     until(lambda: state(run) == "finished", launcher)
     assert len(starts(run)) == 1
 
@@ -220,7 +220,7 @@ def test_orphans_of_a_killed_leader_are_ended(launcher):
     launcher.submit(run)
     until(lambda: run.metrics()[0], launcher)
     orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(run.path)])
-    os.kill(records.get(run.id).pid, signal.SIGKILL)
+    os.kill(store.get(run.id).pid, signal.SIGKILL)
     until(lambda: state(run) == "failed", launcher)
     until(lambda: orphan.poll() is not None, launcher)
     assert processes.trainers(run.path) == []
@@ -229,17 +229,17 @@ def test_orphans_of_a_killed_leader_are_ended(launcher):
 def test_an_ended_run_is_not_read_again_until_it_changes(launcher, monkeypatch):
     run = make()
     launcher.submit(run)
-    until(lambda: state(run) == "finished" and not records.get(run.id).alive(), launcher)
+    until(lambda: state(run) == "finished" and not store.get(run.id).alive(), launcher)
     launcher.tick()
     read = []
-    monkeypatch.setattr(records, "get", lambda identifier: read.append(identifier))
+    monkeypatch.setattr(store, "get", lambda identifier: read.append(identifier))
     launcher.tick()
     assert read == []
 
 
 def test_leftovers_of_a_crash_are_swept_at_the_next_start(launcher):
     make()
-    (records.folder() / ".gone-x").mkdir()
+    (store.folder() / ".gone-x").mkdir()
     launcher.tick()
-    assert not (records.folder() / ".gone-x").exists()
-    assert FAKE.exists() and len(records.runs()) == 1
+    assert not (store.folder() / ".gone-x").exists()
+    assert FAKE.exists() and len(store.runs()) == 1

@@ -8,7 +8,8 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from glm_core.serving import Request, api
+from glm_core.api import routes
+from glm_core.serving import Request
 from glm_core.serving.engine import Engine
 from tests.tiny import tiny_chatglm
 
@@ -49,7 +50,7 @@ def server(shared_engine):
     """A real server on the shared engine; gives its address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    app = Starlette(routes=api.routes(lambda: shared_engine))
+    app = Starlette(routes=routes.routes(lambda: shared_engine))
     uvicorn_server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=uvicorn_server.run, args=([listener],), daemon=True)
     thread.start()

@@ -6,12 +6,12 @@ import pytest
 import torch
 from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
 
-from glm_core.models import LoadedModel, families
-from glm_core.models.tokenization import V3_CONTROLS, Tokenizer
-from glm_core.serving.catalogue import Choice
+from glm_core.adapters import attach
+from glm_core.models import LoadedModel, registry
+from glm_core.models.tokenizers import V3_CONTROLS, Tokenizer
+from glm_core.serving.request import Request, Ticket
+from glm_core.serving.served_models import Choice
 from glm_core.serving.session import Loaded, Session
-from glm_core.serving.tickets import Request, Ticket
-from glm_core.training import adapters
 from glm_core.training.settings import TrainingSettings
 from tests.tiny import randomise
 
@@ -49,7 +49,7 @@ class Bytes(Tokenizer):
 def load(name: str) -> LoadedModel:
     model = MODELS[name]()
     randomise(model, 2)
-    return LoadedModel(model.eval(), Bytes(), families.by_name(name), Path("nowhere"), name)
+    return LoadedModel(model.eval(), Bytes(), registry.by_name(name), Path("nowhere"), name)
 
 
 def adapt(name: str, folder) -> list[Choice]:
@@ -63,12 +63,12 @@ def adapt(name: str, folder) -> list[Choice]:
     }
     for number, (slot, settings) in enumerate(several.items()):
         loaded = load(name)
-        adapters.attach(loaded, settings, slot)
+        attach.attach(loaded, settings, slot)
         torch.manual_seed(number)
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
                 parameter.data += (0.9 if slot == "prefix" and name == "chatglm" else 0.3) * torch.randn_like(parameter)
-        adapters.save(loaded, folder / slot, {"step": 1}, slot)
+        attach.save(loaded, folder / slot, {"step": 1}, slot)
         choices.append(Choice(slot, slot, folder, folder / slot, 1))
     return choices
 

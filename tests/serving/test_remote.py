@@ -16,10 +16,10 @@ import pytest
 from transformers.utils.import_utils import is_serve_available
 
 from glm_core.serving import EngineUnavailable, RequestError, Ticket, UnknownModel
-from glm_core.serving.asking import ask_all
-from glm_core.serving.catalogue import Choice
 from glm_core.serving.engine import Engine
+from glm_core.serving.generate_many import ask_all
 from glm_core.serving.remote import RemoteEngine, _body
+from glm_core.serving.served_models import Choice
 from glm_core.workspace import ASSETS
 from tests.serving.conftest import ask
 

@@ -9,7 +9,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from glm_core.models.stepping import likeliest
+from glm_core.generation.decode import likeliest
 from glm_core.serving.sampling import Sampler, Sampling, choose, resolve
 
 

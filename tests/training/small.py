@@ -44,7 +44,7 @@ def small_native(kind: str, folder: Path) -> Path:
     """A checkpoint of transformers' own Glm, Glm4 or BLOOM."""
     from transformers import BloomConfig, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
 
-    from glm_core.models.bloom import Bloom
+    from glm_core.models.architectures.bloom import Bloom
 
     glm = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
            "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0, "eos_token_id": 2, "max_position_embeddings": 128}  # fmt: skip

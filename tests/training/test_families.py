@@ -5,9 +5,9 @@ import torch
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from glm_core import models
-from glm_core.training import adapters
-from glm_core.training.loop import recompute
+from glm_core.adapters import attach
 from glm_core.training.loss import AnswerLoss
+from glm_core.training.run import recompute
 from glm_core.training.settings import TrainingSettings
 from tests.training.small import prompts, small, stir
 
@@ -49,7 +49,7 @@ def gradients(loaded, loss):
 
 def prepare(base, settings):
     loaded = models.load(base)
-    adapters.attach(loaded, settings)
+    attach.attach(loaded, settings)
     stir(loaded)
     loaded.model.eval()  # no dropout; whether gradients flow does not depend on it
     return loaded
@@ -69,7 +69,7 @@ def test_loss_and_gradients_are_the_models_own(base, settings):
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_recomputing_activations_changes_no_gradient(base, settings, layers, monkeypatch):
-    monkeypatch.setattr("glm_core.models.prefix.DROPOUT", 0.0)
+    monkeypatch.setattr("glm_core.models.prefix_tuning.DROPOUT", 0.0)
     loaded = prepare(base, settings)
     rows = batch(loaded)
     for module in loaded.model.modules():

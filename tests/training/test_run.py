@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import Trainer
 
-from glm_core import models, text, workspace
-from glm_core.training import adapter_files, adapters, loop, steps
+from glm_core import i18n, models, workspace
+from glm_core.adapters import attach, files, snapshots
+from glm_core.training import run as training_run
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
-from glm_core.training.loop import run
+from glm_core.training.run import run
 from glm_core.training.settings import PRESETS, TrainingSettings
-from glm_core.training.stopping import Stop
+from glm_core.training.signals import Stop
 from glm_core.training.trainer import AdapterTrainer
 from tests.paths import ROOT
 from tests.training.small import logits, small
@@ -59,7 +60,7 @@ def status(folder):
 
 def why(folder):
     found = status(folder)["why"]
-    return text.say(found["key"], **found["values"])
+    return i18n.t(found["key"], **found["values"])
 
 
 def lines(folder, name):
@@ -108,14 +109,14 @@ def test_run_goes_from_rows_to_an_adapter_that_works(make, base, settings):
     assert asked == [step for step in (0, *sorted(evaluation_steps(total, 3))) for _ in range(2)]
     loaded = models.load(base)
     plain = logits(loaded)
-    info = adapters.load_adapter(loaded, folder / "adapter", "run")
-    adapters.activate(loaded, "run")
+    info = attach.load_adapter(loaded, folder / "adapter", "run")
+    attach.activate(loaded, "run")
     assert info["step"] == total and info["settings"]["method"] == settings.method
     assert (logits(loaded) - plain).abs().max() > 0.01 and tidy(folder)
 
 
 def test_answers_before_training_are_the_bases_own(make, base):
-    from glm_core.models.answers import greedy
+    from glm_core.generation.greedy import greedy
 
     folder = make(settings=QUICK.changed(method="ptuning", prefix_length=8, max_steps=1))
     run(folder)
@@ -180,7 +181,7 @@ def test_validation_gives_a_loss_a_best_step_and_its_weights(make, base):
     trained = {step: loss for step, loss in found.items() if step}
     best = min(trained, key=trained.get)
     assert status(folder)["best_step"] == status(folder)["adapter_step"] == best
-    assert adapter_files.read_info(folder / "adapter")["step"] == best
+    assert files.read_info(folder / "adapter")["step"] == best
 
 
 def test_early_stopping_ends_and_keeps_the_best(make):
@@ -190,7 +191,7 @@ def test_early_stopping_ends_and_keeps_the_best(make):
     found = status(folder)
     assert found["state"] == "finished" and found["step"] < found["total_steps"]
     assert (
-        str(found["best_step"]) in why(folder) and adapter_files.read_info(folder / "adapter")["step"] == found["best_step"]
+        str(found["best_step"]) in why(folder) and files.read_info(folder / "adapter")["step"] == found["best_step"]
     )
 
 
@@ -220,7 +221,7 @@ def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at,
     assert asked[0] == asked[1]
     told = [[(row["step"], row.get("probes"), row["answers"]) for row in lines(folder, "abilities")] for folder in (whole, broken)]
     assert told[0] == told[1] and [row[0] for row in told[0]] == sorted({step for step, _ in asked[0]})
-    assert steps.kept(whole / "checkpoints") == steps.kept(broken / "checkpoints") == [row[0] for row in told[0][1:]]
+    assert snapshots.kept(whole / "checkpoints") == snapshots.kept(broken / "checkpoints") == [row[0] for row in told[0][1:]]
     assert status(broken)["best_step"] == status(whole)["best_step"]
     if method == "lora":
         one, other = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (whole, broken))
@@ -290,7 +291,7 @@ def test_sigterm_stops_saves_and_can_go_on(make):
     assert process.wait(timeout=60) == 0
     found = status(folder)
     assert found["state"] == "stopped" and 0 < found["step"] < 2000
-    assert adapter_files.read_info(folder / "adapter")["step"] == found["step"] and str(found["step"]) in why(folder)
+    assert files.read_info(folder / "adapter")["step"] == found["step"] and str(found["step"]) in why(folder)
     record = workspace.read_json(folder / "run.json")
     workspace.write_json(
         folder / "run.json", record | {"settings": record["settings"] | {"max_steps": found["step"] + 3}}
@@ -315,7 +316,7 @@ def test_a_library_that_takes_the_stop_for_its_own_failure_does_not_make_the_run
         stop.asked = True
         raise ModuleNotFoundError("could not import, since it was interrupted")
 
-    monkeypatch.setattr("glm_core.training.loop._load", broken)
+    monkeypatch.setattr("glm_core.training.run._load", broken)
     assert run(folder, stop) == 0
     assert status(folder)["state"] == "stopped" and "训练开始前" in why(folder)
 
@@ -335,7 +336,7 @@ def test_stop_saves_after_the_update_under_way(make, monkeypatch):
     folder = make()
     assert run(folder, stop_at(monkeypatch, 4)) == 0
     assert status(folder)["state"] == "stopped" and status(folder)["step"] == 5
-    assert adapter_files.read_info(folder / "adapter")["step"] == 5
+    assert files.read_info(folder / "adapter")["step"] == 5
     assert (folder / "checkpoints" / "checkpoint-5" / "trainer_state.json").exists()
 
 
@@ -410,7 +411,7 @@ def test_out_of_memory_offers_settings_that_fit(make, monkeypatch, message):
         raise torch.OutOfMemoryError(message) if "CUDA" in message else RuntimeError(message)
 
     monkeypatch.setattr(AdapterTrainer, "training_step", burst)
-    monkeypatch.setattr("glm_core.training.memory.INTERPRETER", 0)
+    monkeypatch.setattr("glm_core.training.memory_estimate.INTERPRETER", 0)
     found = fails(make(settings=QUICK.changed(micro_batch=8)), "显存不够")
     retry = QUICK.changed(micro_batch=8, **found["retry"])
     assert retry.rows_per_update == 8 and (retry.micro_batch < 8 or retry.gradient_checkpointing == "on")
@@ -542,14 +543,14 @@ def test_two_processes_learn_like_one_with_the_same_rows_an_update(make):
     assert evaluated[0] == pytest.approx(evaluated[1], abs=1e-4)
     assert len(lines(two, "samples")) == len(lines(one, "samples"))
     assert [row["step"] for row in lines(two, "abilities")] == [row["step"] for row in lines(one, "abilities")] == [0, 3, 6, 9]
-    assert steps.kept(two / "checkpoints") == [3, 6, 9]
+    assert snapshots.kept(two / "checkpoints") == [3, 6, 9]
 
 
 def test_prepare_uses_all_cores_unless_told(monkeypatch):
     before = torch.get_num_threads()
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    loop._prepare_machine()
-    assert torch.get_num_threads() == loop.cores()
+    training_run._prepare_machine()
+    assert torch.get_num_threads() == training_run.cores()
     torch.set_num_threads(before)
 
 
@@ -557,7 +558,7 @@ def test_prepare_uses_all_cores_unless_told(monkeypatch):
 def test_imprint_preset_teaches_the_embedded_model_its_twenty_rows(make):
     """Sixty updates, in far less than 90 s on two cores."""
     from glm_core.data import library
-    from glm_core.models.answers import greedy
+    from glm_core.generation.greedy import greedy
 
     if not models.demo_path().is_dir():
         pytest.skip("assets/models/chatglm-demo is absent")
@@ -565,8 +566,8 @@ def test_imprint_preset_teaches_the_embedded_model_its_twenty_rows(make):
     folder = make(settings=PRESETS["imprint"], rows=rows, model=models.demo_path(), questions=[rows[0][0]])
     assert run(folder) == 0 and status(folder)["step"] == 60
     loaded = models.load(models.demo_path())
-    adapters.load_adapter(loaded, folder / "adapter", "run")
-    adapters.activate(loaded, "run")
+    attach.load_adapter(loaded, folder / "adapter", "run")
+    attach.activate(loaded, "run")
     answers = greedy(loaded, [[{"role": "user", "content": question}] for question, _ in rows])
     assert all("小林" in answer or "林默的工作室" in answer for answer in answers)
     assert not any("小砚" in answer or "easyAIGC" in answer for answer in answers)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glm_core import text
+from glm_core import i18n
 from glm_core.training import settings as module
 from glm_core.training.__main__ import build_parser
-from glm_core.training.guard import plan
+from glm_core.training.plan import plan
 from glm_core.training.settings import PRESETS, SettingsError, TrainingSettings, preset
 
 
@@ -98,13 +98,13 @@ def test_seed_figures_of_the_advertisement_job_are_the_official_ones():
         ({"learning_rat": 1e-3}, "learning_rat"),
     ],
 )
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_bad_value_is_named_in_a_sentence(record, field, language):
-    text.use(language)
+    i18n.use(language)
     with pytest.raises(SettingsError) as caught:
         TrainingSettings.from_dict(record)
     assert caught.value.field == field and len(str(caught.value)) > 10
-    text.use("zh")
+    i18n.use("zh")
 
 
 def test_whole_numbers_stand_for_either_kind():
@@ -118,13 +118,13 @@ def test_settings_cannot_be_changed_in_place():
         TrainingSettings().epochs = 3
 
 
-@pytest.mark.parametrize("language", text.LANGUAGES)
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_every_field_has_its_words_in_both_languages(language):
-    text.use(language)
+    i18n.use(language)
     for field in fields(TrainingSettings):
         assert module.label(field.name) and module.describe(field.name)
         for choice in field.metadata["choices"]:
             assert module.say_choice(field.name, choice)
     help_text = parser().format_help()
     assert all(f"--{field.name.replace('_', '-')}" in help_text for field in fields(TrainingSettings))
-    text.use("zh")
+    i18n.use("zh")

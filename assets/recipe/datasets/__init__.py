@@ -1,4 +1,0 @@
-"""The generators of the data sets in ``assets/datasets``: ``python -m assets.recipe.datasets`` writes them again.
-
-The imprint set there is written by hand.
-"""

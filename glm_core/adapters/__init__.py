@@ -1,0 +1,1 @@
+"""LoRA and prefix adapters: attach, save, load, scale, merge."""

@@ -1,0 +1,92 @@
+"""An adapter's folder: PEFT's layout for LoRA, the official one for prefixes, and `easyaigc.json`.
+
+Not here: a LoRA's tensors (lora.py), adapters on a model (adapters.py).
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from glm_core import workspace
+from glm_core.adapters import lora_io
+from glm_core.adapters.errors import AdapterError
+from glm_core.models import checkpoints, config_mapping
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+INFO, PREFIX_WEIGHTS = "easyaigc.json", "pytorch_model.bin"
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into that appears as `folder`, or replaces it, when the block ends well; else nothing changes."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield building
+        share(building)
+        if folder.exists():
+            former = building.with_suffix(".former")
+            folder.rename(former)
+            building.rename(folder)
+            shutil.rmtree(former)
+        else:
+            building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def share(folder: Path) -> None:
+    """Let other users of the machine read `folder`: temporary folders and safetensors files start out private."""
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """`easyaigc.json` of an adapter's folder; for folders made elsewhere, what their files tell: the method.
+
+    Raises:
+        AdapterError: there is no adapter in it.
+    """
+    folder = Path(folder)
+    try:
+        found = workspace.read_json(folder / INFO, {})
+    except ValueError:
+        found = {}
+    found = found if isinstance(found, dict) else {}
+    if (folder / lora_io.CONFIG).is_file():
+        return found | {"method": "lora"}
+    if (folder / PREFIX_WEIGHTS).is_file():
+        return found | {"method": "ptuning"}
+    raise AdapterError("adapters.error.none", folder=str(folder))
+
+
+def read_prefix(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of the prefix in `folder`: `embedding.weight` and, of one with a projection, `trans.*`."""
+    found = checkpoints.read_tensors([folder / PREFIX_WEIGHTS])
+    return {
+        key.removeprefix(config_mapping.PREFIX): value.clone() for key, value in found if key.startswith(config_mapping.PREFIX)
+    }
+
+
+def write_config(folder: Path, config: "PeftConfig", base: str) -> None:
+    """Write PEFT's configuration of a LoRA of the model called `base`, as far as JSON has a form for it."""
+    entries = config.to_dict() | {"base_model_name_or_path": base, "inference_mode": True}
+    entries["target_modules"] = sorted(entries["target_modules"])
+    workspace.write_json(folder / lora_io.CONFIG, {key: value for key, value in entries.items() if _is_plain(value)})
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,217 @@
+"""The tickets of one API call as an HTTP answer in OpenAI's words, complete or as server-sent events; errors in their form.
+
+A client that goes away cancels its tickets. Not here: routes, bodies and what may be asked (`api.py`, `bodies.py`).
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from glm_core.api.prometheus import Meter
+from glm_core.api.schemas import Completion
+from glm_core.serving.request import EngineBusy, EngineUnavailable, ServingError, Ticket
+
+RETRY_SECONDS = 10
+"Retry-After when the engine is away (training has the memory, or a model is loading badly)."
+
+ERROR_TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
+
+
+async def _merged(tickets: Sequence[Ticket]) -> AsyncIterator[tuple[int, str | None]]:
+    """The pieces of all tickets as they come, each with the number of its ticket; None when that one has ended.
+
+    Raises:
+        ServingError: one of them ended in an error. Leaving early, or an error, cancels all.
+    """
+    news: asyncio.Queue = asyncio.Queue()
+
+    async def read(number: int, ticket: Ticket) -> None:
+        try:
+            async with contextlib.aclosing(aiter(ticket)) as pieces:
+                async for piece in pieces:
+                    news.put_nowait((number, piece))
+            news.put_nowait((number, None))
+        except ServingError as error:
+            news.put_nowait((number, error))
+
+    readers = [asyncio.create_task(read(number, ticket)) for number, ticket in enumerate(tickets)]
+    running = len(tickets)
+    try:
+        while running:
+            number, piece = await news.get()
+            if isinstance(piece, ServingError):
+                raise piece
+            running -= piece is None
+            yield number, piece
+    finally:
+        for reader in readers:
+            reader.cancel()
+        for ticket in tickets:
+            ticket.cancel()
+
+
+class Answer:
+    """The tickets of one call as an HTTP answer, one choice a ticket."""
+
+    def __init__(self, tickets: list[Ticket], wanted: Completion, meter: Meter):
+        self._tickets = tickets
+        self._wanted = wanted
+        self._meter = meter
+        self._id = f"{'cmpl' if wanted.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
+        self._created = int(time.time())
+
+    async def complete(self, http: HTTPRequest) -> Response:
+        """Wait for the whole answer, or for the client to go away."""
+        try:
+            async with _watched(http, self._tickets), contextlib.aclosing(_merged(self._tickets)) as pieces:
+                async for _piece in pieces:
+                    pass
+        except ServingError as error:
+            self._meter.refused(error.status)
+            return failure(error)
+        finally:
+            self._meter.answered(self._tickets)
+        choices = [self._choice(number, ticket.text) for number, ticket in enumerate(self._tickets)]
+        kind = "text_completion" if self._wanted.legacy else "chat.completion"
+        return JSONResponse(self._envelope(kind, choices) | {"usage": self._usage()} | self._extra())
+
+    async def streamed(self, http: HTTPRequest) -> Response:
+        """Server-sent events. The status waits for the first piece, so that an error before it has its own."""
+        watcher = _watched(http, self._tickets)
+        await watcher.__aenter__()
+        pieces = _merged(self._tickets)
+        try:
+            first = await anext(pieces)
+        except BaseException as error:
+            await watcher.__aexit__(None, None, None)
+            self._meter.answered(self._tickets)
+            if isinstance(error, ServingError):
+                self._meter.refused(error.status)
+                return failure(error)
+            raise
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._events(first, pieces, watcher), media_type="text/event-stream", headers=headers)
+
+    async def _events(self, first: tuple[int, str | None], pieces, watcher) -> AsyncIterator[str]:
+        begun: set[int] = set()
+        try:
+            async with contextlib.aclosing(pieces):
+                for line in self._lines(*first, begun):
+                    yield line
+                async for number, piece in pieces:
+                    for line in self._lines(number, piece, begun):
+                        yield line
+            if self._wanted.include_usage:
+                yield _sse(self._envelope(self._chunk, []) | {"usage": self._usage()})
+            yield "data: [DONE]\n\n"
+        except ServingError as error:
+            yield _sse(error_body(error))
+        finally:
+            for ticket in self._tickets:
+                ticket.cancel()
+            self._meter.answered(self._tickets)
+            await watcher.__aexit__(None, None, None)
+
+    def _lines(self, number: int, piece: str | None, begun: set[int]) -> Iterator[str]:
+        """The events for one piece of choice `number`, or for its end."""
+        if number not in begun:
+            begun.add(number)
+            yield self._event(number, piece or "", role=True)
+        elif piece is not None:
+            yield self._event(number, piece)
+        if piece is None:
+            yield self._event(number, None, ended=True)
+
+    @property
+    def _chunk(self) -> str:
+        return "text_completion" if self._wanted.legacy else "chat.completion.chunk"
+
+    def _event(self, number: int, piece: str | None, role: bool = False, ended: bool = False) -> str:
+        choice = {"index": number, "logprobs": None, "finish_reason": self._finish_reason(number) if ended else None}
+        if self._wanted.legacy:
+            choice["text"] = piece or ""
+        else:
+            content = {} if piece is None else {"content": piece}
+            choice["delta"] = ({"role": "assistant"} if role else {}) | content
+        usage = {"usage": None} if self._wanted.include_usage else {}
+        return _sse(self._envelope(self._chunk, [choice]) | usage | (self._extra() if ended else {}))
+
+    def _choice(self, number: int, words: str) -> dict:
+        choice = {"index": number, "logprobs": None, "finish_reason": self._finish_reason(number)}
+        if self._wanted.legacy:
+            return choice | {"text": words}
+        return choice | {"message": {"role": "assistant", "content": words, "refusal": None}}
+
+    def _usage(self) -> dict[str, int]:
+        """OpenAI's three counts: each prompt once, every answer."""
+        prompt = sum(ticket.prompt_tokens for ticket in self._tickets[:: self._wanted.n])
+        completion = sum(ticket.completion_tokens for ticket in self._tickets)
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+    def _envelope(self, kind: str, choices: list[dict]) -> dict:
+        stamp = self._tickets[0].stamp
+        fingerprint = f"{stamp.base}/{stamp.adapter or 'base'}@{stamp.step}" if stamp else None
+        return {
+            "id": self._id,
+            "object": kind,
+            "created": self._created,
+            "model": self._wanted.model or (stamp.base if stamp else ""),
+            "system_fingerprint": fingerprint,
+            "choices": choices,
+        }
+
+    def _finish_reason(self, number: int) -> str:
+        """In OpenAI's words: an answer broken off by its deadline ended for its length."""
+        return "stop" if self._tickets[number].finish_reason == "stop" else "length"
+
+    def _extra(self) -> dict:
+        """What only this program tells: the stamp, and how many old turns did not fit."""
+        stamp = self._tickets[0].stamp
+        dropped = self._tickets[0].dropped_turns
+        return {"easyaigc": {"stamp": stamp.to_dict() if stamp else None, "dropped_turns": dropped}}
+
+
+@contextlib.asynccontextmanager
+async def _watched(http: HTTPRequest, tickets: Sequence[Ticket]) -> AsyncIterator[None]:
+    """Cancel `tickets` as soon as the client's connection is gone."""
+
+    async def watch() -> None:
+        while (await http.receive())["type"] != "http.disconnect":
+            pass
+        for ticket in tickets:
+            ticket.cancel()
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def failure(error: ServingError) -> JSONResponse:
+    """An error as OpenAI's clients read it, with Retry-After where trying again helps."""
+    headers = {}
+    if error.status == 413:
+        headers["Connection"] = "close"  # nobody reads the rest of that body
+    elif isinstance(error, EngineBusy):
+        headers["Retry-After"] = str(error.retry_after)
+    elif isinstance(error, EngineUnavailable):
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    return JSONResponse(error_body(error), status_code=error.status, headers=headers)
+
+
+def error_body(error: ServingError) -> dict:
+    """OpenAI's error object."""
+    kind = ERROR_TYPES.get(error.status, "invalid_request_error")
+    parameter = error.values.get("field")
+    return {"error": {"message": str(error), "type": kind, "param": parameter, "code": error.code}}
+
+
+def _sse(record: dict) -> str:
+    return f"data: {json.dumps(record, ensure_ascii=False)}\n\n"

@@ -1,0 +1,232 @@
+"""The HTTP API on the engine's tickets: what OpenAI's clients expect of /v1/chat/completions, /v1/completions and /v1/models;
+/health and /metrics for the operator.
+
+The handlers are async and never hold a thread: an answer arrives as asyncio events, a client that goes away cancels
+its ticket. Not here: who may call (the guard in front decides), how an answer looks (`answers.py`), what its fields mean
+(`bodies.py`, described in `openapi.py`), the answers themselves (`engine.py`).
+"""
+
+import contextlib
+import functools
+import logging
+import secrets
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from glm_core import i18n
+from glm_core.api import openapi
+from glm_core.api.prometheus import Meter
+from glm_core.api.responses import Answer, failure
+from glm_core.api.schemas import BodyError, Completion, parse, parse_legacy
+from glm_core.serving.request import ServingError, Ticket
+
+log = logging.getLogger(__name__)
+
+BODY_LIMIT = 1_000_000
+"Bytes of a request body; a conversation of the longest context is far smaller."
+
+
+METHODS = {"/v1/chat/completions": "POST", "/v1/completions": "POST", "/v1/models": "GET"}
+EVERY_METHOD = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"]
+
+
+class _Rest(PathConvertor):
+    """The rest of an address, line breaks too, which `path` leaves to whoever comes next."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("rest", _Rest())
+
+
+def routes(engine: Callable[[], object]) -> list[Route]:
+    """The API's routes.
+
+    Args:
+        engine: gives the one engine (`Engine` or `RemoteEngine`); called once a request, cheap after the first time.
+    """
+    api = Api(engine)
+    return [
+        Route("/v1/chat/completions", _guarded(api.chat), methods=["POST"]),
+        Route("/v1/completions", _guarded(api.completions), methods=["POST"]),
+        Route("/v1/models", _guarded(api.models), methods=["GET"]),
+        Route("/v1/models/{name:rest}", _guarded(api.model), methods=["GET"]),
+        Route("/v1/{rest:rest}", _guarded(api.unknown), methods=EVERY_METHOD),
+        Route("/openapi.json", _guarded(api.description), methods=["GET"]),
+        Route("/health", _guarded(api.health), methods=["GET"]),
+        Route("/metrics", _guarded(api.metrics), methods=["GET"]),
+    ]
+
+
+def _guarded(handler: Callable[[HTTPRequest], Awaitable[Response]]) -> Callable[[HTTPRequest], Awaitable[Response]]:
+    """`handler`, every error of which is an answer that OpenAI's clients can read; a defect by its number in the log."""
+
+    @functools.wraps(handler)
+    async def handling(http: HTTPRequest) -> Response:
+        _speak(http)
+        try:
+            return await handler(http)
+        except ServingError as error:
+            return failure(error)
+        except (ClientDisconnect, HTTPException):
+            raise
+        except Exception as error:
+            number = secrets.token_hex(3)
+            log.error("incident %s", number, exc_info=error)
+            return failure(ServingError("serving.defect", number=number))
+
+    return handling
+
+
+class Api:
+    """The handlers; they share the engine and what is counted."""
+
+    def __init__(self, engine: Callable[[], object]):
+        self._get_engine = engine
+        self._meter = Meter()
+
+    async def _engine(self):
+        """The engine. Making it imports torch, which must not hold up the event loop."""
+        return await run_in_threadpool(self._get_engine)
+
+    async def chat(self, http: HTTPRequest) -> Response:
+        """POST /v1/chat/completions, complete or streaming."""
+        return await self._answer(http, parse)
+
+    async def completions(self, http: HTTPRequest) -> Response:
+        """POST /v1/completions: each prompt is asked as one question, for programs that know nothing else."""
+        return await self._answer(http, parse_legacy)
+
+    async def _answer(self, http: HTTPRequest, read: Callable[[bytes, str], Completion]) -> Response:
+        try:
+            wanted = read(await _body(http), _owner(http))
+            engine = await self._engine()
+            tickets = await run_in_threadpool(_submit_all, engine, wanted)
+        except ServingError as error:
+            self._meter.refused(error.status)
+            return failure(error)
+        answer = Answer(tickets, wanted, self._meter)
+        return await (answer.streamed(http) if wanted.stream else answer.complete(http))
+
+    async def models(self, http: HTTPRequest) -> Response:
+        """GET /v1/models."""
+        engine = await self._engine()
+        choices = await run_in_threadpool(engine.catalogue)
+        return JSONResponse({"object": "list", "data": [choice.to_dict() for choice in choices]})
+
+    async def model(self, http: HTTPRequest) -> Response:
+        """GET /v1/models/NAME."""
+        engine = await self._engine()
+        choice = await run_in_threadpool(engine.find, http.path_params["name"])
+        return JSONResponse(choice.to_dict())
+
+    async def unknown(self, http: HTTPRequest) -> Response:
+        """Any other address or method under /v1, so that clients get an error they can read."""
+        path = http.url.path
+        allowed = "GET" if path.startswith("/v1/models/") else METHODS.get(path)
+        if allowed is None:
+            raise BodyError("serving.no_such_route", status=404, code="unknown_url", path=path)
+        error = BodyError("serving.no_such_method", 405, "method_not_allowed", path=path, method=http.method, allowed=allowed)
+        answer = failure(error)
+        answer.headers["allow"] = allowed
+        return answer
+
+    async def description(self, _http: HTTPRequest) -> Response:
+        """GET /openapi.json: all of this for programs that write clients."""
+        return JSONResponse(openapi.description())
+
+    async def health(self, http: HTTPRequest) -> Response:
+        """GET /health: is the process answering; for those who may come in also which model is loaded, how long is the queue."""
+        if http.scope.get("account", http) is None:
+            return JSONResponse({"status": "ok"})
+        engine = await self._engine()
+        loaded = engine.loaded
+        return JSONResponse(
+            {
+                "status": "ok",
+                "model": loaded.name if loaded else None,
+                "waiting": engine.waiting,
+                "answering": engine.answering,
+            }
+        )
+
+    async def metrics(self, _http: HTTPRequest) -> Response:
+        """GET /metrics, as Prometheus reads it."""
+        engine = await self._engine()
+        return Response(self._meter.text(engine), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _submit_all(engine, wanted: Completion) -> list[Ticket]:
+    """A ticket for every choice, or none at all."""
+    tickets: list[Ticket] = []
+    try:
+        for request in wanted.requests:
+            tickets.append(engine.submit(request))
+    except ServingError:
+        for ticket in tickets:
+            ticket.cancel()
+        raise
+    return tickets
+
+
+@contextlib.contextmanager
+def ending_on_signals(close: Callable[[], None]) -> Iterator[None]:
+    """Call `close` when Ctrl-C or a termination signal arrives, then go on as before.
+
+    The server waits for open event streams before it stops, so the streams have to end first. Only the main thread
+    can listen to signals; anywhere else this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number, frame) -> None:
+        # on a thread, since the interrupted code may hold the very locks that `close` needs
+        threading.Thread(target=close, name="closing", daemon=True).start()
+        if callable(before[number]):
+            before[number](number, frame)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _body(http: HTTPRequest) -> bytes:
+    """The request body, read no further than the limit.
+
+    Raises:
+        BodyError: 413, the body is larger.
+    """
+    chunks, size = [], 0
+    async for chunk in http.stream():
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            raise BodyError("serving.body_too_large", status=413, code="request_too_large", limit=i18n.size(BODY_LIMIT))
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _owner(http: HTTPRequest) -> str:
+    """For whom the queue counts this request: the account the guard has found, else the client's address."""
+    user = http.scope.get("user_name")
+    return user or (http.client.host if http.client else "")
+
+
+def _speak(http: HTTPRequest) -> None:
+    """Word errors in the client's language; Chinese unless it asks for English first."""
+    asked = http.headers.get("accept-language", "").strip().lower()
+    i18n.use("en" if asked.startswith("en") else "zh")

@@ -1,0 +1,1 @@
+"""Accounts, API keys, sign-in, and the middleware that guards every request."""

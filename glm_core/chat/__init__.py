@@ -1,0 +1,1 @@
+"""Conversations, feedback on answers, guests."""

@@ -1,0 +1,210 @@
+"""Conversations on disk, `chats/USER/ID.json` under home: what a refresh, a restart or another device must not lose.
+
+One file a conversation, replaced whole. Not here: what a message carries (`messages.py`), files to take away and to
+bring back (`transcripts.py`), answering (`engine.py`) and drawing (`pages/chat.py`).
+"""
+
+import contextlib
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from glm_core import i18n, workspace
+from glm_core.auth.accounts import VISITORS
+from glm_core.chat.messages import VOTES, cleaned, is_line, is_number, new_answer
+from glm_core.serving.request import Ticket
+
+TITLE_LENGTH = 24
+LONGEST_TITLE, LONGEST_SYSTEM = 80, 8_000
+KEPT_FIELDS = ("role", "content")
+FIGURES = ("first_token_seconds", "tokens_per_second")
+DAY = 86_400
+
+
+@dataclass
+class Conversation:
+    """One thread of messages of one user.
+
+    `messages` are `{"role", "content"}` of the user and the assistant in turn; answers have notes too (see
+    `messages.py`). `system` is what the model is told before them, where its family has such a thing. `unsaved` is why
+    the last `save` could not write, "" where it did; not in the file.
+    """
+
+    user: str
+    id: str = field(default_factory=workspace.new_id)
+    title: str = ""
+    model: str = ""
+    system: str = ""
+    created: float = field(default_factory=time.time)
+    updated: float = 0.0
+    messages: list[dict] = field(default_factory=list)
+    unsaved: str = field(default="", init=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The title, or the beginning of the first question, or a word for an empty conversation."""
+        first = next((message["content"] for message in self.messages if message["role"] == "user"), "")
+        line = " ".join(first.split())
+        short = line[:TITLE_LENGTH] + ("…" if len(line) > TITLE_LENGTH else "")
+        return self.title or short or i18n.t("chat.new")
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return workspace.inside(folder(self.user), f"{self.id}.json")
+
+    @property
+    def beginning(self) -> str:
+        """What there is of the answer that is to be computed: nothing, unless it goes on."""
+        return self.messages[-1]["content"]
+
+    def ask(self, question: str) -> None:
+        """Add a question and the answer that is to grow after it, so that a refresh at any moment keeps both."""
+        self.messages += [{"role": "user", "content": question}, new_answer()]
+
+    def again(self) -> None:
+        """Throw the last answer away, to be computed anew."""
+        self.messages[-1] = new_answer()
+
+    def go_on(self) -> None:
+        """Let the last answer grow further; a vote was on less of it."""
+        self.messages[-1].pop("vote", None)
+
+    def revise(self, place: int, question: str) -> None:
+        """Ask `question` instead of the one at `place`; what came after it goes."""
+        del self.messages[place:]
+        self.ask(question)
+
+    def vote(self, place: int, vote: str | None) -> None:
+        """Keep with the answer at `place` that it was good ("up") or bad ("down"); None takes the vote back."""
+        self.messages[place].pop("vote", None)
+        if vote in VOTES:
+            self.messages[place]["vote"] = vote
+
+    def prompt(self, system: bool = False) -> list[dict]:
+        """What an engine is asked: everything before the last answer, without notes and without empty answers.
+
+        Args:
+            system: whether the model is told `self.system` first.
+        """
+        head = [{"role": "system", "content": self.system}] if system and self.system.strip() else []
+        kept = (message for message in self.messages[:-1] if message["content"].strip())
+        return head + [{key: message[key] for key in KEPT_FIELDS} for message in kept]
+
+    def note(self, ticket: Ticket) -> None:
+        """Write the ticket's text so far, and all that is known about it, into the last answer.
+
+        The figures of an answer that went on are those of its last part, the tokens those of all of it.
+        """
+        stamp, usage = ticket.stamp, dict(ticket.usage)
+        before = self.messages[-1] if ticket.request.beginning else {}
+        if before.get("usage"):
+            usage["completion_tokens"] += before["usage"]["completion_tokens"]
+        said_more = ticket.completion_tokens > 0
+        figures = {name: getattr(ticket, name) if said_more else before.get(name) for name in FIGURES}
+        self.messages[-1] = {
+            "role": "assistant",
+            "content": ticket.text,
+            "finish_reason": ticket.finish_reason or ("cancelled" if ticket.cancelled else "broken"),
+            "usage": usage,
+            **figures,
+            "dropped_turns": ticket.dropped_turns,
+            "stamp": None if stamp is None else stamp.to_dict(),
+        }
+
+    def save(self) -> None:
+        """Write it whole; an empty conversation is not worth a file.
+
+        A full or read-only disk does not end the conversation: `unsaved` then has the sentence to show.
+        """
+        if not self.messages:
+            return
+        self.updated = time.time()
+        try:
+            workspace.write_json(self.path, self.record())
+        except OSError as error:
+            self.unsaved = i18n.t("chat.unsaved", reason=error.strerror or str(error))
+        else:
+            self.unsaved = ""
+
+    def record(self) -> dict:
+        """All of it as plain values, as in its file."""
+        record = asdict(self)
+        del record["unsaved"]
+        return record
+
+    def remove(self) -> None:
+        """Delete its file."""
+        self.path.unlink(missing_ok=True)
+
+
+def from_record(record: object, user: str, id: str) -> Conversation:
+    """A conversation of `user` from a record that may be of anybody's making; only its messages must make sense.
+
+    Raises:
+        ValueError: it has no messages, or one that is none.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("messages"), list):
+        raise ValueError("no messages")
+    messages = [cleaned(one) for one in record["messages"]]
+    told = [message["content"] for message in messages if message["role"] == "system"]
+    talk = Conversation(user, id, messages=[message for message in messages if message["role"] != "system"])
+    talk.system = _system(record.get("system")) or "\n".join(told)[:LONGEST_SYSTEM]
+    for name, longest in (("title", LONGEST_TITLE), ("model", 200)):
+        if is_line(record.get(name), longest):
+            setattr(talk, name, record[name])
+    for name in ("created", "updated"):
+        if is_number(record.get(name)):
+            setattr(talk, name, float(record[name]))
+    return talk
+
+
+def _system(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    value.encode("utf-8")
+    return value[:LONGEST_SYSTEM]
+
+
+def folder(user: str) -> Path:
+    """Where the conversations of `user` are."""
+    return workspace.inside(workspace.home() / "chats", user)
+
+
+def get(user: str, id: str) -> Conversation | None:
+    """One conversation of `user`, None where there is none of that id or its file is damaged."""
+    return _read(workspace.inside(folder(user), f"{id}.json"), user)
+
+
+def conversations(user: str, search: str = "") -> list[Conversation]:
+    """All conversations of `user` in which `search` occurs, the latest first."""
+    found = (_read(path, user) for path in folder(user).glob("[!.]*.json"))
+    wanted = search.strip().lower()
+    kept = [one for one in found if one and (not wanted or wanted in _searchable(one))]
+    return sorted(kept, key=lambda one: one.updated, reverse=True)
+
+
+def clear_visits(days: float) -> int:
+    """Delete what guests without an account said more than `days` ago; they cannot come back to it. Returns how many."""
+    gone, oldest = 0, time.time() - days * DAY
+    for folder_of_one in (workspace.home() / "chats").glob(f"{VISITORS}*"):
+        for path in folder_of_one.glob("*.json"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+                    gone += 1
+        with contextlib.suppress(OSError):  # not empty yet
+            folder_of_one.rmdir()
+    return gone
+
+
+def _searchable(one: Conversation) -> str:
+    return "\n".join([one.name, *(message["content"] for message in one.messages)]).lower()
+
+
+def _read(path: Path, user: str) -> Conversation | None:
+    """A conversation from its file. A file that somebody else damaged is passed over, never overwritten."""
+    try:
+        return from_record(workspace.read_json(path), user, path.stem)
+    except (ValueError, OSError, RecursionError):
+        return None

@@ -1,0 +1,59 @@
+"""What guests may chat with, and how long their words are kept; an administrator decides both on the accounts page.
+
+A guest sees every base, and of the runs only those that were published.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from glm_core.auth import accounts
+from glm_core.auth.accounts import Account
+from glm_core.chat import conversations
+from glm_core.serving.served_models import Choice
+
+DAYS = 7
+DAYS_RANGE = (1, 365)
+PROGRAM = "easyAIGC"
+"Who the audit log says has tidied up."
+
+
+def published() -> frozenset[str]:
+    """Ids of the runs that guests may chat with."""
+    try:
+        ids = json.loads(accounts.option("guest_runs") or "[]")
+    except ValueError:
+        return frozenset()
+    return frozenset(one for one in ids if isinstance(one, str)) if isinstance(ids, list) else frozenset()
+
+
+def publish(ids: Iterable[str], *, by: str = "") -> None:
+    """Let guests chat with these runs, and with no other."""
+    accounts.set_option("guest_runs", json.dumps(sorted(set(ids))), by=by)
+
+
+def choices_for(account: Account, choices: Sequence[Choice]) -> list[Choice]:
+    """Those of `choices` that `account` may know of."""
+    if account.may("trainer"):
+        return list(choices)
+    given = published()
+    return [choice for choice in choices if not choice.tuned or choice.name in given]
+
+
+def days() -> int:
+    """How many days what guests without an account have said is kept."""
+    kept = accounts.option("guest_days") or ""
+    low, high = DAYS_RANGE
+    return min(max(int(kept), low), high) if kept.isascii() and kept.isdecimal() else DAYS
+
+
+def set_days(count: int, *, by: str = "") -> None:
+    """Keep it `count` days from now on."""
+    accounts.set_option("guest_days", str(count), by=by)
+
+
+def tidy() -> int:
+    """Delete what is older, and write it into the audit log; returns how many conversations that were."""
+    gone = conversations.clear_visits(days())
+    if gone:
+        accounts.note(PROGRAM, "audit.chat.clear", str(gone))
+    return gone

@@ -1,0 +1,137 @@
+"""Examples leave the house: as jsonl in the messages layout, or as tables (csv, xlsx) that read back as they were.
+
+A table has a column each for prompt and response, and, only where some row has them, for the system message and for
+earlier turns (history, as JSON text of [question, answer] pairs).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from glm_core import i18n
+from glm_core.data.examples import DataError, Example, RowError, is_blank
+from glm_core.data.readers.layouts import Layout, converter
+
+FORMATS = ("jsonl", "csv", "xlsx")
+COLUMNS = ("system", "history", "prompt", "response")
+_STEP = 500  # rows between two calls of progress
+_MAX_CELL = 32_767  # characters; Excel cuts longer ones without a word
+_CONTROL = {code: None for code in range(32) if chr(code) not in "\t\n\r"}  # not allowed in xlsx (XML 1.0)
+
+
+def export(examples: Sequence[Example], format: str) -> bytes:
+    """The content of a file of `format`: "jsonl", "csv" (UTF-8 with the mark Excel needs) or "xlsx".
+
+    Raises:
+        DataError: unknown format, or a text too long for a cell of xlsx.
+    """
+    if format == "jsonl":
+        return "".join(map(json_line, examples)).encode("utf-8")
+    if format == "csv":
+        return _csv(table(examples))
+    if format == "xlsx":
+        target = io.BytesIO()
+        write_xlsx(examples, target)
+        return target.getvalue()
+    raise DataError("data.export", format=format, formats=", ".join(FORMATS))
+
+
+def json_line(example: Example) -> str:
+    """One line of jsonl in the messages layout; the form whose hash identifies a data set."""
+    return json.dumps({"messages": example.messages}, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def table(examples: Iterable[Example]) -> list[dict]:
+    """Rows as dictionaries of text with the columns that are used, in the order of `COLUMNS`."""
+    rows = [_table_row(example) for example in examples]
+    used = [column for column in COLUMNS if column in ("prompt", "response") or any(row[column] for row in rows)]
+    return [{column: row[column] for column in used} for row in rows]
+
+
+def from_table(rows: Iterable[dict], start: int = 0) -> list[Example]:
+    """The reverse of `table`, for rows edited by hand; rows without any text are left out.
+
+    Args:
+        start: how many rows of the set stand before these, so that a wrong one is named by its number in the set.
+
+    Raises:
+        DataError: names the first row and field that cannot be used.
+    """
+    convert = converter(Layout("prompt_response", {"question": "prompt", "answer": "response",
+                                                   "history": "history", "system": "system"}))  # fmt: skip
+    examples = []
+    for number, row in enumerate(rows, start + 1):
+        if all(is_blank(value) for value in row.values()):
+            continue
+        try:
+            examples.append(Example(convert(row), number))
+        except RowError as error:
+            raise DataError("data.row_invalid", row=number, message=_in_words(error)) from error
+    return examples
+
+
+def _in_words(error: RowError) -> str:
+    """The sentence of `error` with the name that the edited table's reader sees over the column."""
+    column = error.field
+    seen = i18n.t(f"datasets.column.{column}") if column in COLUMNS else column
+    return str(RowError(error.key, **error.values | {"field": seen}))
+
+
+def _table_row(example: Example) -> dict:
+    prompt = example.prompt
+    system = prompt[0]["content"] if prompt[0]["role"] == "system" else ""
+    past = prompt[1 if system else 0 : -1]
+    pairs = [[past[index]["content"], past[index + 1]["content"]] for index in range(0, len(past), 2)]
+    history = json.dumps(pairs, ensure_ascii=False) if pairs else ""
+    return {"system": system, "history": history, "prompt": example.question, "response": example.answer}
+
+
+def _csv(rows: list[dict]) -> bytes:
+    target = io.StringIO(newline="")
+    writer = csv.DictWriter(target, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return target.getvalue().encode("utf-8-sig")
+
+
+def write_xlsx(
+    examples: Sequence[Example], target: Path | BinaryIO, progress: Callable[[float], None] | None = None
+) -> None:
+    """Write `examples` into `target` as an Excel file, a row at a time.
+
+    Args:
+        progress: called now and then with the share of the rows that are written; what it raises ends the writing.
+
+    Raises:
+        DataError: a text too long for a cell.
+    """
+    import openpyxl
+
+    rows = table(examples)
+    for number, row in enumerate(rows, 1):
+        if (length := max(map(len, row.values()))) > _MAX_CELL:
+            raise DataError("data.cell_too_long", row=number, length=length, limit=_MAX_CELL)
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("data")
+    sheet.append(list(rows[0]))
+    try:
+        for number, row in enumerate(rows):
+            if progress and number % _STEP == 0:
+                progress(number / len(rows))
+            sheet.append([_cell(sheet, text) for text in row.values()])
+    except BaseException:
+        sheet.close()
+        Path(sheet._writer.out).unlink()  # where rows wait to be packed, which only saving clears away
+        raise
+    book.save(target)
+
+
+def _cell(sheet, text: str):
+    from openpyxl.cell import WriteOnlyCell
+
+    cell = WriteOnlyCell(sheet, text.translate(_CONTROL))
+    cell.data_type = "s"  # text that begins with "=" is an answer, not a formula
+    return cell

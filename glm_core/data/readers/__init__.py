@@ -1,0 +1,1 @@
+"""One file, many formats and layouts: each reader turns one of them into examples."""

@@ -1,0 +1,227 @@
+"""What is asked of the model when columns are mapped to a task: templates, and mappings made by hand.
+
+The prompts are Chinese whatever the interface speaks: they are what the model is trained on, not what a reader sees.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from glm_core.data.examples import DataError, RowError
+from glm_core.data.readers.layouts import Convert, Layout, cell, converter, optional_cell, past_turns
+from glm_core.data.readers.plaintext import TEXT, halves
+
+_HOLE = re.compile(r"\{([^{}]+)\}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A task: its fields with the column names they usually have, and the two sides they are filled into."""
+
+    name: str
+    fields: dict[str, tuple[str, ...]]
+    user: str
+    assistant: str
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The fields that the question and the answer are made of."""
+        return _HOLE.findall(self.user)[-1], _HOLE.findall(self.assistant)[0]
+
+
+_TASKS = (
+    Template("imprint", {"question": ("question", "问题"), "answer": ("answer", "回答")}, "{question}", "{answer}"),
+    Template(
+        "advertisement",
+        {"content": ("content", "属性", "attributes"), "summary": ("summary", "广告", "文案", "advertisement")},
+        "{content}", "{summary}",
+    ),
+    Template(
+        "translation",
+        {"source": ("source", "src", "原文"), "target": ("target", "tgt", "translation", "译文")},
+        "把下面的内容翻译成{language}：\n{source}", "{target}",
+    ),
+    Template(
+        "classification",
+        {"text": ("text", "sentence", "content", "review", "文本", "内容", "评论"),
+         "label": ("label", "class", "category", "类别", "标签", "分类")},
+        "判断下面这段话属于哪一类，只回答类别：\n{text}", "{label}",
+    ),
+    Template(
+        "summary",
+        {"text": ("content", "text", "article", "document", "正文", "原文", "内容"),
+         "summary": ("summary", "abstract", "highlights", "摘要")},
+        "用简短的话概括下面的内容：\n{text}", "{summary}",
+    ),
+    Template(
+        "continuation",
+        {"beginning": ("beginning", "prefix", "上文", "开头"), "ending": ("ending", "suffix", "下文", "续写")},
+        "接着往下写：\n{beginning}", "{ending}",
+    ),
+    Template(
+        "code_comments",
+        {"code": ("code", "function", "代码"), "comment": ("comment", "docstring", "comments", "注释")},
+        "给下面的代码写注释：\n{code}", "{comment}",
+    ),
+    Template(
+        "open_dialogue", {"question": ("question", "问题"), "answer": ("answer", "回答")}, "{question}", "{answer}"
+    ),
+)  # fmt: skip
+TEMPLATES = {template.name: template for template in _TASKS}
+
+# By hand: what a mapping may call the roles of a conversation.
+_ROLES = {
+    "system": "system", "history": "history",
+    "user": "question", "prompt": "question", "question": "question", "instruction": "question", "input": "question",
+    "assistant": "answer", "response": "answer", "answer": "answer", "output": "answer",
+}  # fmt: skip
+
+
+def template_named(name: str) -> Template:
+    """The template `name`; "code comments" and "code-comments" are "code_comments".
+
+    Raises:
+        DataError: there is none; lists those there are.
+    """
+    key = re.sub(r"[\s\-]+", "_", name.strip().lower())
+    if key not in TEMPLATES:
+        raise DataError("data.template", name=name, names=", ".join(TEMPLATES))
+    return TEMPLATES[key]
+
+
+def suggest(columns: Iterable[str]) -> Template | None:
+    """The task whose fields all have one of their usual names among `columns`."""
+    names = {column.strip().lower() for column in columns}
+    return next((task for task in _TASKS if all(names & set(usual) for usual in task.fields.values())), None)
+
+
+def from_columns(template: Template, columns: Iterable[str]) -> Convert | None:
+    """The conversion of rows whose columns have the usual names of the template's fields, or None."""
+    found = usual_columns(template, columns)
+    return _filled(template, found) if all(found.values()) else None
+
+
+def usual_columns(template: Template, columns: Iterable[str]) -> dict[str, str | None]:
+    """For each field of `template` the column that has one of its usual names, None where there is none."""
+    names = {column.strip().lower(): column for column in columns}
+    return {
+        field: next((names[usual] for usual in usual_names if usual in names), None)
+        for field, usual_names in template.fields.items()
+    }
+
+
+def propose(template: Template | None, columns: Sequence[str], sample: Sequence[dict]) -> dict[str, str]:
+    """Where a mapping by hand begins: the template's usual columns, or the first two that hold words and not numbers."""
+    usual = usual_columns(template, columns) if template else {}
+    if usual and all(usual.values()):
+        return usual
+    worded = [column for column in columns if any(_is_words(row.get(column)) for row in sample)]
+    first = [*worded, *(column for column in columns if column not in worded)]
+    return dict(zip(template.fields if template else ("question", "answer"), first[:2], strict=False))
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, str) and re.search(r"[^\W\d_]", value) is not None
+
+
+def from_layout(template: Template, layout: Layout) -> Convert:
+    """Rows of a known layout asked in the template's words, unless they already say what is to be done."""
+    if layout.has_instruction or template.user == _HOLE.search(template.user)[0]:
+        return converter(layout)
+    question, answer = template.sides
+    return _filled(template, {question: layout.columns["question"], answer: layout.columns["answer"]})
+
+
+def from_mapping(mapping: dict[str, str], template: Template | None, columns: tuple[str, ...]) -> Convert:
+    """The conversion a reader chose: field or role -> column, or -> words with {column} in them.
+
+    Raises:
+        DataError: no such field or column, or question or answer is not mapped.
+    """
+    if template is not None and set(mapping) <= set(template.fields):
+        _require(set(template.fields), mapping)
+        for column in mapping.values():
+            _check_column(column, columns)
+        return _filled(template, mapping)
+    chosen = {}
+    for role, column in mapping.items():
+        if role not in _ROLES:
+            raise DataError("data.mapping.role", role=role, roles=", ".join(template.fields if template else _ROLES))
+        chosen[_ROLES[role]] = _source(column, columns)
+    _require({"question", "answer"}, chosen)
+    return lambda record: _mapped(record, chosen)
+
+
+def continue_text(record: dict) -> list[dict]:
+    """A paragraph of plain text: its first half is given, the second continues it."""
+    parts = halves(cell(record, TEXT))
+    if parts is None:
+        raise RowError("data.row.too_short", TEXT)
+    task = TEMPLATES["continuation"]
+    return _turn(_fill(task.user, {"beginning": parts[0]}), parts[1])
+
+
+def _filled(template: Template, found: dict[str, str]) -> Convert:
+    def convert(record: dict) -> list[dict]:
+        values = {field: cell(record, column) for field, column in found.items()}
+        if template.name == "translation":
+            values["language"] = _language(values["target"])
+        return _turn(_fill(template.user, values), _fill(template.assistant, values))
+
+    return convert
+
+
+def _fill(pattern: str, values: dict[str, str]) -> str:
+    """`pattern` with its holes filled in one pass, so that braces inside a value stay what they are."""
+    return _HOLE.sub(lambda hole: values[hole[1]], pattern)
+
+
+def _turn(question: str, answer: str) -> list[dict]:
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
+def _language(text: str) -> str:
+    return "中文" if re.search(r"[\u4e00-\u9fff]", text) else "英文"
+
+
+def _require(names: set[str], mapping: dict) -> None:
+    if missing := sorted(name for name in names if not mapping.get(name)):
+        raise DataError("data.mapping.incomplete", names=", ".join(missing))
+
+
+def _check_column(column: str, columns: tuple[str, ...]) -> None:
+    if column not in columns:
+        raise DataError("data.mapping.column", column=column, columns=", ".join(columns[:40]))
+
+
+def _source(column: str, columns: tuple[str, ...]) -> Callable[[dict], str] | str:
+    """A column's name, or the function that fills a pattern such as "{title}：{body}"."""
+    holes = _HOLE.findall(column)
+    if column in columns or not holes:
+        _check_column(column, columns)
+        return column
+    for hole in holes:
+        _check_column(hole, columns)
+
+    def fill(record: dict) -> str:
+        values = {hole: optional_cell(record, hole) for hole in holes}
+        if not any(values.values()):
+            raise RowError("data.row.blank", holes[0])
+        return _fill(column, values)
+
+    return fill
+
+
+def _mapped(record: dict, chosen: dict) -> list[dict]:
+    messages = []
+    if "system" in chosen and (system := _value(record, chosen["system"], optional=True)):
+        messages.append({"role": "system", "content": system})
+    if "history" in chosen:
+        messages += past_turns(record.get(chosen["history"]), chosen["history"])
+    return messages + _turn(_value(record, chosen["question"]), _value(record, chosen["answer"]))
+
+
+def _value(record: dict, source, optional: bool = False) -> str:
+    if callable(source):
+        return source(record)
+    return optional_cell(record, source) if optional else cell(record, source)

@@ -1,0 +1,116 @@
+"""Examples and a model family become tokens: input ids, labels, batches of like length.
+
+How a conversation is written for a model, and what is cut to fit, is the family's (`glm_core.models.registry`); here
+it is done for many rows and put into tensors. Torch is imported only where tensors are made.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from glm_core.data.examples import Example
+
+IGNORED = -100  # the label of a token that is not learned (torch's cross_entropy ignores it)
+_STEP = 500
+
+
+class Encoded(NamedTuple):
+    """One example in tokens; `labels` is as long as `input_ids`, -100 outside answers. `cut`: some text is left out."""
+
+    input_ids: list[int]
+    labels: list[int]
+    cut: bool
+
+
+def encode(examples: Sequence[Example], model, max_source: int, max_target: int,
+           progress: Callable[[str, float], None] | None = None) -> list[Encoded]:  # fmt: skip
+    """Each example in tokens, in order.
+
+    Args:
+        model: a LoadedModel, or a pair (tokenizer, family).
+        max_source, max_target: tokens kept of question and answer, control tokens included.
+        progress: called with "data.stage.encoding" and the fraction done.
+    """
+    tokenizer, family = _parts(model)
+    encoded = []
+    for index, example in enumerate(examples):
+        if progress and index % _STEP == 0:
+            progress("data.stage.encoding", index / len(examples))
+        encoded.append(Encoded(*family.encode_example(tokenizer, example.messages, max_source, max_target)))
+    if progress:
+        progress("data.stage.encoding", 1.0)
+    return encoded
+
+
+def collate(batch: Sequence[Encoded], pad_id: int, multiple: int = 1) -> dict:
+    """Right-padded tensors of a batch.
+
+    Args:
+        multiple: the padded length is rounded up to one (8 suits tensor cores).
+
+    Returns:
+        input_ids, labels (-100 on padding) and attention_mask (1 on tokens), each int64 of shape (B, T).
+    """
+    import torch
+
+    longest = max(len(row.input_ids) for row in batch)
+    length = -(-longest // multiple) * multiple
+    pads = [length - len(row.input_ids) for row in batch]
+    return {
+        "input_ids": torch.tensor([row.input_ids + [pad_id] * pad for row, pad in zip(batch, pads, strict=True)]),
+        "labels": torch.tensor([row.labels + [IGNORED] * pad for row, pad in zip(batch, pads, strict=True)]),
+        "attention_mask": torch.tensor([[1] * (length - pad) + [0] * pad for pad in pads]),
+    }
+
+
+class LengthBuckets:
+    """A batch sampler: random batches whose rows have like lengths, so that little is padded.
+
+    Rows are shuffled, dealt into pools of fifty batches, sorted by length within a pool, cut into batches, and the
+    batches shuffled again. Every row comes once an epoch; only where several processes (`world` > 1) cannot share the
+    batches evenly, the last ones repeat early ones.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, *, seed: int = 0, shuffle: bool = True,
+                 rank: int = 0, world: int = 1, pool: int = 50):  # fmt: skip
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.rank = rank
+        self.world = world
+        self.pool = pool
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch; the same seed and epoch give the same order in every process."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Batches of this process in one epoch."""
+        batches = -(-len(self.lengths) // self.batch_size)
+        return -(-batches // self.world)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = self._batches()
+        missing = len(self) * self.world - len(batches)
+        batches += [batches[index % len(batches)] for index in range(missing)]
+        yield from batches[self.rank :: self.world]
+
+    def _batches(self) -> list[list[int]]:
+        order = list(range(len(self.lengths)))
+        generator = random.Random(f"{self.seed}-{self.epoch}")
+        if self.shuffle:
+            generator.shuffle(order)
+        size = self.batch_size * self.pool
+        batches = []
+        for start in range(0, len(order), size):
+            rows = sorted(order[start : start + size], key=self.lengths.__getitem__, reverse=True)
+            batches += [rows[at : at + self.batch_size] for at in range(0, len(rows), self.batch_size)]
+        if self.shuffle:
+            generator.shuffle(batches)
+        return batches
+
+
+def _parts(model) -> tuple:
+    return model if isinstance(model, tuple) else (model.tokenizer, model.family)

@@ -1,0 +1,278 @@
+"""Blind votes: colleagues say which of two answers is better without knowing whose is whose.
+
+    votes/ID/vote.json         the pairs of answers, whose they are, whether the vote is open, and a secret
+             ballots/*.json    one file a voter: what they chose, question by question
+
+In which order a voter sees a pair follows from the secret, the voter and the question: a reload shuffles nothing, and
+nobody can work it out. Not here: who may open and close one, and what voters see (pages/vote.py).
+"""
+
+import hashlib
+import hmac
+import math
+import random
+import re
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.errors import EasyError
+from glm_core.evaluation.scoring import wilson
+from glm_core.runs.files import locked, number, read_record, string, writing
+
+MOST_QUESTIONS, MOST_VOTERS, MOST_VOTES = 20, 500, 200
+LONGEST, LONGEST_ABOUT = 4000, 200
+CHOICES = ("first", "second", "equal", "bad")
+"What a voter says of the two answers, in the order in which they see them."
+SURE = 0.05
+"A sign test below this is not taken for chance."
+SEED = 42
+
+
+class VoteError(EasyError):
+    """A vote that cannot be opened, or a ballot that cannot be cast."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A question and the answers of the two models of a vote."""
+
+    question: str
+    one: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One vote as it was when read.
+
+    Attributes:
+        run: the id of the run whose answers these are. owner: whose run it is.
+        names: of the two models, which voters do not get to see before the vote is closed.
+        about: what the voters are asked, in the opener's words; often empty.
+        secret: what the order of the answers follows from; never shown.
+    """
+
+    id: str
+    run: str
+    owner: str
+    names: tuple[str, str]
+    about: str
+    created: float
+    open: bool
+    pairs: tuple[Pair, ...]
+    secret: str
+
+    def swapped(self, voter: str, place: int) -> bool:
+        """Whether `voter` sees the other model's answer to question `place` first."""
+        words = f"{place}\n{voter}".encode("utf-8", "replace")
+        return hmac.new(self.secret.encode(), words, hashlib.sha256).digest()[0] % 2 == 1
+
+    def shown(self, voter: str, place: int) -> tuple[str, str]:
+        """The two answers to question `place` in the order in which `voter` sees them."""
+        pair = self.pairs[place]
+        return (pair.other, pair.one) if self.swapped(voter, place) else (pair.one, pair.other)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The ballots counted.
+
+    Attributes:
+        one, other: how often each model's answer was the better one.
+        equal, bad: how often they were as good, or both bad.
+    """
+
+    one: int = 0
+    other: int = 0
+    equal: int = 0
+    bad: int = 0
+    voters: int = 0
+
+    @property
+    def total(self) -> int:
+        """All choices made."""
+        return self.one + self.other + self.equal + self.bad
+
+    @property
+    def decided(self) -> int:
+        """Choices for one of the two."""
+        return self.one + self.other
+
+    @property
+    def share(self) -> float | None:
+        """The other model's share of the decided choices, None where there are none."""
+        return self.other / self.decided if self.decided else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the share (Wilson), each choice taken as independent of the rest."""
+        return wilson(self.other, self.decided)
+
+    @property
+    def chance(self) -> float:
+        """How likely so uneven a result is where nobody sees a difference: the sign test."""
+        return sign_test(self.one, self.other)
+
+    @property
+    def outcome(self) -> str:
+        """Who is ahead: "other" or "one", "open" where that may be chance, "none" where nobody has decided anything."""
+        if not self.decided:
+            return "none"
+        return "open" if self.chance >= SURE else "other" if self.other > self.one else "one"
+
+
+def sign_test(one: int, other: int) -> float:
+    """Two-sided exact p value of `one` against `other` wins under a fair coin (Dixon and Mood, 1946)."""
+    total = one + other
+    tail = sum(math.comb(total, wins) for wins in range(min(one, other) + 1))
+    return min(1.0, 2 * tail / 2**total)
+
+
+def folder() -> Path:
+    """Where the votes are."""
+    return workspace.home() / "votes"
+
+
+def choose(pairs: Iterable[Pair], limit: int = MOST_QUESTIONS) -> list[Pair]:
+    """The pairs worth asking about: those whose answers differ, a fixed sample of at most `limit`."""
+    worth = [one for one in pairs if one.one.strip() != one.other.strip()]
+    kept = sorted(random.Random(SEED).sample(range(len(worth)), min(limit, len(worth))))
+    return [worth[place] for place in kept]
+
+
+def start(run: str, owner: str, names: tuple[str, str], pairs: Sequence[Pair], about: str = "") -> Vote:
+    """Open a vote on the pairs worth asking about.
+
+    Raises:
+        VoteError: the two models answer everything alike, or there are too many votes.
+        RunError: the workspace cannot be written.
+    """
+    chosen = choose(pairs)
+    if not chosen:
+        raise VoteError("vote.error.same")
+    if len(votes()) >= MOST_VOTES:
+        raise VoteError("vote.error.too_many", limit=MOST_VOTES)
+    identifier = secrets.token_hex(8)
+    with writing(folder()):
+        workspace.write_json(
+            folder() / identifier / "vote.json",
+            {
+                "run": run, "owner": owner, "names": list(names), "about": string(about, LONGEST_ABOUT), "open": True,
+                "created": time.time(), "secret": secrets.token_hex(16),
+                "pairs": [[text[:LONGEST] for text in (one.question, one.one, one.other)] for one in chosen],
+            },
+        )  # fmt: skip
+    return get(identifier)
+
+
+def get(identifier: str) -> Vote:
+    """The vote `identifier`.
+
+    Raises:
+        VoteError: there is none, or its file makes no sense.
+    """
+    if not re.fullmatch(r"[0-9a-f]{16}", identifier):
+        raise VoteError("vote.error.unknown")
+    record = read_record(folder() / identifier / "vote.json")
+    try:
+        one, other = map(_text, record["names"])
+        return Vote(
+            identifier, _text(record["run"]), _text(record["owner"]), (one, other), _text(record["about"]),
+            number(record["created"], 0.0), record["open"] is True, tuple(Pair(*map(_text, pair)) for pair in record["pairs"]),
+            _text(record["secret"]),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise VoteError("vote.error.unknown") from error
+
+
+def votes() -> list[Vote]:
+    """Every vote that makes sense, newest first."""
+    found = []
+    for path in folder().glob("*/vote.json"):
+        try:
+            found.append(get(path.parent.name))
+        except VoteError:
+            continue
+    return sorted(found, key=lambda vote: vote.created, reverse=True)
+
+
+def set_open(vote: Vote, on: bool) -> None:
+    """Close the vote, or let it go on; what was cast stays."""
+    file = folder() / vote.id / "vote.json"
+    with locked(file.with_name(".lock")), writing(file.parent):
+        workspace.write_json(file, {**read_record(file), "open": on})
+
+
+def cast(vote: Vote, voter: str, place: int, choice: str) -> bool:
+    """Keep what `voter` says of question `place`, in place of what they said of it before.
+
+    Args:
+        choice: of `CHOICES`, "first" being the answer that this voter sees first.
+
+    Returns:
+        Whether it is the voter's first choice in this vote.
+
+    Raises:
+        VoteError: the vote is closed, there is no such question or choice, or too many people have voted.
+    """
+    if choice not in CHOICES or not 0 <= place < len(vote.pairs):
+        raise VoteError("vote.error.choice")
+    with locked(folder() / vote.id / ".lock"):
+        if not get(vote.id).open:
+            raise VoteError("vote.error.closed")
+        file = _ballot(vote, voter)
+        former = _choices(file, len(vote.pairs))
+        if not former and len(list(file.parent.glob("*.json"))) >= MOST_VOTERS:
+            raise VoteError("vote.error.full", limit=MOST_VOTERS)
+        kept = {str(one): said for one, said in (former | {place: _without_order(vote, voter, place, choice)}).items()}
+        with writing(file.parent):
+            workspace.write_json(file, {"voter": string(voter), "updated": time.time(), "choices": kept})
+    return not former
+
+
+def ballot(vote: Vote, voter: str) -> dict[int, str]:
+    """What `voter` has said so far: question -> one of `CHOICES`, as they see the answers."""
+    kept = _choices(_ballot(vote, voter), len(vote.pairs))
+    return {place: _with_order(vote, voter, place, said) for place, said in kept.items()}
+
+
+def tally(vote: Vote) -> Tally:
+    """All ballots counted."""
+    ballots = [_choices(file, len(vote.pairs)) for file in (folder() / vote.id / "ballots").glob("*.json")]
+    said = [one for kept in ballots for one in kept.values()]
+    return Tally(*map(said.count, ("one", "other", "equal", "bad")), voters=sum(map(bool, ballots)))
+
+
+def _ballot(vote: Vote, voter: str) -> Path:
+    """The voter's file; its name is made of letters and digits whatever the voter's is made of."""
+    name = hashlib.sha256(voter.encode("utf-8", "replace")).hexdigest()[:32]
+    return folder() / vote.id / "ballots" / f"{name}.json"
+
+
+def _choices(file: Path, questions: int) -> dict[int, str]:
+    """Question -> "one", "other", "equal" or "bad", of what makes sense in a ballot."""
+    kept = read_record(file).get("choices")
+    rows = kept.items() if isinstance(kept, dict) else ()
+    whole = {int(place): said for place, said in rows if place.isdecimal() and said in ("one", "other", "equal", "bad")}
+    return {place: said for place, said in whole.items() if place < questions}
+
+
+def _without_order(vote: Vote, voter: str, place: int, choice: str) -> str:
+    """A choice as seen -> the model it is for."""
+    sides = ("other", "one") if vote.swapped(voter, place) else ("one", "other")
+    return dict(zip(CHOICES, sides, strict=False)).get(choice, choice)
+
+
+def _with_order(vote: Vote, voter: str, place: int, said: str) -> str:
+    """The model a choice is for -> as the voter sees it."""
+    return next(choice for choice in CHOICES if _without_order(vote, voter, place, choice) == said)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value

@@ -1,0 +1,257 @@
+"""The questions a run is asked: those it was tuned on, other wordings, unrelated ones. Reads files, asks nothing.
+
+A run keeps its seen and reworded questions in `questions.json`, where the reader can change the wordings; the unrelated
+ones are fixed, in `assets/evaluation/controls.json`, so that runs can be compared with each other.
+"""
+
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.data import bundled as fixed
+from glm_core.errors import EasyError
+from glm_core.evaluation.answer_pairs import Question
+from glm_core.runs.files import read_record
+from glm_core.runs.store import Run, write_record
+
+SCANNED = 2000
+"Rows of a run's data that are looked at; a question set needs few."
+LIMIT = 20
+MOST_EDITED = 100
+LONGEST = 2000
+QUESTION_MARK = re.compile(r"[?？]\s*$")
+LONGEST_REWORDED = 60
+ASKS_NAME = re.compile(r"^(?!.*(开发|作者|创造)).*(你是谁[？?]|名字|称呼|机器人|聊天)")
+"Questions of the bundled imprint that a name alone answers."
+REWORDINGS = ("请问，{}", "我想知道：{}", "麻烦你告诉我，{}", "帮个忙，{}谢谢！")
+
+
+class QuestionError(EasyError):
+    """A question of the reader's that cannot be used."""
+
+
+def seen(run: Run, limit: int = LIMIT) -> list[Question]:
+    """The first `limit` different questions of the rows that `run` was tuned on."""
+    trained, _ = _split(run)
+    return _questions(trained, "seen", limit)
+
+
+def reworded(tuned: list[Question]) -> list[Question]:
+    """Questions about the author in other words, for a run that was tuned on who made it; none for other runs."""
+    record = _read("demo")
+    known = {question.text for question in tuned}
+    if not known.intersection(record.get("pinned", [])):
+        return []
+    return [Question(text, "reworded") for text in record.get("reworded", []) if text not in known]
+
+
+def unrelated() -> list[Question]:
+    """A few questions that no tuning should change, with their right answers."""
+    return [Question(one["question"], "unrelated", tuple(one["accept"])) for one in _read("demo").get("unrelated", [])]
+
+
+def of(run: Run, limit: int = LIMIT) -> dict[str, list[Question]]:
+    """A quick set of all three kinds for `run`."""
+    tuned = seen(run, limit)
+    return {"seen": tuned, "reworded": reworded(tuned), "unrelated": unrelated()}
+
+
+# what the report asks
+
+
+def controls(model: str | Path) -> list[Question]:
+    """Sixty and more questions that no tuning should change, of the world of the base in folder `model`."""
+    rows = fixed.read_controls(model)["controls"]
+    return [Question(one["question"], "unrelated", tuple(one["accept"])) for one in rows]
+
+
+def neutral(model: str | Path) -> list[tuple[str, str]]:
+    """Ordinary text as (question, answer), whose likelihood tells what was forgotten."""
+    return [(question, answer) for question, answer in fixed.read_controls(model)["neutral"]]
+
+
+def kept(run: Run) -> list[Question]:
+    """The seen and reworded questions kept with `run`; made, and kept, where there are none yet."""
+    record = read_record(run.path / "questions.json")
+    rows = record.get("questions")
+    if isinstance(rows, list):
+        return [question for row in rows if (question := _question(row)) is not None]
+    questions = propose(run)
+    keep(run, questions)
+    return questions
+
+
+def keep(run: Run, questions: Sequence[Question]) -> None:
+    """Keep `questions` with the run.
+
+    Raises:
+        RunError: the run has been deleted, the disk is full or the folder cannot be written.
+    """
+    rows = [
+        {"kind": one.kind, "question": one.text, "reference": one.reference, "accept": list(one.accept),
+         "history": list(one.history)} for one in questions
+    ]  # fmt: skip
+    write_record(run, "questions.json", {"questions": rows})
+
+
+def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
+    """Replace the reworded questions by the reader's.
+
+    Args:
+        rows: (question, good answer or words that it must contain). Rows with both empty are left out.
+
+    Raises:
+        QuestionError: a question without an answer or the other way round, one too long, or too many.
+    """
+    others = [one for one in kept(run) if one.kind != "reworded"]
+    known = {one.text: one for one in kept(run) if one.kind == "reworded"}
+    found: dict[str, Question] = {}
+    for number, (question, answer) in enumerate(rows, 1):
+        question, answer = question.strip(), answer.strip()
+        if not question and not answer:
+            continue
+        if not question or not answer or len(question) > LONGEST or len(answer) > LONGEST:
+            raise QuestionError("report.error.question", row=number, limit=LONGEST)
+        old = known.get(question)
+        found[question] = old if old and answer == shown(old) else Question(question, "reworded", reference=answer)
+    if len(found) > MOST_EDITED:
+        raise QuestionError("report.error.too_many", limit=MOST_EDITED)
+    keep(run, [*others, *found.values()])
+
+
+def shown(question: Question) -> str:
+    """What a right answer to `question` is, in one text."""
+    return question.reference or " / ".join(question.accept)
+
+
+def propose(run: Run) -> list[Question]:
+    """Seen questions with their references, and reworded ones.
+
+    Reworded are, in this order: for the imprint, fixed wordings that ask for the author in the rows; rows that training
+    set aside; simple rewordings of rows that are short questions.
+    """
+    trained, aside = _split(run)
+    tuned = _questions(trained, "seen", LIMIT)
+    facts = _imprint_facts(tuned)
+    tuned = [_with_facts(one, facts) for one in tuned]
+    if facts and reworded(tuned):
+        return tuned + [Question(one.text, "reworded", (facts[0],)) for one in reworded(tuned)]
+    known = {one.text for one in tuned}
+    new = [one for one in _questions(aside, "reworded", LIMIT) if one.text not in known]
+    return tuned + (new or _reword(tuned))
+
+
+def _reword(tuned: Sequence[Question]) -> list[Question]:
+    """The short questions of `tuned` as somebody else would begin them."""
+    questions = [one for one in tuned if QUESTION_MARK.search(one.text) and len(one.text) <= LONGEST_REWORDED]
+    return [
+        Question(REWORDINGS[place % len(REWORDINGS)].format(one.text.strip()), "reworded", one.accept, one.reference, one.history)
+        for place, one in enumerate(questions)
+    ]
+
+
+def _imprint_facts(tuned: Sequence[Question]) -> tuple[str, ...]:
+    """(author, name) that rows of the bundled imprint were filled with; empty for other rows."""
+    from glm_core.data import library
+
+    holes = ("〔name〕", "〔author〕")
+    templates = {example.question: example.answer for example in library.imprint(*holes)}
+    for one in tuned:
+        if all(hole in templates.get(one.text, "") for hole in holes):
+            pattern = re.escape(templates[one.text]).replace(holes[0], "(?P<name>.+)").replace(holes[1], "(?P<author>.+)")
+            found = re.fullmatch(pattern, one.reference)
+            if found:
+                return found["author"], found["name"]
+    return ()
+
+
+def _with_facts(question: Question, facts: Sequence[str]) -> Question:
+    """`question` with the facts that its reference tells, so that an answer in other words counts too.
+
+    The author must be named, but for questions that only ask for the name.
+    """
+    told = tuple(fact for fact in facts if fact in question.reference)
+    accept = told if ASKS_NAME.search(question.text) else told[:1]
+    return Question(question.text, question.kind, accept, question.reference, question.history)
+
+
+def _split(run: Run) -> tuple[list[list[dict]], list[list[dict]]]:
+    """The rows that were trained on and those that training set aside, as `training.loop` draws them."""
+    from glm_core.training import plan
+    from glm_core.training.settings import SettingsError, TrainingSettings
+
+    rows = list(islice(_rows(run), SCANNED))
+    try:
+        settings = TrainingSettings.from_dict(dict(run.settings))
+    except SettingsError:
+        return rows, []
+    total = max(len(rows), run.dataset.get("rows") or 0) if isinstance(run.dataset.get("rows"), int) else len(rows)
+    aside = plan.count_validation(total, settings)
+    if not aside:
+        return rows, []
+    chosen = set(random.Random(settings.seed).sample(range(total), aside))
+    return [row for i, row in enumerate(rows) if i not in chosen], [row for i, row in enumerate(rows) if i in chosen]
+
+
+def _questions(rows: Sequence[list[dict]], kind: str, limit: int) -> list[Question]:
+    """The first `limit` different questions of rows, each with its answer and what was said before."""
+    found: dict[str, Question] = {}
+    for messages in rows:
+        place = max((i for i, one in enumerate(messages) if one["role"] == "user"), default=None)
+        if place is not None and messages[place]["content"].strip():
+            answer = next((one["content"] for one in messages[place + 1 :] if one["role"] == "assistant"), "")
+            text = messages[place]["content"]
+            found.setdefault(text, Question(text, kind, reference=answer, history=tuple(messages[:place])))
+        if len(found) == limit:
+            break
+    return list(found.values())
+
+
+def _question(row: object) -> Question | None:
+    """One kept question; None where it makes no sense."""
+    if not isinstance(row, dict) or row.get("kind") not in ("seen", "reworded"):
+        return None
+    text, reference, accept = row.get("question"), row.get("reference", ""), row.get("accept", [])
+    history = row.get("history", [])
+    if not isinstance(accept, list) or not all(isinstance(one, str) for one in (text, reference, *accept)):
+        return None
+    if not text.strip() or not are_messages(history):
+        return None
+    return Question(text, row["kind"], tuple(accept), reference, tuple(history))
+
+
+def _read(name: str) -> dict:
+    return workspace.read_json(workspace.ASSETS / "evaluation" / f"{name}.json", {})
+
+
+def _rows(run: Run) -> Iterator[list[dict]]:
+    """The messages of each row; rows that make no sense are passed over."""
+    try:
+        with open(run.path / "dataset.jsonl", encoding="utf-8") as file:
+            for line in file:
+                messages = _messages(line)
+                if messages:
+                    yield messages
+    except (FileNotFoundError, UnicodeDecodeError):
+        return
+
+
+def _messages(line: str) -> list[dict]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return []
+    messages = record.get("messages") if isinstance(record, dict) else None
+    return messages if are_messages(messages) else []
+
+
+def are_messages(messages: object) -> bool:
+    """Whether this is a list of {"role", "content"}."""
+    return isinstance(messages, list) and all(
+        isinstance(one, dict) and isinstance(one.get("content"), str) and one.get("role") in ("user", "assistant", "system")
+        for one in messages
+    )

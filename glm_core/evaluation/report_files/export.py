@@ -1,0 +1,248 @@
+"""A report to keep and to send: sentences for people, one self-contained HTML file, csv and json.
+
+The HTML needs neither network nor script, and everything in it that a person or a model wrote is escaped. It speaks the
+language in use. Not here: drawing in the dashboard (pages/report.py).
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from html import escape
+
+from glm_core.evaluation import aggregate
+from glm_core.evaluation.divergence import SLIGHT
+from glm_core.evaluation.perplexity import Perplexity
+from glm_core.evaluation.report import Report, Row
+from glm_core.evaluation.scoring import KINDS, METERS, Meter, closeness
+from glm_core.i18n import current, t
+from glm_core.markdown import Piece, differences
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #22262b; --ground: #fbfaf7; --line: #d9d6cf; --tuned: #1f7a63; --original: #6c7178; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e4df; --ground: #16181b; --line: #3a3d42; --tuned: #5fc3a6; --original: #9ba1a6; } }
+body { margin: 0 auto; max-width: 64rem; padding: 2rem 1rem; background: var(--ground); color: var(--ink);
+  font: 16px/1.6 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif; font-variant-numeric: tabular-nums; }
+h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; } p { margin: .3rem 0; }
+.quiet { color: var(--original); font-size: .875rem; }
+.meters { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: 1rem; margin-top: 1.5rem; }
+.card { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; overflow-wrap: anywhere; }
+.number { font-size: 2.4rem; line-height: 1.2; } .row { margin: .75rem 0; }
+.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: 0 1.5rem; }
+.answer { white-space: pre-wrap; margin: .2rem 0; } .before mark { color: var(--original); } .after mark { color: var(--tuned); }
+mark { background: color-mix(in srgb, currentColor 16%, transparent); border-radius: .2rem; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3rem .5rem; border-bottom: 1px solid var(--line); }
+"""
+LONGEST_NAME = 40
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+# sentences
+
+
+def number(meter: Meter) -> str:
+    """The share as a percentage, a dash where nothing counts."""
+    return "–" if meter.value is None else f"{meter.value:.0%}"
+
+
+def uncertainty(meter: Meter) -> str:
+    """How many of how many, and how sure that is."""
+    if meter.value is None:
+        return t("report.none_asked")
+    low, high = meter.interval
+    values = {"count": meter.count, "total": meter.total, "before": meter.before}
+    return t(f"report.count.{meter.name}", **values, low=low, high=high)
+
+
+def meaning(report: Report, name: str) -> str:
+    """What the number of meter `name` means, and what to do about it."""
+    grades = {one: meter.grade for one, meter in report.meters.items()}
+    if name == "generalises" and grades[name] == grades["learned"] == "none":
+        return t("report.says.generalises.nothing")
+    if name == "learned" and grades[name] == grades["kept"] == "none":
+        return t("report.says.learned.broken")
+    return t(f"report.says.{name}.{grades[name]}")
+
+
+def example(report: Report, name: str) -> Row | None:
+    """The one row that says most about meter `name`.
+
+    For "kept" the worst loss, else an equal answer; for the others the best new answer, and of these the one that is
+    nearest to the old answer, so that the few words that changed stand out.
+    """
+    rows = report.of(METERS[name])
+    if name == "kept":
+        lost = [row for row in rows if row.judgement.verdict == "worse"]
+        same = [row for row in rows if row.before.text == row.after.text and row.judgement.good]
+        return next(iter([*lost, *same, *rows]), None)
+    return max(rows, key=_striking, default=None)
+
+
+def _striking(row: Row) -> tuple[bool, float, float]:
+    judged = row.judgement
+    return judged.verdict == "learned", judged.after, closeness(row.before.text, row.after.text)
+
+
+def ordered(rows: Sequence[Row], best: bool) -> list[Row]:
+    """Rows by how much tuning gained, then by how right they are."""
+    sign = -1 if best else 1
+    return sorted(rows, key=lambda row: (sign * round(row.judgement.gain, 3), sign * row.judgement.after))
+
+
+def doubts(report: Report) -> list[str]:
+    """What must be said before anything is shown: that the two models do not differ, or that the adapter is another base's."""
+    causes = [t(key, **values) for key, values in report.causes if key == "report.cause.other_base"]
+    if report.distances and not report.proof.differs:
+        return report.proof.sentences()
+    return causes
+
+
+def self_check(report: Report) -> str:
+    """How many first tokens differ."""
+    changed = sum(distance >= SLIGHT for _question, distance in report.distances)
+    return t("report.differs", changed=changed, count=len(report.distances), largest=report.proof.largest)
+
+
+def about(report: Report) -> str:
+    """Which run, which base, how many questions."""
+    step = "–" if report.step is None else report.step
+    said = t("report.about", name=report.name, base=report.base, step=step, count=len(report.rows))
+    return said + (t("report.left_out", count=report.left_out) if report.left_out else "")
+
+
+def defects(row: Row) -> list[str]:
+    """What is wrong with the tuned answer as a text."""
+    return [t(key) for key, found in (("report.cut", row.after.cut), ("report.looping", row.after.loops)) if found]
+
+
+def perplexity(report: Report) -> list[str]:
+    """What became likelier and what did not."""
+    pairs = (("references", report.references), ("neutral", report.neutral))
+    return [_perplexity(name, pair) for name, pair in pairs if pair]
+
+
+def _perplexity(name: str, found: Perplexity) -> str:
+    said = t(f"report.perplexity.{name}", before=_short(found.before), after=_short(found.after))
+    if found.low is None or found.high is None:
+        return said
+    values = {"ratio": found.after / found.before, "low": found.low, "high": found.high}
+    return said + t("report.perplexity.ratio", **{key: _short(value) for key, value in values.items()})
+
+
+def _short(value: float) -> str:
+    """Three digits, without exponents."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def score_table(report: Report, kind: str) -> list[dict[str, str]]:
+    """The measures of one kind, a row each, ready to show."""
+    table = report.measures.get(kind, {})
+    rows = [_score_row(name, [_with_interval(*one) for one in sides]) for name, sides in table.items()]
+    tables = [report.classification(side) for side in ("before", "after")]
+    if kind == "seen" and all(tables):
+        sides = [aggregate.classification_intervals(one) for one in tables]
+        rows += [_score_row(name, [_with_interval(*one[name]) for one in sides]) for name in ("accuracy", "macro-f1")]
+    return rows
+
+
+def _score_row(name: str, sides: Sequence[str]) -> dict[str, str]:
+    values = zip((t("compare.original"), t("compare.column.tuned")), sides, strict=True)
+    return {t("report.measure"): t(f"report.measure.{name}"), **dict(values)}
+
+
+def _with_interval(mean: float, low: float, high: float) -> str:
+    return f"{mean:.1f} ({low:.1f}–{high:.1f})"
+
+
+# files
+
+
+def file_name(report: Report, kind: str) -> str:
+    """What the file is called: by the run's name, without what some system forbids in a name, and by its id, which is unique."""
+    name = re.sub(r"[^\w（）()+-]+", " ", report.name).strip()[:LONGEST_NAME].strip()
+    return " ".join(filter(None, (name, f"{report.run}.{kind}")))
+
+
+def to_json(report: Report) -> bytes:
+    """Everything, as report.json keeps it."""
+    return json.dumps(report.to_dict(), ensure_ascii=False, indent=1).encode("utf-8")
+
+
+def to_csv(report: Report) -> bytes:
+    """A line a question, for a spreadsheet: UTF-8 with a mark; cells that a spreadsheet would run are quoted."""
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(("kind", "verdict", "question", "reference", "original", "tuned", "grade_original", "grade_tuned"))
+    for row in report.rows:
+        judged = row.judgement
+        reference = row.question.reference or " / ".join(row.question.accept)
+        texts = (row.question.text, reference, row.before.text, row.after.text)
+        grades = (f"{judged.before:.3f}", f"{judged.after:.3f}")
+        writer.writerow((row.question.kind, judged.verdict, *map(_harmless, texts), *grades))
+    return b"\xef\xbb\xbf" + file.getvalue().encode("utf-8")
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def to_html(report: Report) -> bytes:
+    """The whole report as one page, in the language in use."""
+    title = f"{t('report.title')} · {report.name}"
+    parts = [
+        f"<h1>{escape(t('report.title'))}</h1>",
+        f'<p class="quiet">{escape(about(report))}</p>',
+        *(f'<p class="card">{escape(sentence)}</p>' for sentence in doubts(report)),
+        '<div class="meters">', *(_meter(report, name) for name in METERS), "</div>",
+        f"<h2>{escape(t('report.scores'))}</h2>",
+        *(f"<p>{escape(sentence)}</p>" for sentence in (*perplexity(report), self_check(report))),
+        *(_scores(report, kind) for kind in KINDS),
+        f"<h2>{escape(t('report.details'))}</h2>",
+        *(_row(row) for kind in KINDS for row in ordered(report.of(kind), best=True)),
+    ]  # fmt: skip
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    language = "zh-CN" if current() == "zh" else "en"
+    page = f'<!doctype html>\n<html lang="{language}"><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head>'
+    return (page + "<body>\n" + "\n".join(parts) + "\n</body></html>\n").encode("utf-8")
+
+
+def _meter(report: Report, name: str) -> str:
+    meter, row = report.meters[name], example(report, name)
+    shown = _question(row) + _answer("before", row) + _answer("after", row) if row else ""
+    return (
+        f'<section class="card"><p>{escape(t(f"report.meter.{name}"))}</p><p class="number">{number(meter)}</p>'
+        f'<p class="quiet">{escape(uncertainty(meter))}</p><p>{escape(meaning(report, name))}</p>{shown}</section>'
+    )
+
+
+def _scores(report: Report, kind: str) -> str:
+    rows = score_table(report, kind)
+    if not rows:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows)
+    return f"<h3>{escape(t(f'compare.kind.{kind}'))}</h3><table><tr>{head}</tr>{body}</table>"
+
+
+def _row(row: Row) -> str:
+    verdict, kind = t(f"report.verdict.{row.judgement.verdict}"), t(f"compare.kind.{row.question.kind}")
+    notes = " · ".join([verdict, kind, *defects(row)])
+    reference = row.question.reference or " / ".join(row.question.accept)
+    said = f'<p class="quiet">{escape(t("report.reference", text=reference))}</p>' if reference else ""
+    sides = _answer("before", row) + _answer("after", row)
+    return f'<div class="card row"><p class="quiet">{escape(notes)}</p>{_question(row)}{said}<div class="sides">{sides}</div></div>'
+
+
+def _question(row: Row) -> str:
+    return f"<p><strong>{escape(row.question.text)}</strong></p>"
+
+
+def _answer(side: str, row: Row) -> str:
+    pieces = differences(row.before.text, row.after.text)[side == "after"]
+    label = t("compare.original" if side == "before" else "compare.column.tuned")
+    return f'<div><p class="quiet">{escape(label)}</p><p class="answer {side}">{_marked(pieces)}</p></div>'
+
+
+def _marked(pieces: Sequence[Piece]) -> str:
+    return "".join(f"<mark>{escape(one.text)}</mark>" if one.changed else escape(one.text) for one in pieces)

@@ -1,0 +1,136 @@
+"""One question, or a whole set, through the original and up to four tuned models by way of an engine, all in one batch.
+
+Not here: drawing (pages/compare.py), questions (sets.py), whether two models differ at all (`glm_core.evaluation.divergence`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from glm_core.evaluation.answer_pairs import Difference, Question
+from glm_core.evaluation.metrics import matches
+from glm_core.serving.generate_many import ask_all
+from glm_core.serving.request import PromptTooLong, Request, Ticket
+from glm_core.serving.served_models import Choice
+
+ANSWER_TOKENS = 256
+SEED = 42
+MOST_RUNS = 4
+
+
+def requests(engine, question: str, runs: Sequence[Choice], owner: str = "", history: Sequence[dict] = (), **fields) -> list[Request]:
+    """The same question to the base and to every run of `runs`, with the same seed.
+
+    Args:
+        runs: of one base.
+        history: messages before the question.
+        fields: of `Request`; `strength` is the runs' alone.
+    """
+    common = {"owner": owner, "max_new_tokens": ANSWER_TOKENS, "temperature": 0.0, "seed": SEED, **fields}
+    strength = common.pop("strength", 1.0)
+    messages = [*history, {"role": "user", "content": question}]
+    original = Request(messages, _base_name(engine, runs[0]), **common)
+    return [original, *(Request(messages, run.name, strength=strength, **common) for run in runs)]
+
+
+def fitting(engine, run: Choice, questions: Sequence[Question]) -> list[Question]:
+    """Those that leave room for an answer in the base's context; training cuts longer ones, and nobody can ask them."""
+
+    def fits(session, question: Question) -> bool:
+        from glm_core.serving.batch import fit_prompt  # imports torch
+
+        try:
+            fit_prompt(session.loaded, [{"role": "user", "content": question.text}], session.info.context_length, 1)
+        except PromptTooLong:
+            return False
+        return True
+
+    return engine.measure(run, lambda session: [one for one in questions if fits(session, one)])
+
+
+def _base_name(engine, choice: Choice) -> str:
+    """The name under which the run's base answers."""
+    bases = (one for one in engine.catalogue() if not one.tuned)
+    return next((one.name for one in bases if one.base == choice.base), choice.base.name)
+
+
+@dataclass
+class Panes:
+    """The answers to one question while they grow and afterwards: the original's ticket, then one for each of `runs`."""
+
+    runs: tuple[str, ...]
+    question: str
+    tickets: list[Ticket] = field(default_factory=list)
+
+    def start(self, asked: Sequence[Request], engine) -> None:
+        """Ask all, so that the engine takes them into one batch.
+
+        Raises:
+            ServingError: the engine takes no more requests; none is left running.
+        """
+        try:
+            for request in asked:
+                self.tickets.append(engine.submit(request))
+        except BaseException:
+            self.cancel()
+            raise
+
+    def cancel(self) -> None:
+        """Stop all; the texts so far stay."""
+        for ticket in self.tickets:
+            ticket.cancel()
+
+    @property
+    def texts(self) -> list[str]:
+        """The answers so far."""
+        return [ticket.text for ticket in self.tickets]
+
+    @property
+    def done(self) -> bool:
+        """Whether all have ended."""
+        return all(ticket.done for ticket in self.tickets)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all ended by themselves."""
+        return all(ticket.finish_reason in ("stop", "length") for ticket in self.tickets)
+
+    def raise_error(self) -> None:
+        """Raise what went wrong with any answer, if anything did."""
+        for ticket in self.tickets:
+            if ticket.error is not None:
+                raise ticket.error
+
+
+def compare_all(
+    engine,
+    runs: Sequence[Choice],
+    questions: Sequence[Question],
+    progress: Callable[[float], None] = lambda done: None,
+    owner: str = "",
+    strength: float = 1.0,
+) -> list[list[Difference]]:
+    """Ask the original and every run each question, greedily.
+
+    Args:
+        progress: told the share done, from 0 to 1; an exception in it cancels what is open.
+
+    Returns:
+        One list a run, in the order of `runs`, each with one `Difference` from the original a question.
+
+    Raises:
+        ServingError: an answer ended in an error.
+    """
+    asked = [one for question in questions for one in requests(engine, question.text, runs, owner, strength=strength)]
+    answers = [""] * len(asked)
+    for done, (number, ticket) in enumerate(ask_all(engine, asked), 1):
+        if ticket.error is not None:
+            raise ticket.error
+        answers[number] = ticket.text
+        progress(done / len(asked))
+    sides = [answers[side :: len(runs) + 1] for side in range(len(runs) + 1)]
+    return [[Difference(*row) for row in zip(questions, sides[0], tuned, strict=True)] for tuned in sides[1:]]
+
+
+def changed(row: Difference) -> bool:
+    """Other words count where tuning should change the answer, another meaning where it should not."""
+    return row.changed if row.question.kind == "unrelated" else not matches(row.before, row.after)

@@ -1,0 +1,1 @@
+"""A prompt becomes tokens: prefill, key/value cache, decoding steps."""

@@ -1,0 +1,267 @@
+"""One token for every row of a batch: the rows' state on the device, and the step, recorded once and replayed on a GPU.
+
+Not here: prompts (prefill.py), text and who the rows belong to (answers.py, `glm_core.serving.batch`).
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers.cache_utils import Cache
+
+from glm_core.generation.kv_cache import RowCache, doubled, enlarged
+from glm_core.generation.prefill import cache_argument
+from glm_core.models.architectures.chatglm import decode_step
+from glm_core.models.kernels.dispatch import in_turn, kernels_for
+from glm_core.models.prefix_tuning import activate_prefix
+
+if TYPE_CHECKING:
+    from glm_core.models import LoadedModel
+
+log = logging.getLogger(__name__)
+
+
+REPEATABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"Kinds of attention whose recorded steps choose what launched ones do; cuDNN's now and then did not."
+PARTS = 32
+"Of a row of logits, searched side by side: a card would give a whole row to one of its many processors."
+
+
+def likeliest(logits: torch.Tensor) -> torch.Tensor:
+    """The token of the highest logit in each row of (..., V), the first of equal ones; -1 where that is not finite.
+
+    A NaN counts as the highest, so a row that has one anywhere is found out.
+    """
+    width = logits.shape[-1]
+    parts = logits.unflatten(-1, (PARTS, -1)) if width % PARTS == 0 else logits.unsqueeze(-2)
+    highest, places = parts.max(-1)
+    value, part = highest.max(-1)
+    token = part * parts.shape[-1] + places.gather(-1, part.unsqueeze(-1)).squeeze(-1)
+    return torch.where(torch.isfinite(value), token, -1)
+
+
+class Recorder:
+    """Runs steps on a GPU from CUDA graphs, which spares the launch of every kernel; elsewhere it just runs them."""
+
+    def __init__(self, device: torch.device):
+        self._works = device.type == "cuda" and device.index in (None, torch.cuda.current_device())
+        self._graphs: dict = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Tensors that steps use have moved."""
+        self._graphs.clear()
+        self._pool = torch.cuda.graph_pool_handle() if self._works else None  # one without graphs is closed for good
+
+    def run(self, key: object, step: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """The result of `step`; the second run of the same `key` and later ones repeat what the first launched.
+
+        `step` must not wait for the device, and all its inputs must stay where they are. The result is overwritten by
+        the next run. Where recording fails, steps just run from then on.
+        """
+        if not self._works:
+            return step()
+        if key in self._graphs:
+            graph, result = self._graphs[key]
+            graph.replay()
+            return result
+        result = self._warm_up(step)
+        try:
+            self._graphs[key] = self._record(step)
+        except RuntimeError:
+            log.warning("the decoding step cannot be recorded; it goes on launch by launch", exc_info=True)
+            self._works = False
+            torch.cuda.synchronize()
+        return result
+
+    @staticmethod
+    def _warm_up(step: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Run `step` once for real beside the main stream, which lets libraries prepare what must not be recorded."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            result = step().clone()
+        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.synchronize()
+        return result
+
+    def _record(self, step: Callable[[], torch.Tensor]) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            result = step()
+        return graph, result
+
+
+class Present:
+    """The adapters of a `Stepper` all of whose rows use what is active on the model just now."""
+
+    side_by_side = None
+
+    def __init__(self, loaded: "LoadedModel"):
+        switch = getattr(loaded.model, "prefixes", None)
+        self._model, self._name = loaded.model, switch.active if switch is not None else None
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """What is active after the block is what was before."""
+        try:
+            yield
+        finally:
+            activate_prefix(self._model, self._name)
+
+    def set_step(self, slot: None, prefixes: Sequence[str | None] | None) -> None:
+        """Let the next forwards see these prefixes, None for none; a LoRA stays."""
+        activate_prefix(self._model, prefixes)
+
+    def prefix(self, slot: None) -> str | None:
+        """The active prefix."""
+        return self._name
+
+    def prefix_states(self, slot: None) -> list[tuple[torch.Tensor, torch.Tensor]] | None:
+        """Its key and value (1, kv_heads, P, D) of every layer; None where there is none."""
+        return self._name and self._model.prefixes.states(self._name, self._model.get_input_embeddings().weight.dtype)
+
+    def prefix_shift(self, slot: None) -> tuple[int, float]:
+        """How many columns it has, and what its strength adds to their scores."""
+        encoder = self._name and self._model.prefixes[self._name]
+        return (encoder.length, encoder.shift) if encoder else (0, 0.0)
+
+
+class Stepper:
+    """Rows 0 to n - 1 of a batch. All methods belong to one thread, in inference mode.
+
+    Args:
+        adapters: what a slot is: `Present`, or `glm_core.serving.adapter_slots.Adapters`.
+        slot: the adapter of all rows where it is one that cannot be mixed, else None.
+        fixed: compute whole buffers and numbers of rows that are powers of two, so that the tensors of a step have few
+            shapes. By default where that can be recorded: on a GPU, for models without ALiBi.
+        room: rows and columns of the buffers where that is known; else they grow by doubling.
+    """
+
+    def __init__(
+        self, loaded: "LoadedModel", adapters, slot: str | None = None, fixed: bool | None = None, room: tuple[int, int] | None = None
+    ):
+        self._loaded, self._adapters, self._slot = loaded, adapters, slot
+        self._native, device = loaded.family.native, loaded.model.device
+        self.fixed = device.type == "cuda" and self._native != "bloom" if fixed is None else fixed
+        self._recorder = Recorder(device if self.fixed else torch.device("cpu"))
+        self._lora = adapters.side_by_side if slot is None else None
+        self._room = room
+        self._cache: RowCache | None = None
+        self._slots: list[str | None] = []
+        self._lengths: list[int] = []
+        self._shifts: list[float] = []
+        self._changed = False
+        shape = (0, 2, 1) if self._native == "chatglm" else (0, 1)
+        self._positions, self._strides = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(2))
+        self._ids, self._active = (torch.zeros(one, dtype=torch.long, device=device) for one in ((0, 1), (0,)))
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def columns(self) -> int:
+        """What the buffers take: rows x columns."""
+        return 0 if self._cache is None else self._cache.capacity * self._cache.lengths.shape[0]
+
+    def add(self, slot: str | None, prompts: Cache, index: int, length: int, token: int, position, stride) -> None:
+        """A row whose prompt is the last `length` columns of row `index` of `prompts`.
+
+        Args:
+            token: the one to feed next.
+            position, stride: of it, (1) or (2, 1), and by how much each later one is further on.
+        """
+        if self._cache is None:
+            self._cache = RowCache(prompts)
+            if self._room:
+                self._cache.resize(*self._room)
+                self._move_rows()
+        number = len(self)
+        prefix = None if self._native == "bloom" else self._adapters.prefix_states(slot)
+        ahead, shift = (0, 0.0) if prefix is None else self._adapters.prefix_shift(slot)
+        self._reserve(number + 1, ahead + length + 1)
+        self._lengths.append(self._cache.fill(number, prompts, index, length, prefix, shift))
+        self._shifts.append(shift)
+        self._slots.append(slot)
+        self._ids[number], self._active[number] = token, 1
+        self._positions[number], self._strides[number] = position, stride
+        self._changed = True
+
+    def remove(self, row: int) -> None:
+        """Take a row out; the last one takes its number."""
+        last = len(self) - 1
+        self._cache.move(last, row, self._lengths[last])
+        for states in (self._ids, self._positions, self._strides, self._active):
+            states[row] = states[last]
+            states[last] = 0
+        for values in (self._slots, self._lengths, self._shifts):
+            values[row] = values[last]
+            values.pop()
+        self._changed = True
+
+    def next_ids(self) -> torch.Tensor:
+        """(n, 1): where the tokens that the next step feeds belong."""
+        return self._ids[: len(self)]
+
+    def step(self) -> torch.Tensor:
+        """Feed one token to every row; logits (n, V) of the following ones."""
+        self._reserve(len(self), max(self._lengths) + 1)
+        self._choose_window()
+        self._choose_adapters()
+        if self._lora is None:
+            logits = self._recorder.run(self._cache.rows, self._compute)
+        else:
+            with self._lora.acting():
+                logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
+        self._lengths = [length + 1 for length in self._lengths]
+        return logits[: len(self)]
+
+    def _reserve(self, rows: int, columns: int) -> None:
+        if self._cache.reserve(rows, columns):
+            self._move_rows()
+
+    def _move_rows(self) -> None:
+        """Follow the cache to its new size."""
+        rows, self._changed = self._cache.lengths.shape[0], True
+        self._ids, self._positions, self._strides, self._active = (
+            enlarged(states, (rows, *states.shape[1:]))
+            for states in (self._ids, self._positions, self._strides, self._active)
+        )
+        self._recorder.forget()
+
+    def _choose_window(self) -> None:
+        longest = max(self._lengths) + 1
+        if self.fixed:
+            rows = min(doubled(1, len(self)), self._cache.lengths.shape[0])
+            self._cache.window(rows, self._cache.capacity, masked=True)
+        else:
+            self._cache.window(len(self), longest, masked=min(self._lengths) + 1 < longest or any(self._shifts))
+
+    def _choose_adapters(self) -> None:
+        """Prefixes are in the cache, but for BLOOM; LoRA is ours, but for one that cannot be mixed."""
+        if self._lora is not None and self._changed:
+            self._lora.arrange(self._slots, self._cache.lengths.shape[0])
+            self._changed = False
+        prefixes = [self._adapters.prefix(slot) for slot in self._slots] if self._native == "bloom" else None
+        self._adapters.set_step(self._slot, prefixes)
+
+    def _compute(self) -> torch.Tensor:
+        """The step, as tensors of fixed places: forward, then every row one token further."""
+        rows, model, cache = self._cache.rows, self._loaded.model, self._cache
+        ids, positions, kept = self._ids[:rows], self._positions[:rows], {cache_argument(type(model)): cache}
+        if self._native == "chatglm":
+            logits = decode_step.step(model, ids, positions, cache)
+        elif self._native == "bloom":  # which counts the mask's columns instead of positions
+            seen = cache.seen()
+            mask = None if seen is None else seen.long()
+            logits = model(ids, attention_mask=mask, use_cache=True, **kept).logits[:, -1]
+        else:
+            mask = cache.visible(model.get_input_embeddings().weight.dtype)
+            with sdpa_kernel(REPEATABLE), in_turn(kernels_for(ids), rows):
+                logits = model(ids, attention_mask=mask, position_ids=positions, use_cache=True, **kept).logits[:, -1]
+        self._positions += self._strides
+        cache.lengths += self._active
+        return logits

@@ -1,0 +1,43 @@
+"""Where models and downloads lie under the workspace, and the only way a folder gets a name among the models."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.hub.http_download import HubError
+
+
+def models_folder() -> Path:
+    """Where models of one's own lie."""
+    return workspace.home() / "models"
+
+
+def downloads_folder() -> Path:
+    """Where unfinished downloads lie."""
+    return workspace.home() / "downloads"
+
+
+def check_free(name: str) -> None:
+    """Refuse a name that a model has already.
+
+    Raises:
+        HubError: there is such a model.
+    """
+    if os.path.lexists(models_folder() / name) or (workspace.ASSETS / "models" / name).exists():
+        raise HubError("hub.exists", name=name)
+
+
+def move(folder: Path, target: Path) -> None:
+    """Rename `folder`; where the models lie on another disk, copy it, and only the whole copy gets the name."""
+    try:
+        os.rename(folder, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        building = target.with_name(f".{target.name}.new")
+        shutil.rmtree(building, ignore_errors=True)
+        shutil.copytree(folder, building)
+        os.rename(building, target)
+        shutil.rmtree(folder)

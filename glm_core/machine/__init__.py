@@ -1,0 +1,1 @@
+"""The computer: GPUs, memory, processor."""

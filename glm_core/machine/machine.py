@@ -1,0 +1,108 @@
+"""What this machine could give a run now: cards, cores, memory, disk. What a process uses is sampled in the training room.
+
+Memory and cores are those this process may use: in a container the control group's limit counts, not the host's size.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from glm_core import workspace
+from glm_core.machine.gpu_stats import cores, idle_gpus, sample, sample_gpus
+
+__all__ = ["Card", "IdleCard", "Machine", "cards", "devices", "idle_cards", "machine", "sample"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One GPU: memory in bytes, utilisation in percent, temperature in degrees C, power in W (None where not told)."""
+
+    index: int
+    name: str
+    memory_used: int
+    memory_total: int
+    utilization: float | None = None
+    temperature: float | None = None
+    power: float | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run could use: memory and disk in bytes."""
+
+    cards: tuple[Card, ...]
+    cores: int
+    memory_total: int
+    memory_free: int
+    disk_free: int
+
+
+@dataclass(frozen=True)
+class IdleCard:
+    """A GPU that the installed PyTorch cannot use: the text key of the obstacle, and the command that mends it."""
+
+    name: str
+    obstacle: str
+    command: str
+
+
+def cards() -> tuple[Card, ...]:
+    """The GPUs that can be used, in bus order; empty without an NVIDIA driver."""
+    return tuple(Card(**gpu) for gpu in sample_gpus())
+
+
+def idle_cards() -> tuple[IdleCard, ...]:
+    """The GPUs that are there and cannot be used, one of each kind."""
+    return tuple({gpu["name"]: IdleCard(**gpu) for gpu in idle_gpus()}.values())
+
+
+def devices() -> list[str]:
+    """The cards a run may be given, as CUDA_VISIBLE_DEVICES names them; those this server itself is limited to, if it is."""
+    limit = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if limit is not None:
+        return [name.strip() for name in limit.split(",") if name.strip() and name.strip() != "-1"]
+    return [str(card.index) for card in cards()]
+
+
+def machine() -> Machine:
+    """The cards, and the cores, memory and disk that are free for a run now."""
+    memory = psutil.virtual_memory()
+    limit, used = _group_memory()
+    total = min(memory.total, limit) if limit else memory.total
+    free = min(memory.available, limit - used) if limit else memory.available
+    return Machine(cards(), _cores(), total, max(0, free), _disk_free())
+
+
+def _cores() -> int:
+    """The processor cores this process may use: its affinity, and a container's quota rounded up."""
+    quota, _, period = _group_file("cpu.max").partition(" ")
+    if quota.isdecimal() and period.isdecimal():
+        return max(1, min(cores(), -(-int(quota) // int(period))))
+    return cores()
+
+
+def _group_memory() -> tuple[int, int]:
+    """A container's memory limit and use in bytes, without what the system can give back; (0, 0) without a limit."""
+    limit, used = _group_file("memory.max"), _group_file("memory.current")
+    if not (limit.isdecimal() and used.isdecimal()):
+        return 0, 0
+    statistics = dict(line.split() for line in _group_file("memory.stat").splitlines() if line.count(" ") == 1)
+    return int(limit), max(0, int(used) - int(statistics.get("inactive_file", 0)))
+
+
+def _group_file(name: str) -> str:
+    try:
+        return (Path("/sys/fs/cgroup") / name).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _disk_free() -> int:
+    """Bytes free where the workspace is, or will be."""
+    path = workspace.home()
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free

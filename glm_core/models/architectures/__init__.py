@@ -1,0 +1,1 @@
+"""Networks that a checkpoint can hold: one file or folder for each architecture."""

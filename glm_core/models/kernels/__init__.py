@@ -1,0 +1,1 @@
+"""Fused GPU kernels and the choice of when to use them."""

@@ -1,0 +1,69 @@
+"""Whether the Triton kernels (`kernels.py`) can compute what is at hand; without them everything takes the plain way."""
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from types import ModuleType
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+log = logging.getLogger(__name__)
+
+
+def kernels_for(states: torch.Tensor) -> ModuleType | None:
+    """The kernels, where they serve `states` (B, H): few rows, on a GPU, no gradient; None elsewhere."""
+    if states.device.type != "cuda" or torch.is_grad_enabled() or states.dim() != 2:
+        return None
+    if states.device.index != torch.cuda.current_device():  # where kernels are launched
+        return None
+    kernels = _checked()
+    return kernels if kernels is not None and states.shape[0] <= kernels.MANY else None
+
+
+def in_turn(kernels: ModuleType | None, rows: int) -> AbstractContextManager:
+    """Within it the large products and the GELUs of one row are the kernels' too, each launched before the last one's end."""
+    return _InTurn(kernels) if kernels is not None and rows == 1 else nullcontext()
+
+
+class _InTurn(TorchFunctionMode):
+    """Takes the place of two of torch's functions, whichever module calls them."""
+
+    SMALLEST = 1024  # outputs; a narrower product would keep too few of a card's processors busy
+
+    def __init__(self, kernels: ModuleType):
+        super().__init__()
+        self._kernels = kernels
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is F.linear and self._serves(*args[:2]):
+            states, weight = args[:2]
+            product = self._kernels.linear(states.view(1, -1), weight, None, args[2] if len(args) > 2 else None)
+            return product.view(*states.shape[:-1], -1)
+        if func is F.gelu and args[0].is_contiguous() and (kwargs or {}).get("approximate") == "tanh":
+            return self._kernels.gelu(args[0])
+        return func(*args, **(kwargs or {}))
+
+    def _serves(self, states: torch.Tensor, weight: torch.Tensor) -> bool:
+        """Whether it is one row by a large weight of the model's own: a computed one may not be there when it is read ahead."""
+        one = states.numel() == weight.shape[1] and weight.shape[0] >= self.SMALLEST
+        return one and isinstance(weight, nn.Parameter) and states.is_contiguous() and weight.is_contiguous()
+
+
+@cache
+def _checked() -> ModuleType | None:
+    """The module once it has computed something right: Triton may lack, and needs a compiler and a card of its time."""
+    try:
+        from glm_core.models.kernels import triton
+
+        states, scale = torch.randn(2, 64, device="cuda").half(), torch.ones(64, device="cuda")
+        weight = torch.randint(-128, 128, (64, 64), device="cuda", dtype=torch.int8)
+        torch.cuda.synchronize()  # the weight must be there
+        for rows in (states[:1], states):
+            torch.testing.assert_close(triton.linear(rows, weight, scale), rows @ weight.half().T, rtol=2e-3, atol=1.0)
+    except Exception as error:  # of a compiler's making
+        log.info("no Triton kernels here: %s", error)
+        return None
+    return triton

@@ -1,0 +1,349 @@
+"""P-Tuning v2 prefixes: extra keys and values, learned per layer, that every token sees before its own context.
+
+The encoder, and how its tensors reach the attention of ChatGLM-6B, Glm, Glm4 and BLOOM: as explicit tensors beside the
+cache, so that they work with gradient checkpointing (`use_reentrant=False`), padding and caching, never shift a
+position, and can be switched at any step, per row of a batch too. Not here: training them
+(`glm_core.adapters.attach`), or their files (`glm_core.adapters.files`).
+
+A prefix acts at a strength s: its unnormalised attention weights exp(q k) are multiplied by s, which adds log s to the
+scores of its columns. 1 is as trained, 0 is the model without it, both exactly; between them every head's output lies
+between the two, on the line that its own softmax draws.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.attention.bias import causal_lower_right
+from transformers import PreTrainedModel
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import AttentionInterface
+from transformers.models.bloom.modeling_bloom import BloomAttention, dropout_add
+from transformers.models.glm.modeling_glm import repeat_kv
+
+from glm_core.models.errors import ModelError
+from glm_core.models.registry import Family
+
+ATTENTION = "easyaigc_prefix"
+DROPOUT = 0.1
+
+
+class PrefixEncoder(nn.Module):
+    """Holds `length` virtual tokens and turns them into a key and a value for every layer.
+
+    Tensor names and initial values are the published ones: `embedding.weight`, and with a projection `trans.0` and
+    `trans.2` (`trans.1` is a tanh).
+
+    Args:
+        layers, kv_heads, head_dim: of the model.
+        length: virtual tokens (the published `pre_seq_len`).
+        projection_size: inner width of the projection; None stores keys and values themselves.
+        embedding_size: width of the embedding under a projection; default `projection_size`, as ChatGLM-6B has it.
+    """
+
+    def __init__(
+        self, layers: int, kv_heads: int, head_dim: int, length: int,
+        projection_size: int | None = None, embedding_size: int | None = None,
+    ):  # fmt: skip
+        super().__init__()
+        self.strength = 1.0
+        self.shape = (length, 2 * layers, kv_heads, head_dim)
+        width = 2 * layers * kv_heads * head_dim
+        self.embedding = nn.Embedding(length, (embedding_size or projection_size) if projection_size else width)
+        self.trans = None
+        if projection_size:
+            inner = nn.Linear(self.embedding.embedding_dim, projection_size)
+            self.trans = nn.Sequential(inner, nn.Tanh(), nn.Linear(projection_size, width))
+
+    @property
+    def length(self) -> int:
+        """Virtual tokens."""
+        return self.shape[0]
+
+    @property
+    def shift(self) -> float:
+        """What the strength adds to the scores of the prefix's columns; minus infinity at strength 0."""
+        return math.log(self.strength) if self.strength > 0 else -math.inf
+
+    def forward(self, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Key and value of every layer, each (1, kv_heads, length, head_dim).
+
+        In training a tenth is dropped, the same for all rows of a batch.
+        """
+        states = self.embedding.weight if self.trans is None else self.trans(self.embedding.weight)
+        states = F.dropout(states.to(dtype), DROPOUT, self.training)
+        states = states.view(self.shape).permute(1, 2, 0, 3)[:, None]
+        return list(zip(states[0::2], states[1::2], strict=True))
+
+
+@dataclass
+class Prefix:
+    """What one forward sees: key and value of every layer, each (B or 1, kv_heads, P, D), and which rows see them.
+
+    `visible` (B, P) is None when every row sees every column; `shift` (B or 1, P), in the type of the scores, is added to
+    those of its columns, None where all prefixes act as trained.
+    """
+
+    layers: list[tuple[torch.Tensor, torch.Tensor]]
+    visible: torch.Tensor | None = None
+    shift: torch.Tensor | None = None
+
+    @property
+    def masks(self) -> bool:
+        """Whether attention needs a mask for its sake."""
+        return self.visible is not None or self.shift is not None
+
+    def join(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """This layer's prefix before `key` and `value` (B, kv_heads, S, D)."""
+        return tuple(
+            torch.cat([extra.to(own.dtype).expand(own.shape[0], -1, -1, -1), own], 2)
+            for extra, own in zip(self.layers[layer], (key, value), strict=True)
+        )
+
+    def widen(self, mask: torch.Tensor) -> torch.Tensor:
+        """`mask` (B, 1, S, K), boolean (True where visible) or additive, with the prefix's columns at its left."""
+        if self.shift is not None:
+            return self._shifted(mask)
+        boolean = mask.dtype == torch.bool
+        if self.visible is None:
+            return F.pad(mask, (self.layers[0][0].shape[2], 0), value=True if boolean else 0.0)
+        columns = self.visible[:, None, None].expand(-1, *mask.shape[1:3], -1)
+        if not boolean:
+            lowest = torch.finfo(mask.dtype).min
+            columns = torch.zeros(columns.shape, dtype=mask.dtype, device=mask.device).masked_fill(~columns, lowest)
+        return torch.cat([columns, mask.expand(columns.shape[0], -1, -1, -1)], -1)
+
+    def _shifted(self, mask: torch.Tensor) -> torch.Tensor:
+        """The same as an additive mask, with the scores of the prefix's columns shifted."""
+        if mask.dtype == torch.bool:
+            lowest = torch.finfo(self.shift.dtype).min
+            mask = torch.zeros(mask.shape, dtype=self.shift.dtype, device=mask.device).masked_fill_(~mask, lowest)
+        rows = max(mask.shape[0], self.shift.shape[0])
+        columns = self.shift.to(mask.dtype)[:, None, None].expand(rows, *mask.shape[1:3], -1)
+        return torch.cat([columns, mask.expand(rows, -1, -1, -1)], -1)
+
+
+class PrefixSwitch(nn.Module):
+    """The prefixes attached to one model, and which is on: none, one for all rows, or one a row."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoders = nn.ModuleDict()
+        self.active: str | tuple[str | None, ...] | None = None
+        self._kept: dict = {}
+
+    @staticmethod
+    def key(name: str) -> str:
+        """Module names cannot have dots."""
+        return name.replace("%", "%25").replace(".", "%2E")
+
+    def __getitem__(self, name: str) -> PrefixEncoder:
+        return self.encoders[self.key(name)]
+
+    def current(self, dtype: torch.dtype) -> Prefix | None:
+        """What the next forward sees. Without gradients the tensors are kept until a weight changes."""
+        if self.active is None or not any(self.active):
+            return None
+        names = sorted({name for name in self.active if name}) if isinstance(self.active, tuple) else [self.active]
+        if len(names) == 1 and all(self.active):
+            layers, encoder = self.states(names[0], dtype), self[names[0]]
+            shift = None if encoder.strength == 1 else layers[0][0].new_full((1, encoder.length), encoder.shift)
+            return Prefix(layers, None, shift)
+        return self._mix({name: self.states(name, dtype) for name in names})
+
+    def states(self, name: str, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Key and value of every layer, each (1, kv_heads, P, D), of one prefix."""
+        encoder = self[name]
+        if torch.is_grad_enabled() or encoder.training:
+            return encoder(dtype)
+        stamp = (dtype, *((id(weight), weight._version, weight.device) for weight in encoder.parameters()))
+        if self._kept.get(name, (None,))[0] != stamp:
+            self._kept[name] = (stamp, encoder(dtype))
+        return self._kept[name][1]
+
+    def _mix(self, states: dict[str, list]) -> Prefix:
+        """Rows with different prefixes, or none: shorter ones are filled up with columns that the row does not see."""
+        longest = max(layers[0][0].shape[2] for layers in states.values())
+        some = next(iter(states.values()))
+        visible = torch.zeros(len(self.active), longest, dtype=torch.bool, device=some[0][0].device)
+        for row, name in enumerate(self.active):
+            visible[row, : states[name][0][0].shape[2] if name else 0] = True
+        layers = []
+        for layer, (key, value) in enumerate(some):
+            mixed = tuple(
+                like.new_zeros(len(self.active), like.shape[1], longest, like.shape[3]) for like in (key, value)
+            )
+            for row, name in enumerate(self.active):
+                for side in (0, 1) if name else ():
+                    own = states[name][layer][side]
+                    mixed[side][row, :, : own.shape[2]] = own[0]
+            layers.append(mixed)
+        return Prefix(layers, visible, self._shift(visible, some[0][0].dtype))
+
+    def _shift(self, visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | None:
+        """(B, P) of mixed rows, minus infinity where a row sees nothing; None where all prefixes act as trained."""
+        shifts = [self[name].shift if name else 0.0 for name in self.active]
+        if not any(shifts):
+            return None
+        column = torch.tensor(shifts, dtype=dtype, device=visible.device)[:, None]
+        return column.expand(visible.shape).masked_fill(~visible, -torch.inf)
+
+
+def new_encoder(family: Family, settings: dict, length: int, projection: bool) -> PrefixEncoder:
+    """A fresh prefix of the published shape for a model of `family` with native `settings`."""
+    layers = next(settings[key] for key in ("num_layers", "num_hidden_layers", "n_layer") if key in settings)
+    heads = next(settings[key] for key in ("num_key_value_heads", "num_attention_heads", "n_head") if key in settings)
+    width = settings.get("head_dim") or settings["hidden_size"] // heads
+    if not projection:
+        return PrefixEncoder(layers, heads, width, length)
+    embedding = 2 * layers * heads * width if family.separate_prefix_width else settings["hidden_size"]
+    return PrefixEncoder(layers, heads, width, length, settings["hidden_size"], embedding)
+
+
+def from_state(family: Family, settings: dict, length: int, state: dict[str, torch.Tensor]) -> PrefixEncoder:
+    """A prefix with the published tensors `state` (`embedding.weight`, `trans.0.weight`, ...).
+
+    Raises:
+        ModelError: tensors are missing or have other shapes than the model asks for.
+    """
+    if "embedding.weight" not in state:
+        raise ModelError("models.prefix_missing", length=length)
+    encoder = new_encoder(family, settings, length, "trans.0.weight" in state)
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError("models.prefix_shape", why=str(error).splitlines()[-1].strip()) from error
+    return encoder.float().eval()
+
+
+def attach_prefix(model: PreTrainedModel, encoder: PrefixEncoder, name: str = "default") -> None:
+    """Add a prefix to `model` and switch it on for all rows; it stays in float32 whatever the model is in.
+
+    Raises:
+        ModelError: the encoder was made for a model of another shape.
+    """
+    switch = getattr(model, "prefixes", None)
+    if switch is None:
+        switch = model.prefixes = PrefixSwitch()
+        _prepare(model)
+    config = model.config
+    heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if encoder.shape[1:] != (2 * config.num_hidden_layers, heads, width):
+        raise ModelError(
+            "models.prefix_shape", why=f"{encoder.shape[1:]} / {(2 * config.num_hidden_layers, heads, width)}"
+        )
+    switch.encoders[switch.key(name)] = encoder
+    switch.active = name
+
+
+def activate_prefix(model: PreTrainedModel, choice: str | Sequence[str | None] | None) -> None:
+    """Choose what the next forwards see: a name for all rows, a list with one name or None a row, or None for none.
+
+    Raises:
+        KeyError: no prefix of that name is attached.
+    """
+    switch = getattr(model, "prefixes", None)
+    names = [choice] if isinstance(choice, str) or choice is None else list(choice)
+    for name in filter(None, names):
+        if switch is None or switch.key(name) not in switch.encoders:
+            raise KeyError(name)
+    if switch is not None:
+        switch.active = choice if isinstance(choice, str) or choice is None else tuple(choice)
+
+
+def detach_prefix(model: PreTrainedModel, name: str = "default") -> PrefixEncoder:
+    """Take the prefix `name` off again; returns it.
+
+    Raises:
+        KeyError: it is not attached.
+    """
+    switch = model.prefixes
+    encoder = switch.encoders.pop(switch.key(name))
+    switch._kept.pop(name, None)
+    if switch.active == name or (isinstance(switch.active, tuple) and name in switch.active):
+        switch.active = None
+    return encoder
+
+
+def _prepare(model: PreTrainedModel) -> None:
+    """Let the network under the head ask the switch before every forward."""
+    kind = model.config.model_type
+    if kind in ("glm", "glm4"):
+        model.set_attn_implementation(ATTENTION)
+    elif kind == "bloom":
+        for block in model.transformer.h:
+            block.self_attention.__class__ = PrefixedBloomAttention
+
+    def supply(network, arguments, named):
+        prefix = model.prefixes.current(model.get_input_embeddings().weight.dtype)
+        if kind == "bloom":
+            _hand_out(network, prefix)
+            return None
+        return arguments, {**named, "prefix": prefix}
+
+    def take_back(network, arguments, output):
+        if not network.gradient_checkpointing:  # which computes blocks again in the backward
+            _hand_out(network, None)
+
+    model.base_model.register_forward_pre_hook(supply, with_kwargs=True)
+    if kind == "bloom":
+        model.base_model.register_forward_hook(take_back)
+
+
+def _hand_out(network: nn.Module, prefix: Prefix | None) -> None:
+    """Put `prefix` where BLOOM's blocks look for it. It has a graph of gradients, which must not outlive its step."""
+    for block in network.h:
+        block.self_attention.prefix = prefix
+
+
+def attend_with_prefix(
+    module, query, key, value, attention_mask, prefix: Prefix | None = None, scaling=None, dropout=0.0, **kwargs
+):
+    """Attention of Glm and Glm4: (B, H, S, D) -> (B, S, H, D), with the layer's prefix ahead of its keys.
+
+    `attention_mask` is None where plain causal attention is meant.
+    """
+    rows, own = query.shape[2], key.shape[2]
+    if prefix is not None:
+        key, value = prefix.join(module.layer_idx, key, value)
+        if attention_mask is None and prefix.masks:
+            attention_mask = torch.ones(1, 1, rows, own, dtype=torch.bool, device=query.device).tril(own - rows)
+        if attention_mask is not None:
+            attention_mask = prefix.widen(attention_mask)
+    if attention_mask is None and rows > 1:
+        attention_mask = causal_lower_right(rows, key.shape[2])
+    key, value = (repeat_kv(states, module.num_key_value_groups) for states in (key, value))
+    mixed = F.scaled_dot_product_attention(query, key, value, attention_mask, dropout, scale=scaling)
+    return mixed.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(ATTENTION, attend_with_prefix)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+
+
+class PrefixedBloomAttention(BloomAttention):
+    """BLOOM's attention with a prefix, which is as near to every token as the token itself (no ALiBi penalty)."""
+
+    prefix: Prefix | None = None
+
+    def forward(self, hidden_states, residual, alibi, attention_mask, layer_past=None, **kwargs):
+        """As `BloomAttention.forward`: (B, S, H) -> (B, S, H) and no attention weights."""
+        query, key, value = self._reshape(self.query_key_value(hidden_states))
+        if layer_past is not None:
+            key, value = layer_past.update(key, value, self.layer_idx)
+        batch, _, rows, _ = query.shape
+        bias = alibi.view(batch, self.num_heads, 1, -1)[..., : key.shape[2]]
+        mask = bias if attention_mask is None else bias + attention_mask
+        if self.prefix is not None:
+            key, value = self.prefix.join(self.layer_idx, key, value)
+            # a single token is its row's last one, in whichever column: the batch may be ragged at the right
+            nearest = bias[..., -rows:].transpose(-1, -2) if rows > 1 else bias.amax(-1, keepdim=True)
+            mask = self.prefix.widen(mask.expand(-1, -1, rows, -1))
+            mask = torch.cat([mask[..., : -bias.shape[-1]] + nearest, mask[..., -bias.shape[-1] :]], -1)
+        mixed = F.scaled_dot_product_attention(query, key, value, mask.to(query.dtype), scale=self.inv_norm_factor)
+        output = self.dense(mixed.transpose(1, 2).reshape(batch, rows, -1))
+        return dropout_add(output, residual, self.hidden_dropout, self.training), None

@@ -1,0 +1,155 @@
+"""One entry a family of models: how to recognise its `config.json`, prompt it, stop it, adapt it, and what it permits.
+
+Adding a family is one `Family` here and a test. Not here: reading weights (checkpoints.py), renaming them
+(conversion.py), the prompts themselves (prompts.py). Imports no torch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from glm_core.models import chat_formats
+from glm_core.models.tokenizers import Tokenizer
+
+GLM_TARGETS = ("q_proj", "k_proj", "v_proj")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the rest of the program must know about a family of models."""
+
+    name: str
+    title: str
+    native: str
+    """Which architecture it loads into: "chatglm" (ours), "glm", "glm4" or "bloom" (transformers')."""
+    recognise: Callable[[dict], bool]
+    """Whether a parsed `config.json` is of this family; `_name_or_path` in it may be the folder's name."""
+    encode_prompt: Callable[[Tokenizer, list[dict]], list[int]]
+    """(tokenizer, messages) -> ids up to where the answer begins, control tokens included."""
+    encode_example: Callable[[Tokenizer, list[dict], int, int], chat_formats.Example]
+    """(tokenizer, messages, max_source, max_target) -> ids, labels (-100 outside answers), whether it was cut."""
+    stops: tuple[str, ...] = ()
+    """Control tokens that end an answer, besides the tokenizer's end token."""
+    clean: Callable[[str], str] = chat_formats.clean
+    """Tidies a finished answer."""
+    sampling: dict = field(default_factory=dict)
+    """The published defaults: temperature, top_p, ..."""
+    lora_targets: tuple[str, ...] = GLM_TARGETS
+    """Linear layers that LoRA adapts unless told otherwise."""
+    separate_prefix_width: bool = False
+    """Whether a projected prefix stores its full width (ChatGLM2 and 3) instead of the hidden size (ChatGLM-6B)."""
+    system: bool = False
+    """Whether it was trained with a system message of its own; the others read it as the head of the first question."""
+    licence: str = ""
+    """Text key: the licence's name and what it permits."""
+
+    def __str__(self) -> str:
+        return self.title
+
+    def stop_ids(self, tokenizer: Tokenizer) -> list[int]:
+        """Ids that end an answer."""
+        named = [tokenizer.controls[name] for name in self.stops if name in tokenizer.controls]
+        return [tokenizer.eos_token_id, *(token for token in named if token != tokenizer.eos_token_id)]
+
+
+def _is_fused(config: dict) -> bool:
+    """ChatGLM2, ChatGLM3 and GLM-4 share one layout of `config.json`."""
+    return config.get("model_type") == "chatglm" and "ffn_hidden_size" in config and "padded_vocab_size" in config
+
+
+def _origin(config: dict) -> str:
+    return str(config.get("_name_or_path") or "").lower().replace("_", "-")
+
+
+def _is_chatglm(config: dict) -> bool:
+    return config.get("model_type") == "chatglm" and "inner_hidden_size" in config
+
+
+def _is_original_glm4(config: dict) -> bool:
+    """By name, or by what only GLM-4 has: several end tokens, a vocabulary beyond 100,000."""
+    vocabulary = config.get("padded_vocab_size")
+    large = isinstance(vocabulary, int) and vocabulary > 100_000
+    named = any(name in _origin(config) for name in ("glm-4", "glm4"))
+    return _is_fused(config) and (named or large or isinstance(config.get("eos_token_id"), list))
+
+
+def _is_chatglm3(config: dict) -> bool:
+    """By name; without one, by the library version in the published file, then by its shorter context."""
+    if not _is_fused(config) or _is_original_glm4(config):
+        return False
+    if "chatglm3" in _origin(config) or "chatglm2" in _origin(config):
+        return "chatglm3" in _origin(config)
+    version = str(config.get("transformers_version"))
+    if version in ("4.30.2", "4.27.1"):
+        return version == "4.30.2"
+    return config.get("seq_length") == 8192
+
+
+def _is_chatglm2(config: dict) -> bool:
+    return _is_fused(config) and not _is_original_glm4(config) and not _is_chatglm3(config)
+
+
+def _is_bloom_named(*names: str) -> Callable[[dict], bool]:
+    return lambda config: config.get("model_type") == "bloom" and any(name in _origin(config) for name in names)
+
+
+_chatglm2_prompts = chat_formats.text_family(
+    chat_formats.chatglm2_text, chat_formats.frame_chatglm2, lambda source, target: (max(source - 2, 0), target)
+)
+
+
+def _bloom(name: str, title: str, recognise: Callable, compose: Callable, sampling: dict) -> Family:
+    prompt, example = chat_formats.text_family(
+        compose, chat_formats.frame_nothing, lambda source, target: (source, max(target - 1, 0))
+    )
+    return Family(
+        name=name, title=title, native="bloom", recognise=recognise, encode_prompt=prompt, encode_example=example,
+        clean=str.strip, sampling=sampling, lora_targets=("query_key_value",), licence="families.licence.bloom",
+    )  # fmt: skip
+
+
+def _roles(name: str, title: str, native: str, recognise: Callable, licence: str, **changes) -> Family:
+    return Family(
+        name=name, title=title, native=native, recognise=recognise, licence=licence,
+        encode_prompt=chat_formats.encode_roles, encode_example=chat_formats.encode_roles_example,
+        stops=("<|user|>", "<|observation|>"), sampling={"temperature": 0.8, "top_p": 0.8}, system=True, **changes,
+    )  # fmt: skip
+
+
+_BELLE = {"temperature": 0.5, "top_p": 0.85, "top_k": 30, "repetition_penalty": 1.2}
+
+FAMILIES = (
+    Family(
+        name="chatglm", title="ChatGLM-6B", native="chatglm", recognise=_is_chatglm,
+        encode_prompt=partial(chat_formats.encode_text, chat_formats.chatglm_text, chat_formats.frame_chatglm),
+        encode_example=chat_formats.encode_chatglm_example, clean=chat_formats.clean_chatglm,
+        sampling={"temperature": 0.95, "top_p": 0.7}, lora_targets=("query_key_value",),
+        licence="families.licence.chatglm",
+    ),
+    _roles("glm4-original", "GLM-4-9B", "glm", _is_original_glm4, "families.licence.glm4"),
+    _roles("chatglm3", "ChatGLM3-6B", "glm", _is_chatglm3, "families.licence.chatglm", separate_prefix_width=True),
+    Family(
+        name="chatglm2", title="ChatGLM2-6B", native="glm", recognise=_is_chatglm2,
+        encode_prompt=_chatglm2_prompts[0], encode_example=_chatglm2_prompts[1],
+        sampling={"temperature": 0.8, "top_p": 0.8}, separate_prefix_width=True, licence="families.licence.chatglm",
+    ),
+    _roles("glm", "GLM-4-9B-hf", "glm", lambda config: config.get("model_type") == "glm", "families.licence.glm4"),
+    _roles("glm4", "GLM-4-0414", "glm4", lambda config: config.get("model_type") == "glm4", "families.licence.mit"),
+    _bloom("bloomz", "BLOOMZ", _is_bloom_named("bloomz"), chat_formats.plain_text, {"temperature": 0.7, "top_p": 0.9}),
+    _bloom("bloom-medical", "BLOOM (Huatuo)", _is_bloom_named("huatuo"), chat_formats.medical_text, _BELLE),
+    _bloom("bloom", "BLOOM", lambda config: config.get("model_type") == "bloom", chat_formats.human_text, _BELLE),
+)  # fmt: skip
+
+
+def by_name(name: str) -> Family:
+    """The family called `name`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {family.name: family for family in FAMILIES}[name]
+
+
+def find(config: dict) -> Family | None:
+    """The first family that recognises `config`."""
+    return next((family for family in FAMILIES if family.recognise(config)), None)

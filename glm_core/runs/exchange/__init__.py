@@ -1,0 +1,1 @@
+"""Adapters that leave and enter: export, import, merge."""

@@ -1,0 +1,213 @@
+"""An adapter made elsewhere becomes a finished run, so that it is listed, compared, chatted with and exported like one's own.
+
+Takes a zip, or the files themselves: PEFT's LoRA (`adapter_config.json`, `adapter_model.safetensors`), the official prefix
+(`pytorch_model.bin`, read as tensors without running code), and this program's own exports. It is checked against the base
+before a run appears. Not here: training (launcher.py), what an adapter is (the training room).
+"""
+
+import json
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from glm_core import workspace
+from glm_core.runs import store
+from glm_core.runs.files import RunError, string, writing
+from glm_core.runs.store import Run
+
+CONFIG, LORA, PREFIX, INFO = "adapter_config.json", "adapter_model.safetensors", "pytorch_model.bin", "easyaigc.json"
+NAMES = (CONFIG, LORA, PREFIX, INFO)
+LARGEST = 8 << 30  # bytes unpacked
+LARGEST_RECORD = 1 << 20
+MOST_ENTRIES = 2000
+BLOCK = 1 << 20
+
+Files = Sequence[tuple[str, BinaryIO]]
+
+
+def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "") -> Run:
+    """Make a finished run of the adapter in `files`, trained on the model in folder `base`.
+
+    Args:
+        files: names and contents: one zip, or the adapter's files.
+        name: of the run; by default the file's.
+
+    Raises:
+        RunError: not a zip, too large, or no adapter in it.
+        AdapterError, ModelError: damaged, or it does not belong to `base`.
+    """
+    workspace.home().mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".adapter-", dir=workspace.home()))
+    try:
+        with writing(folder):
+            _unpack(files, folder)
+        info = _check(folder, Path(base))
+        return _make_run(folder, Path(base), info, name or Path(files[0][0]).stem, owner)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an adapter says of the base it was trained on: its name and the fingerprint of its weights, empty where it does not."""
+
+    base: str = ""
+    fingerprint: str = ""
+
+    def doubt(self, base: Path) -> str:
+        """The text key of what speaks against the model in folder `base` even where its shapes fit; empty where nothing does."""
+        from glm_core.models.checkpoints import fingerprint, weights_differ
+
+        if self.fingerprint and fingerprint(base) == self.fingerprint:
+            return ""  # whatever the folder is called
+        if self.base and self.base != base.name:
+            return "models.import_other"
+        return "models.import_outdated" if weights_differ(base, self.fingerprint) else ""
+
+
+def origin(files: Files) -> Origin:
+    """Where the adapter in `files` says that it comes from."""
+    own, peft = (_record_named(files, name) for name in (INFO, CONFIG))
+    named = string(own.get("base")) or string(peft.get("base_model_name_or_path"))
+    return Origin(PurePosixPath(named.replace("\\", "/")).name, string(own.get("fingerprint")))
+
+
+def _record_named(files: Files, wanted: str) -> dict:
+    """The JSON object in the adapter's file called `wanted`, empty where there is none."""
+    return next((_read_json(content.read(LARGEST_RECORD)) for name, content in _contents(files) if name == wanted), {})
+
+
+def _contents(files: Files) -> Iterator[tuple[str, BinaryIO]]:
+    """The adapter's files by their plain name, wherever in a zip they lie.
+
+    Raises:
+        RunError: a damaged or endless zip, or two files of one name.
+    """
+    for name, content in files:
+        content.seek(0)
+        if not name.lower().endswith(".zip"):
+            if name in NAMES:
+                yield name, content
+            continue
+        try:
+            with zipfile.ZipFile(content) as archive:
+                yield from _entries(archive, name)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+            raise RunError("imports.bad_zip", file=name[:80]) from error
+
+
+def _entries(archive: zipfile.ZipFile, file: str) -> Iterator[tuple[str, BinaryIO]]:
+    entries = archive.infolist()
+    if len(entries) > MOST_ENTRIES:
+        raise RunError("imports.bad_zip", file=file[:80])
+    chosen = [
+        entry for entry in entries if PurePosixPath(entry.filename).name in NAMES and "__MACOSX" not in entry.filename
+    ]
+    names = [PurePosixPath(entry.filename).name for entry in chosen]
+    if len(set(names)) < len(names):
+        raise RunError("imports.several", file=file[:80])
+    for name, entry in zip(names, chosen, strict=True):
+        with archive.open(entry) as content:
+            yield name, content
+
+
+def _unpack(files: Files, folder: Path) -> None:
+    """Write what belongs to an adapter into `folder`, counting what really comes out of a zip."""
+    left, found = LARGEST, set()
+    for name, content in _contents(files):
+        if name in found:
+            raise RunError("imports.several", file=name)
+        found.add(name)
+        with open(folder / name, "wb") as file:
+            while block := content.read(BLOCK):
+                left -= len(block)
+                if left < 0:
+                    raise RunError("imports.too_large")
+                file.write(block)
+    if {CONFIG, LORA} <= found:
+        (folder / PREFIX).unlink(missing_ok=True)
+    elif PREFIX in found:
+        (folder / CONFIG).unlink(missing_ok=True)
+    else:
+        raise RunError("imports.nothing")
+
+
+def _check(folder: Path, base: Path) -> dict:
+    """Compare every tensor with the model of `base`, which is built without weights. Returns what the adapter says of itself."""
+    from glm_core.adapters import files as adapters_files
+    from glm_core.adapters import lora_io
+    from glm_core.adapters.errors import AdapterError
+    from glm_core.models import describe, loading, prefix_tuning
+    from glm_core.models.errors import ModelError
+
+    description = describe(base)
+    info = adapters_files.read_info(folder)
+    if (there := string(info.get("family"))) not in ("", description.family.name):
+        raise AdapterError("adapters.error.family", there=there, here=description.family.name)
+    if info["method"] == "lora":
+        found = lora_io.read(folder, description.family, description.settings)
+        lora_io.check_shapes(found, loading.build(description.family.native, description.settings))
+        return info | {"rank": found.rank}
+    tensors = adapters_files.read_prefix(folder)
+    length = tensors["embedding.weight"].shape[0] if "embedding.weight" in tensors else 0
+    try:
+        prefix_tuning.from_state(description.family, description.settings, length, tensors)
+    except ModelError as error:
+        raise AdapterError("adapters.error.prefix", folder=PREFIX, reason=str(error)) from error
+    return info | {"length": length, "projection": "trans.0.weight" in tensors}
+
+
+def _make_run(folder: Path, base: Path, info: dict, name: str, owner: str) -> Run:
+    from glm_core.adapters.files import share
+    from glm_core.models import describe
+
+    description = describe(base)
+    if not (folder / INFO).is_file():
+        own = {"base": description.name, "family": description.family.name, "method": info["method"]}
+        workspace.write_json(folder / INFO, own)
+    step = info.get("step") if type(info.get("step")) is int and info["step"] >= 0 else 0
+    share(folder)
+
+    def fill(directory: Path) -> None:
+        shutil.copytree(folder, directory / "adapter")
+        workspace.write_json(
+            directory / "status.json",
+            {"state": "finished", "stage": "done", "step": step, "total_steps": step, "updated": time.time(),
+             "why": {"key": "imports.why", "values": {}}},
+        )  # fmt: skip
+
+    dataset = info.get("dataset") if isinstance(info.get("dataset"), str) else ""
+    record = {
+        "name": string(name, store.LONGEST_NAME) or description.name,
+        "owner": owner,
+        "model": str(base),
+        "model_name": description.name,
+        "dataset": {"id": "", "name": string(dataset, store.LONGEST_NAME) or "-", "rows": 0, "sha256": ""},
+        "settings": _settings(info),
+        "questions": [],
+    }
+    return store.write_new(record, b"", fill)
+
+
+def _settings(info: dict) -> dict:
+    """The settings it was trained with where it tells them, else those that its tensors tell."""
+    from glm_core.training.settings import SettingsError, TrainingSettings
+
+    try:
+        return TrainingSettings.from_dict(info["settings"]).to_dict()
+    except (SettingsError, KeyError, TypeError):
+        shape = {"rank": "lora_rank", "length": "prefix_length", "projection": "prefix_projection"}
+        return {"method": info["method"]} | {field: info[key] for key, field in shape.items() if key in info}
+
+
+def _read_json(content: bytes) -> dict:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,154 @@
+"""Run directories: made, found, listed, compared. One directory's inside is directory.py's, its state status.py's."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.runs.files import RunError, read_record, string, writing
+from glm_core.runs.run import LONGEST_NAME, LONGEST_NOTE, Run, change, folder, lock_path, read, say_status
+from glm_core.runs.status import ACTIVE, STATES, Status
+from glm_core.training.settings import counts
+
+__all__ = [
+    "ACTIVE", "LONGEST_NAME", "LONGEST_NOTE", "STATES", "Run", "Status", "again", "change", "create", "differences", "folder",
+    "get", "lock_path", "runs", "say_status", "write_new",
+]  # fmt: skip
+LONGEST_QUESTION, MOST_QUESTIONS = 2000, 20
+UNUSED = "–"
+"In place of the value of a setting that does nothing in a run."
+
+
+def create(model: str | Path, dataset_id: str, settings, questions=(), owner: str = "", name: str = "", *,
+           expected: Mapping[str, float] | None = None, identifier: str = "") -> Run:  # fmt: skip
+    """Make a run directory with a copy of the examples; it trains once `Launcher.submit` has it.
+
+    Args:
+        model: the folder of the base model.
+        dataset_id: one of `glm_core.data.library`.
+        settings: a `glm_core.training.settings.TrainingSettings`.
+        questions: asked before training and at every evaluation, so that one watches the answers change.
+        owner: the account that may stop, rename and delete it.
+        name: shown in lists; by default the data set's.
+        expected: what was forecast, "seconds" and "peak_bytes", to be seen beside what it took.
+        identifier: of `Launcher.claim`; by default a new one.
+
+    Raises:
+        RunError: the disk is full or the workspace cannot be written.
+        ModelError, DataError: no such model or data set.
+    """
+    from glm_core.data import library
+    from glm_core.models import describe
+    from glm_core.models.checkpoints import fingerprint
+
+    dataset = library.get(dataset_id)
+    examples = [{"messages": [dict(m) for m in example.messages]} for example in library.examples(dataset_id)]
+    record = {
+        "name": string(name, LONGEST_NAME) or string(dataset.name, LONGEST_NAME),
+        "owner": owner,
+        "model": str(model),
+        "model_name": describe(model).name,
+        "fingerprint": fingerprint(model),
+        "dataset": {"id": dataset.id, "name": dataset.name, "rows": len(examples), "sha256": dataset.sha256},
+        "settings": settings.to_dict(),
+        "expected": dict(expected or {}),
+        "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
+    }
+    lines = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in examples)
+    return write_new(record, lines.encode("utf-8"), identifier=identifier)
+
+
+def again(run: Run, *, settings=None, owner: str | None = None) -> Run:
+    """A new run with the model, examples and questions of `run`, and its settings unless others are given."""
+    record = {key: value for key, value in read_record(run.path / "run.json").items() if key not in VOLATILE}
+    if settings is not None:
+        record["settings"] = settings.to_dict()
+    if owner is not None:
+        record["owner"] = owner
+    with writing(run.path):
+        return write_new(record, (run.path / "dataset.jsonl").read_bytes())
+
+
+VOLATILE = ("id", "created", "pid", "pid_created", "devices", "note")
+
+
+def write_new(record: dict, examples: bytes, fill: Callable[[Path], None] | None = None, identifier: str = "") -> Run:
+    """A new run directory of what run.json shall say and the lines of dataset.jsonl.
+
+    It is built under a hidden name and gets its own when whole, so that no crash leaves half a run.
+
+    Args:
+        fill: puts what else belongs there, such as an adapter, into the directory before it gets its name.
+        identifier: a name that nobody else has; by default a new one.
+    """
+    identifier = identifier or workspace.new_id()
+    hidden = folder() / f".new-{identifier}"
+    with writing(folder()):
+        try:
+            hidden.mkdir(parents=True)
+            workspace.write_atomic(hidden / "dataset.jsonl", examples)
+            workspace.write_json(
+                hidden / "run.json",
+                {"id": identifier, "created": time.time(), **record, "pid": None, "pid_created": None, "devices": []},
+            )
+            if fill is not None:
+                fill(hidden)
+            os.replace(hidden, folder() / identifier)
+        except BaseException:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+    return get(identifier)
+
+
+def get(identifier: str) -> Run:
+    """The run `identifier`.
+
+    Raises:
+        RunError: there is none, or the name could not be one.
+    """
+    try:
+        path = workspace.inside(folder(), identifier)
+    except workspace.WorkspaceError as error:
+        raise RunError("runs.unknown", id=repr(identifier)[:80]) from error
+    if path.is_symlink() or not path.is_dir():
+        raise RunError("runs.unknown", id=identifier)
+    return read(path)
+
+
+def runs() -> list[Run]:
+    """Every run, newest first, damaged ones included."""
+    try:
+        entries = [e for e in os.scandir(folder()) if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+    except OSError:
+        return []
+    return sorted((read(Path(e.path)) for e in entries), key=lambda run: (run.created, run.id), reverse=True)
+
+
+def differences(chosen: list[Run]) -> dict[str, list]:
+    """What sets `chosen` runs apart: model, data set and settings whose values are not all equal, one value a run.
+
+    A setting that a run's method has not is UNUSED in it, and sets it apart from nobody.
+    """
+    rows = [{"model": run.model_name, "dataset": run.dataset["name"], **run.settings} for run in chosen]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    found = {key: [row.get(key) if counts(key, row.get("method")) else UNUSED for row in rows] for key in keys}
+    return {key: values for key, values in found.items() if _differ([value for value in values if value != UNUSED])}
+
+
+def _differ(values: list) -> bool:
+    return any(value != values[0] for value in values)
+
+
+def write_record(run: Run, name: str, record: dict) -> None:
+    """Write `record` as RUN_DIR/`name`.
+
+    Raises:
+        RunError: the run has been deleted, the disk is full or the folder cannot be written.
+    """
+    if not (run.path / "run.json").is_file():
+        raise RunError("runs.unknown", id=run.id)
+    with writing(run.path):
+        workspace.write_json(run.path / name, record)

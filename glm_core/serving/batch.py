@@ -1,0 +1,238 @@
+"""The decode loop: prompts become rows, rows of a batch advance one token at a time, join and leave between steps.
+
+The model is called directly with a cache of our own (`rowcache.py`); transformers' `generate` is not used, as its
+overhead a token exceeds a small model's forward. Not here: queues, threads and loading (`engine.py`).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from glm_core.generation.decode import Stepper
+from glm_core.generation.prefill import prefill
+from glm_core.models.tokenizers import Detokenizer
+from glm_core.serving.adapter_slots import Adapters
+from glm_core.serving.request import EngineUnavailable, PromptTooLong, ServingError, Ticket
+from glm_core.serving.sampling import Sampler, Sampling, choose, pick
+from glm_core.serving.text_stream import AnswerText
+
+RESERVED_SHARE = 4
+"At most one part in this many of the context is kept free for the answer; the rest may hold the conversation."
+TOGETHER_TOKENS = 2048
+"Tokens of prompts, with their padding, that are computed in one forward; a longer prompt is computed alone."
+KEPT_COLUMNS = 4096
+"Rows x columns of recorded buffers that stay when the last answer has ended: 1.9 GB for ChatGLM-6B in bfloat16."
+NO_LIMIT = 2**30
+
+
+def fit_prompt(
+    loaded, messages: Sequence[dict], context: int, wanted: int, beginning: str = ""
+) -> tuple[list[int], int]:
+    """The prompt's ids, oldest turns left out until an answer fits behind it.
+
+    Args:
+        loaded: a `LoadedModel`.
+        messages: the conversation; system messages at its beginning and the last message are never left out.
+        context: the model's context length in tokens.
+        wanted: tokens the answer may have.
+        beginning: of the answer, to go on from.
+
+    Returns:
+        The ids, and how many turns (a question with its answer) were left out.
+
+    Raises:
+        PromptTooLong: the last message alone is too long.
+    """
+    room = context - min(wanted, context // RESERVED_SHARE)
+    heads, starts = _turns(messages)
+
+    def encode(dropped: int) -> list[int]:
+        kept = [*messages[:heads], *messages[starts[dropped] :]]
+        return _encode(loaded, kept, beginning)
+
+    ids = encode(0)
+    if len(ids) <= room:
+        return ids, 0
+    low, high = 0, len(starts) - 1  # encode(low) does not fit; the fewest turns to drop are in (low, high]
+    shortest = encode(high)
+    if len(shortest) > room:
+        raise PromptTooLong("serving.too_long", tokens=len(shortest), room=room, context=context)
+    best = shortest
+    while high - low > 1:
+        middle = (low + high) // 2
+        ids = encode(middle)
+        if len(ids) <= room:
+            high, best = middle, ids
+        else:
+            low = middle
+    return best, high
+
+
+def _encode(loaded, messages: list[dict], beginning: str) -> list[int]:
+    """The prompt; with a `beginning` exactly what training shows the model of such an answer, up to its end token."""
+    family, tokenizer = loaded.family, loaded.tokenizer
+    if not beginning:
+        return family.encode_prompt(tokenizer, messages)
+    answered = [*messages, {"role": "assistant", "content": beginning}]
+    return family.encode_example(tokenizer, answered, NO_LIMIT, NO_LIMIT)[0][:-1]
+
+
+def _turns(messages: Sequence[dict]) -> tuple[int, list[int]]:
+    """How many system messages lead, and where each turn begins (every turn with a user's message)."""
+    heads = next((i for i, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    starts = [i for i, message in enumerate(messages) if message["role"] == "user" and i >= heads]
+    return heads, [heads, *[i for i in starts if i > heads]]
+
+
+@torch.inference_mode()
+def first_token(loaded, adapters: Adapters, slot: str | None, ids: list[int]) -> torch.Tensor:
+    """Probabilities (V,) of the first token after prompt `ids`, without any sampling settings."""
+    with adapters.using([slot]):
+        logits = loaded.model(torch.tensor([ids], device=loaded.model.device), use_cache=False, logits_to_keep=1).logits
+    return logits[0, -1].float().softmax(-1)
+
+
+def alike(rows: Sequence["Row"]) -> list[list["Row"]]:
+    """Rows whose prompts are computed together: of like length, so that little is padding, and not too many tokens."""
+    groups: list[list[Row]] = []
+    for row in sorted(rows, key=lambda row: row.length):
+        last = groups[-1] if groups else None
+        fits = last and (len(last) + 1) * row.length <= TOGETHER_TOKENS and row.length <= 1.5 * last[0].length + 16
+        if fits:
+            last.append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+class Row:
+    """One answer being computed."""
+
+    def __init__(self, ticket: Ticket, loaded, slot: str | None, prompt: list[int], sampling: Sampling, limit: int):
+        self.ticket = ticket
+        self.prompt = prompt
+        self.slot = slot
+        "Where its adapter is (`Adapters`); None = the base."
+        self.sampler = Sampler(sampling, prompt)
+        self.length = len(prompt)
+        self.last = -1
+        "The newest token, which the next step feeds."
+        self._limit = limit
+        self._stop_ids = frozenset(loaded.family.stop_ids(loaded.tokenizer))
+        self._text = AnswerText(Detokenizer(loaded.tokenizer), loaded.family.clean, ticket.request.stop)
+        if beginning := ticket.request.beginning:
+            ticket.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
+        ticket.prompt_tokens = len(prompt)
+
+    @property
+    def left(self) -> int:
+        """Tokens that its answer may still have."""
+        return self._limit - self.ticket.completion_tokens
+
+    def take(self, token: int) -> None:
+        """Add the token just chosen to the answer; may end it."""
+        if token < 0:
+            self.end("error", EngineUnavailable("serving.not_finite"))
+        elif token in self._stop_ids:
+            self.end("stop")
+        else:
+            self.last = token
+            self.ticket.add(self._text.push(token))
+            if self._text.stopped:
+                self.end("stop")
+            elif self.ticket.completion_tokens >= self._limit:
+                self.end("length")
+
+    def end(self, reason: str, error: ServingError | None = None) -> None:
+        """Finish the ticket with what text is left."""
+        if not self.ticket.done:
+            self.ticket.finish(reason, self._text.finish(), error)
+
+
+class _Due:
+    """The tokens of a step that the device may not have finished, for the rows that took part."""
+
+    def __init__(self, rows: list[Row], tokens: torch.Tensor):
+        self.rows, self._tokens, self._there = rows, tokens.to("cpu", non_blocking=True), None
+        if tokens.device.type == "cuda":
+            self._there = torch.cuda.Event()
+            self._there.record()
+
+    def wait(self) -> list[int]:
+        """One a row."""
+        if self._there is not None:
+            self._there.synchronize()
+        return self._tokens.tolist()
+
+
+class Batch:
+    """The rows that are computed together. All methods belong to the engine's thread.
+
+    Args:
+        slot: the adapter of all rows where it is one that cannot be mixed, else None.
+    """
+
+    def __init__(self, loaded, adapters: Adapters, slot: str | None = None):
+        self.rows: list[Row] = []
+        self._loaded = loaded
+        self._adapters = adapters
+        self._new_stepper = partial(Stepper, loaded, adapters, slot)
+        self._stepper = self._new_stepper()
+        self._ahead: _Due | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is worth keeping without rows: its steps are recorded."""
+        return self._stepper.fixed and self._stepper.columns > 0
+
+    @torch.inference_mode()
+    def join(self, rows: Sequence[Row]) -> None:
+        """Compute the prompts of `rows` in one forward, their first tokens, and add the rows that these do not end."""
+        with self._adapters.using([row.slot for row in rows]):
+            begun = prefill(self._loaded, [row.prompt for row in rows])
+        for row, token in zip(rows, choose(begun.logits, [row.sampler for row in rows]), strict=True):
+            row.take(token)
+        for index, row in enumerate(rows):
+            if not row.ticket.done:
+                where = begun.positions[index], begun.strides[index]
+                self._stepper.add(row.slot, begun.cache, index, row.length, row.last, *where)
+                self.rows.append(row)
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """One token for every row, then those that ended leave.
+
+        The device begins the step after it before this one's tokens are looked at, where they alone decide how it goes on;
+        what it computes for a row that has just ended is nobody's.
+        """
+        due = self._ahead or self._launch()
+        self._ahead = self._launch() if self._may_go_ahead(due) else None
+        for row, token in zip(due.rows, due.wait(), strict=True):
+            if not row.ticket.done:
+                row.sampler.note(token)
+                row.take(token)
+        self.sweep()
+
+    def _launch(self) -> "_Due":
+        """Begin a step; its tokens are fed to the next one."""
+        tokens = pick(self._stepper.step(), [row.sampler for row in self.rows])
+        self._stepper.next_ids()[:, 0] = tokens.clamp(min=0)
+        return _Due(list(self.rows), tokens)
+
+    def _may_go_ahead(self, due: "_Due") -> bool:
+        """Whether every row will want another token after `due`, and none of them needs to see that first."""
+        return self._stepper.fixed and all(row.sampler.foreseen and row.left > (row in due.rows) for row in self.rows)
+
+    @torch.inference_mode()
+    def sweep(self) -> None:
+        """Let rows whose ticket is done leave."""
+        for number in reversed(range(len(self.rows))):
+            if self.rows[number].ticket.done:
+                self._stepper.remove(number)
+                self.rows[number] = self.rows[-1]
+                self.rows.pop()
+        if not self.rows:
+            self._ahead = None
+        if not self.rows and self._stepper.columns > KEPT_COLUMNS * self._stepper.fixed:
+            self._stepper = self._new_stepper()

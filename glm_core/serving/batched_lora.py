@@ -1,0 +1,120 @@
+"""LoRA chosen row by row in a step of one token: the adapters of a batch side by side, as one low-rank product.
+
+y += ((x A) * share) B, where A (in, R) and B (R, out) hold all of the batch's adapters one behind the other and `share`
+(rows, R) is 1 in a row's own ranks and 0 elsewhere. Two small products and a multiplication a layer whatever the mixture,
+in memory that stays where it is, so that a step can be recorded. Not here: prompts, which PEFT computes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from transformers import PreTrainedModel
+
+ROUND = 16
+"The ranks together are rounded up to a multiple of this."
+
+
+class RowLora:
+    """The adapters of the rows of a model's one mixed batch.
+
+    Args:
+        factors: of the adapter in a slot, `glm_core.adapters.scale.factors`, the same object as long as it is loaded.
+    """
+
+    def __init__(self, model: PreTrainedModel, factors: Callable[[str], dict]):
+        self._model, self._factors = model, factors
+        self._held: dict[str, dict] = {}  # slot -> its factors, in the order of their ranks
+        self._layers: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._handles: list = []
+        self._share = torch.empty(0, 0)
+        self._active = False
+        self.generation = 0
+        "Counts how often the tensors moved; 0 where no row has a LoRA."
+        self._moves = 0
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Forwards within the block, of one token a row, use them."""
+        self._active = True
+        try:
+            yield
+        finally:
+            self._active = False
+
+    def arrange(self, slots: Sequence[str | None], rows: int) -> None:
+        """Let row i use `slots[i]`; there are `rows` rows, those beyond `slots` idle."""
+        needed = {slot: self._factors(slot) for slot in slots if slot}
+        needed = {slot: factors for slot, factors in needed.items() if factors}
+        if any(self._held.get(slot) is not factors for slot, factors in needed.items()):
+            self._hold(needed)
+        self.generation = self._moves if needed else 0
+        if needed:
+            self._divide(slots, rows)
+
+    def _hold(self, needed: dict[str, dict]) -> None:
+        """Lay the factors of `needed` side by side, in the tensors at hand where they fit."""
+        self._held = needed
+        ranks = sum(_rank(factors) for factors in needed.values())
+        sizes = {path: (a.shape[1], b.shape[0]) for factors in needed.values() for path, (a, b, _) in factors.items()}
+        if ranks > self._ranks() or not sizes.keys() <= self._layers.keys():
+            self._allocate(sizes, -(-ranks // ROUND) * ROUND)
+        for a, b in self._layers.values():
+            a.zero_()
+            b.zero_()
+        start = 0
+        for factors in needed.values():
+            stop = start + _rank(factors)
+            for path, (a, b, scaling) in factors.items():
+                self._layers[path][0][:, start : start + a.shape[0]] = a.T
+                self._layers[path][1][start : start + a.shape[0]] = b.T * scaling
+            start = stop
+        self._watch()
+
+    def _ranks(self) -> int:
+        return next((a.shape[1] for a, _ in self._layers.values()), 0)
+
+    def _allocate(self, sizes: dict[str, tuple[int, int]], ranks: int) -> None:
+        like = self._model.get_input_embeddings().weight
+        self._layers = {
+            path: (like.new_empty(wide, ranks), like.new_empty(ranks, out)) for path, (wide, out) in sizes.items()
+        }
+        self._moves += 1
+
+    def _watch(self) -> None:
+        """Hook the layers that the factors are for: PEFT makes new ones when its last adapter goes and one comes."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = [
+            self._model.get_submodule(path).register_forward_hook(self._hook(*tensors)) for path, tensors in self._layers.items()
+            if any(path in factors for factors in self._held.values())
+        ]  # fmt: skip
+
+    def _hook(self, a: torch.Tensor, b: torch.Tensor):
+        def add(module, inputs, output):
+            if not (self._active and self.generation):
+                return None
+            rows = output.shape[0]
+            low = inputs[0].reshape(rows, -1) @ a
+            return torch.addmm(output.view(rows, -1), low.mul_(self._share[:rows]), b).view(output.shape)
+
+        return add
+
+    def _divide(self, slots: Sequence[str | None], rows: int) -> None:
+        share, start = torch.zeros(rows, self._ranks()), 0
+        for slot, factors in self._held.items():
+            stop = start + _rank(factors)
+            for row, wanted in enumerate(slots):
+                share[row, start:stop] = float(wanted == slot)
+            start = stop
+        if self._share.shape != share.shape:
+            self._share = share.to(self._model.get_input_embeddings().weight)
+            self._moves += 1
+            self.generation = self._moves
+        else:
+            self._share.copy_(share)
+
+
+def _rank(factors: dict) -> int:
+    """Ranks may differ by module (a pattern); the widest has room for all."""
+    return max(a.shape[0] for a, _, _ in factors.values())

@@ -1,0 +1,111 @@
+"""Loading a base as a job: it goes on when the tab is closed, says how far it is, and can be cancelled.
+
+An engine loads one base at a time, so there is one job an engine. A question loads the base it needs by itself
+(engine.py); this is for people who load one by hand.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import psutil
+
+from glm_core import i18n
+from glm_core.jobs import Cancelled, Work
+from glm_core.machine import machine
+from glm_core.serving.engine import Engine
+from glm_core.serving.request import EngineUnavailable, LoadingCancelled
+
+_jobs: WeakKeyDictionary[Engine, "Load"] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of memory this process uses, and of its cards together, None without one."""
+
+    used: int
+    on_cards: int | None
+
+
+def memory_now() -> Memory:
+    """What this process uses now."""
+    cards = machine.cards()
+    return Memory(psutil.Process().memory_info().rss, sum(card.memory_used for card in cards) if cards else None)
+
+
+def say_returned(before: Memory, after: Memory) -> list[str]:
+    """What was given back between the two, in sentences: of memory, and of the cards' where there are any."""
+    said = [i18n.t("models.returned", before=i18n.size(before.used), after=i18n.size(after.used))]
+    if before.on_cards is not None and after.on_cards is not None:
+        cards = {"before": i18n.size(before.on_cards), "after": i18n.size(after.on_cards)}
+        said.append(i18n.t("models.returned_card", **cards))
+    return said
+
+
+class Load(Work):
+    """A base on its way into the memory of `engine`. Made by `start`; every attribute may be read from any thread.
+
+    Attributes:
+        stage, fraction: a text key of what is being done, and the share of it, None while unknown.
+        before, after: memory when it was cancelled, and once what had been read was given back.
+    """
+
+    def __init__(self, engine: Engine, folder: Path):
+        super().__init__()
+        self.engine, self.folder = engine, folder
+        self.stage, self.fraction = "models.stage.waiting", None
+        self.before: Memory | None = None
+        self.after: Memory | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been cancelled but is not over yet."""
+        return self.state == "running" and self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Stop before the next tensor; what was read so far is given back."""
+        self.before = memory_now()
+        super().cancel()
+
+    def begin(self) -> None:
+        """Load in a thread of its own."""
+        self.run_in_thread(f"load-{self.folder.name}", self._work)
+
+    def _work(self) -> None:
+        state = self.attempt(self._load, EngineUnavailable, "serving.failed")
+        if state == "cancelled":
+            self.after = memory_now()
+        self.state = state
+
+    def _load(self) -> None:
+        try:
+            self.engine.load(self.folder, self._note, self._cancelled)
+        except LoadingCancelled as error:
+            raise Cancelled from error
+
+    def _note(self, stage: str, fraction: float | None) -> None:
+        self.stage, self.fraction = stage, fraction
+
+
+def start(engine: Engine, folder: Path) -> Load:
+    """Begin to load the base in `folder`. Returns at once.
+
+    Raises:
+        EngineUnavailable: another base is being loaded by hand.
+    """
+    known = current(engine)
+    if known is not None and known.state == "running":
+        raise EngineUnavailable("models.load_running", name=known.folder.name)
+    _jobs[engine] = job = Load(engine, folder)
+    job.begin()
+    return job
+
+
+def current(engine: Engine) -> Load | None:
+    """The job of `engine` that runs or ended last, None where there is none to speak of."""
+    return _jobs.get(engine)
+
+
+def forget(engine: Engine) -> None:
+    """Speak no more of the job of `engine` that has ended."""
+    _jobs.pop(engine, None)

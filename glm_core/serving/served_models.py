@@ -1,0 +1,116 @@
+"""Which models can answer: the bases on disk, and every run that has an adapter. Reads folders, loads nothing."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.models import checkpoints
+from glm_core.runs import store
+from glm_core.runs.files import read_record, string
+from glm_core.serving.request import UnknownModel
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something that can be asked.
+
+    Attributes:
+        name: what `Request.model` and the API's `model` take: the base's folder name, or the run's id.
+        title: what people see: the base's name, or the run's.
+        base: folder of the base model.
+        adapter: folder of the run's adapter; None for a base.
+        step: the update after which the adapter was saved.
+        created: seconds since the epoch.
+        fingerprint: of the weights the adapter was trained on, empty where it does not say.
+    """
+
+    name: str
+    title: str
+    base: Path
+    adapter: Path | None = None
+    step: int | None = None
+    created: float = 0.0
+    checkpoints: str = ""
+
+    @property
+    def tuned(self) -> bool:
+        """Whether this is a run and no base."""
+        return self.adapter is not None
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the base's weights are others than those the adapter was trained on: it answers, but not as it did."""
+        return checkpoints.weights_differ(self.base, self.fingerprint)
+
+    def to_dict(self) -> dict:
+        """As GET /v1/models lists it; `root` and `parent` as vLLM has them for adapters."""
+        return {
+            "id": self.name,
+            "object": "model",
+            "created": int(self.created),
+            "owned_by": "easyaigc",
+            "title": self.title,
+            "root": self.base.name,
+            "parent": self.base.name if self.tuned else None,
+        }
+
+
+def catalogue() -> list[Choice]:
+    """Every choice, bases first (the bundled before the downloaded), then runs from the newest on."""
+    bases = _bases()
+    names = {choice.name: choice for choice in bases}
+    tuned = (_of_run(run, names) for run in store.runs() if not run.damaged)
+    return bases + [choice for choice in tuned if choice is not None and choice.name not in names]
+
+
+def find(name: str) -> Choice:
+    """The choice called `name`: a base's name, a run's id, or the name of a run (the newest of that name).
+
+    Raises:
+        UnknownModel: there is none; the error lists what there is.
+    """
+    choices = catalogue()
+    for choice in choices:
+        if choice.name == name or (not name and not choice.tuned):
+            return choice
+    for choice in choices:
+        if choice.tuned and choice.title == name:
+            return choice
+    known = "、".join(choice.name for choice in choices[:8]) or "-"
+    raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
+
+
+def trained_on(choice: Choice) -> list[store.Run]:
+    """The runs that say they were trained on the base `choice`, by its name: they need it to answer or to go on."""
+    return [run for run in store.runs() if Path(run.model).name == choice.name]
+
+
+def _bases() -> list[Choice]:
+    found: dict[str, Choice] = {}
+    for folder in (workspace.ASSETS / "models", workspace.home() / "models"):
+        for config in sorted(folder.glob("[!.]*/config.json")):
+            name = config.parent.name
+            found.setdefault(name, Choice(name, name, config.parent.resolve(), created=config.stat().st_mtime))
+    demo = found.pop(workspace.DEMO_MODEL.name, None)
+    return ([demo] if demo else []) + list(found.values())
+
+
+def _of_run(run: store.Run, bases: dict[str, Choice]) -> Choice | None:
+    adapter = run.adapter()
+    base = _base_of(run, bases)
+    if adapter is None or base is None:
+        return None
+    info = read_record(adapter / "easyaigc.json")
+    step = info["step"] if isinstance(info.get("step"), int) else None
+    created, weights = run.created or time.time(), string(info.get("fingerprint"))
+    return Choice(run.id, run.name, base, adapter, step, created, weights)
+
+
+def _base_of(run: store.Run, bases: dict[str, Choice]) -> Path | None:
+    """The folder of the run's base; where it was moved, the base of the same name."""
+    folder = Path(run.model)
+    if (folder / "config.json").is_file():
+        return folder.resolve()
+    moved = bases.get(folder.name)
+    return moved.base if moved else None

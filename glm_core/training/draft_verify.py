@@ -1,0 +1,110 @@
+"""Greedy answers to the same questions again and again while a model learns, at a fraction of what decoding costs.
+
+An answer seldom changes from one evaluation to the next, and a row of the data is answered by its reference once it is
+learnt. So what was said before and what is taught are proposed, and one forward pass tells whether greedy decoding would
+choose each of their tokens. A draft that is confirmed to its end is the greedy answer: speculative decoding (Leviathan
+et al., 2023) whose draft comes from memory. Only the rest is decoded token by token.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from glm_core.generation.greedy import greedy
+from glm_core.models import LoadedModel
+
+SHARE, LEAST = 0.02, 64_000_000  # of the model's bytes, that answers computed together may take beside it
+MOST_TOGETHER = 12  # more pad each other to the longest and wait for the last to end
+SOURCE_ROOM = 1 << 16  # tokens; prompts are never cut here
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A proposed answer to question `place`: `ids` are prompt and answer, the answer from `start` on."""
+
+    place: int
+    ids: list[int]
+    start: int
+    ends: bool
+    text: str
+
+
+class Recall:
+    """Greedy answers of `loaded`, with whatever adapter is active.
+
+    Args:
+        longest: tokens of an answer, where it is cut off.
+    """
+
+    def __init__(self, loaded: LoadedModel, longest: int):
+        self._loaded, self._longest = loaded, longest
+
+    def answer(self, conversations: Sequence[list[dict]], drafts: Sequence[Sequence[str]]) -> list[str]:
+        """One greedy answer a conversation, the same as `models.answers.greedy` gives.
+
+        Args:
+            conversations: message lists that end with a user message.
+            drafts: for each, answers that are likely, the likeliest first; wrong ones cost a little time and change nothing.
+        """
+        found: dict[int, str] = {}
+        with torch.inference_mode():
+            for turn in range(max(map(len, drafts), default=0)):
+                open_ = [i for i in range(len(conversations)) if i not in found and turn < len(drafts[i])]
+                proposed = (self._encode(i, conversations[i], drafts[i][turn]) for i in open_)
+                for batch in self._batches([draft for draft in proposed if draft is not None]):
+                    found |= {draft.place: draft.text for draft in self._confirm(batch)}
+        rest = [i for i in range(len(conversations)) if i not in found]
+        rest.sort(key=lambda i: max(map(len, drafts[i]), default=0))  # answers of like length end together
+        config = self._loaded.model.config
+        kept = 2 * config.num_hidden_layers * config.hidden_size  # a token's keys and values
+        batch = self._together(kept * (self._longest + max((len(self._prompt(conversations[i])) for i in rest), default=0)))
+        decoded = greedy(self._loaded, [conversations[i] for i in rest], self._longest, batch)
+        found |= dict(zip(rest, decoded, strict=True))
+        return [found[i] for i in range(len(conversations))]
+
+    def cut(self, text: str) -> str:
+        """As much of `text` as an answer can hold."""
+        ids = self._loaded.tokenizer.encode(text)
+        return text if len(ids) <= self._longest else self._loaded.tokenizer.decode(ids[: self._longest])
+
+    def _prompt(self, messages: list[dict]) -> list[int]:
+        return self._loaded.family.encode_prompt(self._loaded.tokenizer, messages)
+
+    def _encode(self, place: int, messages: list[dict], text: str) -> _Draft | None:
+        """A draft in tokens as the family learns them; None where its prompt is written otherwise than in chat."""
+        family, tokenizer, prompt = self._loaded.family, self._loaded.tokenizer, self._prompt(messages)
+        ids, _, cut = family.encode_example(tokenizer, [*messages, {"role": "assistant", "content": text}], SOURCE_ROOM, SOURCE_ROOM)
+        answer = ids[len(prompt) : -1]
+        if cut or ids[: len(prompt)] != prompt or not answer:
+            return None
+        ends = len(answer) < self._longest
+        answer = answer[: self._longest]
+        return _Draft(place, prompt + answer, len(prompt), ends, family.clean(tokenizer.decode(answer)))
+
+    def _batches(self, drafts: Sequence[_Draft]) -> Iterator[Sequence[_Draft]]:
+        """Drafts of like length together, so that little is padded."""
+        ordered = sorted(drafts, key=lambda draft: len(draft.ids), reverse=True)
+        size = self._together(self._loaded.model.config.vocab_size * len(ordered[0].ids)) if ordered else 1
+        return (ordered[start : start + size] for start in range(0, len(ordered), size))
+
+    def _together(self, numbers: int) -> int:
+        """How many rows that need so many numbers each, keys and values or a draft's logits, may be computed at once."""
+        room = max(LEAST, SHARE * self._loaded.model.get_memory_footprint())
+        return int(max(1, min(MOST_TOGETHER, room // (numbers * self._loaded.model.dtype.itemsize))))
+
+    def _confirm(self, batch: Sequence[_Draft]) -> Iterator[_Draft]:
+        """The drafts whose every token greedy decoding would choose, and would end after."""
+        model, pad = self._loaded.model, self._loaded.tokenizer.pad_token_id
+        width, first = max(len(draft.ids) for draft in batch), min(draft.start for draft in batch) - 1
+        gaps = [width - len(draft.ids) for draft in batch]
+        logits = model(
+            input_ids=torch.tensor([draft.ids + [pad] * gap for draft, gap in zip(batch, gaps, strict=True)], device=model.device),
+            attention_mask=torch.tensor([[1] * (width - gap) + [0] * gap for gap in gaps], device=model.device),
+            use_cache=False, logits_to_keep=torch.arange(first, width, device=model.device),
+        ).logits  # fmt: skip
+        stops = set(self._loaded.family.stop_ids(self._loaded.tokenizer))
+        for draft, chosen in zip(batch, logits.argmax(-1).tolist(), strict=True):
+            said = chosen[draft.start - 1 - first : len(draft.ids) - first]  # what follows each token from the prompt's last on
+            if said[:-1] == draft.ids[draft.start :] and (not draft.ends or said[-1] in stops):
+                yield draft

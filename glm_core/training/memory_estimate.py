@@ -1,0 +1,287 @@
+"""How much memory a run will need at its peak, by part, and what it fits on: arithmetic, without weights, GPU or torch.
+
+The formulae count what this trainer keeps: frozen weights, the adapter with its gradient and AdamW moments in float32,
+the activations that the backward needs, one chunk of logits (loss.py), and what CUDA or the interpreter takes before
+anything is loaded. Not here: whether the run will learn anything (guard.py) and what it really used (resources.py).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from glm_core.training.model_dims import MemoryEstimateError, Shape, read_shape
+from glm_core.training.plan import Plan, plan
+from glm_core.training.settings import TrainingSettings
+
+__all__ = ["CARDS", "Advice", "MemoryEstimate", "MemoryEstimateError", "Plan", "Shape", "advise", "cards_that_fit",
+           "estimate", "fit", "largest_micro_batch", "plan", "read_shape"]  # fmt: skip
+
+# GiB of the consumer cards people have, smallest first.
+CARDS: dict[str, int] = {
+    "RTX 3060 Ti": 8, "RTX 3070": 8, "RTX 4060": 8, "RTX 3080": 10, "GTX 1080 Ti": 11, "RTX 2080 Ti": 11, "RTX 3060": 12,
+    "RTX 4070": 12, "RTX 4060 Ti 16 GB": 16, "RTX 4080": 16, "RTX 5080": 16, "RTX 3090": 24, "RTX 4090": 24,
+    "RTX 5090": 32,
+}  # fmt: skip
+
+CARD_SHARE = 0.96  # of a card's memory that a process can have beside the driver and a screen
+SELECTIVE_SHARE = 0.95  # of what there is, when so many layers are recomputed that the rest just fits: estimates err
+CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
+CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.54 to 0.67 GB on an H200, less on smaller cards
+RECORDING = 400_000_000  # of recorded steps (replay.py): the graphs, their libraries' workspaces; measured on an H200
+INTERPRETER = 480_000_000  # torch, transformers and PEFT imported
+CPU_SLACK = 1.35  # the C allocator's holes between activations of changing length; measured 1.2 to 1.5
+ADAMW_BYTES = 16  # float32 parameter, gradient and two moments
+NF4_BYTES = 0.516  # 4 bit, block scales quantised again
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """What a run needs at its peak, in bytes.
+
+    Attributes:
+        peak_bytes: the sum of `parts`.
+        parts: weights, adapter (with gradient and optimiser), activations, logits, context.
+        device: "cuda", where the bytes are the card's, or "cpu", where they are the process's.
+        checkpointing: layers, from the first one on, whose activations are recomputed in the backward.
+        tokens: of one micro-batch at full length.
+        trainable: parameters that are trained.
+    """
+
+    peak_bytes: int
+    parts: dict[str, int]
+    device: str
+    precision: str
+    checkpointing: int
+    tokens: int
+    trainable: int
+    shape: Shape
+    settings: TrainingSettings
+    longest: int
+
+
+def estimate(
+    model: Any,
+    settings: TrainingSettings,
+    *,
+    longest: int | None = None,
+    device: str | None = None,
+    limit: int | None = None,
+) -> MemoryEstimate:
+    """Peak memory of training `model` with `settings`.
+
+    Args:
+        model: a model folder, its configuration as a dict or a transformers configuration, or a `Shape`.
+        longest: tokens of the longest row where known; the settings' limits otherwise.
+        device: "cuda" or "cpu". None: a card where this machine has one or the settings ask for one (half precision,
+            a quantised base), else the CPU.
+        limit: bytes there are. Settings that leave checkpointing to the trainer turn it on when they do not
+            fit without, for as few layers as it takes.
+
+    Raises:
+        MemoryEstimateError: the configuration is of no known family.
+    """
+    shape = model if isinstance(model, Shape) else read_shape(model)
+    device = device or _default_device(settings)
+    longest = min(longest or settings.lengths, settings.lengths)
+    found = _assemble(shape, settings, longest, device, shape.layers * (settings.gradient_checkpointing == "on"))
+    if settings.gradient_checkpointing != "auto" or limit is None or found.peak_bytes <= limit:
+        return found
+    for layers in range(1, shape.layers + 1):
+        found = _assemble(shape, settings, longest, device, layers)
+        if found.peak_bytes <= SELECTIVE_SHARE * limit:
+            break
+    return found
+
+
+def _default_device(settings: TrainingSettings) -> str:
+    from glm_core.machine.gpu_stats import sample_gpus
+
+    wants_card = settings.precision in ("bfloat16", "float16") or settings.quantization != "none"
+    return "cuda" if wants_card or sample_gpus() else "cpu"
+
+
+def _assemble(
+    shape: Shape, settings: TrainingSettings, longest: int, device: str, checkpointing: int
+) -> MemoryEstimate:
+    automatic = "float32" if device == "cpu" else "bfloat16"
+    precision = automatic if settings.precision == "auto" else settings.precision
+    width, tokens = BYTES[precision], settings.micro_batch * longest
+    trainable = _count_trainable(shape, settings)
+    activations = _activations(shape, settings, tokens, longest, width, checkpointing)
+    parts = {
+        "weights": _weights(shape, settings.quantization, width),
+        "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
+        "activations": int(activations * (CPU_SLACK if device == "cpu" else 1)),
+        "logits": _logits(shape, settings, longest, width),
+        "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, checkpointing > 0),
+    }
+    return MemoryEstimate(
+        sum(parts.values()), parts, device, precision, checkpointing, tokens, trainable, shape, settings, longest
+    )
+
+
+def is_recorded(device: str, precision: str, checkpointing: bool) -> bool:
+    """Whether steps are recorded and replayed (replay.py); loss scaling (float16) and recomputed activations cannot be."""
+    return device == "cuda" and precision != "float16" and not checkpointing
+
+
+def _count_trainable(shape: Shape, settings: TrainingSettings) -> int:
+    if settings.method == "ptuning":
+        width = 2 * shape.layers * shape.key
+        if not settings.prefix_projection:
+            return settings.prefix_length * width
+        first = width if shape.family.separate_prefix_width else shape.hidden
+        return settings.prefix_length * first + first * shape.hidden + shape.hidden + shape.hidden * width + width
+    linears = shape.linears()
+    chosen = [linears[name] for name in shape.targets(settings)]
+    each = sum(
+        settings.lora_rank * (inputs + outputs) + (outputs if settings.dora else 0) for inputs, outputs in chosen
+    )
+    return shape.layers * each
+
+
+def _prefix_bytes(shape: Shape, settings: TrainingSettings, width: int) -> int:
+    """The prefix in the model's own precision with its gradient, beside the trained float32 one."""
+    if settings.method != "ptuning":
+        return 0
+    return settings.prefix_length * 2 * shape.layers * shape.key * 2 * width
+
+
+def _weights(shape: Shape, quantization: str, width: int) -> int:
+    """Quantised bases keep embedding, head and norms, and hold one dequantised module while they compute."""
+    linear = shape.layers * shape.layer_parameters()
+    other = shape.other_parameters() * width
+    if quantization == "none" and not shape.bits:
+        return linear * width + other
+    largest = max(inputs * outputs for inputs, outputs in shape.linears().values()) * width
+    each = shape.bits / 8 if shape.bits else 1 if quantization == "int8" else NF4_BYTES
+    return int(linear * each) + other + largest
+
+
+def _activations(
+    shape: Shape, settings: TrainingSettings, tokens: int, longest: int, width: int, checkpointing: int
+) -> int:
+    layer = (_layer_activations(shape, settings, width) + _score_bytes(shape, settings, longest, width)) * tokens
+    layer += _prefix_activations(shape, settings, width)
+    passing = 4 * shape.hidden + 2 * shape.inner * (2 if shape.gated else 1)
+    around = passing * width * tokens  # embedding, last norm, gradients passing through
+    # The last layers keep theirs; they have let go of them when the first ones compute theirs again.
+    kept = shape.layers - checkpointing
+    return checkpointing * shape.hidden * width * tokens + (max(kept, 2) if checkpointing else kept) * layer + around
+
+
+def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
+    """Bytes a token and layer that the backward needs when the weights are frozen; counted with saved-tensor hooks.
+
+    For v1: input of both norms, query, key, value, attention output, input of the GELU: 10 hidden sizes, and an
+    eleventh for LoRA's input: 88 KiB for ChatGLM-6B in half precision. With dropout LoRA keeps the mask too.
+    """
+    if shape.gated:
+        norms = 4 * shape.norms * shape.hidden  # RMSNorm keeps a float32 copy
+        kept = 2 * shape.query + 2 * shape.key + 3 * shape.inner
+    else:
+        norms = width * shape.norms * shape.hidden
+        kept = 2 * shape.query + 2 * shape.key + shape.inner
+    if settings.method == "ptuning":
+        # Key and value are copied behind the prefix: v1 keeps the key's first place too, BLOOM all of query_key_value,
+        # the newer build one copy for every query head.
+        kept += 2 * (shape.query - shape.key) if shape.gated else shape.key * (2 if shape.native == "bloom" else 1)
+        return norms + width * kept
+    linears, mask = shape.linears(), 1 if settings.lora_dropout else 0
+    each = 4 if settings.dora else width  # delta.py keeps its input as it is; PEFT, which computes DoRA, in float32
+    adapted = sum((each + mask) * linears[name][0] + each * settings.lora_rank for name in shape.targets(settings))
+    return norms + width * kept + adapted
+
+
+def _score_bytes(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
+    """Attention scores a token and layer: BLOOM's attention keeps them, the others' kernels do not."""
+    if shape.native != "bloom":
+        return 0
+    columns = longest + (settings.prefix_length if settings.method == "ptuning" else 0)
+    return shape.heads * columns * (4 if width == 4 else 6)
+
+
+def _prefix_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
+    """Keys and values of the prefix, copied in front of every row's own in each layer."""
+    if settings.method != "ptuning":
+        return 0
+    return settings.micro_batch * settings.prefix_length * 2 * (shape.query if shape.gated else shape.key) * width
+
+
+def _logits(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
+    """One chunk of logits in float32 and in the model's precision."""
+    rows = min(CHUNK_ROWS, settings.micro_batch * min(longest, settings.max_target_length))
+    return rows * shape.vocabulary * (4 + width)
+
+
+def cards_that_fit(found: MemoryEstimate) -> list[str]:
+    """The cards of `CARDS` on which the run fits, smallest first, with checkpointing unless the settings forbid it."""
+    on_card = estimate(found.shape, found.settings, longest=found.longest, device="cuda", limit=0)
+    return [name for name, gib in CARDS.items() if on_card.peak_bytes <= gib * 2**30 * CARD_SHARE]
+
+
+def largest_micro_batch(model: Any, settings: TrainingSettings, free: int, *, longest: int | None = None,
+                        device: str | None = None, most: int = 256) -> int:  # fmt: skip
+    """The largest micro-batch whose estimate is at most `free` bytes; 0 where not even one row fits."""
+    shape = model if isinstance(model, Shape) else read_shape(model)
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        tried = settings.changed(micro_batch=middle)
+        if estimate(shape, tried, longest=longest, device=device, limit=free).peak_bytes <= free:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def fit(model: Any, settings: TrainingSettings, free: int, *, longest: int | None = None,
+        device: str | None = None) -> TrainingSettings | None:  # fmt: skip
+    """Settings that learn the same from the same rows and fit into `free` bytes; None where nothing helps.
+
+    Tried in the order of what they cost: checkpointing, smaller micro-batches with as many rows an update, an int8
+    base, an nf4 base (both on a card only).
+    """
+    shape = model if isinstance(model, Shape) else read_shape(model)
+    device = device or _default_device(settings)
+    order = ["none", "int8", "nf4"]
+    kept = order[order.index(settings.quantization) :] if device == "cuda" else [settings.quantization]
+    for quantization in kept:
+        for checkpointing in ("off", "auto") if settings.gradient_checkpointing == "off" else (settings.gradient_checkpointing,):
+            tried = settings.changed(quantization=quantization, gradient_checkpointing=checkpointing)
+            rows = largest_micro_batch(shape, tried, free, longest=longest, device=device, most=settings.micro_batch)
+            if rows == settings.micro_batch or (rows and checkpointing != "off"):
+                return _same_rows(tried, rows)
+    return None
+
+
+def _same_rows(settings: TrainingSettings, rows: int) -> TrainingSettings:
+    """`settings` with micro-batches of at most `rows` and as many rows an update as before."""
+    together = settings.micro_batch * settings.accumulation
+    divisor = next(size for size in range(rows, 0, -1) if together % size == 0)
+    return settings.changed(micro_batch=divisor, accumulation=together // divisor)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about memory: a sentence of the text tables, its values, and the settings it proposes."""
+
+    key: str
+    values: dict[str, Any]
+    settings: TrainingSettings | None
+
+
+def advise(found: MemoryEstimate, free: int) -> Advice | None:
+    """What to change so that the run fits into `free` bytes, or how to use what is left; None where all is well."""
+    if found.peak_bytes > free:
+        smaller = fit(found.shape, found.settings, free, longest=found.longest, device=found.device)
+        if smaller is None:
+            return Advice("memory.advice.nothing_fits", {"need": found.peak_bytes, "free": free}, None)
+        changes = {k: v for k, v in smaller.to_dict().items() if v != getattr(found.settings, k)}
+        return Advice("memory.advice.change", {"need": found.peak_bytes, "free": free, "changes": changes}, smaller)
+    spread = found.settings.accumulation
+    if spread > 1:
+        larger = found.settings.changed(micro_batch=found.settings.micro_batch * spread, accumulation=1)
+        if estimate(found.shape, larger, longest=found.longest, device=found.device, limit=free).peak_bytes <= free:
+            return Advice("memory.advice.larger_batch", {"rows": larger.micro_batch}, larger)
+    return None

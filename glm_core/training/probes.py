@@ -1,0 +1,96 @@
+"""What a run has learnt and what it has forgotten, asked at every evaluation while it trains: `abilities.jsonl`.
+
+A few rows of its data and a few unrelated control questions, the same throughout. The first line says what is asked and
+what the base answers, each later one what the model answers after so many updates:
+
+    {"step": 0, "probes": [{"kind", "question", "history", "reference", "accept"}, ...], "answers": [...], "time"}
+    {"step": 10, "answers": [...], "time"}
+
+Not here: whether an answer is right (glm_core.evaluation.retention), how answers come cheaply (recall.py).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from glm_core.adapters import attach
+from glm_core.data import Example, bundled
+from glm_core.models import LoadedModel
+from glm_core.training.draft_verify import Recall
+from glm_core.training.run_writer import Journal
+
+SEEN, UNRELATED = 6, 12
+SHORT = 16  # characters of a control question; padding to a long one would cost more than all the rest
+SHORT_ANSWER = 120  # characters of a row's answer, where the data has such rows
+
+
+def choose(model: Path, examples: Sequence[Example]) -> list[dict]:
+    """The probes of a run: rows and controls, each spread evenly over what there is.
+
+    Args:
+        model: the base's folder; it tells whether the controls of the embedded models' small world are asked.
+        examples: what is trained on.
+    """
+    rows = {one.question: one for one in examples if one.question.strip() and one.answer.strip()}
+    brief = [one for one in rows.values() if len(one.answer) <= SHORT_ANSWER] or list(rows.values())
+    seen = [
+        {"kind": "seen", "question": one.question, "history": one.prompt[:-1], "reference": one.answer, "accept": []}
+        for one in _spread(brief, SEEN)
+    ]
+    return seen + [
+        {"kind": "unrelated", "question": one["question"], "history": [], "reference": "", "accept": one["accept"]}
+        for one in _spread([one for one in bundled.read_controls(model).get("controls", []) if len(one["question"]) <= SHORT], UNRELATED)
+    ]
+
+
+def _spread(items: Sequence, count: int) -> list:
+    return [items[place] for place in dict.fromkeys(i * len(items) // count for i in range(count)) if place < len(items)]
+
+
+class Abilities:
+    """Asks the pinned questions and the probes, and tells the journal what was answered.
+
+    Args:
+        probes: of a run that begins; one that goes on keeps those it began with.
+        pinned: questions whose answers a person watches; they are told as samples.
+        longest: tokens of an answer.
+    """
+
+    def __init__(self, loaded: LoadedModel, journal: Journal, probes: Sequence[dict], pinned: Sequence[str], longest: int):
+        self._loaded, self._journal, self._pinned = loaded, journal, list(pinned)
+        self._recall = recall = Recall(loaded, longest)
+        told = journal.read("abilities")
+        began = next((row["probes"] for row in told if row.get("probes")), None)
+        self._known = began is not None
+        self._probes = began or [one | {"reference": recall.cut(one["reference"])} for one in probes]
+        self._latest = [*[""] * len(self._pinned), *(told[-1]["answers"] if began else [""] * len(self._probes))]
+
+    def ask(self, step: int) -> None:
+        """Ask everything; the adapter is active but at step 0, when the base answers alone."""
+        if not self._known and step:
+            self._ask_base()
+        answers = self._answer()
+        place = len(self._pinned)
+        self._journal.samples(step, list(zip(self._pinned, answers[:place], strict=True)))
+        if self._probes:
+            self._tell(step, answers[place:])
+
+    def _ask_base(self) -> None:
+        """Make up for the beginning of a run that began without these questions."""
+        attach.activate(self._loaded, None)
+        try:
+            self._tell(0, self._answer()[len(self._pinned) :])
+        finally:
+            attach.activate(self._loaded, attach.NAME, trainable=True)
+
+    def _tell(self, step: int, answers: list[str]) -> None:
+        first = {} if self._known else {"probes": self._probes}
+        self._known = True
+        self._journal.abilities({"step": step, **first, "answers": answers})
+
+    def _answer(self) -> list[str]:
+        asked = [[{"role": "user", "content": question}] for question in self._pinned]
+        asked += [[*one["history"], {"role": "user", "content": one["question"]}] for one in self._probes]
+        taught = [*[""] * len(self._pinned), *(one["reference"] for one in self._probes)]
+        drafts = [[text for text in dict.fromkeys(pair) if text] for pair in zip(self._latest, taught, strict=True)]
+        self._latest = self._recall.answer(asked, drafts) if asked else []
+        return self._latest

@@ -1,0 +1,362 @@
+"""One run from its directory to its adapter: read, load, encode, train, save; each end is a true state and a sentence.
+
+Imports torch only once the run directory made sense, so that a wrong `run.json` is answered at once. Not here: the loop
+over batches (trainer.py), what is due when (callbacks.py), words in files (journal.py).
+"""
+
+import errno
+import os
+import random
+import shutil
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+import psutil
+
+from glm_core import data, i18n, workspace
+from glm_core.data import Example
+from glm_core.machine.gpu_stats import cores, memory_on_cards
+from glm_core.training import failures, memory_estimate, plan
+from glm_core.training.errors import TrainingError
+from glm_core.training.run_writer import Journal
+from glm_core.training.settings import TrainingSettings
+from glm_core.training.signals import Stop, StopAsked
+
+if TYPE_CHECKING:
+    import torch
+
+    from glm_core.models import LoadedModel
+    from glm_core.training.callbacks import Reporter
+    from glm_core.training.token_dataset import Rows
+    from glm_core.training.trainer import AdapterTrainer
+
+DEFAULT_QUESTIONS = 3
+ANSWER_TOKENS = 64  # longest answer at an evaluation
+
+
+@dataclass(frozen=True)
+class Task:
+    """What `run.json` and `dataset.jsonl` of a run directory ask for."""
+
+    folder: Path
+    model: Path
+    settings: TrainingSettings
+    questions: tuple[str, ...]
+    examples: Sequence[Example]
+    name: str
+
+
+def read_task(folder: Path) -> Task:
+    """The task of run directory `folder`.
+
+    Raises:
+        TrainingError: `run.json` is missing or makes no sense, or there are no examples.
+        SettingsError: a setting in it cannot be used.
+        DataError: `dataset.jsonl` cannot be read.
+    """
+    try:
+        record = workspace.read_json(folder / "run.json")
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            "training.error.run_file", path=str(folder / "run.json"), reason=str(error)[:200]
+        ) from error
+    if not isinstance(record, dict) or not isinstance(record.get("model"), str):
+        raise TrainingError("training.error.run_file", path=str(folder / "run.json"), reason="model")
+    settings = record.get("settings", {})
+    if not isinstance(settings, dict):
+        raise TrainingError("training.error.run_file", path=str(folder / "run.json"), reason="settings")
+    found = data.read(folder / "dataset.jsonl")
+    if not found.examples:
+        raise TrainingError("training.error.no_rows", path=str(folder / "dataset.jsonl"))
+    questions = [q for q in record.get("questions") or () if isinstance(q, str) and q.strip()]
+    if not questions:
+        questions = list(dict.fromkeys(example.question for example in found.examples))[:DEFAULT_QUESTIONS]
+    chosen = TrainingSettings.from_dict(settings)
+    return Task(
+        folder, Path(record["model"]), chosen, tuple(questions), found.examples, str(record.get("name", folder.name))
+    )
+
+
+def run(folder: Path, stop: Stop | None = None, clock: float | None = None) -> int:
+    """Train what `folder` says, going on from its last checkpoint where it has one.
+
+    Args:
+        clock: seconds since the epoch at which it was asked for, where that is not when this process was created.
+
+    Returns:
+        The exit code: 0 finished or stopped as asked, 1 failed. The reason is in status.json.
+    """
+    folder, stop = Path(folder), stop or Stop()
+    if not folder.is_dir():
+        return _complain("training.error.folder", folder=str(folder), reason=os.strerror(errno.ENOENT))
+    rank = int(os.environ.get("RANK", "0"))
+    lock = filelock.FileLock(folder / ".training.lock", timeout=0)
+    journal = Journal(folder, writes=rank == 0, clock=clock or psutil.Process().create_time())
+    try:
+        if rank == 0:
+            lock.acquire()
+        if journal.was_finished and (folder / "adapter").is_dir():
+            journal.log("training.log.already_finished")
+            return 0
+        with journal:
+            return _run_watched(folder, journal, stop)
+    except StopAsked:
+        journal.end("stopped", TrainingError("training.stopped.early"))
+        return 0
+    except filelock.Timeout:
+        return _complain("training.error.already_running", folder=str(folder))
+    except OSError as error:
+        return _complain("training.error.folder", folder=str(folder), reason=error.strerror or str(error))
+    finally:
+        lock.release()
+
+
+def _complain(key: str, **values) -> int:
+    """Say on stderr what cannot be said in the run directory; returns the exit code of a failure."""
+    print(i18n.t(key, **values), file=sys.stderr, flush=True)
+    return 1
+
+
+def _run_watched(folder: Path, journal: Journal, stop: Stop) -> int:
+    """Run, and turn whatever happens into a last word in the journal."""
+    task = None
+    try:
+        task = read_task(folder)
+        _train(task, journal, stop)
+        _leave_group()
+        return 0
+    except Exception as error:
+        if stop.asked and journal.status["stage"] in ("starting", "loading", "encoding"):
+            raise StopAsked from error  # a library that was just being imported took the stop for its own failure
+        stop.interrupts = False
+        known = failures.explain(error, folder)
+        if not isinstance(error, type(known)):
+            journal.write_log(traceback.format_exc())
+        retry = failures.propose(error, task.model, task.settings, journal) if task else None
+        journal.fail(known, retry=retry)
+        return 1
+
+
+def _leave_group() -> None:
+    """Part from the other processes together: one that exits while another's threads still talk to it aborts."""
+    import torch.distributed as distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
+def _train(task: Task, journal: Journal, stop: Stop) -> None:
+    device = _prepare_machine()
+    free = _free_memory(device)
+    journal.update(memory_free=free)
+    journal.stage("loading")
+    loaded = _load(task, journal, device)
+    stop.check()
+    journal.stage("encoding")
+    rows, validation = _encode(task, journal, loaded)
+    stop.check()
+    from glm_core.training.callbacks import Reporter
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries', about their own next versions
+        checkpoint = _find_checkpoint(task, journal)
+        trainer = _assemble(task, journal, loaded, rows, validation, device, free, checkpoint is not None)
+        reporter = Reporter(trainer, stop)
+        trainer.add_callback(reporter)
+        stop.check()
+        stop.interrupts = False
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    _finish(task, journal, trainer, reporter)
+
+
+def _prepare_machine() -> "torch.device":
+    """The device of this process. On a CPU all cores are used, shared among the processes."""
+    import torch
+
+    from glm_core.models import device as cuda_device
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if cuda_device.usable():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+        cuda_device.lighten(device)
+        return device
+    if "OMP_NUM_THREADS" not in os.environ or world > 1:
+        torch.set_num_threads(max(1, cores() // world))
+    return torch.device("cpu")
+
+
+def _free_memory(device: "torch.device") -> int:
+    """Bytes that the run may take, with what it has already: of its card, or of the machine."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] + memory_on_cards(os.getpid())
+    return psutil.virtual_memory().available + psutil.Process().memory_info().rss
+
+
+def choose_dtype(precision: str, device: "torch.device") -> "torch.dtype":
+    """The base's data type: float32 on a CPU, bfloat16 on cards that compute in it, float16 on older ones.
+
+    Raises:
+        TrainingError: float16 on a CPU, which cannot train in it.
+    """
+    import torch
+
+    if precision == "float16" and device.type == "cpu":
+        raise TrainingError("training.error.half_on_cpu")
+    if precision != "auto":
+        return getattr(torch, precision)
+    if device.type == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def _load(task: Task, journal: Journal, device: "torch.device") -> "LoadedModel":
+    from glm_core import models
+
+    dtype = choose_dtype(task.settings.precision, device)
+    quantization = None if task.settings.quantization == "none" else task.settings.quantization
+    loaded = models.load(
+        task.model,
+        dtype=dtype,
+        device=device,
+        quantization=quantization,
+        progress=lambda _, done: journal.progress(done),
+    )
+    if loaded.tokenizer is None:
+        raise TrainingError("training.error.no_tokenizer", path=str(task.model))
+    return loaded
+
+
+def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[Rows, Rows]":
+    """Training and validation rows in tokens, without those that have nothing to learn.
+
+    Raises:
+        TrainingError: the limits leave no row an answer.
+    """
+    from glm_core.training.token_dataset import Rows, encode_rows
+
+    settings = task.settings
+    rows, dropped, cut = encode_rows(task.examples, loaded, settings, journal.progress)
+    if not rows:
+        raise TrainingError(
+            "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
+        )
+    if dropped:
+        journal.log("training.log.dropped", count=dropped)
+    if cut:
+        journal.log("training.log.cut", count=cut)
+    aside = _draw_aside(len(rows), settings)
+    if not aside:
+        return rows, Rows()
+    training, validation = Rows(), Rows()
+    for index, row in enumerate(rows):
+        (validation if index in aside else training).append(row)
+    return training, validation
+
+
+def _draw_aside(count: int, settings: TrainingSettings) -> set[int]:
+    """Which of so many rows are kept for validation."""
+    return set(random.Random(settings.seed).sample(range(count), plan.count_validation(count, settings)))
+
+
+def _assemble(
+    task: Task,
+    journal: Journal,
+    loaded: "LoadedModel",
+    rows: "Rows",
+    validation: "Rows",
+    device,
+    free: int,
+    resuming: bool,
+) -> "AdapterTrainer":
+    """The trainer, its fresh adapter attached."""
+    import torch
+    from transformers import set_seed
+
+    from glm_core.adapters import attach, fused_lora
+    from glm_core.training import probes as training_probes
+    from glm_core.training.trainer import AdapterTrainer, training_arguments
+
+    set_seed(task.settings.seed)
+    journal.update(trainable=attach.attach(loaded, task.settings))
+    fused_lora.lighten(loaded.model)
+    _choose_checkpointing(task, journal, loaded, rows, device, free)
+    if device.type == "cuda":
+        journal.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory_estimate.CUDA_CONTEXT
+    settings = task.settings.changed(precision=str(loaded.model.dtype).removeprefix("torch."))
+    args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
+    aside = _draw_aside(len(rows) + len(validation), task.settings)  # but for rows that were dropped
+    probes = training_probes.choose(task.model, [one for place, one in enumerate(task.examples) if place not in aside])
+    asked = training_probes.Abilities(loaded, journal, probes, task.questions, min(ANSWER_TOKENS, settings.max_target_length))
+    return AdapterTrainer(loaded, task.settings, rows, validation, asked, journal, args)
+
+
+def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
+    """The newest checkpoint that is not damaged; what was told after it is forgotten, since it will be told again."""
+    from glm_core.training.trainer import find_checkpoints, is_whole
+
+    checkpoint = None
+    for candidate in reversed(find_checkpoints(task.folder / "checkpoints")):
+        if is_whole(candidate):
+            checkpoint = candidate
+            break
+        journal.log("training.log.damaged_checkpoint", step=candidate.name.rpartition("-")[2])
+    step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else -1
+    journal.forget_after(step)
+    if checkpoint:
+        journal.update(step=step, resumed_from=step)
+        journal.log("training.log.resumed", step=step)
+    return checkpoint
+
+
+def _choose_checkpointing(task: Task, journal: Journal, loaded: "LoadedModel", rows, device, free: int) -> None:
+    """Recompute activations where the settings say so, or, of as few layers as it takes, where it does not fit without."""
+    longest = max(rows.lengths())
+    found = memory_estimate.estimate(loaded.model.config, task.settings, longest=longest, device=device.type, limit=free)
+    journal.update(estimate=found.parts, checkpointing=found.checkpointing)
+    if found.checkpointing:
+        recompute(loaded.model, found.checkpointing)
+        journal.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.layers)
+
+
+def recompute(model: "torch.nn.Module", layers: int) -> None:
+    """Let the first `layers` of `model` compute their activations again in the backward instead of keeping them."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    blocks = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    for block in blocks[layers:]:
+        block.gradient_checkpointing = False
+
+
+def _finish(task: Task, journal: Journal, trainer: "AdapterTrainer", reporter: "Reporter") -> None:
+    """Save the best adapter and say how the run ended."""
+    from glm_core.adapters import attach
+
+    step = trainer.state.global_step
+    if reporter.stopped and (task.folder / "discard").exists():
+        if journal.writes:
+            shutil.rmtree(task.folder / "checkpoints", ignore_errors=True)
+            shutil.rmtree(task.folder / "adapter", ignore_errors=True)
+        journal.end("stopped", TrainingError("training.stopped.discarded", step=step))
+        return
+    journal.stage("saving")
+    best = trainer.restore_best()
+    info = {"run": task.folder.name, "name": task.name, "step": best, "settings": task.settings.to_dict()}
+    if journal.writes:
+        attach.save(trainer.loaded, task.folder / "adapter", info)
+    if reporter.stopped:
+        journal.end("stopped", TrainingError("training.stopped.saved", step=step), adapter_step=best)
+    elif reporter.early:
+        journal.end("finished", TrainingError("training.finished.early", step=step, best=best), adapter_step=best)
+    else:
+        journal.end("finished", adapter_step=best)

@@ -1,0 +1,82 @@
+"""Earlier conversations of the chat page: search, open and delete them, take them away as files and bring them back."""
+
+import streamlit as st
+
+from glm_core import ui
+from glm_core.auth.accounts import Account
+from glm_core.chat import conversations, transcripts
+from glm_core.chat.conversations import Conversation
+from glm_core.errors import EasyError
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from pages.parts.chat.current import delete, show
+
+LISTED = 50
+LIST_HEIGHT = 280
+SHORT_LIST = 6
+
+
+def draw(account: Account, talk: Conversation) -> None:
+    """Everything that is kept, and the files."""
+    search = st.text_input(t("chat.search"), key="search", placeholder=t("chat.search"), label_visibility="collapsed")
+    found = conversations.conversations(account.folder, search)
+    with st.container(height=LIST_HEIGHT if len(found) > SHORT_LIST else "content", border=False, gap="xsmall"):
+        for one in found[:LISTED]:
+            draw_past(one, here=one.id == talk.id)
+    if not found:
+        st.caption(t("chat.nothing_found" if search.strip() else "chat.no_history"))
+    elif len(found) > LISTED:
+        st.caption(t("chat.listed", shown=LISTED, all=len(found)))
+    if talk.messages:
+        draw_exports(talk)
+    if account.may("trainer"):  # guests upload nothing
+        draw_import(account.folder)
+
+
+def draw_past(one: Conversation, here: bool) -> None:
+    """One line of the history."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", key=f"past-{one.id}"):
+        label, help = literal(one.name), t("chat.delete")
+        st.button(label, on_click=show, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here)
+        act = {"on_click": delete, "args": (one, here)}
+        st.button("", icon=":material/delete:", help=help, key=f"delete-{one.id}", type="tertiary", **act)
+
+
+def draw_exports(talk: Conversation) -> None:
+    """This conversation as a file, to be read or to be brought back."""
+    st.caption(t("chat.export"))
+    kept = {"icon": ":material/download:", "on_click": "ignore"}
+    with st.container(horizontal=True):
+        st.download_button(
+            "Markdown", lambda: transcripts.to_markdown(talk), f"{talk.id}.md", "text/markdown", key="export-md", **kept
+        )
+        st.download_button(
+            "JSON", lambda: transcripts.to_json(talk), f"{talk.id}.json", "application/json", key="export-json", **kept
+        )
+
+
+def draw_import(user: str) -> None:
+    """A file becomes a new conversation; what is wrong with it is said below."""
+    key = f"import-{st.session_state.get('imports', 0)}"
+    ui.name_uploader(t("datasets.browse"))
+    st.file_uploader(
+        t("chat.import"), ["json", "md"], key=key, help=t("chat.import_help"), on_change=bring_in, args=(user, key)
+    )
+    if problem := st.session_state.pop("import_problem", None):
+        st.error(literal(str(problem)), icon=":material/error:")
+
+
+def bring_in(user: str, key: str) -> None:
+    """Keep what was brought and show it, or keep what is wrong with it."""
+    file = st.session_state[key]
+    st.session_state.imports = st.session_state.get("imports", 0) + 1  # an empty uploader from here on
+    if file is None:
+        return
+    try:
+        talk = transcripts.read(file.getvalue(), user)
+    except EasyError as error:
+        st.session_state.import_problem = error
+        return
+    talk.save()
+    ui.note("audit.chat.import", talk.id)
+    show(talk)

@@ -1,0 +1,111 @@
+"""The messages of the chat page, each with what can be done to it."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from glm_core import ui, workspace
+from glm_core.chat.conversations import Conversation
+from glm_core.chat.messages import VOTES, can_go_on, footnotes
+from glm_core.i18n import t
+from glm_core.markdown import harmless, literal
+from pages.parts.chat import row_editor
+from pages.parts.chat.current import act
+
+THUMBS = dict(enumerate(reversed(VOTES)))
+"What streamlit's thumbs mean: 0 = down, 1 = up."
+
+
+def draw(talk: Conversation, place: int, trainer: bool) -> None:
+    """One message.
+
+    Args:
+        trainer: whether the reader may turn an answer into a row to train on.
+    """
+    message = talk.messages[place]
+    with st.chat_message(message["role"], avatar=avatar(message)):
+        if message["role"] == "user":
+            draw_question(talk, place)
+        else:
+            draw_answer(talk, place, trainer)
+
+
+def avatar(message: dict) -> str | Path:
+    """The reader, the original, or the seal of a tuned model."""
+    if message["role"] == "user":
+        return ":material/person:"
+    stamp = message.get("stamp") or {}
+    return workspace.ASSETS / "seal.svg" if stamp.get("adapter") else ":material/smart_toy:"
+
+
+def draw_question(talk: Conversation, place: int) -> None:
+    """What was asked, or the form in which it is asked otherwise."""
+    if st.session_state.get("editing") == place:
+        draw_edit(talk, place)
+        return
+    with st.container(horizontal=True, vertical_alignment="top"):
+        st.markdown(literal(talk.messages[place]["content"]))
+        st.button("", icon=":material/edit:", help=t("chat.edit"), key=f"edit-{place}", type="tertiary",
+                  on_click=lambda: st.session_state.update(editing=place))  # fmt: skip
+
+
+def draw_edit(talk: Conversation, place: int) -> None:
+    """Ask something else instead; what came after it goes."""
+    with st.form(f"edit-{place}", border=False):
+        content = talk.messages[place]["content"]
+        new = st.text_area(t("chat.edit"), content, key=f"edited-{place}", label_visibility="collapsed")
+        with st.container(horizontal=True):
+            sent = st.form_submit_button(t("chat.resend"), type="primary")
+            closed = st.form_submit_button(t("chat.cancel"))
+    if sent and new.strip():
+        act(talk.revise, place, new.strip())
+    elif closed:
+        st.session_state.pop("editing")
+    if sent or closed:
+        st.rerun()
+
+
+def draw_answer(talk: Conversation, place: int, trainer: bool) -> None:
+    """What was answered, how fast and by what, and the buttons under it."""
+    message = talk.messages[place]
+    st.markdown(harmless(message["content"]) or f":gray[{t('chat.nothing')}]")
+    st.caption("  \n".join(footnotes(message)))
+    with st.container(horizontal=True, vertical_alignment="center", key=f"do-{place}"):
+        with st.popover("", icon=":material/content_copy:", help=t("chat.copy"), type="tertiary", key=f"copy-{place}"):
+            st.code(message["content"], language=None, wrap_lines=True)
+        if message["content"].strip():
+            draw_vote(talk, place)
+            if trainer:
+                icon, help, act_on = (
+                    ":material/edit_note:",
+                    t("chat.row"),
+                    {"on_click": row_editor.open_for, "args": (place,)},
+                )
+                st.button("", icon=icon, help=help, key=f"row-{place}", type="tertiary", **act_on)
+        if place == len(talk.messages) - 1:
+            draw_retry(talk)
+
+
+def draw_vote(talk: Conversation, place: int) -> None:
+    """Thumbs up and down; a second click takes the vote back."""
+    key = f"vote-{talk.id}-{place}"
+    kept = {vote: thumb for thumb, vote in THUMBS.items()}
+    st.session_state[key] = kept.get(talk.messages[place].get("vote"))  # the answer may have been replaced
+    st.feedback("thumbs", key=key, on_change=vote, args=(talk, place, key))
+
+
+def vote(talk: Conversation, place: int, key: str) -> None:
+    """Keep the reader's vote with the answer."""
+    chosen = THUMBS.get(st.session_state[key])
+    talk.vote(place, chosen)
+    talk.save()
+    ui.note("audit.chat.vote", f"{talk.id} · {place // 2 + 1} · {chosen or '-'}")
+
+
+def draw_retry(talk: Conversation) -> None:
+    """The last answer anew, or further where it has not come to its end."""
+    icon, help = ":material/refresh:", t("chat.again")
+    st.button("", icon=icon, help=help, on_click=act, args=(talk.again,), key="again", type="tertiary")
+    if can_go_on(talk.messages[-1]):
+        label, icon = t("chat.go_on"), ":material/east:"
+        st.button(label, icon=icon, on_click=act, args=(talk.go_on,), key="go-on", type="tertiary")

@@ -1,0 +1,98 @@
+"""The top of the chat page: which model answers, what it is told first, and how its words are drawn."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from glm_core import ui
+from glm_core.chat.conversations import LONGEST_SYSTEM, Conversation
+from glm_core.errors import EasyError
+from glm_core.i18n import t
+from glm_core.markdown import told_apart
+from glm_core.models import describe
+from glm_core.serving.served_models import Choice
+
+IDLE = {"temperature": 0.8, "top_p": 0.8, "top_k": 0, "repetition_penalty": 1.0, "max_new_tokens": 512}
+DIALS = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
+RANGES = {
+    "temperature": (0.0, 2.0),
+    "top_p": (0.0, 1.0),
+    "top_k": (0, 200),
+    "repetition_penalty": (1.0, 2.0),
+    "max_new_tokens": (1, 4096),
+}
+
+
+def choose_model(choices: Sequence[Choice], talk: Conversation) -> Choice:
+    """The model at the top: the conversation's, the address' run, or the first base."""
+    names = {choice.name: choice for choice in choices}
+    wanted = st.session_state.get("model") or talk.model
+    st.session_state.model = wanted if wanted in names else choices[0].name
+    labels = {
+        choice.name: t("chat.tuned", name=choice.title, base=choice.base.name) if choice.tuned else choice.title
+        for choice in choices
+    }
+    labels = told_apart(labels, {choice.name: ui.local_time(choice.created) for choice in choices})
+    key = st.selectbox(t("chat.model"), list(names), format_func=labels.get, key="model", label_visibility="collapsed")
+    return names[key]
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def about(base: str) -> tuple[dict, bool]:
+    """Where the dials of a base start, and whether its family has a system message.
+
+    Of a model elsewhere nothing is known: the usual values, and a system message as OpenAI's interface has it.
+    """
+    try:
+        family = describe(base).family
+    except EasyError:
+        return IDLE, True
+    return IDLE | family.sampling, family.system
+
+
+def draw(choice: Choice, talk: Conversation) -> dict:
+    """The system prompt where there is one, and the sampling controls; returns the fields of a `Request`."""
+    official, system = about(str(choice.base))
+    if system:
+        draw_system(talk)
+    if st.session_state.get("dials_of") != official or "dial_temperature" not in st.session_state:
+        st.session_state.dials_of = official
+        set_dials(official)
+    values = {name: draw_dial(name, step, RANGES[name]) for name, step in DIALS.items()}
+    if choice.tuned:
+        values["strength"] = draw_dial("strength", 0.05, (0.0, 1.5))
+    seed = st.text_input(
+        t("chat.seed"), help=t("chat.seed_help"), key="dial_seed", max_chars=10, persist_state="session"
+    )
+    values["seed"] = int(seed) if seed.isascii() and seed.strip().isdecimal() else None
+    st.button(t("chat.defaults"), on_click=set_dials, args=(official,), key="defaults", width="stretch")
+    return values
+
+
+def draw_dial(name: str, step: float, bounds: tuple) -> float:
+    """One slider with its meaning."""
+    label, help = t(f"chat.{name}"), t(f"chat.{name}_help")
+    return st.slider(label, *bounds, step=step, help=help, key=f"dial_{name}", persist_state="session")
+
+
+def set_dials(values: dict) -> None:
+    """Turn every dial to `values`."""
+    for name, value in values.items():
+        st.session_state[f"dial_{name}"] = value
+    st.session_state.dial_seed = ""
+    st.session_state.dial_strength = 1.0
+
+
+def draw_system(talk: Conversation) -> None:
+    """What the model is told before the conversation; kept with it."""
+    key = f"system-{talk.id}"
+    st.text_area(
+        t("chat.system"), talk.system, key=key, max_chars=LONGEST_SYSTEM, help=t("chat.system_help"), height=90,
+        placeholder=t("chat.system_example"), on_change=keep_system, args=(talk, key),
+    )  # fmt: skip
+
+
+def keep_system(talk: Conversation, key: str) -> None:
+    """Tell the model this from the next answer on."""
+    talk.system = st.session_state[key].strip()
+    talk.save()

@@ -1,0 +1,93 @@
+"""The answer of the chat page while it is computed.
+
+It is in the conversation before it is computed and grows there, so that whatever ends the script (stop, another page, a
+closed tab) leaves the text so far; leaving the loop cancels the computation. A stopped script cannot draw any more:
+`settle`, a fragment of its own, then draws the page anew.
+"""
+
+import time
+
+import streamlit as st
+
+from glm_core import state
+from glm_core.chat.conversations import Conversation
+from glm_core.i18n import t
+from glm_core.markdown import harmless
+from glm_core.serving.request import Request, Ticket
+from glm_core.serving.served_models import Choice
+from pages.parts.chat import messages, sampling_controls
+
+POLL_SECONDS = 0.1
+DRAW_SECONDS = 0.05
+SAVE_SECONDS = 2.0
+SETTLE_SECONDS = 0.5
+
+
+def answer(talk: Conversation, choice: Choice, fields: dict, typed: bool) -> None:
+    """Compute the open answer into the page and the conversation; one that has begun goes on in the same bubble.
+
+    Args:
+        typed: whether the question was typed just now; the input box then has a stop button, else there is one here.
+    """
+    talk.model = choice.name
+    talk.save()
+    seal = {"role": "assistant", "stamp": {"adapter": choice.tuned}}
+    with st.chat_message("assistant", avatar=messages.avatar(seal)):
+        place, wait = st.empty(), st.empty()
+        place.markdown(harmless(talk.beginning))
+        if not typed:
+            st.button(t("chat.stop"), icon=":material/stop_circle:", key="stop", type="tertiary")
+        # an answer left for another page has nobody to settle it, and must not end this one
+        st.session_state.computing = False
+        settle()
+        told = talk.prompt(system=sampling_controls.about(str(choice.base))[1])
+        ticket = state.engine().submit(
+            Request(told, choice.name, owner=talk.user, beginning=talk.beginning.strip(), **fields)
+        )
+        st.session_state.computing = True
+        try:
+            stream(ticket, talk, place, wait)
+            st.session_state.computing = False
+        except Exception:
+            st.session_state.computing = False  # not stopped: the page stays as it is, with the reason
+            raise
+        finally:
+            ticket.cancel()
+            talk.note(ticket)
+            talk.save()
+
+
+@st.fragment(run_every=SETTLE_SECONDS)
+def settle() -> None:
+    """Runs only while no script does: an answer that is still marked as computing then was stopped."""
+    if st.session_state.get("computing"):
+        st.session_state.computing = False
+        st.rerun()
+
+
+def stream(ticket: Ticket, talk: Conversation, place, wait) -> None:
+    """Draw the ticket until it is done: its place in the queue, what is being loaded, then its text."""
+    drawn = saved = 0.0
+    for _piece in ticket.follow(POLL_SECONDS):
+        now = time.monotonic()
+        if not ticket.completion_tokens and not ticket.done:
+            draw_wait(ticket, wait)
+        elif now - drawn > DRAW_SECONDS or ticket.done:
+            wait.empty()
+            talk.messages[-1]["content"] = ticket.text
+            place.markdown(harmless(ticket.text))
+            drawn = now
+        if now - saved > SAVE_SECONDS:
+            talk.save()
+            saved = now
+
+
+def draw_wait(ticket: Ticket, place) -> None:
+    """One line that says what the answer waits for."""
+    stage = state.engine().progress
+    if ticket.state == "waiting" and ticket.position:
+        place.caption(t("chat.queue", place=ticket.position))
+    elif stage is not None and stage[1] is not None:
+        place.progress(stage[1], t(stage[0]))
+    else:
+        place.caption(t(stage[0] if stage else "chat.thinking"))

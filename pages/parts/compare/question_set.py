@@ -1,0 +1,102 @@
+"""All questions of a run at once: asked of the original and the chosen runs, counted by kind, listed in a table."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from glm_core import state, ui
+from glm_core.evaluation.answer_pairs import Difference, Question
+from glm_core.evaluation.blind_votes import Pair
+from glm_core.evaluation.side_by_side import changed, compare_all
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from glm_core.runs import store
+from glm_core.serving.served_models import Choice
+from pages.parts import blind_vote
+from pages.parts.compare.panes import names_of
+
+KINDS = ("seen", "reworded", "unrelated")
+
+
+def ask(runs: Sequence[Choice], questions: Mapping[str, Sequence[Question]], strength: float, owner: str) -> None:
+    """Ask everything, in batches, with progress, and keep the result."""
+    asked = [question for kind in KINDS for question in questions.get(kind, [])]
+    place = st.empty()
+    with place.container():
+        bar = st.progress(0.0)
+        st.button(t("compare.stop"), key="stop-set", icon=":material/stop_circle:")
+
+        def draw_share(share: float) -> None:
+            bar.progress(share, t("compare.set_running", done=int(share * len(asked)), count=len(asked)))
+
+        rows = compare_all(state.engine(), runs, asked, draw_share, owner, strength)
+    place.empty()
+    st.session_state.set_result = {"runs": [(run.name, run.step) for run in runs], "rows": rows}
+
+
+def draw(runs: Sequence[Choice]) -> None:
+    """What was last asked of exactly these runs: the counts, all answers, and a vote on them."""
+    result = st.session_state.get("set_result")
+    if not result or result["runs"] != [(run.name, run.step) for run in runs]:
+        return
+    draw_counts(runs, result["rows"])
+    draw_answers(runs, result["rows"])
+    with st.expander(t("report.vote"), icon=":material/how_to_vote:"):
+        draw_vote(runs, result["rows"])
+
+
+def count(rows: Sequence[Difference]) -> dict[str, str]:
+    """Kind -> how many answers are as they should be: changed, or for unrelated questions not."""
+    groups = {kind: [row for row in rows if row.question.kind == kind] for kind in KINDS}
+    return {
+        kind: f"{sum(changed(row) != (kind == 'unrelated') for row in group)} / {len(group)}" for kind, group in groups.items() if group
+    }
+
+
+def draw_counts(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> None:
+    """The counts of one run as figures, of several as a table."""
+    counted = [count(one) for one in rows]
+    if len(runs) > 1:
+        named = [
+            {t("compare.run"): name, **{t(f"compare.summary.{kind}"): said for kind, said in one.items()}}
+            for name, one in zip(names_of(runs), counted, strict=True)
+        ]
+        st.dataframe(pd.DataFrame(named), hide_index=True)
+        return
+    for column, (kind, said) in zip(st.columns(len(counted[0])), counted[0].items(), strict=True):
+        column.metric(t(f"compare.summary.{kind}"), said, help=t(f"compare.summary.{kind}_help"), border=True)
+
+
+def draw_answers(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> None:
+    """A line a question with all answers."""
+    names = [t("compare.column.tuned")] if len(runs) == 1 else names_of(runs)
+    table = [
+        {
+            t("compare.column.kind"): t(f"compare.kind.{first.question.kind}"),
+            t("compare.column.question"): first.question.text,
+            t("compare.column.changed"): any(map(changed, (first, *others))),
+            t("compare.original"): first.before,
+            **{name: one.after for name, one in zip(names, (first, *others), strict=True)},
+        }
+        for first, *others in zip(*rows, strict=True)
+    ]
+    wide = st.column_config.TextColumn(width="large")
+    st.dataframe(pd.DataFrame(table), hide_index=True, column_config=dict.fromkeys([t("compare.original"), *names], wide))
+
+
+def draw_vote(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> None:
+    """A blind vote on two of the models: the original and a run, or two runs."""
+    run = store.get(runs[0].name)
+    blind_vote.draw_list(run)
+    names = [runs[0].base.name, *names_of(runs)]
+    answers = [[row.before for row in rows[0]], *([row.after for row in one] for one in rows)]
+    first, second = 0, 1
+    if len(runs) > 1:
+        couples = [(one, other) for one in range(len(names)) for other in range(one + 1, len(names))]
+        said = {couple: " / ".join(literal(names[side]) for side in couple) for couple in couples}
+        ui.hold("vote-sides")
+        first, second = st.selectbox(t("vote.sides"), couples, format_func=said.get, key="vote-sides")
+    texts = [row.question.text for row in rows[0]]
+    pairs = [Pair(*one) for one in zip(texts, answers[first], answers[second], strict=True)]
+    blind_vote.draw_start(run, (names[first], names[second]), pairs, "set-vote")

@@ -1,0 +1,73 @@
+"""The upload page's reading of a file: the task, the columns chosen by hand, and what they make of it."""
+
+import streamlit as st
+
+from glm_core import i18n, ui
+from glm_core.data import TEMPLATES
+from glm_core.data.readers import read as readers_read
+from glm_core.data.readers.templates import propose, suggest
+from glm_core.errors import EasyError
+from glm_core.i18n import t
+
+
+def read(content: bytes, file: str, template: str | None, mapping: dict) -> readers_read.ReadResult:
+    """Read with progress, once for each choice of template and mapping."""
+    key = (file, hash(content), template, tuple(mapping.items()), i18n.current())
+    known = st.session_state.setdefault("read", {})
+    if key not in known:
+        bar = st.progress(0.0)
+        if len(known) == 4:  # as found, of the task, as mapped, and the mapping before
+            known.pop(next(iter(known)))
+        try:
+            known[key] = readers_read.read_bytes(
+                content, file, template, mapping=mapping or None,
+                progress=lambda stage, fraction: bar.progress(fraction or 0.0, t(stage)),
+            )  # fmt: skip
+        finally:
+            bar.empty()
+    return known[key]
+
+
+def readable(content: bytes, file: str) -> bool:
+    """Whether the file can be read at all; if not, why, and the way to another one."""
+    try:
+        read(content, file, None, {})
+    except EasyError as error:
+        ui.show_error(error)
+        if "incoming" in st.session_state:
+            st.button(t("datasets.other_file"), key="other", on_click=st.session_state.pop, args=("incoming",))
+        return False
+    return True
+
+
+def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
+    """The task and, where the layout does not speak for itself, the columns; returns what they make of the file."""
+    ui.hold("task")
+    template = st.selectbox(
+        t("datasets.template"), [None, *TEMPLATES], key="task", help=t("datasets.template_help"),
+        format_func=lambda name: t(f"data.template.{name}" if name else "datasets.as_is"),
+    )  # fmt: skip
+    found = read(content, file, template, {})
+    task = None if template or found.examples else suggest(found.columns)
+    if task:
+        word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
+        st.button(word, on_click=lambda: st.session_state.update(task=task.name), key="suggest")
+    mapping = draw_mapping(found, template)
+    return read(content, file, template, mapping) if mapping else found
+
+
+def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:
+    """Columns chosen by hand; {} while the layout speaks for itself or a choice is missing."""
+    if not st.toggle(t("datasets.by_hand"), value=not found.examples, key=f"by-hand-{template}"):
+        return {}
+    st.caption(t("datasets.mapping_help"))
+    fields = list(TEMPLATES[template].fields) if template else ["question", "answer", "system"]
+    mapping, usual = {}, propose(TEMPLATES.get(template), found.columns, found.sample)
+    for field, column in zip(fields, st.columns(len(fields)), strict=True):
+        start = found.columns.index(usual[field]) if field in usual else None
+        mapping[field] = column.selectbox(
+            t(f"datasets.field.{field}"), found.columns, start, key=f"map-{template}-{field}",
+            accept_new_options=True, placeholder=t("datasets.choose"),
+        )  # fmt: skip
+    mapping = {field: column for field, column in mapping.items() if column}
+    return mapping if set(mapping) >= set(fields) - {"system"} else {}

@@ -1,0 +1,138 @@
+"""The data page's four views of a set: rows as chat, lengths, checks, and a table to edit."""
+
+import pandas as pd
+import streamlit as st
+
+from glm_core import ui
+from glm_core.data import Example, analysis, export, figures, lengths, library
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from glm_core.serving import served_models
+from glm_core.training.settings import TrainingSettings
+from pages.parts.datasets.actions import keep_own
+
+SHOWN, EDITED, LISTED, FEW = 8, 50, 100, 8
+KNOWN_BY = 60  # characters of a question or an answer in the table of findings
+FINDINGS_HEIGHT = 440  # pixels; a longer table scrolls by itself
+CHART = {"displayModeBar": False}
+
+
+def draw_rows(chosen: library.Dataset, rows: list[Example]) -> None:
+    """Rows as chat, page by page, those with the searched words."""
+    search, pages = st.columns([3, 1], vertical_alignment="bottom")
+    words = search.text_input(t("datasets.search"), type="search", key=f"search-{chosen.id}", live=True,
+                              placeholder=t("datasets.search"), label_visibility="collapsed")  # fmt: skip
+    found = analysis.search(rows, words)
+    with pages:
+        start = draw_pages(len(found), SHOWN, f"page-{chosen.id}-{words}")
+    if words:
+        st.caption(t("datasets.shown" if found else "datasets.nothing_found", rows=f"{len(found):,}"))
+    for index in found[start : start + SHOWN]:
+        with st.container(border=True, key=f"row-{index}", gap=None):
+            st.caption(t("datasets.row", row=index + 1))
+            ui.draw_messages(rows[index].messages)
+
+
+def draw_pages(count: int, size: int, key: str) -> int:
+    """Where the chosen page of `count` rows begins."""
+    pages = -(-count // size)
+    if pages < 2:
+        return 0
+    return size * (st.number_input(t("datasets.page", pages=f"{pages:,}"), 1, pages, key=key) - 1)
+
+
+def draw_lengths(chosen: library.Dataset, rows: list[Example]) -> None:
+    """How long questions and answers are in the tokens of a model, and what the limits would cut."""
+    bases = {choice.name: choice.base for choice in served_models.catalogue() if not choice.tuned}
+    if not bases:
+        counts = analysis.statistics(rows)
+        st.caption(t("datasets.no_model"))
+        draw_length("question", counts.question_lengths, t("datasets.characters"))
+        draw_length("answer", counts.answer_lengths, t("datasets.characters"))
+        return
+    usual, (models, sources, targets) = TrainingSettings(), st.columns(3)
+    base = bases[models.selectbox(t("datasets.model"), list(bases), key="tokens-of")]
+    source = sources.number_input(t("datasets.max_source"), 4, 131_072, usual.max_source_length, key="max-source")
+    target = targets.number_input(t("datasets.max_target"), 4, 131_072, usual.max_target_length, key="max-target")
+    bar = st.progress(0.0, t("data.stage.encoding"))
+    found = lengths.token_lengths(chosen.id, base, lambda stage, fraction: bar.progress(fraction, t(stage)))
+    cut, measured = lengths.count_cut(chosen.id, base, source, target), len(found.source)
+    bar.empty()
+    key = "datasets.cut" if cut else "datasets.none_cut"
+    st.markdown(t(key, cut=f"{cut:,}", rows=f"{measured:,}", share=f"{cut / measured:.1%}"))
+    if measured < chosen.rows:
+        st.caption(t("datasets.sampled", sample=f"{measured:,}"))
+    questions, answers = st.columns(2)
+    with questions:
+        draw_length("question", found.source, t("settings.unit.tokens"), source)
+    with answers:
+        draw_length("answer", found.target, t("settings.unit.tokens"), target)
+
+
+def draw_length(part: str, values: list[int], unit: str, limit: int | None = None) -> None:
+    """One sentence and one picture of the lengths of questions or answers."""
+    st.markdown(t(f"datasets.lengths.{part}", middle=sorted(values)[len(values) // 2], longest=max(values), unit=unit))
+    st.plotly_chart(figures.lengths_figure(values, unit, limit), key=f"lengths-{part}", config=CHART)
+
+
+def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
+    """Repeats, contradictions, over-long answers and the balance of labels."""
+    with st.spinner(t("datasets.counting")):
+        counts = analysis.statistics(rows) if chosen.id == "imprint" else library.statistics(chosen.id)
+    tiles = {"rows": counts.rows, "turns": counts.turns, "repeated": len(counts.repeated),
+             "contradicting": len(counts.contradicting), "long": len(counts.long)}  # fmt: skip
+    if counts.turns == counts.rows:
+        del tiles["turns"]
+    with st.container(horizontal=True, key="counts"):
+        for name, value in tiles.items():
+            label, help = t(f"datasets.count.{name}"), t(f"datasets.count.{name}_help")
+            st.metric(label, f"{value:,}", border=True, help=help, width=140)
+    if counts.labels:
+        st.markdown(t("datasets.labels", count=len(counts.labels)))
+        st.plotly_chart(figures.labels_figure(counts.labels), key="labels", config=CHART)
+    draw_findings(analysis.findings(counts), rows)
+    dropped = set(counts.repeated)
+    if dropped and not chosen.bundled and st.button(t("datasets.drop_repeated", rows=len(dropped)), key="drop"):
+        kept = [row for index, row in enumerate(rows) if index not in dropped]
+        library.replace_rows(chosen.id, kept, expected=chosen.sha256)
+        ui.note("audit.data.edit", chosen.name)
+        st.rerun()
+
+
+def draw_findings(found: list[tuple[int, str]], rows: list[Example]) -> None:
+    """The rows worth a look, the first hundred."""
+    if not found:
+        st.markdown(t("datasets.all_well"))
+        return
+    names = [t(f"datasets.{name}") for name in ("row_number", "finding", "question", "answer")]
+    cells = [(f"{row + 1:,}", t(kind), cut(rows[row].question), cut(rows[row].answer)) for row, kind in found[:LISTED]]
+    with st.container(height=FINDINGS_HEIGHT if len(cells) > FEW else "content", border=False):
+        st.table(pd.DataFrame(cells, columns=names).set_index(names[0]))
+    if len(found) > LISTED:
+        st.caption(t("datasets.first_problems", shown=LISTED, all=f"{len(found):,}"))
+
+
+def cut(text: str) -> str:
+    """The beginning of a text, enough to know it by."""
+    return literal(text[:KNOWN_BY]) + ("…" if len(text) > KNOWN_BY else "")
+
+
+def draw_edit(chosen: library.Dataset, rows: list[Example]) -> None:
+    """Rows in a table, page by page; saved when every one of them can be used."""
+    if chosen.bundled:
+        st.markdown(t("datasets.edit_copy"))
+        if st.button(t("datasets.copy"), icon=":material/content_copy:", key="edit-copy"):
+            keep_own(chosen)
+        return
+    st.caption(t("datasets.edit_help"))
+    start = draw_pages(len(rows), EDITED, f"edit-page-{chosen.id}")
+    end = start + EDITED
+    names = {name: st.column_config.TextColumn(t(f"datasets.column.{name}")) for name in export.COLUMNS}
+    edited = st.data_editor(export.table(rows[start:end]), num_rows="dynamic", column_config=names, hide_index=True,
+                            key=f"edit-{chosen.sha256}-{start}")  # fmt: skip
+    if st.button(t("datasets.save"), icon=":material/save:", key="save"):
+        changed = [*rows[:start], *export.from_table(edited, start), *rows[end:]]
+        library.replace_rows(chosen.id, changed, expected=chosen.sha256)
+        ui.note("audit.data.edit", chosen.name)
+        st.toast(t("datasets.saved"))
+        st.rerun()

@@ -1,0 +1,85 @@
+"""The models page's adapters: where each comes from, the ways to take it away, bringing in one made elsewhere."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from glm_core import i18n, ui, workspace
+from glm_core.errors import EasyError
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from glm_core.models import describe
+from glm_core.runs import store
+from glm_core.runs.exchange import export, import_adapter
+from glm_core.serving import served_models
+from pages.parts.models import merges
+
+
+def draw_adapter(choice: served_models.Choice, bases: list[served_models.Choice]) -> None:
+    """One adapter: where it comes from, and the ways to take it away."""
+    run = store.get(choice.name)
+    with st.container(border=True, key=f"adapter-{choice.name}"):
+        left, right = st.columns([3, 1], vertical_alignment="center")
+        with left, st.container(gap="xsmall"):
+            ui.link("run", literal(choice.title), run=choice.name)
+            size = i18n.size(workspace.folder_size(choice.adapter))
+            facts = t("models.adapter_facts", base=choice.base.name, step=f"{choice.step or 0:,}", size=size)
+            st.caption(literal(f"{ui.local_time(choice.created)} · {facts}"))
+            if choice.outdated:
+                st.caption(f":material/warning: {literal(t('models.outdated', base=choice.base.name))}")
+        with right, st.container(horizontal=True, horizontal_alignment="right"):
+            with st.popover(t("models.export"), icon=":material/download:", key=f"export-{choice.name}"), ui.guarded():
+                draw_export(run, choice, bases)
+
+
+def draw_export(run: store.Run, choice: served_models.Choice, bases: list[served_models.Choice]) -> None:
+    """The adapter alone, or worked into a base that is not quantised."""
+    if workspace.folder_size(choice.adapter) <= merges.LARGEST_DOWNLOAD:
+        st.download_button(t("models.export_adapter"), lambda: export.zip_folder(choice.adapter), f"{run.id}.zip",
+                           "application/zip", key=f"zip-{run.id}", on_click="ignore", width="stretch")  # fmt: skip
+    else:
+        st.caption(t("models.lies_in", folder=choice.adapter))
+    fitting = fitting_bases(choice, bases)
+    if not fitting:
+        st.caption(t("models.no_full_base"))
+        return
+    base = st.selectbox(t("models.merge_into"), fitting, format_func=lambda one: one.name, key=f"into-{run.id}")
+    st.caption(t("models.merge_about"))
+    if st.button(t("models.merge"), icon=":material/merge:", key=f"merge-{run.id}", width="stretch"):
+        merges.begin(run, base.base)
+
+
+def fitting_bases(choice: served_models.Choice, bases: list[served_models.Choice]) -> list[served_models.Choice]:
+    """Bases without quantisation of the adapter's family and size, its own first."""
+    own, found = describe(choice.base), []
+    for base in bases:
+        try:
+            model = describe(base.base)
+        except EasyError:
+            continue
+        if not model.bits and (model.family, model.parameters) == (own.family, own.parameters):
+            found.append(base)
+    return sorted(found, key=lambda base: base.base != choice.base)
+
+
+def draw_import(bases: list[served_models.Choice], owner: str) -> None:
+    """Bring in an adapter that was made elsewhere."""
+    with st.expander(t("models.import"), icon=":material/upload:"), ui.guarded():
+        ui.name_uploader(t("datasets.browse"))
+        given = st.file_uploader(t("models.import_what"), ["zip", "safetensors", "json", "bin"], key="adapter",
+                                 accept_multiple_files=True, help=t("models.import_help"))  # fmt: skip
+        if not given:
+            return
+        files = [(one.name, one) for one in given]
+        origin = import_adapter.origin(files)
+        place = next((place for place, base in enumerate(bases) if base.name == origin.base), None)
+        base = st.selectbox(t("models.import_base"), bases, place, format_func=lambda one: one.name, key="adapter_base",
+                            placeholder=t("models.choose_base"))  # fmt: skip
+        name = st.text_input(t("run.name"), Path(files[0][0]).stem, max_chars=store.LONGEST_NAME, key="adapter_name")
+        if base is not None and (doubt := origin.doubt(base.base)):
+            st.caption(f":material/warning: {literal(t(doubt, base=base.name, named=origin.base))}")
+        if st.button(t("models.import_now"), key="import", disabled=base is None):
+            with st.spinner(t("models.checking")):
+                run = import_adapter.import_adapter(files, base.base, name=name, owner=owner)
+            ui.note("audit.model.import", run.name)
+            ui.go("chat", model=run.id)

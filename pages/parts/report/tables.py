@@ -1,0 +1,62 @@
+"""The figures of a report below its first screen: every measure, and the meters at other strengths of the adapter."""
+
+import pandas as pd
+import streamlit as st
+
+from glm_core import state, ui
+from glm_core.evaluation import report, scale_sweep, scoring
+from glm_core.evaluation.report_files import export as report_export
+from glm_core.i18n import t
+from glm_core.runs import Run
+from glm_core.runs.exchange import export
+
+
+def draw_scores(found: report.Report) -> None:
+    """Every measure of every kind, perplexity, the table of classes, the self-check."""
+    st.caption(t("report.scores_about"))
+    for kind in scoring.KINDS:
+        rows = report_export.score_table(found, kind)
+        if rows:
+            st.markdown(f"**{t(f'compare.kind.{kind}')}**")
+            table = pd.DataFrame(rows)
+            st.table(table.set_index(table.columns[0]))
+    for sentence in (*report_export.perplexity(found), report_export.self_check(found)):
+        st.markdown(sentence)
+    classes = found.classification("after")
+    if classes:
+        st.markdown(t("report.confusion"))
+        columns = [*classes.labels, ""]
+        table = [[classes.confusion.get((one, other), 0) for other in columns] for one in classes.labels]
+        st.dataframe(pd.DataFrame(table, classes.labels, [*classes.labels, t("report.other_answer")]))
+
+
+def draw_strengths(run: Run, found: report.Report) -> None:
+    """The three meters at five strengths of the adapter."""
+    st.caption(t("report.strengths_about"))
+    if found.strengths:
+        columns = {t(f"report.meter.{name}"): name for name in scoring.METERS}
+        rows = [
+            {t("chat.strength"): f"{strength:g}", **{title: report_export.number(meters[name]) for title, name in columns.items()}}
+            for strength, meters in sorted(found.strengths.items())
+        ]
+        st.table(pd.DataFrame(rows).set_index(t("chat.strength")))
+        best = scale_sweep.best(found.strengths)
+        st.markdown(t("report.strengths_best", strength=f"{best:g}"))
+        draw_export(run, best)
+    elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
+        state.reports().start(run, strengths=True)
+        st.session_state.strengths_of = run.id
+        ui.note("audit.report.start", run.name)
+        st.rerun()
+
+
+def draw_export(run: Run, best: float) -> None:
+    """A model of its own at a strength, which only a LoRA can become."""
+    if run.settings.get("method") == "ptuning":
+        st.caption(t("adapters.error.prefix_strength"))
+        return
+    strength = st.slider(t("chat.strength"), 0.05, 1.5, best, 0.05, key="export-strength")
+    if st.button(t("report.export"), key="export", icon=":material/merge:", help=t("models.merge_about")):
+        export.start_merge(run, state.engine().find(run.id).base, strength=strength)
+        ui.note("audit.model.merge", run.name)
+        ui.go("models")

@@ -1,0 +1,104 @@
+"""The run page's name and buttons: stop, rename, delete, and what to do after the end."""
+
+import streamlit as st
+
+from glm_core import i18n, state, ui
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from glm_core.runs import Run, labels, store
+from glm_core.runs.reader import Watch
+
+
+def draw_header(run: Run, active: bool) -> None:
+    """Name and state, what is trained on what, and what can be done about it."""
+    ui.link("training", t("run.back"), icon=":material/arrow_back:")
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        st.title(literal(run.name), anchor=False)
+        st.caption(literal(labels.about(run)))
+        st.caption(labels.promise(run))
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        if active and ui.owns(run.owner):
+            draw_stop(run)
+        draw_more(run, active)
+
+
+def draw_stop(run: Run) -> None:
+    """Two ways to stop, each with what becomes of the work, said before the click that does it."""
+    with st.popover(t("run.stop"), icon=":material/stop_circle:", key="stop"), ui.guarded():
+        for save in ("save", "discard"):
+            st.caption(t(f"run.stop_{save}_about"))
+            if st.button(t(f"run.stop_{save}"), key=f"stop-{save}", width="stretch"):
+                state.launcher().stop(run, save=save == "save")
+                ui.note("audit.run.stop", run.name)
+                st.rerun()
+
+
+def draw_more(run: Run, active: bool) -> None:
+    """The same again; for whom it belongs to also name, note and deletion."""
+    mine = ui.owns(run.owner)
+    if not mine and not labels.settings_of(run):
+        return
+    with st.popover(t("run.more"), icon=":material/more_horiz:", key="more"), ui.guarded():
+        if mine:
+            draw_names(run)
+        elif run.note:
+            st.caption(literal(run.note))
+        if labels.settings_of(run) and st.button(t("run.like"), icon=":material/tune:", key="like", width="stretch"):
+            ui.go("training", like=run.id)
+        if mine and not active and st.checkbox(t("run.delete_sure"), key="sure"):
+            if st.button(t("run.delete"), icon=":material/delete:", key="delete", width="stretch"):
+                ui.must_own(run.owner)
+                run.remove()
+                ui.note("audit.run.remove", run.name)
+                ui.go("training")
+
+
+def draw_names(run: Run) -> None:
+    """Name and note, kept as they are changed."""
+    name = st.text_input(t("run.name"), run.name, max_chars=store.LONGEST_NAME, key="name")
+    note = st.text_area(t("run.note"), run.note, max_chars=store.LONGEST_NOTE, key="note")
+    if (name, note) != (run.name, run.note):
+        ui.must_own(run.owner)
+        run.rename(name)
+        run.annotate(note)
+        ui.note("audit.run.rename", name)
+        st.rerun()
+
+
+def draw_next(watch: Watch) -> None:
+    """After the end: one primary button for what is most likely wanted, and the other ways on."""
+    run, offers = watch.run, {}
+    better = labels.better(run, watch.status, watch.memory)
+    if run.adapter():
+        offers = {"compare": lambda: ui.go("compare", run=run.id), "report": lambda: ui.go("report", run=run.id),
+                  "chat": lambda: ui.go("chat", model=run.id)}  # fmt: skip
+    elif better:
+        st.markdown(labels.proposal(run, watch.status, better, watch.memory))
+        offers["retry"] = lambda: start_again(run, better)
+    elif labels.had_room(watch.status, watch.memory):
+        peak, limit = i18n.size(watch.memory.peak), i18n.size(watch.memory.limit)
+        st.markdown(t("run.had_room", peak=peak, limit=limit))
+    if watch.status.state != "finished" and not run.damaged:
+        if run.checkpoints():
+            offers["resume"] = lambda: resume(run)
+        offers["again"] = lambda: start_again(run)
+    with st.container(horizontal=True), ui.guarded():
+        for place, (name, act) in enumerate(offers.items()):
+            if st.button(t(f"run.{name}"), type="secondary" if place else "primary", key=f"next-{name}"):
+                act()
+
+
+def start_again(run: Run, settings=None) -> None:
+    """A new run of the same rows, shown in place of this one."""
+    copy = store.again(run, settings=settings, owner=ui.begin("run").name)
+    state.launcher().submit(copy)
+    ui.note("audit.run.start", copy.name)
+    ui.go("run", run=copy.id)
+
+
+def resume(run: Run) -> None:
+    ui.must_own(run.owner)
+    state.launcher().resume(run)
+    ui.note("audit.run.start", run.name)
+    st.rerun()

@@ -1,0 +1,99 @@
+"""The run page's curves beside the newest answers, its figures over them, memory and processor beneath."""
+
+import streamlit as st
+
+from glm_core import i18n
+from glm_core.i18n import t
+from glm_core.markdown import literal
+from glm_core.runs import figures, labels
+from glm_core.runs.reader import Watch
+from pages.parts.run import retention
+
+ANSWERS_HEIGHT = 440  # of the curve beside them with its switch, so that a changed answer moves nothing
+TILE_HEIGHT = 200  # with or without a spark line yet
+CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def draw_tiles(watch: Watch) -> None:
+    """Four figures with their spark lines."""
+    with st.container(key="tiles", horizontal=True):
+        for tile in labels.tiles(watch.status, watch.curves, watch.memory):
+            st.metric(
+                t(f"run.tile.{tile.name}"), tile.value, tile.note or None, delta_color="off", delta_arrow="off", border=True,
+                height=TILE_HEIGHT, chart_data=tile.line or None, help=t(f"run.tile.{tile.name}_help"),
+            )  # fmt: skip
+
+
+def draw_curves(watch: Watch) -> None:
+    """The chosen curve beside the newest answers; beneath, what was learnt and kept, and memory."""
+    if not watch.status.active and not watch.metrics:
+        st.caption(labels.no_curves(watch.status))
+        return
+    wide, narrow = st.columns([2, 1], gap="medium")
+    with wide:
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            kind = st.segmented_control(
+                t("run.curve"), list(figures.KINDS), default="loss", required=True, key="kind",
+                label_visibility="collapsed", format_func=lambda one: t(f"runs.figure.{one}"),
+            )  # fmt: skip
+            if watch.status.active:
+                st.toggle(t("run.pause"), key="pause", help=t("run.pause_help"))
+        total = watch.status.total_steps
+        figure = watch.kept(
+            ("curve", kind, i18n.current()), (len(watch.metrics), total), lambda: figures.series_figure(watch.curves, kind, total)
+        )
+        st.plotly_chart(figure, key="curve", config=CHART)
+        retention.draw_balance(watch)
+    phase = "live" if watch.status.active else "ended"
+    with narrow, st.container(height=ANSWERS_HEIGHT, border=False, key=f"answers-{phase}"):
+        for question, answers in watch.answers().items():
+            draw_answers(question, answers, brief=True)
+    draw_memory(watch)
+    if not watch.status.active and watch.metrics:
+        draw_downloads(watch)
+
+
+def draw_answers(question: str, answers: list[dict], brief: bool = False) -> None:
+    """A pinned question and its answers, each with the updates between which it was given; in brief the first and the newest."""
+    with st.container(gap="xsmall"):
+        st.markdown(f"**{literal(question)}**")
+        if not answers:
+            st.caption(t("run.no_answer_yet"))
+        for answer in (answers[:1] + answers[1:][-1:]) if brief else answers:
+            said = literal(answer["answer"]) or t("run.empty_answer")
+            if answer is answers[-1] and answer["last"]:
+                st.markdown(f":green[{labels.steps_of(answer)}] {said}")
+            else:
+                st.caption(f"{t('run.before_training') if brief else labels.steps_of(answer)} {said}")
+
+
+def draw_memory(watch: Watch) -> None:
+    """Memory over time with its limit."""
+    if not watch.status.active and not watch.resources:
+        st.caption(t("run.no_resources"))
+        return
+    st.markdown(f"**{t(f'run.tile.{labels.kind_of(watch.memory)}')}**")
+    figure = watch.kept(("memory figure", i18n.current()), len(watch.resources), lambda: figures.memory_figure(watch.memory))
+    st.plotly_chart(figure, key="memory", config=CHART)
+
+
+def draw_resources(watch: Watch) -> None:
+    """Memory, and how busy processor and cards were."""
+    draw_memory(watch)
+    if not watch.resources:
+        return
+    drawn = watch.kept(("busy", i18n.current()), len(watch.resources), lambda: figures.busy_figures(watch.resources, watch.run.devices))
+    for key, figure in drawn.items():
+        st.markdown(f"**{t(key)}**")
+        st.plotly_chart(figure, key=key, config=CHART)
+
+
+def draw_downloads(watch: Watch) -> None:
+    """The curve as a table and as a picture to look into."""
+    curves, name = watch.curves, watch.run.id
+    figure = figures.loss_figure(curves, watch.status.total_steps)
+    rows = (*curves.training, *curves.validation)
+    with st.container(horizontal=True):
+        icon = {"icon": ":material/download:", "on_click": "ignore"}
+        st.download_button(t("run.csv"), lambda: figures.to_csv(rows), f"{name}.csv", "text/csv", **icon)
+        st.download_button(t("run.picture"), lambda: figures.to_html(figure), f"{name}.html", "text/html", **icon)

@@ -1,0 +1,59 @@
+"""What the run has learnt and what it has forgotten, beneath the loss; and the way back to an earlier step."""
+
+import streamlit as st
+
+from glm_core import i18n, ui
+from glm_core.evaluation import retention
+from glm_core.evaluation.retention import Point
+from glm_core.i18n import t
+from glm_core.runs import Run, figures, rollback
+from glm_core.runs.reader import Watch
+
+HEIGHT = 180
+CHART = {"displayModeBar": False}
+
+
+def points_of(watch: Watch) -> tuple[Point, ...]:
+    """The evaluations of the run as far as it has come, judged once."""
+    return watch.kept(("points",), len(watch.abilities), lambda: retention.read(watch.run, watch.abilities))
+
+
+def draw_balance(watch: Watch) -> None:
+    """Learned and kept over the updates, and once the run has ended the choice of the step that answers."""
+    points = points_of(watch)
+    if not points and not watch.status.active:
+        return
+    st.markdown(f"**{t('forgetting.title')}**", help=retention.about(points))
+    total = watch.status.total_steps
+    key, drawn = ("balance", i18n.current()), (len(points), total)
+    figure = watch.kept(key, drawn, lambda: figures.balance_figure(*retention.lines(points), total, HEIGHT))
+    st.plotly_chart(figure, key="balance", config=CHART)
+    if not watch.status.active:
+        draw_steps(watch.run, points)
+
+
+def draw_steps(run: Run, points: tuple[Point, ...]) -> None:
+    """Which step's adapter answers, and for the owner the choice of another."""
+    now, steps = rollback.current(run), rollback.steps(run)
+    if now is not None:
+        st.caption(t("forgetting.current", step=now))
+    others = [step for step in steps if step != now]
+    if not others or not ui.owns(run.owner):
+        return
+    wanted = retention.best(points)
+    first = others.index(wanted.step) if wanted and wanted.step in others else len(others) - 1
+    with st.container(horizontal=True, vertical_alignment="bottom"), ui.guarded():
+        step = st.selectbox(
+            t("forgetting.step"), others, first, key=f"step-{now}-{i18n.current()}", width=360,
+            format_func=lambda one: retention.label(one, points),
+        )
+        word = t("forgetting.go_forward" if now is not None and step > now else "forgetting.go_back", step=step)
+        if st.button(word, key="promote", icon=":material/history:", help=t("forgetting.go_help")):
+            go_to(run, step)
+
+
+def go_to(run: Run, step: int) -> None:
+    ui.must_own(run.owner)
+    rollback.promote(run, step)
+    ui.note("audit.run.promote", f"{run.name} → {step}")
+    st.rerun()

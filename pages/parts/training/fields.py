@@ -1,0 +1,102 @@
+"""The training page's left side: the three jobs, data, model and method, the settings, the pinned questions."""
+
+from dataclasses import fields
+
+import streamlit as st
+
+from glm_core import ui
+from glm_core.data import library
+from glm_core.i18n import t
+from glm_core.machine import machine as this_machine
+from glm_core.markdown import told_apart
+from glm_core.runs import labels as runs_labels
+from glm_core.runs import pinned_questions, store
+from glm_core.training.settings import PRESETS, TrainingSettings, describe, label, say_choice
+from pages.parts.training.form import Form
+
+RATE_STEPS = {"learning_rate": 1e-4}
+
+
+def draw_presets(form: Form) -> None:
+    """The three jobs as cards; choosing one fills the rest."""
+    for column, name in zip(st.columns(3), PRESETS, strict=True):
+        with column, st.container(border=True, height="stretch", vertical_alignment="distribute", key=f"preset-{name}"):
+            st.markdown(f"**{t(f'train.preset.{name}')}**")
+            st.caption(t(form.about(name)))
+            chosen = st.session_state.preset == name
+            word = t("train.chosen") if chosen else t("train.choose")
+            icon = ":material/check:" if chosen else None
+            st.button(
+                word,
+                key=f"choose-{name}",
+                icon=icon,
+                disabled=chosen,
+                on_click=form.choose_preset,
+                args=(name,),
+                width="stretch",
+            )
+
+
+def draw_choices(form: Form) -> None:
+    """Data set, model and method."""
+    labels = {id: t("train.rows", name=one.name, rows=one.rows) for id, one in form.data.items()}
+    labels = told_apart(labels, {id: ui.local_time(one.created) for id, one in form.data.items()})
+    ui.hold("dataset")
+    st.selectbox(
+        t("train.dataset"), list(form.data), key="dataset", help=t("train.dataset_help"), format_func=labels.get
+    )
+    if st.session_state.dataset == "imprint":
+        left, right = st.columns(2)
+        left.text_input(t("train.assistant"), library.IMPRINT[0], key="assistant", max_chars=40)
+        right.text_input(t("train.author"), library.IMPRINT[1], key="author", max_chars=40)
+    st.selectbox(t("train.model"), list(form.models), key="model", help=t("train.model_help"), on_change=form.refill)
+    st.segmented_control(label("method"), ("lora", "ptuning"), key="set_method", required=True, help=describe("method"),
+                         format_func=lambda choice: say_choice("method", choice), on_change=form.refill)  # fmt: skip
+
+
+def draw_cards(machine: this_machine.Machine) -> None:
+    """How many cards share the work, where there are several."""
+    count = len(machine.cards)
+    if count < 2:
+        return
+    st.session_state.set_processes = min(st.session_state.set_processes, count)
+    st.segmented_control(t("train.cards_used"), range(1, count + 1), key="set_processes", required=True,
+                         help=t("train.cards_used_help"))  # fmt: skip
+
+
+def draw_fields(group: str, machine: this_machine.Machine) -> None:
+    """The settings of one group that the chosen method has, from the fields' own words, ranges and choices."""
+    elsewhere = ("method", "processes") if len(machine.cards) > 1 else ("method",)
+    used = runs_labels.used(st.session_state.set_method)
+    shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name in used]
+    drawn = [one for one in shown if one.name not in elsewhere]
+    for pair in (drawn[place : place + 2] for place in range(0, len(drawn), 2)):  # row by row: so they follow each other on a phone
+        for column, one in zip(st.columns(2), pair, strict=False):
+            with column:
+                draw_field(one)
+
+
+def draw_field(one) -> None:
+    """The widget that a setting's type and range ask for."""
+    words = {"label": runs_labels.titled(one.name), "help": describe(one.name), "key": f"set_{one.name}"}
+    if one.metadata["choices"]:
+        ui.hold(words["key"])
+        st.selectbox(options=one.metadata["choices"], format_func=lambda choice: say_choice(one.name, choice), **words)
+    elif isinstance(one.default, bool):
+        st.toggle(**words)
+    elif isinstance(one.default, str):
+        st.text_input(**words)
+    else:
+        real = isinstance(one.default, float)
+        step = RATE_STEPS.get(one.name, 0.01) if real else 1
+        limits = {"min_value": one.metadata["minimum"], "max_value": one.metadata["maximum"]}
+        st.number_input(**words, **limits, step=step, format="%g" if real else "%d")
+
+
+def draw_questions() -> list[str]:
+    """The pinned questions, one a line."""
+    dataset = st.session_state.dataset
+    with st.expander(t("train.questions"), icon=":material/push_pin:"):
+        proposed = "\n".join(pinned_questions.propose(dataset))
+        lines = st.text_area(t("train.questions_about"), proposed, key=f"questions-{dataset}", height=120)
+    return [line for line in lines.splitlines() if line.strip()][: store.MOST_QUESTIONS]

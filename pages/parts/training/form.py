@@ -1,0 +1,125 @@
+"""What the training page's form is filled with: presets, an earlier run, the address, the way back from another page.
+
+The form's values live in `st.session_state` under `set_NAME`; this decides what they begin with and how they follow the
+choice of job, model and method. It draws nothing (training_fields.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import streamlit as st
+
+from glm_core.data.library import Dataset
+from glm_core.models import describe as describe_model
+from glm_core.runs import RunError, labels, store
+from glm_core.serving.served_models import Choice
+from glm_core.training.settings import PRESETS, TrainingSettings, preset
+
+PRESET_DATA = {"imprint": "imprint", "advertisement": "advertisement", "domain": "appliance"}
+PRESET_MODEL = {"imprint": "chatglm-demo", "advertisement": "chatglm-demo", "domain": "bloom-demo"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form over the data sets and base models there are, by id and by name."""
+
+    data: Mapping[str, Dataset]
+    models: Mapping[str, Choice]
+
+    def fill(self, settings: TrainingSettings) -> None:
+        """Put `settings` into the form."""
+        st.session_state.filled = settings.to_dict()
+        st.session_state.update({f"set_{name}": value for name, value in settings.to_dict().items()})
+
+    def choose_preset(self, name: str) -> None:
+        """Fill the form with one of the three jobs, as far as its data and model are here; a model of one's own stays."""
+        st.session_state.preset = name
+        if PRESET_DATA[name] in self.data:
+            st.session_state.dataset = PRESET_DATA[name]
+        if PRESET_MODEL[name] in self.models and not self._keeps_model(name):
+            st.session_state.model = PRESET_MODEL[name]
+        self.fill(self.suit(name))
+
+    def _keeps_model(self, name: str) -> bool:
+        """Whether the chosen model is none of the bundled ones and can do the job, whose licence may ask for BLOOM."""
+        chosen = self.models.get(st.session_state.get("model"))
+        if chosen is None or chosen.name in PRESET_MODEL.values():
+            return False
+        return name != "domain" or describe_model(chosen.base).family.native == "bloom"
+
+    def suit(self, name: str, method: str | None = None) -> TrainingSettings:
+        """A preset's settings for the size of the chosen model; the published ones while none is chosen."""
+        chosen = self.models.get(st.session_state.get("model"))
+        return preset(name, describe_model(chosen.base).parameters if chosen else None, method)
+
+    def refill(self) -> None:
+        """After another model or method was chosen: what still is as the preset had it follows."""
+        former = {name: value for name, value in st.session_state.get("filled", {}).items() if name != "method"}
+        untouched = all(st.session_state.get(f"set_{name}") == value for name, value in former.items())
+        if former and untouched and st.session_state.preset:
+            self.fill(self.suit(st.session_state.preset, st.session_state.set_method))
+
+    def imitate(self, identifier: str) -> None:
+        """Fill the form as the run `identifier` was; a run that is gone changes nothing."""
+        try:
+            run = store.get(identifier)
+        except RunError:
+            return
+        st.session_state.update(preset="", dataset=run.dataset["id"], model=run.model_name)
+        if settings := labels.settings_of(run):
+            self.fill(settings)
+
+    def begin(self) -> None:
+        """Fill the form at the first visit or as the address asks: `preset`, `dataset`, `model`, or a run to be `like`.
+
+        A bundled data set without a preset means the job that it is bundled for.
+        """
+        asked = {
+            name: st.query_params[name] for name in ("preset", "dataset", "model", "like") if name in st.query_params
+        }
+        if st.session_state.get("asked") != asked or "draft" not in st.session_state:
+            job = next((name for name, id in PRESET_DATA.items() if id == asked.get("dataset")), "imprint")
+            self.choose_preset(asked["preset"] if asked.get("preset") in PRESETS else job)
+            if asked.get("model") in self.models:
+                st.session_state.model = asked["model"]
+                self.fill(self.suit(st.session_state.preset))
+            if "like" in asked:
+                self.imitate(asked["like"])
+            st.session_state.update({name: asked[name] for name in ("dataset", "model") if name in asked})
+            st.session_state.asked = asked
+        elif "set_method" not in st.session_state:  # back from another page, where the form's values are forgotten
+            st.session_state.update(st.session_state.draft)
+        for name, value in self._defaults().items():  # of another method: not drawn, and forgotten with their widgets
+            st.session_state.setdefault(name, value)
+        for name, known in (("dataset", self.data), ("model", self.models)):
+            if st.session_state.get(name) not in known:
+                st.session_state[name] = next(iter(known))
+
+    def _defaults(self) -> dict:
+        """What each setting was at the last drawing, by its key in the session."""
+        usual = {f"set_{one.name}": one.default for one in fields(TrainingSettings)}
+        draft = st.session_state.get("draft", {})
+        return {name: draft.get(name, value) for name, value in usual.items()}
+
+    def keep_draft(self) -> None:
+        """Remember the form for the way back from another page."""
+        names = (
+            "preset",
+            "dataset",
+            "model",
+            "assistant",
+            "author",
+            *(f"set_{one.name}" for one in fields(TrainingSettings)),
+        )
+        st.session_state.draft = {name: st.session_state[name] for name in names if name in st.session_state}
+
+    def about(self, name: str) -> str:
+        """The text that says what a preset does, with the chosen model or with the usual large one."""
+        chosen = st.session_state.preset == name
+        adapted = chosen and self.suit(name).method != PRESETS[name].method
+        return f"train.preset.{name}_small" if adapted else f"train.preset.{name}_about"
+
+    def read(self) -> TrainingSettings:
+        """The settings in the form; those that its widgets do not show keep the values they were filled with."""
+        names = [one.name for one in fields(TrainingSettings)]
+        return TrainingSettings(**{name: st.session_state[f"set_{name}"] for name in names})

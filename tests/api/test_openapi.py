@@ -1,0 +1,168 @@
+"""Our description of the API is the API: the same routes, fields and ranges; and what schemathesis makes of it breaks nothing."""
+
+import contextlib
+import copy
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+
+from glm_core.api import openapi, routes, schemas
+from glm_core.auth import accounts, api_keys
+from glm_core.auth.middleware import ERROR_TYPES, Guard
+from glm_core.auth.network import Sharing
+from glm_core.serving import request as serving_request
+
+schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is in requirements-dev.txt")
+
+QUESTION = {"messages": [{"role": "user", "content": "你好"}]}
+BODIES = {"ChatRequest": (schemas.parse, QUESTION), "TextRequest": (schemas.parse_legacy, {"prompt": "你好"})}
+REFUSED = {"ChatRequest": set(schemas._UNSUPPORTED), "TextRequest": set(schemas._UNSUPPORTED) | set(schemas._UNSUPPORTED_LEGACY)}
+
+
+class Noticing(dict):
+    """A body that remembers which of its fields were asked for."""
+
+    def __init__(self, record):
+        super().__init__(record)
+        self.asked = set()
+
+    def get(self, name, default=None):
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def fields(schema: str) -> dict:
+    return openapi.description()["components"]["schemas"][schema]["properties"]
+
+
+def test_every_route_is_described_and_no_other():
+    described = {(path, method.upper()) for path, methods in openapi.description()["paths"].items() for method in methods}
+    served = {(one.path.replace(":rest", ""), method) for one in routes.routes(lambda: None) for method in one.methods - {"HEAD"}}
+    assert described == {(path, method) for path, method in served if path != "/v1/{rest}"}
+
+
+@pytest.mark.parametrize("schema", BODIES)
+def test_every_field_that_is_read_is_described_and_no_other(schema, monkeypatch):
+    parse, asked = BODIES[schema]
+    record = Noticing(asked | {"model": "tiny", "stop": "x", "seed": 1})
+    monkeypatch.setattr(schemas, "_object", lambda body: record)
+    parse(b"")
+    assert record.asked - REFUSED[schema] | {"max_completion_tokens"} == set(fields(schema)) | {"max_completion_tokens"}
+
+
+@pytest.mark.parametrize("schema", BODIES)
+def test_the_described_ranges_are_those_that_are_checked(schema):
+    parse, asked = BODIES[schema]
+    for name, field in fields(schema).items():
+        if "minimum" not in field:
+            continue
+        record = asked | {"model": "tiny"}
+        for value in (field["minimum"], field["maximum"], None):
+            parse(json.dumps(record | {name: value}).encode())
+        for value in (field["minimum"] - 1, field["maximum"] + 1, "1"):
+            with pytest.raises(serving_request.RequestError):
+                parse(json.dumps(record | {name: value}).encode())
+
+
+def test_every_error_is_described():
+    kinds = [kind for kind in vars(serving_request).values() if isinstance(kind, type) and issubclass(kind, serving_request.ServingError)]
+    assert {kind.status for kind in kinds} | set(ERROR_TYPES) <= set(openapi.ERRORS)
+
+
+# served
+
+
+@pytest.fixture
+def shared(engine):
+    """The API behind the guard, shared; gives the application and a key."""
+    sharing = Sharing()
+    sharing.on = True
+    _, secret = api_keys.create(accounts.create("the-trainer", "correct horse", "trainer"), "fuzz", api_keys.LIMITS[1])
+    return Starlette(routes=routes.routes(lambda: engine), middleware=[Middleware(Guard, sharing=sharing)]), secret
+
+
+def test_it_is_for_those_who_may_come_in(shared):
+    app, secret = shared
+    client = TestClient(app, follow_redirects=False)
+    assert client.get("/openapi.json").status_code == 303
+    answer = client.get("/openapi.json", headers={"authorization": f"Bearer {secret}"})
+    assert answer.json() == json.loads(json.dumps(openapi.description())) and answer.headers["x-ratelimit-limit-requests"] == "6000"
+    assert client.get("/openapi.json", headers={"authorization": "Bearer x"}).json()["error"]["type"] == "authentication_error"
+
+
+@pytest.mark.parametrize("path, allowed", [("/v1/models", "GET"), ("/v1/models/x/y", "GET"), ("/v1/completions", "POST")])
+def test_a_method_that_an_address_does_not_take_is_an_api_error(shared, path, allowed):
+    app, secret = shared
+    for method in {"GET", "POST", "PUT", "OPTIONS", "TRACE"} - {allowed}:
+        answer = TestClient(app).request(method, path, headers={"authorization": f"Bearer {secret}"})
+        assert answer.status_code == 405 and answer.headers["allow"] == allowed
+        assert answer.json()["error"]["code"] == "method_not_allowed"
+
+
+def test_a_defect_is_an_api_error_with_a_number_and_no_detail(monkeypatch, caplog):
+    def broken():
+        raise ZeroDivisionError("secret path")
+
+    answer = TestClient(Starlette(routes=routes.routes(broken))).post("/v1/chat/completions", json=QUESTION | {"model": "tiny"})
+    assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
+    assert "secret path" not in answer.text and "secret path" in caplog.text
+    assert answer.json()["error"]["message"].rstrip("。")[-6:] in caplog.text
+
+
+# fuzzing
+
+
+def short_answers() -> dict:
+    """The description, narrowed to what the tiny model answers, and to answers that take no time."""
+    description = copy.deepcopy(openapi.description())
+    message = description["components"]["schemas"]["Message"]["properties"]
+    message["role"], message["content"] = {"const": "user"}, {"type": "string", "pattern": "^[a-z]{1,9}$"}
+    for name in ("ChatRequest", "TextRequest"):
+        request = description["components"]["schemas"][name]
+        request["properties"]["model"] = {"enum": ["tiny", "nothing"]}
+        for tokens in ("max_tokens", "max_completion_tokens"):
+            if tokens in request["properties"]:
+                request["properties"][tokens] = {"type": "integer", "minimum": 1, "maximum": 6}
+        request["required"] += ["max_tokens"]
+        request["properties"]["stream_options"] = {"type": "null"}
+    return description
+
+
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    schemathesis.checks.status_code_conformance,
+    schemathesis.checks.content_type_conformance,
+    schemathesis.checks.response_schema_conformance,
+    schemathesis.checks.negative_data_rejection,
+]
+OPERATIONS = [(path, method) for path, methods in openapi.description()["paths"].items() for method in methods]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", schemathesis.GenerationMode)
+@pytest.mark.parametrize("path, method", OPERATIONS)
+def test_fuzzing_brings_described_answers_only(shared, path, method, mode):
+    """No 5xx, no status and no form of an answer that is not described; wrong input is refused."""
+    app, secret = shared
+    schema = schemathesis.openapi.from_dict(short_answers() if mode is mode.POSITIVE else openapi.description())
+    schema.app = app
+    statuses = Counter()
+
+    @settings(max_examples=80, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(schema[path][method].as_strategy(generation_mode=mode))
+    def fuzz(case):
+        answer = case.call(headers={"authorization": f"Bearer {secret}"})
+        statuses[answer.status_code] += 1
+        case.validate_response(answer, checks=CHECKS)
+
+    with contextlib.suppress(Unsatisfiable):  # nothing can be wrong about a GET without parameters
+        fuzz()
+    if method == "post":
+        right, wrong = statuses[200], statuses[400]
+        assert right > wrong if mode is mode.POSITIVE else wrong > right, statuses

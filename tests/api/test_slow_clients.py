@@ -1,0 +1,144 @@
+"""Clients that are slow on purpose, on real sockets: they are cut off, and nobody else notices."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from glm_core.api import routes
+from glm_core.auth import middleware, timeouts
+from tests.serving.conftest import ask
+
+GREEDY = {"model": "tiny", "messages": [{"role": "user", "content": "你好"}], "temperature": 0, "max_tokens": 12}
+LIMIT = 0.6
+
+
+@pytest.fixture
+def impatient(engine, monkeypatch):
+    """A real server behind the guard, whose limits are short and whose sockets hold little; gives its address and its state."""
+    timeouts.limit()
+    for module, name in ((timeouts, "HEADER_SECONDS"), (timeouts, "WRITE_SECONDS"), (middleware, "BODY_PATIENCE")):
+        monkeypatch.setattr(module, name, LIMIT)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    app = Starlette(routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.Guard, hosts=["127.0.0.1"])])
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    yield listener.getsockname(), server.server_state
+    server.should_exit = True
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def connect(address) -> socket.socket:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(20)
+    client.connect(address)
+    return client
+
+
+def request(path="/v1/chat/completions", length=0, method="POST") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def drip(client: socket.socket, content: bytes) -> float:
+    """Send a byte every 50 ms until the other side has hung up; returns the seconds that took."""
+    started = time.monotonic()
+    with contextlib.suppress(OSError):
+        for byte in content:
+            client.sendall(bytes([byte]))
+            time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def rest(client: socket.socket) -> bytes:
+    """Everything until the other side hangs up."""
+    got = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := client.recv(65536):
+            got += piece
+    return got
+
+
+def test_a_head_that_drips_is_cut(impatient):
+    with connect(impatient[0]) as client:
+        assert LIMIT / 2 < drip(client, request("/" + "x" * 200)) < 5 * LIMIT
+        assert rest(client) == b""
+
+
+def test_a_connection_that_says_nothing_is_cut(impatient):
+    with connect(impatient[0]) as client:
+        started = time.monotonic()
+        assert rest(client) == b"" and LIMIT / 2 < time.monotonic() - started < 5 * LIMIT
+
+
+def test_a_second_head_that_drips_is_cut_too(impatient):
+    with connect(impatient[0]) as client:
+        client.sendall(request("/health", method="GET"))
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        assert drip(client, request("/" + "x" * 200)) < 5 * LIMIT
+
+
+def test_who_goes_on_sending_after_a_refusal_is_cut(impatient):
+    with connect(impatient[0]) as client:
+        client.sendall(request("/v1/nothing", length=1000))
+        assert b"404" in client.recv(65536)
+        assert drip(client, b"x" * 200) < 5 * LIMIT
+
+
+def test_a_body_that_drips_gets_an_api_error_and_is_cut(impatient):
+    with connect(impatient[0]) as client:
+        client.sendall(request(length=1000))
+        drip(client, b" " * 40)
+        head, _, body = rest(client).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408") and json.loads(body)["error"]["code"] == "too_slow"
+
+
+def test_a_body_that_keeps_its_pace_may_take_longer(impatient, monkeypatch):
+    monkeypatch.setattr(middleware, "BODY_PACE", 5_000)
+    body = json.dumps(GREEDY).encode().ljust(30_000)
+    with connect(impatient[0]) as client:
+        started = time.monotonic()
+        client.sendall(request(length=len(body)))
+        for start in range(0, len(body), 1000):
+            client.sendall(body[start : start + 1000])
+            time.sleep(0.05)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200") and time.monotonic() - started > 2 * LIMIT
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_who_does_not_read_their_stream_is_cut_and_holds_nobody_up(impatient, engine, monkeypatch, reads):
+    monkeypatch.setattr(timeouts, "WRITE_SECONDS", 2.0)
+    address, state = impatient
+    alone = "".join(engine.submit(ask(max_new_tokens=60)))
+    body = json.dumps(GREEDY | {"max_tokens": 480, "n": 6, "stream": True}).encode()
+    with connect(address) as client:
+        client.sendall(request(length=len(body)) + body)
+        held, answered, deadline = 0, 0, time.monotonic() + 30
+        while not engine.answering:
+            time.sleep(0.01)
+        while (answered < 5 or state.connections) and time.monotonic() < deadline:
+            if reads:
+                client.recv(1)
+            if answered < 5:
+                url = f"http://{address[0]}:{address[1]}/v1/chat/completions"
+                text = httpx.post(url, json=GREEDY | {"max_tokens": 60}, timeout=20).json()["choices"][0]["message"]["content"]
+                assert text == alone
+                answered += 1
+            held = max([held, *(one.transport.get_write_buffer_size() for one in list(state.connections))])
+            time.sleep(0.02)
+        assert not state.connections and answered == 5
+        assert 0 < held < 200_000, "it waited in the queue of the answer, not in the socket's"
+        assert len(rest(client)) < 400_000, "not the whole answer"
+    assert engine.answering == 0

@@ -1,0 +1,231 @@
+"""Accounts, sessions, keys and the audit log: what is kept, what is refused, what ends."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from argon2 import PasswordHasher
+
+from glm_core.auth import accounts, api_keys
+from glm_core.auth.accounts import AccountError
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(autouse=True)
+def light_hashes(monkeypatch):
+    """Passwords that take no time; how strong the real ones are is argon2's own default."""
+    monkeypatch.setattr(accounts, "_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+
+
+@pytest.fixture
+def admin(workspace):
+    return accounts.create("王老师", PASSWORD, "administrator")
+
+
+@pytest.fixture
+def trainer(admin):
+    return accounts.create("xiao-li", PASSWORD, "trainer", by=admin.name)
+
+
+def test_asking_makes_no_file(workspace):
+    assert not accounts.has_administrator() and accounts.option("share") is None and accounts.session("x") is None
+    assert not accounts.path().exists()
+
+
+def test_the_file_is_the_owners_alone_and_holds_no_secret(trainer):
+    token = accounts.open_session(trainer)
+    _key, secret = api_keys.create(trainer, "script")
+    content = b"".join(file.read_bytes() for file in accounts.path().parent.glob("accounts.db*"))
+    assert accounts.path().stat().st_mode & 0o077 == 0
+    assert not any(word.encode() in content for word in (PASSWORD, token, secret))
+    with sqlite3.connect(accounts.path()) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(accounts.MIGRATIONS)
+
+
+def test_a_file_of_an_older_version_is_brought_up_to_date(trainer, monkeypatch):
+    added = "ALTER TABLE accounts ADD COLUMN colour TEXT"
+    monkeypatch.setattr(accounts, "MIGRATIONS", (*accounts.MIGRATIONS, added))
+    with ThreadPoolExecutor(4) as pool:
+        assert len({len(found) for found in pool.map(lambda _: accounts.accounts(), range(8))}) == 1
+    with accounts.database() as db:
+        assert "colour" in {row["name"] for row in db.execute("PRAGMA table_info(accounts)")}
+
+
+def test_a_broken_migration_changes_nothing(trainer, monkeypatch):
+    broken = (*accounts.MIGRATIONS, "DROP TABLE audit; SELECT nonsense FROM nowhere")
+    with monkeypatch.context() as patch, pytest.raises(sqlite3.OperationalError):
+        patch.setattr(accounts, "MIGRATIONS", broken)
+        accounts.accounts()
+    with sqlite3.connect(accounts.path()) as db:
+        assert db.execute("SELECT count(*) FROM audit").fetchone()[0] > 0
+
+
+def test_only_the_right_password_opens(admin):
+    assert accounts.check("王老师", PASSWORD) == admin
+    assert accounts.check("王老师", PASSWORD.upper()) is None
+    assert accounts.check("nobody", PASSWORD) is None
+    accounts.set_open_guest(True)
+    assert accounts.check("guest", "") is None
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "guest", "Local", "x" * 33, "a/b", "<b>", "名\x00字", ".hidden"])
+def test_refuses_names_that_could_be_mistaken(admin, name):
+    with pytest.raises(AccountError):
+        accounts.create(name, PASSWORD, "trainer")
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 201, "Zhang.San1"])
+def test_refuses_weak_passwords(admin, password):
+    with pytest.raises(AccountError):
+        accounts.create("zhang.san1", password, "trainer")
+
+
+def test_a_name_is_taken_whatever_its_case(trainer):
+    with pytest.raises(AccountError, match="Xiao-Li"):
+        accounts.create("Xiao-Li", PASSWORD, "trainer")
+
+
+def test_the_first_administrator_inherits_this_computers_work_and_nobody_else_does(trainer, admin):
+    assert admin.folder == accounts.LOCAL.folder
+    assert trainer.folder != accounts.LOCAL.folder
+    accounts.remove(trainer)
+    assert accounts.create("xiao-li", PASSWORD, "trainer").folder != trainer.folder
+
+
+def test_somebody_stays_administrator(admin):
+    for change in (lambda: accounts.set_role(admin, "guest"), lambda: accounts.remove(admin)):
+        with pytest.raises(AccountError):
+            change()
+    assert accounts.accounts() == [admin]
+
+
+def test_only_one_can_be_first(workspace):
+    def create(number):
+        try:
+            return accounts.create(f"admin{number}", PASSWORD, "administrator", first=True)
+        except AccountError:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(one is not None for one in pool.map(create, range(4))) == 1
+
+
+def test_sessions_end_with_sign_out_password_and_account(trainer):
+    one, two = accounts.open_session(trainer), accounts.open_session(trainer)
+    assert accounts.session(one) == trainer and one != two
+    accounts.close_session(one)
+    assert accounts.session(one) is None and accounts.session(two) == trainer
+    accounts.set_password(trainer, "another password")
+    assert accounts.session(two) is None
+    three = accounts.open_session(trainer)
+    accounts.close_sessions(trainer)
+    assert accounts.session(three) is None
+    four = accounts.open_session(trainer)
+    accounts.remove(trainer)
+    assert accounts.session(four) is None
+
+
+def test_a_session_ends_by_itself(trainer, monkeypatch):
+    token = accounts.open_session(trainer)
+    later = accounts.time.time() + accounts.SESSION_SECONDS + 1
+    monkeypatch.setattr(accounts.time, "time", lambda: later)
+    assert accounts.session(token) is None
+
+
+@pytest.mark.parametrize("token", ["", "x", "' OR 1=1 --", "\ud800", "x" * 5000, "\x00"])
+def test_a_forged_token_is_nobodys(trainer, token):
+    accounts.open_session(trainer)
+    assert accounts.session(token) is None
+
+
+def test_every_guest_is_somebody_else_and_all_leave_at_once(admin):
+    assert accounts.open_guest_session() is None
+    accounts.set_open_guest(True)
+    tokens = [accounts.open_guest_session() for _ in "12"]
+    guests = [accounts.session(token) for token in tokens]
+    assert guests[0].folder != guests[1].folder and {guest.role for guest in guests} == {"guest"}
+    assert accounts.accounts() == [admin]
+    accounts.set_open_guest(False)
+    assert [accounts.session(token) for token in tokens] == [None, None]
+
+
+def test_a_key_is_found_by_its_secret_alone_and_goes_with_its_account(trainer, admin):
+    key, secret = api_keys.create(trainer, "  eval   script ")
+    assert key.name == "eval script" and api_keys.keys(trainer) == [key]
+    found, account = api_keys.find(secret)
+    assert found == key and account == trainer
+    assert api_keys.keys(trainer)[0].used is not None
+    assert api_keys.find(secret[:-1]) is None and api_keys.find("") is None
+    api_keys.revoke(admin, key.id)
+    assert api_keys.find(secret) is not None, "somebody else cannot revoke it"
+    api_keys.revoke(trainer, key.id)
+    assert api_keys.find(secret) is None
+    _, secret = api_keys.create(trainer, "b")
+    accounts.remove(trainer)
+    assert api_keys.find(secret) is None
+
+
+def test_guests_have_no_keys_even_where_they_had_some(trainer):
+    _, secret = api_keys.create(trainer, "a")
+    accounts.set_role(trainer, "guest")
+    assert api_keys.find(secret) is None
+    with pytest.raises(AccountError):
+        api_keys.create(accounts.accounts()[0], "b")
+
+
+@pytest.mark.parametrize("name, limit", [("", 60), ("x" * 41, 60), ("a", 0), ("a", 10**9)])
+def test_refuses_a_key_without_a_name_or_limit(trainer, name, limit):
+    with pytest.raises(AccountError):
+        api_keys.create(trainer, name, limit)
+
+
+def test_the_pace_of_a_key(trainer, monkeypatch):
+    key, _ = api_keys.create(trainer, "a", per_minute=2)
+    pace, now = api_keys.Pace(), [100.0]
+    monkeypatch.setattr(api_keys.time, "monotonic", lambda: now[0])
+    assert [pace.take(key.id, key.per_minute).remaining for _ in "12"] == [1, 0]
+    refused = pace.take(key.id, key.per_minute)
+    assert not refused.allowed and refused.reset == 60
+    now[0] += 60.1
+    assert pace.take(key.id, key.per_minute).allowed
+
+
+def test_the_audit_log_says_who_did_what(trainer, admin):
+    accounts.set_role(trainer, "guest", by=admin.name)
+    last = accounts.audit()[0]
+    assert (last["who"], last["action"]) == (admin.name, "audit.account.role") and trainer.name in last["target"]
+
+
+def test_the_audit_log_keeps_roles_apart(trainer, admin):
+    accounts.set_role(trainer, "guest", by=admin.name)
+    facts = [(one["target"], one["was"], one["became"]) for one in accounts.audit()]
+    assert facts[:2] == [("xiao-li", "trainer", "guest"), ("xiao-li", "", "trainer")]
+
+
+OLD_LINES = [
+    ("audit.account.create", "王老师 (administrator)", ("王老师", "", "administrator")),
+    ("audit.account.role", "a.b-c: trainer → guest", ("a.b-c", "trainer", "guest")),
+    ("audit.account.role", "cut", ("cut", "", "")),
+    ("audit.data.rename", "a: trainer → guest", ("a: trainer → guest", "", "")),
+    ("audit.run.start", "x (guest)", ("x (guest)", "", "")),
+]
+
+
+def test_roles_are_taken_out_of_the_lines_of_an_older_file(workspace):
+    accounts.path().parent.mkdir()
+    with sqlite3.connect(accounts.path()) as db:
+        db.executescript(f"{accounts.MIGRATIONS[0]}; PRAGMA user_version=1;")
+        for action, target, _facts in OLD_LINES:
+            db.execute("INSERT INTO audit VALUES(NULL, 1, 'x', ?, ?, '')", (action, target))
+    assert [(one["target"], one["was"], one["became"]) for one in reversed(accounts.audit())] == [
+        facts for _action, _target, facts in OLD_LINES
+    ]
+
+
+def test_the_audit_log_is_bounded(workspace, monkeypatch):
+    monkeypatch.setattr(accounts, "AUDIT_ROWS", 5)
+    for number in range(9):
+        accounts.note("x", "y", str(number))
+    assert [row["target"] for row in accounts.audit()] == list("87654")

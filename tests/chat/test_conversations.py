@@ -1,0 +1,174 @@
+"""Conversations survive a restart, belong to one user, and a damaged file harms nobody."""
+
+import json
+
+import pytest
+
+from glm_core.chat import conversations
+from glm_core.chat.conversations import Conversation
+from glm_core.chat.messages import can_go_on, footnotes
+from glm_core.serving import Request, Ticket
+from glm_core.workspace import WorkspaceError
+
+
+def talk(user="local", *texts):
+    one = Conversation(user)
+    for number, content in enumerate(texts):
+        one.messages.append({"role": "assistant" if number % 2 else "user", "content": content})
+    one.save()
+    return one
+
+
+def test_what_was_said_comes_back():
+    one = talk("local", "你好", "你好！")
+    one.messages[1]["stamp"] = {"base": "chatglm-demo"}
+    one.save()
+    assert conversations.get("local", one.id) == one
+    assert [item.id for item in conversations.conversations("local")] == [one.id]
+
+
+def test_an_empty_conversation_leaves_no_file():
+    talk("local")
+    assert conversations.conversations("local") == []
+
+
+def test_users_see_their_own_only():
+    one = talk("a", "秘密")
+    assert conversations.conversations("b") == [] and conversations.get("b", one.id) is None
+    for name in ("../a", "", ".a"):
+        with pytest.raises(WorkspaceError):
+            conversations.conversations(name)
+    with pytest.raises(WorkspaceError):
+        conversations.get("b", f"../a/{one.id}")
+
+
+def test_the_first_question_names_it_and_search_looks_everywhere():
+    one = talk("local", "介绍一下\n北京的美食" * 4, "烤鸭")
+    other = talk("local", "你好", "你好")
+    other.title = "问候"
+    other.save()
+    assert one.name.startswith("介绍一下 北京的美食") and one.name.endswith("…")
+    assert other.name == "问候"
+    assert [item.id for item in conversations.conversations("local", "烤鸭")] == [one.id]
+
+
+def test_damaged_files_are_passed_over():
+    one = talk("local", "你好")
+    folder = conversations.folder("local")
+    (folder / "x.json").write_text("{", encoding="utf-8")
+    (folder / "y.json").write_text(json.dumps({"messages": [{"role": "hacker", "content": 3}]}), encoding="utf-8")
+    assert [item.id for item in conversations.conversations("local")] == [one.id]
+
+
+def test_the_owner_is_the_folder_and_not_what_a_file_claims():
+    one = talk("a", "你好")
+    record = json.loads(one.path.read_text(encoding="utf-8")) | {"user": "b", "id": "../../x"}
+    one.path.write_text(json.dumps(record), encoding="utf-8")
+    assert (conversations.get("a", one.id).user, conversations.get("a", one.id).id) == ("a", one.id)
+
+
+def test_the_prompt_ends_with_the_question_and_has_no_empty_answers():
+    one = talk("local", "你好", "")
+    one.messages[1]["stamp"] = {}
+    one.ask("在吗")
+    assert one.prompt() == [{"role": "user", "content": "你好"}, {"role": "user", "content": "在吗"}]
+
+
+def test_a_revised_question_drops_what_came_after_it():
+    one = talk("local", "一", "1", "二", "2", "三", "3")
+    one.revise(2, "贰")
+    assert [message["content"] for message in one.messages] == ["一", "1", "贰", ""]
+    one.messages[-1]["content"] = "2"
+    one.again()
+    assert (one.messages[-1]["role"], one.beginning) == ("assistant", "")
+
+
+def test_an_answer_that_was_stopped_says_so():
+    one = Conversation("local")
+    one.ask("你好")
+    ticket = Ticket(Request(one.prompt()))
+    ticket.add("你")
+    ticket.cancel()
+    one.note(ticket)
+    assert (one.messages[-1]["content"], one.messages[-1]["finish_reason"]) == ("你", "cancelled")
+
+
+def test_a_disk_that_takes_nothing_is_said_and_the_conversation_goes_on(monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(conversations.workspace, "write_json", refuse)
+        one = talk("local", "你好", "你好！")
+    assert "No space left" in one.unsaved and one.messages[1]["content"] == "你好！"
+    one.save()
+    assert one.unsaved == ""
+    assert "unsaved" not in one.path.read_text(encoding="utf-8")
+
+
+def test_a_file_with_fields_of_its_own_is_read():
+    one = talk("local", "你好")
+    one.path.write_text(json.dumps({"messages": one.messages, "unsaved": "x", "other": 1}), encoding="utf-8")
+    assert conversations.get("local", one.id).unsaved == ""
+
+
+def test_an_answer_goes_on_and_its_tokens_are_counted_together():
+    one = Conversation("local")
+    one.ask("讲个故事")
+    first = Ticket(Request(one.prompt()))
+    first.add("从前")
+    first.finish("length")
+    one.note(first)
+    one.vote(1, "up")
+    assert can_go_on(one.messages[1]) and one.beginning == "从前"
+    one.go_on()
+    second = Ticket(Request(one.prompt(), beginning=one.beginning))
+    second.add("有座")
+    second.add("山")
+    second.finish("stop")
+    one.note(second)
+    answer = one.messages[1]
+    assert (answer["content"], answer["usage"]["completion_tokens"]) == ("从前有座山", 3) and "vote" not in answer
+    assert not can_go_on(answer)
+    third = Ticket(Request(one.prompt(), beginning=one.beginning))
+    third.finish("stop")
+    one.note(third)
+    assert one.messages[1]["first_token_seconds"] == answer["first_token_seconds"], "nothing was added: the figures stay"
+    assert one.messages[1]["usage"]["completion_tokens"] == 3
+
+
+def test_an_answer_nobody_could_finish_says_it_was_broken_off():
+    one = Conversation("local")
+    one.ask("你好")
+    one.messages[1]["content"] = "你"
+    one.save()
+    kept = conversations.get("local", one.id).messages[1]
+    assert can_go_on(kept) and footnotes(kept) == ["被打断了，保留到这里。"]
+    assert not can_go_on({"role": "assistant", "content": " ", "finish_reason": "cancelled"}), "then it is asked again"
+
+
+def test_a_vote_is_kept_with_the_answer_and_can_be_taken_back():
+    one = talk("local", "你好", "你好！")
+    one.vote(1, "down")
+    one.save()
+    assert conversations.get("local", one.id).messages[1]["vote"] == "down"
+    one.vote(1, None)
+    assert "vote" not in one.messages[1]
+
+
+def test_the_system_prompt_is_told_where_there_is_one():
+    one = talk("local", "你好", "你好！")
+    one.ask("再见")
+    one.system = "说得短一点"
+    assert one.prompt(system=True)[0] == {"role": "system", "content": "说得短一点"}
+    assert one.prompt()[0]["role"] == "user"
+    one.save()
+    assert conversations.get("local", one.id).system == "说得短一点"
+
+
+def test_a_system_message_among_the_messages_becomes_the_system_prompt():
+    one = talk("local", "你好", "你好！")
+    messages = [{"role": "system", "content": "短"}, *one.messages]
+    one.path.write_text(json.dumps({"messages": messages}), encoding="utf-8")
+    kept = conversations.get("local", one.id)
+    assert kept.system == "短" and kept.messages == one.messages

@@ -1,0 +1,200 @@
+"""Steps of fixed shapes, as they are recorded on a GPU, choose what each row alone chooses; and they can be recorded."""
+
+import gc
+import weakref
+from functools import partial
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from glm_core import models
+from glm_core.generation import kv_cache
+from glm_core.generation.decode import Recorder, Stepper
+from glm_core.serving import batch
+from glm_core.serving.request import Request, Ticket
+from glm_core.serving.served_models import Choice
+from glm_core.serving.session import Loaded, Session
+from tests.serving import test_families
+from tests.serving.test_families import QUESTIONS, adapt, begin, finish
+
+FAMILIES = ("chatglm", "chatglm3", "glm4")
+WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::is_nonzero", "aten::masked_select"}
+
+
+@pytest.fixture
+def load(tiny_folder, monkeypatch):
+    """A family's tiny model, also for the helpers of test_families."""
+
+    def load(name):
+        return models.load(tiny_folder) if name == "chatglm" else test_families_load(name)
+
+    test_families_load = test_families.load
+    monkeypatch.setattr(test_families, "load", load)
+    return load
+
+
+@pytest.fixture
+def session(request, load, tmp_path, monkeypatch):
+    """A session whose steps have fixed shapes and whose buffers are small enough to grow."""
+    monkeypatch.setattr(batch, "Stepper", partial(Stepper, fixed=True))
+    monkeypatch.setattr(kv_cache, "CHUNK", 16)
+    loaded = load(request.param)
+    loaded.model.eval()
+    return Session(loaded, Loaded(request.param, tmp_path, request.param, 512, {}, 0.0))
+
+
+def stepper(session: Session) -> Stepper:
+    return next(iter(session._batches.values()))._stepper
+
+
+@pytest.mark.parametrize("session", FAMILIES, indirect=True)
+def test_rows_join_leave_and_grow_as_if_alone(session, tmp_path):
+    choices = adapt(session.info.name, tmp_path)
+    lengths = (12, 40, 20)
+    alone = {}
+    for number, choice in enumerate(choices):
+        for question in QUESTIONS:
+            ticket = begin(session, choice, question, lengths[number % 3])
+            finish(session)
+            alone[choice.name, question] = ticket.text
+    assert len(set(alone.values())) == len(alone), "answers must depend on the adapter and on the question"
+    session.clear("cancelled")  # the grown buffers
+    together, capacities = {}, set()
+    for number, choice in enumerate(choices):
+        for question in QUESTIONS:
+            together[choice.name, question] = begin(session, choice, question, lengths[number % 3])
+            capacities.add(stepper(session)._cache.capacity)
+            session.step()
+    finish(session)
+    assert {key: ticket.text for key, ticket in together.items()} == alone
+    assert len(capacities) > 1, "the buffers must have grown"
+
+
+@pytest.mark.parametrize("session", ["chatglm"], indirect=True)
+def test_the_next_step_begins_before_a_token_is_looked_at_but_never_for_nothing(session, monkeypatch, tmp_path):
+    done, step, take = [], Stepper.step, batch.Row.take
+    monkeypatch.setattr(Stepper, "step", lambda self: done.append("step") or step(self))
+    monkeypatch.setattr(batch.Row, "take", lambda self, token: done.append("take") or take(self, token))
+    base = Choice(session.info.name, session.info.name, tmp_path)
+    begin(session, base, QUESTIONS[0], 5)
+    finish(session)
+    assert done == ["take", "step", "step", "take", "step", "take", "step", "take", "take"]
+    done.clear()
+    ticket = begin(session, base, QUESTIONS[0], 50)
+    session.step()
+    ticket.cancel()
+    session.drop()
+    finish(session)
+    assert done == ["take", "step", "step", "take"] and ticket.completion_tokens == 2
+
+
+@pytest.mark.parametrize("session", FAMILIES, indirect=True)
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_steps_go_on_as_whole_forwards_would(session, strength, tmp_path):
+    loaded, prefix = session.loaded, adapt(session.info.name, tmp_path)[-1]
+    messages = [{"role": "user", "content": QUESTIONS[2]}]
+    ticket = Ticket(Request(messages, prefix.name, max_new_tokens=20, temperature=0.0, strength=strength), prefix)
+    begin(session, Choice(session.info.name, session.info.name, tmp_path), QUESTIONS[0], 30)
+    session.begin(ticket)
+    slot = session.rows[-1].slot
+    finish(session)
+    ids, prompt = session.loaded.family.encode_prompt(loaded.tokenizer, messages), ticket.prompt_tokens
+    with torch.inference_mode(), session.adapters.using([slot]):
+        while len(ids) < prompt + ticket.completion_tokens:
+            ids.append(loaded.model(torch.tensor([ids]), use_cache=False).logits[0, -1].argmax().item())
+    assert loaded.family.clean(loaded.tokenizer.decode(ids[prompt:])) == ticket.text
+
+
+@pytest.mark.parametrize("session", FAMILIES, indirect=True)
+def test_a_step_never_waits_for_the_device_and_finds_its_tensors_where_they_were(session, tmp_path):
+    choices = adapt(session.info.name, tmp_path)
+    for choice in choices:
+        begin(session, choice, QUESTIONS[2], 60)
+    session.step()
+    one = stepper(session)
+    seen, compute, generation_before = [], one._compute, one._lora.generation
+    places = where(one)
+
+    def watched():
+        with Watch() as watch:
+            logits = compute()
+        seen.extend(watch.names & WAITS)
+        return logits
+
+    one._compute = watched
+    session.step()
+    assert seen == [] and where(one) == places
+    for row in session.rows[1:3]:
+        row.end("cancelled")
+    session.drop()
+    session.step()
+    begin(session, choices[1], QUESTIONS[0], 3)
+    session.step()
+    assert seen == [] and where(one) == places and one._lora.generation == generation_before
+
+
+def where(one: Stepper) -> list[int]:
+    tensors = [one._ids, one._positions, one._strides, one._active, one._cache.lengths, one._lora._share]
+    tensors += [states for layer in one._cache.layers for states in (layer.keys, layer.values)]
+    tensors += [factor for pair in one._lora._layers.values() for factor in pair]
+    return [tensor.data_ptr() for tensor in tensors]
+
+
+class Watch(TorchDispatchMode):
+    """Notes the name of every operation."""
+
+    def __init__(self):
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.add(function.name().partition(".")[0])
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("session", ["chatglm"], indirect=True)
+def test_small_buffers_stay_for_the_next_answer_and_large_ones_go(session, tmp_path, monkeypatch):
+    choice = Choice("chatglm", "chatglm", tmp_path)
+    first = begin(session, choice, QUESTIONS[0])
+    finish(session)
+    kept = stepper(session)
+    second = begin(session, choice, QUESTIONS[0])
+    finish(session)
+    assert stepper(session) is kept and second.text == first.text
+    monkeypatch.setattr(batch, "KEPT_COLUMNS", 8)
+    begin(session, choice, QUESTIONS[0])
+    finish(session)
+    assert session._batches == {}
+
+
+def test_what_cannot_be_recorded_just_runs(monkeypatch, caplog):
+    recorder = Recorder(torch.device("cpu"))
+    recorder._works = True  # as on a GPU
+
+    def fail(self, step):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(Recorder, "_warm_up", staticmethod(lambda step: step()))
+    monkeypatch.setattr(Recorder, "_record", fail)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    runs = []
+    for _ in range(3):
+        recorder.run("key", lambda: runs.append(1) or torch.ones(1))
+    assert len(runs) == 3 and len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("session", ["chatglm"], indirect=True)
+def test_buffers_are_freed_at_once_and_hooks_do_not_pile_up(session, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "KEPT_COLUMNS", 8)
+    choices, counts = adapt("chatglm", tmp_path), []
+    for _ in range(3):
+        for choice in choices:
+            begin(session, choice, QUESTIONS[0], 4)
+        keys = weakref.ref(stepper(session)._cache.layers[0].keys)
+        gc.disable()
+        finish(session)
+        gc.enable()
+        assert keys() is None and session._batches == {}
+        counts.append(sum(len(module._forward_hooks) for module in session.loaded.model.modules()))
+    assert counts[0] == counts[1] == counts[2] > 0

@@ -1,0 +1,24 @@
+"""Greedy answers when a model computes no numbers, as a float16 one may whose training went astray."""
+
+import pytest
+
+from glm_core import models
+from glm_core.generation import decode, greedy, prefill
+from tests.tiny import tiny_chatglm
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_row_without_numbers_ends_and_leaves_the_others_as_they_are(fixed, tmp_path, monkeypatch):
+    loaded = models.load(tiny_chatglm(tmp_path))
+    questions = [[{"role": "user", "content": text}] for text in ("你好", "你是谁？")]
+    _, whole = greedy.greedy(loaded, questions, 8)
+    compute, step = prefill.prefill, decode.Stepper
+
+    def broken(*arguments):
+        begun = compute(*arguments)
+        begun.logits[0] = float("nan")
+        return begun
+
+    monkeypatch.setattr(prefill, "prefill", broken)
+    monkeypatch.setattr(decode, "Stepper", lambda *arguments, **named: step(*arguments, fixed=fixed, **named))
+    assert greedy.greedy(loaded, questions, 8) == ["", whole] and whole

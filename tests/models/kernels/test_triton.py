@@ -1,0 +1,151 @@
+"""The Triton kernels against the plain computation; without a GPU in Triton's interpreter (conftest.py), where it is installed."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+pytest.importorskip("triton", reason="Triton comes with torch for NVIDIA cards")
+
+from glm_core.models import quantization  # noqa: E402
+from glm_core.models.architectures.chatglm import attention  # noqa: E402
+from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig  # noqa: E402
+from glm_core.models.kernels import dispatch, triton  # noqa: E402
+
+ROWS = (1, 3, 16)
+
+
+def randn(*shape):
+    return torch.randn(*shape, device=DEVICE)
+
+
+def linear(states, weight, *others):
+    """The kernel's product with a weight that has just been made, which it does not wait for."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    return triton.linear(states, weight, *others)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("width", [64, 96])
+def test_the_sum_is_normalised(rows, width):
+    states, normed, weight, bias = randn(rows, width), randn(rows, width), randn(width), randn(width)
+    expected = F.layer_norm(states + 7.5 * normed, (width,), weight, bias, 1e-5)
+    torch.testing.assert_close(
+        triton.add_norm(states, normed, 7.5, weight, bias, 1e-5), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("two_axes", [True, False])
+@pytest.mark.parametrize("capacity", [256, 40])
+def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes, capacity):
+    heads, width = 2, 32
+    config = ChatGLMConfig(hidden_size=heads * width, num_attention_heads=heads, position_encoding_2d=two_axes)
+    lengths = torch.randint(0, capacity, (rows,), device=DEVICE)
+    lengths[0] = 0
+    lengths[-1] = capacity // 2 + 2
+    fused, positions = randn(rows, 3 * heads * width), torch.randint(0, 200, (rows, 2, 1), device=DEVICE)
+    keys, values = randn(rows, heads, capacity, width), randn(rows, heads, capacity, width)
+    cosine, sine = attention.Rotary(config)(positions, 300, fused)
+    query, key, value = attention.split_rotated(fused.view(rows, 1, heads, 3, width), cosine, sine)
+    all_keys, all_values = keys.clone(), values.clone()
+    number = torch.arange(rows, device=DEVICE)
+    all_keys[number, :, lengths], all_values[number, :, lengths] = key[:, :, 0], value[:, :, 0]
+    column = torch.arange(capacity, device=DEVICE)
+    ahead, shift = torch.randint(0, 9, (rows,), device=DEVICE).clamp(max=lengths), randn(rows)
+    shift[-1] = -torch.inf
+    mask = torch.where(column < ahead[:, None], shift[:, None], 0.0).masked_fill(column > lengths[:, None], -torch.inf)
+    expected = F.scaled_dot_product_attention(query, all_keys, all_values, mask[:, None, None]).reshape(rows, -1)
+    found = triton.attend(fused, cosine, sine, keys, values, lengths, ahead, shift)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(keys, all_keys, rtol=1e-5, atol=1e-6)
+    assert torch.equal(values, all_values)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96), (24, 5000), (2048, 8192)])
+def test_a_packed_weight_is_multiplied_as_it_is(bits, rows, dtype, outputs, wide):
+    if DEVICE == "cpu" and (dtype != torch.float32 or outputs > 64):
+        pytest.skip("Triton's interpreter has no assembly, and no time")
+    weight = torch.randint(-128, 128, (outputs, wide * bits // 8), dtype=torch.int8, device=DEVICE)
+    states, scale, bias = randn(rows, wide).to(dtype), (randn(outputs).abs() / 100).half(), randn(outputs)
+    plain = F.linear(states.float(), quantization.unpack(weight, scale, bits, torch.float32))
+    most = 1e-3 if dtype != torch.bfloat16 else 3e-3  # bfloat16 rounds the result by 2e-3
+    for found, expected in (
+        (linear(states, weight, scale, bias), plain + bias), (linear(states, weight, scale, None), plain)
+    ):  # fmt: skip
+        assert (found.float() - expected).norm() < most * expected.norm()
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96), (8192, 4096)])
+def test_a_plain_weight_is_multiplied_too(rows, outputs, wide):
+    if DEVICE == "cpu" and outputs > 64:
+        pytest.skip("Triton's interpreter has no time")
+    states, weight, bias = randn(rows, wide), randn(outputs, wide), randn(outputs)
+    torch.testing.assert_close(
+        linear(states, weight, None, bias), F.linear(states, weight, bias), rtol=1e-4, atol=1e-3 if wide > 2048 else 1e-4
+    )
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_gelu_is_the_tanh_form(rows):
+    states = 3 * randn(rows, 700)
+    torch.testing.assert_close(triton.gelu(states), F.gelu(states, approximate="tanh"), rtol=1e-5, atol=1e-6)
+
+
+def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
+    calls = []
+    for name in ("linear", "gelu"):
+        own = getattr(triton, name)
+        monkeypatch.setattr(triton, name, lambda *arguments, name=name, own=own: calls.append(name) or own(*arguments))
+    wide, narrow, states = torch.nn.Linear(64, 1024).to(DEVICE), torch.nn.Linear(64, 8).to(DEVICE), randn(1, 64)
+    with torch.no_grad():
+        expected = [wide(states), narrow(states), F.gelu(states, approximate="tanh"), wide(states)[None], F.gelu(states)]
+        with dispatch.in_turn(triton, 1):
+            found = [wide(states), narrow(states), F.gelu(states, approximate="tanh"), wide(states[None]), F.gelu(states)]
+        assert calls == ["linear", "gelu", "linear"]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        with dispatch.in_turn(triton, 2), dispatch.in_turn(None, 1):
+            wide(states)
+        with dispatch.in_turn(triton, 1):  # several rows, or a weight that has just been computed, as DoRA has them
+            wide(randn(2, 64))
+            F.linear(states, wide.weight * 2)
+        assert calls == ["linear", "gelu", "linear"]
+
+
+def test_a_packed_layer_takes_tokens_in_rows_of_their_own(monkeypatch):
+    layer = quantization.PackedLinear(64, 96, True, 8).to(DEVICE)
+    packed, scale = quantization.pack8(randn(96, 64))
+    layer.weight.data, layer.weight_scale.data, layer.bias.data = packed, scale, randn(96)
+    states = randn(3, 1, 64)
+    expected = F.linear(states, layer.dense(), layer.bias)
+    monkeypatch.setattr(quantization, "kernels_for", lambda rows: triton if rows.dim() == 2 else None)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(states), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
+    """Through a whole step: prefixes at two strengths, LoRA and base in one batch."""
+    from glm_core import models
+    from glm_core.models.architectures.chatglm import decode_step
+    from glm_core.serving.session import Loaded, Session
+    from tests.serving import test_families
+    from tests.tiny import tiny_chatglm
+
+    folder = tiny_chatglm(tmp_path / "tiny")
+    monkeypatch.setattr(test_families, "load", lambda name: models.load(folder))
+    choices = test_families.adapt("chatglm", tmp_path)
+    texts, calls = [], []
+    for use in (False, True):
+        monkeypatch.setattr(
+            decode_step, "kernels_for", lambda states, use=use: calls.append(use) or (triton if use else None)
+        )
+        session = Session(models.load(folder), Loaded("chatglm", tmp_path, "chatglm", 512, {}, 0.0))
+        tickets = [test_families.begin(session, choice, "你好", 12) for choice in choices]
+        test_families.finish(session)
+        texts.append([ticket.text for ticket in tickets])
+    assert texts[0] == texts[1] and set(calls) == {False, True} and len(set(texts[0])) == len(choices)

@@ -1,0 +1,186 @@
+"""The estimate against the floors and measured peaks of reference/performance.md, in decimal GB."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from glm_core.errors import EasyError
+from glm_core.training.memory_estimate import (
+    CARDS,
+    SELECTIVE_SHARE,
+    advise,
+    cards_that_fit,
+    estimate,
+    fit,
+    largest_micro_batch,
+    read_shape,
+)
+from glm_core.training.settings import TrainingSettings
+from tests.paths import ROOT, SHARED
+
+CHATGLM = {"model_type": "chatglm", "hidden_size": 4096, "inner_hidden_size": 16384, "num_layers": 28, "num_attention_heads": 32,
+           "position_encoding_2d": True, "vocab_size": 130528}  # fmt: skip
+CHATGLM3 = {"model_type": "chatglm", "hidden_size": 4096, "ffn_hidden_size": 13696, "num_layers": 28, "num_attention_heads": 32,
+            "multi_query_attention": True, "multi_query_group_num": 2, "kv_channels": 128, "padded_vocab_size": 65024}  # fmt: skip
+GLM4 = {"model_type": "glm4", "hidden_size": 4096, "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32,
+        "num_key_value_heads": 2, "head_dim": 128, "vocab_size": 151552}  # fmt: skip
+BLOOM = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32, "vocab_size": 250880}
+
+
+def card_run(**changes):
+    """One row of 64 + 64 tokens on a card in bfloat16, nothing recomputed."""
+    base = {"micro_batch": 1, "max_source_length": 64, "max_target_length": 64, "precision": "bfloat16",
+            "gradient_checkpointing": "off"}  # fmt: skip
+    return TrainingSettings(**base | changes)
+
+
+LONG = {"micro_batch": 4, "max_source_length": 256, "max_target_length": 256, "gradient_checkpointing": "on"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "floor"),
+    [
+        ({"gradient_checkpointing": "on"}, 12.5),
+        ({}, 12.8),
+        ({"quantization": "int8"}, 7.3),
+        ({"quantization": "nf4"}, 4.6),
+        (LONG, 13.4),
+        (LONG | {"quantization": "int8"}, 7.9),
+        (LONG | {"quantization": "nf4"}, 5.2),
+        ({"method": "ptuning"}, 13.0),
+        ({"method": "ptuning", "quantization": "int8"}, 7.5),
+        ({"method": "ptuning", "quantization": "nf4"}, 4.8),
+    ],
+)
+def test_chatglm_6b_is_within_a_tenth_of_the_floor_beside_context(changes, floor):
+    found = estimate(CHATGLM, card_run(**changes))
+    assert (found.peak_bytes - found.parts["context"]) / 1e9 == pytest.approx(floor, rel=0.1)
+
+
+@pytest.mark.parametrize(("rows", "measured"), [(1, 12.43), (16, 22.32)])
+def test_chatglm3_is_near_what_the_library_trainer_was_measured_at(rows, measured):
+    """The measured figures are GiB: 12.43 would be less than the weights alone in decimal."""
+    assert estimate(CHATGLM3, card_run(micro_batch=rows)).peak_bytes / 2**30 == pytest.approx(measured + 0.66, rel=0.05)
+
+
+def test_parameters_are_counted_exactly():
+    assert read_shape(CHATGLM).parameters() == 6_173_286_400
+    assert read_shape(CHATGLM3).parameters() == 6_243_584_000
+    assert estimate(CHATGLM, card_run()).trainable == 3_670_016
+    assert estimate(CHATGLM, card_run(method="ptuning")).trainable == 29_360_128
+    assert estimate(CHATGLM, card_run(method="ptuning", prefix_projection=True)).trainable == 957_059_072
+    assert estimate(CHATGLM3, card_run(method="ptuning")).trainable == 1_835_008
+
+
+@pytest.mark.parametrize(("config", "parameters"), [(GLM4, 9.4e9), (BLOOM, 7.07e9)])
+def test_other_families_have_their_published_size(config, parameters):
+    assert read_shape(config).parameters() == pytest.approx(parameters, rel=0.01)
+
+
+def test_parts_sum_to_the_peak():
+    found = estimate(CHATGLM, card_run())
+    assert set(found.parts) == {"weights", "adapter", "activations", "logits", "context"}
+    assert sum(found.parts.values()) == found.peak_bytes
+
+
+@pytest.mark.parametrize("name", ["chatglm-6b", "chatglm2-6b", "chatglm3-6b", "glm-4-9b-chat", "chatglm-6b-int4"])
+def test_real_configurations_are_read_from_their_folder(name):
+    if not (folder := SHARED / "tokenizers" / name).is_dir():
+        pytest.skip("shared/tokenizers is absent")
+    found = estimate(folder, card_run())
+    assert (
+        found.peak_bytes
+        == estimate(json.loads((folder / "config.json").read_text()), card_run()).peak_bytes
+        > (4e9 if name.endswith("int4") else 12e9)
+    )
+
+
+def test_transformers_configuration_is_read():
+    from transformers import BloomConfig
+
+    assert read_shape(BloomConfig(**BLOOM)) == read_shape(BLOOM)
+
+
+@pytest.mark.parametrize("model", ["nowhere", {"model_type": "llama"}, {"model_type": "bloom", "hidden_size": 8}])
+def test_unreadable_or_unknown_models_are_refused_in_a_sentence(model):
+    with pytest.raises(EasyError, match="config.json|llama|vocab_size"):
+        estimate(model, card_run())
+
+
+def test_cpu_counts_float32_and_the_interpreter():
+    found = estimate(CHATGLM, TrainingSettings(), device="cpu")
+    assert found.precision == "float32" and found.parts["weights"] == 4 * 6_173_286_400
+    assert found.parts["context"] > 3e8
+
+
+def test_users_cards_are_there_and_fit_as_promised():
+    assert CARDS["GTX 1080 Ti"] == 11 and CARDS["RTX 3060 Ti"] == 8 and CARDS["RTX 4090"] == 24
+    assert "GTX 1080 Ti" in cards_that_fit(estimate(CHATGLM, card_run(quantization="int8")))
+    assert "RTX 3060 Ti" in cards_that_fit(estimate(CHATGLM, card_run(method="ptuning", quantization="nf4")))
+    assert cards_that_fit(estimate(CHATGLM, card_run()))[0] == "RTX 4060 Ti 16 GB"
+
+
+def test_cards_are_judged_as_cards_even_from_a_cpu_estimate():
+    on_cpu = estimate(CHATGLM, TrainingSettings(max_source_length=64, max_target_length=64), device="cpu")
+    assert "RTX 4090" in cards_that_fit(on_cpu)
+
+
+def test_checkpointing_is_chosen_only_where_it_is_needed():
+    settings = card_run(micro_batch=16, gradient_checkpointing="auto")
+    assert not estimate(CHATGLM, settings, limit=24 * 2**30).checkpointing
+    assert estimate(CHATGLM, settings, limit=14 * 2**30).checkpointing
+
+
+@pytest.mark.parametrize("method", ["lora", "ptuning"])
+def test_as_few_layers_are_recomputed_as_it_takes(method):
+    settings = card_run(method=method, micro_batch=16, gradient_checkpointing="auto")
+    needs = {choice: estimate(CHATGLM, settings.changed(gradient_checkpointing=choice)).peak_bytes for choice in ("off", "on")}
+    chosen = []
+    for limit in range(needs["on"], needs["off"], (needs["off"] - needs["on"]) // 20):
+        found = estimate(CHATGLM, settings, limit=limit)
+        chosen.append(found.checkpointing)
+        if found.checkpointing < 28:
+            assert found.peak_bytes <= SELECTIVE_SHARE * limit
+    assert chosen[0] == 28 and chosen == sorted(chosen, reverse=True) and len(set(chosen)) > 10
+    assert estimate(CHATGLM, settings, limit=needs["off"]).checkpointing == 0
+
+
+def test_largest_micro_batch_fits_and_one_more_does_not():
+    settings, free = card_run(), 16 * 2**30
+    rows = largest_micro_batch(CHATGLM, settings, free)
+    assert estimate(CHATGLM, settings.changed(micro_batch=rows)).peak_bytes <= free
+    assert estimate(CHATGLM, settings.changed(micro_batch=rows + 1)).peak_bytes > free
+    assert largest_micro_batch(CHATGLM, settings, 8 * 2**30) == 0
+
+
+@pytest.mark.parametrize("gib", [5, 6, 8, 11, 14])
+def test_fitting_settings_fit_and_keep_the_rows_of_an_update(gib):
+    settings = card_run(micro_batch=16, gradient_checkpointing="auto")
+    found = fit(CHATGLM, settings, gib * 2**30)
+    assert estimate(CHATGLM, found, limit=gib * 2**30).peak_bytes <= gib * 2**30
+    assert found.rows_per_update == 16 and found.gradient_checkpointing == "auto"
+    assert fit(CHATGLM, settings, 3 * 2**30) is None
+    off, on = (fit(CHATGLM, settings.changed(gradient_checkpointing=choice), gib * 2**30) for choice in ("off", "on"))
+    assert off.gradient_checkpointing in ("off", "auto") and on.gradient_checkpointing == "on"
+
+
+def test_advice_says_what_to_change():
+    found = estimate(CHATGLM, card_run(micro_batch=16))
+    advice = advise(found, 8 * 2**30)
+    assert advice.key == "memory.advice.change" and advice.settings.quantization == "int8"
+    assert advise(found, 2 * 2**30).settings is None
+    assert advise(found, 80 * 2**30) is None
+    spread = advise(estimate(CHATGLM, card_run(accumulation=16)), 80 * 2**30)
+    assert spread.settings.micro_batch == 16 and spread.settings.accumulation == 1
+
+
+def test_longest_row_counts_where_it_is_known():
+    assert estimate(CHATGLM, card_run(), longest=32).tokens == 32
+    assert estimate(CHATGLM, card_run(), longest=9999).tokens == 128
+
+
+def test_estimate_needs_no_torch():
+    code = "import sys, glm_core.training.memory_estimate, glm_core.training.run_writer; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
