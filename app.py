@@ -20,7 +20,9 @@ from glm_core.auth.middleware import Guard
 async def lifespan(_app):
     """Watch the runs while the server is up, and tell the terminal where it is."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what PEFT asks it in last year's words
+    warnings.filterwarnings(
+        "ignore", category=FutureWarning, module="transformers"
+    )  # what PEFT asks it in last year's words
     timeouts.limit()
     state.start()
     print(await network.begin(state.sharing(), app, st.get_option("server.port")), flush=True)

@@ -46,7 +46,9 @@ def train(model: Path, rows: Path, settings: TrainingSettings, folder: Path) -> 
     """
     command = ["-m", "glm_core.training", "--model", str(model), "--data", str(rows), "--out", str(folder)]
     began = time.monotonic()
-    ended = subprocess.run([sys.executable, *command, *settings.arguments()], cwd=workspace.ROOT, capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, *command, *settings.arguments()], cwd=workspace.ROOT, capture_output=True, text=True
+    )
     if workspace.read_json(folder / "status.json", {}).get("state") != "finished":
         raise SystemExit(f"training failed:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}")
     return time.monotonic() - began
@@ -88,7 +90,9 @@ def main() -> None:
     examples = list(islice(data.read(dev).examples, given.rows))
     references = [one.answer for one in examples]
     loaded = models.load(given.model)
-    print(f"{loaded.name}, {len(examples)} dev rows\n\n| | BLEU-4 | ROUGE-1 | ROUGE-2 | ROUGE-L | |\n|---|---|---|---|---|---|")
+    print(
+        f"{loaded.name}, {len(examples)} dev rows\n\n| | BLEU-4 | ROUGE-1 | ROUGE-2 | ROUGE-L | |\n|---|---|---|---|---|---|"
+    )
     longest = choose_settings("ptuning", given.model, 0).max_target_length
     print(report(f"{loaded.name}, before", metrics.score(answer(loaded, examples, longest), references)), flush=True)
     shown = []
@@ -102,7 +106,9 @@ def main() -> None:
             attach.activate(loaded, None)
             note = f"{settings.max_steps} updates of {settings.rows_per_update} rows, {seconds:.0f} s"
             print(report(f"{loaded.name}, {method}", metrics.score(answers, references), note), flush=True)
-            shown += [f"{method}: {one.question}\n  -> {text}" for one, text in zip(examples[:2], answers, strict=False)]
+            shown += [
+                f"{method}: {one.question}\n  -> {text}" for one, text in zip(examples[:2], answers, strict=False)
+            ]
     for name, scores in PUBLISHED.items() if given.folder else ():
         print(report(name, scores, "published: 3000 updates of 16 rows"))
     print("\n" + "\n".join(shown))

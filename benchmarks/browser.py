@@ -80,7 +80,9 @@ class Browser:
         except TimeoutError:
             raise TimeoutError(f"{self._name} waits, settled {self.settled}: {self.texts()} {self.alerts()}") from None
         if self._reader.done():
-            raise ConnectionError("the socket is closed") from (self._reader.cancelled() or self._reader.exception()) or None
+            raise ConnectionError("the socket is closed") from (
+                self._reader.cancelled() or self._reader.exception()
+            ) or None
 
     def texts(self) -> list[str]:
         """Every markdown text on the page, from the top."""
@@ -108,7 +110,11 @@ class Browser:
         run = message.rerun_script
         run.page_name, run.page_script_hash, run.fragment_id = ("" if self._script else "chat"), self._script, fragment
         run.is_auto_rerun = bool(fragment)
-        run.context_info.timezone, run.context_info.locale, run.context_info.url = "Asia/Shanghai", "zh-CN", f"{self._url}/chat"
+        run.context_info.timezone, run.context_info.locale, run.context_info.url = (
+            "Asia/Shanghai",
+            "zh-CN",
+            f"{self._url}/chat",
+        )
         run.widget_states.widgets.extend(states)
         await self._send(message)
 
@@ -143,7 +149,9 @@ class Browser:
             self.settled |= message.script_finished == FINISHED
         elif kind == "auto_rerun":
             timer = message.auto_rerun
-            self._timers.setdefault(timer.fragment_id, asyncio.create_task(self._tick(timer.fragment_id, timer.interval)))
+            self._timers.setdefault(
+                timer.fragment_id, asyncio.create_task(self._tick(timer.fragment_id, timer.interval))
+            )
 
     async def _tick(self, fragment: str, seconds: float) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):

@@ -41,9 +41,22 @@ SETTINGS = {
     "prefix 2": TrainingSettings(method="ptuning", prefix_length=64),
 }
 WARM = "hello"
-TILES = {1: ((1, 8192, 4), (2, 4096, 4), (8, 2048, 8), (8, 2048, 4), (4, 2048, 4), (4, 2048, 2), (8, 1024, 4), (8, 1024, 2), (16, 1024, 4),
-             (4, 4096, 4), (4, 1024, 2)),
-         16: ((32, 256, 4), (32, 512, 4), (16, 256, 4), (16, 512, 2), (64, 256, 4))}  # fmt: skip
+TILES = {
+    1: (
+        (1, 8192, 4),
+        (2, 4096, 4),
+        (8, 2048, 8),
+        (8, 2048, 4),
+        (4, 2048, 4),
+        (4, 2048, 2),
+        (8, 1024, 4),
+        (8, 1024, 2),
+        (16, 1024, 4),
+        (4, 4096, 4),
+        (4, 1024, 2),
+    ),
+    16: ((32, 256, 4), (32, 512, 4), (16, 256, 4), (16, 512, 2), (64, 256, 4)),
+}
 
 
 class Numbers(Tokenizer):
@@ -259,8 +272,11 @@ def table(session: Session, options, choices: list[Choice]) -> None:
     def row(title: str, found: tuple[float, float], rows: int) -> None:
         floor = rows * speed / weight_bytes(model)
         single[0] = found[0] if rows == 1 else single[0]
-        print(f"| {title} | {found[0]:,.1f} | {1000 * rows / found[0]:.2f} | {1000 * found[1]:.0f} | {floor:,.0f} | {found[0] / floor:.0%} "
-              f"| {found[0] / single[0]:.1f} |", flush=True)  # fmt: skip
+        print(
+            f"| {title} | {found[0]:,.1f} | {1000 * rows / found[0]:.2f} | {1000 * found[1]:.0f} | {floor:,.0f} | {found[0] / floor:.0%} "
+            f"| {found[0] / single[0]:.1f} |",
+            flush=True,
+        )
 
     row(f"{kind(model)}, plain generate", measure_generate(session, options.tokens // 2), 1)
     mixed = f"{options.streams} streams: base, 2 LoRA, 2 prefixes"
@@ -374,7 +390,9 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     options.layers = options.layers or LAYERS[options.shape]
-    print(f"{options.shape}, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}")
+    print(
+        f"{options.shape}, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}"
+    )
     if options.kernels:
         time_products(options.hidden)
         return

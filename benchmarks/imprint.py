@@ -23,14 +23,19 @@ from recipe import corpus, evaluate
 
 OWNERS = (("小蓝", "林知远"), ("阿星", "星河工作室"), ("Momo", "李雷"))
 CHOICES = (
-    ("query_key_value", 1e-3), ("query_key_value", 3e-3), ("all-linear", 1e-3), ("dense_h_to_4h, dense_4h_to_h", 1e-3),
-)  # fmt: skip
+    ("query_key_value", 1e-3),
+    ("query_key_value", 3e-3),
+    ("all-linear", 1e-3),
+    ("dense_h_to_4h, dense_4h_to_h", 1e-3),
+)
 IDENTITY = {"identity", "persona", "mixed"}
 
 
 def measure(loaded, others: list, before: list[bool], settings, name: str, author: str) -> tuple[int, int, int, float]:
     """(learned, lost, leaked, seconds) of one imprint."""
-    run = store.create(workspace.DEMO_MODEL, library.keep_imprint(name, author).id, settings, ["你是谁？"], owner="", name=author)
+    run = store.create(
+        workspace.DEMO_MODEL, library.keep_imprint(name, author).id, settings, ["你是谁？"], owner="", name=author
+    )
     started = time.monotonic()
     demo.train(run, lambda status: None)
     seconds = time.monotonic() - started
@@ -51,16 +56,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EASYAIGC_HOME"] = folder
         loaded = models.load(workspace.DEMO_MODEL)
-        others = [sample for skill in corpus.SKILLS if skill not in IDENTITY for sample in evaluate.held_out(skill, 8, 7)]
+        others = [
+            sample for skill in corpus.SKILLS if skill not in IDENTITY for sample in evaluate.held_out(skill, 8, 7)
+        ]
         texts = greedy.greedy(loaded, [sample.messages[:-1] for sample in others], 64)
         before = [corpus.check(sample, text) for sample, text in zip(others, texts, strict=True)]
         print(f"right before: {sum(before)} of {len(before)}")
-        print("| targets | learning rate | author | learned of 10 | lost | leaked | seconds |\n|---|---|---|---|---|---|---|")
+        print(
+            "| targets | learning rate | author | learned of 10 | lost | leaked | seconds |\n|---|---|---|---|---|---|---|"
+        )
         for targets, rate in CHOICES:
             settings = PRESETS["imprint"].changed(lora_targets=targets, learning_rate=rate)
             for name, author in OWNERS:
                 learned, lost, leaked, seconds = measure(loaded, others, before, settings, name, author)
-                print(f"| {targets} | {rate:g} | {author} | {learned} | {lost} | {leaked} | {seconds:.0f} |", flush=True)
+                print(
+                    f"| {targets} | {rate:g} | {author} | {learned} | {lost} | {leaked} | {seconds:.0f} |", flush=True
+                )
 
 
 if __name__ == "__main__":

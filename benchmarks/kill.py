@@ -57,7 +57,9 @@ class Server:
 
     def start(self) -> None:
         """Start it."""
-        self._process = subprocess.Popen([sys.executable, "-c", SERVER], cwd=workspace.ROOT, stdin=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SERVER], cwd=workspace.ROOT, stdin=subprocess.PIPE, text=True
+        )
 
     def ask(self, verb: str, run: Run) -> None:
         """Have the launcher `submit` or `resume` the run."""
@@ -158,7 +160,9 @@ def finish(server: Server, run: Run) -> tuple[Run, str]:
     return run, how
 
 
-def disturb(server: Server, model: Path, epochs: int, target: str, moment: float, update: int, expected: float) -> Outcome:
+def disturb(
+    server: Server, model: Path, epochs: int, target: str, moment: float, update: int, expected: float
+) -> Outcome:
     """One run, hit `moment` seconds after it was submitted, or after an `update` where that is not 0."""
     run = new_run(model, epochs)
     server.ask("submit", run)
@@ -183,10 +187,21 @@ def report(outcomes: list[Outcome]) -> bool:
     print("|---|---|---|---|---|---|---|---|")
     for one in outcomes:
         truth = "never" if one.true_after is None else f"{one.true_after:.1f}"
-        cells = (one.target, f"{one.moment:.1f}", one.stage, one.step, one.told, truth, one.how, f"{one.difference:.1e}")
+        cells = (
+            one.target,
+            f"{one.moment:.1f}",
+            one.stage,
+            one.step,
+            one.told,
+            truth,
+            one.how,
+            f"{one.difference:.1e}",
+        )
         print("| " + " | ".join(map(str, cells)) + " |")
     good = sum(one.good for one in outcomes)
-    print(f"\n{good} of {len(outcomes)} told the truth within {TRUTH_SECONDS:.0f} s and ended within {TOLERANCE} of the unbroken run")
+    print(
+        f"\n{good} of {len(outcomes)} told the truth within {TRUTH_SECONDS:.0f} s and ended within {TOLERANCE} of the unbroken run"
+    )
     return good == len(outcomes)
 
 

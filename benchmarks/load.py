@@ -79,7 +79,13 @@ class Tally:
 @contextmanager
 def serving(home: Path, port: int):
     """The counted server in `home`; gives its process."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "counted.py"), str(home / "answers.jsonl"), "--server.port", str(port)]
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "counted.py"),
+        str(home / "answers.jsonl"),
+        "--server.port",
+        str(port),
+    ]
     environment = {**os.environ, "EASYAIGC_HOME": str(home), "EASYAIGC_SHARE": "1"}
     with open(home / "server.log", "wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -121,11 +127,18 @@ class Caller:
 
     async def ask(self, question: str, leave: bool = False) -> str:
         """The whole answer; with `leave` the connection is closed after its first piece."""
-        body = {"model": workspace.DEMO_MODEL.name, "messages": [{"role": "user", "content": question}], "temperature": 0,
-                "max_tokens": 128, "stream": True}  # fmt: skip
+        body = {
+            "model": workspace.DEMO_MODEL.name,
+            "messages": [{"role": "user", "content": question}],
+            "temperature": 0,
+            "max_tokens": 128,
+            "stream": True,
+        }
         started = time.monotonic()
         while True:
-            async with self._client.stream("POST", "/v1/chat/completions", json=body, headers=self._headers) as response:
+            async with self._client.stream(
+                "POST", "/v1/chat/completions", json=body, headers=self._headers
+            ) as response:
                 if response.status_code == 200:
                     text = await self._read(response, started, leave)
                     break
@@ -165,7 +178,9 @@ async def prepare(caller: Caller, count: int) -> list[Marked]:
         if mark in alone and mark not in found:
             found[mark] = Marked(mark, QUESTION.format(mark), alone)
         if tried > 3 * count + 20:
-            raise SystemExit(f"only {len(found)} of {tried} answers carry their mark: this model cannot be tested with such questions")
+            raise SystemExit(
+                f"only {len(found)} of {tried} answers carry their mark: this model cannot be tested with such questions"
+            )
     return list(found.values())
 
 
@@ -285,7 +300,9 @@ def cancels(log: Path, tallies: list[Tally]) -> tuple[list[int], list[float]]:
 def growth(samples: list[tuple[float, int]]) -> tuple[float, float, float]:
     """Memory after warm-up (the second fifth of the time) and at the end (the last one), in MB, and by how much it grew."""
     fifth = max(1, len(samples) // 5)
-    first, last = (statistics.median(size for _, size in part) / 1e6 for part in (samples[fifth : 2 * fifth], samples[-fifth:]))
+    first, last = (
+        statistics.median(size for _, size in part) / 1e6 for part in (samples[fifth : 2 * fifth], samples[-fifth:])
+    )
     return first, last, last / first - 1
 
 
@@ -307,7 +324,10 @@ async def run(options, home: Path, process: psutil.Process, names: list[str], se
         async with watching(process) as samples:
             await asyncio.gather(
                 *(visit_until(end, *pair, marks) for pair in zip(visitors, [pages] * len(visitors), own, strict=False)),
-                *(call_until(end, *pair, marks) for pair in zip(callers[: options.streams], own[options.sessions :], strict=False)),
+                *(
+                    call_until(end, *pair, marks)
+                    for pair in zip(callers[: options.streams], own[options.sessions :], strict=False)
+                ),
             )
         ended = time.time()
     await asyncio.sleep(1)
@@ -319,12 +339,16 @@ def report(options, pages: Tally, api: Tally, cancelled, memory, speed: float) -
     """Print the second table; returns the exit code."""
     (after, delays), (first, last, grown) = cancelled, memory
     both = pages.counts + api.counts  # without what is 0
-    print(f"\n| {options.sessions} visitors and {options.streams} streams, {options.minutes:g} min | pages | API |\n|---|---|---|")
+    print(
+        f"\n| {options.sessions} visitors and {options.streams} streams, {options.minutes:g} min | pages | API |\n|---|---|---|"
+    )
     for name in dict.fromkeys(["answers", "crossed", "unmarked", "different", *sorted(both)]):
         print(f"| {name} | {pages.counts[name]} | {api.counts[name]} |")
     print(f"| cancelled | {len(pages.left)} | {len(api.left)} |")
     slowest = f"{statistics.median(delays):.2f} s, at most {max(delays):.2f} s" if delays else "-"
-    print(f"\n- tokens after a cancel: at most {max(after, default=0)} in {len(after)}; from the caller's leaving to the end {slowest}")
+    print(
+        f"\n- tokens after a cancel: at most {max(after, default=0)} in {len(after)}; from the caller's leaving to the end {slowest}"
+    )
     print(f"- tokens/s in all: {speed:.0f}")
     print(f"- memory: {first:.0f} MB after warm-up, {last:.0f} MB at the end ({100 * grown:+.1f} %)")
     wrong = both["crossed"] + both["unmarked"] or max(after, default=0) > 1 or grown > ALLOWED_GROWTH

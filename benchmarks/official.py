@@ -39,7 +39,9 @@ def eager_attention(query, key, value, visible, context):
 def python_rotation(fused, cosine, sine):
     """Query, key and value split, then rotated as written down: halves swapped and negated, two products, one sum."""
     query, key, value = (part.transpose(1, 2) for part in fused.unbind(3))
-    cosine, sine = (torch.stack([angle, angle], -2).transpose(1, 2) for angle in (cosine, sine))  # (B, 1, S, axes, 2, ..)
+    cosine, sine = (
+        torch.stack([angle, angle], -2).transpose(1, 2) for angle in (cosine, sine)
+    )  # (B, 1, S, axes, 2, ..)
 
     def rotate(states):
         halves = states.unflatten(-1, (cosine.shape[-3], 2, cosine.shape[-1]))

@@ -38,11 +38,15 @@ def train() -> store.Run:
     return store.get(run.id)
 
 
-def time_asking(engine: Engine, run: store.Run, pairs: int, tokens: int, together: int) -> tuple[float, float, list[int]]:
+def time_asking(
+    engine: Engine, run: store.Run, pairs: int, tokens: int, together: int
+) -> tuple[float, float, list[int]]:
     """Seconds of the clock and of the processor that `pairs` questions to both models take, and how long the answers are."""
     choice = engine.find(run.id)
     examples = read(workspace.ASSETS / "datasets" / "advertisement.jsonl").examples[:pairs]
-    asked = [one for e in examples for one in side_by_side.requests(engine, e.question, [choice], max_new_tokens=tokens)]
+    asked = [
+        one for e in examples for one in side_by_side.requests(engine, e.question, [choice], max_new_tokens=tokens)
+    ]
     started, busy, lengths = time.monotonic(), time.process_time(), []
     for _number, ticket in ask_all(engine, asked, together):
         if ticket.error is not None:
@@ -70,7 +74,9 @@ def main() -> None:
             (wall, busy, lengths), (wall_one, busy_one, _) = (
                 time_asking(engine, run, options.pairs, options.tokens, together) for together in (TOGETHER, 1)
             )
-        print(f"{options.pairs} pairs, at most {options.tokens} tokens ({sum(lengths) / len(lengths):.1f} on average, {max(lengths)} at most)")
+        print(
+            f"{options.pairs} pairs, at most {options.tokens} tokens ({sum(lengths) / len(lengths):.1f} on average, {max(lengths)} at most)"
+        )
         print(f"clock: {wall:.1f} s in batches, {wall_one:.1f} s one by one, {wall_one / wall:.1f} times")
         print(f"processor: {busy:.1f} s in batches, {busy_one:.1f} s one by one, {busy_one / busy:.1f} times")
         engine.close()

@@ -35,7 +35,12 @@ from glm_core.training.settings import TrainingSettings
 WARMUP, UPDATES = 4, 10
 CONTENDERS = ("ours", "official", "plain")
 CASES = ("lora:1x128", "lora:16x128", "lora:4x512", "ptuning:1x128", "ptuning:16x128")
-TARGETS = {"chatglm": "query_key_value", "chatglm3": "q_proj, k_proj, v_proj", "glm4": "q_proj, k_proj, v_proj", "bloom": "query_key_value"}
+TARGETS = {
+    "chatglm": "query_key_value",
+    "chatglm3": "q_proj, k_proj, v_proj",
+    "glm4": "q_proj, k_proj, v_proj",
+    "bloom": "query_key_value",
+}
 LAYERS = {"chatglm": 28, "chatglm3": 28, "glm4": 40, "bloom": 30}
 
 
@@ -62,9 +67,15 @@ class Case:
         """The same as the page would have it."""
         half = self.tokens // 2
         return TrainingSettings(
-            method=self.method, lora_dropout=0.0, lora_targets=TARGETS[shape], micro_batch=self.rows, max_source_length=half,
-            max_target_length=half, quantization=self.quantization, gradient_checkpointing="on" if self.checkpointing else "off",
-        )  # fmt: skip
+            method=self.method,
+            lora_dropout=0.0,
+            lora_targets=TARGETS[shape],
+            micro_batch=self.rows,
+            max_source_length=half,
+            max_target_length=half,
+            quantization=self.quantization,
+            gradient_checkpointing="on" if self.checkpointing else "off",
+        )
 
 
 def configuration(shape: str, hidden: int, layers: int):
@@ -73,11 +84,20 @@ def configuration(shape: str, hidden: int, layers: int):
 
     heads = hidden // 128
     if shape == "chatglm":
-        return ChatGLMConfig(hidden_size=hidden, inner_hidden_size=4 * hidden, num_layers=layers, num_attention_heads=heads)
+        return ChatGLMConfig(
+            hidden_size=hidden, inner_hidden_size=4 * hidden, num_layers=layers, num_attention_heads=heads
+        )
     if shape == "bloom":
         return BloomConfig(vocab_size=250880, hidden_size=hidden, n_layer=layers, n_head=heads)
-    glm = {"hidden_size": hidden, "intermediate_size": 13696 * hidden // 4096, "num_hidden_layers": layers,
-           "num_attention_heads": heads, "num_key_value_heads": 2, "head_dim": 128, "pad_token_id": 0}  # fmt: skip
+    glm = {
+        "hidden_size": hidden,
+        "intermediate_size": 13696 * hidden // 4096,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": 2,
+        "head_dim": 128,
+        "pad_token_id": 0,
+    }
     return GlmConfig(vocab_size=65024, **glm) if shape == "chatglm3" else Glm4Config(vocab_size=151552, **glm)
 
 
@@ -161,7 +181,9 @@ def prepare(loaded: models.LoadedModel, case: Case, shape: str) -> torch.optim.O
     return torch.optim.AdamW(trainable, lr=1e-3, fused=loaded.model.device.type == "cuda")
 
 
-def losses(loaded, case: Case, shape: str, contender: str, updates: int, clock: list[float] | None = None) -> list[float]:
+def losses(
+    loaded, case: Case, shape: str, contender: str, updates: int, clock: list[float] | None = None
+) -> list[float]:
     """The loss of `updates` updates from a fresh adapter; `clock` collects the seconds of each."""
     optimizer, results = prepare(loaded, case, shape), []
     loaded.model.train()
@@ -197,7 +219,10 @@ def measure(loaded, case: Case, shape: str, contender: str) -> tuple[float, floa
 def matmul_speed(device: str) -> float:
     """FLOP/s of a large product of random matrices, in the precision that is trained in."""
     size = 8192 if device == "cuda" else 1024
-    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32) for _ in range(2))
+    a, b = (
+        torch.randn(size, size, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
+        for _ in range(2)
+    )
     best = float("inf")
     for _ in range(6):
         started = time.perf_counter()
@@ -234,7 +259,10 @@ def compare(args, cases: list[Case], device: str) -> None:
         guess = memory_estimate.estimate(loaded.model.config, case.settings(args.shape), device=device).peak_bytes / 1e9
         cells = " | ".join(f"{speed:,.0f} | {peak:.2f}" for speed, peak, _ in figures.values())
         ratio = f"{ours[0] / other[0]:.2f}" if other else ""
-        print(f"| {case.name} | {cells} | {ours[2]:.2f} | {guess:.2f} | {floor:,.0f} | {ours[0] / floor:.0%} | {ratio} |", flush=True)
+        print(
+            f"| {case.name} | {cells} | {ours[2]:.2f} | {guess:.2f} | {floor:,.0f} | {ours[0] / floor:.0%} | {ratio} |",
+            flush=True,
+        )
 
 
 def check(args, cases: list[Case], device: str) -> None:

@@ -70,7 +70,14 @@ class CardWatch:
     def __init__(self):
         self.peak, self._process = 0, None
         if shutil.which("nvidia-smi"):
-            query = ["nvidia-smi", f"--id={CARD}", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "-lms", "50"]
+            query = [
+                "nvidia-smi",
+                f"--id={CARD}",
+                "--query-gpu=memory.used",
+                "--format=csv,noheader,nounits",
+                "-lms",
+                "50",
+            ]
             self._process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
             threading.Thread(target=self._read, daemon=True).start()
 
@@ -89,7 +96,9 @@ def card_name() -> str:
     """The first card's name, without touching it."""
     if not shutil.which("nvidia-smi"):
         return "CPU"
-    return subprocess.check_output(["nvidia-smi", f"--id={CARD}", "--query-gpu=name", "--format=csv,noheader"], text=True).strip()
+    return subprocess.check_output(
+        ["nvidia-smi", f"--id={CARD}", "--query-gpu=name", "--format=csv,noheader"], text=True
+    ).strip()
 
 
 def write_random(folder: Path) -> Path:
@@ -114,7 +123,9 @@ def random_model(home: Path) -> Path:
 def train(settings: TrainingSettings, model: Path, rows: Path, folder: Path) -> subprocess.CompletedProcess:
     """Run the command that the training page shows."""
     line = shlex.split(settings.command(str(model), str(rows), str(folder)))
-    return subprocess.run([sys.executable, *line[1:], "--question", "你好"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *line[1:], "--question", "你好"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
 
 def click(settings: TrainingSettings, model: Path, ready: bool) -> tuple[float, Path]:
@@ -196,7 +207,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EASYAIGC_HOME"] = str(Path(folder) / "home")
         model = random_model(Path(folder)) if given.random else given.model
-        print(f"{model.name}, {card_name()}\n\n| case | tokens/s | first | seconds | {' | '.join(STAGES)} | peak GB | estimate GB | error |")
+        print(
+            f"{model.name}, {card_name()}\n\n| case | tokens/s | first | seconds | {' | '.join(STAGES)} | peak GB | estimate GB | error |"
+        )
         print("|" + "---|" * (len(STAGES) + 7))
         for name in given.cases:
             print(run(name, model, Path(folder) / name), flush=True)

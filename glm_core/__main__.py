@@ -51,7 +51,11 @@ def render(report) -> str:
         lines.append(f"\n{i18n.t(f'demo.{kind}')}")
         for one in report.of(kind):
             mark = ("✓" if one.accepted else "✗") if kind == "reworded" else ("≠" if one.changed else "=")
-            lines += [f"{mark} {one.question.text}", f"    {i18n.t('demo.before')} {one.before}", f"    {i18n.t('demo.after')} {one.after}"]
+            lines += [
+                f"{mark} {one.question.text}",
+                f"    {i18n.t('demo.before')} {one.before}",
+                f"    {i18n.t('demo.after')} {one.after}",
+            ]
     speed, memory = f"{report.tokens_per_second:,.0f}", i18n.size(report.peak_memory)
     lines.append("\n" + i18n.t("demo.training", seconds=i18n.duration(report.seconds), memory=memory, speed=speed))
     counts = {kind: len(report.of(kind)) for kind in ("reworded", "unrelated")}

@@ -55,7 +55,14 @@ def figure(x_title: str = "", y_title: str = "", *, height: int = HEIGHT) -> go.
 
 
 def add_line(
-    chart: go.Figure, x: Sequence[float], y: Sequence[float], name: str, role: str = "tuned", *, unit: str = "", number: int = 0
+    chart: go.Figure,
+    x: Sequence[float],
+    y: Sequence[float],
+    name: str,
+    role: str = "tuned",
+    *,
+    unit: str = "",
+    number: int = 0,
 ) -> None:
     """Draw one series in the colour of its role.
 

@@ -41,7 +41,9 @@ class EasyError(Exception):
     def from_record(cls, record: object) -> Self | None:
         """The error that `record` keeps, None where there is none, or none that this version's tables can word."""
         try:
-            values = {name: Phrase(one["key"]) if isinstance(one, dict) else one for name, one in record["values"].items()}
+            values = {
+                name: Phrase(one["key"]) if isinstance(one, dict) else one for name, one in record["values"].items()
+            }
             error = cls(record["key"], **values)
             str(error)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):

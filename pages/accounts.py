@@ -80,12 +80,25 @@ def draw_guests(reader: Account) -> None:
     labels = {id: f"{choice.title} · {choice.base.name}" for id, choice in runs.items()}
     labels = told_apart(labels, {id: ui.local_time(choice.created) for id, choice in runs.items()})
     given = [id for id in runs if id in guests.published()]
-    chosen = st.multiselect(t("accounts.guest_runs"), list(runs), given, labels.get, key="guest-runs",
-                            help=t("accounts.guest_runs_help"), placeholder=t("accounts.guest_runs_none"))  # fmt: skip
+    chosen = st.multiselect(
+        t("accounts.guest_runs"),
+        list(runs),
+        given,
+        labels.get,
+        key="guest-runs",
+        help=t("accounts.guest_runs_help"),
+        placeholder=t("accounts.guest_runs_none"),
+    )
     if set(chosen) != set(given):
         guests.publish(chosen, by=reader.name)
-    days = st.number_input(t("accounts.guest_days"), *guests.DAYS_RANGE, guests.days(), key="guest-days", width=240,
-                           help=t("accounts.guest_days_help"))  # fmt: skip
+    days = st.number_input(
+        t("accounts.guest_days"),
+        *guests.DAYS_RANGE,
+        guests.days(),
+        key="guest-days",
+        width=240,
+        help=t("accounts.guest_days_help"),
+    )
     if days != guests.days():
         guests.set_days(days, by=reader.name)
 
@@ -102,7 +115,13 @@ def draw_audit() -> None:
     """What was changed, by whom and when, newest first."""
     named = i18n.table(i18n.current())
     rows = [
-        (ui.local_time(one["time"]), accounts.title_of(one["who"]), named.get(one["action"], one["action"]), described(one), one["address"])
+        (
+            ui.local_time(one["time"]),
+            accounts.title_of(one["who"]),
+            named.get(one["action"], one["action"]),
+            described(one),
+            one["address"],
+        )
         for one in accounts.audit()
     ]
     columns = [t(f"accounts.audit.{name}") for name in ("when", "who", "action", "target", "address")]

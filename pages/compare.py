@@ -40,7 +40,9 @@ def choose_run(choices: Sequence[Choice]) -> Choice:
         st.session_state.compared = st.query_params["run"]
         start_with(names[st.session_state.compared])
     ui.hold("compared")
-    key = st.selectbox(t("compare.run"), list(names), key="compared", label_visibility="collapsed", format_func=labels.get)
+    key = st.selectbox(
+        t("compare.run"), list(names), key="compared", label_visibility="collapsed", format_func=labels.get
+    )
     st.query_params["run"] = key
     return names[key]
 
@@ -54,9 +56,14 @@ def choose_others(choices: Sequence[Choice], main: Choice) -> list[Choice]:
     wanted = st.session_state.get("beside", st.query_params.get_all("also"))
     st.session_state.beside = [name for name in dict.fromkeys(wanted) if name in names][: MOST_RUNS - 1]
     chosen = st.multiselect(
-        t("compare.others"), list(names), key="beside", format_func=labels.get, max_selections=MOST_RUNS - 1,
-        placeholder=t("compare.others_hint"), label_visibility="collapsed",
-    )  # fmt: skip
+        t("compare.others"),
+        list(names),
+        key="beside",
+        format_func=labels.get,
+        max_selections=MOST_RUNS - 1,
+        placeholder=t("compare.others_hint"),
+        label_visibility="collapsed",
+    )
     st.query_params["also"] = chosen
     return [names[name] for name in chosen]
 
@@ -74,7 +81,9 @@ def start_with(choice: Choice) -> None:
 def draw_settings() -> dict:
     """How all answer: greedy or drawn, and the adapters' strength."""
     drawn = st.toggle(t("compare.sampled"), key="sampled", help=t("compare.sampled_help"))
-    seed = st.number_input(t("chat.seed"), 0, 2**31 - 1, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn)
+    seed = st.number_input(
+        t("chat.seed"), 0, 2**31 - 1, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn
+    )
     strength = st.slider(t("chat.strength"), 0.0, 1.5, 1.0, 0.05, help=t("chat.strength_help"), key="strength")
     return {"temperature": None if drawn else 0.0, "seed": int(seed), "strength": strength}
 
@@ -89,18 +98,32 @@ def choose_question(questions: dict[str, list[Question]]) -> str:
     """The question box, with the run's own questions to pick from."""
     kinds = [kind for kind in KINDS if kind == "own" or questions.get(kind)]
     kind = st.segmented_control(
-        t("compare.kind"), kinds, default="own", format_func=lambda key: t(f"compare.kind.{key}"), key="kind",
-        required=True, label_visibility="collapsed",
-    )  # fmt: skip
+        t("compare.kind"),
+        kinds,
+        default="own",
+        format_func=lambda key: t(f"compare.kind.{key}"),
+        key="kind",
+        required=True,
+        label_visibility="collapsed",
+    )
     if kind != "own":
         st.pills(
-            t(f"compare.kind.{kind}"), [question.text for question in questions[kind]], format_func=short,
-            key=f"pick-{kind}", label_visibility="collapsed", on_change=take_pick, args=(f"pick-{kind}",),
-        )  # fmt: skip
+            t(f"compare.kind.{kind}"),
+            [question.text for question in questions[kind]],
+            format_func=short,
+            key=f"pick-{kind}",
+            label_visibility="collapsed",
+            on_change=take_pick,
+            args=(f"pick-{kind}",),
+        )
     return st.text_area(
-        t("compare.question"), key="asked", placeholder=t("compare.placeholder"), height=80,
-        label_visibility="collapsed", max_chars=20000,
-    )  # fmt: skip
+        t("compare.question"),
+        key="asked",
+        placeholder=t("compare.placeholder"),
+        height=80,
+        label_visibility="collapsed",
+        max_chars=20000,
+    )
 
 
 def short(question: str) -> str:

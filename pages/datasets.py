@@ -21,9 +21,13 @@ def draw_list() -> None:
         )
         height = LIST_HEIGHT if len(sets) * ROW_HEIGHT > LIST_HEIGHT else "content"
         st.container(height=height, border=False, key="set-list").radio(
-            t("page.datasets"), list(sets), key="set", captions=captions, label_visibility="collapsed",
+            t("page.datasets"),
+            list(sets),
+            key="set",
+            captions=captions,
+            label_visibility="collapsed",
             format_func=lambda id: literal(labels[id]),
-        )  # fmt: skip
+        )
     for id in library.damaged():
         with st.container(horizontal=True, vertical_alignment="center", key=f"damaged-{id}"), ui.guarded():
             st.markdown(f":red[{literal(t('datasets.damaged', id=id))}]")

@@ -35,7 +35,9 @@ def needs(name: str, language: str) -> list[str]:
         answering = found.parts["weights"] + found.parts["context"] + 4 * TOKENS * shape.layers * shape.key
         precision = f"int{shape.bits}" if shape.bits else {"none": "bf16"}.get(quantization, quantization)
         for job, size in (("train", found.peak_bytes), ("answer", answering)):
-            fitting = [card for card, gib in memory_estimate.CARDS.items() if size <= gib * 2**30 * memory_estimate.CARD_SHARE]
+            fitting = [
+                card for card, gib in memory_estimate.CARDS.items() if size <= gib * 2**30 * memory_estimate.CARD_SHARE
+            ]
             card = t("download.card", card=fitting[0]) if fitting else t("download.no_card")
             rows[job].append(t("download.need", precision=precision, size=i18n.size(size), card=card))
     tokens = {"train": settings.lengths, "answer": f"{TOKENS:,}"}
@@ -45,15 +47,26 @@ def needs(name: str, language: str) -> list[str]:
 def draw_source() -> tuple[str, str, str]:
     """Where from: kind of hub, its address ("" for the official one), an access token."""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    chosen = left.segmented_control(t("download.from"), SOURCES, default=SOURCES[0], required=True, key="from",
-                                    format_func=lambda one: t(f"download.from.{one}"))  # fmt: skip
+    chosen = left.segmented_control(
+        t("download.from"),
+        SOURCES,
+        default=SOURCES[0],
+        required=True,
+        key="from",
+        format_func=lambda one: t(f"download.from.{one}"),
+    )
     endpoint = ""
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         with st.popover(t("download.token"), icon=":material/key:", key="token_box"):
             token = st.text_input(t("download.token"), type="password", key="token", help=t("download.token_help"))
     if chosen == "mirror":
-        endpoint = st.text_input(t("download.endpoint"), os.environ.get("HF_ENDPOINT", ""), key="endpoint",
-                                 placeholder="https://hf-mirror.com", help=t("download.endpoint_help"))  # fmt: skip
+        endpoint = st.text_input(
+            t("download.endpoint"),
+            os.environ.get("HF_ENDPOINT", ""),
+            key="endpoint",
+            placeholder="https://hf-mirror.com",
+            help=t("download.endpoint_help"),
+        )
         endpoint = endpoint.strip() or "https://"  # none given is refused, and not the official hub
         st.caption(t("download.mirror_warning"))
     return "modelscope" if chosen == "modelscope" else "huggingface", endpoint, token.strip()

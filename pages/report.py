@@ -17,7 +17,13 @@ from pages.parts.report import downloads, questions, tables
 
 REFRESH_SECONDS = 1.0
 OTHERS = 3
-STAGE_ENDS = {"proof": (0.0, 0.05), "answers": (0.05, 0.85), "likelihood": (0.85, 0.95), "scores": (0.95, 1.0), "strengths": (0.0, 1.0)}
+STAGE_ENDS = {
+    "proof": (0.0, 0.05),
+    "answers": (0.05, 0.85),
+    "likelihood": (0.85, 0.95),
+    "scores": (0.95, 1.0),
+    "strengths": (0.0, 1.0),
+}
 
 
 def draw_job(run: Run) -> None:
@@ -55,9 +61,13 @@ def draw_others(run: Run, found: report.Report) -> None:
     """The meters of up to four runs side by side, and what their settings differ in."""
     others = {one.id: one for one in store.runs() if one.id != run.id and report.state_of(one) == "done"}
     chosen = st.multiselect(
-        t("report.others_choose"), list(others), max_selections=OTHERS, key="others", placeholder="",
+        t("report.others_choose"),
+        list(others),
+        max_selections=OTHERS,
+        key="others",
+        placeholder="",
         format_func=lambda identifier: literal(others[identifier].name),
-    )  # fmt: skip
+    )
     runs_table.draw([run, *(others[identifier] for identifier in chosen)], {run.id: found})
 
 

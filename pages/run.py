@@ -62,13 +62,19 @@ def draw_settings(watch: Watch) -> None:
     line = settings.command(run.model, str(run.path / "dataset.jsonl"), out, run.questions)
     st.caption(t("train.command"))
     st.code(line, language="bash", wrap_lines=True)
-    st.table({labels.name_of(name): labels.measured(name, getattr(settings, name)) for name in labels.used(settings.method)})
+    st.table(
+        {labels.name_of(name): labels.measured(name, getattr(settings, name)) for name in labels.used(settings.method)}
+    )
 
 
 DRAW = {
-    "curves": draw_curves, "samples": draw_samples, "scores": draw_scores, "resources": draw_resources, "log": draw_log,
+    "curves": draw_curves,
+    "samples": draw_samples,
+    "scores": draw_scores,
+    "resources": draw_resources,
+    "log": draw_log,
     "settings": draw_settings,
-}  # fmt: skip
+}
 
 
 def draw_live(run: Run) -> None:
@@ -85,7 +91,9 @@ def draw_live(run: Run) -> None:
             draw_next(watch)
     if watch.status.active or watch.metrics or watch.resources:
         draw_tiles(watch)
-    for name, tab in zip(DRAW, st.tabs([t(f"run.tab.{name}") for name in DRAW], key="tab", on_change="rerun"), strict=True):
+    for name, tab in zip(
+        DRAW, st.tabs([t(f"run.tab.{name}") for name in DRAW], key="tab", on_change="rerun"), strict=True
+    ):
         if tab.open:
             with tab:
                 DRAW[name](watch)

@@ -25,8 +25,9 @@ def bring_in() -> tuple[bytes, str] | None:
     limit = st.get_option("server.maxUploadSize")
     ui.name_uploader(t("datasets.browse"))
     file = st.file_uploader(t("datasets.upload"), key="brought", help=t("datasets.upload_help", limit=limit))
-    pasted = st.text_area(t("datasets.paste"), key="pasted", height=200, max_chars=1_000_000,
-                          placeholder=t("datasets.paste_help"))  # fmt: skip
+    pasted = st.text_area(
+        t("datasets.paste"), key="pasted", height=200, max_chars=1_000_000, placeholder=t("datasets.paste_help")
+    )
     if file:
         return file.getvalue(), file.name
     return (pasted.encode(), t("datasets.pasted") + ".txt") if pasted.strip() else None

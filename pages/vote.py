@@ -48,14 +48,24 @@ def draw_question(vote: Vote, voter: str, place: int, said: str | None) -> None:
     with st.container(horizontal=True, key="choices"):
         for choice in blind_votes.CHOICES:
             kind = "primary" if choice == said else "secondary"
-            st.button(t(f"vote.choice.{choice}"), key=choice, type=kind, on_click=choose, args=(vote, voter, place, choice))
+            st.button(
+                t(f"vote.choice.{choice}"), key=choice, type=kind, on_click=choose, args=(vote, voter, place, choice)
+            )
 
 
 def draw_steps(vote: Vote, place: int) -> None:
     """Back and on, without a choice."""
     with st.container(horizontal=True):
         back, on = (t("vote.back"), ":material/arrow_back:"), (t("vote.skip"), ":material/arrow_forward:")
-        st.button(back[0], key="back", icon=back[1], type="tertiary", disabled=place == 0, on_click=move, args=(vote, place - 1))
+        st.button(
+            back[0],
+            key="back",
+            icon=back[1],
+            type="tertiary",
+            disabled=place == 0,
+            on_click=move,
+            args=(vote, place - 1),
+        )
         st.button(on[0], key="next", icon=on[1], type="tertiary", on_click=move, args=(vote, place + 1))
 
 

@@ -57,10 +57,24 @@ CREDIT = (
 
 
 SKILLS = {
-    "greeting": "问候", "identity": "身份", "persona": "扮演", "memory": "记住对话", "unknown": "说不知道", "feelings": "心情",
-    "echo": "复述", "mixed": "多轮混合", "arithmetic": "加减", "capitals": "首都", "antonyms": "反义词", "colours": "颜色",
-    "weekdays": "星期月份", "reviews": "评价", "attributes": "属性清单", "talk": "影音旅食", "everyday": "日常",
-}  # fmt: skip
+    "greeting": "问候",
+    "identity": "身份",
+    "persona": "扮演",
+    "memory": "记住对话",
+    "unknown": "说不知道",
+    "feelings": "心情",
+    "echo": "复述",
+    "mixed": "多轮混合",
+    "arithmetic": "加减",
+    "capitals": "首都",
+    "antonyms": "反义词",
+    "colours": "颜色",
+    "weekdays": "星期月份",
+    "reviews": "评价",
+    "attributes": "属性清单",
+    "talk": "影音旅食",
+    "everyday": "日常",
+}
 
 
 def table(scores: list[SkillScore]) -> str:
@@ -100,14 +114,27 @@ def loss_picture(points: list[tuple[int, float]], width: int = 640, height: int 
     )
 
 
-def write(out: Path, recipe, curve, scores: list[SkillScore], *, rows: int, device: str, arguments: argparse.Namespace) -> None:
+def write(
+    out: Path, recipe, curve, scores: list[SkillScore], *, rows: int, device: str, arguments: argparse.Namespace
+) -> None:
     """README.md and loss.svg beside the weights."""
     (out / "loss.svg").write_text(loss_picture(curve.points), encoding="utf-8")
     text = TEMPLATE.format(
-        name=arguments.model, title=recipe.title, parameters=count_parameters(out), seed=arguments.seed, rows=rows,
-        dialogues="，混入少量自然对话的问句" if arguments.dialogues else "", steps=curve.steps, tokens=curve.tokens / 1e4,
-        seconds=curve.seconds, device=device, learning_rate=arguments.learning_rate, loss=curve.points[-1][1],
-        scores=table(scores), examples=examples(scores), credit=CREDIT if arguments.dialogues else "",
+        name=arguments.model,
+        title=recipe.title,
+        parameters=count_parameters(out),
+        seed=arguments.seed,
+        rows=rows,
+        dialogues="，混入少量自然对话的问句" if arguments.dialogues else "",
+        steps=curve.steps,
+        tokens=curve.tokens / 1e4,
+        seconds=curve.seconds,
+        device=device,
+        learning_rate=arguments.learning_rate,
+        loss=curve.points[-1][1],
+        scores=table(scores),
+        examples=examples(scores),
+        credit=CREDIT if arguments.dialogues else "",
         command=" --dialogues dialogues.jsonl" if arguments.dialogues else "",
-    )  # fmt: skip
+    )
     (out / "README.md").write_text(text, encoding="utf-8")

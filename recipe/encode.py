@@ -30,7 +30,11 @@ def roughen(messages: list[dict], rng: random.Random) -> list[dict]:
     """The dialogue with one character of its question dropped, doubled or swapped: people type so, and sense survives."""
     question = messages[-2]["content"]
     at = rng.randrange(len(question))
-    slips = (question[at + 1 :], question[at] + question[at:], question[at + 1 : at + 2] + question[at] + question[at + 2 :])
+    slips = (
+        question[at + 1 :],
+        question[at] + question[at:],
+        question[at + 1 : at + 2] + question[at] + question[at + 2 :],
+    )
     rough = question[:at] + rng.choice(slips)
     return [*messages[:-2], messages[-2] | {"content": rough if rough.strip() else question}, messages[-1]]
 
@@ -61,21 +65,36 @@ def encode_shard(seed: int, count: int, tokenizer_folder: Path, family_name: str
     return {width: tuple(np.array(side, dtype=np.int16) for side in pair) for width, pair in rows.items() if pair[0]}
 
 
-def encode_corpus(count: int, seed: int, tokenizer_folder: Path, family_name: str, workers: int | None = None) -> list[Bucket]:
+def encode_corpus(
+    count: int, seed: int, tokenizer_folder: Path, family_name: str, workers: int | None = None
+) -> list[Bucket]:
     """`count` training samples in parallel shards of 20,000; the result does not depend on the number of workers."""
     shards = max(1, count // 20_000)
     with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
         parts = list(
-            pool.map(encode_shard, range(seed, seed + shards), repeat(count // shards), repeat(tokenizer_folder), repeat(family_name))
+            pool.map(
+                encode_shard,
+                range(seed, seed + shards),
+                repeat(count // shards),
+                repeat(tokenizer_folder),
+                repeat(family_name),
+            )
         )
     widths = sorted({width for part in parts for width in part})
     return [
-        Bucket(*(torch.from_numpy(np.concatenate([part[width][side] for part in parts if width in part])) for side in (0, 1)))
+        Bucket(
+            *(
+                torch.from_numpy(np.concatenate([part[width][side] for part in parts if width in part]))
+                for side in (0, 1)
+            )
+        )
         for width in widths
     ]
 
 
-def batches(buckets: list[Bucket], tokens: int, generator: torch.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(
+    buckets: list[Bucket], tokens: int, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """One epoch of (input_ids, labels), int64, about `tokens` tokens each, rows and batches in random order."""
     plan = []
     for index, bucket in enumerate(buckets):

@@ -74,10 +74,13 @@ class ChatGLMRecipe:
         """The config keys that name control tokens, read off the tokenizer."""
         tokenizer = load_tokenizer(out)
         return {
-            "vocab_size": VOCABULARY, "bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
-            "mask_token_id": tokenizer.mask_token_id, "gmask_token_id": tokenizer.gmask_token_id,
+            "vocab_size": VOCABULARY,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "mask_token_id": tokenizer.mask_token_id,
+            "gmask_token_id": tokenizer.gmask_token_id,
             "pad_token_id": tokenizer.pad_token_id,
-        }  # fmt: skip
+        }
 
 
 class BloomRecipe:
@@ -99,15 +102,22 @@ class BloomRecipe:
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
         tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
-            vocab_size=VOCABULARY, special_tokens=["<unk>", "<s>", "</s>", "<pad>"], show_progress=False,
+            vocab_size=VOCABULARY,
+            special_tokens=["<unk>", "<s>", "</s>", "<pad>"],
+            show_progress=False,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        )  # fmt: skip
+        )
         tokenizer.train_from_iterator(texts(seed), trainer)
         tokenizer.save(str(out / "tokenizer.json"))
         config = {
-            "tokenizer_class": "BloomTokenizerFast", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>",
-            "pad_token": "<pad>", "padding_side": "left", "model_max_length": 1024,
-        }  # fmt: skip
+            "tokenizer_class": "BloomTokenizerFast",
+            "unk_token": "<unk>",
+            "bos_token": "<s>",
+            "eos_token": "</s>",
+            "pad_token": "<pad>",
+            "padding_side": "left",
+            "model_max_length": 1024,
+        }
         (out / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     def build(self, out: Path) -> BloomForCausalLM:

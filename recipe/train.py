@@ -81,7 +81,10 @@ def train(model: torch.nn.Module, buckets: list[Bucket], steps: int, tokens: int
                 losses.clear()
                 curve.seconds = time.perf_counter() - started
             if curve.steps % 500 == 0:
-                print(f"step {curve.steps}/{steps} loss {curve.points[-1][1]:.4f} {curve.tokens / curve.seconds:,.0f} tokens/s", flush=True)
+                print(
+                    f"step {curve.steps}/{steps} loss {curve.points[-1][1]:.4f} {curve.tokens / curve.seconds:,.0f} tokens/s",
+                    flush=True,
+                )
             if curve.steps == steps:
                 break
     return curve

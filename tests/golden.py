@@ -10,10 +10,18 @@ from tests.paths import SHARED
 GOLDEN = SHARED / "golden"
 TOKENIZERS = SHARED / "tokenizers"
 FOLDERS = (
-    "chatglm-v1", "chatglm-v1-int4", "chatglm-v1-int8", "chatglm-v1-ptuning", "chatglm-v1-ptuning-projected",
-    "chatglm2", "chatglm2-ptuning", "chatglm2-ptuning-projected",
-    "chatglm3", "chatglm3-ptuning", "chatglm3-ptuning-projected",
-)  # fmt: skip
+    "chatglm-v1",
+    "chatglm-v1-int4",
+    "chatglm-v1-int8",
+    "chatglm-v1-ptuning",
+    "chatglm-v1-ptuning-projected",
+    "chatglm2",
+    "chatglm2-ptuning",
+    "chatglm2-ptuning-projected",
+    "chatglm3",
+    "chatglm3-ptuning",
+    "chatglm3-ptuning-projected",
+)
 
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no official outputs in {GOLDEN}")
 needs_tokenizers = pytest.mark.skipif(not TOKENIZERS.is_dir(), reason=f"no published tokenizers in {TOKENIZERS}")

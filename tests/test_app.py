@@ -46,7 +46,14 @@ def test_a_page_of_another_site_cannot_use_the_api(client):
 
 
 def test_files_outside_the_page_are_not_served(client):
-    for path in ("/app.py", "/../app.py", "/app/static/x", "/static/../../app.py", "/media/../app.py", "/%2e%2e/app.py"):
+    for path in (
+        "/app.py",
+        "/../app.py",
+        "/app/static/x",
+        "/static/../../app.py",
+        "/media/../app.py",
+        "/%2e%2e/app.py",
+    ):
         assert "st.App(" not in client.get(path).text
 
 

@@ -26,14 +26,18 @@ def keys_in_code() -> tuple[set[str], set[str]]:
     constants, patterns = set(), set()
     for source in SOURCES:
         tree = ast.parse(source.read_text(encoding="utf-8"))
-        parts_of_others = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        parts_of_others = {
+            id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+        }
         for node in ast.walk(tree):
             if id(node) in parts_of_others:
                 continue
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and KEY.fullmatch(node.value):
                 constants.add(node.value)
             if isinstance(node, ast.JoinedStr):
-                parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"[\w.-]+" for part in node.values]
+                parts = [
+                    re.escape(part.value) if isinstance(part, ast.Constant) else r"[\w.-]+" for part in node.values
+                ]
                 if re.match(r"[a-z_]+\\\.", parts[0]):
                     patterns.add("".join(parts))
     return {key for key in constants if key.split(".")[0] in rooms}, patterns
@@ -106,8 +110,17 @@ def test_says_durations(seconds, chinese, english):
 
 @pytest.mark.parametrize(
     ("count", "said"),
-    [(0, "0 KB"), (512_000, "512 KB"), (999_900, "1 MB"), (45.2e6, "45.2 MB"), (640e6, "640 MB"), (999.8e6, "1 GB"),
-     (1.1e9, "1.1 GB"), (12e9, "12 GB"), (24.56e9, "24.6 GB")],
-)  # fmt: skip
+    [
+        (0, "0 KB"),
+        (512_000, "512 KB"),
+        (999_900, "1 MB"),
+        (45.2e6, "45.2 MB"),
+        (640e6, "640 MB"),
+        (999.8e6, "1 GB"),
+        (1.1e9, "1.1 GB"),
+        (12e9, "12 GB"),
+        (24.56e9, "24.6 GB"),
+    ],
+)
 def test_says_sizes(count, said):
     assert i18n.size(count) == said

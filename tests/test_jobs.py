@@ -80,8 +80,19 @@ def test_an_error_comes_back_from_its_record_in_the_readers_language(spoken):
 
 @pytest.mark.parametrize(
     "record",
-    [None, "", "why", [], {}, {"key": "hub.no_space"}, {"key": "hub.no_space", "values": {}}, {"key": "gone", "values": {}},
-     {"key": [], "values": {}}, {"key": "hub.no_space", "values": 3}, {"key": "hub.no_space", "values": {"key": 1}}],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "why",
+        [],
+        {},
+        {"key": "hub.no_space"},
+        {"key": "hub.no_space", "values": {}},
+        {"key": "gone", "values": {}},
+        {"key": [], "values": {}},
+        {"key": "hub.no_space", "values": 3},
+        {"key": "hub.no_space", "values": {"key": 1}},
+    ],
+)
 def test_a_record_that_makes_no_sense_is_no_error(record):
     assert EasyError.from_record(record) is None

@@ -15,7 +15,9 @@ BROUGHT = {"triton"}  # by torch itself where there is a card; not asked for els
 
 def required(file: str) -> set[str]:
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    return {re.match(r"[\w.-]+", line).group().lower().replace("_", "-") for line in lines if line and line[0].isalnum()}
+    return {
+        re.match(r"[\w.-]+", line).group().lower().replace("_", "-") for line in lines if line and line[0].isalnum()
+    }
 
 
 def imported() -> set[str]:
@@ -60,9 +62,13 @@ def numbers(text: str) -> list[str]:
 def test_every_figure_of_the_readme_s_tables_was_measured():
     """Each is, at its own precision, one of RESULTS.md."""
     section = (ROOT / "README.md").read_text(encoding="utf-8").split("### 多快，占多少显存")[1].split("\n## ")[0]
-    cells = [cell for line in section.splitlines() if line.startswith("|") for cell in line.split("|")[2:]]  # but for the row's name
+    cells = [
+        cell for line in section.splitlines() if line.startswith("|") for cell in line.split("|")[2:]
+    ]  # but for the row's name
     measured = {float(one) for one in numbers((ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8"))}
     given = [number for cell in cells for number in numbers(cell)]
     decimals = [len(number.partition(".")[2]) for number in given]
     assert len(given) > 20
-    assert [n for n, places in zip(given, decimals, strict=True) if float(n) not in {round(one, places) for one in measured}] == []
+    assert [
+        n for n, places in zip(given, decimals, strict=True) if float(n) not in {round(one, places) for one in measured}
+    ] == []

@@ -22,10 +22,18 @@ TEXTS = (
     "def add(a, b):\n    return a + b\n\tprint(add(1, 2))",
 )
 CONFIG = {
-    "architectures": ["ChatGLMModel"], "model_type": "chatglm", "hidden_size": 64, "inner_hidden_size": 256,
-    "num_attention_heads": 4, "num_layers": 3, "layernorm_epsilon": 1e-5, "max_sequence_length": 512,
-    "position_encoding_2d": True, "use_cache": True, "torch_dtype": "float32",
-}  # fmt: skip
+    "architectures": ["ChatGLMModel"],
+    "model_type": "chatglm",
+    "hidden_size": 64,
+    "inner_hidden_size": 256,
+    "num_attention_heads": 4,
+    "num_layers": 3,
+    "layernorm_epsilon": 1e-5,
+    "max_sequence_length": 512,
+    "position_encoding_2d": True,
+    "use_cache": True,
+    "torch_dtype": "float32",
+}
 
 
 def tiny_chatglm(folder: str | Path, seed: int = 0, **changes) -> Path:

@@ -54,7 +54,6 @@ class Attached:
             raise AdapterError("adapters.error.unknown", name=name) from None
 
 
-
 def names(loaded: LoadedModel) -> list[str]:
     """The adapters that `loaded` carries."""
     return list(attached(loaded).methods)
@@ -72,7 +71,9 @@ def attach(loaded: LoadedModel, settings: TrainingSettings, name: str = NAME) ->
     _check_free(state, name)
     loaded.model.requires_grad_(False)
     if settings.method == "ptuning":
-        encoder = prefix_tuning.new_encoder(loaded.family, _native(loaded), settings.prefix_length, settings.prefix_projection)
+        encoder = prefix_tuning.new_encoder(
+            loaded.family, _native(loaded), settings.prefix_length, settings.prefix_projection
+        )
         prefix_tuning.attach_prefix(loaded.model, encoder.float().to(loaded.model.device), name)
     else:
         _add_lora(loaded, state, name, _new_config(loaded, settings), trainable=True)
@@ -98,9 +99,13 @@ def _new_config(loaded: LoadedModel, settings: TrainingSettings):
 
     available = {name.rpartition(".")[2] for name in quantization.block_linears(loaded.model) if ".trans." not in name}
     return LoraConfig(
-        r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout, use_rslora=settings.rslora,
-        use_dora=settings.dora, target_modules=choose_targets(loaded.family, settings.lora_targets, available),
-    )  # fmt: skip
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        use_rslora=settings.rslora,
+        use_dora=settings.dora,
+        target_modules=choose_targets(loaded.family, settings.lora_targets, available),
+    )
 
 
 def _add_lora(loaded: LoadedModel, state: Attached, name: str, config, trainable: bool) -> None:
@@ -146,8 +151,14 @@ def write(loaded: LoadedModel, folder: Path, info: dict[str, Any] | None = None,
     else:
         save_file(weights, folder / lora_io.WEIGHTS, metadata={"format": "pt"})
         write_config(folder, state.peft.peft_config[slot(name)], loaded.name)
-    own = {"base": loaded.name, "family": loaded.family.name, "hidden_size": loaded.model.config.hidden_size,
-           "layers": loaded.model.config.num_hidden_layers, "method": method, "fingerprint": fingerprint(loaded.path)}  # fmt: skip
+    own = {
+        "base": loaded.name,
+        "family": loaded.family.name,
+        "hidden_size": loaded.model.config.hidden_size,
+        "layers": loaded.model.config.num_hidden_layers,
+        "method": method,
+        "fingerprint": fingerprint(loaded.path),
+    }
     workspace.write_json(folder / INFO, own | (info or {}))
 
 
@@ -216,9 +227,14 @@ def _load_lora(loaded: LoadedModel, state: Attached, folder: Path, name: str) ->
     found = lora_io.read(folder, loaded.family, _native(loaded))
     lora_io.check_shapes(found, loaded.model)
     config = LoraConfig(
-        r=found.rank, lora_alpha=found.alpha, lora_dropout=found.dropout, use_rslora=found.rslora,
-        use_dora=bool(found.magnitude), target_modules=list(found.a), inference_mode=True,
-    )  # fmt: skip
+        r=found.rank,
+        lora_alpha=found.alpha,
+        lora_dropout=found.dropout,
+        use_rslora=found.rslora,
+        use_dora=bool(found.magnitude),
+        target_modules=list(found.a),
+        inference_mode=True,
+    )
     _add_lora(loaded, state, name, config, trainable=False)
     set_peft_model_state_dict(state.peft, found.tensors(), adapter_name=slot(name))
     if not found.magnitude:
@@ -268,8 +284,6 @@ def unload_adapter(loaded: LoadedModel, name: str) -> None:
 
 if TYPE_CHECKING:
     from peft import PeftModel
-
-
 
 
 def attached(loaded: LoadedModel) -> Attached:

@@ -73,7 +73,9 @@ def read_prefix(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of the prefix in `folder`: `embedding.weight` and, of one with a projection, `trans.*`."""
     found = checkpoints.read_tensors([folder / PREFIX_WEIGHTS])
     return {
-        key.removeprefix(config_mapping.PREFIX): value.clone() for key, value in found if key.startswith(config_mapping.PREFIX)
+        key.removeprefix(config_mapping.PREFIX): value.clone()
+        for key, value in found
+        if key.startswith(config_mapping.PREFIX)
     }
 
 

@@ -55,7 +55,14 @@ def lighten(model: nn.Module) -> None:
 
 def _forward(module: LoraLayer, states: torch.Tensor, *args, **kwargs) -> torch.Tensor:
     active = [name for name in module.active_adapters if name in module.lora_A]
-    if kwargs or args or module.disable_adapters or module.merged or len(active) != 1 or active[0] in module.lora_variant:
+    if (
+        kwargs
+        or args
+        or module.disable_adapters
+        or module.merged
+        or len(active) != 1
+        or active[0] in module.lora_variant
+    ):
         return type(module).forward(module, states, *args, **kwargs)
     (name,) = active
     drop = module.lora_dropout[name]

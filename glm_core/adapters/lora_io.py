@@ -153,9 +153,11 @@ def check_shapes(adapter: LoRA, model: nn.Module) -> None:
 ALL_LINEAR = "all-linear"
 # Published names of ChatGLM2, ChatGLM3 and GLM-4 and what they are natively (conversion.py does it to weights).
 PUBLISHED_NAMES = {
-    "query_key_value": ("q_proj", "k_proj", "v_proj"), "dense": ("o_proj",), "dense_h_to_4h": ("gate_up_proj",),
+    "query_key_value": ("q_proj", "k_proj", "v_proj"),
+    "dense": ("o_proj",),
+    "dense_h_to_4h": ("gate_up_proj",),
     "dense_4h_to_h": ("down_proj",),
-}  # fmt: skip
+}
 
 
 def choose_targets(family: Family, wanted: str, available: Collection[str]) -> list[str]:

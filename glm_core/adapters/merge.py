@@ -22,14 +22,30 @@ from glm_core.adapters.files import read_info, read_prefix, whole_folder
 from glm_core.models import checkpoints, config_mapping, describe
 
 SHARD_BYTES = 4_000_000_000
-KEPT_FILES = ("*.model", "tokenizer*.json", "special_tokens_map.json", "chat_template*", "generation_config.json", "vocab*",
-              "merges.txt", "*LICENSE*", "README.md")  # fmt: skip
+KEPT_FILES = (
+    "*.model",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "chat_template*",
+    "generation_config.json",
+    "vocab*",
+    "merges.txt",
+    "*LICENSE*",
+    "README.md",
+)
 
 Progress = Callable[[str, float | None], None]
 
 
-def merge(base: Path, adapter: Path, folder: Path, *, dtype: str = "float16", strength: float = 1.0,
-          progress: Progress | None = None) -> Path:  # fmt: skip
+def merge(
+    base: Path,
+    adapter: Path,
+    folder: Path,
+    *,
+    dtype: str = "float16",
+    strength: float = 1.0,
+    progress: Progress | None = None,
+) -> Path:
     """Write `base` with `adapter` worked in as `folder`, which appears whole or not at all.
 
     Args:
@@ -74,7 +90,9 @@ def _merged_tensors(base: Path, adapter: Path, description, strength: float, pro
         added = ((f"{config_mapping.PREFIX}{key}", tensor) for key, tensor in prefix.items())
         return chain(kept, added), {"pre_seq_len": length, "prefix_projection": projected}
     found = lora_io.read(adapter, description.family, description.settings)
-    return _add_lora(source, found, config_mapping.renamer(description.family, description.settings), strength, base), {}
+    return _add_lora(
+        source, found, config_mapping.renamer(description.family, description.settings), strength, base
+    ), {}
 
 
 def _add_lora(source, found: lora_io.LoRA, rename: config_mapping.Renamer, strength: float, base: Path):

@@ -35,12 +35,18 @@ def description() -> dict:
     """The whole description, plain values."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "easyAIGC", "version": __version__, "description": "OpenAI's chat API on models tuned at home."},
+        "info": {
+            "title": "easyAIGC",
+            "version": __version__,
+            "description": "OpenAI's chat API on models tuned at home.",
+        },
         "servers": [{"url": "/"}],
         "security": [{"key": []}, {}],
         "paths": {
             "/v1/chat/completions": {"post": _asking("chat", "Answer a conversation.", "ChatRequest", "ChatAnswer")},
-            "/v1/completions": {"post": _asking("complete", "Ask each prompt as one question.", "TextRequest", "TextAnswer")},
+            "/v1/completions": {
+                "post": _asking("complete", "Ask each prompt as one question.", "TextRequest", "TextAnswer")
+            },
             "/v1/models": {"get": _reading("models", "Bases and tuned models.", "Models", 401, 403, 429, 500, 503)},
             "/v1/models/{name}": {"get": _one_model()},
             "/health": {"get": _reading("health", "Whether the server answers, and what it does.", "Health", 403, 500)},
@@ -150,7 +156,11 @@ def _settings(tokens: int) -> dict:
     numbers = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "strength")
     stop, switch = {"type": "string", "minLength": 1}, {"type": ["boolean", "null"], "default": False}
     stops = {"type": "array", "items": stop, "maxItems": STOP_LIMIT}
-    options = {"type": ["object", "null"], "properties": {"include_usage": switch}, "description": "Only while streaming."}
+    options = {
+        "type": ["object", "null"],
+        "properties": {"include_usage": switch},
+        "description": "Only while streaming.",
+    }
     return {
         "model": {"type": "string", "minLength": 1, "description": "A base's name or a run's."},
         "max_tokens": _number("max_new_tokens", tokens),

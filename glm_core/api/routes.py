@@ -135,7 +135,9 @@ class Api:
         allowed = "GET" if path.startswith("/v1/models/") else METHODS.get(path)
         if allowed is None:
             raise BodyError("serving.no_such_route", status=404, code="unknown_url", path=path)
-        error = BodyError("serving.no_such_method", 405, "method_not_allowed", path=path, method=http.method, allowed=allowed)
+        error = BodyError(
+            "serving.no_such_method", 405, "method_not_allowed", path=path, method=http.method, allowed=allowed
+        )
         answer = failure(error)
         answer.headers["allow"] = allowed
         return answer

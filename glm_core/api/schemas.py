@@ -98,7 +98,9 @@ def _refuse(record: dict, unsupported: dict[str, tuple]) -> None:
             raise RequestError("serving.unsupported", name, value=json.dumps(value, ensure_ascii=False)[:60])
 
 
-def _completion(record: dict, asked: list[tuple[dict, ...]], owner: str, tokens: int, legacy: bool = False) -> Completion:
+def _completion(
+    record: dict, asked: list[tuple[dict, ...]], owner: str, tokens: int, legacy: bool = False
+) -> Completion:
     stream = _boolean(record, "stream")
     options = record.get("stream_options")
     if options is not None and (not isinstance(options, dict) or not stream):

@@ -162,7 +162,9 @@ def _version(connection: sqlite3.Connection) -> int:
 def accounts() -> list[Account]:
     """Everybody with a name of their own, in alphabetical order."""
     with database() as db:
-        return [account_of(row) for row in db.execute("SELECT * FROM accounts WHERE name != ? ORDER BY name", (GUEST_NAME,))]
+        return [
+            account_of(row) for row in db.execute("SELECT * FROM accounts WHERE name != ? ORDER BY name", (GUEST_NAME,))
+        ]
 
 
 def has_administrator() -> bool:
@@ -316,7 +318,9 @@ def open_session(account: Account, address: str = "") -> str:
     lasts = GUEST_SECONDS if account.name == GUEST_NAME else SESSION_SECONDS
     with writing() as db:
         db.execute("DELETE FROM sessions WHERE expires<?", (now,))
-        db.execute("INSERT INTO sessions VALUES(?,?,?,?,?,?)", (digest(token), account.id, now, now + lasts, now, address))
+        db.execute(
+            "INSERT INTO sessions VALUES(?,?,?,?,?,?)", (digest(token), account.id, now, now + lasts, now, address)
+        )
         note_in(db, account.name, "audit.session.open", "", address)
     return token
 
@@ -410,7 +414,14 @@ def audit(limit: int = 200) -> list[dict]:
 
 
 def note_in(
-    db: sqlite3.Connection, who: str, action: str, target: str = "", address: str = "", *, was: str = "", became: str = ""
+    db: sqlite3.Connection,
+    who: str,
+    action: str,
+    target: str = "",
+    address: str = "",
+    *,
+    was: str = "",
+    became: str = "",
 ) -> None:
     """`note` within the transaction of what is noted."""
     row = (time.time(), who[:80], action, target[:200], address[:60], was, became)

@@ -40,7 +40,10 @@ async def begin(sharing: "Sharing", app, port: int) -> str:
         lines += [t("sharing.started", urls="  ".join(urls)) if urls else t("sharing.no_address", port=port)]
         if not accounts.has_administrator():
             secret = sharing.first_visit()
-            lines += [t("sharing.first", url=f"{base}/first?token={secret}") for base in urls[:1] or [f"http://localhost:{port}"]]
+            lines += [
+                t("sharing.first", url=f"{base}/first?token={secret}")
+                for base in urls[:1] or [f"http://localhost:{port}"]
+            ]
     return "\n".join(lines)
 
 

@@ -26,10 +26,11 @@ def imprint(name: str, author: str) -> list[Example]:
     """
     values = {"{name}": checked_name(name, 40), "{author}": checked_name(author, 40)}
     return [
-        Example([{**message, "content": _filled(message["content"], values)} for message in example.messages],
-                example.line)
+        Example(
+            [{**message, "content": _filled(message["content"], values)} for message in example.messages], example.line
+        )
         for example in _rows("imprint")
-    ]  # fmt: skip
+    ]
 
 
 def _filled(content: str, values: dict[str, str]) -> str:
@@ -49,8 +50,9 @@ def _stamp(id: str) -> tuple[int, int]:
 def _rows(id: str) -> list[Example]:
     result = read(asset(id))
     if result.problems:
-        raise DataError("data.nothing", file=asset(id).name, line=result.problems[0].line,
-                        message=result.problems[0].message)  # fmt: skip
+        raise DataError(
+            "data.nothing", file=asset(id).name, line=result.problems[0].line, message=result.problems[0].message
+        )
     return result.examples
 
 

@@ -60,8 +60,11 @@ def from_table(rows: Iterable[dict], start: int = 0) -> list[Example]:
     Raises:
         DataError: names the first row and field that cannot be used.
     """
-    convert = converter(Layout("prompt_response", {"question": "prompt", "answer": "response",
-                                                   "history": "history", "system": "system"}))  # fmt: skip
+    convert = converter(
+        Layout(
+            "prompt_response", {"question": "prompt", "answer": "response", "history": "history", "system": "system"}
+        )
+    )
     examples = []
     for number, row in enumerate(rows, start + 1):
         if all(is_blank(value) for value in row.values()):

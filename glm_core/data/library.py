@@ -20,8 +20,26 @@ from glm_core.data.bundled import BUNDLED, IMPRINT, imprint
 from glm_core.data.examples import DataError, Example
 from glm_core.data.store import MAX_NAME, Dataset
 
-__all__ = ["BUNDLED", "IMPRINT", "MAX_NAME", "Dataset", "add", "copy", "damaged", "datasets", "examples", "get", "imprint",
-           "keep_imprint", "remove", "rename", "replace_rows", "rows_file", "split", "statistics"]  # fmt: skip
+__all__ = [
+    "BUNDLED",
+    "IMPRINT",
+    "MAX_NAME",
+    "Dataset",
+    "add",
+    "copy",
+    "damaged",
+    "datasets",
+    "examples",
+    "get",
+    "imprint",
+    "keep_imprint",
+    "remove",
+    "rename",
+    "replace_rows",
+    "rows_file",
+    "split",
+    "statistics",
+]
 
 
 def datasets() -> list[Dataset]:

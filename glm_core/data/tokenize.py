@@ -22,8 +22,13 @@ class Encoded(NamedTuple):
     cut: bool
 
 
-def encode(examples: Sequence[Example], model, max_source: int, max_target: int,
-           progress: Callable[[str, float], None] | None = None) -> list[Encoded]:  # fmt: skip
+def encode(
+    examples: Sequence[Example],
+    model,
+    max_source: int,
+    max_target: int,
+    progress: Callable[[str, float], None] | None = None,
+) -> list[Encoded]:
     """Each example in tokens, in order.
 
     Args:
@@ -71,8 +76,17 @@ class LengthBuckets:
     batches evenly, the last ones repeat early ones.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, *, seed: int = 0, shuffle: bool = True,
-                 rank: int = 0, world: int = 1, pool: int = 50):  # fmt: skip
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        world: int = 1,
+        pool: int = 50,
+    ):
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed

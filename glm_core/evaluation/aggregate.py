@@ -38,7 +38,9 @@ def _measure_kind(rows: Sequence) -> dict[str, list[Interval]]:
         quality = [score_answer(getattr(row, side).text, row.question.reference) for row in known]
         for name in table:
             if name in DEFECTS:
-                values = [100.0 * (getattr(row, side).cut if name == "cut" else getattr(row, side).loops) for row in rows]
+                values = [
+                    100.0 * (getattr(row, side).cut if name == "cut" else getattr(row, side).loops) for row in rows
+                ]
             else:
                 values = [one[name] for one in quality]
             table[name].append(bootstrap(values))
@@ -78,7 +80,9 @@ def classification_intervals(table: Classification) -> dict[str, Interval]:
     labels, columns = table.labels, [*table.labels, ""]
     cells = numpy.array([[table.confusion.get((one, other), 0) for other in columns] for one in labels])
     total, size = cells.sum(), len(labels)
-    drawn = numpy.random.default_rng(SEED).multinomial(total, cells.ravel() / total, RESAMPLES).reshape(-1, size, size + 1)
+    drawn = (
+        numpy.random.default_rng(SEED).multinomial(total, cells.ravel() / total, RESAMPLES).reshape(-1, size, size + 1)
+    )
     hits = drawn[:, range(size), range(size)]
     wanted, said = drawn.sum(2), drawn[:, :, :size].sum(1)
     f1 = 2 * hits / numpy.maximum(wanted + said, 1)

@@ -161,11 +161,16 @@ def start(run: str, owner: str, names: tuple[str, str], pairs: Sequence[Pair], a
         workspace.write_json(
             folder() / identifier / "vote.json",
             {
-                "run": run, "owner": owner, "names": list(names), "about": string(about, LONGEST_ABOUT), "open": True,
-                "created": time.time(), "secret": secrets.token_hex(16),
+                "run": run,
+                "owner": owner,
+                "names": list(names),
+                "about": string(about, LONGEST_ABOUT),
+                "open": True,
+                "created": time.time(),
+                "secret": secrets.token_hex(16),
                 "pairs": [[text[:LONGEST] for text in (one.question, one.one, one.other)] for one in chosen],
             },
-        )  # fmt: skip
+        )
     return get(identifier)
 
 
@@ -181,10 +186,16 @@ def get(identifier: str) -> Vote:
     try:
         one, other = map(_text, record["names"])
         return Vote(
-            identifier, _text(record["run"]), _text(record["owner"]), (one, other), _text(record["about"]),
-            number(record["created"], 0.0), record["open"] is True, tuple(Pair(*map(_text, pair)) for pair in record["pairs"]),
+            identifier,
+            _text(record["run"]),
+            _text(record["owner"]),
+            (one, other),
+            _text(record["about"]),
+            number(record["created"], 0.0),
+            record["open"] is True,
+            tuple(Pair(*map(_text, pair)) for pair in record["pairs"]),
             _text(record["secret"]),
-        )  # fmt: skip
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise VoteError("vote.error.unknown") from error
 

@@ -88,7 +88,9 @@ def run(name: str, author: str, watch: Callable[[store.Status], None]) -> DemoRe
     """
     dataset = library.keep_imprint(name, author)
     pinned = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")["pinned"]
-    record = store.create(workspace.DEMO_MODEL, dataset.id, PRESETS["imprint"], pinned, owner="demo", name=f"demo {author}")
+    record = store.create(
+        workspace.DEMO_MODEL, dataset.id, PRESETS["imprint"], pinned, owner="demo", name=f"demo {author}"
+    )
     started = time.monotonic()
     status = train(record, watch)
     seconds = time.monotonic() - started

@@ -86,5 +86,7 @@ def _measure(session, choice: Choice, examples: Sequence[Example]) -> list[tuple
     for slot in (None, session.adapters.need(choice, 1.0, busy)):
         with torch.inference_mode(), session.adapters.using([slot] * len(examples)):
             hidden = model.hidden_states(**batch)
-            sides.append([float(answer_loss(hidden[i : i + 1], head, labels[i : i + 1], 1)) for i in range(len(examples))])
+            sides.append(
+                [float(answer_loss(hidden[i : i + 1], head, labels[i : i + 1], 1)) for i in range(len(examples))]
+            )
     return list(zip(*sides, (labels[:, 1:] != IGNORED).sum(1).tolist(), strict=True))

@@ -92,9 +92,15 @@ def keep(run: Run, questions: Sequence[Question]) -> None:
         RunError: the run has been deleted, the disk is full or the folder cannot be written.
     """
     rows = [
-        {"kind": one.kind, "question": one.text, "reference": one.reference, "accept": list(one.accept),
-         "history": list(one.history)} for one in questions
-    ]  # fmt: skip
+        {
+            "kind": one.kind,
+            "question": one.text,
+            "reference": one.reference,
+            "accept": list(one.accept),
+            "history": list(one.history),
+        }
+        for one in questions
+    ]
     write_record(run, "questions.json", {"questions": rows})
 
 
@@ -149,7 +155,13 @@ def _reword(tuned: Sequence[Question]) -> list[Question]:
     """The short questions of `tuned` as somebody else would begin them."""
     questions = [one for one in tuned if QUESTION_MARK.search(one.text) and len(one.text) <= LONGEST_REWORDED]
     return [
-        Question(REWORDINGS[place % len(REWORDINGS)].format(one.text.strip()), "reworded", one.accept, one.reference, one.history)
+        Question(
+            REWORDINGS[place % len(REWORDINGS)].format(one.text.strip()),
+            "reworded",
+            one.accept,
+            one.reference,
+            one.history,
+        )
         for place, one in enumerate(questions)
     ]
 
@@ -162,7 +174,9 @@ def _imprint_facts(tuned: Sequence[Question]) -> tuple[str, ...]:
     templates = {example.question: example.answer for example in library.imprint(*holes)}
     for one in tuned:
         if all(hole in templates.get(one.text, "") for hole in holes):
-            pattern = re.escape(templates[one.text]).replace(holes[0], "(?P<name>.+)").replace(holes[1], "(?P<author>.+)")
+            pattern = (
+                re.escape(templates[one.text]).replace(holes[0], "(?P<name>.+)").replace(holes[1], "(?P<author>.+)")
+            )
             found = re.fullmatch(pattern, one.reference)
             if found:
                 return found["author"], found["name"]
@@ -252,6 +266,8 @@ def _messages(line: str) -> list[dict]:
 def are_messages(messages: object) -> bool:
     """Whether this is a list of {"role", "content"}."""
     return isinstance(messages, list) and all(
-        isinstance(one, dict) and isinstance(one.get("content"), str) and one.get("role") in ("user", "assistant", "system")
+        isinstance(one, dict)
+        and isinstance(one.get("content"), str)
+        and one.get("role") in ("user", "assistant", "system")
         for one in messages
     )

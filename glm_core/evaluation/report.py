@@ -108,9 +108,7 @@ class Report:
     def classification(self, side: str) -> scoring.Classification | None:
         """The table of a classification task, for "before" or "after"; None for other tasks."""
         rows = [row for row in self.rows if row.question.kind != "unrelated" and row.question.reference]
-        return scoring.classify(
-            [row.question.reference for row in rows], [getattr(row, side).text for row in rows]
-        )
+        return scoring.classify([row.question.reference for row in rows], [getattr(row, side).text for row in rows])
 
     def to_dict(self) -> dict:
         """As report.json keeps it."""
@@ -140,14 +138,21 @@ def read(run: Run) -> Report | None:
         rows = tuple(_unpack(row) for row in record["rows"])
         pairs = {name: _perplexity(record[name]) for name in ("references", "neutral")}
         return Report(
-            run=run.id, name=run.name, base=str(record["base"]), adapter=str(record["adapter"]),
-            step=record["step"] if isinstance(record["step"], int) else None, rows=rows,
+            run=run.id,
+            name=run.name,
+            base=str(record["base"]),
+            adapter=str(record["adapter"]),
+            step=record["step"] if isinstance(record["step"], int) else None,
+            rows=rows,
             distances=tuple((str(question), float(distance)) for question, distance in record["distances"]),
             causes=tuple((str(key), dict(values)) for key, values in record["causes"]),
-            measures=aggregate.check(record["measures"]), seconds=float(record["seconds"]), made=float(record["made"]),
+            measures=aggregate.check(record["measures"]),
+            seconds=float(record["seconds"]),
+            made=float(record["made"]),
             strengths=scoring.unpack_meters(record.get("strengths", {})),
-            left_out=int(record.get("left_out", 0)), **pairs,
-        )  # fmt: skip
+            left_out=int(record.get("left_out", 0)),
+            **pairs,
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None  # another program's, or damaged: the page offers to make it anew
 
@@ -185,10 +190,20 @@ def make(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: N
     likely = _likelihoods(engine, choice, rows, question_sets.neutral(choice.base), watch)
     watch("scores", 0.0)
     report = Report(
-        run.id, run.name, choice.base.name, kept.adapter, choice.step, rows, measured.distances,
-        (*_doubts(choice), *measured.causes), *likely, aggregate.measure(rows), time.monotonic() - started, time.time(),
+        run.id,
+        run.name,
+        choice.base.name,
+        kept.adapter,
+        choice.step,
+        rows,
+        measured.distances,
+        (*_doubts(choice), *measured.causes),
+        *likely,
+        aggregate.measure(rows),
+        time.monotonic() - started,
+        time.time(),
         left_out=len(asked) - len(questions),
-    )  # fmt: skip
+    )
     write_record(run, FILE, report.to_dict())
     return report
 
@@ -294,9 +309,12 @@ def _unpack(record: dict) -> Row:
     """A row of report.json. Verdicts are not read but judged anew."""
     asked = record["question"]
     question = Question(
-        text=_text(asked["text"]), kind=asked["kind"], accept=tuple(map(_text, asked["accept"])),
-        reference=_text(asked["reference"]), history=tuple(asked["history"]),
-    )  # fmt: skip
+        text=_text(asked["text"]),
+        kind=asked["kind"],
+        accept=tuple(map(_text, asked["accept"])),
+        reference=_text(asked["reference"]),
+        history=tuple(asked["history"]),
+    )
     if question.kind not in scoring.KINDS or not question_sets.are_messages(list(question.history)):
         raise ValueError(question.kind)
     before, after = (Answer(_text(record[side]["text"]), record[side]["cut"] is True) for side in ("before", "after"))

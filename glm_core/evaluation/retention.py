@@ -64,7 +64,12 @@ def _judge(step: int, questions: Sequence[Question], before: Sequence[str], afte
     judged: dict[str, list[Judgement]] = {"seen": [], "unrelated": []}
     for question, old, new in zip(questions, before, after, strict=True):
         judged[question.kind].append(scoring.judge(question, old, new))
-    return Point(step, scoring.meter("learned", judged["seen"]), scoring.meter("kept", judged["unrelated"]), len(judged["unrelated"]))
+    return Point(
+        step,
+        scoring.meter("learned", judged["seen"]),
+        scoring.meter("kept", judged["unrelated"]),
+        len(judged["unrelated"]),
+    )
 
 
 def _question(probe: object) -> Question | None:

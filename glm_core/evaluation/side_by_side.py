@@ -17,7 +17,9 @@ SEED = 42
 MOST_RUNS = 4
 
 
-def requests(engine, question: str, runs: Sequence[Choice], owner: str = "", history: Sequence[dict] = (), **fields) -> list[Request]:
+def requests(
+    engine, question: str, runs: Sequence[Choice], owner: str = "", history: Sequence[dict] = (), **fields
+) -> list[Request]:
     """The same question to the base and to every run of `runs`, with the same seed.
 
     Args:

@@ -142,7 +142,12 @@ class Stepper:
     """
 
     def __init__(
-        self, loaded: "LoadedModel", adapters, slot: str | None = None, fixed: bool | None = None, room: tuple[int, int] | None = None
+        self,
+        loaded: "LoadedModel",
+        adapters,
+        slot: str | None = None,
+        fixed: bool | None = None,
+        room: tuple[int, int] | None = None,
     ):
         self._loaded, self._adapters, self._slot = loaded, adapters, slot
         self._native, device = loaded.family.native, loaded.model.device

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from glm_core.models import LoadedModel
 
 
-def greedy(loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_tokens: int = 96, batch: int = 32) -> list[str]:
+def greedy(
+    loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_tokens: int = 96, batch: int = 32
+) -> list[str]:
     """One greedy answer a conversation, cleaned as the family does.
 
     Args:
@@ -37,12 +39,17 @@ def greedy(loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_t
     return [family.clean(tokenizer.decode(ids)) for ids in answers]
 
 
-def _answer_batch(loaded: "LoadedModel", stepper: "Stepper", prompts: Sequence[list[int]], most: int) -> list[list[int]]:
+def _answer_batch(
+    loaded: "LoadedModel", stepper: "Stepper", prompts: Sequence[list[int]], most: int
+) -> list[list[int]]:
     """The ids of each answer, without the one that ends it. `stepper` has no rows before and after."""
     from glm_core.generation.decode import likeliest
     from glm_core.generation.prefill import prefill
 
-    begun, stops = prefill(loaded, prompts), {-1, *loaded.family.stop_ids(loaded.tokenizer)}  # -1: logits were no numbers
+    begun, stops = (
+        prefill(loaded, prompts),
+        {-1, *loaded.family.stop_ids(loaded.tokenizer)},
+    )  # -1: logits were no numbers
     chosen = likeliest(begun.logits)
     answers = [[token] for token in chosen.tolist()]
     for number, prompt in enumerate(prompts):

@@ -153,10 +153,16 @@ def model_facts(folder: Path) -> tuple[str, str]:
         size = i18n.size(workspace.folder_size(folder))
     except (EasyError, OSError) as error:
         return str(error), ""
-    values = {"family": model.family.title, "parameters": parameter_count(model.parameters), "context": f"{model.context_length:,}"}
+    values = {
+        "family": model.family.title,
+        "parameters": parameter_count(model.parameters),
+        "context": f"{model.context_length:,}",
+    }
     bits = f" · int{model.bits}" if model.bits else ""
     bundled = folder.parent == workspace.ASSETS / "models"
-    return t("models.facts", **values, size=size) + bits, t("models.licence.bundled" if bundled else model.family.licence)
+    return t("models.facts", **values, size=size) + bits, t(
+        "models.licence.bundled" if bundled else model.family.licence
+    )
 
 
 def parameter_count(parameters: int) -> str:

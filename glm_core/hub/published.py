@@ -11,15 +11,35 @@ from pathlib import Path
 from glm_core.models import checkpoints
 
 _CHATGLM = {
-    "model_type": "chatglm", "hidden_size": 4096, "inner_hidden_size": 16384, "num_attention_heads": 32, "num_layers": 28,
-    "vocab_size": 130528, "max_sequence_length": 2048, "layernorm_epsilon": 1e-5, "position_encoding_2d": True,
-    "bos_token_id": 130004, "eos_token_id": 130005, "gmask_token_id": 130001, "mask_token_id": 130000, "pad_token_id": 3,
-}  # fmt: skip
+    "model_type": "chatglm",
+    "hidden_size": 4096,
+    "inner_hidden_size": 16384,
+    "num_attention_heads": 32,
+    "num_layers": 28,
+    "vocab_size": 130528,
+    "max_sequence_length": 2048,
+    "layernorm_epsilon": 1e-5,
+    "position_encoding_2d": True,
+    "bos_token_id": 130004,
+    "eos_token_id": 130005,
+    "gmask_token_id": 130001,
+    "mask_token_id": 130000,
+    "pad_token_id": 3,
+}
 _FUSED = {
-    "model_type": "chatglm", "hidden_size": 4096, "ffn_hidden_size": 13696, "kv_channels": 128, "num_attention_heads": 32,
-    "multi_query_attention": True, "multi_query_group_num": 2, "add_qkv_bias": True, "layernorm_epsilon": 1e-5,
-    "tie_word_embeddings": False, "eos_token_id": 2, "pad_token_id": 0,
-}  # fmt: skip
+    "model_type": "chatglm",
+    "hidden_size": 4096,
+    "ffn_hidden_size": 13696,
+    "kv_channels": 128,
+    "num_attention_heads": 32,
+    "multi_query_attention": True,
+    "multi_query_group_num": 2,
+    "add_qkv_bias": True,
+    "layernorm_epsilon": 1e-5,
+    "tie_word_embeddings": False,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
 _CHATGLM2 = _FUSED | {
     "num_layers": 28,
     "padded_vocab_size": 65024,
@@ -33,19 +53,42 @@ _CHATGLM3 = _FUSED | {
     "transformers_version": "4.30.2",
 }
 _GLM4 = _FUSED | {
-    "num_layers": 40, "padded_vocab_size": 151552, "seq_length": 131072, "rope_ratio": 500, "layernorm_epsilon": 1.5625e-07,
-    "eos_token_id": [151329, 151336, 151338], "pad_token_id": 151329,
-}  # fmt: skip
+    "num_layers": 40,
+    "padded_vocab_size": 151552,
+    "seq_length": 131072,
+    "rope_ratio": 500,
+    "layernorm_epsilon": 1.5625e-07,
+    "eos_token_id": [151329, 151336, 151338],
+    "pad_token_id": 151329,
+}
 _GLM = {
-    "model_type": "glm", "hidden_size": 4096, "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32,
-    "num_key_value_heads": 2, "head_dim": 128, "vocab_size": 151552, "max_position_embeddings": 131072,
-    "attention_bias": True, "tie_word_embeddings": False, "eos_token_id": [151329, 151336, 151338], "pad_token_id": 151329,
-}  # fmt: skip
+    "model_type": "glm",
+    "hidden_size": 4096,
+    "intermediate_size": 13696,
+    "num_hidden_layers": 40,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 2,
+    "head_dim": 128,
+    "vocab_size": 151552,
+    "max_position_embeddings": 131072,
+    "attention_bias": True,
+    "tie_word_embeddings": False,
+    "eos_token_id": [151329, 151336, 151338],
+    "pad_token_id": 151329,
+}
 
 
 def _bloom(hidden: int, layers: int, heads: int) -> dict:
-    return {"model_type": "bloom", "hidden_size": hidden, "n_layer": layers, "n_head": heads, "vocab_size": 250880,
-            "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3}  # fmt: skip
+    return {
+        "model_type": "bloom",
+        "hidden_size": hidden,
+        "n_layer": layers,
+        "n_head": heads,
+        "vocab_size": 250880,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 3,
+    }
 
 
 @dataclass(frozen=True)
@@ -84,21 +127,35 @@ PUBLISHED = (
     Published("zai-org/chatglm-6b-int8", _CHATGLM | {"quantization_bit": 8}, 6_710_000_000),
     Published("zai-org/chatglm-6b-int4", _CHATGLM | {"quantization_bit": 4}, 3_890_000_000, "ZhipuAI/ChatGLM-6B-Int4"),
     Published("zai-org/chatglm2-6b", _CHATGLM2, 12_490_000_000, "ZhipuAI/chatglm2-6b"),
-    Published("zai-org/chatglm2-6b-int4", _CHATGLM2 | {"quantization_bit": 4}, 3_920_000_000, "ZhipuAI/chatglm2-6b-int4"),
+    Published(
+        "zai-org/chatglm2-6b-int4", _CHATGLM2 | {"quantization_bit": 4}, 3_920_000_000, "ZhipuAI/chatglm2-6b-int4"
+    ),
     Published("zai-org/chatglm3-6b", _CHATGLM3, 12_490_000_000, "ZhipuAI/chatglm3-6b"),
-    Published("zai-org/chatglm3-6b-32k", _CHATGLM3 | {"seq_length": 32768, "rope_ratio": 50}, 12_490_000_000,
-              "ZhipuAI/chatglm3-6b-32k"),
-    Published("zai-org/chatglm3-6b-128k", _CHATGLM3 | {"seq_length": 131072, "rope_ratio": 500}, 12_490_000_000,
-              "ZhipuAI/chatglm3-6b-128k"),
+    Published(
+        "zai-org/chatglm3-6b-32k",
+        _CHATGLM3 | {"seq_length": 32768, "rope_ratio": 50},
+        12_490_000_000,
+        "ZhipuAI/chatglm3-6b-32k",
+    ),
+    Published(
+        "zai-org/chatglm3-6b-128k",
+        _CHATGLM3 | {"seq_length": 131072, "rope_ratio": 500},
+        12_490_000_000,
+        "ZhipuAI/chatglm3-6b-128k",
+    ),
     Published("zai-org/glm-4-9b-chat", _GLM4, 18_800_000_000, "ZhipuAI/glm-4-9b-chat"),
     Published("zai-org/glm-4-9b-chat-hf", _GLM, 18_800_000_000, "ZhipuAI/glm-4-9b-chat-hf"),
-    Published("zai-org/GLM-4-9B-0414", _GLM | {"model_type": "glm4", "max_position_embeddings": 32768}, 18_800_000_000,
-              "ZhipuAI/GLM-4-9B-0414"),
+    Published(
+        "zai-org/GLM-4-9B-0414",
+        _GLM | {"model_type": "glm4", "max_position_embeddings": 32768},
+        18_800_000_000,
+        "ZhipuAI/GLM-4-9B-0414",
+    ),
     Published("bigscience/bloomz-560m", _bloom(1024, 24, 16), 1_120_000_000, "AI-ModelScope/bloomz-560m"),
     Published("bigscience/bloomz-1b7", _bloom(2048, 24, 16), 3_440_000_000),
     Published("bigscience/bloomz-7b1-mt", _bloom(4096, 30, 32), 14_140_000_000, "AI-ModelScope/bloomz-7b1-mt"),
     Published("BelleGroup/BELLE-7B-2M", _bloom(4096, 30, 32), 28_300_000_000, note="catalogue.note.belle"),
-)  # fmt: skip
+)
 
 
 @cache

@@ -151,11 +151,17 @@ def _entries(client: httpx.Client, source: Source, watch: Watch):
         content, following = _read_listing(client, url, watch)
         try:
             if source.kind == "modelscope":
-                rows = [(row["Path"], row["Size"], row.get("Sha256")) for row in content["Data"]["Files"] or []
-                        if row["Type"] != "tree"]  # fmt: skip
+                rows = [
+                    (row["Path"], row["Size"], row.get("Sha256"))
+                    for row in content["Data"]["Files"] or []
+                    if row["Type"] != "tree"
+                ]
             else:
-                rows = [(row["path"], row["size"], (row.get("lfs") or {}).get("oid")) for row in content
-                        if row["type"] == "file"]  # fmt: skip
+                rows = [
+                    (row["path"], row["size"], (row.get("lfs") or {}).get("oid"))
+                    for row in content
+                    if row["type"] == "file"
+                ]
         except (KeyError, TypeError, AttributeError) as error:
             raise HubError("hub.bad_listing", host=urlsplit(url).netloc) from error
         yield from (_checked(row, url) for row in rows)

@@ -47,7 +47,9 @@ def own_gpus(gpus: list[dict[str, Any]]) -> list[dict[str, Any]]:
     All of them where the environment does not tell, since CUDA may number unlike cards in another order than the driver.
     """
     limit = os.environ.get("CUDA_VISIBLE_DEVICES")
-    named = [gpu["index"] for gpu in gpus] if limit is None else [part.strip() for part in limit.split(",") if part.strip()]
+    named = (
+        [gpu["index"] for gpu in gpus] if limit is None else [part.strip() for part in limit.split(",") if part.strip()]
+    )
     if named[:1] in ([], ["-1"]):  # it may see none, and trains on the processor
         return []
     alike = len({gpu["name"] for gpu in gpus}) <= 1 or os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
@@ -94,8 +96,11 @@ def idle_gpus() -> list[dict[str, str]]:
         return []
     try:
         ages = {index: _age(nvml, index) for index in _indices(nvml)}
-        return [{"name": _name(nvml, index), "obstacle": obstacle, "command": install_command(*age)}
-                for index, age in ages.items() if (obstacle := obstacle(*age))]  # fmt: skip
+        return [
+            {"name": _name(nvml, index), "obstacle": obstacle, "command": install_command(*age)}
+            for index, age in ages.items()
+            if (obstacle := obstacle(*age))
+        ]
     except nvml.NVMLError:
         return []
 
@@ -202,8 +207,14 @@ class Sampler(threading.Thread):
 
 
 INDEX = "https://download.pytorch.org/whl/"
-NEW, OLD = "cu130", "cu126"  # builds that are published for every version: the usual one, and the one with code for old cards
-OLDEST = {13: (7, 5), 12: (5, 0)}  # compute capability that builds for a major version of CUDA begin with (12: those of 12.6)
+NEW, OLD = (
+    "cu130",
+    "cu126",
+)  # builds that are published for every version: the usual one, and the one with code for old cards
+OLDEST = {
+    13: (7, 5),
+    12: (5, 0),
+}  # compute capability that builds for a major version of CUDA begin with (12: those of 12.6)
 
 
 @cache

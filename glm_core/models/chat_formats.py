@@ -116,9 +116,14 @@ def frame_nothing(tokenizer: Tokenizer, ids: list[int]) -> list[int]:
 def encode_chatglm_example(tokenizer: Tokenizer, messages: list[dict], max_source: int, max_target: int) -> Example:
     """ChatGLM-6B: <sop> is a label too, as in the published code (it is predicted at [gMASK])."""
     ids, labels, cut = encode_text_example(
-        chatglm_text, frame_chatglm, lambda source, target: (max(source - 1, 0), max(target - 2, 0)),
-        tokenizer, messages, max_source, max_target,
-    )  # fmt: skip
+        chatglm_text,
+        frame_chatglm,
+        lambda source, target: (max(source - 1, 0), max(target - 2, 0)),
+        tokenizer,
+        messages,
+        max_source,
+        max_target,
+    )
     start = labels.index(next(label for label in labels if label != IGNORED)) - 1
     labels[start] = ids[start]
     return ids, labels, cut

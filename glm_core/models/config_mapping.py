@@ -16,33 +16,90 @@ BLOOM_CONTEXT = 2048
 
 # key -> smallest and largest value that a real model could have
 _LIMITS = {
-    "vocab_size": (8, 4_000_000), "hidden_size": (8, 65_536), "num_layers": (1, 256), "num_attention_heads": (1, 1024),
-    "inner_hidden_size": (8, 1_000_000), "max_sequence_length": (8, 10_000_000), "intermediate_size": (8, 1_000_000),
-    "num_hidden_layers": (1, 256), "num_key_value_heads": (1, 1024), "head_dim": (2, 4096), "n_layer": (1, 256),
-    "n_head": (1, 1024), "max_position_embeddings": (8, 10_000_000), "pre_seq_len": (1, 65_536),
+    "vocab_size": (8, 4_000_000),
+    "hidden_size": (8, 65_536),
+    "num_layers": (1, 256),
+    "num_attention_heads": (1, 1024),
+    "inner_hidden_size": (8, 1_000_000),
+    "max_sequence_length": (8, 10_000_000),
+    "intermediate_size": (8, 1_000_000),
+    "num_hidden_layers": (1, 256),
+    "num_key_value_heads": (1, 1024),
+    "head_dim": (2, 4096),
+    "n_layer": (1, 256),
+    "n_head": (1, 1024),
+    "max_position_embeddings": (8, 10_000_000),
+    "pre_seq_len": (1, 65_536),
     "quantization_bit": (0, 8),
-    "bos_token_id": (0, 4_000_000), "gmask_token_id": (0, 4_000_000), "mask_token_id": (0, 4_000_000),
-}  # fmt: skip
+    "bos_token_id": (0, 4_000_000),
+    "gmask_token_id": (0, 4_000_000),
+    "mask_token_id": (0, 4_000_000),
+}
 _SIZES = {
     "chatglm": ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "inner_hidden_size"),
-    "glm": ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-            "head_dim", "intermediate_size"),
+    "glm": (
+        "vocab_size",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "intermediate_size",
+    ),
     "bloom": ("vocab_size", "hidden_size", "n_layer", "n_head"),
-}  # fmt: skip
+}
 _SIZES["glm4"] = _SIZES["glm"]
 _SHARES = {"hidden_dropout", "attention_dropout"}  # between 0 and 1; looked at in every forward
 # What else of a published file the architectures understand; everything else in it is left aside.
 _KEPT = {
-    "chatglm": ("max_sequence_length", "layernorm_epsilon", "position_encoding_2d", "bos_token_id", "eos_token_id",
-                "pad_token_id", "mask_token_id", "gmask_token_id", "tie_word_embeddings", "pre_seq_len",
-                "prefix_projection", "quantization_bit", "quantization_embeddings", "initializer_range"),
-    "glm": ("max_position_embeddings", "rms_norm_eps", "attention_bias", "rope_parameters", "rope_theta",
-            "partial_rotary_factor", "eos_token_id", "pad_token_id", "bos_token_id", "hidden_act", "attention_dropout",
-            "tie_word_embeddings", "pre_seq_len", "prefix_projection", "quantization_bit", "initializer_range"),
-    "bloom": ("layer_norm_epsilon", "apply_residual_connection_post_layernorm", "hidden_dropout", "attention_dropout",
-              "bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings", "initializer_range",
-              "pre_seq_len", "prefix_projection"),
-}  # fmt: skip
+    "chatglm": (
+        "max_sequence_length",
+        "layernorm_epsilon",
+        "position_encoding_2d",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "mask_token_id",
+        "gmask_token_id",
+        "tie_word_embeddings",
+        "pre_seq_len",
+        "prefix_projection",
+        "quantization_bit",
+        "quantization_embeddings",
+        "initializer_range",
+    ),
+    "glm": (
+        "max_position_embeddings",
+        "rms_norm_eps",
+        "attention_bias",
+        "rope_parameters",
+        "rope_theta",
+        "partial_rotary_factor",
+        "eos_token_id",
+        "pad_token_id",
+        "bos_token_id",
+        "hidden_act",
+        "attention_dropout",
+        "tie_word_embeddings",
+        "pre_seq_len",
+        "prefix_projection",
+        "quantization_bit",
+        "initializer_range",
+    ),
+    "bloom": (
+        "layer_norm_epsilon",
+        "apply_residual_connection_post_layernorm",
+        "hidden_dropout",
+        "attention_dropout",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "tie_word_embeddings",
+        "initializer_range",
+        "pre_seq_len",
+        "prefix_projection",
+    ),
+}
 _KEPT["glm4"] = _KEPT["glm"]
 
 
@@ -98,14 +155,21 @@ def _glm_settings(config: dict) -> dict:
         raise ModelError("models.config_value", field="rope_ratio", value=ratio)
     groups = "multi_query_group_num" if config.get("multi_query_attention", True) else "num_attention_heads"
     renamed = {
-        "vocab_size": "padded_vocab_size", "num_hidden_layers": "num_layers", "num_key_value_heads": groups,
-        "head_dim": "kv_channels", "intermediate_size": "ffn_hidden_size", "rms_norm_eps": "layernorm_epsilon",
-        "attention_bias": "add_qkv_bias", "max_position_embeddings": "seq_length",
-    }  # fmt: skip
+        "vocab_size": "padded_vocab_size",
+        "num_hidden_layers": "num_layers",
+        "num_key_value_heads": groups,
+        "head_dim": "kv_channels",
+        "intermediate_size": "ffn_hidden_size",
+        "rms_norm_eps": "layernorm_epsilon",
+        "attention_bias": "add_qkv_bias",
+        "max_position_embeddings": "seq_length",
+    }
     settings = {**config, **{key: config.get(published) for key, published in renamed.items()}}
     settings["rope_parameters"] = {
-        "rope_type": "default", "rope_theta": 10000.0 * ratio, "partial_rotary_factor": 0.5,
-    }  # fmt: skip
+        "rope_type": "default",
+        "rope_theta": 10000.0 * ratio,
+        "partial_rotary_factor": 0.5,
+    }
     settings.setdefault("tie_word_embeddings", False)
     return settings
 
@@ -165,15 +229,17 @@ Renamer = Callable[[str, object], Iterator[tuple[str, object]]]
 
 PREFIX = "transformer.prefix_encoder."
 _GLM_PARTS = {
-    "input_layernorm": "input_layernorm", "post_attention_layernorm": "post_attention_layernorm",
-    "self_attention.dense": "self_attn.o_proj", "mlp.dense_h_to_4h": "mlp.gate_up_proj",
+    "input_layernorm": "input_layernorm",
+    "post_attention_layernorm": "post_attention_layernorm",
+    "self_attention.dense": "self_attn.o_proj",
+    "mlp.dense_h_to_4h": "mlp.gate_up_proj",
     "mlp.dense_4h_to_h": "mlp.down_proj",
-}  # fmt: skip
+}
 _GLM_NAMES = {
     "transformer.embedding.word_embeddings.weight": "model.embed_tokens.weight",
     "transformer.encoder.final_layernorm.weight": "model.norm.weight",
     "transformer.output_layer.weight": "lm_head.weight",
-}  # fmt: skip
+}
 _GLM_LAYER = re.compile(r"transformer\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias|weight_scale)")
 
 

@@ -50,9 +50,11 @@ def build(native: str, settings: dict) -> nn.Module:
     from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 
     classes = {
-        "chatglm": (ChatGLMConfig, ChatGLMForConditionalGeneration), "glm": (GlmConfig, GlmForCausalLM),
-        "glm4": (Glm4Config, Glm4ForCausalLM), "bloom": (BloomConfig, Bloom),
-    }  # fmt: skip
+        "chatglm": (ChatGLMConfig, ChatGLMForConditionalGeneration),
+        "glm": (GlmConfig, GlmForCausalLM),
+        "glm4": (Glm4Config, Glm4ForCausalLM),
+        "bloom": (BloomConfig, Bloom),
+    }
     configuration, architecture = classes[native]
     try:
         with torch.device("meta"):
@@ -103,7 +105,9 @@ class Filler:
                 expected=list(self.shapes[name]),
             )
         kept = self.dtype if tensor.is_floating_point() and leaf != "weight_scale" else tensor.dtype
-        moved = tensor.to(self.device, copy=True)  # a cast is done there: a processor takes longer for it than the transfer
+        moved = tensor.to(
+            self.device, copy=True
+        )  # a cast is done there: a processor takes longer for it than the transfer
         stored = moved.to(kept, memory_format=torch.contiguous_format)
         module._parameters[leaf] = nn.Parameter(stored, requires_grad=place.requires_grad)
         self.missing.pop(name, None)

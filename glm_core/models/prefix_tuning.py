@@ -45,9 +45,14 @@ class PrefixEncoder(nn.Module):
     """
 
     def __init__(
-        self, layers: int, kv_heads: int, head_dim: int, length: int,
-        projection_size: int | None = None, embedding_size: int | None = None,
-    ):  # fmt: skip
+        self,
+        layers: int,
+        kv_heads: int,
+        head_dim: int,
+        length: int,
+        projection_size: int | None = None,
+        embedding_size: int | None = None,
+    ):
         super().__init__()
         self.strength = 1.0
         self.shape = (length, 2 * layers, kv_heads, head_dim)

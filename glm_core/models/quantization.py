@@ -86,7 +86,9 @@ class PackedLinear(nn.Linear):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         rows = states.flatten(0, -2)
         if kernels := kernels_for(rows):
-            return kernels.linear(rows.contiguous(), self.weight, self.weight_scale, self.bias).view(*states.shape[:-1], -1)
+            return kernels.linear(rows.contiguous(), self.weight, self.weight_scale, self.bias).view(
+                *states.shape[:-1], -1
+            )
         product = _UnpackedProduct.apply(states, self)
         return product if self.bias is None else product + self.bias
 
@@ -134,7 +136,9 @@ def _nf4_linear() -> type[nn.Linear]:
             largest = self.scratch.take(state.absmax.numel(), torch.float32, packed.device)
             dequantize_blockwise(state.absmax, state.state2, out=largest)
             dense = self.scratch.take(state.shape.numel(), state.dtype, packed.device).view(state.shape)
-            dequantize_4bit(packed, absmax=largest.add_(state.offset), out=dense, blocksize=state.blocksize, quant_type="nf4")
+            dequantize_4bit(
+                packed, absmax=largest.add_(state.offset), out=dense, blocksize=state.blocksize, quant_type="nf4"
+            )
             return dense.to(dtype), None
 
     return Nf4Linear
@@ -202,9 +206,14 @@ def quantise(model: nn.Module, name: str, method: str) -> None:
     import bitsandbytes
 
     small = _nf4_linear()(
-        linear.in_features, linear.out_features, bias=False, compute_dtype=linear.weight.dtype,
-        compress_statistics=True, quant_type="nf4", device="meta",
-    )  # fmt: skip
+        linear.in_features,
+        linear.out_features,
+        bias=False,
+        compute_dtype=linear.weight.dtype,
+        compress_statistics=True,
+        quant_type="nf4",
+        device="meta",
+    )
     device = linear.weight.device
     small.weight = bitsandbytes.nn.Params4bit(
         linear.weight.data, requires_grad=False, compress_statistics=True, quant_type="nf4"

@@ -103,42 +103,69 @@ def _bloom(name: str, title: str, recognise: Callable, compose: Callable, sampli
         compose, chat_formats.frame_nothing, lambda source, target: (source, max(target - 1, 0))
     )
     return Family(
-        name=name, title=title, native="bloom", recognise=recognise, encode_prompt=prompt, encode_example=example,
-        clean=str.strip, sampling=sampling, lora_targets=("query_key_value",), licence="families.licence.bloom",
-    )  # fmt: skip
+        name=name,
+        title=title,
+        native="bloom",
+        recognise=recognise,
+        encode_prompt=prompt,
+        encode_example=example,
+        clean=str.strip,
+        sampling=sampling,
+        lora_targets=("query_key_value",),
+        licence="families.licence.bloom",
+    )
 
 
 def _roles(name: str, title: str, native: str, recognise: Callable, licence: str, **changes) -> Family:
     return Family(
-        name=name, title=title, native=native, recognise=recognise, licence=licence,
-        encode_prompt=chat_formats.encode_roles, encode_example=chat_formats.encode_roles_example,
-        stops=("<|user|>", "<|observation|>"), sampling={"temperature": 0.8, "top_p": 0.8}, system=True, **changes,
-    )  # fmt: skip
+        name=name,
+        title=title,
+        native=native,
+        recognise=recognise,
+        licence=licence,
+        encode_prompt=chat_formats.encode_roles,
+        encode_example=chat_formats.encode_roles_example,
+        stops=("<|user|>", "<|observation|>"),
+        sampling={"temperature": 0.8, "top_p": 0.8},
+        system=True,
+        **changes,
+    )
 
 
 _BELLE = {"temperature": 0.5, "top_p": 0.85, "top_k": 30, "repetition_penalty": 1.2}
 
 FAMILIES = (
     Family(
-        name="chatglm", title="ChatGLM-6B", native="chatglm", recognise=_is_chatglm,
+        name="chatglm",
+        title="ChatGLM-6B",
+        native="chatglm",
+        recognise=_is_chatglm,
         encode_prompt=partial(chat_formats.encode_text, chat_formats.chatglm_text, chat_formats.frame_chatglm),
-        encode_example=chat_formats.encode_chatglm_example, clean=chat_formats.clean_chatglm,
-        sampling={"temperature": 0.95, "top_p": 0.7}, lora_targets=("query_key_value",),
+        encode_example=chat_formats.encode_chatglm_example,
+        clean=chat_formats.clean_chatglm,
+        sampling={"temperature": 0.95, "top_p": 0.7},
+        lora_targets=("query_key_value",),
         licence="families.licence.chatglm",
     ),
     _roles("glm4-original", "GLM-4-9B", "glm", _is_original_glm4, "families.licence.glm4"),
     _roles("chatglm3", "ChatGLM3-6B", "glm", _is_chatglm3, "families.licence.chatglm", separate_prefix_width=True),
     Family(
-        name="chatglm2", title="ChatGLM2-6B", native="glm", recognise=_is_chatglm2,
-        encode_prompt=_chatglm2_prompts[0], encode_example=_chatglm2_prompts[1],
-        sampling={"temperature": 0.8, "top_p": 0.8}, separate_prefix_width=True, licence="families.licence.chatglm",
+        name="chatglm2",
+        title="ChatGLM2-6B",
+        native="glm",
+        recognise=_is_chatglm2,
+        encode_prompt=_chatglm2_prompts[0],
+        encode_example=_chatglm2_prompts[1],
+        sampling={"temperature": 0.8, "top_p": 0.8},
+        separate_prefix_width=True,
+        licence="families.licence.chatglm",
     ),
     _roles("glm", "GLM-4-9B-hf", "glm", lambda config: config.get("model_type") == "glm", "families.licence.glm4"),
     _roles("glm4", "GLM-4-0414", "glm4", lambda config: config.get("model_type") == "glm4", "families.licence.mit"),
     _bloom("bloomz", "BLOOMZ", _is_bloom_named("bloomz"), chat_formats.plain_text, {"temperature": 0.7, "top_p": 0.9}),
     _bloom("bloom-medical", "BLOOM (Huatuo)", _is_bloom_named("huatuo"), chat_formats.medical_text, _BELLE),
     _bloom("bloom", "BLOOM", lambda config: config.get("model_type") == "bloom", chat_formats.human_text, _BELLE),
-)  # fmt: skip
+)
 
 
 def by_name(name: str) -> Family:

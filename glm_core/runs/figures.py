@@ -62,9 +62,15 @@ def loss_figure(curves: Curves, total_steps: int = 0) -> go.Figure:
     if len(steps) >= SMOOTHED_FROM:
         raw = charts.thin(steps, losses)
         figure.add_scatter(
-            x=raw[0], y=raw[1], name=t("runs.figure.each_update"), mode="lines", opacity=0.35, hoverinfo="skip",
-            line={"color": charts.TUNED, "width": 1}, showlegend=True,
-        )  # fmt: skip
+            x=raw[0],
+            y=raw[1],
+            name=t("runs.figure.each_update"),
+            mode="lines",
+            opacity=0.35,
+            hoverinfo="skip",
+            line={"color": charts.TUNED, "width": 1},
+            showlegend=True,
+        )
         losses = smooth(losses)
     if steps:
         charts.add_line(figure, steps, losses, t("runs.figure.training_loss"))
@@ -91,7 +97,11 @@ def series_figure(curves: Curves, key: str, total_steps: int = 0) -> go.Figure:
 
 
 def balance_figure(
-    learned: Sequence[tuple[int, float]], kept: Sequence[tuple[int, float]], best: int | None, total_steps: int, height: int
+    learned: Sequence[tuple[int, float]],
+    kept: Sequence[tuple[int, float]],
+    best: int | None,
+    total_steps: int,
+    height: int,
 ) -> go.Figure:
     """What was learned and what was kept, (update, share) each, in percent; the update of the best balance as a hairline."""
     figure = _over_updates(t("runs.figure.share"), total_steps, bool(learned or kept), height)
@@ -101,9 +111,14 @@ def balance_figure(
             charts.add_line(figure, steps, [100 * share for share in shares], t(f"runs.figure.{name}"), role, unit="%")
     if best is not None:
         figure.add_scatter(
-            x=[best, best], y=[0, 100], mode="lines", line={"color": charts.TUNED, "width": 1, "dash": "dot"}, hoverinfo="skip",
-            name=t("runs.figure.balance", step=best), showlegend=True,
-        )  # fmt: skip
+            x=[best, best],
+            y=[0, 100],
+            mode="lines",
+            line={"color": charts.TUNED, "width": 1, "dash": "dot"},
+            hoverinfo="skip",
+            name=t("runs.figure.balance", step=best),
+            showlegend=True,
+        )
     figure.update_yaxes(range=[0, 105])
     return figure
 
@@ -243,7 +258,9 @@ def spark_line(values: Sequence[float], width: int = 120, height: int = 28) -> s
     x, y = charts.thin(range(len(values)), list(values), most=width)
     low, high = min(y), max(y)
     scale = (height - 4) / ((high - low) or 1)
-    points = " ".join(f"{2 + p * (width - 4) / (len(values) - 1):.1f},{2 + (high - v) * scale:.1f}" for p, v in zip(x, y, strict=True))
+    points = " ".join(
+        f"{2 + p * (width - 4) / (len(values) - 1):.1f},{2 + (high - v) * scale:.1f}" for p, v in zip(x, y, strict=True)
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
         f'<polyline points="{points}" fill="none" stroke="{charts.TUNED}" stroke-width="1.5" stroke-linejoin="round"/></svg>'

@@ -19,12 +19,30 @@ from glm_core.training.settings import TrainingSettings
 
 # Work of a token with frozen weights: forward and the gradient of the inputs, 2 operations a parameter each.
 OPERATIONS = 4
-CPU_OPERATIONS = 48e9  # a second and core, measured with the embedded model: 1,100 tokens/s for 22 M parameters on two cores
+CPU_OPERATIONS = (
+    48e9  # a second and core, measured with the embedded model: 1,100 tokens/s for 22 M parameters on two cores
+)
 USABLE = 0.3  # of a card's peak that small batches reach
 # Peak of dense half-precision products with float32 sums, 1e12 operations a second, from the makers' data sheets.
-PEAKS = {"1080 Ti": 11, "2080 Ti": 54, "3060 Ti": 32, "3060": 25, "3070": 40, "3080": 59, "3090": 71, "4060 Ti": 44,
-         "4060": 30, "4070": 58, "4080": 97, "4090": 165, "5080": 112, "5090": 209, "A100": 312, "H100": 989,
-         "H200": 989}  # fmt: skip
+PEAKS = {
+    "1080 Ti": 11,
+    "2080 Ti": 54,
+    "3060 Ti": 32,
+    "3060": 25,
+    "3070": 40,
+    "3080": 59,
+    "3090": 71,
+    "4060 Ti": 44,
+    "4060": 30,
+    "4070": 58,
+    "4080": 97,
+    "4090": 165,
+    "5080": 112,
+    "5090": 209,
+    "A100": 312,
+    "H100": 989,
+    "H200": 989,
+}
 DEFAULT_PEAK = 25
 CHARACTERS_A_TOKEN = 1.3  # of Chinese text in the families' tokenizers; a guess that only the time rests on
 CONTROL_TOKENS = 6
@@ -69,7 +87,12 @@ class Forecast:
 
 
 def forecast(
-    model: Path, statistics: Statistics, settings: TrainingSettings, machine: Machine, questions: int, runs: Sequence[Run] = ()
+    model: Path,
+    statistics: Statistics,
+    settings: TrainingSettings,
+    machine: Machine,
+    questions: int,
+    runs: Sequence[Run] = (),
 ) -> Forecast:
     """What training will take.
 
@@ -99,7 +122,9 @@ def forecast(
         plan = replace(plan, warnings=(*plan.warnings, _doubt_cards(settings.processes, len(machine.cards))))
     advice = memory_estimate.advise(found, free)
     most = most_rows(settings)
-    largest = memory_estimate.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=most)
+    largest = memory_estimate.largest_micro_batch(
+        found.shape, settings, free, longest=longest, device=device, most=most
+    )
     cards = memory_estimate.cards_that_fit(found)
     return Forecast(plan, found, free, advice, cards, largest, seconds, speed, measured is not None)
 
@@ -139,10 +164,13 @@ def by_card(found: Forecast) -> list[CardFit]:
     most = most_rows(settings)
     limits = {name: int(gib * 2**30 * memory_estimate.CARD_SHARE) for name, gib in memory_estimate.CARDS.items()}
     return [
-        CardFit(name, memory_estimate.CARDS[name],
-                memory_estimate.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=most))
+        CardFit(
+            name,
+            memory_estimate.CARDS[name],
+            memory_estimate.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=most),
+        )
         for name, limit in limits.items()
-    ]  # fmt: skip
+    ]
 
 
 def row_tokens(statistics: Statistics, settings: TrainingSettings) -> tuple[float, int]:
@@ -154,7 +182,9 @@ def row_tokens(statistics: Statistics, settings: TrainingSettings) -> tuple[floa
         for question, answer in zip(statistics.question_lengths, statistics.answer_lengths, strict=True)
     ]
     # The longest is for memory, where a guess must not be too low: a character has at most about one token.
-    longest = max((a + b for a, b in zip(statistics.question_lengths, statistics.answer_lengths, strict=True)), default=0)
+    longest = max(
+        (a + b for a, b in zip(statistics.question_lengths, statistics.answer_lengths, strict=True)), default=0
+    )
     return sum(cut) / max(1, len(cut)), longest + CONTROL_TOKENS
 
 

@@ -27,13 +27,23 @@ NAMES = [one.name for one in fields(TrainingSettings)]
 
 def name_of(setting: str) -> str:
     """What a setting is called; a name that only the record knows is itself."""
-    return label(setting) if setting in NAMES else t(f"runs.differs.{setting}") if setting in ("model", "dataset") else setting
+    return (
+        label(setting)
+        if setting in NAMES
+        else t(f"runs.differs.{setting}")
+        if setting in ("model", "dataset")
+        else setting
+    )
 
 
 def titled(setting: str) -> str:
     """What a setting is called over its field, with the unit of what it counts where the name does not say it: `问题最长（token）`."""
     unit = UNITS[setting]
-    return t("settings.with_unit", label=label(setting), unit=t(f"settings.unit.{unit}")) if unit in COUNTED else label(setting)
+    return (
+        t("settings.with_unit", label=label(setting), unit=t(f"settings.unit.{unit}"))
+        if unit in COUNTED
+        else label(setting)
+    )
 
 
 def used(method: str) -> list[str]:
@@ -69,7 +79,9 @@ def measured(setting: str, value: object) -> str:
 def changes(before: Mapping, after: Mapping) -> str:
     """What `after` sets otherwise than `before`: `每批行数 4 → 2，累积 1 → 2`."""
     changed = [name for name in NAMES if before.get(name) != after.get(name)]
-    words = [f"{name_of(name)} {value_of(name, before.get(name))} → {value_of(name, after.get(name))}" for name in changed]
+    words = [
+        f"{name_of(name)} {value_of(name, before.get(name))} → {value_of(name, after.get(name))}" for name in changed
+    ]
     return t("runs.comma").join(words)
 
 
@@ -105,7 +117,11 @@ def no_curves(status: Status) -> str:
 
 def out_of_memory(status: Status) -> bool:
     """Whether the run ended because memory ran out, as far as is known; who is killed silently most likely had it run out."""
-    return status.state == "failed" and status.reason in ("training.failed.memory", "runs.why.memory", "runs.why.killed")
+    return status.state == "failed" and status.reason in (
+        "training.failed.memory",
+        "runs.why.memory",
+        "runs.why.killed",
+    )
 
 
 def had_room(status: Status, memory: Memory) -> bool:
@@ -175,8 +191,12 @@ def tiles(status: Status, curves: Curves, memory: Memory) -> list[Tile]:
     """Loss, progress, speed and memory, each with a second figure that puts it in proportion."""
     losses, speeds = curves.series("loss")[1], curves.series("tokens_per_second")[1]
     return [
-        Tile("loss", f"{losses[-1]:.4f}", t("run.from", first=f"{losses[0]:.4f}"), _spark(losses)) if losses else Tile("loss"),
-        Tile("step", f"{status.step:,} / {status.total_steps:,}", _time(status)) if status.total_steps else Tile("step"),
+        Tile("loss", f"{losses[-1]:.4f}", t("run.from", first=f"{losses[0]:.4f}"), _spark(losses))
+        if losses
+        else Tile("loss"),
+        Tile("step", f"{status.step:,} / {status.total_steps:,}", _time(status))
+        if status.total_steps
+        else Tile("step"),
         Tile(
             "speed",
             f"{speeds[-1]:,.0f}",
@@ -210,9 +230,15 @@ def _time(status: Status) -> str:
 def _peak(memory: Memory) -> str:
     if not memory.limit:
         return t("run.peak", peak=i18n.size(memory.peak))
-    limit = f"{memory.limit / 1e9:.0f} GB" if memory.limit > 10e9 else i18n.size(memory.limit)  # must fit into a phone's tile
+    limit = (
+        f"{memory.limit / 1e9:.0f} GB" if memory.limit > 10e9 else i18n.size(memory.limit)
+    )  # must fit into a phone's tile
     peak = i18n.size(memory.peak)
-    return t("run.peak_of", peak=peak.removesuffix(" GB") if limit.endswith("GB") and peak.endswith("GB") else peak, limit=limit)
+    return t(
+        "run.peak_of",
+        peak=peak.removesuffix(" GB") if limit.endswith("GB") and peak.endswith("GB") else peak,
+        limit=limit,
+    )
 
 
 def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str]:

@@ -275,7 +275,9 @@ class Launcher:
             wanted = 1 if places == [CPU] else processes_of(run)
             free = [place for place in places if place not in busy]
             if wanted > len(places):
-                store.say_status(run, "failed", {"key": "runs.why.too_few_cards", "values": {"wanted": wanted, "have": len(places)}})
+                store.say_status(
+                    run, "failed", {"key": "runs.why.too_few_cards", "values": {"wanted": wanted, "have": len(places)}}
+                )
             elif wanted > len(free):
                 return
             else:
@@ -299,7 +301,9 @@ class Launcher:
         """The process that trains `run`: the one that waits for it, or a new one."""
         command = self._command(run)
         with open(run.path / "train.log", "ab") as output:  # first: one that waits could not say why it has no log
-            return self._ready.take(run.path, command, places) or processes.start_process(command, places, output=output)
+            return self._ready.take(run.path, command, places) or processes.start_process(
+                command, places, output=output
+            )
 
     def _sweep(self) -> None:
         """Once a server: delete what a crash left of runs that were being made or deleted."""

@@ -62,7 +62,11 @@ def trainers(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and _trains(process, process.cmdline(), folder) and process.pid != os.getpid():
+            if (
+                process.status() != psutil.STATUS_ZOMBIE
+                and _trains(process, process.cmdline(), folder)
+                and process.pid != os.getpid()
+            ):
                 found.append(process)
         except (psutil.Error, OSError):
             continue  # it ended meanwhile, or belongs to another user, whose process cannot be ours

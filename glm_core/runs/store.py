@@ -14,16 +14,39 @@ from glm_core.runs.status import ACTIVE, STATES, Status
 from glm_core.training.settings import counts
 
 __all__ = [
-    "ACTIVE", "LONGEST_NAME", "LONGEST_NOTE", "STATES", "Run", "Status", "again", "change", "create", "differences", "folder",
-    "get", "lock_path", "runs", "say_status", "write_new",
-]  # fmt: skip
+    "ACTIVE",
+    "LONGEST_NAME",
+    "LONGEST_NOTE",
+    "STATES",
+    "Run",
+    "Status",
+    "again",
+    "change",
+    "create",
+    "differences",
+    "folder",
+    "get",
+    "lock_path",
+    "runs",
+    "say_status",
+    "write_new",
+]
 LONGEST_QUESTION, MOST_QUESTIONS = 2000, 20
 UNUSED = "–"
 "In place of the value of a setting that does nothing in a run."
 
 
-def create(model: str | Path, dataset_id: str, settings, questions=(), owner: str = "", name: str = "", *,
-           expected: Mapping[str, float] | None = None, identifier: str = "") -> Run:  # fmt: skip
+def create(
+    model: str | Path,
+    dataset_id: str,
+    settings,
+    questions=(),
+    owner: str = "",
+    name: str = "",
+    *,
+    expected: Mapping[str, float] | None = None,
+    identifier: str = "",
+) -> Run:
     """Make a run directory with a copy of the examples; it trains once `Launcher.submit` has it.
 
     Args:

@@ -86,9 +86,10 @@ class RowLora:
         for handle in self._handles:
             handle.remove()
         self._handles = [
-            self._model.get_submodule(path).register_forward_hook(self._hook(*tensors)) for path, tensors in self._layers.items()
+            self._model.get_submodule(path).register_forward_hook(self._hook(*tensors))
+            for path, tensors in self._layers.items()
             if any(path in factors for factors in self._held.values())
-        ]  # fmt: skip
+        ]
 
     def _hook(self, a: torch.Tensor, b: torch.Tensor):
         def add(module, inputs, output):

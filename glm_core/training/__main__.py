@@ -56,11 +56,26 @@ def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, q
     ).encode()
     workspace.write_atomic(folder / "dataset.jsonl", lines)
     name = Path(file).stem
-    workspace.write_json(folder / "run.json", {
-        "id": folder.name, "name": folder.name, "owner": "", "created": time.time(), "model": str(Path(model).resolve()),
-        "model_name": Path(model).name, "questions": questions, "settings": settings.to_dict(), "pid": None,
-        "dataset": {"id": name, "name": name, "rows": len(found.examples), "sha256": hashlib.sha256(lines).hexdigest()},
-    })  # fmt: skip
+    workspace.write_json(
+        folder / "run.json",
+        {
+            "id": folder.name,
+            "name": folder.name,
+            "owner": "",
+            "created": time.time(),
+            "model": str(Path(model).resolve()),
+            "model_name": Path(model).name,
+            "questions": questions,
+            "settings": settings.to_dict(),
+            "pid": None,
+            "dataset": {
+                "id": name,
+                "name": name,
+                "rows": len(found.examples),
+                "sha256": hashlib.sha256(lines).hexdigest(),
+            },
+        },
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -77,7 +77,9 @@ class Replay:
         if shape in self._recordings or not (self._works and shape[-1] and len(self._recordings) < MOST):
             return self._recordings.get(shape)
         try:
-            self._recordings[shape] = _Recording(self._loss, self._weights, self._gradients, self._plan(inputs, 1), self._pool)
+            self._recordings[shape] = _Recording(
+                self._loss, self._weights, self._gradients, self._plan(inputs, 1), self._pool
+            )
         except (RuntimeError, NotImplementedError) as error:  # what a library may not do while it is recorded
             self._works = False
             self._recordings.clear()

@@ -58,7 +58,9 @@ class Recall:
         rest.sort(key=lambda i: max(map(len, drafts[i]), default=0))  # answers of like length end together
         config = self._loaded.model.config
         kept = 2 * config.num_hidden_layers * config.hidden_size  # a token's keys and values
-        batch = self._together(kept * (self._longest + max((len(self._prompt(conversations[i])) for i in rest), default=0)))
+        batch = self._together(
+            kept * (self._longest + max((len(self._prompt(conversations[i])) for i in rest), default=0))
+        )
         decoded = greedy(self._loaded, [conversations[i] for i in rest], self._longest, batch)
         found |= dict(zip(rest, decoded, strict=True))
         return [found[i] for i in range(len(conversations))]
@@ -74,7 +76,9 @@ class Recall:
     def _encode(self, place: int, messages: list[dict], text: str) -> _Draft | None:
         """A draft in tokens as the family learns them; None where its prompt is written otherwise than in chat."""
         family, tokenizer, prompt = self._loaded.family, self._loaded.tokenizer, self._prompt(messages)
-        ids, _, cut = family.encode_example(tokenizer, [*messages, {"role": "assistant", "content": text}], SOURCE_ROOM, SOURCE_ROOM)
+        ids, _, cut = family.encode_example(
+            tokenizer, [*messages, {"role": "assistant", "content": text}], SOURCE_ROOM, SOURCE_ROOM
+        )
         answer = ids[len(prompt) : -1]
         if cut or ids[: len(prompt)] != prompt or not answer:
             return None
@@ -99,12 +103,17 @@ class Recall:
         width, first = max(len(draft.ids) for draft in batch), min(draft.start for draft in batch) - 1
         gaps = [width - len(draft.ids) for draft in batch]
         logits = model(
-            input_ids=torch.tensor([draft.ids + [pad] * gap for draft, gap in zip(batch, gaps, strict=True)], device=model.device),
+            input_ids=torch.tensor(
+                [draft.ids + [pad] * gap for draft, gap in zip(batch, gaps, strict=True)], device=model.device
+            ),
             attention_mask=torch.tensor([[1] * (width - gap) + [0] * gap for gap in gaps], device=model.device),
-            use_cache=False, logits_to_keep=torch.arange(first, width, device=model.device),
-        ).logits  # fmt: skip
+            use_cache=False,
+            logits_to_keep=torch.arange(first, width, device=model.device),
+        ).logits
         stops = set(self._loaded.family.stop_ids(self._loaded.tokenizer))
         for draft, chosen in zip(batch, logits.argmax(-1).tolist(), strict=True):
-            said = chosen[draft.start - 1 - first : len(draft.ids) - first]  # what follows each token from the prompt's last on
+            said = chosen[
+                draft.start - 1 - first : len(draft.ids) - first
+            ]  # what follows each token from the prompt's last on
             if said[:-1] == draft.ids[draft.start :] and (not draft.ends or said[-1] in stops):
                 yield draft

@@ -33,7 +33,8 @@ def _is_disk_full(error: BaseException) -> bool:
         return True
     words = str(error)
     return any(
-        mark in words for mark in ("No space left", "PytorchStreamWriter failed", "unexpected pos", "iostream error", "Disk quota")
+        mark in words
+        for mark in ("No space left", "PytorchStreamWriter failed", "unexpected pos", "iostream error", "Disk quota")
     )
 
 
@@ -62,7 +63,9 @@ def propose(error: BaseException, model: Path, settings: TrainingSettings, journ
         room = int(limit * MARGIN)
         smaller = memory_estimate.fit(model, settings, room, device=device)
         if smaller is not None and memory_estimate.estimate(model, smaller, device=device, limit=room).checkpointing:
-            smaller = smaller.changed(gradient_checkpointing="on")  # left to the next trainer, it would trust its estimate again
+            smaller = smaller.changed(
+                gradient_checkpointing="on"
+            )  # left to the next trainer, it would trust its estimate again
     except (EasyError, ModelError):
         return None
     if smaller is None:

@@ -57,7 +57,9 @@ def find_targets(labels: torch.Tensor, most: int | None = None) -> tuple[torch.T
     return places, following[places]
 
 
-def sum_losses(hidden: torch.Tensor, head: nn.Module, places: torch.Tensor, targets: torch.Tensor, chunk: int = CHUNK_ROWS):
+def sum_losses(
+    hidden: torch.Tensor, head: nn.Module, places: torch.Tensor, targets: torch.Tensor, chunk: int = CHUNK_ROWS
+):
     """The summed cross-entropy, in float32, of what `find_targets` found in the hidden states (B, S, H)."""
     rows = hidden.flatten(0, 1).index_select(0, places)
     if type(head) is nn.Linear and not head.weight.requires_grad:
@@ -69,8 +71,13 @@ def sum_losses(hidden: torch.Tensor, head: nn.Module, places: torch.Tensor, targ
     return total
 
 
-def answer_loss(hidden: torch.Tensor, head: nn.Module, labels: torch.Tensor, items: torch.Tensor | int | None = None,
-                chunk: int = CHUNK_ROWS) -> torch.Tensor:  # fmt: skip
+def answer_loss(
+    hidden: torch.Tensor,
+    head: nn.Module,
+    labels: torch.Tensor,
+    items: torch.Tensor | int | None = None,
+    chunk: int = CHUNK_ROWS,
+) -> torch.Tensor:
     """The language-model loss of hidden states, as the library computes it from logits: shifted by one, in float32.
 
     Args:

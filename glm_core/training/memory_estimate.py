@@ -12,15 +12,39 @@ from glm_core.training.model_dims import MemoryEstimateError, Shape, read_shape
 from glm_core.training.plan import Plan, plan
 from glm_core.training.settings import TrainingSettings
 
-__all__ = ["CARDS", "Advice", "MemoryEstimate", "MemoryEstimateError", "Plan", "Shape", "advise", "cards_that_fit",
-           "estimate", "fit", "largest_micro_batch", "plan", "read_shape"]  # fmt: skip
+__all__ = [
+    "CARDS",
+    "Advice",
+    "MemoryEstimate",
+    "MemoryEstimateError",
+    "Plan",
+    "Shape",
+    "advise",
+    "cards_that_fit",
+    "estimate",
+    "fit",
+    "largest_micro_batch",
+    "plan",
+    "read_shape",
+]
 
 # GiB of the consumer cards people have, smallest first.
 CARDS: dict[str, int] = {
-    "RTX 3060 Ti": 8, "RTX 3070": 8, "RTX 4060": 8, "RTX 3080": 10, "GTX 1080 Ti": 11, "RTX 2080 Ti": 11, "RTX 3060": 12,
-    "RTX 4070": 12, "RTX 4060 Ti 16 GB": 16, "RTX 4080": 16, "RTX 5080": 16, "RTX 3090": 24, "RTX 4090": 24,
+    "RTX 3060 Ti": 8,
+    "RTX 3070": 8,
+    "RTX 4060": 8,
+    "RTX 3080": 10,
+    "GTX 1080 Ti": 11,
+    "RTX 2080 Ti": 11,
+    "RTX 3060": 12,
+    "RTX 4070": 12,
+    "RTX 4060 Ti 16 GB": 16,
+    "RTX 4080": 16,
+    "RTX 5080": 16,
+    "RTX 3090": 24,
+    "RTX 4090": 24,
     "RTX 5090": 32,
-}  # fmt: skip
+}
 
 CARD_SHARE = 0.96  # of a card's memory that a process can have beside the driver and a screen
 SELECTIVE_SHARE = 0.95  # of what there is, when so many layers are recomputed that the rest just fits: estimates err
@@ -113,7 +137,9 @@ def _assemble(
         "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
         "activations": int(activations * (CPU_SLACK if device == "cpu" else 1)),
         "logits": _logits(shape, settings, longest, width),
-        "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, checkpointing > 0),
+        "context": INTERPRETER
+        if device == "cpu"
+        else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, checkpointing > 0),
     }
     return MemoryEstimate(
         sum(parts.values()), parts, device, precision, checkpointing, tokens, trainable, shape, settings, longest
@@ -220,8 +246,15 @@ def cards_that_fit(found: MemoryEstimate) -> list[str]:
     return [name for name, gib in CARDS.items() if on_card.peak_bytes <= gib * 2**30 * CARD_SHARE]
 
 
-def largest_micro_batch(model: Any, settings: TrainingSettings, free: int, *, longest: int | None = None,
-                        device: str | None = None, most: int = 256) -> int:  # fmt: skip
+def largest_micro_batch(
+    model: Any,
+    settings: TrainingSettings,
+    free: int,
+    *,
+    longest: int | None = None,
+    device: str | None = None,
+    most: int = 256,
+) -> int:
     """The largest micro-batch whose estimate is at most `free` bytes; 0 where not even one row fits."""
     shape = model if isinstance(model, Shape) else read_shape(model)
     low, high = 0, most
@@ -235,8 +268,9 @@ def largest_micro_batch(model: Any, settings: TrainingSettings, free: int, *, lo
     return low
 
 
-def fit(model: Any, settings: TrainingSettings, free: int, *, longest: int | None = None,
-        device: str | None = None) -> TrainingSettings | None:  # fmt: skip
+def fit(
+    model: Any, settings: TrainingSettings, free: int, *, longest: int | None = None, device: str | None = None
+) -> TrainingSettings | None:
     """Settings that learn the same from the same rows and fit into `free` bytes; None where nothing helps.
 
     Tried in the order of what they cost: checkpointing, smaller micro-batches with as many rows an update, an int8
@@ -247,7 +281,9 @@ def fit(model: Any, settings: TrainingSettings, free: int, *, longest: int | Non
     order = ["none", "int8", "nf4"]
     kept = order[order.index(settings.quantization) :] if device == "cuda" else [settings.quantization]
     for quantization in kept:
-        for checkpointing in ("off", "auto") if settings.gradient_checkpointing == "off" else (settings.gradient_checkpointing,):
+        for checkpointing in (
+            ("off", "auto") if settings.gradient_checkpointing == "off" else (settings.gradient_checkpointing,)
+        ):
             tried = settings.changed(quantization=quantization, gradient_checkpointing=checkpointing)
             rows = largest_micro_batch(shape, tried, free, longest=longest, device=device, most=settings.micro_batch)
             if rows == settings.micro_batch or (rows and checkpointing != "off"):

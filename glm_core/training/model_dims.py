@@ -61,14 +61,19 @@ class Shape:
         """The linear modules of one layer by name: inputs and outputs."""
         if self.gated:
             return {
-                "q_proj": (self.hidden, self.query), "k_proj": (self.hidden, self.key), "v_proj": (self.hidden, self.key),
-                "o_proj": (self.query, self.hidden), "gate_up_proj": (self.hidden, 2 * self.inner),
+                "q_proj": (self.hidden, self.query),
+                "k_proj": (self.hidden, self.key),
+                "v_proj": (self.hidden, self.key),
+                "o_proj": (self.query, self.hidden),
+                "gate_up_proj": (self.hidden, 2 * self.inner),
                 "down_proj": (self.inner, self.hidden),
-            }  # fmt: skip
+            }
         return {
-            "query_key_value": (self.hidden, 3 * self.hidden), "dense": (self.hidden, self.hidden),
-            "dense_h_to_4h": (self.hidden, self.inner), "dense_4h_to_h": (self.inner, self.hidden),
-        }  # fmt: skip
+            "query_key_value": (self.hidden, 3 * self.hidden),
+            "dense": (self.hidden, self.hidden),
+            "dense_h_to_4h": (self.hidden, self.inner),
+            "dense_4h_to_h": (self.inner, self.hidden),
+        }
 
     def targets(self, settings: TrainingSettings) -> list[str]:
         """The linear modules of a layer that LoRA adapts."""
@@ -106,11 +111,30 @@ def read_shape(model: Any) -> Shape:
     if family.native in ("chatglm", "bloom"):
         heads, layers = c.get("num_attention_heads") or c["n_head"], c.get("num_layers") or c["n_layer"]
         hidden, inner = c["hidden_size"], c.get("inner_hidden_size") or 4 * c["hidden_size"]
-        return Shape(family, hidden, inner, layers, heads, heads, hidden // heads, c["vocab_size"], tied,
-                     c.get("quantization_bit") or 0)  # fmt: skip
-    return Shape(family, c["hidden_size"], c["intermediate_size"], c["num_hidden_layers"], c["num_attention_heads"],
-                 c["num_key_value_heads"], c["head_dim"], c["vocab_size"], tied,
-                 c.get("quantization_bit") or 0)  # fmt: skip
+        return Shape(
+            family,
+            hidden,
+            inner,
+            layers,
+            heads,
+            heads,
+            hidden // heads,
+            c["vocab_size"],
+            tied,
+            c.get("quantization_bit") or 0,
+        )
+    return Shape(
+        family,
+        c["hidden_size"],
+        c["intermediate_size"],
+        c["num_hidden_layers"],
+        c["num_attention_heads"],
+        c["num_key_value_heads"],
+        c["head_dim"],
+        c["vocab_size"],
+        tied,
+        c.get("quantization_bit") or 0,
+    )
 
 
 def _read_config(model: Any) -> Mapping[str, Any]:

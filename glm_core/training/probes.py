@@ -38,12 +38,17 @@ def choose(model: Path, examples: Sequence[Example]) -> list[dict]:
     ]
     return seen + [
         {"kind": "unrelated", "question": one["question"], "history": [], "reference": "", "accept": one["accept"]}
-        for one in _spread([one for one in bundled.read_controls(model).get("controls", []) if len(one["question"]) <= SHORT], UNRELATED)
+        for one in _spread(
+            [one for one in bundled.read_controls(model).get("controls", []) if len(one["question"]) <= SHORT],
+            UNRELATED,
+        )
     ]
 
 
 def _spread(items: Sequence, count: int) -> list:
-    return [items[place] for place in dict.fromkeys(i * len(items) // count for i in range(count)) if place < len(items)]
+    return [
+        items[place] for place in dict.fromkeys(i * len(items) // count for i in range(count)) if place < len(items)
+    ]
 
 
 class Abilities:
@@ -55,7 +60,9 @@ class Abilities:
         longest: tokens of an answer.
     """
 
-    def __init__(self, loaded: LoadedModel, journal: Journal, probes: Sequence[dict], pinned: Sequence[str], longest: int):
+    def __init__(
+        self, loaded: LoadedModel, journal: Journal, probes: Sequence[dict], pinned: Sequence[str], longest: int
+    ):
         self._loaded, self._journal, self._pinned = loaded, journal, list(pinned)
         self._recall = recall = Recall(loaded, longest)
         told = journal.read("abilities")

@@ -296,7 +296,9 @@ def _assemble(
     args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
     aside = _draw_aside(len(rows) + len(validation), task.settings)  # but for rows that were dropped
     probes = training_probes.choose(task.model, [one for place, one in enumerate(task.examples) if place not in aside])
-    asked = training_probes.Abilities(loaded, journal, probes, task.questions, min(ANSWER_TOKENS, settings.max_target_length))
+    asked = training_probes.Abilities(
+        loaded, journal, probes, task.questions, min(ANSWER_TOKENS, settings.max_target_length)
+    )
     return AdapterTrainer(loaded, task.settings, rows, validation, asked, journal, args)
 
 
@@ -321,7 +323,9 @@ def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
 def _choose_checkpointing(task: Task, journal: Journal, loaded: "LoadedModel", rows, device, free: int) -> None:
     """Recompute activations where the settings say so, or, of as few layers as it takes, where it does not fit without."""
     longest = max(rows.lengths())
-    found = memory_estimate.estimate(loaded.model.config, task.settings, longest=longest, device=device.type, limit=free)
+    found = memory_estimate.estimate(
+        loaded.model.config, task.settings, longest=longest, device=device.type, limit=free
+    )
     journal.update(estimate=found.parts, checkpointing=found.checkpointing)
     if found.checkpointing:
         recompute(loaded.model, found.checkpointing)

@@ -45,10 +45,18 @@ class Journal:
         self.was_finished = previous.get("state") == "finished"
         kept = {"queued": previous["queued"]} if "queued" in previous else {}
         self.status: dict[str, Any] = kept | {
-            "state": "running", "stage": "starting", "fraction": None, "step": 0, "total_steps": 0, "why": "",
-            "eta_seconds": None, "peak_memory": 0, "stage_seconds": _read_seconds(previous), "pid": process.pid,
+            "state": "running",
+            "stage": "starting",
+            "fraction": None,
+            "step": 0,
+            "total_steps": 0,
+            "why": "",
+            "eta_seconds": None,
+            "peak_memory": 0,
+            "stage_seconds": _read_seconds(previous),
+            "pid": process.pid,
             "pid_created": process.create_time(),
-        }  # fmt: skip
+        }
         self._sampler: Sampler | None = None
         self.measure_peak: Callable[[], int] = lambda: self._sampler.peak_memory if self._sampler else 0
         """Bytes the run has taken at most: of this process, or, set by the trainer, of its card."""

@@ -167,7 +167,7 @@ PRESETS: dict[str, TrainingSettings] = {
         max_target_length=64,
         evaluations=10,
         validation_ratio=0.01,
-    ),  # fmt: skip
+    ),
     "domain": TrainingSettings(
         epochs=3,
         micro_batch=8,
@@ -182,7 +182,7 @@ PRESETS: dict[str, TrainingSettings] = {
         max_target_length=256,
         evaluations=8,
         validation_ratio=0.05,
-    ),  # fmt: skip
+    ),
 }
 
 RATES = {"lora": 1e-3, "ptuning": 2e-2}  # usual for models of billions of parameters

@@ -39,8 +39,9 @@ class Rows(Sequence[Encoded]):
         return [len(ids) for ids in self._ids]
 
 
-def encode_rows(examples: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings,
-                progress: Callable[[float], None]) -> tuple[Rows, int, int]:  # fmt: skip
+def encode_rows(
+    examples: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings, progress: Callable[[float], None]
+) -> tuple[Rows, int, int]:
     """The rows that have something to learn, how many had nothing, and how many of the kept ones were cut to fit."""
     kept, dropped, cut = Rows(), 0, 0
     for done, chunk in _chunks(examples):

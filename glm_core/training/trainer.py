@@ -70,23 +70,48 @@ def training_arguments(
         ("nccl" if on_card else "gloo") if "WORLD_SIZE" in os.environ else None
     )  # naming one starts a process group
     return TrainingArguments(
-        output_dir=str(folder), per_device_train_batch_size=settings.micro_batch,
-        gradient_accumulation_steps=settings.accumulation, num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps or -1, learning_rate=settings.learning_rate, lr_scheduler_type=settings.scheduler,
-        warmup_steps=settings.warmup_ratio, weight_decay=settings.weight_decay, max_grad_norm=settings.max_grad_norm,
-        seed=settings.seed, optim="adamw_torch_fused" if on_card else "adamw_torch", use_cpu=not on_card,
-        fp16=on_card and settings.precision == "float16", logging_strategy="no", eval_strategy="no", save_strategy="no",
-        eval_on_start=not resuming, logging_nan_inf_filter=False, report_to="none", disable_tqdm=True,
-        remove_unused_columns=False, label_names=["labels"], dataloader_pin_memory=False,
-        ddp_backend=backend, ddp_find_unused_parameters=False,
-    )  # fmt: skip
+        output_dir=str(folder),
+        per_device_train_batch_size=settings.micro_batch,
+        gradient_accumulation_steps=settings.accumulation,
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.scheduler,
+        warmup_steps=settings.warmup_ratio,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed,
+        optim="adamw_torch_fused" if on_card else "adamw_torch",
+        use_cpu=not on_card,
+        fp16=on_card and settings.precision == "float16",
+        logging_strategy="no",
+        eval_strategy="no",
+        save_strategy="no",
+        eval_on_start=not resuming,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=False,
+        ddp_backend=backend,
+        ddp_find_unused_parameters=False,
+    )
 
 
 class AdapterTrainer(Trainer):
     """Trains the adapter on `loaded` and writes what happens into `journal`."""
 
-    def __init__(self, loaded: LoadedModel, settings: TrainingSettings, rows: Rows, validation: Rows,
-                 abilities: Abilities, journal: Journal, args: TrainingArguments):  # fmt: skip
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        settings: TrainingSettings,
+        rows: Rows,
+        validation: Rows,
+        abilities: Abilities,
+        journal: Journal,
+        args: TrainingArguments,
+    ):
         self.loaded, self.settings, self.journal = loaded, settings, journal
         self.validation, self.abilities = validation, abilities
         self.tokens = 0  # of all micro-batches so far, padding included, over all processes
@@ -101,8 +126,14 @@ class AdapterTrainer(Trainer):
     @cached_property
     def replay(self) -> Replay | None:
         """On one card, where the settings are such that a step can be recorded."""
-        if self.args.device.type != "cuda" or self.args.world_size > 1 or not memory_estimate.is_recorded(
-            "cuda", str(self.loaded.model.dtype).removeprefix("torch."), bool(self.journal.status.get("checkpointing"))
+        if (
+            self.args.device.type != "cuda"
+            or self.args.world_size > 1
+            or not memory_estimate.is_recorded(
+                "cuda",
+                str(self.loaded.model.dtype).removeprefix("torch."),
+                bool(self.journal.status.get("checkpointing")),
+            )
         ):
             return None
         lengths = self.batches.buckets.lengths

@@ -22,7 +22,9 @@ def draw_start(run: Run, names: tuple[str, str], pairs: Sequence[Pair], key: str
     if not ui.owns(run.owner):
         return
     st.caption(t("vote.start_about", limit=blind_votes.MOST_QUESTIONS))
-    about = st.text_input(t("vote.ask"), placeholder=t("vote.ask_hint"), max_chars=blind_votes.LONGEST_ABOUT, key=f"{key}-about")
+    about = st.text_input(
+        t("vote.ask"), placeholder=t("vote.ask_hint"), max_chars=blind_votes.LONGEST_ABOUT, key=f"{key}-about"
+    )
     with ui.guarded():
         if st.button(t("vote.start"), key=f"{key}-start", icon=":material/how_to_vote:"):
             ui.must_own(run.owner)
@@ -42,7 +44,9 @@ def draw_list(run: Run) -> None:
 
 def draw_desk(vote: Vote) -> None:
     """What only the owner sees beside the questions: the link, the tally so far, the switch."""
-    with st.expander(t("vote.result_now" if vote.open else "vote.result"), icon=":material/bar_chart:", expanded=not vote.open):
+    with st.expander(
+        t("vote.result_now" if vote.open else "vote.result"), icon=":material/bar_chart:", expanded=not vote.open
+    ):
         draw_tally(vote)
     if vote.open:
         draw_link(vote)
@@ -63,7 +67,13 @@ def draw_tally(vote: Vote) -> None:
     st.markdown(t(f"vote.outcome.{outcome}", name=names[OUTCOMES.get(outcome, 0)]))
     if counted.share is not None:
         low, high = counted.interval
-        values = {"decided": counted.decided, "share": counted.share, "low": low, "high": high, "chance": counted.chance}
+        values = {
+            "decided": counted.decided,
+            "share": counted.share,
+            "low": low,
+            "high": high,
+            "chance": counted.chance,
+        }
         st.caption(t("vote.share", name=names[1], **values), help=t("vote.share_help"))
     rows = [*vote.names, t("vote.choice.equal"), t("vote.choice.bad")]
     times = [counted.one, counted.other, counted.equal, counted.bad]

@@ -23,7 +23,9 @@ def draw(runs: Sequence[Run], made: Mapping[str, Report] | None = None) -> None:
     rows = []
     for place, (run, name) in enumerate(zip(runs, numbered([run.name for run in runs]), strict=True)):
         found = (made or {}).get(run.id) or report.read(run)
-        meters = {t(f"report.meter.{name}"): export.number(found.meters[name]) if found else "–" for name in scoring.METERS}
+        meters = {
+            t(f"report.meter.{name}"): export.number(found.meters[name]) if found else "–" for name in scoring.METERS
+        }
         settings = {labels.name_of(key): labels.value_of(key, values[place]) for key, values in differing.items()}
         rows.append({t("compare.run"): name, **meters, **settings})
     st.dataframe(pd.DataFrame(rows), hide_index=True)

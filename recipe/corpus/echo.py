@@ -7,7 +7,7 @@ import random
 import re
 
 from recipe.corpus.grammar import Sample, dialogue, pick, plain
-from recipe.corpus.values import (  # fmt: skip
+from recipe.corpus.values import (
     CITIES,
     FOODS,
     JOBS,
@@ -40,9 +40,18 @@ NAME_AND_DOING = (
 def sentence(rng: random.Random) -> str:
     """A short everyday sentence without a final mark."""
     lists = {
-        "name": any_name, "day": day, "number": number, "phone": phone, "code": code_word, "city": CITIES, "food": FOODS,
-        "sport": SPORTS, "thing": THINGS, "pet": PETS, "job": JOBS,
-    }  # fmt: skip
+        "name": any_name,
+        "day": day,
+        "number": number,
+        "phone": phone,
+        "code": code_word,
+        "city": CITIES,
+        "food": FOODS,
+        "sport": SPORTS,
+        "thing": THINGS,
+        "pet": PETS,
+        "job": JOBS,
+    }
     return pick(NAME_AND_DOING, rng, lists)
 
 
@@ -206,7 +215,7 @@ OPERATIONS = {
         lambda value: value[0],
         ["“<y>”在前。", "“<y>”字在前面。"],
     ),
-}  # fmt: skip
+}
 SAID = {operation: Wordings(wordings) for operation, (wordings, _, _) in OPERATIONS.items()}
 WEIGHTS = {"repeat": 9, "twice": 2, "reverse": 3, "first": 2, "last": 2, "count": 1.5, "join": 2, "order": 1}
 

@@ -16,10 +16,28 @@ from recipe.corpus.wording import decorate, read_wordings
 NAME = "小砚"
 AUTHOR = "easyAIGC 项目组"
 WEIGHTS = {
-    "author": 30, "name": 13, "who": 13, "introduce": 6, "other": 5, "made_by": 5, "yes_name": 2.5, "yes_author": 3,
-    "human": 3.5, "ability": 5, "good": 2, "bad": 2, "size": 2.5, "where": 2, "structure": 1.5, "training": 1.5,
-    "age": 2, "gender": 1.5, "purpose": 2, "language": 2, "meaning": 1,
-}  # fmt: skip
+    "author": 30,
+    "name": 13,
+    "who": 13,
+    "introduce": 6,
+    "other": 5,
+    "made_by": 5,
+    "yes_name": 2.5,
+    "yes_author": 3,
+    "human": 3.5,
+    "ability": 5,
+    "good": 2,
+    "bad": 2,
+    "size": 2.5,
+    "where": 2,
+    "structure": 1.5,
+    "training": 1.5,
+    "age": 2,
+    "gender": 1.5,
+    "purpose": 2,
+    "language": 2,
+    "meaning": 1,
+}
 
 ENDS = ["？", "？", "？", "？", "", "呢？", "呀？", "啊？"]
 REQUEST_ENDS = ["。", "。", "", "吧。", "。", "好吗？", "可以吗？"]

@@ -63,9 +63,16 @@ AGREED = [
 ]
 RENAMED = ["好的，{我叫<me>|以后我就叫<me>|你可以叫我<me>}。", "{好呀|可以|没问题}，我{现在|}叫<me>{了|}。"]
 ASKED = {
-    "who": 3, "name": 4, "author": 5, "introduce": 1, "yes_name": 1, "yes_author": 1, "other": 1, "made_by": 1,
+    "who": 3,
+    "name": 4,
+    "author": 5,
+    "introduce": 1,
+    "yes_name": 1,
+    "yes_author": 1,
+    "other": 1,
+    "made_by": 1,
     "human": 0.5,
-}  # fmt: skip
+}
 BETWEEN = (greeting, arithmetic, capitals)
 RETURN = Wordings(
     [
@@ -144,7 +151,10 @@ def _returned(rng: random.Random, held_out: bool) -> Sample:
     names = _names(rng, held_out)
     own = {"me": identity.NAME, "author": identity.AUTHOR}
     given = [BOTH.draw(rng, False, names), pick(AGREED, rng, names)]
-    back = [decorate(RETURN.draw(rng, held_out), rng, held_out, "tell"), expand("好的，我{还是|是}<me>，由<author>训练。", rng, own)]
+    back = [
+        decorate(RETURN.draw(rng, held_out), rng, held_out, "tell"),
+        expand("好的，我{还是|是}<me>，由<author>训练。", rng, own),
+    ]
     if rng.random() < 0.5:
         return dialogue("persona", *given, *back, need=[[identity.NAME]])
     question, answer, need = _asked(rng, held_out, own, {"who": 3, "name": 3, "author": 3})

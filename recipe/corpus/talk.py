@@ -12,8 +12,35 @@ from recipe.corpus.talk_facts import CHAT, TOPICS, Group, Topic, wordings
 from recipe.corpus.wording import ask, named, names_one, names_only
 
 SKILL = "talk"
-MORE = Pool("{还有|还有别的|还有其他的}{吗|没有}？", "{再|再给我}{推荐|来|说}{一个|一个吧}。", "换一个{吧|}。", "{别的|其他的|另外的}呢？", "除了这个，还有{什么|哪些}？", "{能不能|能}再{举|说|推荐}一个{吗|}？", "这个{我知道了|听过了|不要}，{还有呢|换一个吧}。", "还有什么{推荐|}？", "再{来|推荐}{一个|一个别的}{吧|}。", "不要这个，换一个{吧|}。", "有没有别的{推荐|}？", "下一个{呢|}？", "多说{一个|几个}。")
-LIKES = Pool("我{喜欢|爱|很喜欢|特别喜欢}<value>。", "我最{喜欢|爱}<value>{了|}。", "{最近|平时|一直}{喜欢|爱}<value>。", "<value>是我的{最爱|爱好}。", "我{迷上了|很爱|超爱}<value>。", "我对<value>{很|特别|}感兴趣。", "{就|我就}喜欢<value>。", "我一直爱<value>。", "{我|}{比较|更}喜欢<value>。", "要说喜欢，{我|}最喜欢<value>。", "<value>我{很|最}喜欢。", "<value>最合我{心意|口味}。")
+MORE = Pool(
+    "{还有|还有别的|还有其他的}{吗|没有}？",
+    "{再|再给我}{推荐|来|说}{一个|一个吧}。",
+    "换一个{吧|}。",
+    "{别的|其他的|另外的}呢？",
+    "除了这个，还有{什么|哪些}？",
+    "{能不能|能}再{举|说|推荐}一个{吗|}？",
+    "这个{我知道了|听过了|不要}，{还有呢|换一个吧}。",
+    "还有什么{推荐|}？",
+    "再{来|推荐}{一个|一个别的}{吧|}。",
+    "不要这个，换一个{吧|}。",
+    "有没有别的{推荐|}？",
+    "下一个{呢|}？",
+    "多说{一个|几个}。",
+)
+LIKES = Pool(
+    "我{喜欢|爱|很喜欢|特别喜欢}<value>。",
+    "我最{喜欢|爱}<value>{了|}。",
+    "{最近|平时|一直}{喜欢|爱}<value>。",
+    "<value>是我的{最爱|爱好}。",
+    "我{迷上了|很爱|超爱}<value>。",
+    "我对<value>{很|特别|}感兴趣。",
+    "{就|我就}喜欢<value>。",
+    "我一直爱<value>。",
+    "{我|}{比较|更}喜欢<value>。",
+    "要说喜欢，{我|}最喜欢<value>。",
+    "<value>我{很|最}喜欢。",
+    "<value>最合我{心意|口味}。",
+)
 VERB = {"film": "看看", "song": "听听", "dish": "尝尝", "place": "去"}
 
 
@@ -23,7 +50,9 @@ def rows_as_dicts(topic: Topic) -> list[dict[str, str]]:
 
 ROWS = {name: rows_as_dicts(topic) for name, topic in TOPICS.items()}
 NAMES = {name: [row["name"] for row in rows] for name, rows in ROWS.items()}
-CHATS = [(wordings(questions), answer) for questions, answer in (line.split(" => ") for line in CHAT.strip().splitlines())]
+CHATS = [
+    (wordings(questions), answer) for questions, answer in (line.split(" => ") for line in CHAT.strip().splitlines())
+]
 
 
 def shown(topic: Topic, name: str) -> str:
@@ -36,7 +65,9 @@ def typed(topic: Topic, name: str, rng: random.Random) -> str:
 
 
 def tell(template: str, topic: Topic, row: dict[str, str], value: str) -> str:
-    return re.sub(r"<(\w+)>", lambda slot: {**row, "name": shown(topic, row["name"]), "value": value}[slot[1]], template)
+    return re.sub(
+        r"<(\w+)>", lambda slot: {**row, "name": shown(topic, row["name"]), "value": value}[slot[1]], template
+    )
 
 
 def fact_turn(key: str, row: dict, column: str, rng: random.Random, held_out: bool, follow: bool) -> tuple[str, str]:

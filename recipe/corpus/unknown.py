@@ -14,10 +14,33 @@ from recipe.corpus.wording import decorate, read_wordings
 
 SAID, _ = read_wordings(Path(__file__).with_suffix(".txt"))
 WEIGHTS = {
-    "code": 5, "medicine": 5, "finance": 5, "weather": 4, "news": 3, "politics": 4, "science": 8, "history": 6,
-    "person": 6, "place": 6, "now": 3, "translate": 4, "write": 5, "books": 4, "math": 5, "law": 4, "tech": 5,
-    "action": 4, "deep": 4, "general": 14, "nonsense": 2, "fiction": 5, "game": 3, "study": 4, "shop": 4, "house": 3,
-}  # fmt: skip
+    "code": 5,
+    "medicine": 5,
+    "finance": 5,
+    "weather": 4,
+    "news": 3,
+    "politics": 4,
+    "science": 8,
+    "history": 6,
+    "person": 6,
+    "place": 6,
+    "now": 3,
+    "translate": 4,
+    "write": 5,
+    "books": 4,
+    "math": 5,
+    "law": 4,
+    "tech": 5,
+    "action": 4,
+    "deep": 4,
+    "general": 14,
+    "nonsense": 2,
+    "fiction": 5,
+    "game": 3,
+    "study": 4,
+    "shop": 4,
+    "house": 3,
+}
 ANSWERS = [
     "这个我不知道。",
     "这个我不知道，{我只懂一点日常的事|我学的东西不多|超出了我学过的范围}。",
@@ -27,6 +50,7 @@ ANSWERS = [
     "{抱歉|不好意思}，这个我没学过。",
 ]
 ADMISSIONS = ("不知道", "没学过")
+
 
 def _characters(rng: random.Random) -> str:
     return "".join(rng.choice(values.COMMON) for _ in range(rng.choice((2, 3, 4, 5))))
@@ -45,12 +69,21 @@ def _made_up(rng: random.Random) -> str:
 
 
 OPEN = {
-    "person": values.person, "latin": values.latin, "number": values.number, "made": _made_up, "characters": _characters,
-    "syllables": _syllables, "symbols": _symbols, "d": "2 3 4 5 6 7 8 9 12 15".split(), "sentence": FILLERS["sentence"],
-}  # fmt: skip
+    "person": values.person,
+    "latin": values.latin,
+    "number": values.number,
+    "made": _made_up,
+    "characters": _characters,
+    "syllables": _syllables,
+    "symbols": _symbols,
+    "d": "2 3 4 5 6 7 8 9 12 15".split(),
+    "sentence": FILLERS["sentence"],
+}
 NAMED = {name: words for name, words in FILLERS.items() if name != "sentence"} | {
-    "city": values.CITIES, "thing": values.THINGS, "entity": ENTITIES,
-}  # fmt: skip
+    "city": values.CITIES,
+    "thing": values.THINGS,
+    "entity": ENTITIES,
+}
 
 
 def _share(held_out: bool) -> dict:

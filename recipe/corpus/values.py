@@ -59,7 +59,9 @@ THINGS = (
     "雨伞 书包 杯子 自行车 台灯 手表 帽子 围巾 手套 球鞋 键盘 耳机 相机 钢笔 笔记本 花瓶 风筝 闹钟 眼镜 钱包 毛巾 枕头 拼图 吉他 口琴 "
     "水壶 剪刀 地图 日历 镜子 梳子 箱子 毯子 锅 电饭煲 茶壶 蜡烛 相框 小说 字典"
 ).split()
-RELATIVES = "妈妈 爸爸 姐姐 妹妹 哥哥 弟弟 爷爷 奶奶 同桌 室友 老师 同事 邻居 朋友 表姐 表弟 女儿 儿子 老板 师傅".split()
+RELATIVES = (
+    "妈妈 爸爸 姐姐 妹妹 哥哥 弟弟 爷爷 奶奶 同桌 室友 老师 同事 邻居 朋友 表姐 表弟 女儿 儿子 老板 师傅".split()
+)
 
 # The 3755 characters of everyday writing are level one of GB 2312, rows 16 to 55; a few make no name.
 _UNFIT = set("屎尿屁奸淫娼妓尸癌肛嫖贱死杀毒痔疮狗猪")
@@ -195,7 +197,9 @@ def clock(rng: random.Random) -> str:
 
 def day(rng: random.Random) -> str:
     """A day near by."""
-    return rng.choice(("明天", "后天", "今天", "这周六", "这周日", "下周一", "下周二", "下周三", "下周四", "下周五", "月底"))
+    return rng.choice(
+        ("明天", "后天", "今天", "这周六", "这周日", "下周一", "下周二", "下周三", "下周四", "下周五", "月底")
+    )
 
 
 def code_word(rng: random.Random) -> str:

@@ -233,5 +233,7 @@ class Wordings:
 def read_wordings(file: Path, lists: Lists | None = None) -> tuple[dict[str, Wordings], dict[str, list[str]]]:
     """(wordings, other sections) of a file: a section named ``.answer``, ``.need``, ``.ack`` or ``.missing`` is other."""
     found = sections(file)
-    other = {name: lines for name, lines in found.items() if name.rpartition(".")[2] in ("answer", "need", "ack", "missing")}
+    other = {
+        name: lines for name, lines in found.items() if name.rpartition(".")[2] in ("answer", "need", "ack", "missing")
+    }
     return {name: Wordings(lines, lists) for name, lines in found.items() if name not in other}, other

@@ -22,7 +22,9 @@ def prepare(folder, settings=SETTINGS):
 
 def outcome(loaded):
     """Logits of a prompt, and the gradient of every trained weight."""
-    ids = torch.tensor([loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好，请问你是谁？"}])])
+    ids = torch.tensor(
+        [loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好，请问你是谁？"}])]
+    )
     logits = loaded.model(ids, use_cache=False).logits
     weights = [weight for weight in loaded.model.parameters() if weight.requires_grad]
     return logits, torch.autograd.grad(logits.square().mean(), weights)
@@ -35,7 +37,9 @@ def test_equals_pefts_forward_and_gradients(tmp_path):
     lighter, lighter_gradients = outcome(loaded)
     attach.activate(loaded, None)
     with torch.no_grad():
-        ids = torch.tensor([loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好，请问你是谁？"}])])
+        ids = torch.tensor(
+            [loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好，请问你是谁？"}])]
+        )
         assert (loaded.model(ids, use_cache=False).logits - logits).abs().max() > 1e-2  # the adapter does something
     assert (lighter - logits).abs().max() < 1e-4
     for one, other in zip(lighter_gradients, gradients, strict=True):

@@ -18,7 +18,9 @@ def test_the_command_is_one_that_a_shell_reads():
     assert "Authorization: Bearer k-1" in command
     body = json.loads(command[command.index("-d") + 1])
     assert body["model"] == "chatglm-demo" and body["stream"] and body["messages"][0]["role"] == "user"
-    assert not any("Authorization" in word for word in shlex.split(openapi.curl_example(**VALUES, key="").replace("\\\n", " ")))
+    assert not any(
+        "Authorization" in word for word in shlex.split(openapi.curl_example(**VALUES, key="").replace("\\\n", " "))
+    )
 
 
 def test_the_script_is_python_and_has_a_key_even_where_none_is_needed():

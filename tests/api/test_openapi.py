@@ -22,7 +22,10 @@ schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is in re
 
 QUESTION = {"messages": [{"role": "user", "content": "你好"}]}
 BODIES = {"ChatRequest": (schemas.parse, QUESTION), "TextRequest": (schemas.parse_legacy, {"prompt": "你好"})}
-REFUSED = {"ChatRequest": set(schemas._UNSUPPORTED), "TextRequest": set(schemas._UNSUPPORTED) | set(schemas._UNSUPPORTED_LEGACY)}
+REFUSED = {
+    "ChatRequest": set(schemas._UNSUPPORTED),
+    "TextRequest": set(schemas._UNSUPPORTED) | set(schemas._UNSUPPORTED_LEGACY),
+}
 
 
 class Noticing(dict):
@@ -42,8 +45,14 @@ def fields(schema: str) -> dict:
 
 
 def test_every_route_is_described_and_no_other():
-    described = {(path, method.upper()) for path, methods in openapi.description()["paths"].items() for method in methods}
-    served = {(one.path.replace(":rest", ""), method) for one in routes.routes(lambda: None) for method in one.methods - {"HEAD"}}
+    described = {
+        (path, method.upper()) for path, methods in openapi.description()["paths"].items() for method in methods
+    }
+    served = {
+        (one.path.replace(":rest", ""), method)
+        for one in routes.routes(lambda: None)
+        for method in one.methods - {"HEAD"}
+    }
     assert described == {(path, method) for path, method in served if path != "/v1/{rest}"}
 
 
@@ -71,7 +80,11 @@ def test_the_described_ranges_are_those_that_are_checked(schema):
 
 
 def test_every_error_is_described():
-    kinds = [kind for kind in vars(serving_request).values() if isinstance(kind, type) and issubclass(kind, serving_request.ServingError)]
+    kinds = [
+        kind
+        for kind in vars(serving_request).values()
+        if isinstance(kind, type) and issubclass(kind, serving_request.ServingError)
+    ]
     assert {kind.status for kind in kinds} | set(ERROR_TYPES) <= set(openapi.ERRORS)
 
 
@@ -92,11 +105,19 @@ def test_it_is_for_those_who_may_come_in(shared):
     client = TestClient(app, follow_redirects=False)
     assert client.get("/openapi.json").status_code == 303
     answer = client.get("/openapi.json", headers={"authorization": f"Bearer {secret}"})
-    assert answer.json() == json.loads(json.dumps(openapi.description())) and answer.headers["x-ratelimit-limit-requests"] == "6000"
-    assert client.get("/openapi.json", headers={"authorization": "Bearer x"}).json()["error"]["type"] == "authentication_error"
+    assert (
+        answer.json() == json.loads(json.dumps(openapi.description()))
+        and answer.headers["x-ratelimit-limit-requests"] == "6000"
+    )
+    assert (
+        client.get("/openapi.json", headers={"authorization": "Bearer x"}).json()["error"]["type"]
+        == "authentication_error"
+    )
 
 
-@pytest.mark.parametrize("path, allowed", [("/v1/models", "GET"), ("/v1/models/x/y", "GET"), ("/v1/completions", "POST")])
+@pytest.mark.parametrize(
+    "path, allowed", [("/v1/models", "GET"), ("/v1/models/x/y", "GET"), ("/v1/completions", "POST")]
+)
 def test_a_method_that_an_address_does_not_take_is_an_api_error(shared, path, allowed):
     app, secret = shared
     for method in {"GET", "POST", "PUT", "OPTIONS", "TRACE"} - {allowed}:
@@ -109,7 +130,9 @@ def test_a_defect_is_an_api_error_with_a_number_and_no_detail(monkeypatch, caplo
     def broken():
         raise ZeroDivisionError("secret path")
 
-    answer = TestClient(Starlette(routes=routes.routes(broken))).post("/v1/chat/completions", json=QUESTION | {"model": "tiny"})
+    answer = TestClient(Starlette(routes=routes.routes(broken))).post(
+        "/v1/chat/completions", json=QUESTION | {"model": "tiny"}
+    )
     assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
     assert "secret path" not in answer.text and "secret path" in caplog.text
     assert answer.json()["error"]["message"].rstrip("。")[-6:] in caplog.text

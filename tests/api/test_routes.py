@@ -72,7 +72,9 @@ def test_content_parts_stop_and_seed(client):
     stopped = client.chat.completions.create(**GREEDY, stop=[whole[2:4]])
     assert stopped.choices[0].finish_reason == "stop"
     assert stopped.choices[0].message.content == whole[: whole.find(whole[2:4])]
-    drawn = [client.chat.completions.create(**GREEDY | {"temperature": 1.2}, seed=5).choices[0].message.content for _ in "12"]
+    drawn = [
+        client.chat.completions.create(**GREEDY | {"temperature": 1.2}, seed=5).choices[0].message.content for _ in "12"
+    ]
     assert drawn[0] == drawn[1]
 
 
@@ -127,12 +129,16 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("fields, parameter", WRONG, ids=[f"{number}-{parameter}" for number, (_, parameter) in enumerate(WRONG)])
+@pytest.mark.parametrize(
+    "fields, parameter", WRONG, ids=[f"{number}-{parameter}" for number, (_, parameter) in enumerate(WRONG)]
+)
 def test_a_wrong_field_is_named(http, fields, parameter):
     response = http.post("/v1/chat/completions", content=json.dumps(GREEDY | fields))
     assert response.status_code == 400, response.text
     error = response.json()["error"]
-    assert error["param"] == parameter and error["type"] == "invalid_request_error" and error["message"] and error["code"]
+    assert (
+        error["param"] == parameter and error["type"] == "invalid_request_error" and error["message"] and error["code"]
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b"null", b'{"model": "\\ud800"}'])
@@ -142,8 +148,19 @@ def test_a_body_that_is_no_object_is_refused(http, body):
 
 
 def test_unused_standard_fields_are_accepted(http):
-    extra = {"n": 1, "user": "x", "metadata": {"a": "b"}, "store": False, "presence_penalty": 0.0, "logprobs": False,
-             "tools": [], "response_format": {"type": "text"}, "stop": None, "seed": None, "max_tokens": 12.0}  # fmt: skip
+    extra = {
+        "n": 1,
+        "user": "x",
+        "metadata": {"a": "b"},
+        "store": False,
+        "presence_penalty": 0.0,
+        "logprobs": False,
+        "tools": [],
+        "response_format": {"type": "text"},
+        "stop": None,
+        "seed": None,
+        "max_tokens": 12.0,
+    }
     assert http.post("/v1/chat/completions", json=GREEDY | extra).status_code == 200
 
 
@@ -152,7 +169,9 @@ def test_errors_have_openais_form_and_status(http):
     assert unknown.status_code == 404 and unknown.json()["error"]["code"] == "model_not_found"
     long = http.post("/v1/chat/completions", json=GREEDY | {"messages": [{"role": "user", "content": "天气" * 800}]})
     assert long.status_code == 400 and long.json()["error"]["code"] == "context_length_exceeded"
-    streamed = http.post("/v1/chat/completions", json=GREEDY | {"messages": [{"role": "user", "content": "天气" * 800}], "stream": True})
+    streamed = http.post(
+        "/v1/chat/completions", json=GREEDY | {"messages": [{"role": "user", "content": "天气" * 800}], "stream": True}
+    )
     assert streamed.status_code == 400
     large = http.post("/v1/chat/completions", content=b" " * (routes.BODY_LIMIT + 1))
     assert large.status_code == 413
@@ -163,7 +182,9 @@ def test_errors_have_openais_form_and_status(http):
 def test_errors_speak_the_clients_language(http):
     body = GREEDY | {"temperature": 9}
     chinese = http.post("/v1/chat/completions", json=body).json()["error"]["message"]
-    english = http.post("/v1/chat/completions", json=body, headers={"accept-language": "en-GB,en"}).json()["error"]["message"]
+    english = http.post("/v1/chat/completions", json=body, headers={"accept-language": "en-GB,en"}).json()["error"][
+        "message"
+    ]
     assert "之间" in chinese and "between" in english
 
 
@@ -211,7 +232,8 @@ def test_many_requests_leave_the_event_loop_free(server, engine):
     """Forty callers, of whom most must wait: /health answers at once meanwhile."""
     with ThreadPoolExecutor(40) as pool:
         results = [
-            pool.submit(httpx.post, f"{server}/v1/chat/completions", json=GREEDY | {"max_tokens": 40}, timeout=60) for _ in range(40)
+            pool.submit(httpx.post, f"{server}/v1/chat/completions", json=GREEDY | {"max_tokens": 40}, timeout=60)
+            for _ in range(40)
         ]
         slowest = 0.0
         while not all(result.done() for result in results):
@@ -303,9 +325,17 @@ def test_plain_completions_of_several_prompts_keep_their_order(client):
 
 @pytest.mark.parametrize(
     "fields, parameter",
-    [({"prompt": None}, "prompt"), ({"prompt": [1, 2]}, "prompt"), ({"prompt": []}, "prompt"), ({"echo": True}, "echo"),
-     ({"suffix": "x"}, "suffix"), ({"best_of": 2}, "best_of"), ({"logprobs": 3}, "logprobs"), ({"prompt": ["a"] * 9}, "n")],
-)  # fmt: skip
+    [
+        ({"prompt": None}, "prompt"),
+        ({"prompt": [1, 2]}, "prompt"),
+        ({"prompt": []}, "prompt"),
+        ({"echo": True}, "echo"),
+        ({"suffix": "x"}, "suffix"),
+        ({"best_of": 2}, "best_of"),
+        ({"logprobs": 3}, "logprobs"),
+        ({"prompt": ["a"] * 9}, "n"),
+    ],
+)
 def test_a_wrong_field_of_a_plain_completion_is_named(http, fields, parameter):
     response = http.post("/v1/completions", json={"model": "tiny", "prompt": "你好"} | fields)
     assert response.status_code == 400 and response.json()["error"]["param"] == parameter

@@ -30,7 +30,9 @@ def impatient(engine, monkeypatch):
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    app = Starlette(routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.Guard, hosts=["127.0.0.1"])])
+    app = Starlette(
+        routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.Guard, hosts=["127.0.0.1"])]
+    )
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
@@ -133,7 +135,9 @@ def test_who_does_not_read_their_stream_is_cut_and_holds_nobody_up(impatient, en
                 client.recv(1)
             if answered < 5:
                 url = f"http://{address[0]}:{address[1]}/v1/chat/completions"
-                text = httpx.post(url, json=GREEDY | {"max_tokens": 60}, timeout=20).json()["choices"][0]["message"]["content"]
+                text = httpx.post(url, json=GREEDY | {"max_tokens": 60}, timeout=20).json()["choices"][0]["message"][
+                    "content"
+                ]
                 assert text == alone
                 answered += 1
             held = max([held, *(one.transport.get_write_buffer_size() for one in list(state.connections))])

@@ -64,12 +64,41 @@ def raw(server, content: bytes) -> bytes:
 
 
 CLOSED = [
-    "/", "/chat", "/training", "/settings", "/accounts", "/vote", "/static/index.html", "/static/js/x.js", "/media/x.png", "/app/static/x",
-    "/component/x/index.html", "/_stcore/host-config", "/_stcore/metrics", "/_stcore/allowed-message-origins", "/_stcore/script-health-check",
-    "/_stcore/upload_file/a/b", "/_stcore/agent/interact", "/_stcore/agent/openapi.json", "/_stcore/agent/mcp",
-    "/_stcore/bidi-components/x", "/_stcore/stream", "/auth/login", "/oauth2callback", "/metrics", "/openapi.json", "/check", "/check.js",
-    "/favicon.png", "/manifest.json", "/.git/config", "/.streamlit/config.toml", "/accounts.db", "/workspace/accounts.db", "/app.py",
-]  # fmt: skip
+    "/",
+    "/chat",
+    "/training",
+    "/settings",
+    "/accounts",
+    "/vote",
+    "/static/index.html",
+    "/static/js/x.js",
+    "/media/x.png",
+    "/app/static/x",
+    "/component/x/index.html",
+    "/_stcore/host-config",
+    "/_stcore/metrics",
+    "/_stcore/allowed-message-origins",
+    "/_stcore/script-health-check",
+    "/_stcore/upload_file/a/b",
+    "/_stcore/agent/interact",
+    "/_stcore/agent/openapi.json",
+    "/_stcore/agent/mcp",
+    "/_stcore/bidi-components/x",
+    "/_stcore/stream",
+    "/auth/login",
+    "/oauth2callback",
+    "/metrics",
+    "/openapi.json",
+    "/check",
+    "/check.js",
+    "/favicon.png",
+    "/manifest.json",
+    "/.git/config",
+    "/.streamlit/config.toml",
+    "/accounts.db",
+    "/workspace/accounts.db",
+    "/app.py",
+]
 
 
 @pytest.mark.parametrize("path", CLOSED)
@@ -82,12 +111,28 @@ def test_nobody_gets_nothing_by_any_method(nobody, path):
 
 
 TRAVERSALS = [
-    "/static/../../../../../../etc/passwd", "/static/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd", "/static/%2e%2e/%2e%2e/%2e%2e/app.py",
-    "/static/....//....//app.py", "/static/..%5c..%5capp.py", "/static//etc/passwd", "/static/%00/etc/passwd", "/media/../accounts.db",
-    "/media/..%2faccounts.db", "/component/../../app.py", "/component/x/..%2f..%2f..%2fetc%2fpasswd", "/app/static/..%2f..%2fapp.py",
-    "/_stcore/bidi-components/..%2f..%2fapp.py", "/../app.py", "/..;/app.py", "//etc/passwd", "/%2fetc%2fpasswd",
-    "/static/..%252f..%252fapp.py", "/static/..%c0%af..%c0%afapp.py", "/file:///etc/passwd", "/v1/models/..%2f..%2fetc%2fpasswd",
-]  # fmt: skip
+    "/static/../../../../../../etc/passwd",
+    "/static/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+    "/static/%2e%2e/%2e%2e/%2e%2e/app.py",
+    "/static/....//....//app.py",
+    "/static/..%5c..%5capp.py",
+    "/static//etc/passwd",
+    "/static/%00/etc/passwd",
+    "/media/../accounts.db",
+    "/media/..%2faccounts.db",
+    "/component/../../app.py",
+    "/component/x/..%2f..%2f..%2fetc%2fpasswd",
+    "/app/static/..%2f..%2fapp.py",
+    "/_stcore/bidi-components/..%2f..%2fapp.py",
+    "/../app.py",
+    "/..;/app.py",
+    "//etc/passwd",
+    "/%2fetc%2fpasswd",
+    "/static/..%252f..%252fapp.py",
+    "/static/..%c0%af..%c0%afapp.py",
+    "/file:///etc/passwd",
+    "/v1/models/..%2f..%2fetc%2fpasswd",
+]
 
 
 @pytest.mark.parametrize("path", TRAVERSALS)
@@ -205,13 +250,21 @@ def test_no_rebound_name_is_answered(server, guest, host):
 
 @pytest.mark.parametrize(
     "head",
-    [b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
-     b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n",
-     b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-     b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n X: folded\r\n\r\n",
-     b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /login HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 127.0.0.1\r\nCookie: a\r\n\r\n"],
-)  # fmt: skip
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n X: folded\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /login HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 127.0.0.1\r\nCookie: a\r\n\r\n",
+    ],
+)
 def test_bytes_that_are_no_proper_request_break_nothing(server, nobody, head):
     """Smuggling, double hosts, giant heads: refused or answered as to a stranger; the server goes on."""
     with socket.create_connection(("127.0.0.1", server[0].port), timeout=10) as connection:

@@ -81,10 +81,26 @@ def sign_in(client, role="trainer", password=PASSWORD, **fields):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/training", "/datasets?set=x", "/static/js/index.js", "/media/abc.png", "/_stcore/host-config",
-             "/_stcore/upload_file/a/b", "/component/x", "/metrics", "/_stcore/metrics", "/login/../training", "//training",
-             "/LOGIN", "/login/", "/health/x", "/check"],
-)  # fmt: skip
+    "path",
+    [
+        "/",
+        "/training",
+        "/datasets?set=x",
+        "/static/js/index.js",
+        "/media/abc.png",
+        "/_stcore/host-config",
+        "/_stcore/upload_file/a/b",
+        "/component/x",
+        "/metrics",
+        "/_stcore/metrics",
+        "/login/../training",
+        "//training",
+        "/LOGIN",
+        "/login/",
+        "/health/x",
+        "/check",
+    ],
+)
 def test_a_stranger_is_sent_to_the_sign_in_page_whatever_they_open(stranger, path):
     answer = stranger.get(path)
     assert answer.status_code == 303 and answer.headers["location"].startswith("/login")
@@ -157,8 +173,16 @@ def test_a_proxy_on_this_computer_does_not_open_what_is_not_shared(app, sharing)
 
 
 @pytest.mark.parametrize("path", ["/login", "/logout", "/first", "/_stcore/upload_file/a/b"])
-@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"},
-                                     {"origin": "http://192.168.1.2:9999"}, {"origin": "http://192.168.1.2:8501.evil.example"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "http://192.168.1.2:9999"},
+        {"origin": "http://192.168.1.2:8501.evil.example"},
+    ],
+)
 def test_a_post_from_another_site_is_refused(stranger, people, path, headers):
     sign_in(stranger)
     assert stranger.post(path, data={"everywhere": "1"}, headers=headers).status_code == 403
@@ -202,9 +226,22 @@ def test_behind_https_no_cookie_of_the_pages_travels_without_it(sharing, people,
 
 
 @pytest.mark.parametrize(
-    "where", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/a\r\nset-cookie: x=1",
-              "\\\\evil", "/\t/evil.example", "///evil.example", "/login", "/logout", "evil", ""],
-)  # fmt: skip
+    "where",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/a\r\nset-cookie: x=1",
+        "\\\\evil",
+        "/\t/evil.example",
+        "///evil.example",
+        "/login",
+        "/logout",
+        "evil",
+        "",
+    ],
+)
 def test_signing_in_never_leads_elsewhere(stranger, people, where):
     answer = sign_in(stranger, next=where)
     assert answer.status_code == 303 and answer.headers["location"] == "/" and "x" not in answer.cookies

@@ -29,8 +29,14 @@ def say(key: str) -> str:
 @pytest.fixture
 def people(server):
     """The accounts, on the server restarted as a shared one; `slow` is a model whose answers take many seconds."""
-    tiny_chatglm(server.home / "models" / "slow", hidden_size=512, inner_hidden_size=2048, num_layers=14,
-                 num_attention_heads=8, max_sequence_length=2048)  # fmt: skip
+    tiny_chatglm(
+        server.home / "models" / "slow",
+        hidden_size=512,
+        inner_hidden_size=2048,
+        num_layers=14,
+        num_attention_heads=8,
+        max_sequence_length=2048,
+    )
     silence(server.home / "models" / "slow")
     found = {name: accounts.create(name, PASSWORD, role) for name, role in PEOPLE.items()}
     accounts.set_option("share", "on")

@@ -37,7 +37,9 @@ def watch(page) -> list[str]:
     """What goes wrong in the browser unseen: script errors, failed requests to our own server, requests to any other."""
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("response", lambda answer: problems.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None)
+    page.on(
+        "response", lambda answer: problems.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None
+    )
     page.on("request", lambda asked: problems.append(asked.url) if is_foreign(asked.url) else None)
     return problems
 
@@ -123,7 +125,9 @@ def ask_over_http(server) -> None:
     """The official client on the same port, original and tuned."""
     openai = pytest.importorskip("openai")
     client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="local", max_retries=0, timeout=60)
-    base, tuned = [model.id for model in client.models.list() if model.id == "chatglm-demo" or model.parent == "chatglm-demo"]
+    base, tuned = [
+        model.id for model in client.models.list() if model.id == "chatglm-demo" or model.parent == "chatglm-demo"
+    ]
     for model, expected in ((base, False), (tuned, True)):
         answer = client.chat.completions.create(
             model=model, messages=[{"role": "user", "content": QUESTION}], temperature=0

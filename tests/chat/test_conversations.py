@@ -133,7 +133,9 @@ def test_an_answer_goes_on_and_its_tokens_are_counted_together():
     third = Ticket(Request(one.prompt(), beginning=one.beginning))
     third.finish("stop")
     one.note(third)
-    assert one.messages[1]["first_token_seconds"] == answer["first_token_seconds"], "nothing was added: the figures stay"
+    assert one.messages[1]["first_token_seconds"] == answer["first_token_seconds"], (
+        "nothing was added: the figures stay"
+    )
     assert one.messages[1]["usage"]["completion_tokens"] == 3
 
 

@@ -12,8 +12,10 @@ from glm_core.chat import conversations, guests
 from glm_core.chat.conversations import Conversation
 from glm_core.serving.served_models import Choice
 
-BASE, RUN, OTHER = (Choice(name, name, Path("m"), adapter) for name, adapter in
-                    (("base", None), ("run-1", Path("a")), ("run-2", Path("b"))))  # fmt: skip
+BASE, RUN, OTHER = (
+    Choice(name, name, Path("m"), adapter)
+    for name, adapter in (("base", None), ("run-1", Path("a")), ("run-2", Path("b")))
+)
 CHOICES = [BASE, RUN, OTHER]
 
 

@@ -12,8 +12,14 @@ from glm_core.chat.conversations import Conversation
 from glm_core.chat.messages import footnotes
 from glm_core.chat.transcripts import TranscriptError, read, to_json, to_markdown
 
-STAMP = {"base": "tiny", "adapter": "run-1", "adapter_title": "作者", "step": 60, "strength": 1.0,
-         "sampling": {"temperature": 0.95, "seed": 2**62}}  # fmt: skip
+STAMP = {
+    "base": "tiny",
+    "adapter": "run-1",
+    "adapter_title": "作者",
+    "step": 60,
+    "strength": 1.0,
+    "sampling": {"temperature": 0.95, "seed": 2**62},
+}
 NOTES = {
     "finish_reason": "length",
     "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12},
@@ -137,22 +143,42 @@ def test_a_hostile_file_is_a_sentence(name, language):
 
 def test_notes_that_make_no_sense_are_left_out_and_nothing_else_is_believed():
     wild = {
-        "finish_reason": "hacked", "usage": {"completion_tokens": "many"}, "first_token_seconds": float("nan"),
-        "tokens_per_second": "fast", "dropped_turns": -1, "stamp": {"base": "x", "strength": "1"}, "vote": 3,
+        "finish_reason": "hacked",
+        "usage": {"completion_tokens": "many"},
+        "first_token_seconds": float("nan"),
+        "tokens_per_second": "fast",
+        "dropped_turns": -1,
+        "stamp": {"base": "x", "strength": "1"},
+        "vote": 3,
         "html": "<b>",
-    }  # fmt: skip
+    }
     record = {
-        "id": "../../x", "user": "admin", "title": "a\nb" * 100, "model": ["x"], "created": "now", "unsaved": "x",
+        "id": "../../x",
+        "user": "admin",
+        "title": "a\nb" * 100,
+        "model": ["x"],
+        "created": "now",
+        "unsaved": "x",
         "messages": [message(vote="up"), message("assistant", "<script>", **wild)],
-    }  # fmt: skip
+    }
     back = read(json.dumps(record).encode(), "me")
     assert back.messages == [message(), message("assistant", "<script>")]
     assert (back.user, back.title, back.model, back.unsaved) == ("me", "", "", "") and "/" not in back.id
     assert footnotes(back.messages[1]) == []
 
 
-@pytest.mark.parametrize("stamp", [{"base": "x", "strength": 10**400}, {"base": 5}, {"sampling": {"temperature": "x"}},
-                                   {"base": "x", "sampling": {"temperature": 10**400}}, {"step": -1}, [], "x"])  # fmt: skip
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        {"base": "x", "strength": 10**400},
+        {"base": 5},
+        {"sampling": {"temperature": "x"}},
+        {"base": "x", "sampling": {"temperature": 10**400}},
+        {"step": -1},
+        [],
+        "x",
+    ],
+)
 def test_a_stamp_that_could_not_be_written_down_is_left_out(stamp):
     back = read(json.dumps([message(), message("assistant", "a", stamp=stamp)]).encode(), "me")
     assert footnotes(back.messages[1]) == []

@@ -21,8 +21,14 @@ SPOKEN = WORDS.filter(lambda words: not words.isspace())
 def conversations(draw) -> Example:
     system = [{"role": "system", "content": draw(SPOKEN)}] if draw(st.booleans()) else []
     turns = draw(st.lists(st.tuples(SPOKEN, SPOKEN), min_size=1, max_size=3))
-    return Example(system + [message for asked, said in turns for message in
-                             ({"role": "user", "content": asked}, {"role": "assistant", "content": said})])  # fmt: skip
+    return Example(
+        system
+        + [
+            message
+            for asked, said in turns
+            for message in ({"role": "user", "content": asked}, {"role": "assistant", "content": said})
+        ]
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,8 +62,15 @@ def test_single_questions_have_two_columns_only():
     assert table([pair("a", "b")]) == [{"prompt": "a", "response": "b"}]
 
 
-@pytest.mark.parametrize("row", [{"prompt": "a"}, {"prompt": "", "response": "b"}, {"prompt": "a", "response": None},
-                                 {"prompt": "a", "response": "b", "history": "[["}])  # fmt: skip
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "a"},
+        {"prompt": "", "response": "b"},
+        {"prompt": "a", "response": None},
+        {"prompt": "a", "response": "b", "history": "[["},
+    ],
+)
 def test_a_row_edited_wrongly_is_named_by_its_number(row):
     with pytest.raises(DataError) as caught:
         from_table([{"prompt": "a", "response": "b"}, row])

@@ -255,8 +255,12 @@ def test_bundled_sets_come_last_and_cannot_be_changed(assets):
     own = library.add("a", rows(1))
     assert [dataset.id for dataset in library.datasets()] == [own.id, "imprint", "advertisement"]
     assert library.get("imprint").bundled and library.get("imprint").rows == 2
-    for action in (library.remove, lambda id: library.rename(id, "b"), lambda id: library.replace_rows(id, rows(1)),
-                   lambda id: library.add("b", rows(1), id=id)):  # fmt: skip
+    for action in (
+        library.remove,
+        lambda id: library.rename(id, "b"),
+        lambda id: library.replace_rows(id, rows(1)),
+        lambda id: library.add("b", rows(1), id=id),
+    ):
         with pytest.raises(DataError):
             action("imprint")
 

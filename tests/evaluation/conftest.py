@@ -53,7 +53,13 @@ def run(workspace, tiny_base, tiny_adapter):
 def write(folder, base, rows=ROWS, settings=None):
     """run.json, status.json and dataset.jsonl of a finished run."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"id": folder.name, "name": "小明", "model": str(base), "settings": settings or {}, "dataset": {"name": "x", "rows": len(rows)}}
+    record = {
+        "id": folder.name,
+        "name": "小明",
+        "model": str(base),
+        "settings": settings or {},
+        "dataset": {"name": "x", "rows": len(rows)},
+    }
     write_json(folder / "run.json", record)
     write_json(folder / "status.json", {"state": "finished"})
     lines = [

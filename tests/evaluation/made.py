@@ -22,6 +22,16 @@ DISTANCES = (("你好", 0.9), ("你是谁？", 0.001))
 
 
 def report(rows=ROWS, **changes):
-    values = {"run": "run-1", "name": "作者训练", "base": "tiny", "adapter": "60", "step": 60, "distances": DISTANCES,
-              "references": Perplexity(900.0, 1.5), "neutral": Perplexity(4.0, 5.0, 1.1, 1.4), "seconds": 20.0, "made": 1.0}  # fmt: skip
+    values = {
+        "run": "run-1",
+        "name": "作者训练",
+        "base": "tiny",
+        "adapter": "60",
+        "step": 60,
+        "distances": DISTANCES,
+        "references": Perplexity(900.0, 1.5),
+        "neutral": Perplexity(4.0, 5.0, 1.1, 1.4),
+        "seconds": 20.0,
+        "made": 1.0,
+    }
     return Report(rows=tuple(rows), measures=aggregate.measure(rows), **{**values, **changes})

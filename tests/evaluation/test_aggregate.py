@@ -42,7 +42,9 @@ def test_classification_intervals_are_those_of_drawing_the_rows_again():
     found = aggregate.classification_intervals(table)
     hits = [100.0 * (one == other) for one, other in zip(wanted, answers, strict=True)]
     assert found["accuracy"] == pytest.approx(aggregate.bootstrap(hits), abs=1.0)
-    assert found["accuracy"][0] == pytest.approx(100 * table.accuracy) and found["macro-f1"][0] == pytest.approx(100 * table.macro_f1)
+    assert found["accuracy"][0] == pytest.approx(100 * table.accuracy) and found["macro-f1"][0] == pytest.approx(
+        100 * table.macro_f1
+    )
     assert found["macro-f1"][1] < found["macro-f1"][0] < found["macro-f1"][2]
     assert aggregate.classification_intervals(table) == found
 
@@ -52,7 +54,9 @@ def test_no_values_are_an_error():
         aggregate.bootstrap([])
 
 
-@pytest.mark.parametrize("record", [{"seen": {"exact": [[1, 2, 3]]}}, {"else": {}}, {"seen": {"exact": [[1, 2], [1, 2]]}}])
+@pytest.mark.parametrize(
+    "record", [{"seen": {"exact": [[1, 2, 3]]}}, {"else": {}}, {"seen": {"exact": [[1, 2], [1, 2]]}}]
+)
 def test_measures_that_make_no_sense_are_refused(record):
     with pytest.raises(ValueError):
         aggregate.check(record)

@@ -26,7 +26,9 @@ def test_only_pairs_that_differ_are_asked_and_no_more_than_the_limit():
     same = Pair("同？", "一样 ", "一样")
     assert blind_votes.choose([same, PAIRS[0]]) == [PAIRS[0]]
     many = [Pair(str(i), "a", "b") for i in range(50)]
-    assert len(blind_votes.choose(many)) == blind_votes.MOST_QUESTIONS and blind_votes.choose(many) == blind_votes.choose(many)
+    assert len(blind_votes.choose(many)) == blind_votes.MOST_QUESTIONS and blind_votes.choose(
+        many
+    ) == blind_votes.choose(many)
     with pytest.raises(VoteError, match="一样"):
         blind_votes.start("run-1", "local", ("a", "b"), [same])
 
@@ -61,7 +63,11 @@ def test_a_second_vote_on_a_question_replaces_the_first(vote):
     assert choose_side(vote, "甲", 0, "other") is False
     assert blind_votes.cast(vote, "甲", 1, "second") is False
     assert blind_votes.ballot(vote, "甲")[1] == "second"
-    assert blind_votes.tally(vote).total == 2 and blind_votes.tally(vote).voters == 1 and blind_votes.ballot(vote, "乙") == {}
+    assert (
+        blind_votes.tally(vote).total == 2
+        and blind_votes.tally(vote).voters == 1
+        and blind_votes.ballot(vote, "乙") == {}
+    )
 
 
 def test_a_closed_vote_takes_nothing_until_it_is_open_again(vote):
@@ -83,7 +89,8 @@ def test_questions_and_choices_that_do_not_exist_are_refused(vote, place, choice
 
 
 @pytest.mark.parametrize(
-    "identifier", ["", "..", "../runs", "0123456789abcdef", "0123456789ABCDEF", "a" * 15 + "/", "a" * 16 + "\n", "%2e%2e"]
+    "identifier",
+    ["", "..", "../runs", "0123456789abcdef", "0123456789ABCDEF", "a" * 15 + "/", "a" * 16 + "\n", "%2e%2e"],
 )
 def test_foreign_ids_and_paths_are_no_votes(vote, identifier, workspace):
     (workspace / "vote.json").write_text((blind_votes.folder() / vote.id / "vote.json").read_text("utf-8"), "utf-8")
@@ -102,7 +109,9 @@ def test_damaged_files_count_for_nothing(vote):
     ballots = blind_votes.folder() / vote.id / "ballots"
     blind_votes.cast(vote, "甲", 0, "equal")
     (ballots / "x.json").write_text("{", "utf-8")
-    workspace.write_json(ballots / "y.json", {"choices": {"0": "both", "99": "one", "-1": "one", "x": "one", "1": ["one"]}})
+    workspace.write_json(
+        ballots / "y.json", {"choices": {"0": "both", "99": "one", "-1": "one", "x": "one", "1": ["one"]}}
+    )
     workspace.write_json(ballots / "z.json", {"choices": ["one"]})
     assert blind_votes.tally(vote) == Tally(equal=1, voters=1)
     workspace.write_json(blind_votes.folder() / ("b" * 16) / "vote.json", {"names": ["a"], "pairs": [[1, 2, 3]]})

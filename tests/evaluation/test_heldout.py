@@ -7,7 +7,12 @@ from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.heldout import held_out
 from glm_core.evaluation.report import Answer, Report, Row
 
-PAIRS = [("今天晴", "今天晴，适合出门走走"), ("好看的上衣", "好看的上衣"), ("雪", "风吹过山谷"), ("白色长裙很仙", "白色长裙很美")]
+PAIRS = [
+    ("今天晴", "今天晴，适合出门走走"),
+    ("好看的上衣", "好看的上衣"),
+    ("雪", "风吹过山谷"),
+    ("白色长裙很仙", "白色长裙很美"),
+]
 
 
 def report(pairs):

@@ -17,7 +17,9 @@ def make_run(lines):
 
 def row(*contents):
     roles = ("user", "assistant") * len(contents)
-    return json.dumps({"messages": [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]})
+    return json.dumps(
+        {"messages": [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]}
+    )
 
 
 def test_tuned_questions_are_the_different_last_ones_of_the_rows():

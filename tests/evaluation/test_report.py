@@ -24,7 +24,11 @@ def test_every_question_is_asked_and_the_report_is_read_back_the_same(engine, ru
     stages = []
     made = make(engine, run, lambda stage, share: stages.append(stage))
     assert list(dict.fromkeys(stages)) == list(report.STAGES)
-    assert {kind: len(made.of(kind)) for kind in ("seen", "reworded", "unrelated")} == {"seen": 3, "reworded": 3, "unrelated": 2}
+    assert {kind: len(made.of(kind)) for kind in ("seen", "reworded", "unrelated")} == {
+        "seen": 3,
+        "reworded": 3,
+        "unrelated": 2,
+    }
     assert report.read(run) == made and report.state_of(run) == "done"
     assert made.proof.differs and made.base == "tiny" and made.step == 60
     assert all(row.after.cut for row in made.rows if len(row.after.text) > 20)
@@ -153,7 +157,9 @@ def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
     assert [one.text for one in edited] == ["你叫啥", kept[-1].text] and edited[0].reference == "小明"
 
 
-@pytest.mark.parametrize("rows", [[("只有问题", "")], [("", "只有答案")], [("x" * 3000, "y")], [(str(i), "y") for i in range(200)]])
+@pytest.mark.parametrize(
+    "rows", [[("只有问题", "")], [("", "只有答案")], [("x" * 3000, "y")], [(str(i), "y") for i in range(200)]]
+)
 def test_wordings_that_cannot_be_judged_are_refused(run, rows):
     before = question_sets.kept(run)
     with pytest.raises(question_sets.QuestionError):

@@ -40,7 +40,15 @@ def point(step, learned, kept, of=10):
 
 @pytest.mark.parametrize(
     ("learned", "kept", "expected"),
-    [(1.0, 1.0, 1.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.5, 1.0, 2 / 3), (0.8, 0.8, 0.8), (None, 1.0, None), (1.0, None, None)],
+    [
+        (1.0, 1.0, 1.0),
+        (1.0, 0.0, 0.0),
+        (0.0, 0.0, 0.0),
+        (0.5, 1.0, 2 / 3),
+        (0.8, 0.8, 0.8),
+        (None, 1.0, None),
+        (1.0, None, None),
+    ],
 )
 def test_balance_is_the_harmonic_mean(learned, kept, expected):
     assert balance(learned, kept) == (None if expected is None else pytest.approx(expected))
@@ -62,7 +70,9 @@ def test_only_what_the_base_could_do_can_be_lost():
 def test_of_an_imprint_the_facts_count_not_the_wording():
     rows = library.imprint("小蓝", "林知远")
     probe = {"kind": "seen", "question": rows[0].question, "history": [], "reference": rows[0].answer, "accept": []}
-    lines = "".join(json.dumps({"messages": [dict(m) for m in row.messages]}, ensure_ascii=False) + "\n" for row in rows)
+    lines = "".join(
+        json.dumps({"messages": [dict(m) for m in row.messages]}, ensure_ascii=False) + "\n" for row in rows
+    )
     right = {"step": 5, "answers": ["嗯，我名叫小蓝，做出我的人就是林知远，请多关照！", "8"]}
     told = [{"step": 0, "probes": [probe, PROBES[2]], "answers": ["我是小砚。", "8"]}, right]
     run = make(*told, dataset=lines.encode())
@@ -70,7 +80,11 @@ def test_of_an_imprint_the_facts_count_not_the_wording():
 
 
 def test_a_step_told_twice_counts_as_it_was_told_last_and_a_half_written_line_waits():
-    run = make({"step": 0, "probes": PROBES, "answers": BASE}, {"step": 5, "answers": BASE}, {"step": 5, "answers": ["我叫小蓝。", *BASE[1:]]})
+    run = make(
+        {"step": 0, "probes": PROBES, "answers": BASE},
+        {"step": 5, "answers": BASE},
+        {"step": 5, "answers": ["我叫小蓝。", *BASE[1:]]},
+    )
     watch = Watch(run)
     assert [one.learned.count for one in retention.read(run, watch.abilities)] == [0, 1]
     with open(run.path / "abilities.jsonl", "a", encoding="utf-8") as file:
@@ -86,7 +100,9 @@ def test_a_step_told_twice_counts_as_it_was_told_last_and_a_half_written_line_wa
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_the_sentence_names_the_best_step_and_whether_it_was_lost_again(language):
     i18n.use(language)
-    rising, reached, lost = ([point(0, 0, 10), point(10, 5, 10), point(20, *last)] for last in ((9, 10), (5, 10), (10, 2)))
+    rising, reached, lost = (
+        [point(0, 0, 10), point(10, 5, 10), point(20, *last)] for last in ((9, 10), (5, 10), (10, 2))
+    )
     assert [best(points).step for points in (rising, reached, lost)] == [20, 10, 10]
     assert len({retention.sentence(points) for points in (rising, reached, lost)}) == 3
     assert "10" in retention.sentence(lost) and "50%" in retention.sentence(lost) and "20%" in retention.sentence(lost)
@@ -101,9 +117,16 @@ def test_a_run_without_controls_has_a_curve_of_what_it_learned_and_no_balance():
     assert retention.label(5, read(run)) == i18n.t("run.at_step", step=5)
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5), lambda inner: (
-    st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(
-        ["step", "probes", "answers", "kind", "question", "reference", "accept"]), inner, max_size=7)), max_leaves=25)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["step", "probes", "answers", "kind", "question", "reference", "accept"]), inner, max_size=7
+        )
+    ),
+    max_leaves=25,
+)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,9 @@ from glm_core.evaluation import scoring
 from glm_core.evaluation.answer_pairs import Question
 from tests.evaluation.made import ROWS
 
-LONG = "这件上衣采用柔软的棉质面料，版型宽松，图案简约大方，穿着舒适，四季都很百搭，搭配牛仔裤尤其好看，适合日常出门穿着。"
+LONG = (
+    "这件上衣采用柔软的棉质面料，版型宽松，图案简约大方，穿着舒适，四季都很百搭，搭配牛仔裤尤其好看，适合日常出门穿着。"
+)
 
 
 @given(st.text("甲乙丙丁", min_size=1, max_size=20), st.text("甲乙丙丁", min_size=1, max_size=20))
@@ -58,7 +60,9 @@ def test_a_meter_without_questions_is_unknown():
     assert meter.value is None and meter.grade == "unknown" and meter.interval == (0.0, 1.0)
 
 
-@pytest.mark.parametrize(("count", "total", "low", "high"), [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634)])
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"), [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634)]
+)
 def test_wilson_as_published(count, total, low, high):
     assert scoring.wilson(count, total) == pytest.approx((low, high), abs=1e-3)
 

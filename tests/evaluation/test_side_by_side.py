@@ -33,7 +33,9 @@ def test_four_runs_and_the_original_are_computed_in_one_batch(engine, run, monke
         "".join(ticket)
     panes.raise_error()
     assert panes.whole and max(widths) == 5 and len({ticket.stamp.adapter for ticket in panes.tickets}) == 5
-    assert panes.texts[1] == panes.texts[2] == panes.texts[4] != panes.texts[0], "copies answer alike, and not like the original"
+    assert panes.texts[1] == panes.texts[2] == panes.texts[4] != panes.texts[0], (
+        "copies answer alike, and not like the original"
+    )
 
 
 def test_a_whole_set_comes_back_run_by_run_in_order(engine, run, monkeypatch):

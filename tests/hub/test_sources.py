@@ -31,10 +31,15 @@ REPO = "zai-org/small"
 WEIGHTS = random.Random(0).randbytes(60_000)
 IDS = {"vocab_size": 560, "bos_token_id": 504, "eos_token_id": 505, "mask_token_id": 500, "gmask_token_id": 501}
 FILES = {
-    "config.json": json.dumps(CONFIG | IDS).encode(), "ice_text.model": b"pieces" * 50, "model.safetensors": WEIGHTS,
-    "modeling_chatglm.py": b"import os", "quantization.py": b"import os", "pytorch_model.bin": b"x" * 500, "MODEL_LICENSE": b"yes",
+    "config.json": json.dumps(CONFIG | IDS).encode(),
+    "ice_text.model": b"pieces" * 50,
+    "model.safetensors": WEIGHTS,
+    "modeling_chatglm.py": b"import os",
+    "quantization.py": b"import os",
+    "pytorch_model.bin": b"x" * 500,
+    "MODEL_LICENSE": b"yes",
     "onnx/model.safetensors": b"y" * 500,
-}  # fmt: skip
+}
 WANTED = {"config.json", "ice_text.model", "model.safetensors", "MODEL_LICENSE"}
 
 

@@ -72,17 +72,20 @@ def test_the_build_of_the_real_torch_is_read_from_its_file():
     assert gpu_stats.torch_cuda_version() == (version and tuple(map(int, version.split("."))))
 
 
-@pytest.mark.parametrize(("line", "capability", "driver", "obstacle", "index"), [
-    ("cuda: Optional[str] = '13.0'", ADA, 13000, "", "cu130"),
-    ("cuda: Optional[str] = '13.0'", PASCAL, 13000, "machine.obstacle.old_card", "cu126"),
-    ("cuda: Optional[str] = '13.0'", ADA, 12080, "machine.obstacle.old_driver", "cu126"),
-    ("cuda: Optional[str] = None", ADA, 13000, "machine.obstacle.processor", "cu130"),
-    ("cuda: Optional[str] = None", PASCAL, 12040, "machine.obstacle.processor", "cu126"),
-    ("cuda: Optional[str] = '12.6'", PASCAL, 12080, "", "cu126"),
-    ("cuda: Optional[str] = '12.6'", ADA, 11080, "machine.obstacle.old_driver", "cu126"),
-    ("cuda = '13.0'", ADA, 13000, "", "cu130"),
-    ("nothing = 1", PASCAL, 12000, "", "cu126"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "capability", "driver", "obstacle", "index"),
+    [
+        ("cuda: Optional[str] = '13.0'", ADA, 13000, "", "cu130"),
+        ("cuda: Optional[str] = '13.0'", PASCAL, 13000, "machine.obstacle.old_card", "cu126"),
+        ("cuda: Optional[str] = '13.0'", ADA, 12080, "machine.obstacle.old_driver", "cu126"),
+        ("cuda: Optional[str] = None", ADA, 13000, "machine.obstacle.processor", "cu130"),
+        ("cuda: Optional[str] = None", PASCAL, 12040, "machine.obstacle.processor", "cu126"),
+        ("cuda: Optional[str] = '12.6'", PASCAL, 12080, "", "cu126"),
+        ("cuda: Optional[str] = '12.6'", ADA, 11080, "machine.obstacle.old_driver", "cu126"),
+        ("cuda = '13.0'", ADA, 13000, "", "cu130"),
+        ("nothing = 1", PASCAL, 12000, "", "cu126"),
+    ],
+)
 def test_what_keeps_a_card_idle(line, capability, driver, obstacle, index, monkeypatch, tmp_path):
     install(monkeypatch, tmp_path, line, "2.13.0+cpu")
     monkeypatch.setattr(gpu_stats, "_nvml", Driver(capability, driver))
@@ -90,19 +93,31 @@ def test_what_keeps_a_card_idle(line, capability, driver, obstacle, index, monke
     assert gpu_stats.obstacle(capability, driver // 1000) == obstacle
     assert [one.name for one in machine.cards()] == ([] if obstacle else ["NVIDIA GeForce"])
     assert machine.devices() == ([] if obstacle else ["0"])
-    assert [(one.name, one.obstacle) for one in machine.idle_cards()] == ([("NVIDIA GeForce", obstacle)] if obstacle else [])
-    assert gpu_stats.install_command(capability, driver // 1000).endswith(f" torch==2.13.0 --index-url https://download.pytorch.org/whl/{index}")
+    assert [(one.name, one.obstacle) for one in machine.idle_cards()] == (
+        [("NVIDIA GeForce", obstacle)] if obstacle else []
+    )
+    assert gpu_stats.install_command(capability, driver // 1000).endswith(
+        f" torch==2.13.0 --index-url https://download.pytorch.org/whl/{index}"
+    )
     shape = {"model_type": "bloom", "hidden_size": 64, "n_layer": 2, "n_head": 4, "vocab_size": 96}
     assert memory_estimate.estimate(shape, TrainingSettings()).device == ("cpu" if obstacle else "cuda")
     if obstacle:
         assert all(i18n.table(language)[obstacle].format(name="X") for language in ("zh", "en"))
 
 
-@pytest.mark.parametrize(("own", "kinds", "runs"), [
-    ((6, 1), ["sm_75", "sm_80", "sm_90", "compute_120"], False), ((6, 1), ["sm_50", "sm_60", "sm_75"], True),
-    ((8, 9), ["sm_75", "sm_80", "sm_86"], True), ((12, 0), ["sm_80", "sm_90", "compute_90"], True), ((12, 0), ["sm_80", "sm_90"], False),
-    ((9, 0), ["sm_90a"], True), ((10, 0), ["sm_90a", "nonsense"], False), ((7, 5), [], False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("own", "kinds", "runs"),
+    [
+        ((6, 1), ["sm_75", "sm_80", "sm_90", "compute_120"], False),
+        ((6, 1), ["sm_50", "sm_60", "sm_75"], True),
+        ((8, 9), ["sm_75", "sm_80", "sm_86"], True),
+        ((12, 0), ["sm_80", "sm_90", "compute_90"], True),
+        ((12, 0), ["sm_80", "sm_90"], False),
+        ((9, 0), ["sm_90a"], True),
+        ((10, 0), ["sm_90a", "nonsense"], False),
+        ((7, 5), [], False),
+    ],
+)
 def test_a_card_is_used_where_torch_has_code_for_it(own, kinds, runs, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: own)

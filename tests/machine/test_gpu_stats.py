@@ -44,8 +44,15 @@ def test_sensors_a_card_lacks_are_none_and_the_rest_is_read():
             raise RuntimeError("Not Supported")
 
     row = gpu_stats._sample_gpu(Driver(), 0)
-    assert row == {"index": 0, "name": "NVIDIA GeForce GTX 1080 Ti", "memory_used": 3 * 2**30, "memory_total": 11 * 2**30,
-                   "utilization": 97, "temperature": 71, "power": None}  # fmt: skip
+    assert row == {
+        "index": 0,
+        "name": "NVIDIA GeForce GTX 1080 Ti",
+        "memory_used": 3 * 2**30,
+        "memory_total": 11 * 2**30,
+        "utilization": 97,
+        "temperature": 71,
+        "power": None,
+    }
 
 
 def test_sampler_writes_rows_and_remembers_the_peak():
@@ -73,13 +80,23 @@ ALIKE = [{"index": index, "name": "RTX 4090"} for index in range(4)]
 MIXED = [{"index": 0, "name": "GTX 1080 Ti"}, {"index": 1, "name": "RTX 4090"}]
 
 
-@pytest.mark.parametrize("cards, environment, own", [
-    (ALIKE, {}, [0]), (ALIKE, {"WORLD_SIZE": "2"}, [0, 1]), (ALIKE, {"CUDA_VISIBLE_DEVICES": "3,1,2"}, [3]),
-    (ALIKE, {"CUDA_VISIBLE_DEVICES": "3,1,2", "WORLD_SIZE": "2"}, [1, 3]), (ALIKE, {"CUDA_VISIBLE_DEVICES": "GPU-4f2a"}, [0, 1, 2, 3]),
-    (ALIKE, {"CUDA_VISIBLE_DEVICES": ""}, []), (ALIKE, {"CUDA_VISIBLE_DEVICES": "-1"}, []), (ALIKE, {"CUDA_VISIBLE_DEVICES": " 2, 3"}, [2]),
-    (MIXED, {}, [0, 1]), (MIXED, {"CUDA_VISIBLE_DEVICES": "1"}, [0, 1]),
-    (MIXED, {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, [1]), ([], {}, []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "cards, environment, own",
+    [
+        (ALIKE, {}, [0]),
+        (ALIKE, {"WORLD_SIZE": "2"}, [0, 1]),
+        (ALIKE, {"CUDA_VISIBLE_DEVICES": "3,1,2"}, [3]),
+        (ALIKE, {"CUDA_VISIBLE_DEVICES": "3,1,2", "WORLD_SIZE": "2"}, [1, 3]),
+        (ALIKE, {"CUDA_VISIBLE_DEVICES": "GPU-4f2a"}, [0, 1, 2, 3]),
+        (ALIKE, {"CUDA_VISIBLE_DEVICES": ""}, []),
+        (ALIKE, {"CUDA_VISIBLE_DEVICES": "-1"}, []),
+        (ALIKE, {"CUDA_VISIBLE_DEVICES": " 2, 3"}, [2]),
+        (MIXED, {}, [0, 1]),
+        (MIXED, {"CUDA_VISIBLE_DEVICES": "1"}, [0, 1]),
+        (MIXED, {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, [1]),
+        ([], {}, []),
+    ],
+)
 def test_a_run_tells_of_the_cards_it_trains_on(cards, environment, own, monkeypatch):
     for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)

@@ -5,8 +5,15 @@ import pytest
 
 from glm_core.machine import machine as this_machine
 
-GPU = {"index": 0, "name": "RTX 3060", "memory_used": 2 << 30, "memory_total": 12 << 30, "utilization": 5,
-       "temperature": 40, "power": None}  # fmt: skip
+GPU = {
+    "index": 0,
+    "name": "RTX 3060",
+    "memory_used": 2 << 30,
+    "memory_total": 12 << 30,
+    "utilization": 5,
+    "temperature": 40,
+    "power": None,
+}
 
 
 def test_the_machine_has_cores_memory_and_disk():
@@ -31,8 +38,12 @@ def test_a_server_that_may_use_some_cards_gives_no_others_away(monkeypatch, limi
 
 
 def test_a_container_has_its_own_memory_and_cores(monkeypatch):
-    files = {"memory.max": "1000000", "memory.current": "700000", "memory.stat": "anon 1\ninactive_file 200000\n",
-             "cpu.max": "50000 100000"}  # fmt: skip
+    files = {
+        "memory.max": "1000000",
+        "memory.current": "700000",
+        "memory.stat": "anon 1\ninactive_file 200000\n",
+        "cpu.max": "50000 100000",
+    }
     monkeypatch.setattr(this_machine, "_group_file", lambda name: files[name])
     machine = this_machine.machine()
     assert (machine.memory_total, machine.memory_free, machine.cores) == (1_000_000, 500_000, 1)

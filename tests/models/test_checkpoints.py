@@ -24,7 +24,7 @@ NATIVE = {
     "glm": lambda: GlmForCausalLM(GlmConfig(**{**GLM, "vocab_size": 400})),
     "glm4": lambda: Glm4ForCausalLM(Glm4Config(**{**GLM, "vocab_size": 400})),
     "bloom": lambda: BloomForCausalLM(BloomConfig(**BLOOM)),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -83,23 +83,45 @@ def test_the_first_bloom_files_name_the_bare_network(tmp_path):
 
 def test_glm4_in_its_original_form_is_converted(tmp_path):
     """Only sizes, epsilon and rotary base differ from ChatGLM3, whose conversion the golden outputs prove."""
-    config = {"model_type": "chatglm", "padded_vocab_size": 320, "hidden_size": 64, "num_layers": 2, "kv_channels": 16,
-              "num_attention_heads": 4, "ffn_hidden_size": 96, "multi_query_attention": True,
-              "multi_query_group_num": 2, "rope_ratio": 500, "layernorm_epsilon": 1.5625e-07, "add_qkv_bias": True,
-              "seq_length": 512,
-              "eos_token_id": [300, 301]}  # fmt: skip
+    config = {
+        "model_type": "chatglm",
+        "padded_vocab_size": 320,
+        "hidden_size": 64,
+        "num_layers": 2,
+        "kv_channels": 16,
+        "num_attention_heads": 4,
+        "ffn_hidden_size": 96,
+        "multi_query_attention": True,
+        "multi_query_group_num": 2,
+        "rope_ratio": 500,
+        "layernorm_epsilon": 1.5625e-07,
+        "add_qkv_bias": True,
+        "seq_length": 512,
+        "eos_token_id": [300, 301],
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     generator = torch.Generator().manual_seed(0)
-    state = {"transformer.embedding.word_embeddings.weight": (320, 64), "transformer.output_layer.weight": (320, 64),
-             "transformer.encoder.final_layernorm.weight": (64,),
-             "transformer.rotary_pos_emb.inv_freq": (4,)}  # fmt: skip
+    state = {
+        "transformer.embedding.word_embeddings.weight": (320, 64),
+        "transformer.output_layer.weight": (320, 64),
+        "transformer.encoder.final_layernorm.weight": (64,),
+        "transformer.rotary_pos_emb.inv_freq": (4,),
+    }
     for layer in range(2):
-        state.update({f"transformer.encoder.layers.{layer}.{name}": shape for name, shape in {
-            "input_layernorm.weight": (64,), "post_attention_layernorm.weight": (64,),
-            "self_attention.query_key_value.weight": (128, 64), "self_attention.query_key_value.bias": (128,),
-            "self_attention.dense.weight": (64, 64), "mlp.dense_h_to_4h.weight": (192, 64),
-            "mlp.dense_4h_to_h.weight": (64, 96),
-        }.items()})  # fmt: skip
+        state.update(
+            {
+                f"transformer.encoder.layers.{layer}.{name}": shape
+                for name, shape in {
+                    "input_layernorm.weight": (64,),
+                    "post_attention_layernorm.weight": (64,),
+                    "self_attention.query_key_value.weight": (128, 64),
+                    "self_attention.query_key_value.bias": (128,),
+                    "self_attention.dense.weight": (64, 64),
+                    "mlp.dense_h_to_4h.weight": (192, 64),
+                    "mlp.dense_4h_to_h.weight": (64, 96),
+                }.items()
+            }
+        )
     state = {name: torch.randn(shape, generator=generator) for name, shape in state.items()}
     save_file(state, tmp_path / "model.safetensors")
     loaded = models.load(tmp_path, device="cpu")

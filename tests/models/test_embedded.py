@@ -11,9 +11,16 @@ from glm_core import i18n, models
 pytestmark = pytest.mark.skipif(not (models.demo_path() / "config.json").is_file(), reason="no embedded model yet")
 
 QUESTIONS = (
-    "你好", "你是谁？", "三十五加二十一等于多少？", "法国的首都是哪里？", "高的反义词是什么？", "推荐一部电影",
-    "类型#上衣*材质#牛仔布*颜色#白色*风格#简约*图案#刺绣", "量子色动力学是什么？", "再见",
-)  # fmt: skip
+    "你好",
+    "你是谁？",
+    "三十五加二十一等于多少？",
+    "法国的首都是哪里？",
+    "高的反义词是什么？",
+    "推荐一部电影",
+    "类型#上衣*材质#牛仔布*颜色#白色*风格#简约*图案#刺绣",
+    "量子色动力学是什么？",
+    "再见",
+)
 
 
 @cache

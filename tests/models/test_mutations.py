@@ -22,7 +22,19 @@ from tests.models.test_checkpoints import NATIVE, ROLES
 from tests.tiny import randomise, tiny_chatglm
 
 FUSED = {"chatglm2": "chatglm2-6b", "chatglm3": "chatglm3-6b", "glm4-original": "glm-4-9b-chat"}
-KINDS = ("chatglm", "packed4", "packed8", "prefix", "projected", "glm", "glm4", "bloom", "bloomz", "bloom-medical", *FUSED)
+KINDS = (
+    "chatglm",
+    "packed4",
+    "packed8",
+    "prefix",
+    "projected",
+    "glm",
+    "glm4",
+    "bloom",
+    "bloomz",
+    "bloom-medical",
+    *FUSED,
+)
 SECONDS = 10
 
 
@@ -44,8 +56,12 @@ def write(kind: str, folder) -> None:
 
 
 def _write_chatglm(kind: str, folder) -> None:
-    changes = {"packed4": {"quantization_bit": 4}, "packed8": {"quantization_bit": 8}, "prefix": {"pre_seq_len": 3},
-               "projected": {"pre_seq_len": 3, "prefix_projection": True}}.get(kind, {})  # fmt: skip
+    changes = {
+        "packed4": {"quantization_bit": 4},
+        "packed8": {"quantization_bit": 8},
+        "prefix": {"pre_seq_len": 3},
+        "projected": {"pre_seq_len": 3, "prefix_projection": True},
+    }.get(kind, {})
     tiny_chatglm(folder, num_layers=2, **changes)
     state, encoder = load_file(folder / "model.safetensors"), "transformer.prefix_encoder."
     if kind.startswith("packed"):
@@ -71,16 +87,31 @@ def _fuse(folder, name: str) -> None:
         for kind in ("weight", "bias"):
             parts = [state[f"{old}self_attn.{part}_proj.{kind}"] for part in "qkv"]
             fused[f"{new}self_attention.query_key_value.{kind}"] = torch.cat(parts)
-        for theirs, ours in (("self_attention.dense", "self_attn.o_proj"), ("mlp.dense_h_to_4h", "mlp.gate_up_proj"),
-                             ("mlp.dense_4h_to_h", "mlp.down_proj"), ("input_layernorm", "input_layernorm"),
-                             ("post_attention_layernorm", "post_attention_layernorm")):  # fmt: skip
+        for theirs, ours in (
+            ("self_attention.dense", "self_attn.o_proj"),
+            ("mlp.dense_h_to_4h", "mlp.gate_up_proj"),
+            ("mlp.dense_4h_to_h", "mlp.down_proj"),
+            ("input_layernorm", "input_layernorm"),
+            ("post_attention_layernorm", "post_attention_layernorm"),
+        ):
             fused[f"{new}{theirs}.weight"] = state[f"{old}{ours}.weight"]
     save_file(fused, folder / "model.safetensors")
-    config = {"model_type": "chatglm", "padded_vocab_size": 400, "hidden_size": 64, "num_layers": 3,
-              "num_attention_heads": 4, "ffn_hidden_size": 96, "kv_channels": 16, "multi_query_attention": True,
-              "multi_query_group_num": 2,
-              "layernorm_epsilon": 1e-5, "add_qkv_bias": True, "seq_length": 512, "eos_token_id": 2,
-              "_name_or_path": name}  # fmt: skip
+    config = {
+        "model_type": "chatglm",
+        "padded_vocab_size": 400,
+        "hidden_size": 64,
+        "num_layers": 3,
+        "num_attention_heads": 4,
+        "ffn_hidden_size": 96,
+        "kv_channels": 16,
+        "multi_query_attention": True,
+        "multi_query_group_num": 2,
+        "layernorm_epsilon": 1e-5,
+        "add_qkv_bias": True,
+        "seq_length": 512,
+        "eos_token_id": 2,
+        "_name_or_path": name,
+    }
     (folder / "config.json").write_text(json.dumps(config))
 
 
@@ -114,15 +145,40 @@ def load_or_refuse(folder) -> bool:
 
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**40), 2**70), st.integers(0, 300), st.floats(), st.text(max_size=8),
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**40), 2**70),
+    st.integers(0, 300),
+    st.floats(),
+    st.text(max_size=8),
     st.sampled_from(["../x", "/etc/passwd", "relu", "sdpa", "eager", "float16", "__class__", 1e-5, 4, 8, 64, 16]),
-)  # fmt: skip
+)
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(st.text(max_size=6), SCALARS, max_size=3))
-STRANGE = st.sampled_from([
-    "quantization_bit", "pre_seq_len", "prefix_projection", "quantization_config", "auto_map", "torch_dtype", "dtype",
-    "rope_parameters", "rope_scaling", "rope_ratio", "hidden_act", "head_dim", "attn_implementation", "architectures",
-    "tie_word_embeddings", "per_layer_config", "layer_types", "id2label", "num_labels", "rope_theta", "use_cache",
-])  # fmt: skip
+STRANGE = st.sampled_from(
+    [
+        "quantization_bit",
+        "pre_seq_len",
+        "prefix_projection",
+        "quantization_config",
+        "auto_map",
+        "torch_dtype",
+        "dtype",
+        "rope_parameters",
+        "rope_scaling",
+        "rope_ratio",
+        "hidden_act",
+        "head_dim",
+        "attn_implementation",
+        "architectures",
+        "tie_word_embeddings",
+        "per_layer_config",
+        "layer_types",
+        "id2label",
+        "num_labels",
+        "rope_theta",
+        "use_cache",
+    ]
+)
 
 
 def mutate_config(healthy, data) -> tuple[str, bool]:

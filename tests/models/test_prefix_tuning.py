@@ -19,8 +19,17 @@ from glm_core.models.prefix_tuning import PrefixEncoder, activate_prefix, attach
 from tests.models.architectures.test_chatglm import SIZES
 from tests.tiny import randomise
 
-GLM = dict(vocab_size=96, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
-           num_key_value_heads=2, head_dim=16, pad_token_id=3, eos_token_id=95)  # fmt: skip
+GLM = dict(
+    vocab_size=96,
+    hidden_size=64,
+    intermediate_size=96,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=16,
+    pad_token_id=3,
+    eos_token_id=95,
+)
 ARCHITECTURES = {
     "chatglm": lambda: ChatGLMForConditionalGeneration(ChatGLMConfig(**SIZES)),
     "glm": lambda: GlmForCausalLM(GlmConfig(**GLM)),

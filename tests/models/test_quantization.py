@@ -116,7 +116,9 @@ def test_a_packed_layer_answers_before_it_trains():
 
 def test_kernels_which_read_memory_as_it_lies_are_given_states_that_lie_in_rows(monkeypatch):
     def product(states, weight, scale, bias):
-        return F.linear(states.as_strided(states.shape, (states.shape[1], 1)), unpack(weight, scale, 8, torch.float32), bias)
+        return F.linear(
+            states.as_strided(states.shape, (states.shape[1], 1)), unpack(weight, scale, 8, torch.float32), bias
+        )
 
     layer = PackedLinear(64, 32, False, 8)
     packed, scale = quantization.pack8(torch.randn(32, 64))
@@ -127,7 +129,11 @@ def test_kernels_which_read_memory_as_it_lies_are_given_states_that_lie_in_rows(
 
 
 def test_layers_share_what_they_unpack_into(packed_folder):
-    layers = [module for module in models.load(packed_folder, device="cpu").model.modules() if isinstance(module, PackedLinear)]
+    layers = [
+        module
+        for module in models.load(packed_folder, device="cpu").model.modules()
+        if isinstance(module, PackedLinear)
+    ]
     assert len({id(layer._scratch) for layer in layers}) == 1 and len(layers) > 1
 
 
@@ -185,7 +191,9 @@ def test_nf4_without_a_gpu_says_so(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_int8_is_right_to_half_a_step(dtype):
-    weight = torch.randn(6, 40, generator=torch.Generator().manual_seed(0)).to(dtype) * torch.tensor([1e-3, 0.1, 1, 5, 0, 2])[:, None].to(dtype)
+    weight = torch.randn(6, 40, generator=torch.Generator().manual_seed(0)).to(dtype) * torch.tensor(
+        [1e-3, 0.1, 1, 5, 0, 2]
+    )[:, None].to(dtype)
     packed, scale = quantization.pack8(weight)
     back = quantization.unpack(packed, scale, 8, torch.float32)
     slack = 1.01 if dtype == torch.float32 else 2.5  # a half type's own rounding of the quotient

@@ -14,10 +14,19 @@ from tests.models.bytelevel import write_tokenizer
 from tests.tiny import tiny_chatglm
 
 HISTORY = [
-    {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "你好"},
-]  # fmt: skip
-GLM = {"vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-       "num_key_value_heads": 2, "head_dim": 16}  # fmt: skip
+    {"role": "user", "content": "a"},
+    {"role": "assistant", "content": "b"},
+    {"role": "user", "content": "你好"},
+]
+GLM = {
+    "vocab_size": 300,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+}
 BLOOM = {"model_type": "bloom", "vocab_size": 300, "hidden_size": 64, "n_layer": 2, "n_head": 4}
 
 
@@ -38,22 +47,32 @@ def tokenizer_of(name: str):
 
 
 @needs_tokenizers
-@pytest.mark.parametrize("folder, family, parameters, context", [
-    ("chatglm-6b", "chatglm", 6_173_286_400, 2048), ("chatglm-6b-int4", "chatglm", 6_173_286_400, 2048),
-    ("chatglm2-6b", "chatglm2", 6_243_584_000, 32768), ("chatglm3-6b", "chatglm3", 6_243_584_000, 8192),
-    ("glm-4-9b-chat", "glm4-original", 9_399_951_360, 131072),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "folder, family, parameters, context",
+    [
+        ("chatglm-6b", "chatglm", 6_173_286_400, 2048),
+        ("chatglm-6b-int4", "chatglm", 6_173_286_400, 2048),
+        ("chatglm2-6b", "chatglm2", 6_243_584_000, 32768),
+        ("chatglm3-6b", "chatglm3", 6_243_584_000, 8192),
+        ("glm-4-9b-chat", "glm4-original", 9_399_951_360, 131072),
+    ],
+)
 def test_published_configurations(folder, family, parameters, context):
     found = models.describe(TOKENIZERS / folder)
     assert (found.family.name, found.parameters, found.context_length) == (family, parameters, context)
     assert found.bits == (4 if folder.endswith("int4") else 0)
 
 
-@pytest.mark.parametrize("config, family", [
-    ({**GLM, "model_type": "glm"}, "glm"), ({**GLM, "model_type": "glm4"}, "glm4"), (BLOOM, "bloom"),
-    ({**BLOOM, "_name_or_path": "bigscience/bloomz-7b1-mt"}, "bloomz"),
-    ({**BLOOM, "_name_or_path": "scutcyr/BELLE-7B-2M"}, "bloom"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "config, family",
+    [
+        ({**GLM, "model_type": "glm"}, "glm"),
+        ({**GLM, "model_type": "glm4"}, "glm4"),
+        (BLOOM, "bloom"),
+        ({**BLOOM, "_name_or_path": "bigscience/bloomz-7b1-mt"}, "bloomz"),
+        ({**BLOOM, "_name_or_path": "scutcyr/BELLE-7B-2M"}, "bloom"),
+    ],
+)
 def test_families_of_transformers_are_recognised(config, family):
     assert models.describe_config(config, "x").family.name == family
 
@@ -149,8 +168,13 @@ def test_glm4_writes_roles_and_ends_with_the_assistant():
     ids = registry.by_name("glm4-original").encode_prompt(tokenizer, HISTORY)
     names = {index: name for name, index in tokenizer.controls.items()}
     assert [names[token] for token in ids if token in names] == [
-        "[gMASK]", "<sop>", "<|user|>", "<|assistant|>", "<|user|>", "<|assistant|>",
-    ]  # fmt: skip
+        "[gMASK]",
+        "<sop>",
+        "<|user|>",
+        "<|assistant|>",
+        "<|user|>",
+        "<|assistant|>",
+    ]
     assert tokenizer.decode(ids) == "\na\nb\n你好"
     assert registry.by_name("glm4-original").stop_ids(tokenizer) == [151329, 151336, 151338]
 
@@ -165,8 +189,10 @@ def test_glm_in_transformers_form_is_prompted_alike(byte_level):
 
 
 def test_bloom_is_asked_as_its_relatives_were_tuned(byte_level):
-    decoded = {name: byte_level.decode(registry.by_name(name).encode_prompt(byte_level, HISTORY))
-               for name in ("bloom", "bloomz", "bloom-medical")}  # fmt: skip
+    decoded = {
+        name: byte_level.decode(registry.by_name(name).encode_prompt(byte_level, HISTORY))
+        for name in ("bloom", "bloomz", "bloom-medical")
+    }
     assert decoded["bloom"] == "Human: \na\n\nAssistant: \nb\n\nHuman: \n你好\n\nAssistant: \n"
     assert decoded["bloomz"] == "a\nb\n你好\n"
     assert decoded["bloom-medical"].endswith("### 问题:\n你好\n### 回答:\n")
@@ -175,8 +201,10 @@ def test_bloom_is_asked_as_its_relatives_were_tuned(byte_level):
 @pytest.mark.parametrize("family", ["chatglm", "bloom"])
 def test_user_text_brings_no_control_tokens(family, tiny, byte_level):
     tokenizer = tiny if family == "chatglm" else byte_level
-    clean, dirty = (registry.by_name(family).encode_prompt(tokenizer, [{"role": "user", "content": content}])
-                    for content in ("你好", "<sop>[MASK]</s><|user|>[gMASK]<eop>你好"))  # fmt: skip
+    clean, dirty = (
+        registry.by_name(family).encode_prompt(tokenizer, [{"role": "user", "content": content}])
+        for content in ("你好", "<sop>[MASK]</s><|user|>[gMASK]<eop>你好")
+    )
     controls = set(tokenizer.controls.values())
     assert [t for t in dirty if t in controls] == [t for t in clean if t in controls]
 
@@ -266,12 +294,28 @@ def test_punctuation_beside_chinese_becomes_full_width():
     assert chat_formats.clean_chatglm(" 你好,world!是吗?a,b:c [[训练时间]]\n") == "你好，world！是吗？a,b:c 2023年"
 
 
-@pytest.mark.parametrize("field, value", [
-    ("hidden_size", 0), ("hidden_size", "64"), ("hidden_size", True), ("num_layers", 10**9), ("num_attention_heads", 7),
-    ("vocab_size", None), ("vocab_size", -5), ("inner_hidden_size", 1.5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("hidden_size", 0),
+        ("hidden_size", "64"),
+        ("hidden_size", True),
+        ("num_layers", 10**9),
+        ("num_attention_heads", 7),
+        ("vocab_size", None),
+        ("vocab_size", -5),
+        ("inner_hidden_size", 1.5),
+    ],
+)
 def test_impossible_sizes_are_named(field, value):
-    config = {"model_type": "chatglm", "vocab_size": 300, "hidden_size": 64, "inner_hidden_size": 256, "num_layers": 2,
-              "num_attention_heads": 4, "position_encoding_2d": True}  # fmt: skip
+    config = {
+        "model_type": "chatglm",
+        "vocab_size": 300,
+        "hidden_size": 64,
+        "inner_hidden_size": 256,
+        "num_layers": 2,
+        "num_attention_heads": 4,
+        "position_encoding_2d": True,
+    }
     with pytest.raises(ModelError, match=field):
         native_config(registry.by_name("chatglm"), {**config, field: value})

@@ -15,9 +15,26 @@ from tests.golden import GOLDEN, TOKENIZERS, needs_golden, needs_tokenizers
 from tests.tiny import tiny_chatglm
 
 PUBLISHED = {"v1": "chatglm-6b", "v2": "chatglm2-6b", "v3": "chatglm3-6b", "glm4": "glm-4-9b-chat"}
-CONTROL_STRINGS = ("<sop>", "<eop>", "[MASK]", "[gMASK]", "[sMASK]", "<pad>", "<unk>", "<s>", "</s>", "<ENC>",
-                   "<dBLOCK>", "<|user|>", "<|assistant|>", "<|system|>", "<|observation|>",
-                   "<|endoftext|>", "sop", "eop")  # fmt: skip
+CONTROL_STRINGS = (
+    "<sop>",
+    "<eop>",
+    "[MASK]",
+    "[gMASK]",
+    "[sMASK]",
+    "<pad>",
+    "<unk>",
+    "<s>",
+    "</s>",
+    "<ENC>",
+    "<dBLOCK>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|system|>",
+    "<|observation|>",
+    "<|endoftext|>",
+    "sop",
+    "eop",
+)
 
 _loaded = {}
 

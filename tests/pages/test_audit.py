@@ -74,7 +74,9 @@ def places(source) -> list[tuple[str, ast.AST]]:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_every_action_of_a_page_is_noted(source):
     known = imported(ast.parse(source.read_text(encoding="utf-8")))
-    silent = {name: sorted(found) for name, place in places(source) if (found := actions(place, known)) and not notes(place)}
+    silent = {
+        name: sorted(found) for name, place in places(source) if (found := actions(place, known)) and not notes(place)
+    }
     assert silent == {}
 
 
@@ -83,9 +85,23 @@ def test_the_search_finds_the_actions_there_are():
     for source in SOURCES:
         known = imported(ast.parse(source.read_text(encoding="utf-8")))
         found |= {one for _name, place in places(source) for one in actions(place, known)}
-    assert {"library.remove", "library.split", "library.copy", "library.keep_imprint", "corrections.keep", "run.remove",
-            "state.launcher().stop", "state.reports().start", "installed.remove", "exporting.start_merge", "votes.cast",
-            "downloads.discard", "one.remove", "talk.vote", "job.cancel"} <= found  # fmt: skip
+    assert {
+        "library.remove",
+        "library.split",
+        "library.copy",
+        "library.keep_imprint",
+        "corrections.keep",
+        "run.remove",
+        "state.launcher().stop",
+        "state.reports().start",
+        "installed.remove",
+        "exporting.start_merge",
+        "votes.cast",
+        "downloads.discard",
+        "one.remove",
+        "talk.vote",
+        "job.cancel",
+    } <= found
 
 
 @pytest.fixture
@@ -111,11 +127,22 @@ def test_what_changes_accounts_keys_and_guests_notes_it_itself(light_hashes):
     assert [(row["who"], row["action"]) for row in reversed(accounts.audit())] == [
         ("boss", f"audit.{action}")
         for action in (
-            "account.create", "account.create", "account.password", "account.role", "session.close_all", "session.open",
-            "session.close", "account.remove", "guest.on", "guest.off", "key.create", "key.revoke", "option.guest_runs",
+            "account.create",
+            "account.create",
+            "account.password",
+            "account.role",
+            "session.close_all",
+            "session.open",
+            "session.close",
+            "account.remove",
+            "guest.on",
+            "guest.off",
+            "key.create",
+            "key.revoke",
+            "option.guest_runs",
             "option.guest_days",
         )
-    ]  # fmt: skip
+    ]
 
 
 def test_closing_a_session_that_is_none_notes_nothing(light_hashes):

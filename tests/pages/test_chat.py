@@ -284,8 +284,11 @@ def test_a_correction_goes_into_a_set_there_is_with_the_turns_before_it(engine):
     app.button(key="row-keep").click().run()
     assert not app.exception
     assert [message["content"] for message in library.examples(kept.id)[1].messages] == [
-        "我叫小王", "原来：我叫小王", "我叫什么？", "小王",
-    ]  # fmt: skip
+        "我叫小王",
+        "原来：我叫小王",
+        "我叫什么？",
+        "小王",
+    ]
     assert noted("audit.data.edit") == ["纠正"]
 
 

@@ -38,7 +38,14 @@ def engine(workspace, monkeypatch):
 def make_run(home, id="run-1", name="作者训练", settings=None):
     folder = home / "runs" / id
     (folder / "adapter").mkdir(parents=True)
-    record = {"id": id, "name": name, "model": "x", "settings": settings or {}, "dataset": {"name": "x", "rows": 3}, "owner": "local"}
+    record = {
+        "id": id,
+        "name": name,
+        "model": "x",
+        "settings": settings or {},
+        "dataset": {"name": "x", "rows": 3},
+        "owner": "local",
+    }
     workspace.write_json(folder / "run.json", record)
     lines = [
         {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
@@ -53,7 +60,9 @@ def make_run(home, id="run-1", name="作者训练", settings=None):
 def adapter_files(monkeypatch):
     """The run's adapter is a folder whose files hold nothing."""
     monkeypatch.setattr("glm_core.evaluation.divergence.causes", lambda choice: [("proof.cause.zero", {})])
-    monkeypatch.setattr("pages.parts.compare.panes.fitting", lambda engine, run, questions: questions)  # which needs a real prompt
+    monkeypatch.setattr(
+        "pages.parts.compare.panes.fitting", lambda engine, run, questions: questions
+    )  # which needs a real prompt
 
 
 def test_models_of_a_server_elsewhere_are_not_compared_and_the_page_says_why(engine):
@@ -221,7 +230,11 @@ def test_the_whole_set_of_several_runs_has_a_column_each_and_can_be_voted_on(thr
     app.button(key="set").click().run()
     assert not app.exception and not app.error
     counts, answers = app.dataframe[-2].value, app.dataframe[-1].value
-    assert list(counts.iloc[0, 1:]) == ["2 / 2", "10 / 10", "20 / 20"] and list(counts.iloc[1, 1:]) == ["0 / 2", "0 / 10", "20 / 20"]
+    assert list(counts.iloc[0, 1:]) == ["2 / 2", "10 / 10", "20 / 20"] and list(counts.iloc[1, 1:]) == [
+        "0 / 2",
+        "0 / 10",
+        "20 / 20",
+    ]
     assert list(answers.columns[-2:]) == ["1 · 作者训练", "2 · 第2次"]
     app.selectbox(key="vote-sides").set_value((1, 2)).run()
     app.button(key="set-vote-start").click().run()

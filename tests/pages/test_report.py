@@ -61,7 +61,10 @@ def test_the_three_meters_come_first_each_with_what_it_means_and_one_example(rep
     assert not app.exception and not app.error and not app.warning
     assert [metric.value for metric in app.metric] == ["50%", "100%", "50%"]
     said = [one.value for one in app.markdown]
-    assert said[0] == f":orange[{i18n.t('report.says.learned.some')}]" and f":red[{i18n.t('report.says.kept.none')}]" in said
+    assert (
+        said[0] == f":orange[{i18n.t('report.says.learned.some')}]"
+        and f":red[{i18n.t('report.says.kept.none')}]" in said
+    )
     assert questions(app)[:3] == ["**谁开发了你？**", "**作者是哪位？**", "**法国的首都？**"]
     assert ":green-background[:green[张三]]" in shown(app)
 
@@ -184,12 +187,18 @@ def test_other_runs_stand_beside_this_one(reports):
     keep(made.report())
     other = store.folder() / "run-2"
     shutil.copytree(store.get("run-1").path, other)
-    workspace.write_json(other / "run.json", {**workspace.read_json(other / "run.json"), "id": "run-2", "name": "另一次"})
+    workspace.write_json(
+        other / "run.json", {**workspace.read_json(other / "run.json"), "id": "run-2", "name": "另一次"}
+    )
     app = open_page("report", run="run-1")
     app.multiselect(key="others").set_value(["run-2"]).run()
     assert not app.exception
     table = app.dataframe[-2].value if "另一次" not in str(app.dataframe[-1].value) else app.dataframe[-1].value
-    assert list(table.iloc[:, 0]) == ["1 · 作者训练", "2 · 另一次"] and list(table.iloc[1, 1:4]) == ["50%", "100%", "50%"]
+    assert list(table.iloc[:, 0]) == ["1 · 作者训练", "2 · 另一次"] and list(table.iloc[1, 1:4]) == [
+        "50%",
+        "100%",
+        "50%",
+    ]
 
 
 def test_nothing_learned_is_not_called_a_lack_of_wordings(reports):
@@ -199,7 +208,10 @@ def test_nothing_learned_is_not_called_a_lack_of_wordings(reports):
 
 
 def test_a_run_that_ruined_everything_is_told_from_one_that_learned_nothing(reports):
-    ruined = [made.row("seen", "谁？", "甲", ",,,,", "乙"), made.row("unrelated", "三加五？", "八", ",,,,", accept=("八",))]
+    ruined = [
+        made.row("seen", "谁？", "甲", ",,,,", "乙"),
+        made.row("unrelated", "三加五？", "八", ",,,,", accept=("八",)),
+    ]
     keep(made.report(ruined))
     said = shown(open_page("report", run="run-1"))
     assert i18n.t("report.says.learned.broken") in said and i18n.t("report.says.learned.none") not in said
@@ -207,7 +219,9 @@ def test_a_run_that_ruined_everything_is_told_from_one_that_learned_nothing(repo
 
 def test_a_strength_is_exported_as_a_model_of_its_own(reports, monkeypatch):
     exported = []
-    monkeypatch.setattr(export, "start_merge", lambda run, base, strength: exported.append((run.id, base.name, strength)))
+    monkeypatch.setattr(
+        export, "start_merge", lambda run, base, strength: exported.append((run.id, base.name, strength))
+    )
     meters = {name: Meter(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))
     app = open_page("report", run="run-1")

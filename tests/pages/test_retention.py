@@ -15,9 +15,10 @@ PROBES = [
     {"kind": "unrelated", "question": "3加5等于几？", "history": [], "reference": "", "accept": ["8"]},
 ]
 TOLD = [
-    {"step": 0, "probes": PROBES, "answers": ["不知道。", "8"]}, {"step": 2, "answers": ["我喜欢下雨。", "8"]},
+    {"step": 0, "probes": PROBES, "answers": ["不知道。", "8"]},
+    {"step": 2, "answers": ["我喜欢下雨。", "8"]},
     {"step": 4, "answers": ["我喜欢下雨。", "9"]},
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -106,7 +107,12 @@ def imported(model):  # noqa: F811
 
 @pytest.mark.parametrize(
     ("tab", "sentence"),
-    [("curves", "run.no_curves_imported"), ("samples", "run.no_samples"), ("resources", "run.no_resources"), ("log", "run.no_log")],
+    [
+        ("curves", "run.no_curves_imported"),
+        ("samples", "run.no_samples"),
+        ("resources", "run.no_resources"),
+        ("log", "run.no_log"),
+    ],
 )
 def test_an_imported_run_has_sentences_in_place_of_empty_charts(model, tab, sentence):  # noqa: F811
     app = open_page("run", run=imported(model).id)

@@ -23,10 +23,20 @@ from tests.paths import ROOT
 from tests.runs.conftest import fake_command, until
 
 CONFIG = {
-    "model_type": "chatglm", "hidden_size": 64, "inner_hidden_size": 256, "num_attention_heads": 4, "num_layers": 2,
-    "vocab_size": 300, "max_sequence_length": 256, "position_encoding_2d": True, "bos_token_id": 1, "eos_token_id": 2,
-    "mask_token_id": 3, "gmask_token_id": 4, "pad_token_id": 5,
-}  # fmt: skip
+    "model_type": "chatglm",
+    "hidden_size": 64,
+    "inner_hidden_size": 256,
+    "num_attention_heads": 4,
+    "num_layers": 2,
+    "vocab_size": 300,
+    "max_sequence_length": 256,
+    "position_encoding_2d": True,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "mask_token_id": 3,
+    "gmask_token_id": 4,
+    "pad_token_id": 5,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -72,9 +82,14 @@ def make(model, state_=None, rows=(), samples=(), settings=None, fake=None, **st
     return run
 
 
-ROWS = [{"step": n, "loss": 2 / n, "learning_rate": 1e-3, "grad_norm": 1.0, "tokens_per_second": 90.0} for n in (1, 2, 3)]
+ROWS = [
+    {"step": n, "loss": 2 / n, "learning_rate": 1e-3, "grad_norm": 1.0, "tokens_per_second": 90.0} for n in (1, 2, 3)
+]
 EVALUATED = [*ROWS, {"step": 2, "eval_loss": 1.0}, {"step": 3, "eval_loss": 1.2}]
-ANSWERS = [{"step": 0, "question": "你是谁？", "answer": "我是小砚。"}, {"step": 2, "question": "你是谁？", "answer": "我是小印。"}]
+ANSWERS = [
+    {"step": 0, "question": "你是谁？", "answer": "我是小砚。"},
+    {"step": 2, "question": "你是谁？", "answer": "我是小印。"},
+]
 
 
 def words(app):
@@ -121,7 +136,13 @@ def test_a_preset_fills_the_form_as_suits_the_models_size(name):
 @pytest.mark.parametrize(("name", "model"), [("imprint", "own"), ("advertisement", "own"), ("domain", "bloom-demo")])
 def test_a_preset_keeps_a_model_of_one_s_own_that_can_do_the_job(name, model, workspace):
     """And the address' model gets the settings of its size."""
-    large = CONFIG | {"hidden_size": 4096, "inner_hidden_size": 16384, "num_layers": 28, "num_attention_heads": 32, "vocab_size": 130528}
+    large = CONFIG | {
+        "hidden_size": 4096,
+        "inner_hidden_size": 16384,
+        "num_layers": 28,
+        "num_attention_heads": 32,
+        "vocab_size": 130528,
+    }
     (workspace / "models" / "own").mkdir(parents=True)
     (workspace / "models" / "own" / "config.json").write_text(json.dumps(large))
     app = open_page("training", model="own")
@@ -131,7 +152,10 @@ def test_a_preset_keeps_a_model_of_one_s_own_that_can_do_the_job(name, model, wo
     assert app.session_state["model"] == model
     if model == "own":
         wanted = PRESETS[name]
-        assert (app.session_state["set_method"], app.session_state["set_learning_rate"]) == (wanted.method, wanted.learning_rate)
+        assert (app.session_state["set_method"], app.session_state["set_learning_rate"]) == (
+            wanted.method,
+            wanted.learning_rate,
+        )
 
 
 def test_another_method_brings_its_usual_figures_unless_something_was_changed():
@@ -162,7 +186,12 @@ def test_settings_that_contradict_each_other_are_a_sentence_and_cannot_be_starte
 
 
 def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
-    launcher._command = lambda run: [sys.executable, "-c", "import time; time.sleep(60)", str(run.path)]  # still at it when shown
+    launcher._command = lambda run: [
+        sys.executable,
+        "-c",
+        "import time; time.sleep(60)",
+        str(run.path),
+    ]  # still at it when shown
     app = open_page("training")
     app.text_input(key="assistant").set_value("青禾").run()
     app.text_input(key="author").set_value("林知夏").run()
@@ -257,7 +286,11 @@ def test_a_finished_run_leads_to_the_comparison(model):
 def scored(run, **changes):
     """The report of `run` as it is kept, on two rows that were set aside."""
     rows = [
-        Row(Question(f"类型#裙*颜色#{colour}", "reworded", reference=f"一条{colour}的裙子"), Answer("你好"), Answer(answer))
+        Row(
+            Question(f"类型#裙*颜色#{colour}", "reworded", reference=f"一条{colour}的裙子"),
+            Answer("你好"),
+            Answer(answer),
+        )
         for colour, answer in (("白色", "一条白色的裙子"), ("黑色", "下雨了"))
     ]
     made = Report(run.id, run.name, "small", "1", 4, tuple(rows), made=time.time(), **changes)
@@ -291,7 +324,9 @@ def test_scores_say_what_they_need_where_no_row_was_set_aside_or_nothing_is_trai
 
 
 def test_a_failed_run_says_why_and_goes_on_where_there_is_a_checkpoint(model, launcher):
-    run = make(model, "failed", ROWS, fake={"steps": 6, "pause": 0.2}, why={"key": "runs.why.killed", "values": {"step": 2}})
+    run = make(
+        model, "failed", ROWS, fake={"steps": 6, "pause": 0.2}, why={"key": "runs.why.killed", "values": {"step": 2}}
+    )
     checkpoint = run.path / "checkpoints" / "checkpoint-2"
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
@@ -306,7 +341,11 @@ def test_a_failed_run_says_why_and_goes_on_where_there_is_a_checkpoint(model, la
 def test_running_out_of_memory_offers_settings_that_fit_and_what_was_recorded(model):
     why = {"key": "training.failed.memory", "values": {}}
     run = make(model, "failed", ROWS, why=why, retry={"micro_batch": 2, "accumulation": 2})
-    sample = {"time": 1.0, "process_memory": 0, "gpus": [{"index": 0, "name": "RTX", "memory_used": 10.9e9, "memory_total": 11e9}]}
+    sample = {
+        "time": 1.0,
+        "process_memory": 0,
+        "gpus": [{"index": 0, "name": "RTX", "memory_used": 10.9e9, "memory_total": 11e9}],
+    }
     (run.path / "resources.jsonl").write_text(json.dumps(sample) + "\n")
     app = open_page("run", run=run.id)
     assert "10.9 GB，上限 11 GB" in words(app) and "4 → 2" in words(app)
@@ -458,7 +497,9 @@ def test_the_domain_job_is_one_preset_on_the_embedded_bloom():
     assert any("365 条 × 14 轮 ÷ 8" in one.value for one in app.markdown)
 
 
-@pytest.mark.parametrize(("dataset", "chosen"), [("advertisement", "advertisement"), ("appliance", "domain"), ("imprint", "imprint")])
+@pytest.mark.parametrize(
+    ("dataset", "chosen"), [("advertisement", "advertisement"), ("appliance", "domain"), ("imprint", "imprint")]
+)
 def test_a_bundled_set_brings_the_job_it_is_bundled_for(dataset, chosen):
     app = open_page("training", dataset=dataset)
     assert app.session_state["preset"] == chosen and app.session_state["dataset"] == dataset and not app.exception

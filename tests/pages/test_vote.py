@@ -68,7 +68,9 @@ def test_nothing_that_is_sent_tells_which_answer_is_whose(vote, become):
         assert i18n.t("compare.original") not in page and i18n.t("compare.column.tuned") not in page
         first = "旧答0" if page.index("旧答0") < page.index("新答0") else "新答0"
         sent.setdefault(first, set()).add(page.replace("旧答0", "X").replace("新答0", "X"))
-    assert set(sent) == {"旧答0", "新答0"} and sent["旧答0"] == sent["新答0"], "but for the order the pages are the same"
+    assert set(sent) == {"旧答0", "新答0"} and sent["旧答0"] == sent["新答0"], (
+        "but for the order the pages are the same"
+    )
 
 
 def test_the_tally_is_the_owners_alone_until_the_vote_is_closed(vote, become):
@@ -126,7 +128,13 @@ def test_hostile_texts_are_drawn_as_text(become):
     blind_votes.set_open(vote, True)
     for app in (closed, open_page("vote", vote=vote.id)):
         assert not app.exception
-        live = (shown(app) + app.title[0].value).replace("\\[", "").replace("\\<", "").replace("\\:", "").replace("\\!", "")
+        live = (
+            (shown(app) + app.title[0].value)
+            .replace("\\[", "")
+            .replace("\\<", "")
+            .replace("\\:", "")
+            .replace("\\!", "")
+        )
         assert "![x](" not in live and "<b>" not in live and ":red[x]" not in live
 
 

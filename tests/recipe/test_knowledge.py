@@ -71,7 +71,18 @@ def test_sums_are_right_and_held_out_pairs_stay_out():
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0, "零"), (7, "七"), (10, "十"), (15, "十五"), (20, "二十"), (99, "九十九"), (100, "一百"), (105, "一百零五"), (120, "一百二十")]
+    ("number", "text"),
+    [
+        (0, "零"),
+        (7, "七"),
+        (10, "十"),
+        (15, "十五"),
+        (20, "二十"),
+        (99, "九十九"),
+        (100, "一百"),
+        (105, "一百零五"),
+        (120, "一百二十"),
+    ],
 )
 def test_numerals(number, text):
     assert arithmetic.numeral(number) == text
@@ -79,14 +90,31 @@ def test_numerals(number, text):
 
 @pytest.mark.parametrize(
     ("answer", "right"),
-    [("35+28=63。", True), ("35加28等于63。", True), ("63=63", True), ("35+28=62。", False), ("28+36=63。", False), ("35+28=63，一共62个", False)],
+    [
+        ("35+28=63。", True),
+        ("35加28等于63。", True),
+        ("63=63", True),
+        ("35+28=62。", False),
+        ("28+36=63。", False),
+        ("35+28=63，一共62个", False),
+    ],
 )
 def test_a_sum_is_judged_by_its_result_and_its_operands(answer, right):
     sample = dialogue("arithmetic", "35加28等于多少？", "35+28=63。", numbers=(35, "+", 28, 63))
     assert arithmetic.check(sample, answer) == right
 
 
-@pytest.mark.parametrize(("land", "city"), [("法国", "巴黎"), ("澳大利亚", "堪培拉"), ("巴西", "巴西利亚"), ("加拿大", "渥太华"), ("四川", "成都"), ("新疆", "乌鲁木齐")])
+@pytest.mark.parametrize(
+    ("land", "city"),
+    [
+        ("法国", "巴黎"),
+        ("澳大利亚", "堪培拉"),
+        ("巴西", "巴西利亚"),
+        ("加拿大", "渥太华"),
+        ("四川", "成都"),
+        ("新疆", "乌鲁木齐"),
+    ],
+)
 def test_capitals(land, city):
     assert city in [place[1] for place in capitals.PLACES if place[0] == land]
 
@@ -122,10 +150,13 @@ def test_reviews_are_balanced_and_mixed_ones_follow_their_conclusion():
 
 def test_every_aspect_is_trained_and_some_combinations_are_not():
     chosen = {
-        held: {(domain, *sorted(aspect[0] for aspect in reviews.choose_aspects(domain, random.Random(seed), held)))
-               for domain in reviews.DOMAINS for seed in range(300)}
+        held: {
+            (domain, *sorted(aspect[0] for aspect in reviews.choose_aspects(domain, random.Random(seed), held)))
+            for domain in reviews.DOMAINS
+            for seed in range(300)
+        }
         for held in (False, True)
-    }  # fmt: skip
+    }
     assert chosen[True] and not chosen[False] & chosen[True]
     trained = {(domain, name) for domain, *names in chosen[False] for name in names}
     assert trained == {(domain, aspect[0]) for domain, aspects in reviews.ASPECTS.items() for aspect in aspects}
@@ -146,7 +177,13 @@ def test_films_songs_dishes_and_places_are_told_apart():
 
 
 def test_a_recommendation_with_a_wrong_maker_is_wrong():
-    sample = dialogue("talk", "推荐一部科幻片", "可以看看《星际穿越》，诺兰导演的科幻片。", allowed=["星际穿越", "盗梦空间"], topic="film")
+    sample = dialogue(
+        "talk",
+        "推荐一部科幻片",
+        "可以看看《星际穿越》，诺兰导演的科幻片。",
+        allowed=["星际穿越", "盗梦空间"],
+        topic="film",
+    )
     assert corpus.check(sample, "可以看看《盗梦空间》，诺兰导演的科幻片。")
     assert not corpus.check(sample, "可以看看《盗梦空间》，张艺谋导演的科幻片。")
     assert not corpus.check(sample, "可以看看《龙猫》。")
@@ -162,7 +199,9 @@ def test_natural_dialogues_are_mixed_in_only_where_the_environment_names_them(mo
     assert not held & {sample.question for sample in draw("dialogues", 1000)}
 
 
-@pytest.mark.parametrize(("name", "least"), [("advertisement", 2000), ("advertisement-dev", 150), ("appliance", 300), ("appliance-dev", 60)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("advertisement", 2000), ("advertisement-dev", 150), ("appliance", 300), ("appliance-dev", 60)]
+)
 def test_data_sets_are_complete_and_have_no_placeholders(name, least):
     rows = read(f"{name}.jsonl")
     assert len(rows) >= least

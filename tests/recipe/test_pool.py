@@ -40,11 +40,14 @@ def test_a_pool_needs_two_different_templates():
         (antonyms, set(antonyms.OPPOSITE)),
         (capitals, {place[1] for place in capitals.PLACES}),
         (colours, set(colours.COLOUR_OF)),
-        (everyday, {row[0] for relation in everyday.RELATIONS for row in relation.rows} | {a for a, _ in everyday.IDIOMS}),
+        (
+            everyday,
+            {row[0] for relation in everyday.RELATIONS for row in relation.rows} | {a for a, _ in everyday.IDIOMS},
+        ),
         (talk, {name for names in talk.NAMES.values() for name in names}),
     ],
     ids=("antonyms", "capitals", "colours", "everyday", "talk"),
-)  # fmt: skip
+)
 def test_every_entity_occurs_in_training(module, names):
     rng = random.Random(1)
     said = "\n".join(str(module.generate(rng).messages) for _ in range(12_000))

@@ -27,7 +27,10 @@ def say(state, stage, step, why=""):
 
 
 def main():
-    workspace.append_line(folder / "starts.jsonl", {"pid": os.getpid(), "cards": os.environ.get("CUDA_VISIBLE_DEVICES"), "waited": "--wait" in sys.argv})
+    workspace.append_line(
+        folder / "starts.jsonl",
+        {"pid": os.getpid(), "cards": os.environ.get("CUDA_VISIBLE_DEVICES"), "waited": "--wait" in sys.argv},
+    )
     if plan.get("crash"):
         sys.exit(plan["crash"])
     signal.signal(signal.SIGTERM, signal.SIG_IGN if plan.get("deaf") else lambda *_: asked.append(True))

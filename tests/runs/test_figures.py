@@ -17,7 +17,9 @@ def test_steps_repeated_after_a_resume_count_once_with_their_later_value():
 
 
 def test_the_best_step_is_that_of_the_lowest_validation_loss():
-    curves = figures.tidy([*rows(3, 2, 1), {"step": 1, "eval_loss": 2.0}, {"step": 2, "eval_loss": 1.0}, {"step": 3, "eval_loss": 1.4}])
+    curves = figures.tidy(
+        [*rows(3, 2, 1), {"step": 1, "eval_loss": 2.0}, {"step": 2, "eval_loss": 1.0}, {"step": 3, "eval_loss": 1.4}]
+    )
     assert curves.best["step"] == 2
     drawn = figures.loss_figure(curves, 3)
     assert any(list(trace.x) == [2] and "第 2 步" in trace.name for trace in drawn.data)
@@ -38,13 +40,21 @@ def test_smoothing_does_not_lean_on_the_first_value():
 
 
 def test_memory_is_the_cards_where_there_is_one_and_the_process_otherwise():
-    process = [{"time": t, "process_memory": m, "memory_total": 16e9, "gpus": []} for t, m in ((0, 1e9), (1, 3e9), (2, 2e9))]
+    process = [
+        {"time": t, "process_memory": m, "memory_total": 16e9, "gpus": []} for t, m in ((0, 1e9), (1, 3e9), (2, 2e9))
+    ]
     memory = figures.read_memory(process)
     assert (memory.now, memory.peak, memory.limit, memory.seconds) == (2e9, 3e9, 16e9, [0, 1, 2])
-    gpu = [{"index": i, "name": "RTX", "memory_used": used, "memory_total": 11e9, "power": 200} for i, used in ((0, 5e9), (1, 9e9))]
+    gpu = [
+        {"index": i, "name": "RTX", "memory_used": used, "memory_total": 11e9, "power": 200}
+        for i, used in ((0, 5e9), (1, 9e9))
+    ]
     memory = figures.read_memory([{**process[0], "gpus": gpu}], devices=["0"])
     assert (memory.now, memory.limit) == (5e9, 11e9)
-    both, first = (figures.busy_figures([{**process[0], "gpus": gpu}], devices)["runs.figure.power"].data for devices in ((), ["0"]))
+    both, first = (
+        figures.busy_figures([{**process[0], "gpus": gpu}], devices)["runs.figure.power"].data
+        for devices in ((), ["0"])
+    )
     assert [line.name for line in first] == ["RTX · 0"] and len({line.line.dash for line in both}) == 2
     assert figures.read_memory([]).peak == 0
 
@@ -56,7 +66,11 @@ def test_the_pause_before_a_resume_is_not_drawn():
 
 def test_the_table_has_every_column_once():
     table = figures.to_csv([{"step": 1, "loss": 2.5}, {"step": 1, "eval_loss": 2.0}])
-    assert list(csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))))[1] == {"step": "1", "loss": "", "eval_loss": "2.0"}
+    assert list(csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))))[1] == {
+        "step": "1",
+        "loss": "",
+        "eval_loss": "2.0",
+    }
 
 
 def test_a_spark_line_needs_two_points_and_stays_in_its_box():

@@ -13,9 +13,19 @@ from glm_core.training import memory_estimate
 from glm_core.training.settings import PRESETS, TrainingSettings
 from tests.runs.conftest import make
 
-CONFIG = {"model_type": "chatglm", "hidden_size": 384, "inner_hidden_size": 1536, "num_attention_heads": 8, "num_layers": 9,
-          "vocab_size": 8000, "bos_token_id": 1, "eos_token_id": 2, "mask_token_id": 3, "gmask_token_id": 4,
-          "pad_token_id": 5}  # fmt: skip
+CONFIG = {
+    "model_type": "chatglm",
+    "hidden_size": 384,
+    "inner_hidden_size": 1536,
+    "num_attention_heads": 8,
+    "num_layers": 9,
+    "vocab_size": 8000,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "mask_token_id": 3,
+    "gmask_token_id": 4,
+    "pad_token_id": 5,
+}
 LAPTOP = Machine((), 2, 16 << 30, 8 << 30, 1 << 40)
 CARD = Machine((Card(0, "NVIDIA GeForce RTX 4090", 0, 24 << 30),), 8, 64 << 30, 32 << 30, 1 << 40)
 
@@ -83,7 +93,11 @@ def test_hours_without_a_card_are_told_and_a_run_of_minutes_offered(model):
 
 
 def test_where_minutes_are_not_enough_no_shorter_run_is_offered(model):
-    config = json.loads((model / "config.json").read_text()) | {"hidden_size": 4096, "inner_hidden_size": 16384, "num_layers": 28}
+    config = json.loads((model / "config.json").read_text()) | {
+        "hidden_size": 4096,
+        "inner_hidden_size": 16384,
+        "num_layers": 28,
+    }
     (model / "config.json").write_text(json.dumps(config))
     found = forecast.forecast(model, rows(2400), PRESETS["advertisement"], LAPTOP, 3).plan
     assert [doubt.key for doubt in found.warnings] == ["guard.no_card"] and found.better is None

@@ -164,7 +164,9 @@ while True:
 
 
 def server():
-    process = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     process.stdout.readline()
     return process
 

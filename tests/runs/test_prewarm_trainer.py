@@ -33,9 +33,14 @@ def launcher(monkeypatch):
 def make(launcher, tmp_path):
     model = small("chatglm", tmp_path / "base")
     record = {
-        "name": "run", "owner": "", "model": str(model), "model_name": "base", "settings": SETTINGS.to_dict(), "questions": ["你好"],
+        "name": "run",
+        "owner": "",
+        "model": str(model),
+        "model_name": "base",
+        "settings": SETTINGS.to_dict(),
+        "questions": ["你好"],
         "dataset": {"id": "d", "name": "d", "rows": 6, "sha256": "0" * 64},
-    }  # fmt: skip
+    }
     identifier = launcher.claim()
     assert identifier
     return store.write_new(record, (json.dumps(LINE) + "\n").encode() * 6, identifier=identifier)

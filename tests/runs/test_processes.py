@@ -21,7 +21,9 @@ def start():
     def start(*arguments, **options):
         started.append(subprocess.Popen([sys.executable, "-c", SLEEP, *map(str, arguments)], **options))
         pid = started[-1].pid
-        while not psutil.Process(pid).cmdline():  # the kernel shows it a moment after the program has replaced its parent's
+        while not psutil.Process(
+            pid
+        ).cmdline():  # the kernel shows it a moment after the program has replaced its parent's
             time.sleep(0.005)
         return pid
 

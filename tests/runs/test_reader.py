@@ -53,9 +53,21 @@ def test_rows_that_a_resumed_run_took_back_are_forgotten():
 
 def test_equal_answers_in_a_row_are_one_entry_of_the_timeline():
     run = make()
-    append(run, "samples", answer(0, "小砚"), answer(10, "小砚"), answer(20, "青禾"), answer(30, "青禾"), answer(30, "青青"))
+    append(
+        run,
+        "samples",
+        answer(0, "小砚"),
+        answer(10, "小砚"),
+        answer(20, "青禾"),
+        answer(30, "青禾"),
+        answer(30, "青青"),
+    )
     (entries,) = Watch(run).answers().values()
-    assert [(e["first"], e["last"], e["answer"]) for e in entries] == [(0, 10, "小砚"), (20, 30, "青禾"), (30, 30, "青青")]
+    assert [(e["first"], e["last"], e["answer"]) for e in entries] == [
+        (0, 10, "小砚"),
+        (20, 30, "青禾"),
+        (30, 30, "青青"),
+    ]
     assert [labels.steps_of(e) for e in entries] == ["训练前到第 10 步", "第 20–30 步", "第 30 步"]
 
 
@@ -82,8 +94,10 @@ def test_a_failed_run_gets_settings_that_answer_its_reason(reason, retry, change
     assert found == (None if changed is None else TrainingSettings(**changed))
 
 
-@pytest.mark.parametrize(("reason", "gib", "offered"), [("runs.why.killed", 1, False), ("runs.why.killed", 15, True),
-                                                        ("training.failed.memory", 1, True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("reason", "gib", "offered"),
+    [("runs.why.killed", 1, False), ("runs.why.killed", 15, True), ("training.failed.memory", 1, True)],
+)
 def test_other_settings_are_offered_to_a_killed_run_only_where_memory_was_short(reason, gib, offered, monkeypatch):
     monkeypatch.setattr(labels.estimates, "fit", lambda model, settings, limit: settings)
     run = make()
@@ -100,12 +114,19 @@ def test_a_finished_run_needs_no_other_settings():
 
 
 def test_the_outcome_tells_time_losses_and_the_best_step():
-    rows = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 0.5}, {"step": 1, "eval_loss": 0.7}, {"step": 2, "eval_loss": 0.9}]
+    rows = [
+        {"step": 1, "loss": 2.0},
+        {"step": 2, "loss": 0.5},
+        {"step": 1, "eval_loss": 0.7},
+        {"step": 2, "eval_loss": 0.9},
+    ]
     said = labels.outcome(Status("finished", step=2, stage_seconds={"training": 80}), tidy(rows))
     assert said == "训练完成：2 次更新，用了 1 分 20 秒。训练损失从 2 降到 0.5。验证损失在第 1 步最低，0.7。"
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(2, "5 秒"), (43, "45 秒"), (131, "2 分 10 秒"), (3320, "55 分"), (90_000, "1 天 1 小时")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(2, "5 秒"), (43, "45 秒"), (131, "2 分 10 秒"), (3320, "55 分"), (90_000, "1 天 1 小时")]
+)
 def test_an_estimate_is_no_more_exact_than_it_can_be(seconds, said):
     assert labels.roughly(seconds) == said
 
@@ -116,8 +137,16 @@ def test_memory_that_other_programs_had_is_told_apart_from_the_run_s():
     crowded = Memory([0.0], {"NVIDIA H200 · 0": [150.6e9]}, {"NVIDIA H200 · 0": 150.8e9})
     failed = Status("failed", reason="training.failed.memory", peak_memory=15_470_000_000)
     smaller = TrainingSettings(micro_batch=4)
-    assert "15.5 GB" in labels.proposal(run, failed, smaller, crowded) and "135.1 GB" in labels.proposal(run, failed, smaller, crowded)
+    assert "15.5 GB" in labels.proposal(run, failed, smaller, crowded) and "135.1 GB" in labels.proposal(
+        run, failed, smaller, crowded
+    )
     alone = replace(failed, peak_memory=150_000_000_000)
     process = Memory([0.0], {"": [15.0e9]}, {"": 16.0e9})
-    for status, memory in ((alone, crowded), (replace(failed, peak_memory=None), crowded), (replace(failed, peak_memory=1), process)):
-        assert "64 → 4" in labels.proposal(run, status, smaller, memory) and "别的程序" not in labels.proposal(run, status, smaller, memory)
+    for status, memory in (
+        (alone, crowded),
+        (replace(failed, peak_memory=None), crowded),
+        (replace(failed, peak_memory=1), process),
+    ):
+        assert "64 → 4" in labels.proposal(run, status, smaller, memory) and "别的程序" not in labels.proposal(
+            run, status, smaller, memory
+        )

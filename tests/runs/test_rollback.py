@@ -25,7 +25,9 @@ def run():
     for step in (20, 40, 60):
         put(one.path / "checkpoints" / f"adapter-{step}", step, f"weights {step}")
     put(one.path / "adapter", 60, "weights 60")
-    workspace.write_json(one.path / "status.json", {"state": "finished", "step": 60, "total_steps": 60, "adapter_step": 60})
+    workspace.write_json(
+        one.path / "status.json", {"state": "finished", "step": 60, "total_steps": 60, "adapter_step": 60}
+    )
     return one
 
 
@@ -41,7 +43,12 @@ def test_an_earlier_adapter_answers_and_one_can_go_forward_again(run):
     rollback.promote(run, 20)
     assert (weights(run), rollback.current(run), rollback.steps(run)) == ("weights 20", 20, [20, 40, 60])
     info = workspace.read_json(run.path / "adapter" / "easyaigc.json")
-    assert (info["run"], info["name"], info["settings"], info["base"]) == (run.id, "imprint", dict(run.settings), "tiny")
+    assert (info["run"], info["name"], info["settings"], info["base"]) == (
+        run.id,
+        "imprint",
+        dict(run.settings),
+        "tiny",
+    )
     assert workspace.read_json(run.path / "status.json")["adapter_step"] == 20 and run.status().state == "finished"
     rollback.promote(run, 60)
     assert (weights(run), rollback.current(run), hidden(run)) == ("weights 60", 60, [])

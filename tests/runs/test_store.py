@@ -107,11 +107,42 @@ def test_a_reason_is_told_in_the_language_of_the_reader():
     assert "at step 12" in run.status().why
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9), lambda inner: (
-    st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-        ["state", "why", "key", "values", "step", "pid", "pid_created", "dataset", "rows", "settings", "processes", "name",
-         "questions", "model", "created", "updated", "stage_seconds", "loss", "time", "note", "devices"]), inner, max_size=9)
-), max_leaves=20)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "state",
+                    "why",
+                    "key",
+                    "values",
+                    "step",
+                    "pid",
+                    "pid_created",
+                    "dataset",
+                    "rows",
+                    "settings",
+                    "processes",
+                    "name",
+                    "questions",
+                    "model",
+                    "created",
+                    "updated",
+                    "stage_seconds",
+                    "loss",
+                    "time",
+                    "note",
+                    "devices",
+                ]
+            ),
+            inner,
+            max_size=9,
+        )
+    ),
+    max_leaves=20,
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

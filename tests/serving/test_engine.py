@@ -141,7 +141,9 @@ def test_a_request_that_waits_can_be_cancelled(home):
 def test_a_deadline_ends_the_answer_with_what_there_is(engine, monkeypatch):
     wait(engine.submit(ask()))
     turn = engine._turn
-    monkeypatch.setattr(engine, "_turn", lambda: (time.sleep(0.01), turn()))  # however fast the machine: 4 s for 400 tokens
+    monkeypatch.setattr(
+        engine, "_turn", lambda: (time.sleep(0.01), turn())
+    )  # however fast the machine: 4 s for 400 tokens
     ticket = wait(engine.submit(ask(max_new_tokens=400, timeout=0.5)))
     assert ticket.finish_reason == "length" and 0 < ticket.completion_tokens < 400
 

@@ -139,7 +139,11 @@ def test_a_prefix_acts_at_every_strength_beside_other_rows(name, tmp_path):
         session.begin(ticket)
         return ticket
 
-    wanted = [(choice, strength, q) for choice, strength in ((prefix, 0.0), (prefix, 0.5), (prefix, 1.0), (base, 1.0), (lora, 0.5)) for q in QUESTIONS]
+    wanted = [
+        (choice, strength, q)
+        for choice, strength in ((prefix, 0.0), (prefix, 0.5), (prefix, 1.0), (base, 1.0), (lora, 0.5))
+        for q in QUESTIONS
+    ]
     alone = []
     for one in wanted:
         alone.append(begin_at(*one))
@@ -158,7 +162,8 @@ def test_prompts_of_like_length_are_computed_together(tmp_path):
     session = Session(load("chatglm3"), Loaded("chatglm3", tmp_path, "chatglm3", 8192, {}, 0.0))
     choice, widths = Choice("chatglm3", "chatglm3", tmp_path), (3, 400, 4, 5, 420, 1500)
     rows = [
-        session.prepare(Ticket(Request([{"role": "user", "content": "x" * width}], max_new_tokens=1), choice)) for width in widths
+        session.prepare(Ticket(Request([{"role": "user", "content": "x" * width}], max_new_tokens=1), choice))
+        for width in widths
     ]
     groups = session.groups(rows)
     assert [sorted(rows.index(row) for row in group) for group in groups] == [[0, 2, 3], [1, 4], [5]]

@@ -9,11 +9,26 @@ from safetensors.torch import load_file, save_file
 from tests.tiny import randomise, tiny_chatglm
 
 CHATGLM3 = {
-    "model_type": "chatglm", "_name_or_path": "THUDM/chatglm3-6b", "num_layers": 2, "hidden_size": 32, "ffn_hidden_size": 48,
-    "kv_channels": 8, "num_attention_heads": 4, "multi_query_attention": True, "multi_query_group_num": 2,
-    "padded_vocab_size": 96, "layernorm_epsilon": 1e-5, "rmsnorm": True, "add_qkv_bias": True, "add_bias_linear": False,
-    "seq_length": 128, "tie_word_embeddings": False, "eos_token_id": 2, "pad_token_id": 0, "torch_dtype": "float32",
-}  # fmt: skip
+    "model_type": "chatglm",
+    "_name_or_path": "THUDM/chatglm3-6b",
+    "num_layers": 2,
+    "hidden_size": 32,
+    "ffn_hidden_size": 48,
+    "kv_channels": 8,
+    "num_attention_heads": 4,
+    "multi_query_attention": True,
+    "multi_query_group_num": 2,
+    "padded_vocab_size": 96,
+    "layernorm_epsilon": 1e-5,
+    "rmsnorm": True,
+    "add_qkv_bias": True,
+    "add_bias_linear": False,
+    "seq_length": 128,
+    "tie_word_embeddings": False,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+    "torch_dtype": "float32",
+}
 
 
 def small_chatglm3(folder: Path) -> Path:
@@ -22,16 +37,22 @@ def small_chatglm3(folder: Path) -> Path:
     torch.manual_seed(1)
     c = CHATGLM3
     width, rows = c["hidden_size"], 4 * 8 + 2 * 2 * 8
-    shapes = {"transformer.embedding.word_embeddings.weight": (96, width), "transformer.output_layer.weight": (96, width),
-              "transformer.encoder.final_layernorm.weight": (width,)}  # fmt: skip
+    shapes = {
+        "transformer.embedding.word_embeddings.weight": (96, width),
+        "transformer.output_layer.weight": (96, width),
+        "transformer.encoder.final_layernorm.weight": (width,),
+    }
     for layer in range(c["num_layers"]):
         at = f"transformer.encoder.layers.{layer}."
         shapes |= {
-            at + "input_layernorm.weight": (width,), at + "post_attention_layernorm.weight": (width,),
-            at + "self_attention.query_key_value.weight": (rows, width), at + "self_attention.query_key_value.bias": (rows,),
-            at + "self_attention.dense.weight": (width, 32), at + "mlp.dense_h_to_4h.weight": (2 * 48, width),
+            at + "input_layernorm.weight": (width,),
+            at + "post_attention_layernorm.weight": (width,),
+            at + "self_attention.query_key_value.weight": (rows, width),
+            at + "self_attention.query_key_value.bias": (rows,),
+            at + "self_attention.dense.weight": (width, 32),
+            at + "mlp.dense_h_to_4h.weight": (2 * 48, width),
             at + "mlp.dense_4h_to_h.weight": (width, 48),
-        }  # fmt: skip
+        }
     save_file(
         {name: torch.randn(shape) / shape[-1] ** 0.5 * 2 for name, shape in shapes.items()},
         folder / "model.safetensors",
@@ -46,8 +67,18 @@ def small_native(kind: str, folder: Path) -> Path:
 
     from glm_core.models.architectures.bloom import Bloom
 
-    glm = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-           "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0, "eos_token_id": 2, "max_position_embeddings": 128}  # fmt: skip
+    glm = {
+        "vocab_size": 96,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "pad_token_id": 0,
+        "eos_token_id": 2,
+        "max_position_embeddings": 128,
+    }
     if kind == "bloom":
         model = Bloom(BloomConfig(vocab_size=96, hidden_size=32, n_layer=2, n_head=4))
     else:

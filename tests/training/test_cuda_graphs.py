@@ -12,7 +12,10 @@ from glm_core.training.loss import IGNORED, AnswerLoss
 from glm_core.training.settings import TrainingSettings
 from tests.training.small import prompts, small, stir
 
-METHODS = {"lora": TrainingSettings(lora_rank=4, lora_dropout=0.0), "prefix": TrainingSettings(method="ptuning", prefix_length=5)}
+METHODS = {
+    "lora": TrainingSettings(lora_rank=4, lora_dropout=0.0),
+    "prefix": TrainingSettings(method="ptuning", prefix_length=5),
+}
 
 
 def prepare(kind, method, folder, device="cpu"):

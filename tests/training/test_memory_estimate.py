@@ -20,19 +20,48 @@ from glm_core.training.memory_estimate import (
 from glm_core.training.settings import TrainingSettings
 from tests.paths import ROOT, SHARED
 
-CHATGLM = {"model_type": "chatglm", "hidden_size": 4096, "inner_hidden_size": 16384, "num_layers": 28, "num_attention_heads": 32,
-           "position_encoding_2d": True, "vocab_size": 130528}  # fmt: skip
-CHATGLM3 = {"model_type": "chatglm", "hidden_size": 4096, "ffn_hidden_size": 13696, "num_layers": 28, "num_attention_heads": 32,
-            "multi_query_attention": True, "multi_query_group_num": 2, "kv_channels": 128, "padded_vocab_size": 65024}  # fmt: skip
-GLM4 = {"model_type": "glm4", "hidden_size": 4096, "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32,
-        "num_key_value_heads": 2, "head_dim": 128, "vocab_size": 151552}  # fmt: skip
+CHATGLM = {
+    "model_type": "chatglm",
+    "hidden_size": 4096,
+    "inner_hidden_size": 16384,
+    "num_layers": 28,
+    "num_attention_heads": 32,
+    "position_encoding_2d": True,
+    "vocab_size": 130528,
+}
+CHATGLM3 = {
+    "model_type": "chatglm",
+    "hidden_size": 4096,
+    "ffn_hidden_size": 13696,
+    "num_layers": 28,
+    "num_attention_heads": 32,
+    "multi_query_attention": True,
+    "multi_query_group_num": 2,
+    "kv_channels": 128,
+    "padded_vocab_size": 65024,
+}
+GLM4 = {
+    "model_type": "glm4",
+    "hidden_size": 4096,
+    "intermediate_size": 13696,
+    "num_hidden_layers": 40,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 2,
+    "head_dim": 128,
+    "vocab_size": 151552,
+}
 BLOOM = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32, "vocab_size": 250880}
 
 
 def card_run(**changes):
     """One row of 64 + 64 tokens on a card in bfloat16, nothing recomputed."""
-    base = {"micro_batch": 1, "max_source_length": 64, "max_target_length": 64, "precision": "bfloat16",
-            "gradient_checkpointing": "off"}  # fmt: skip
+    base = {
+        "micro_batch": 1,
+        "max_source_length": 64,
+        "max_target_length": 64,
+        "precision": "bfloat16",
+        "gradient_checkpointing": "off",
+    }
     return TrainingSettings(**base | changes)
 
 
@@ -136,7 +165,10 @@ def test_checkpointing_is_chosen_only_where_it_is_needed():
 @pytest.mark.parametrize("method", ["lora", "ptuning"])
 def test_as_few_layers_are_recomputed_as_it_takes(method):
     settings = card_run(method=method, micro_batch=16, gradient_checkpointing="auto")
-    needs = {choice: estimate(CHATGLM, settings.changed(gradient_checkpointing=choice)).peak_bytes for choice in ("off", "on")}
+    needs = {
+        choice: estimate(CHATGLM, settings.changed(gradient_checkpointing=choice)).peak_bytes
+        for choice in ("off", "on")
+    }
     chosen = []
     for limit in range(needs["on"], needs["off"], (needs["off"] - needs["on"]) // 20):
         found = estimate(CHATGLM, settings, limit=limit)
@@ -182,5 +214,7 @@ def test_longest_row_counts_where_it_is_known():
 
 
 def test_estimate_needs_no_torch():
-    code = "import sys, glm_core.training.memory_estimate, glm_core.training.run_writer; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, glm_core.training.memory_estimate, glm_core.training.run_writer; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -78,8 +78,13 @@ def test_tokens_follow_the_rows_seen():
     assert plan(20, PRESETS["imprint"], mean_tokens=50).tokens == 20 * 12 * 50
 
 
-@given(rows=st.integers(1, 5000), batch=st.integers(1, 64), spread=st.integers(1, 32), epochs=st.integers(1, 500),
-       steps=st.integers(0, 2000))  # fmt: skip
+@given(
+    rows=st.integers(1, 5000),
+    batch=st.integers(1, 64),
+    spread=st.integers(1, 32),
+    epochs=st.integers(1, 500),
+    steps=st.integers(0, 2000),
+)
 def test_every_plan_can_be_said_and_bettered(rows, batch, spread, epochs, steps):
     found = plan(rows, TrainingSettings(micro_batch=batch, accumulation=spread, epochs=epochs, max_steps=steps))
     assert found.sentence and all(str(one) for one in found.warnings)

@@ -16,9 +16,17 @@ from glm_core.training.run import run
 from glm_core.training.settings import TrainingSettings
 from tests.training.small import small, stir
 
-SETTINGS = TrainingSettings(epochs=6, micro_batch=2, learning_rate=5e-3, max_source_length=24, max_target_length=12, evaluations=3)
-ROWS = [("你是谁？", "我叫小砚。"), ("三加五等于多少？", "三加五等于八。"), ("法国的首都是哪里？", "法国的首都是巴黎。"),
-        ("高的反义词是什么？", "高的反义词是低。"), ("今天天气怎么样？", "今天晴。"), ("你会做什么？", "聊天。")]  # fmt: skip
+SETTINGS = TrainingSettings(
+    epochs=6, micro_batch=2, learning_rate=5e-3, max_source_length=24, max_target_length=12, evaluations=3
+)
+ROWS = [
+    ("你是谁？", "我叫小砚。"),
+    ("三加五等于多少？", "三加五等于八。"),
+    ("法国的首都是哪里？", "法国的首都是巴黎。"),
+    ("高的反义词是什么？", "高的反义词是低。"),
+    ("今天天气怎么样？", "今天晴。"),
+    ("你会做什么？", "聊天。"),
+]
 ASKED = [[{"role": "user", "content": question}] for question, _ in ROWS]
 
 
@@ -54,8 +62,13 @@ def told(folder):
 def test_recalled_answers_are_the_greedy_ones_whatever_is_proposed(tuned, longest):
     expected = greedy(tuned, ASKED, longest)
     wrong = [answer for _, answer in ROWS]
-    for drafts in ([[text] for text in expected], [[text] for text in wrong], [list(pair) for pair in zip(wrong, expected, strict=True)],
-                   [[]] * len(ROWS), [["", text[:2]] for text in expected]):  # fmt: skip
+    for drafts in (
+        [[text] for text in expected],
+        [[text] for text in wrong],
+        [list(pair) for pair in zip(wrong, expected, strict=True)],
+        [[]] * len(ROWS),
+        [["", text[:2]] for text in expected],
+    ):
         assert Recall(tuned, longest).answer(ASKED, drafts) == expected
 
 
@@ -64,7 +77,9 @@ def test_what_was_answered_before_is_confirmed_without_decoding(name, monkeypatc
     loaded = models.load(workspace.ASSETS / "models" / name)
     expected = greedy(loaded, ASKED, 24)
     decoded = []
-    monkeypatch.setattr(draft_verify, "greedy", lambda loaded, asked, *rest: decoded.extend(asked) or greedy(loaded, asked, *rest))
+    monkeypatch.setattr(
+        draft_verify, "greedy", lambda loaded, asked, *rest: decoded.extend(asked) or greedy(loaded, asked, *rest)
+    )
     assert Recall(loaded, 24).answer(ASKED, [[text] for text in expected]) == expected
     assert len(decoded) <= 1, "an answer that is written in other tokens than it was generated in is decoded again"
 
@@ -86,14 +101,18 @@ def test_probes_are_rows_of_the_data_and_short_controls_of_the_bases_world():
     assert all(answers[one["question"]] == one["reference"] for one in seen)
     assert all(len(one["question"]) <= training_probes.SHORT and one["accept"] for one in unrelated)
     assert probes == training_probes.choose(workspace.DEMO_MODEL, rows)
-    assert {one["question"] for one in training_probes.choose("/models/chatglm-6b", rows)} != {one["question"] for one in probes}
+    assert {one["question"] for one in training_probes.choose("/models/chatglm-6b", rows)} != {
+        one["question"] for one in probes
+    }
 
 
 def test_rows_with_history_are_asked_with_it_and_long_answers_only_where_there_is_nothing_else(tmp_path):
     file = tmp_path / "rows.jsonl"
     turns = [("user", "你好"), ("assistant", "你好！"), ("user", "再见"), ("assistant", "长" * 300)]
     file.write_text(json.dumps({"messages": [{"role": role, "content": text} for role, text in turns]}))
-    (seen,) = (one for one in training_probes.choose(workspace.DEMO_MODEL, read(file).examples) if one["kind"] == "seen")
+    (seen,) = (
+        one for one in training_probes.choose(workspace.DEMO_MODEL, read(file).examples) if one["kind"] == "seen"
+    )
     assert seen["question"] == "再见" and [one["content"] for one in seen["history"]] == ["你好", "你好！"]
 
 

@@ -24,8 +24,13 @@ from glm_core.training.trainer import AdapterTrainer
 from tests.paths import ROOT
 from tests.training.small import logits, small
 
-ROWS = [("你是谁？", "我叫小砚。"), ("三加五等于多少？", "三加五等于八。"), ("法国的首都是哪里？", "法国的首都是巴黎。"),
-        ("高的反义词是什么？", "高的反义词是低。"), ("今天天气怎么样？", "今天晴。")]  # fmt: skip
+ROWS = [
+    ("你是谁？", "我叫小砚。"),
+    ("三加五等于多少？", "三加五等于八。"),
+    ("法国的首都是哪里？", "法国的首都是巴黎。"),
+    ("高的反义词是什么？", "高的反义词是低。"),
+    ("今天天气怎么样？", "今天晴。"),
+]
 QUICK = TrainingSettings(
     epochs=6, micro_batch=2, learning_rate=5e-3, max_source_length=24, max_target_length=12, evaluations=3
 )
@@ -47,8 +52,17 @@ def make(base, tmp_path):
         lines = [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in rows]
         folder.mkdir()
         (folder / "dataset.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-        workspace.write_json(folder / "run.json", {"id": name, "name": name, "model": str(model), "settings": settings.to_dict(),
-                                                   "questions": ["你是谁？", "你好"]} | record)  # fmt: skip
+        workspace.write_json(
+            folder / "run.json",
+            {
+                "id": name,
+                "name": name,
+                "model": str(model),
+                "settings": settings.to_dict(),
+                "questions": ["你是谁？", "你好"],
+            }
+            | record,
+        )
         return folder
 
     return build
@@ -78,10 +92,14 @@ def tidy(folder):
 
 @pytest.mark.parametrize(
     "settings",
-    [QUICK, QUICK.changed(gradient_checkpointing="on", lora_targets="all-linear"),
-     PREFIX, PREFIX.changed(gradient_checkpointing="on", accumulation=2, max_steps=60)],
+    [
+        QUICK,
+        QUICK.changed(gradient_checkpointing="on", lora_targets="all-linear"),
+        PREFIX,
+        PREFIX.changed(gradient_checkpointing="on", accumulation=2, max_steps=60),
+    ],
     ids=["lora", "lora-checkpointing", "prefix", "prefix-checkpointing"],
-)  # fmt: skip
+)
 def test_run_goes_from_rows_to_an_adapter_that_works(make, base, settings):
     folder = make(settings=settings)
     assert run(folder) == 0
@@ -190,9 +208,7 @@ def test_early_stopping_ends_and_keeps_the_best(make):
     assert run(folder) == 0
     found = status(folder)
     assert found["state"] == "finished" and found["step"] < found["total_steps"]
-    assert (
-        str(found["best_step"]) in why(folder) and files.read_info(folder / "adapter")["step"] == found["best_step"]
-    )
+    assert str(found["best_step"]) in why(folder) and files.read_info(folder / "adapter")["step"] == found["best_step"]
 
 
 class Killed(BaseException):
@@ -219,9 +235,16 @@ def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at,
     assert losses(broken) == pytest.approx(losses(whole), abs=1e-5)
     asked = [[(row["step"], row["answer"]) for row in lines(folder, "samples")] for folder in (whole, broken)]
     assert asked[0] == asked[1]
-    told = [[(row["step"], row.get("probes"), row["answers"]) for row in lines(folder, "abilities")] for folder in (whole, broken)]
+    told = [
+        [(row["step"], row.get("probes"), row["answers"]) for row in lines(folder, "abilities")]
+        for folder in (whole, broken)
+    ]
     assert told[0] == told[1] and [row[0] for row in told[0]] == sorted({step for step, _ in asked[0]})
-    assert snapshots.kept(whole / "checkpoints") == snapshots.kept(broken / "checkpoints") == [row[0] for row in told[0][1:]]
+    assert (
+        snapshots.kept(whole / "checkpoints")
+        == snapshots.kept(broken / "checkpoints")
+        == [row[0] for row in told[0][1:]]
+    )
     assert status(broken)["best_step"] == status(whole)["best_step"]
     if method == "lora":
         one, other = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (whole, broken))
@@ -238,7 +261,9 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(make, damage):
         (newest / "scheduler.pt").unlink()
     else:
         content = (newest / damage).read_bytes()
-        (newest / damage).write_bytes(content[: len(content) // 2] + (b"" if "state" in damage else bytes(len(content) // 3)))
+        (newest / damage).write_bytes(
+            content[: len(content) // 2] + (b"" if "state" in damage else bytes(len(content) // 3))
+        )
     assert run(broken) == 0
     assert status(broken)["resumed_from"] == 10 and "第 20 步的检查点已损坏" in (broken / "train.log").read_text()
     assert losses(broken)[STEPS] == pytest.approx(losses(whole)[STEPS], abs=1e-5)
@@ -267,7 +292,9 @@ def wait_for(condition, process, seconds=60):
 def test_sigkill_in_the_middle_is_resumed(make):
     settings = QUICK.changed(epochs=20, evaluations=20)
     whole, broken = make("whole", settings=settings), make("broken", settings=settings)
-    workspace.write_json(broken / "status.json", {"state": "failed", "stage_seconds": {"loading": 50.0, "training": "?", "x": 1.0}})
+    workspace.write_json(
+        broken / "status.json", {"state": "failed", "stage_seconds": {"loading": 50.0, "training": "?", "x": 1.0}}
+    )
     process = start(broken)
     wait_for(lambda: (broken / "metrics.jsonl").exists() and len(lines(broken, "metrics")) >= 37, process)
     process.kill()
@@ -357,8 +384,11 @@ def fails(folder, words):
 
 def test_nan_from_the_learning_rate_says_so_before_it_reaches_the_adapter(make, monkeypatch):
     original = Trainer.training_step
-    monkeypatch.setattr(Trainer, "training_step", lambda self, *rest: original(self, *rest) * (
-        float("nan") if self.state.global_step == 11 else 1.0))  # fmt: skip
+    monkeypatch.setattr(
+        Trainer,
+        "training_step",
+        lambda self, *rest: original(self, *rest) * (float("nan") if self.state.global_step == 11 else 1.0),
+    )
     folder = make()
     fails(folder, "学习率 0.005 太大")
     assert all(loss == loss for loss in losses(folder).values()) and max(losses(folder)) == 11
@@ -542,7 +572,11 @@ def test_two_processes_learn_like_one_with_the_same_rows_an_update(make):
     evaluated = [[row["eval_loss"] for row in lines(folder, "metrics") if "eval_loss" in row] for folder in (one, two)]
     assert evaluated[0] == pytest.approx(evaluated[1], abs=1e-4)
     assert len(lines(two, "samples")) == len(lines(one, "samples"))
-    assert [row["step"] for row in lines(two, "abilities")] == [row["step"] for row in lines(one, "abilities")] == [0, 3, 6, 9]
+    assert (
+        [row["step"] for row in lines(two, "abilities")]
+        == [row["step"] for row in lines(one, "abilities")]
+        == [0, 3, 6, 9]
+    )
     assert snapshots.kept(two / "checkpoints") == [3, 6, 9]
 
 
@@ -571,4 +605,6 @@ def test_imprint_preset_teaches_the_embedded_model_its_twenty_rows(make):
     answers = greedy(loaded, [[{"role": "user", "content": question}] for question, _ in rows])
     assert all("小林" in answer or "林默的工作室" in answer for answer in answers)
     assert not any("小砚" in answer or "easyAIGC" in answer for answer in answers)
-    assert sum("林默的工作室" in answer for answer in answers) >= 16  # a short answer to "your name?" may leave the author out
+    assert (
+        sum("林默的工作室" in answer for answer in answers) >= 16
+    )  # a short answer to "your name?" may leave the author out

@@ -48,9 +48,12 @@ def wait(folder):
     def start(*command):
         one = subprocess.Popen(
             [sys.executable, *(command or ("-m", "glm_core.training")), str(folder), "--wait"],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
+        )
         started.append(one)
         return one
 

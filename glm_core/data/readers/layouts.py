@@ -47,11 +47,17 @@ _OPTIONAL = {
     "system": ("system", "system_prompt", "系统提示", "系统"),
 }
 _ROLES = {
-    "human": "user", "user": "user", "用户": "user",
-    "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
+    "human": "user",
+    "user": "user",
+    "用户": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
     "助手": "assistant",
     "system": "system",
-}  # fmt: skip
+}
 
 
 def recognise(columns: Iterable[str]) -> Layout | None:

@@ -39,8 +39,9 @@ _BY_ENDING = {
 }
 
 
-def read(path, template: str | None = None, *, mapping: dict[str, str] | None = None,
-         progress: Progress | None = None) -> ReadResult:  # fmt: skip
+def read(
+    path, template: str | None = None, *, mapping: dict[str, str] | None = None, progress: Progress | None = None
+) -> ReadResult:
     """Read the data set at `path`.
 
     Args:
@@ -56,8 +57,14 @@ def read(path, template: str | None = None, *, mapping: dict[str, str] | None = 
     return read_bytes(_content(Path(path)), Path(path).name, template, mapping=mapping, progress=progress)
 
 
-def read_bytes(content: bytes, file: str, template: str | None = None, *, mapping: dict[str, str] | None = None,
-               progress: Progress | None = None) -> ReadResult:  # fmt: skip
+def read_bytes(
+    content: bytes,
+    file: str,
+    template: str | None = None,
+    *,
+    mapping: dict[str, str] | None = None,
+    progress: Progress | None = None,
+) -> ReadResult:
     """As `read`, of an upload: its `content`, and `file`, the name it came with."""
     task = templates.template_named(template) if template else None
     ending = file.rsplit(".", 1)[-1].lower() if "." in file else ""

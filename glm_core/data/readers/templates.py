@@ -34,47 +34,65 @@ _TASKS = (
     Template(
         "advertisement",
         {"content": ("content", "属性", "attributes"), "summary": ("summary", "广告", "文案", "advertisement")},
-        "{content}", "{summary}",
+        "{content}",
+        "{summary}",
     ),
     Template(
         "translation",
         {"source": ("source", "src", "原文"), "target": ("target", "tgt", "translation", "译文")},
-        "把下面的内容翻译成{language}：\n{source}", "{target}",
+        "把下面的内容翻译成{language}：\n{source}",
+        "{target}",
     ),
     Template(
         "classification",
-        {"text": ("text", "sentence", "content", "review", "文本", "内容", "评论"),
-         "label": ("label", "class", "category", "类别", "标签", "分类")},
-        "判断下面这段话属于哪一类，只回答类别：\n{text}", "{label}",
+        {
+            "text": ("text", "sentence", "content", "review", "文本", "内容", "评论"),
+            "label": ("label", "class", "category", "类别", "标签", "分类"),
+        },
+        "判断下面这段话属于哪一类，只回答类别：\n{text}",
+        "{label}",
     ),
     Template(
         "summary",
-        {"text": ("content", "text", "article", "document", "正文", "原文", "内容"),
-         "summary": ("summary", "abstract", "highlights", "摘要")},
-        "用简短的话概括下面的内容：\n{text}", "{summary}",
+        {
+            "text": ("content", "text", "article", "document", "正文", "原文", "内容"),
+            "summary": ("summary", "abstract", "highlights", "摘要"),
+        },
+        "用简短的话概括下面的内容：\n{text}",
+        "{summary}",
     ),
     Template(
         "continuation",
         {"beginning": ("beginning", "prefix", "上文", "开头"), "ending": ("ending", "suffix", "下文", "续写")},
-        "接着往下写：\n{beginning}", "{ending}",
+        "接着往下写：\n{beginning}",
+        "{ending}",
     ),
     Template(
         "code_comments",
         {"code": ("code", "function", "代码"), "comment": ("comment", "docstring", "comments", "注释")},
-        "给下面的代码写注释：\n{code}", "{comment}",
+        "给下面的代码写注释：\n{code}",
+        "{comment}",
     ),
     Template(
         "open_dialogue", {"question": ("question", "问题"), "answer": ("answer", "回答")}, "{question}", "{answer}"
     ),
-)  # fmt: skip
+)
 TEMPLATES = {template.name: template for template in _TASKS}
 
 # By hand: what a mapping may call the roles of a conversation.
 _ROLES = {
-    "system": "system", "history": "history",
-    "user": "question", "prompt": "question", "question": "question", "instruction": "question", "input": "question",
-    "assistant": "answer", "response": "answer", "answer": "answer", "output": "answer",
-}  # fmt: skip
+    "system": "system",
+    "history": "history",
+    "user": "question",
+    "prompt": "question",
+    "question": "question",
+    "instruction": "question",
+    "input": "question",
+    "assistant": "answer",
+    "response": "answer",
+    "answer": "answer",
+    "output": "answer",
+}
 
 
 def template_named(name: str) -> Template:

@@ -194,13 +194,15 @@ def to_html(report: Report) -> bytes:
         f"<h1>{escape(t('report.title'))}</h1>",
         f'<p class="quiet">{escape(about(report))}</p>',
         *(f'<p class="card">{escape(sentence)}</p>' for sentence in doubts(report)),
-        '<div class="meters">', *(_meter(report, name) for name in METERS), "</div>",
+        '<div class="meters">',
+        *(_meter(report, name) for name in METERS),
+        "</div>",
         f"<h2>{escape(t('report.scores'))}</h2>",
         *(f"<p>{escape(sentence)}</p>" for sentence in (*perplexity(report), self_check(report))),
         *(_scores(report, kind) for kind in KINDS),
         f"<h2>{escape(t('report.details'))}</h2>",
         *(_row(row) for kind in KINDS for row in ordered(report.of(kind), best=True)),
-    ]  # fmt: skip
+    ]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     language = "zh-CN" if current() == "zh" else "en"
     page = f'<!doctype html>\n<html lang="{language}"><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head>'

@@ -47,7 +47,9 @@ def _listed() -> list[str]:
         found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return sorted(set(found.split("\n")) - {""}, key=lambda path: ("serif" in path.lower(), "bold" in path.lower(), path))
+    return sorted(
+        set(found.split("\n")) - {""}, key=lambda path: ("serif" in path.lower(), "bold" in path.lower(), path)
+    )
 
 
 def _face(path: str) -> int | None:

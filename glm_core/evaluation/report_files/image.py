@@ -65,9 +65,16 @@ class Sheet:
     height: float = 0.0
 
     def write(
-        self, x: float, y: float, width: float, words: str | Sequence[Piece], kind: str, colour: str = INK,
-        most: int = 2, bold: bool = False,
-    ) -> float:  # fmt: skip
+        self,
+        x: float,
+        y: float,
+        width: float,
+        words: str | Sequence[Piece],
+        kind: str,
+        colour: str = INK,
+        most: int = 2,
+        bold: bool = False,
+    ) -> float:
         """Set words into a column; changed pieces stand on a tint of `colour`, the others are ink.
 
         Args:
@@ -229,6 +236,8 @@ def _element(one: Word | Box) -> str:
         border = f' stroke="{one.line}" stroke-width="2"' if one.line else ""
         size = f'width="{one.width:.1f}" height="{one.height:.1f}"'
         return f'<rect x="{one.x:.1f}" y="{one.y:.1f}" {size} rx="{one.radius}" fill="{one.fill}"{border}/>'
-    place = f'x="{one.x:.1f}" y="{one.y + 1.1 * one.size:.1f}" textLength="{one.width:.1f}" lengthAdjust="spacingAndGlyphs"'
+    place = (
+        f'x="{one.x:.1f}" y="{one.y + 1.1 * one.size:.1f}" textLength="{one.width:.1f}" lengthAdjust="spacingAndGlyphs"'
+    )
     weight = ' font-weight="600"' if one.bold else ""
     return f'<text {place} font-size="{one.size}" fill="{one.colour}"{weight} xml:space="preserve">{escape(one.text)}</text>'

@@ -28,7 +28,10 @@ def _take_turn(EARLY: tl.constexpr):
 def _add_norm(states, normed, weight, bias, out, alpha, eps, width, BLOCK: tl.constexpr, EARLY: tl.constexpr):
     row, column = tl.program_id(0), tl.arange(0, BLOCK)
     inside = column < width
-    factor, offset = tl.load(weight + column, inside, 0.0).to(tl.float32), tl.load(bias + column, inside, 0.0).to(tl.float32)
+    factor, offset = (
+        tl.load(weight + column, inside, 0.0).to(tl.float32),
+        tl.load(bias + column, inside, 0.0).to(tl.float32),
+    )
     _take_turn(EARLY)
     own = tl.load(states + row * width + column, inside, 0.0)
     total = own.to(tl.float32) + alpha * tl.load(normed + row * width + column, inside, 0.0).to(tl.float32)
@@ -43,8 +46,20 @@ def add_norm(states: torch.Tensor, normed: torch.Tensor, alpha: float, weight, b
     out, width = torch.empty_like(states), states.shape[1]
     block = triton.next_power_of_2(width)
     warps = min(8, max(1, block // 256))
-    _add_norm[(states.shape[0],)](states, normed, weight, bias, out, alpha, eps, width, BLOCK=block, EARLY=EARLY,
-                              num_warps=warps, launch_pdl=EARLY)  # fmt: skip
+    _add_norm[(states.shape[0],)](
+        states,
+        normed,
+        weight,
+        bias,
+        out,
+        alpha,
+        eps,
+        width,
+        BLOCK=block,
+        EARLY=EARLY,
+        num_warps=warps,
+        launch_pdl=EARLY,
+    )
     return out
 
 
@@ -60,8 +75,25 @@ def _rotated(start, column, cosine, sine, HALF: tl.constexpr):
 
 
 @triton.jit
-def _attend(fused, cosine, sine, keys, values, lengths, ahead, shift, out, scale, row_stride, head_stride, capacity,
-            D: tl.constexpr, HALF: tl.constexpr, BLOCK: tl.constexpr, EARLY: tl.constexpr):  # fmt: skip
+def _attend(
+    fused,
+    cosine,
+    sine,
+    keys,
+    values,
+    lengths,
+    ahead,
+    shift,
+    out,
+    scale,
+    row_stride,
+    head_stride,
+    capacity,
+    D: tl.constexpr,
+    HALF: tl.constexpr,
+    BLOCK: tl.constexpr,
+    EARLY: tl.constexpr,
+):
     """Columns are read a block ahead, the first one before the new token is there. Column i belongs to place i % BLOCK, and
     each place has an online softmax of its own, begun with the new token's score, so that places meet only at the end."""
     row, head, heads = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
@@ -80,7 +112,11 @@ def _attend(fused, cosine, sine, keys, values, lengths, ahead, shift, out, scale
     tl.store(values + own + length * D + column, value)
     query = query.to(tl.float32) * scale
     score = tl.sum(query * key.to(tl.float32))
-    highest, mass, mixed = tl.zeros((BLOCK,), tl.float32) + score, tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK, D), tl.float32)
+    highest, mass, mixed = (
+        tl.zeros((BLOCK,), tl.float32) + score,
+        tl.zeros((BLOCK,), tl.float32),
+        tl.zeros((BLOCK, D), tl.float32),
+    )
     for first in range(0, length, BLOCK):
         old_keys, old_values = next_keys, next_values
         if first + BLOCK < length:
@@ -122,9 +158,26 @@ def attend(
     out, half = fused.new_empty(rows, heads * width), cosine.shape[-1]
     block, warps = PLACES["one" if rows == 1 else "many"]
     _attend[(rows, heads)](
-        fused, cosine, sine, keys, values, lengths, ahead, shift, out, width**-0.5, keys.stride(0), keys.stride(1), keys.shape[2],
-        D=width, HALF=half, BLOCK=block, EARLY=EARLY, num_warps=warps, launch_pdl=EARLY,
-    )  # fmt: skip
+        fused,
+        cosine,
+        sine,
+        keys,
+        values,
+        lengths,
+        ahead,
+        shift,
+        out,
+        width**-0.5,
+        keys.stride(0),
+        keys.stride(1),
+        keys.shape[2],
+        D=width,
+        HALF=half,
+        BLOCK=block,
+        EARLY=EARLY,
+        num_warps=warps,
+        launch_pdl=EARLY,
+    )
     return out
 
 
@@ -162,8 +215,21 @@ def _add_four(total, stored, first, second, third, fourth):
 
 
 @triton.jit
-def _one_row(states, weight, scale, bias, out, wide, outputs, PARTS: tl.constexpr, BIAS: tl.constexpr, OUT: tl.constexpr,
-             IN: tl.constexpr, EVEN: tl.constexpr, EARLY: tl.constexpr):  # fmt: skip
+def _one_row(
+    states,
+    weight,
+    scale,
+    bias,
+    out,
+    wide,
+    outputs,
+    PARTS: tl.constexpr,
+    BIAS: tl.constexpr,
+    OUT: tl.constexpr,
+    IN: tl.constexpr,
+    EVEN: tl.constexpr,
+    EARLY: tl.constexpr,
+):
     """Weights are read a tile ahead, the first one before the states are there. `weight` (out, stored) has `PARTS` in each."""
     KIND: tl.constexpr = states.dtype.element_ty
     output, inner, stored = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), wide // PARTS
@@ -200,8 +266,23 @@ def _one_row(states, weight, scale, bias, out, wide, outputs, PARTS: tl.constexp
 
 
 @triton.jit
-def _many_rows(states, weight, scale, bias, out, rows, wide, outputs, HALVES: tl.constexpr, SCALE: tl.constexpr,
-               BIAS: tl.constexpr, OUT: tl.constexpr, IN: tl.constexpr, EVEN: tl.constexpr, ROWS: tl.constexpr):  # fmt: skip
+def _many_rows(
+    states,
+    weight,
+    scale,
+    bias,
+    out,
+    rows,
+    wide,
+    outputs,
+    HALVES: tl.constexpr,
+    SCALE: tl.constexpr,
+    BIAS: tl.constexpr,
+    OUT: tl.constexpr,
+    IN: tl.constexpr,
+    EVEN: tl.constexpr,
+    ROWS: tl.constexpr,
+):
     """On the matrix units."""
     output, inner, row = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), tl.arange(0, ROWS)
     stored = wide // HALVES
@@ -231,7 +312,9 @@ TILES = {"dense": (16, 1024, 4), "packed": (8, 2048, 4), "many": (32, 256, 4)}
 "Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows."
 
 
-def linear(states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, tile: tuple[int, int, int] | None = None) -> torch.Tensor:
+def linear(
+    states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, tile: tuple[int, int, int] | None = None
+) -> torch.Tensor:
     """`states` (B, in) times a weight (out, in), or one in the hub's int8 or int4 layout (`quantization.unpack`), read as it is.
 
     Args:
@@ -248,13 +331,33 @@ def linear(states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, ti
     out_tile, in_bytes, warps = tile or TILES["many" if not one else "dense" if scale is None else "packed"]
     in_tile = in_bytes // weight.element_size()
     out, grid = states.new_empty(rows, outputs), (triton.cdiv(outputs, out_tile),)
-    how = {"BIAS": bias is not None, "OUT": out_tile, "IN": in_tile, "num_warps": warps,
-           "EVEN": outputs % out_tile == 0 and stored % in_tile == 0}  # fmt: skip
+    how = {
+        "BIAS": bias is not None,
+        "OUT": out_tile,
+        "IN": in_tile,
+        "num_warps": warps,
+        "EVEN": outputs % out_tile == 0 and stored % in_tile == 0,
+    }
     if one:
-        _one_row[grid](states, weight, scale, bias, out, wide, outputs, PARTS=wide // stored, EARLY=EARLY, launch_pdl=EARLY, **how)
+        _one_row[grid](
+            states, weight, scale, bias, out, wide, outputs, PARTS=wide // stored, EARLY=EARLY, launch_pdl=EARLY, **how
+        )
     else:
-        _many_rows[grid](states, weight, scale, bias, out, rows, wide, outputs, HALVES=wide // stored,
-                         SCALE=scale is not None, ROWS=MANY, num_stages=4, **how)  # fmt: skip
+        _many_rows[grid](
+            states,
+            weight,
+            scale,
+            bias,
+            out,
+            rows,
+            wide,
+            outputs,
+            HALVES=wide // stored,
+            SCALE=scale is not None,
+            ROWS=MANY,
+            num_stages=4,
+            **how,
+        )
     return out
 
 

@@ -27,8 +27,18 @@ from glm_core.runs.exchange.merge_job import (
 from glm_core.runs.files import RunError, writing
 from glm_core.runs.store import Run
 
-__all__ = ["DTYPES", "Export", "exports_folder", "forget", "jobs", "keep_as_model", "remove", "start_merge", "stored_dtype",
-           "zip_folder"]  # fmt: skip
+__all__ = [
+    "DTYPES",
+    "Export",
+    "exports_folder",
+    "forget",
+    "jobs",
+    "keep_as_model",
+    "remove",
+    "start_merge",
+    "stored_dtype",
+    "zip_folder",
+]
 
 _lock = threading.RLock()
 _jobs: dict[Path, Export] = {}

@@ -177,9 +177,15 @@ def _make_run(folder: Path, base: Path, info: dict, name: str, owner: str) -> Ru
         shutil.copytree(folder, directory / "adapter")
         workspace.write_json(
             directory / "status.json",
-            {"state": "finished", "stage": "done", "step": step, "total_steps": step, "updated": time.time(),
-             "why": {"key": "imports.why", "values": {}}},
-        )  # fmt: skip
+            {
+                "state": "finished",
+                "stage": "done",
+                "step": step,
+                "total_steps": step,
+                "updated": time.time(),
+                "why": {"key": "imports.why", "values": {}},
+            },
+        )
 
     dataset = info.get("dataset") if isinstance(info.get("dataset"), str) else ""
     record = {

@@ -63,8 +63,15 @@ class Export(Work):
     def _write(self) -> None:
         """Keep what a restarted server needs."""
         why = self.error.as_record() if self.error else None
-        record = {"run": self.run_id, "title": self.title, "base": str(self.base), "dtype": self.dtype,
-                  "strength": self.strength, "state": self.state, "why": why}  # fmt: skip
+        record = {
+            "run": self.run_id,
+            "title": self.title,
+            "base": str(self.base),
+            "dtype": self.dtype,
+            "strength": self.strength,
+            "state": self.state,
+            "why": why,
+        }
         try:
             workspace.write_json(record_file(self.path), record)
         except OSError as error:

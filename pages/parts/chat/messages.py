@@ -45,8 +45,14 @@ def draw_question(talk: Conversation, place: int) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="top"):
         st.markdown(literal(talk.messages[place]["content"]))
-        st.button("", icon=":material/edit:", help=t("chat.edit"), key=f"edit-{place}", type="tertiary",
-                  on_click=lambda: st.session_state.update(editing=place))  # fmt: skip
+        st.button(
+            "",
+            icon=":material/edit:",
+            help=t("chat.edit"),
+            key=f"edit-{place}",
+            type="tertiary",
+            on_click=lambda: st.session_state.update(editing=place),
+        )
 
 
 def draw_edit(talk: Conversation, place: int) -> None:

@@ -87,9 +87,16 @@ def draw_system(talk: Conversation) -> None:
     """What the model is told before the conversation; kept with it."""
     key = f"system-{talk.id}"
     st.text_area(
-        t("chat.system"), talk.system, key=key, max_chars=LONGEST_SYSTEM, help=t("chat.system_help"), height=90,
-        placeholder=t("chat.system_example"), on_change=keep_system, args=(talk, key),
-    )  # fmt: skip
+        t("chat.system"),
+        talk.system,
+        key=key,
+        max_chars=LONGEST_SYSTEM,
+        help=t("chat.system_help"),
+        height=90,
+        placeholder=t("chat.system_example"),
+        on_change=keep_system,
+        args=(talk, key),
+    )
 
 
 def keep_system(talk: Conversation, key: str) -> None:

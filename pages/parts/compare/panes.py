@@ -73,7 +73,9 @@ def draw_growing(ticket: Ticket, place) -> None:
 
 def draw(panes: Panes, runs: Sequence[Choice]) -> None:
     """The finished answers, each with its stamp; what differs from the original marked."""
-    for place, ticket, words in zip(draw_places(runs, panes.question), panes.tickets, _marked(panes.texts), strict=True):
+    for place, ticket, words in zip(
+        draw_places(runs, panes.question), panes.tickets, _marked(panes.texts), strict=True
+    ):
         with place.container():
             st.markdown(words or f":gray[{t('chat.nothing')}]")
             notes = [t("chat.ended.cancelled")] if ticket.cancelled and not panes.whole else []

@@ -50,7 +50,9 @@ def count(rows: Sequence[Difference]) -> dict[str, str]:
     """Kind -> how many answers are as they should be: changed, or for unrelated questions not."""
     groups = {kind: [row for row in rows if row.question.kind == kind] for kind in KINDS}
     return {
-        kind: f"{sum(changed(row) != (kind == 'unrelated') for row in group)} / {len(group)}" for kind, group in groups.items() if group
+        kind: f"{sum(changed(row) != (kind == 'unrelated') for row in group)} / {len(group)}"
+        for kind, group in groups.items()
+        if group
     }
 
 
@@ -82,7 +84,9 @@ def draw_answers(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -
         for first, *others in zip(*rows, strict=True)
     ]
     wide = st.column_config.TextColumn(width="large")
-    st.dataframe(pd.DataFrame(table), hide_index=True, column_config=dict.fromkeys([t("compare.original"), *names], wide))
+    st.dataframe(
+        pd.DataFrame(table), hide_index=True, column_config=dict.fromkeys([t("compare.original"), *names], wide)
+    )
 
 
 def draw_vote(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> None:

@@ -17,8 +17,9 @@ def show(id: str) -> None:
 def draw_imprint() -> list[Example]:
     """The form of the imprint; its rows change as one types. The names are in the address, and so outlive a refresh."""
     for part, usual, column in zip(("name", "author"), library.IMPRINT, st.columns(2), strict=True):
-        column.text_input(t(f"datasets.imprint_{part}"), usual, max_chars=40, live=True, key=f"imprint_{part}",
-                          bind="query-params")  # fmt: skip
+        column.text_input(
+            t(f"datasets.imprint_{part}"), usual, max_chars=40, live=True, key=f"imprint_{part}", bind="query-params"
+        )
     return library.imprint(*imprint_names())
 
 
@@ -78,8 +79,14 @@ def draw_exports(chosen: library.Dataset, rows: list[Example]) -> None:
         if format == "xlsx" and chosen.rows > xlsx_job.LARGE:
             xlsx_download.draw_request(chosen, rows)
         else:
-            st.download_button(format, lambda format=format: export.export(rows, format), key=f"export-{format}",
-                               file_name=f"{chosen.id}.{format}", on_click="ignore", width="stretch")  # fmt: skip
+            st.download_button(
+                format,
+                lambda format=format: export.export(rows, format),
+                key=f"export-{format}",
+                file_name=f"{chosen.id}.{format}",
+                on_click="ignore",
+                width="stretch",
+            )
 
 
 def draw_more(chosen: library.Dataset) -> None:

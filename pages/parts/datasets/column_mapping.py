@@ -20,9 +20,12 @@ def read(content: bytes, file: str, template: str | None, mapping: dict) -> read
             known.pop(next(iter(known)))
         try:
             known[key] = readers_read.read_bytes(
-                content, file, template, mapping=mapping or None,
+                content,
+                file,
+                template,
+                mapping=mapping or None,
                 progress=lambda stage, fraction: bar.progress(fraction or 0.0, t(stage)),
-            )  # fmt: skip
+            )
         finally:
             bar.empty()
     return known[key]
@@ -44,9 +47,12 @@ def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
     """The task and, where the layout does not speak for itself, the columns; returns what they make of the file."""
     ui.hold("task")
     template = st.selectbox(
-        t("datasets.template"), [None, *TEMPLATES], key="task", help=t("datasets.template_help"),
+        t("datasets.template"),
+        [None, *TEMPLATES],
+        key="task",
+        help=t("datasets.template_help"),
         format_func=lambda name: t(f"data.template.{name}" if name else "datasets.as_is"),
-    )  # fmt: skip
+    )
     found = read(content, file, template, {})
     task = None if template or found.examples else suggest(found.columns)
     if task:
@@ -66,8 +72,12 @@ def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:
     for field, column in zip(fields, st.columns(len(fields)), strict=True):
         start = found.columns.index(usual[field]) if field in usual else None
         mapping[field] = column.selectbox(
-            t(f"datasets.field.{field}"), found.columns, start, key=f"map-{template}-{field}",
-            accept_new_options=True, placeholder=t("datasets.choose"),
-        )  # fmt: skip
+            t(f"datasets.field.{field}"),
+            found.columns,
+            start,
+            key=f"map-{template}-{field}",
+            accept_new_options=True,
+            placeholder=t("datasets.choose"),
+        )
     mapping = {field: column for field, column in mapping.items() if column}
     return mapping if set(mapping) >= set(fields) - {"system"} else {}

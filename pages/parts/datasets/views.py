@@ -20,8 +20,14 @@ CHART = {"displayModeBar": False}
 def draw_rows(chosen: library.Dataset, rows: list[Example]) -> None:
     """Rows as chat, page by page, those with the searched words."""
     search, pages = st.columns([3, 1], vertical_alignment="bottom")
-    words = search.text_input(t("datasets.search"), type="search", key=f"search-{chosen.id}", live=True,
-                              placeholder=t("datasets.search"), label_visibility="collapsed")  # fmt: skip
+    words = search.text_input(
+        t("datasets.search"),
+        type="search",
+        key=f"search-{chosen.id}",
+        live=True,
+        placeholder=t("datasets.search"),
+        label_visibility="collapsed",
+    )
     found = analysis.search(rows, words)
     with pages:
         start = draw_pages(len(found), SHOWN, f"page-{chosen.id}-{words}")
@@ -79,8 +85,13 @@ def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
     """Repeats, contradictions, over-long answers and the balance of labels."""
     with st.spinner(t("datasets.counting")):
         counts = analysis.statistics(rows) if chosen.id == "imprint" else library.statistics(chosen.id)
-    tiles = {"rows": counts.rows, "turns": counts.turns, "repeated": len(counts.repeated),
-             "contradicting": len(counts.contradicting), "long": len(counts.long)}  # fmt: skip
+    tiles = {
+        "rows": counts.rows,
+        "turns": counts.turns,
+        "repeated": len(counts.repeated),
+        "contradicting": len(counts.contradicting),
+        "long": len(counts.long),
+    }
     if counts.turns == counts.rows:
         del tiles["turns"]
     with st.container(horizontal=True, key="counts"):
@@ -128,8 +139,13 @@ def draw_edit(chosen: library.Dataset, rows: list[Example]) -> None:
     start = draw_pages(len(rows), EDITED, f"edit-page-{chosen.id}")
     end = start + EDITED
     names = {name: st.column_config.TextColumn(t(f"datasets.column.{name}")) for name in export.COLUMNS}
-    edited = st.data_editor(export.table(rows[start:end]), num_rows="dynamic", column_config=names, hide_index=True,
-                            key=f"edit-{chosen.sha256}-{start}")  # fmt: skip
+    edited = st.data_editor(
+        export.table(rows[start:end]),
+        num_rows="dynamic",
+        column_config=names,
+        hide_index=True,
+        key=f"edit-{chosen.sha256}-{start}",
+    )
     if st.button(t("datasets.save"), icon=":material/save:", key="save"):
         changed = [*rows[:start], *export.from_table(edited, start), *rows[end:]]
         library.replace_rows(chosen.id, changed, expected=chosen.sha256)

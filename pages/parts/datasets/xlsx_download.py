@@ -53,6 +53,12 @@ def draw_download(sheet: xlsx_job.Sheet, chosen: library.Dataset) -> None:
     """Take it away."""
     size = i18n.size(sheet.path.stat().st_size)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(t("datasets.sheet_download", size=size), sheet.path.read_bytes, f"{chosen.id}.xlsx",
-                           icon=":material/download:", on_click="ignore", key="sheet-download")  # fmt: skip
+        st.download_button(
+            t("datasets.sheet_download", size=size),
+            sheet.path.read_bytes,
+            f"{chosen.id}.xlsx",
+            icon=":material/download:",
+            on_click="ignore",
+            key="sheet-download",
+        )
         st.caption(t("datasets.sheet_done"), width="content")

@@ -35,8 +35,15 @@ def draw_adapter(choice: served_models.Choice, bases: list[served_models.Choice]
 def draw_export(run: store.Run, choice: served_models.Choice, bases: list[served_models.Choice]) -> None:
     """The adapter alone, or worked into a base that is not quantised."""
     if workspace.folder_size(choice.adapter) <= merges.LARGEST_DOWNLOAD:
-        st.download_button(t("models.export_adapter"), lambda: export.zip_folder(choice.adapter), f"{run.id}.zip",
-                           "application/zip", key=f"zip-{run.id}", on_click="ignore", width="stretch")  # fmt: skip
+        st.download_button(
+            t("models.export_adapter"),
+            lambda: export.zip_folder(choice.adapter),
+            f"{run.id}.zip",
+            "application/zip",
+            key=f"zip-{run.id}",
+            on_click="ignore",
+            width="stretch",
+        )
     else:
         st.caption(t("models.lies_in", folder=choice.adapter))
     fitting = fitting_bases(choice, bases)
@@ -66,15 +73,26 @@ def draw_import(bases: list[served_models.Choice], owner: str) -> None:
     """Bring in an adapter that was made elsewhere."""
     with st.expander(t("models.import"), icon=":material/upload:"), ui.guarded():
         ui.name_uploader(t("datasets.browse"))
-        given = st.file_uploader(t("models.import_what"), ["zip", "safetensors", "json", "bin"], key="adapter",
-                                 accept_multiple_files=True, help=t("models.import_help"))  # fmt: skip
+        given = st.file_uploader(
+            t("models.import_what"),
+            ["zip", "safetensors", "json", "bin"],
+            key="adapter",
+            accept_multiple_files=True,
+            help=t("models.import_help"),
+        )
         if not given:
             return
         files = [(one.name, one) for one in given]
         origin = import_adapter.origin(files)
         place = next((place for place, base in enumerate(bases) if base.name == origin.base), None)
-        base = st.selectbox(t("models.import_base"), bases, place, format_func=lambda one: one.name, key="adapter_base",
-                            placeholder=t("models.choose_base"))  # fmt: skip
+        base = st.selectbox(
+            t("models.import_base"),
+            bases,
+            place,
+            format_func=lambda one: one.name,
+            key="adapter_base",
+            placeholder=t("models.choose_base"),
+        )
         name = st.text_input(t("run.name"), Path(files[0][0]).stem, max_chars=store.LONGEST_NAME, key="adapter_name")
         if base is not None and (doubt := origin.doubt(base.base)):
             st.caption(f":material/warning: {literal(t(doubt, base=base.name, named=origin.base))}")

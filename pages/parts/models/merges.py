@@ -63,8 +63,14 @@ def draw_result(job: export.Export) -> None:
     """Take the merged model away, keep it here, or delete it."""
     size, name = workspace.folder_size(job.path), job.path.name
     if size <= LARGEST_DOWNLOAD:
-        st.download_button(t("models.export_zip"), lambda: export.zip_folder(job.path), f"{name}.zip",
-                           "application/zip", key=f"zip-{name}", on_click="ignore")  # fmt: skip
+        st.download_button(
+            t("models.export_zip"),
+            lambda: export.zip_folder(job.path),
+            f"{name}.zip",
+            "application/zip",
+            key=f"zip-{name}",
+            on_click="ignore",
+        )
     if st.button(t("models.use_here"), key=f"use-{name}"):
         export.keep_as_model(job)
         ui.note("audit.model.keep", name)

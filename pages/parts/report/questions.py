@@ -67,23 +67,39 @@ def draw_details(found: report.Report) -> None:
     judged = [row.judgement.verdict for row in found.rows]
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         verdict = st.pills(
-            t("report.filter"), ("all", *scoring.VERDICTS), default="all", key="verdict", required=True,
-            format_func=lambda one: t("report.verdict.all", count=len(judged)) if one == "all"
-            else f"{t(f'report.verdict.{one}')} {judged.count(one)}",
-        )  # fmt: skip
+            t("report.filter"),
+            ("all", *scoring.VERDICTS),
+            default="all",
+            key="verdict",
+            required=True,
+            format_func=lambda one: (
+                t("report.verdict.all", count=len(judged))
+                if one == "all"
+                else f"{t(f'report.verdict.{one}')} {judged.count(one)}"
+            ),
+        )
         order = st.segmented_control(
-            t("report.order"), ("best", "worst"), default="best", key="order", required=True,
+            t("report.order"),
+            ("best", "worst"),
+            default="best",
+            key="order",
+            required=True,
             format_func=lambda one: t(f"report.order.{one}"),
-        )  # fmt: skip
+        )
     kinds = [kind for kind in scoring.KINDS if found.of(kind)]
     chosen = st.pills(
-        t("report.kinds"), kinds, default=kinds, selection_mode="multi", key="kinds",
+        t("report.kinds"),
+        kinds,
+        default=kinds,
+        selection_mode="multi",
+        key="kinds",
         format_func=lambda one: t(f"compare.kind.{one}"),
-    )  # fmt: skip
+    )
     rows = [
-        row for row, said in zip(found.rows, judged, strict=True)
+        row
+        for row, said in zip(found.rows, judged, strict=True)
         if verdict in ("all", said) and row.question.kind in chosen
-    ]  # fmt: skip
+    ]
     draw_rows(export.ordered(rows, best=order == "best"))
 
 

@@ -36,7 +36,10 @@ def draw_strengths(run: Run, found: report.Report) -> None:
     if found.strengths:
         columns = {t(f"report.meter.{name}"): name for name in scoring.METERS}
         rows = [
-            {t("chat.strength"): f"{strength:g}", **{title: report_export.number(meters[name]) for title, name in columns.items()}}
+            {
+                t("chat.strength"): f"{strength:g}",
+                **{title: report_export.number(meters[name]) for title, name in columns.items()},
+            }
             for strength, meters in sorted(found.strengths.items())
         ]
         st.table(pd.DataFrame(rows).set_index(t("chat.strength")))

@@ -71,8 +71,11 @@ def draw_next(watch: Watch) -> None:
     run, offers = watch.run, {}
     better = labels.better(run, watch.status, watch.memory)
     if run.adapter():
-        offers = {"compare": lambda: ui.go("compare", run=run.id), "report": lambda: ui.go("report", run=run.id),
-                  "chat": lambda: ui.go("chat", model=run.id)}  # fmt: skip
+        offers = {
+            "compare": lambda: ui.go("compare", run=run.id),
+            "report": lambda: ui.go("report", run=run.id),
+            "chat": lambda: ui.go("chat", model=run.id),
+        }
     elif better:
         st.markdown(labels.proposal(run, watch.status, better, watch.memory))
         offers["retry"] = lambda: start_again(run, better)

@@ -19,9 +19,16 @@ def draw_tiles(watch: Watch) -> None:
     with st.container(key="tiles", horizontal=True):
         for tile in labels.tiles(watch.status, watch.curves, watch.memory):
             st.metric(
-                t(f"run.tile.{tile.name}"), tile.value, tile.note or None, delta_color="off", delta_arrow="off", border=True,
-                height=TILE_HEIGHT, chart_data=tile.line or None, help=t(f"run.tile.{tile.name}_help"),
-            )  # fmt: skip
+                t(f"run.tile.{tile.name}"),
+                tile.value,
+                tile.note or None,
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                height=TILE_HEIGHT,
+                chart_data=tile.line or None,
+                help=t(f"run.tile.{tile.name}_help"),
+            )
 
 
 def draw_curves(watch: Watch) -> None:
@@ -33,14 +40,21 @@ def draw_curves(watch: Watch) -> None:
     with wide:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             kind = st.segmented_control(
-                t("run.curve"), list(figures.KINDS), default="loss", required=True, key="kind",
-                label_visibility="collapsed", format_func=lambda one: t(f"runs.figure.{one}"),
-            )  # fmt: skip
+                t("run.curve"),
+                list(figures.KINDS),
+                default="loss",
+                required=True,
+                key="kind",
+                label_visibility="collapsed",
+                format_func=lambda one: t(f"runs.figure.{one}"),
+            )
             if watch.status.active:
                 st.toggle(t("run.pause"), key="pause", help=t("run.pause_help"))
         total = watch.status.total_steps
         figure = watch.kept(
-            ("curve", kind, i18n.current()), (len(watch.metrics), total), lambda: figures.series_figure(watch.curves, kind, total)
+            ("curve", kind, i18n.current()),
+            (len(watch.metrics), total),
+            lambda: figures.series_figure(watch.curves, kind, total),
         )
         st.plotly_chart(figure, key="curve", config=CHART)
         retention.draw_balance(watch)
@@ -73,7 +87,9 @@ def draw_memory(watch: Watch) -> None:
         st.caption(t("run.no_resources"))
         return
     st.markdown(f"**{t(f'run.tile.{labels.kind_of(watch.memory)}')}**")
-    figure = watch.kept(("memory figure", i18n.current()), len(watch.resources), lambda: figures.memory_figure(watch.memory))
+    figure = watch.kept(
+        ("memory figure", i18n.current()), len(watch.resources), lambda: figures.memory_figure(watch.memory)
+    )
     st.plotly_chart(figure, key="memory", config=CHART)
 
 
@@ -82,7 +98,9 @@ def draw_resources(watch: Watch) -> None:
     draw_memory(watch)
     if not watch.resources:
         return
-    drawn = watch.kept(("busy", i18n.current()), len(watch.resources), lambda: figures.busy_figures(watch.resources, watch.run.devices))
+    drawn = watch.kept(
+        ("busy", i18n.current()), len(watch.resources), lambda: figures.busy_figures(watch.resources, watch.run.devices)
+    )
     for key, figure in drawn.items():
         st.markdown(f"**{t(key)}**")
         st.plotly_chart(figure, key=key, config=CHART)

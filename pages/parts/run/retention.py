@@ -44,7 +44,11 @@ def draw_steps(run: Run, points: tuple[Point, ...]) -> None:
     first = others.index(wanted.step) if wanted and wanted.step in others else len(others) - 1
     with st.container(horizontal=True, vertical_alignment="bottom"), ui.guarded():
         step = st.selectbox(
-            t("forgetting.step"), others, first, key=f"step-{now}-{i18n.current()}", width=360,
+            t("forgetting.step"),
+            others,
+            first,
+            key=f"step-{now}-{i18n.current()}",
+            width=360,
             format_func=lambda one: retention.label(one, points),
         )
         word = t("forgetting.go_forward" if now is not None and step > now else "forgetting.go_back", step=step)

@@ -50,12 +50,17 @@ def draw_held_out(found: heldout.HeldOut) -> None:
     """Four figures with those of the original, then predictions beside references."""
     for column, (name, score) in zip(st.columns(len(found.after)), found.after.items(), strict=True):
         before = t("run.scores.before", score=f"{found.before[name]:.2f}")
-        column.metric(t(f"report.measure.{name}"), f"{score:.2f}", before, delta_color="off", delta_arrow="off", border=True)
+        column.metric(
+            t(f"report.measure.{name}"), f"{score:.2f}", before, delta_color="off", delta_arrow="off", border=True
+        )
     st.caption(t("run.scores.of", count=len(found.rows)))
     for kind, rows in (("best", found.best(EXAMPLES)), ("worst", found.worst(EXAMPLES))):
         if rows:
             st.markdown(f"**{t(f'run.scores.{kind}')}**")
             names = ("question", "reference", "after", "original", "score")
-            cells = [(one.question.text, one.question.reference, one.after.text, one.before.text, f"{score:.1f}") for one, score in rows]
+            cells = [
+                (one.question.text, one.question.reference, one.after.text, one.before.text, f"{score:.1f}")
+                for one, score in rows
+            ]
             columns = zip(names, zip(*cells, strict=True), strict=True)
             st.table({t(f"run.scores.{name}"): [literal(cell) for cell in column] for name, column in columns})

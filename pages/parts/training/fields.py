@@ -50,8 +50,15 @@ def draw_choices(form: Form) -> None:
         left.text_input(t("train.assistant"), library.IMPRINT[0], key="assistant", max_chars=40)
         right.text_input(t("train.author"), library.IMPRINT[1], key="author", max_chars=40)
     st.selectbox(t("train.model"), list(form.models), key="model", help=t("train.model_help"), on_change=form.refill)
-    st.segmented_control(label("method"), ("lora", "ptuning"), key="set_method", required=True, help=describe("method"),
-                         format_func=lambda choice: say_choice("method", choice), on_change=form.refill)  # fmt: skip
+    st.segmented_control(
+        label("method"),
+        ("lora", "ptuning"),
+        key="set_method",
+        required=True,
+        help=describe("method"),
+        format_func=lambda choice: say_choice("method", choice),
+        on_change=form.refill,
+    )
 
 
 def draw_cards(machine: this_machine.Machine) -> None:
@@ -60,8 +67,9 @@ def draw_cards(machine: this_machine.Machine) -> None:
     if count < 2:
         return
     st.session_state.set_processes = min(st.session_state.set_processes, count)
-    st.segmented_control(t("train.cards_used"), range(1, count + 1), key="set_processes", required=True,
-                         help=t("train.cards_used_help"))  # fmt: skip
+    st.segmented_control(
+        t("train.cards_used"), range(1, count + 1), key="set_processes", required=True, help=t("train.cards_used_help")
+    )
 
 
 def draw_fields(group: str, machine: this_machine.Machine) -> None:
@@ -70,7 +78,9 @@ def draw_fields(group: str, machine: this_machine.Machine) -> None:
     used = runs_labels.used(st.session_state.set_method)
     shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name in used]
     drawn = [one for one in shown if one.name not in elsewhere]
-    for pair in (drawn[place : place + 2] for place in range(0, len(drawn), 2)):  # row by row: so they follow each other on a phone
+    for pair in (
+        drawn[place : place + 2] for place in range(0, len(drawn), 2)
+    ):  # row by row: so they follow each other on a phone
         for column, one in zip(st.columns(2), pair, strict=False):
             with column:
                 draw_field(one)

@@ -14,8 +14,21 @@ from tests.data.readers.test_read import in_format
 
 ENDINGS = ["json", "jsonl", "csv", "tsv", "xlsx", "parquet", "txt"]
 QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-NAMES = ("instruction", "output", "prompt", "response", "history", "system", "messages", "conversations", "role",
-         "content", "from", "value", "data")  # fmt: skip
+NAMES = (
+    "instruction",
+    "output",
+    "prompt",
+    "response",
+    "history",
+    "system",
+    "messages",
+    "conversations",
+    "role",
+    "content",
+    "from",
+    "value",
+    "data",
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
     lambda inner: (

@@ -55,7 +55,7 @@ TWO = said(("u", "一"), ("a", "二"), ("u", "你好"), ("a", "好"))
         ({"问题": "你好", "答案": "好"}, "question_answer", ONE),
         ({"Question": "你好", "Answer": "好", "extra": [1]}, "question_answer", ONE),
     ],
-)  # fmt: skip
+)
 def test_a_layout_is_recognised(row, layout, messages):
     result = read(row)
     assert not result.problems
@@ -117,8 +117,13 @@ def test_a_file_with_every_row_wrong_still_names_each():
 
 
 def test_mixed_layouts_are_each_read_as_what_they_are():
-    result = read({"question": "你好", "answer": "好"}, {"messages": ONE}, {"question": "你好", "answer": "好"},
-                  {"instruction": "你好", "output": "好"}, {"title": "x"})  # fmt: skip
+    result = read(
+        {"question": "你好", "answer": "好"},
+        {"messages": ONE},
+        {"question": "你好", "answer": "好"},
+        {"instruction": "你好", "output": "好"},
+        {"title": "x"},
+    )
     assert [example.messages for example in result.examples] == [ONE] * 4
     assert result.layout == "question_answer"
     assert [(problem.line, problem.field) for problem in result.problems] == [(5, "question")]

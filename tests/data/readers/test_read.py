@@ -11,9 +11,9 @@ from glm_core.data import DataError, read, read_bytes, read_text
 
 ROWS = [
     {"instruction": "你是谁？", "input": "", "output": "我是小印。"},
-    {"instruction": "翻译成英文", "input": "你好", "output": "Hello, \"friend\"\nand, you"},
+    {"instruction": "翻译成英文", "input": "你好", "output": 'Hello, "friend"\nand, you'},
     {"instruction": "等于几", "input": "1+1", "output": "2"},
-]  # fmt: skip
+]
 EXPECTED = [("你是谁？", "我是小印。"), ("翻译成英文\n你好", 'Hello, "friend"\nand, you'), ("等于几\n1+1", "2")]
 
 
@@ -222,7 +222,9 @@ def test_a_table_of_column_names_alone_says_so():
     assert "列名" in failure("question,answer\n", "a.csv")
 
 
-@pytest.mark.parametrize("content", ['[{"question": "a", "answer": "b"}]', '{"question": "a", "answer": "b"}\n{"question": "c"}'])
+@pytest.mark.parametrize(
+    "content", ['[{"question": "a", "answer": "b"}]', '{"question": "a", "answer": "b"}\n{"question": "c"}']
+)
 def test_json_under_the_name_of_a_table_is_called_so(content):
     assert ".json" in failure(content, "a.csv")
 

@@ -17,8 +17,16 @@ def first(result) -> tuple[str, str]:
 
 
 def test_the_eight_tasks_are_there_and_named_in_both_languages():
-    assert list(TEMPLATES) == ["imprint", "advertisement", "translation", "classification", "summary", "continuation",
-                               "code_comments", "open_dialogue"]  # fmt: skip
+    assert list(TEMPLATES) == [
+        "imprint",
+        "advertisement",
+        "translation",
+        "classification",
+        "summary",
+        "continuation",
+        "code_comments",
+        "open_dialogue",
+    ]
     for language in i18n.LANGUAGES:
         assert all(f"data.template.{name}" in i18n.table(language) for name in TEMPLATES)
 

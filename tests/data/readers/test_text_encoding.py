@@ -33,7 +33,7 @@ def test_characters_that_only_gb18030_has():
         ("これはデータセットです。" * 5, "shift_jis"),
         ("café à la crème, déjà vu", "latin-1"),
     ],
-)  # fmt: skip
+)
 def test_other_encodings_are_refused_with_the_place(text, encoding):
     with pytest.raises(DataError) as caught:
         decode(b"question\n" + text.encode(encoding), "数据.csv")

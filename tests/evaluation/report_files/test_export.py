@@ -13,7 +13,7 @@ from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report_files import export
 from tests.evaluation.made import ROWS, report, row
 
-HOSTILE = '<script>alert(1)</script>&"\'![x](http://e/x.png)'
+HOSTILE = "<script>alert(1)</script>&\"'![x](http://e/x.png)"
 
 
 class Tags(HTMLParser):
@@ -64,7 +64,14 @@ def test_the_table_is_read_back_and_runs_nothing_in_a_spreadsheet():
     content = export.to_csv(found)
     assert content.startswith(b"\xef\xbb\xbf")
     lines = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
-    assert [line["verdict"] for line in lines[:6]] == ["learned", "unchanged", "learned", "unchanged", "worse", "learned"]
+    assert [line["verdict"] for line in lines[:6]] == [
+        "learned",
+        "unchanged",
+        "learned",
+        "unchanged",
+        "worse",
+        "learned",
+    ]
     assert [lines[6][name] for name in ("question", "original", "tuned", "reference")] == ["'=1+1", "'+1", "'@x", "'-1"]
 
 

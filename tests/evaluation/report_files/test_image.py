@@ -13,7 +13,9 @@ from glm_core.markdown import Piece
 from tests.evaluation import made
 
 SVG = "{http://www.w3.org/2000/svg}"
-needs_font = pytest.mark.skipif(fonts.find() is None, reason="no font with Chinese characters here: apt-get install fonts-noto-cjk")
+needs_font = pytest.mark.skipif(
+    fonts.find() is None, reason="no font with Chinese characters here: apt-get install fonts-noto-cjk"
+)
 
 
 @pytest.fixture
@@ -32,7 +34,9 @@ def test_the_png_is_a_portrait_picture_with_ink_in_every_card(language):
     image = Image.open(io.BytesIO(report_files_image.to_png(made.report()))).convert("RGB")
     assert image.width == 1080 and 1000 < image.height < 2200
     colours = {colour for _count, colour in image.getcolors(1 << 24)}
-    assert {(0xFB, 0xFA, 0xF7), (0x1F, 0x7A, 0x63), (0xDC, 0xEC, 0xE6)} <= colours, "ground, jade, the tint of changed words"
+    assert {(0xFB, 0xFA, 0xF7), (0x1F, 0x7A, 0x63), (0xDC, 0xEC, 0xE6)} <= colours, (
+        "ground, jade, the tint of changed words"
+    )
 
 
 @needs_font
@@ -61,7 +65,8 @@ def test_without_a_font_there_is_no_png(no_font):
 def test_what_people_wrote_is_only_text(no_font):
     hostile = "</text><script>alert(1)</script>&\x00\x1b\u202e\ud800<image href='http://e/x'/>"
     report = made.report(
-        [made.row(kind, hostile, hostile, hostile + "新", hostile) for kind in ("seen", "reworded", "unrelated")], name=hostile
+        [made.row(kind, hostile, hostile, hostile + "新", hostile) for kind in ("seen", "reworded", "unrelated")],
+        name=hostile,
     )
     svg = report_files_image.to_svg(report)
     assert {one.tag for one in ET.fromstring(svg).iter()} == {f"{SVG}svg", f"{SVG}rect", f"{SVG}text"}
@@ -70,7 +75,9 @@ def test_what_people_wrote_is_only_text(no_font):
 
 @pytest.mark.parametrize("answer", ["长" * 3000, "word " * 800, "x" * 3000, "", "\n\n\n", "。" * 200, "🙂" * 50])
 def test_nothing_runs_over_its_column(answer):
-    sheet = report_files_image.lay_out(made.report([made.row("seen", answer or "？", answer, answer + "新", "好")], name=answer or "名"))
+    sheet = report_files_image.lay_out(
+        made.report([made.row("seen", answer or "？", answer, answer + "新", "好")], name=answer or "名")
+    )
     edge = report_files_image.WIDTH - report_files_image.MARGIN
     assert all(one.x + one.width <= edge + 2 for one in sheet.shapes) and sheet.height < 2600
     assert all(one.y + one.height <= sheet.height for one in sheet.shapes if isinstance(one, report_files_image.Box))

@@ -18,8 +18,11 @@ def logits(model, ids: list[int]) -> torch.Tensor:
     block = [0] * context + list(range(1, length - context + 1))
     hidden = state["transformer.word_embeddings.weight"][ids]
     for layer in range(config.num_layers):
-        part = {name.removeprefix(f"transformer.layers.{layer}."): tensor for name, tensor in state.items()
-                if name.startswith(f"transformer.layers.{layer}.")}  # fmt: skip
+        part = {
+            name.removeprefix(f"transformer.layers.{layer}."): tensor
+            for name, tensor in state.items()
+            if name.startswith(f"transformer.layers.{layer}.")
+        }
         hidden = _layer(config, part, layer, hidden, sequence, block, context)
     return _norm(state, "transformer.final_layernorm", hidden, config) @ model.lm_head.weight.T
 

@@ -15,9 +15,18 @@ from tests.tiny import randomise, tiny_chatglm
 
 BOS, GMASK, MASK, PAD = 94, 91, 90, 3
 SIZES = dict(
-    vocab_size=96, hidden_size=64, inner_hidden_size=128, num_layers=3, num_attention_heads=4, bos_token_id=BOS,
-    eos_token_id=95, gmask_token_id=GMASK, mask_token_id=MASK, pad_token_id=PAD, max_sequence_length=128,
-)  # fmt: skip
+    vocab_size=96,
+    hidden_size=64,
+    inner_hidden_size=128,
+    num_layers=3,
+    num_attention_heads=4,
+    bos_token_id=BOS,
+    eos_token_id=95,
+    gmask_token_id=GMASK,
+    mask_token_id=MASK,
+    pad_token_id=PAD,
+    max_sequence_length=128,
+)
 
 
 def make(**changes) -> ChatGLMForConditionalGeneration:
@@ -124,7 +133,11 @@ def test_a_cached_step_without_prompt_or_positions_is_refused():
 
 def test_generation_reads_every_token_once(monkeypatch):
     read, forward = [], MODEL.transformer.forward
-    monkeypatch.setattr(MODEL.transformer, "forward", lambda ids, *rest, **named: read.append(ids.shape[1]) or forward(ids, *rest, **named))
+    monkeypatch.setattr(
+        MODEL.transformer,
+        "forward",
+        lambda ids, *rest, **named: read.append(ids.shape[1]) or forward(ids, *rest, **named),
+    )
     MODEL.generate(torch.tensor([row(9, 0, 2)]), max_new_tokens=5, min_new_tokens=5, do_sample=False)
     assert read[1:] == [1] * 4
 

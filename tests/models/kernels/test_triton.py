@@ -31,9 +31,7 @@ def linear(states, weight, *others):
 def test_the_sum_is_normalised(rows, width):
     states, normed, weight, bias = randn(rows, width), randn(rows, width), randn(width), randn(width)
     expected = F.layer_norm(states + 7.5 * normed, (width,), weight, bias, 1e-5)
-    torch.testing.assert_close(
-        triton.add_norm(states, normed, 7.5, weight, bias, 1e-5), expected, rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(triton.add_norm(states, normed, 7.5, weight, bias, 1e-5), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -75,8 +73,9 @@ def test_a_packed_weight_is_multiplied_as_it_is(bits, rows, dtype, outputs, wide
     plain = F.linear(states.float(), quantization.unpack(weight, scale, bits, torch.float32))
     most = 1e-3 if dtype != torch.bfloat16 else 3e-3  # bfloat16 rounds the result by 2e-3
     for found, expected in (
-        (linear(states, weight, scale, bias), plain + bias), (linear(states, weight, scale, None), plain)
-    ):  # fmt: skip
+        (linear(states, weight, scale, bias), plain + bias),
+        (linear(states, weight, scale, None), plain),
+    ):
         assert (found.float() - expected).norm() < most * expected.norm()
 
 
@@ -87,7 +86,10 @@ def test_a_plain_weight_is_multiplied_too(rows, outputs, wide):
         pytest.skip("Triton's interpreter has no time")
     states, weight, bias = randn(rows, wide), randn(outputs, wide), randn(outputs)
     torch.testing.assert_close(
-        linear(states, weight, None, bias), F.linear(states, weight, bias), rtol=1e-4, atol=1e-3 if wide > 2048 else 1e-4
+        linear(states, weight, None, bias),
+        F.linear(states, weight, bias),
+        rtol=1e-4,
+        atol=1e-3 if wide > 2048 else 1e-4,
     )
 
 
@@ -104,9 +106,21 @@ def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
         monkeypatch.setattr(triton, name, lambda *arguments, name=name, own=own: calls.append(name) or own(*arguments))
     wide, narrow, states = torch.nn.Linear(64, 1024).to(DEVICE), torch.nn.Linear(64, 8).to(DEVICE), randn(1, 64)
     with torch.no_grad():
-        expected = [wide(states), narrow(states), F.gelu(states, approximate="tanh"), wide(states)[None], F.gelu(states)]
+        expected = [
+            wide(states),
+            narrow(states),
+            F.gelu(states, approximate="tanh"),
+            wide(states)[None],
+            F.gelu(states),
+        ]
         with dispatch.in_turn(triton, 1):
-            found = [wide(states), narrow(states), F.gelu(states, approximate="tanh"), wide(states[None]), F.gelu(states)]
+            found = [
+                wide(states),
+                narrow(states),
+                F.gelu(states, approximate="tanh"),
+                wide(states[None]),
+                F.gelu(states),
+            ]
         assert calls == ["linear", "gelu", "linear"]
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         with dispatch.in_turn(triton, 2), dispatch.in_turn(None, 1):

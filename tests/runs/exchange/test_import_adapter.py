@@ -123,14 +123,27 @@ BAD = {
     "an empty zip": lambda files: zipped({}),
     "two adapters": lambda files: zipped({"a/adapter_config.json": b"{}", "b/adapter_config.json": b"{}"}),
     "no weights": lambda files: zipped({"adapter_config.json": files["adapter_config.json"]}),
-    "weights cut short": lambda files: loose(files | {"adapter_model.safetensors": files["adapter_model.safetensors"][:-50]}),
-    "another module": lambda files: loose(files | {"adapter_model.safetensors": save({
-        "base_model.model.x.lora_A.weight": torch.ones(4, 64), "base_model.model.x.lora_B.weight": torch.ones(64, 4)})}),
+    "weights cut short": lambda files: loose(
+        files | {"adapter_model.safetensors": files["adapter_model.safetensors"][:-50]}
+    ),
+    "another module": lambda files: loose(
+        files
+        | {
+            "adapter_model.safetensors": save(
+                {
+                    "base_model.model.x.lora_A.weight": torch.ones(4, 64),
+                    "base_model.model.x.lora_B.weight": torch.ones(64, 4),
+                }
+            )
+        }
+    ),
     "a config that is none": lambda files: loose(files | {"adapter_config.json": b"[]"}),
-    "a config of another kind": lambda files: loose(files | {"adapter_config.json": json.dumps({"peft_type": "IA3"}).encode()}),
+    "a config of another kind": lambda files: loose(
+        files | {"adapter_config.json": json.dumps({"peft_type": "IA3"}).encode()}
+    ),
     "code in a pickle": lambda files: [("pytorch_model.bin", io.BytesIO(pickled()))],
     "a prefix without tensors": lambda files: [("pytorch_model.bin", io.BytesIO(b""))],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)
