@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from glm_core import state, ui
 from glm_core.api import routes
 from glm_core.auth import login, network, timeouts, websocket_check
-from glm_core.auth.middleware import Guard
+from glm_core.auth.middleware import AuthMiddleware
 
 
 @asynccontextmanager
@@ -35,7 +35,7 @@ async def lifespan(_app):
 app = st.App(
     "glm_core/ui.py",
     routes=[*routes.routes(state.engine), *login.routes(state.sharing), *websocket_check.ROUTES],
-    middleware=[Middleware(Guard, sharing=state.sharing(), passes=state.is_for_pages)],
+    middleware=[Middleware(AuthMiddleware, sharing=state.sharing(), passes=state.is_for_pages)],
     lifespan=lifespan,
     on_script_error=ui.show_error,
 )

@@ -13,41 +13,41 @@ sys.path.insert(0, str(ROOT))
 
 from streamlit.web import cli  # noqa: E402
 
-from glm_core.serving.request import Ticket  # noqa: E402
+from glm_core.serving.request import RequestHandle  # noqa: E402
 
 
 def count_into(log: Path) -> None:
-    """Make every ticket remember its times, and write them to `log` when it has ended."""
-    add, cancel, finish = Ticket.add, Ticket.cancel, Ticket.finish
+    """Make every handle remember its times, and write them to `log` when it has ended."""
+    add, cancel, finish = RequestHandle.add, RequestHandle.cancel, RequestHandle.finish
     output = log.open("a", encoding="utf-8", buffering=1)
 
-    def added(ticket, piece):
-        vars(ticket).setdefault("token_times", []).append(time.time())
-        add(ticket, piece)
+    def added(handle, piece):
+        vars(handle).setdefault("token_times", []).append(time.time())
+        add(handle, piece)
 
-    def cancelled(ticket):
-        if not ticket.done:
-            vars(ticket).setdefault("cancelled_at", time.time())
-        cancel(ticket)
+    def cancelled(handle):
+        if not handle.done:
+            vars(handle).setdefault("cancelled_at", time.time())
+        cancel(handle)
 
-    def finished(ticket, reason, *arguments, **named):
-        if not ticket.done:
-            finish(ticket, reason, *arguments, **named)
-            output.write(json.dumps(record(ticket), ensure_ascii=False) + "\n")
+    def finished(handle, reason, *arguments, **named):
+        if not handle.done:
+            finish(handle, reason, *arguments, **named)
+            output.write(json.dumps(record(handle), ensure_ascii=False) + "\n")
 
-    Ticket.add, Ticket.cancel, Ticket.finish = added, cancelled, finished
+    RequestHandle.add, RequestHandle.cancel, RequestHandle.finish = added, cancelled, finished
 
 
-def record(ticket) -> dict:
+def record(handle) -> dict:
     """What `load.py` wants to know of one answer."""
     return {
-        "question": ticket.request.messages[-1]["content"],
-        "text": ticket.text,
-        "reason": ticket.finish_reason,
-        "first_token_seconds": ticket.first_token_seconds,
+        "question": handle.request.messages[-1]["content"],
+        "text": handle.text,
+        "reason": handle.finish_reason,
+        "first_token_seconds": handle.first_token_seconds,
         "ended": time.time(),
-        "tokens": getattr(ticket, "token_times", []),
-        "cancelled": getattr(ticket, "cancelled_at", None),
+        "tokens": getattr(handle, "token_times", []),
+        "cancelled": getattr(handle, "cancelled_at", None),
     }
 
 

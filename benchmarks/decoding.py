@@ -27,8 +27,8 @@ from glm_core.generation import decode
 from glm_core.models import quantization
 from glm_core.models.kernels import dispatch
 from glm_core.models.tokenizers import Tokenizer
-from glm_core.serving.request import Request, Ticket
-from glm_core.serving.served_models import Choice
+from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Loaded, Session
 from glm_core.training.settings import TrainingSettings
 
@@ -111,9 +111,9 @@ def prepare(hidden: int, layers: int, device: str, shape: str = "chatglm") -> Se
     return Session(loaded, Loaded(loaded.name, Path("nowhere"), loaded.family.name, 2048, {}, 0.0))
 
 
-def make_adapters(session: Session, folder: Path) -> list[Choice]:
+def make_adapters(session: Session, folder: Path) -> list[ServedModel]:
     """The base, two LoRA and two prefixes with random weights."""
-    loaded, choices = session.loaded, [Choice(session.info.name, session.info.name, folder)]
+    loaded, choices = session.loaded, [ServedModel(session.info.name, session.info.name, folder)]
     for name, settings in SETTINGS.items():
         shape = loaded.name.split("-")[0]
         attach.attach(loaded, settings.changed(lora_targets=TARGETS[shape]), name)
@@ -122,7 +122,7 @@ def make_adapters(session: Session, folder: Path) -> list[Choice]:
                 parameter.data += 0.05 * torch.randn_like(parameter)
         attach.save(loaded, folder / name, {"step": 1}, name)
         attach.unload_adapter(loaded, name)
-        choices.append(Choice(name, name, folder, folder / name, 1))
+        choices.append(ServedModel(name, name, folder, folder / name, 1))
     loaded.model.requires_grad_(False)
     return choices
 
@@ -130,21 +130,23 @@ def make_adapters(session: Session, folder: Path) -> list[Choice]:
 def pack(session: Session) -> None:
     """Make the weights of the blocks int8."""
     for name in list(quantization.block_linears(session.loaded.model)):
-        quantization.quantise(session.loaded.model, name, "int8")
+        quantization.quantize(session.loaded.model, name, "int8")
     collect()
 
 
-def begin(session: Session, choices: list[Choice], streams: int, tokens: int, question: str = WARM) -> list[Ticket]:
+def begin(
+    session: Session, choices: list[ServedModel], streams: int, tokens: int, question: str = WARM
+) -> list[RequestHandle]:
     """Start that many answers, of the choices in turn, to different questions."""
-    tickets = []
+    handles = []
     for number in range(streams):
         choice = choices[number % len(choices)]
         messages = [{"role": "user", "content": f"{number}{question}"}]
-        tickets.append(Ticket(Request(messages, choice.name, max_new_tokens=tokens, temperature=0.0), choice))
-    rows = [session.prepare(ticket) for ticket in tickets]
+        handles.append(RequestHandle(Request(messages, choice.name, max_new_tokens=tokens, temperature=0.0), choice))
+    rows = [session.prepare(handle) for handle in handles]
     for group in session.groups(rows):
         session.join(group)
-    return tickets
+    return handles
 
 
 def finish(session: Session) -> None:
@@ -156,7 +158,7 @@ def finish(session: Session) -> None:
 @contextmanager
 def launched():
     """Steps within are launched kernel by kernel."""
-    with mock.patch.object(decode.Recorder, "run", lambda self, key, step: step()):
+    with mock.patch.object(decode.CudaGraphRunner, "run", lambda self, key, step: step()):
         yield
 
 
@@ -167,14 +169,14 @@ def plain():
         yield
 
 
-def texts(session: Session, choices: list[Choice], streams: int, tokens: int, question: str = WARM) -> list[str]:
+def texts(session: Session, choices: list[ServedModel], streams: int, tokens: int, question: str = WARM) -> list[str]:
     """The answers."""
-    tickets = begin(session, choices, streams, tokens, question)
+    handles = begin(session, choices, streams, tokens, question)
     finish(session)
-    return [ticket.text for ticket in tickets]
+    return [handle.text for handle in handles]
 
 
-def check(session: Session, choices: list[Choice], streams: int, tokens: int) -> None:
+def check(session: Session, choices: list[ServedModel], streams: int, tokens: int) -> None:
     """Print and assert what makes the figures worth anything."""
     base = choices[:1]
     usual, changed = (
@@ -196,7 +198,7 @@ def check(session: Session, choices: list[Choice], streams: int, tokens: int) ->
         )
 
 
-def difference(session: Session, choices: list[Choice], streams: int) -> str:
+def difference(session: Session, choices: list[ServedModel], streams: int) -> str:
     """How far one step's logits are from the plain computation's."""
     found = []
     for way in (launched, plain):
@@ -212,7 +214,7 @@ def difference(session: Session, choices: list[Choice], streams: int) -> str:
     )
 
 
-def measure(session: Session, choices: list[Choice], streams: int, tokens: int) -> tuple[float, float]:
+def measure(session: Session, choices: list[ServedModel], streams: int, tokens: int) -> tuple[float, float]:
     """Tokens/s of all streams together once all have begun, and seconds to the first token of the last one."""
     speeds, firsts = [], []
     for _ in range(3):  # the first records
@@ -261,7 +263,7 @@ def weight_bytes(model: torch.nn.Module) -> int:
     )
 
 
-def table(session: Session, options, choices: list[Choice]) -> None:
+def table(session: Session, options, choices: list[ServedModel]) -> None:
     """Print one row a case."""
     model, speed = session.loaded.model, copy_speed(session.loaded.model.device.type)
     print(f"large copy: {speed / 1e9:,.0f} GB/s\n")
@@ -295,7 +297,7 @@ def kind(model: torch.nn.Module) -> str:
     return str(model.dtype).removeprefix("torch.")
 
 
-def profile(session: Session, choices: list[Choice], streams: int) -> None:
+def profile(session: Session, choices: list[ServedModel], streams: int) -> None:
     """Print the kernels of recorded steps of one stream and of all."""
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as record

@@ -153,7 +153,7 @@ def finish(server: Server, run: Run) -> tuple[Run, str]:
     if state(run) == "failed":
         steps = run.checkpoints()
         how = f"resumed from {steps[-1]}" if steps else "started again"
-        run = run if steps else store.again(run)
+        run = run if steps else store.clone(run)
         server.ask("resume" if steps else "submit", run)
         wait_for(lambda: state(run) in ("queued", "running"), TRUTH_SECONDS)
     wait_for(lambda: state(run) in ("finished", "failed") and not processes.trainers(run.path))

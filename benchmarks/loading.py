@@ -254,7 +254,7 @@ def measure(folder: Path, config: dict, quantization: str | None) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--families", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
-    parser.add_argument("--quantization", nargs="*", choices=["int8", "nf4"], default=[], help="also load quantised")
+    parser.add_argument("--quantization", nargs="*", choices=["int8", "nf4"], default=[], help="also load quantized")
     parser.add_argument(
         "--folder", type=Path, help="where the checkpoints go for a while; default the temporary folder"
     )
@@ -263,7 +263,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}; random weights, files in the page cache\n")
-    print("| checkpoint | quantised | files GB | load s | model GB | peak GB | tokens/s | left GB |")
+    print("| checkpoint | quantized | files GB | load s | model GB | peak GB | tokens/s | left GB |")
     print("|---|---|---|---|---|---|---|---|")
     for family in arguments.families:
         config = CONFIGS[family]

@@ -48,10 +48,10 @@ def time_asking(
         one for e in examples for one in side_by_side.requests(engine, e.question, [choice], max_new_tokens=tokens)
     ]
     started, busy, lengths = time.monotonic(), time.process_time(), []
-    for _number, ticket in ask_all(engine, asked, together):
-        if ticket.error is not None:
-            raise ticket.error
-        lengths.append(ticket.completion_tokens)
+    for _number, handle in ask_all(engine, asked, together):
+        if handle.error is not None:
+            raise handle.error
+        lengths.append(handle.completion_tokens)
     return time.monotonic() - started, time.process_time() - busy, lengths
 
 

@@ -19,15 +19,15 @@ import torch  # noqa: E402
 
 from glm_core import models, workspace  # noqa: E402
 from glm_core.adapters import attach  # noqa: E402
-from glm_core.serving.request import Request, Ticket  # noqa: E402
-from glm_core.serving.served_models import Choice  # noqa: E402
+from glm_core.serving.request import Request, RequestHandle  # noqa: E402
+from glm_core.serving.served_models import ServedModel  # noqa: E402
 from glm_core.serving.session import Session  # noqa: E402
 from glm_core.training.settings import TrainingSettings  # noqa: E402
 
 QUESTION = [{"role": "user", "content": "介绍一下你自己，再推荐一部电影。"}]
 
 
-def make_adapters(path: Path, count: int, folder: Path) -> list[Choice]:
+def make_adapters(path: Path, count: int, folder: Path) -> list[ServedModel]:
     """`count` LoRA adapters with random weights for the base in `path`."""
     choices = []
     for number in range(count):
@@ -37,23 +37,23 @@ def make_adapters(path: Path, count: int, folder: Path) -> list[Choice]:
             if parameter.requires_grad:
                 parameter.data += 0.02 * torch.randn_like(parameter)
         attach.save(loaded, folder / f"lora{number}", {"step": 1}, "fresh")
-        choices.append(Choice(f"lora{number}", f"lora{number}", path, folder / f"lora{number}", 1))
+        choices.append(ServedModel(f"lora{number}", f"lora{number}", path, folder / f"lora{number}", 1))
     return choices
 
 
-def measure(session: Session, choices: list[Choice], streams: int, tokens: int) -> tuple[float, float]:
+def measure(session: Session, choices: list[ServedModel], streams: int, tokens: int) -> tuple[float, float]:
     """Tokens/s of all streams together, and the median seconds to the first token."""
-    tickets = []
+    handles = []
     started = time.monotonic()
     for number in range(streams):
         choice = choices[number % len(choices)]
-        ticket = Ticket(Request(QUESTION, choice.name, max_new_tokens=tokens, temperature=0.0), choice)
-        session.begin(ticket)
-        tickets.append(ticket)
+        handle = RequestHandle(Request(QUESTION, choice.name, max_new_tokens=tokens, temperature=0.0), choice)
+        session.begin(handle)
+        handles.append(handle)
     while session.rows:
         session.step()
     spent = time.monotonic() - started
-    return streams * tokens / spent, statistics.median(ticket.first_token_seconds for ticket in tickets)
+    return streams * tokens / spent, statistics.median(handle.first_token_seconds for handle in handles)
 
 
 def measure_generate(session: Session, tokens: int) -> float:
@@ -93,7 +93,7 @@ def main() -> None:
         f"{torch.get_num_threads()} threads, torch {torch.__version__}"
     )
     with tempfile.TemporaryDirectory() as folder:
-        choices = [Choice(session.info.name, session.info.name, options.model)]
+        choices = [ServedModel(session.info.name, session.info.name, options.model)]
         choices += make_adapters(options.model, options.adapters, Path(folder))
         measure(session, choices, len(choices), 8)
         print(f"generate, 1 stream: {measure_generate(session, options.tokens):8.1f} tokens/s")

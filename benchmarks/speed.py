@@ -28,7 +28,7 @@ from glm_core.models.architectures.bloom import Bloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.training import memory_estimate
-from glm_core.training.cuda_graphs import Replay
+from glm_core.training.cuda_graphs import CudaGraphStep
 from glm_core.training.loss import AnswerLoss
 from glm_core.training.settings import TrainingSettings
 
@@ -102,7 +102,7 @@ def configuration(shape: str, hidden: int, layers: int):
 
 
 def build(shape: str, hidden: int, layers: int, device: str, small: str = "none", seed: int = 1) -> models.LoadedModel:
-    """A model of that size with random weights: bfloat16 on a GPU, float32 on a CPU; quantised where asked."""
+    """A model of that size with random weights: bfloat16 on a GPU, float32 on a CPU; quantized where asked."""
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(seed)
@@ -114,13 +114,13 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
     torch.set_default_dtype(torch.float32)
     if small != "none":
         for name in list(quantization.block_linears(model)):
-            quantization.quantise(model, name, small)
+            quantization.quantize(model, name, small)
     collect()
     return models.LoadedModel(model, None, registry.by_name(shape), Path(), f"{shape}-{hidden}x{layers}")
 
 
 def collect() -> None:
-    """Free what nothing refers to any more, also what was there when steps were recorded (replay.py)."""
+    """Free what nothing refers to any more, also what was there when steps were recorded (training/cuda_graphs.py)."""
     gc.unfreeze()
     gc.collect()
     if torch.cuda.is_available():
@@ -139,14 +139,14 @@ def batch(case: Case, loaded: models.LoadedModel, seed: int) -> dict[str, torch.
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
 
-def stepper(contender: str, loaded: models.LoadedModel, case: Case):
+def runner(contender: str, loaded: models.LoadedModel, case: Case):
     """rows -> loss, its gradients taken, as the contender computes them."""
     model, device = loaded.model, loaded.model.device
     if contender == "ours":
-        fused_lora.lighten(model)
+        fused_lora.fuse_lora_layers(model)
         loss = AnswerLoss(model)
         recorded = memory_estimate.is_recorded(device.type, "bfloat16", case.checkpointing)
-        replay = Replay(loss, batch(case, loaded, 0), print) if recorded else None
+        replay = CudaGraphStep(loss, batch(case, loaded, 0), print) if recorded else None
         ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731
     else:
         replay = None
@@ -168,7 +168,7 @@ def stepper(contender: str, loaded: models.LoadedModel, case: Case):
 
 
 def prepare(loaded: models.LoadedModel, case: Case, shape: str) -> torch.optim.Optimizer:
-    """A fresh adapter, the same at every call, and its optimiser."""
+    """A fresh adapter, the same at every call, and its optimizer."""
     torch.manual_seed(2)
     for name in attach.names(loaded):
         attach.unload_adapter(loaded, name)
@@ -187,7 +187,7 @@ def losses(
     """The loss of `updates` updates from a fresh adapter; `clock` collects the seconds of each."""
     optimizer, results = prepare(loaded, case, shape), []
     loaded.model.train()
-    step = stepper(contender, loaded, case)
+    step = runner(contender, loaded, case)
     with published() if contender == "official" else contextlib.nullcontext():
         for update in range(updates):
             rows = batch(case, loaded, update)

@@ -1,4 +1,4 @@
-"""The few colours of every chart, with one meaning each, and the plotly figures drawn with them.
+"""The few colors of every chart, with one meaning each, and the plotly figures drawn with them.
 
 Covers: the empty figure, a line in its role, a limit, a marked point, thinning of long series. What is drawn, and when, is the pages' business.
 """
@@ -64,7 +64,7 @@ def add_line(
     unit: str = "",
     number: int = 0,
 ) -> None:
-    """Draw one series in the colour of its role.
+    """Draw one series in the color of its role.
 
     Args:
         x: ascending.

@@ -16,7 +16,7 @@ class Cancelled(Exception):
     """Somebody cancelled the work."""
 
 
-class Work:
+class Job:
     """One piece of work under way or ended; every attribute may be read from any thread.
 
     Attributes:

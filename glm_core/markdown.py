@@ -59,7 +59,7 @@ def literal(text: str) -> str:
     return "  \n".join(_ANY_PUNCTUATION.sub(r"\\\1", _firm(line)) for line in text.split("\n"))
 
 
-def told_apart(labels: dict[str, str], times: dict[str, str]) -> dict[str, str]:
+def unique_labels(labels: dict[str, str], times: dict[str, str]) -> dict[str, str]:
     """`labels` by id, made unlike each other: Streamlit's choosers know an option by what they show of it.
 
     Args:
@@ -112,8 +112,8 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
     return [Piece("".join(piece.text for piece in group), changed) for changed, group in groups]
 
 
-def marked(pieces: list[Piece], colour: str) -> str:
-    """Markdown of `pieces`, the changed ones in `colour` ("green", "gray" ...) on its background, all literal."""
+def marked(pieces: list[Piece], color: str) -> str:
+    """Markdown of `pieces`, the changed ones in `color` ("green", "gray" ...) on its background, all literal."""
     parts = []
     for piece in pieces:
         if not piece.changed:
@@ -121,7 +121,7 @@ def marked(pieces: list[Piece], colour: str) -> str:
             continue
         lines = piece.text.split("\n")
         parts.append(
-            "  \n".join(f":{colour}-background[:{colour}[{literal(line)}]]" if line.strip() else line for line in lines)
+            "  \n".join(f":{color}-background[:{color}[{literal(line)}]]" if line.strip() else line for line in lines)
         )
     return "".join(parts)
 

@@ -50,14 +50,14 @@ def loaded():
     return _engines[-1].loaded if _engines else None
 
 
-def held() -> int:
+def chat_model_gpu_bytes() -> int:
     """Bytes of a card that the model loaded for chat has, and that a run gets, as it is unloaded first."""
     return _engines[-1].held if _engines else 0
 
 
 def machine() -> this_machine.Machine:
     """The machine as the next run will find it: without the model that is loaded for chat."""
-    found, taken = this_machine.machine(), held()
+    found, taken = this_machine.machine(), chat_model_gpu_bytes()
     full = next((card for card in found.cards if card.memory_used >= taken), None)
     if not taken or full is None:
         return found
@@ -70,7 +70,7 @@ def launcher():
     """The `glm_core.runs.launcher.Launcher` of this process; it starts queued runs and notices ended ones."""
     from glm_core.runs.launcher import Launcher, single_command
 
-    return Launcher(make_room=_make_room, waiting=single_command)
+    return Launcher(make_room=_free_gpu, waiting=single_command)
 
 
 @st.cache_resource(show_spinner=False)
@@ -121,7 +121,7 @@ def _server_options() -> dict:
     }
 
 
-def _make_room(_run) -> None:
+def _free_gpu(_run) -> None:
     """Free the card for a run: the loaded model is unloaded after its running answers, and comes back with the next question."""
     if loaded() is not None and this_machine.cards():
         engine().unload()

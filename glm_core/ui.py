@@ -180,7 +180,7 @@ def note(action: str, target: str = "") -> None:
     accounts.note(account.name if account else "-", action, target)
 
 
-def carry_out(change: Callable[[], object], action: str, target: str = "") -> None:
+def run_audited(change: Callable[[], object], action: str, target: str = "") -> None:
     """For a button's `on_click`: do `change`, and write into the audit log who did."""
     change()
     note(action, target)
@@ -257,7 +257,7 @@ def link(page: str, label: str, *, icon: str | None = None, **query: str) -> Non
     st.page_link(ROOT / "pages" / f"{page}.py", label=label, icon=icon, query_params=query)
 
 
-def hold(key: str) -> None:
+def keep_widget(key: str) -> None:
     """Before a keyed chooser is drawn: keep its choice when its options are called otherwise, in another language.
 
     Streamlit and the browser know a choice by its words; put into the session, it is worded anew.

@@ -8,7 +8,7 @@ from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.chat import guests
 from glm_core.i18n import t
-from glm_core.markdown import literal, told_apart
+from glm_core.markdown import literal, unique_labels
 from glm_core.serving import served_models
 
 AUDIT_HEIGHT = 360
@@ -33,7 +33,7 @@ def draw_changes(one: Account, reader: Account) -> None:
     """Role, password, sessions and the end of an account."""
     key = f"role-{one.id}-{one.role}"  # another chooser once somebody else has changed the role
     st.session_state.setdefault(key, one.role)
-    ui.hold(key)
+    ui.keep_widget(key)
     role = st.selectbox(t("accounts.role"), accounts.ROLES, format_func=describe_role, key=key)
     password = st.text_input(t("accounts.new_password"), type="password", max_chars=200, key=f"password-{one.id}")
     if st.button(t("accounts.save"), key=f"save-{one.id}"):
@@ -55,7 +55,7 @@ def draw_changes(one: Account, reader: Account) -> None:
 def draw_new(reader: Account) -> None:
     """The form for another account."""
     st.session_state.setdefault("new-role", "trainer")
-    ui.hold("new-role")
+    ui.keep_widget("new-role")
     with st.form("new", clear_on_submit=False):
         name = st.text_input(t("signin.name"), max_chars=32, key="new-name")
         password = st.text_input(t("accounts.first_password"), type="password", max_chars=200, key="new-password")
@@ -78,7 +78,7 @@ def draw_guests(reader: Account) -> None:
         accounts.set_open_guest(let_in, by=reader.name)
     runs = {choice.name: choice for choice in served_models.catalogue() if choice.tuned}
     labels = {id: f"{choice.title} · {choice.base.name}" for id, choice in runs.items()}
-    labels = told_apart(labels, {id: ui.local_time(choice.created) for id, choice in runs.items()})
+    labels = unique_labels(labels, {id: ui.local_time(choice.created) for id, choice in runs.items()})
     given = [id for id in runs if id in guests.published()]
     chosen = st.multiselect(
         t("accounts.guest_runs"),

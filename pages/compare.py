@@ -13,9 +13,9 @@ from glm_core.evaluation import question_sets as evaluation_question_sets
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.side_by_side import MOST_RUNS, SEED
 from glm_core.i18n import t
-from glm_core.markdown import literal, told_apart
+from glm_core.markdown import literal, unique_labels
 from glm_core.runs import store
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from pages.parts import runs_table
 from pages.parts.compare import panes, question_set
 
@@ -24,13 +24,13 @@ LONGEST_LABEL = 28
 KINDS = ("own", *question_set.KINDS)
 
 
-def labels_of(choices: Sequence[Choice], says: Callable[[Choice], str]) -> dict[str, str]:
+def labels_of(choices: Sequence[ServedModel], says: Callable[[ServedModel], str]) -> dict[str, str]:
     """What a chooser calls every run: what `says` says of it, and when it was made where that is not enough."""
     labels = {choice.name: says(choice) for choice in choices}
-    return told_apart(labels, {choice.name: ui.local_time(choice.created) for choice in choices})
+    return unique_labels(labels, {choice.name: ui.local_time(choice.created) for choice in choices})
 
 
-def choose_run(choices: Sequence[Choice]) -> Choice:
+def choose_run(choices: Sequence[ServedModel]) -> ServedModel:
     """The run at the top: the address' one, or the newest."""
     names = {choice.name: choice for choice in choices}
     labels = labels_of(choices, lambda one: t("chat.tuned", name=one.title, base=one.base.name))
@@ -39,7 +39,7 @@ def choose_run(choices: Sequence[Choice]) -> Choice:
     if "compared" not in st.session_state and st.query_params.get("run") in names:
         st.session_state.compared = st.query_params["run"]
         start_with(names[st.session_state.compared])
-    ui.hold("compared")
+    ui.keep_widget("compared")
     key = st.selectbox(
         t("compare.run"), list(names), key="compared", label_visibility="collapsed", format_func=labels.get
     )
@@ -47,7 +47,7 @@ def choose_run(choices: Sequence[Choice]) -> Choice:
     return names[key]
 
 
-def choose_others(choices: Sequence[Choice], main: Choice) -> list[Choice]:
+def choose_others(choices: Sequence[ServedModel], main: ServedModel) -> list[ServedModel]:
     """Up to three more runs of the same base; kept in the address, so that a link shows the same panes."""
     names = {one.name: one for one in choices if one.base == main.base and one.name != main.name}
     if not names:
@@ -68,7 +68,7 @@ def choose_others(choices: Sequence[Choice], main: Choice) -> list[Choice]:
     return [names[name] for name in chosen]
 
 
-def start_with(choice: Choice) -> None:
+def start_with(choice: ServedModel) -> None:
     """Who comes from a run sees the two answer its first question at once."""
     pinned = store.get(choice.name).questions
     seen = question_sets(choice.name, choice.created)["seen"]
@@ -139,7 +139,7 @@ def take_pick(key: str) -> None:
         st.session_state.comparing = True
 
 
-def draw_buttons(main: Choice) -> None:
+def draw_buttons(main: ServedModel) -> None:
     """Ask, and the ways to the chat and to the report."""
     with st.container(horizontal=True):
         if st.button(t("compare.go"), type="primary", key="go", icon=":material/compare_arrows:"):

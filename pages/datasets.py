@@ -5,7 +5,7 @@ import streamlit as st
 from glm_core import ui
 from glm_core.data import library
 from glm_core.i18n import t
-from glm_core.markdown import literal, told_apart
+from glm_core.markdown import literal, unique_labels
 from pages.parts.datasets import actions, views
 
 LIST_HEIGHT, ROW_HEIGHT = 440, 52  # pixels; a longer list scrolls by itself
@@ -16,7 +16,7 @@ def draw_list() -> None:
     """The sets to choose from, and the two ways to bring in another."""
     captions = [t("datasets.caption", rows=f"{one.rows:,}", source=literal(one.source)) for one in sets.values()]
     if sets:
-        labels = told_apart(
+        labels = unique_labels(
             {id: one.name for id, one in sets.items()}, {id: ui.local_time(one.created) for id, one in sets.items()}
         )
         height = LIST_HEIGHT if len(sets) * ROW_HEIGHT > LIST_HEIGHT else "content"

@@ -16,10 +16,10 @@ def draw_picture() -> None:
     """The same question before and after."""
     with st.container(border=True, key="picture"):
         st.caption(t("home.question"))
-        for column, side, colour in zip(
+        for column, side, color in zip(
             st.columns(2, gap="medium"), ("before", "after"), ("gray", "green"), strict=True
         ):
-            column.markdown(f":{colour}[**{t(f'home.{side}')}**]  \n{t(f'home.answer_{side}')}")
+            column.markdown(f":{color}[**{t(f'home.{side}')}**]  \n{t(f'home.answer_{side}')}")
 
 
 def draw_steps(runs: list[store.Run]) -> None:

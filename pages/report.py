@@ -84,8 +84,8 @@ def draw_notes(run: Run, found: report.Report) -> None:
     st.caption(literal(export.about(found)))
     if found.step is not None and outdated(run, found):
         st.info(t("report.outdated"), icon=":material/update:")
-    if doubts := export.doubts(found):
-        st.warning("\n\n".join(map(literal, doubts)), icon=":material/warning:")
+    if warnings := export.warnings(found):
+        st.warning("\n\n".join(map(literal, warnings)), icon=":material/warning:")
 
 
 def draw_report(run: Run, found: report.Report) -> None:

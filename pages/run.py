@@ -6,7 +6,7 @@ from glm_core import state, ui
 from glm_core.evaluation import retention
 from glm_core.i18n import t
 from glm_core.runs import Run, RunError, labels, store
-from glm_core.runs.reader import Watch
+from glm_core.runs.reader import RunReader
 from pages.parts.run.actions import draw_header, draw_next
 from pages.parts.run.curves import draw_answers, draw_curves, draw_resources, draw_tiles
 from pages.parts.run.retention import points_of
@@ -16,15 +16,15 @@ REFRESH_SECONDS = 1.0
 LOG_HEIGHT = 460
 
 
-def watch_of(run: Run) -> Watch:
+def watch_of(run: Run) -> RunReader:
     """What this viewer has read of `run`; kept over reruns, so that only new rows are read and drawn."""
     kept = st.session_state.get("watch")
     if kept is None or kept.run != run:
-        st.session_state.watch = kept = Watch(run)
+        st.session_state.watch = kept = RunReader(run)
     return kept
 
 
-def draw_state(watch: Watch) -> None:
+def draw_state(watch: RunReader) -> None:
     """One line on where the run is: a bar while it moves, a sentence when it has ended."""
     status = watch.status
     if status.active:
@@ -37,7 +37,7 @@ def draw_state(watch: Watch) -> None:
         st.warning(status.alarm, icon=":material/warning:")
 
 
-def draw_samples(watch: Watch) -> None:
+def draw_samples(watch: RunReader) -> None:
     """Every pinned question as a timeline of its answers."""
     if not watch.answers():
         st.caption(t("run.no_samples"))
@@ -46,13 +46,13 @@ def draw_samples(watch: Watch) -> None:
             draw_answers(question, answers)
 
 
-def draw_log(watch: Watch) -> None:
+def draw_log(watch: RunReader) -> None:
     """The end of what the trainer printed."""
     with st.container(height=LOG_HEIGHT, border=False, autoscroll=True):
         st.code(watch.run.log_tail() or t("run.no_log"), language=None, wrap_lines=True)
 
 
-def draw_settings(watch: Watch) -> None:
+def draw_settings(watch: RunReader) -> None:
     """Every setting that counts, and the command that does the same without the page."""
     settings = labels.settings_of(watch.run)
     if settings is None:

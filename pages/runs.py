@@ -5,7 +5,7 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.i18n import t
-from glm_core.markdown import literal, told_apart
+from glm_core.markdown import literal, unique_labels
 from glm_core.runs import Run, figures, labels, store
 
 PAGE = 20
@@ -39,7 +39,7 @@ def draw_run(run: Run) -> None:
 def draw_differences(found: list[Run]) -> None:
     """A table of the settings in which the chosen runs differ: a row a setting, a column a run."""
     times = {run.id: ui.local_time(run.created) for run in found}
-    names = told_apart({run.id: run.name for run in found}, times)
+    names = unique_labels({run.id: run.name for run in found}, times)
     chosen = st.multiselect(t("runs.choose"), list(names), format_func=names.get, key="chosen", max_selections=4)
     if len(chosen) < 2:
         return

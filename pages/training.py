@@ -25,10 +25,10 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     place = "train.memory_card" if found.memory.device == "cuda" else "train.memory"
     right.metric(t(place), i18n.size(found.memory.peak_bytes), help=labels.parts_of(found.memory))
     st.caption(labels.fits_on(found))
-    if state.held() and (loaded := state.loaded()):
+    if state.chat_model_gpu_bytes() and (loaded := state.loaded()):
         st.caption(t("train.unloads", model=literal(loaded.name)))
-    for doubt in found.plan.warnings:
-        st.warning(str(doubt), icon=":material/warning:")
+    for warning in found.plan.warnings:
+        st.warning(str(warning), icon=":material/warning:")
     if found.plan.better:
         st.button(
             t("train.better"),

@@ -1,11 +1,11 @@
-"""One meaning a colour, and series thinned without losing what one looks for in them."""
+"""One meaning a color, and series thinned without losing what one looks for in them."""
 
 import math
 
 from glm_core import charts
 
 
-def test_a_role_has_its_colour():
+def test_a_role_has_its_color():
     chart = charts.figure("x", "y")
     for role in ("original", "tuned", "validation"):
         charts.add_line(chart, [1, 2], [3, 4], role, role)

@@ -9,11 +9,11 @@ import pytest
 from glm_core import i18n
 from glm_core.errors import EasyError
 from glm_core.hub.http_download import HubError
-from glm_core.jobs import Cancelled, Work
+from glm_core.jobs import Cancelled, Job
 
 
-def ended(act) -> Work:
-    work = Work()
+def ended(act) -> Job:
+    work = Job()
 
     def run():
         work.state = work.attempt(lambda: act(work), EasyError, "serving.failed")
@@ -44,7 +44,7 @@ def test_an_error_that_is_a_sentence_is_kept_and_any_other_gets_one():
 
 
 def test_work_ends_at_its_next_check_once_it_is_cancelled():
-    work, begun = Work(), threading.Event()
+    work, begun = Job(), threading.Event()
 
     def act():
         while True:

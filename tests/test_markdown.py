@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glm_core.markdown import differences, harmless, literal, marked, told_apart, words
+from glm_core.markdown import differences, harmless, literal, marked, unique_labels, words
 
 HOSTILE = "![x](http://e/x.png) [l](http://e) <img src=x onerror=alert(1)> $a$ :red[b] \\alpha"
 
@@ -56,7 +56,7 @@ def test_words_joined_are_the_text():
 def test_options_of_one_name_are_told_apart_by_time_and_then_by_id():
     labels = {"a-1": "印", "b-2": "印", "c-3": "印", "d-4": "别的"}
     times = {"a-1": "11-24 08:00", "b-2": "11-24 08:05", "c-3": "11-24 08:05", "d-4": "11-24 08:05"}
-    assert told_apart(labels, times) == {
+    assert unique_labels(labels, times) == {
         "a-1": "印 · 11-24 08:00",
         "b-2": "印 · 11-24 08:05 · b-2",
         "c-3": "印 · 11-24 08:05 · c-3",

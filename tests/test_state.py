@@ -36,19 +36,19 @@ def chatting(monkeypatch):
 
 def with_cards(monkeypatch, *used):
     cards = tuple(Card(index, "NVIDIA GeForce RTX 4090", gib << 30, 24 << 30) for index, gib in enumerate(used))
-    monkeypatch.setattr(state.resources, "cards", lambda: cards)
-    monkeypatch.setattr(state.resources, "machine", lambda: Machine(cards, 2, 16 << 30, 8 << 30, 1 << 40))
+    monkeypatch.setattr(state.this_machine, "cards", lambda: cards)
+    monkeypatch.setattr(state.this_machine, "machine", lambda: Machine(cards, 2, 16 << 30, 8 << 30, 1 << 40))
 
 
 def test_a_run_finds_the_card_without_the_model_that_is_unloaded_for_it(monkeypatch, chatting):
     with_cards(monkeypatch, 1, 14)
     assert [card.memory_used >> 30 for card in state.machine().cards] == [1, 1]
-    state._make_room(None)
+    state._free_gpu(None)
     assert chatting.unloaded == 1 and [card.memory_used >> 30 for card in state.machine().cards] == [1, 14]
 
 
 def test_without_a_card_the_model_stays_where_it_is(monkeypatch, chatting):
     with_cards(monkeypatch)
-    assert state.machine() == state.resources.machine()
-    state._make_room(None)
+    assert state.machine() == state.this_machine.machine()
+    state._free_gpu(None)
     assert chatting.unloaded == 0

@@ -56,14 +56,14 @@ def tiny_chatglm(folder: str | Path, seed: int = 0, **changes) -> Path:
     }
     config = {**CONFIG, **controls, **changes}
     model = ChatGLMForConditionalGeneration(ChatGLMConfig(**config))
-    randomise(model, seed)
+    randomize(model, seed)
     state = {name: tensor for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
     return folder
 
 
-def randomise(model, seed: int) -> None:
+def randomize(model, seed: int) -> None:
     """Fill `model` with reproducible weights so large that context decides the output, not the residual alone."""
     import torch
 

@@ -2,8 +2,8 @@
 
 LoRA is PEFT's, prefixes are our own encoder's. `loaded.model` stays the plain transformers model throughout: PEFT
 puts its layers into it in place, prefixes reach its attention by their switch. One thread owns a model: switching is
-global to it. Not here: an adapter's folder (adapter_files.py), its strength and rows of several adapters (mixing.py),
-merging into weights (merging.py).
+global to it. Not here: an adapter's folder (files.py), its strength and rows of several adapters (scale.py),
+merging into weights (merge.py).
 """
 
 from dataclasses import dataclass, field

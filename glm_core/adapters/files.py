@@ -1,6 +1,6 @@
 """An adapter's folder: PEFT's layout for LoRA, the official one for prefixes, and `easyaigc.json`.
 
-Not here: a LoRA's tensors (lora.py), adapters on a model (adapters.py).
+Not here: a LoRA's tensors (lora_io.py), adapters on a model (attach.py).
 """
 
 import json

@@ -2,7 +2,7 @@
 
 PEFT's forward casts the input to the adapter's float32, keeps that copy, and makes several float32 tensors as large as
 the output. Here the two small matrices are cast instead (their state stays float32): one product and one accumulating
-product a layer, and the input is kept in its own precision. Not here: attaching (adapters.py) and files (adapter_files.py).
+product a layer, and the input is kept in its own precision. Not here: attaching (attach.py) and files (files.py).
 """
 
 from functools import partial
@@ -43,7 +43,7 @@ def _dropped(states: torch.Tensor, mask: torch.Tensor | None, dropout: float) ->
     return states if mask is None else torch.ops.aten.native_dropout_backward(states, mask, 1 / (1 - dropout))
 
 
-def lighten(model: nn.Module) -> None:
+def fuse_lora_layers(model: nn.Module) -> None:
     """Let every plain LoRA layer of `model` compute this way where one adapter acts, whatever the base layer is.
 
     DoRA, several adapters at once and rows of different adapters keep PEFT's own forward.

@@ -1,8 +1,8 @@
 """LoRA files: PEFT's folder layout read and checked, fused adapters converted to split ones.
 
 An adapter of ChatGLM2, ChatGLM3 or GLM-4 trained on the published fused `query_key_value` becomes one on `q_proj`,
-`k_proj` and `v_proj` exactly: the same A, B's rows split. Not here: attaching and switching (adapters.py), merging
-(merging.py).
+`k_proj` and `v_proj` exactly: the same A, B's rows split. Not here: attaching and switching (attach.py), merging
+(merge.py).
 """
 
 import json
@@ -151,7 +151,7 @@ def check_shapes(adapter: LoRA, model: nn.Module) -> None:
 
 
 ALL_LINEAR = "all-linear"
-# Published names of ChatGLM2, ChatGLM3 and GLM-4 and what they are natively (conversion.py does it to weights).
+# Published names of ChatGLM2, ChatGLM3 and GLM-4 and what they are natively (models/config_mapping.py does it to weights).
 PUBLISHED_NAMES = {
     "query_key_value": ("q_proj", "k_proj", "v_proj"),
     "dense": ("o_proj",),

@@ -1,4 +1,4 @@
-"""Merge an adapter into its unquantised base and write a model of its own, in the layout the base was published in.
+"""Merge an adapter into its unquantized base and write a model of its own, in the layout the base was published in.
 
 The base's files are read tensor by tensor under their published names, changed where the adapter changes them, and
 written as safetensors; the model is never built. So the result loads wherever the base did: here, in plain transformers
@@ -49,14 +49,14 @@ def merge(
     """Write `base` with `adapter` worked in as `folder`, which appears whole or not at all.
 
     Args:
-        base: folder of the unquantised base.
+        base: folder of the unquantized base.
         adapter: a LoRA or prefix folder.
         dtype: "float16", "bfloat16" or "float32", of the result.
         strength: of a LoRA, 0 to 1.5; the published format of prefixes has no place for one.
         progress: called with a stage and the fraction done.
 
     Raises:
-        AdapterError: another base's adapter, a quantised base, a prefix at another strength than 1, or `folder` exists.
+        AdapterError: another base's adapter, a quantized base, a prefix at another strength than 1, or `folder` exists.
         ModelError: the base cannot be read.
     """
     base, adapter, folder = Path(base), Path(adapter), Path(folder)
@@ -64,7 +64,7 @@ def merge(
         raise AdapterError("adapters.error.folder_exists", folder=str(folder))
     description = describe(base)
     if description.bits:
-        raise AdapterError("adapters.error.quantised_base", folder=base.name)
+        raise AdapterError("adapters.error.quantized_base", folder=base.name)
     tensors, extra = _merged_tensors(base, adapter, description, strength, progress)
     with whole_folder(folder) as building:
         _write_shards(building, tensors, getattr(torch, dtype))

@@ -1,6 +1,6 @@
 """How adapters act on answers: at which strength, and several of them on the rows of one batch.
 
-One thread owns a model, as in adapters.py.
+One thread owns a model, as in attach.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ def is_scalable(loaded: LoadedModel, name: str) -> bool:
 def set_strength(loaded: LoadedModel, name: str, strength: float) -> None:
     """Let the adapter act at `strength` of what it learnt: 0 is the base, 1 as trained, at most 1.5.
 
-    A LoRA's product is scaled by it, a prefix's attention weights before they are normalised (`glm_core.models.prefix_tuning`).
+    A LoRA's product is scaled by it, a prefix's attention weights before they are normalized (`glm_core.models.prefix_tuning`).
 
     Raises:
         AdapterError: out of range, unknown, or not scalable and the strength is not 1.

@@ -1,6 +1,6 @@
 """The adapter as it was at each evaluation, so that a reader can go back to it: `checkpoints/adapter-STEP`.
 
-Weights without the optimiser's state, a third of a checkpoint or less. Checkpoints are for going on training and soon
+Weights without the optimizer's state, a third of a checkpoint or less. Checkpoints are for going on training and soon
 deleted (trainer.py); these stay, spread over the run, as far as the disk shall bear it.
 """
 

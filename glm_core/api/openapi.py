@@ -1,6 +1,6 @@
 """What /openapi.json says: the API as an OpenAPI 3.1 description, for programs that write clients or test them.
 
-Ranges and errors come from where they are checked (`tickets.py`, `bodies.py`). Its words are English, as OpenAPI's are.
+Ranges and errors come from where they are checked (`serving/request.py`, `schemas.py`). Its words are English, as OpenAPI's are.
 """
 
 import contextlib

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from glm_core.serving.request import Ticket
+from glm_core.serving.request import RequestHandle
 
 HELP = {
     "easyaigc_requests_total": ("counter", "Answers by how they ended; refused ones by their HTTP status."),
@@ -18,23 +18,23 @@ HELP = {
 }
 
 
-class Meter:
+class ApiMetrics:
     """Counters of one process, for any number of threads."""
 
     def __init__(self):
         self._counts: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
-    def answered(self, tickets: Sequence[Ticket]) -> None:
+    def answered(self, handles: Sequence[RequestHandle]) -> None:
         """Count answers that have ended, however they did."""
         with self._lock:
-            for ticket in tickets:
-                ended = ticket.finish_reason or "cancelled"
+            for handle in handles:
+                ended = handle.finish_reason or "cancelled"
                 self._counts["easyaigc_requests_total", f'{{ended="{ended}"}}'] += 1
-                self._counts["easyaigc_prompt_tokens_total", ""] += ticket.prompt_tokens
-                self._counts["easyaigc_completion_tokens_total", ""] += ticket.completion_tokens
-                if ticket.first_token_seconds is not None:
-                    self._counts["easyaigc_first_token_seconds_sum", ""] += ticket.first_token_seconds
+                self._counts["easyaigc_prompt_tokens_total", ""] += handle.prompt_tokens
+                self._counts["easyaigc_completion_tokens_total", ""] += handle.completion_tokens
+                if handle.first_token_seconds is not None:
+                    self._counts["easyaigc_first_token_seconds_sum", ""] += handle.first_token_seconds
                     self._counts["easyaigc_first_token_seconds_count", ""] += 1
 
     def refused(self, status: int) -> None:

@@ -1,6 +1,6 @@
-"""The tickets of one API call as an HTTP answer in OpenAI's words, complete or as server-sent events; errors in their form.
+"""The handles of one API call as an HTTP answer in OpenAI's words, complete or as server-sent events; errors in their form.
 
-A client that goes away cancels its tickets. Not here: routes, bodies and what may be asked (`api.py`, `bodies.py`).
+A client that goes away cancels its handles. Not here: routes, bodies and what may be asked (`routes.py`, `schemas.py`).
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from glm_core.api.prometheus import Meter
+from glm_core.api.prometheus import ApiMetrics
 from glm_core.api.schemas import Completion
-from glm_core.serving.request import EngineBusy, EngineUnavailable, ServingError, Ticket
+from glm_core.serving.request import EngineBusy, EngineUnavailable, RequestHandle, ServingError
 
 RETRY_SECONDS = 10
 "Retry-After when the engine is away (training has the memory, or a model is loading badly)."
@@ -23,25 +23,25 @@ RETRY_SECONDS = 10
 ERROR_TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
 
 
-async def _merged(tickets: Sequence[Ticket]) -> AsyncIterator[tuple[int, str | None]]:
-    """The pieces of all tickets as they come, each with the number of its ticket; None when that one has ended.
+async def _merged(handles: Sequence[RequestHandle]) -> AsyncIterator[tuple[int, str | None]]:
+    """The pieces of all handles as they come, each with the number of its handle; None when that one has ended.
 
     Raises:
         ServingError: one of them ended in an error. Leaving early, or an error, cancels all.
     """
     news: asyncio.Queue = asyncio.Queue()
 
-    async def read(number: int, ticket: Ticket) -> None:
+    async def read(number: int, handle: RequestHandle) -> None:
         try:
-            async with contextlib.aclosing(aiter(ticket)) as pieces:
+            async with contextlib.aclosing(aiter(handle)) as pieces:
                 async for piece in pieces:
                     news.put_nowait((number, piece))
             news.put_nowait((number, None))
         except ServingError as error:
             news.put_nowait((number, error))
 
-    readers = [asyncio.create_task(read(number, ticket)) for number, ticket in enumerate(tickets)]
-    running = len(tickets)
+    readers = [asyncio.create_task(read(number, handle)) for number, handle in enumerate(handles)]
+    running = len(handles)
     try:
         while running:
             number, piece = await news.get()
@@ -52,15 +52,15 @@ async def _merged(tickets: Sequence[Ticket]) -> AsyncIterator[tuple[int, str | N
     finally:
         for reader in readers:
             reader.cancel()
-        for ticket in tickets:
-            ticket.cancel()
+        for handle in handles:
+            handle.cancel()
 
 
-class Answer:
-    """The tickets of one call as an HTTP answer, one choice a ticket."""
+class CompletionStream:
+    """The handles of one call as an HTTP answer, one choice a handle."""
 
-    def __init__(self, tickets: list[Ticket], wanted: Completion, meter: Meter):
-        self._tickets = tickets
+    def __init__(self, handles: list[RequestHandle], wanted: Completion, meter: ApiMetrics):
+        self._handles = handles
         self._wanted = wanted
         self._meter = meter
         self._id = f"{'cmpl' if wanted.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
@@ -69,28 +69,28 @@ class Answer:
     async def complete(self, http: HTTPRequest) -> Response:
         """Wait for the whole answer, or for the client to go away."""
         try:
-            async with _watched(http, self._tickets), contextlib.aclosing(_merged(self._tickets)) as pieces:
+            async with _watched(http, self._handles), contextlib.aclosing(_merged(self._handles)) as pieces:
                 async for _piece in pieces:
                     pass
         except ServingError as error:
             self._meter.refused(error.status)
             return failure(error)
         finally:
-            self._meter.answered(self._tickets)
-        choices = [self._choice(number, ticket.text) for number, ticket in enumerate(self._tickets)]
+            self._meter.answered(self._handles)
+        choices = [self._choice(number, handle.text) for number, handle in enumerate(self._handles)]
         kind = "text_completion" if self._wanted.legacy else "chat.completion"
         return JSONResponse(self._envelope(kind, choices) | {"usage": self._usage()} | self._extra())
 
     async def streamed(self, http: HTTPRequest) -> Response:
         """Server-sent events. The status waits for the first piece, so that an error before it has its own."""
-        watcher = _watched(http, self._tickets)
+        watcher = _watched(http, self._handles)
         await watcher.__aenter__()
-        pieces = _merged(self._tickets)
+        pieces = _merged(self._handles)
         try:
             first = await anext(pieces)
         except BaseException as error:
             await watcher.__aexit__(None, None, None)
-            self._meter.answered(self._tickets)
+            self._meter.answered(self._handles)
             if isinstance(error, ServingError):
                 self._meter.refused(error.status)
                 return failure(error)
@@ -113,9 +113,9 @@ class Answer:
         except ServingError as error:
             yield _sse(error_body(error))
         finally:
-            for ticket in self._tickets:
-                ticket.cancel()
-            self._meter.answered(self._tickets)
+            for handle in self._handles:
+                handle.cancel()
+            self._meter.answered(self._handles)
             await watcher.__aexit__(None, None, None)
 
     def _lines(self, number: int, piece: str | None, begun: set[int]) -> Iterator[str]:
@@ -150,42 +150,42 @@ class Answer:
 
     def _usage(self) -> dict[str, int]:
         """OpenAI's three counts: each prompt once, every answer."""
-        prompt = sum(ticket.prompt_tokens for ticket in self._tickets[:: self._wanted.n])
-        completion = sum(ticket.completion_tokens for ticket in self._tickets)
+        prompt = sum(handle.prompt_tokens for handle in self._handles[:: self._wanted.n])
+        completion = sum(handle.completion_tokens for handle in self._handles)
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
     def _envelope(self, kind: str, choices: list[dict]) -> dict:
-        stamp = self._tickets[0].stamp
-        fingerprint = f"{stamp.base}/{stamp.adapter or 'base'}@{stamp.step}" if stamp else None
+        provenance = self._handles[0].provenance
+        fingerprint = f"{provenance.base}/{provenance.adapter or 'base'}@{provenance.step}" if provenance else None
         return {
             "id": self._id,
             "object": kind,
             "created": self._created,
-            "model": self._wanted.model or (stamp.base if stamp else ""),
+            "model": self._wanted.model or (provenance.base if provenance else ""),
             "system_fingerprint": fingerprint,
             "choices": choices,
         }
 
     def _finish_reason(self, number: int) -> str:
         """In OpenAI's words: an answer broken off by its deadline ended for its length."""
-        return "stop" if self._tickets[number].finish_reason == "stop" else "length"
+        return "stop" if self._handles[number].finish_reason == "stop" else "length"
 
     def _extra(self) -> dict:
-        """What only this program tells: the stamp, and how many old turns did not fit."""
-        stamp = self._tickets[0].stamp
-        dropped = self._tickets[0].dropped_turns
-        return {"easyaigc": {"stamp": stamp.to_dict() if stamp else None, "dropped_turns": dropped}}
+        """What only this program tells: the provenance, and how many old turns did not fit."""
+        provenance = self._handles[0].provenance
+        dropped = self._handles[0].dropped_turns
+        return {"easyaigc": {"stamp": provenance.to_dict() if provenance else None, "dropped_turns": dropped}}
 
 
 @contextlib.asynccontextmanager
-async def _watched(http: HTTPRequest, tickets: Sequence[Ticket]) -> AsyncIterator[None]:
-    """Cancel `tickets` as soon as the client's connection is gone."""
+async def _watched(http: HTTPRequest, handles: Sequence[RequestHandle]) -> AsyncIterator[None]:
+    """Cancel `handles` as soon as the client's connection is gone."""
 
     async def watch() -> None:
         while (await http.receive())["type"] != "http.disconnect":
             pass
-        for ticket in tickets:
-            ticket.cancel()
+        for handle in handles:
+            handle.cancel()
 
     task = asyncio.create_task(watch())
     try:

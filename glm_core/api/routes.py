@@ -1,9 +1,9 @@
-"""The HTTP API on the engine's tickets: what OpenAI's clients expect of /v1/chat/completions, /v1/completions and /v1/models;
+"""The HTTP API on the engine's handles: what OpenAI's clients expect of /v1/chat/completions, /v1/completions and /v1/models;
 /health and /metrics for the operator.
 
 The handlers are async and never hold a thread: an answer arrives as asyncio events, a client that goes away cancels
-its ticket. Not here: who may call (the guard in front decides), how an answer looks (`answers.py`), what its fields mean
-(`bodies.py`, described in `openapi.py`), the answers themselves (`engine.py`).
+its handle. Not here: who may call (the guard in front decides), how an answer looks (`responses.py`), what its fields mean
+(`schemas.py`, described in `openapi.py`), the answers themselves (`engine.py`).
 """
 
 import contextlib
@@ -24,10 +24,10 @@ from starlette.routing import Route
 
 from glm_core import i18n
 from glm_core.api import openapi
-from glm_core.api.prometheus import Meter
-from glm_core.api.responses import Answer, failure
+from glm_core.api.prometheus import ApiMetrics
+from glm_core.api.responses import CompletionStream, failure
 from glm_core.api.schemas import BodyError, Completion, parse, parse_legacy
-from glm_core.serving.request import ServingError, Ticket
+from glm_core.serving.request import RequestHandle, ServingError
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Api:
 
     def __init__(self, engine: Callable[[], object]):
         self._get_engine = engine
-        self._meter = Meter()
+        self._meter = ApiMetrics()
 
     async def _engine(self):
         """The engine. Making it imports torch, which must not hold up the event loop."""
@@ -110,11 +110,11 @@ class Api:
         try:
             wanted = read(await _body(http), _owner(http))
             engine = await self._engine()
-            tickets = await run_in_threadpool(_submit_all, engine, wanted)
+            handles = await run_in_threadpool(_submit_all, engine, wanted)
         except ServingError as error:
             self._meter.refused(error.status)
             return failure(error)
-        answer = Answer(tickets, wanted, self._meter)
+        answer = CompletionStream(handles, wanted, self._meter)
         return await (answer.streamed(http) if wanted.stream else answer.complete(http))
 
     async def models(self, http: HTTPRequest) -> Response:
@@ -167,17 +167,17 @@ class Api:
         return Response(self._meter.text(engine), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _submit_all(engine, wanted: Completion) -> list[Ticket]:
-    """A ticket for every choice, or none at all."""
-    tickets: list[Ticket] = []
+def _submit_all(engine, wanted: Completion) -> list[RequestHandle]:
+    """A handle for every choice, or none at all."""
+    handles: list[RequestHandle] = []
     try:
         for request in wanted.requests:
-            tickets.append(engine.submit(request))
+            handles.append(engine.submit(request))
     except ServingError:
-        for ticket in tickets:
-            ticket.cancel()
+        for handle in handles:
+            handle.cancel()
         raise
-    return tickets
+    return handles
 
 
 @contextlib.contextmanager

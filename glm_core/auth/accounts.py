@@ -1,7 +1,7 @@
 """Who may come in: accounts with roles, their sessions, the audit log; one SQLite file in WAL mode, `accounts.db` under home.
 
-Passwords are kept as argon2 hashes, session tokens as SHA-256: who reads the file can sign in as nobody. Not here: API keys (`keys.py`),
-cookies and pages (`signin.py`), what a request may do (`security.py`).
+Passwords are kept as argon2 hashes, session tokens as SHA-256: who reads the file can sign in as nobody. Not here: API keys (`api_keys.py`),
+cookies and pages (`login.py`), what a request may do (`middleware.py`).
 """
 
 import hashlib

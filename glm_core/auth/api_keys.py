@@ -1,6 +1,6 @@
 """API keys: shown once, kept as a hash, each with a name, a limit a minute and the time of its last use.
 
-They live in the file of `accounts.py` and go with their account. Not here: reading them from a request (`security.py`).
+They live in the file of `accounts.py` and go with their account. Not here: reading them from a request (`middleware.py`).
 """
 
 import secrets
@@ -95,7 +95,7 @@ def _key(row: sqlite3.Row) -> Key:
 
 
 @dataclass(frozen=True)
-class Turn:
+class RateLimit:
     """Whether a request may pass: what is left in this minute, and the seconds until there is room for another one."""
 
     allowed: bool
@@ -112,14 +112,14 @@ class Turn:
         }
 
 
-class Pace:
+class RateLimiter:
     """How many requests each key, or other caller, has made in the last minute. In memory: a restart forgives."""
 
     def __init__(self):
         self._times: dict[int | str, deque[float]] = {}
         self._lock = threading.Lock()
 
-    def take(self, who: int | str, per_minute: int) -> Turn:
+    def take(self, who: int | str, per_minute: int) -> RateLimit:
         """Count a request of `who`, unless it has had its share."""
         now = time.monotonic()
         with self._lock:
@@ -130,4 +130,4 @@ class Pace:
             if allowed:
                 times.append(now)
             remaining = max(0, per_minute - len(times))
-            return Turn(allowed, per_minute, remaining, WINDOW - (now - times[0]) if times else 0.0)
+            return RateLimit(allowed, per_minute, remaining, WINDOW - (now - times[0]) if times else 0.0)

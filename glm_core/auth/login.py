@@ -1,7 +1,7 @@
 """The way in and out: /login, /logout and, once, /first for the first administrator. Plain pages without a script.
 
 Every sign-in makes a new session and ends the one the browser came with, so that nobody can plant one. Failures are counted by name and
-address. Posts from other sites never get here (`security.py`). Not here: what sessions and accounts are (`accounts.py`).
+address. Posts from other sites never get here (`middleware.py`). Not here: what sessions and accounts are (`accounts.py`).
 """
 
 import asyncio
@@ -35,7 +35,7 @@ TOGETHER = 2
 "Passwords checked at a time: each takes 64 MiB for a moment."
 
 
-class Attempts:
+class LoginAttempts:
     """Failures of the last minutes, by any key. In memory, and no longer than `most` keys."""
 
     def __init__(self, most: int = 10_000):
@@ -73,12 +73,12 @@ class Attempts:
             del self._times[next(iter(self._times))]
 
 
-class Doors:
+class LoginRoutes:
     """The handlers; they share the counts of failures."""
 
     def __init__(self, sharing: Callable[[], Sharing]):
         self._sharing = sharing
-        self._attempts = Attempts()
+        self._attempts = LoginAttempts()
         self._turns = asyncio.Semaphore(TOGETHER)
 
     async def show_sign_in(self, http: Request) -> Response:
@@ -178,7 +178,7 @@ def routes(sharing: Callable[[], Sharing]) -> list[Route]:
     Args:
         sharing: gives the process' one `Sharing`.
     """
-    doors = Doors(sharing)
+    doors = LoginRoutes(sharing)
     return [
         Route("/login", doors.show_sign_in, methods=["GET"]),
         Route("/login", doors.sign_in, methods=["POST"]),

@@ -57,7 +57,7 @@ ERROR_TYPES = {
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Rejection:
     """Why there is no answer: the status, the text key of the reason, and headers that say more."""
 
     status: int
@@ -69,7 +69,7 @@ class TooSlow(ClientDisconnect):
     """A request's body comes so slowly that nobody waits for it any longer."""
 
 
-class Guard:
+class AuthMiddleware:
     """ASGI middleware: refuses foreign hosts, cross-site posts and strangers; adds `HEADERS` to every answer.
 
     Behind it `scope["account"]` is who asks, and `scope["user_name"]` whose turn in the engine's queue it is.
@@ -92,7 +92,7 @@ class Guard:
         self.app = app
         self._passes = passes
         self.sharing = sharing or Sharing(allowed=hosts)
-        self.pace = api_keys.Pace()
+        self.pace = api_keys.RateLimiter()
 
     async def __call__(self, scope, receive, send):
         if scope["type"] not in ("http", "websocket"):
@@ -103,18 +103,18 @@ class Guard:
         if scope["type"] == "websocket":
             if refusal:
                 return await send(HANG_UP)
-            return await self.app(scope, *self._watched(scope, headers, receive, send))
+            return await self.app(scope, *self._recheck_session(scope, headers, receive, send))
         send = _with_headers(send, extra, secure=scope.get("scheme") == "https")
         if refusal:
             return await _refuse(send, scope["path"], refusal)
         try:
-            return await self.app(scope, _hurried(receive), send)
+            return await self.app(scope, _limit_body_rate(receive), send)
         except TooSlow:
-            return await _refuse(send, scope["path"], Refusal(408, "security.too_slow", {"connection": "close"}))
+            return await _refuse(send, scope["path"], Rejection(408, "security.too_slow", {"connection": "close"}))
         except ClientDisconnect:
             return  # gone in the middle of its own words: nobody is there to answer
 
-    def _watched(self, scope, headers: dict[str, str], receive, send):
+    def _recheck_session(self, scope, headers: dict[str, str], receive, send):
         """A socket's `receive` and `send` that hang up once the session has ended or may do something else than at first,
         and drop what pages do not send.
 
@@ -141,22 +141,22 @@ class Guard:
 
         return receiving, sending
 
-    def _refusal(self, scope, headers: dict[str, str]) -> Refusal | None:
+    def _refusal(self, scope, headers: dict[str, str]) -> Rejection | None:
         """The reason not to answer anybody who asks like this; None to go on."""
         host = headers.get("host", "")
         peer = _peer(scope)
         if peer and _name(host) not in self.sharing.hosts:
-            return Refusal(403, "security.host")
+            return Rejection(403, "security.host")
         if not self.sharing.on and ((peer and not peer.is_loopback) or any(name in headers for name in FORWARDED)):
-            return Refusal(403, "security.local_only")
+            return Rejection(403, "security.local_only")
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
         foreign = headers.get("sec-fetch-site") == "cross-site" or (origin and origin.partition("://")[2] != host)
         if changes and foreign:
-            return Refusal(403, "security.origin")
+            return Rejection(403, "security.origin")
         return None
 
-    def _admit(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Refusal | None:
+    def _admit(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
         """Find out who asks and note it in `scope`; the reason not to answer them, None to answer."""
         if not self.sharing.on:
             scope["account"] = accounts.LOCAL
@@ -170,39 +170,41 @@ class Guard:
         if account is None:
             return None if path in OPEN_PATHS and scope["type"] == "http" else _to_sign_in(scope)
         scope["user_name"] = account.folder
-        return _beyond(account, scope)
+        return _forbidden(account, scope)
 
-    def _admit_key(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Refusal | None:
+    def _admit_key(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
         kind, _, secret = headers.get("authorization", "").partition(" ")
         found = api_keys.find(secret.strip()) if kind.lower() == "bearer" else None
         if found is None:
-            return Refusal(401, "security.key", {"www-authenticate": "Bearer"})
+            return Rejection(401, "security.key", {"www-authenticate": "Bearer"})
         key, account = found
         scope["account"], scope["user_name"] = account, account.folder
-        return self._count(key.id, key.per_minute, extra) or _beyond(account, scope)
+        return self._count(key.id, key.per_minute, extra) or _forbidden(account, scope)
 
-    def _count(self, who: int | str, per_minute: int, extra: dict[str, str]) -> Refusal | None:
+    def _count(self, who: int | str, per_minute: int, extra: dict[str, str]) -> Rejection | None:
         """Count a call and say in its headers how many are left; the reason not to answer once there are none."""
         turn = self.pace.take(who, per_minute)
         extra.update(turn.headers())
-        return None if turn.allowed else Refusal(429, "security.pace", {"retry-after": str(max(1, round(turn.reset)))})
+        return (
+            None if turn.allowed else Rejection(429, "security.pace", {"retry-after": str(max(1, round(turn.reset)))})
+        )
 
 
-def _to_sign_in(scope) -> Refusal:
+def _to_sign_in(scope) -> Rejection:
     """Send a page's reader to the sign-in page and back; anything else just gets no answer."""
     if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
         query = scope.get("query_string", b"").decode("latin-1")
         wanted = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
-        return Refusal(303, "security.sign_in", {"location": "/login" + ("" if wanted == "/" else f"?next={wanted}")})
-    return Refusal(403, "security.sign_in")
+        return Rejection(303, "security.sign_in", {"location": "/login" + ("" if wanted == "/" else f"?next={wanted}")})
+    return Rejection(403, "security.sign_in")
 
 
-def _beyond(account: accounts.Account, scope) -> Refusal | None:
+def _forbidden(account: accounts.Account, scope) -> Rejection | None:
     """What is not for this account's role, whatever page it asks from."""
     path = scope["path"]
     uploads = path.startswith(UPLOADS) and scope.get("method") not in ("GET", "HEAD", "OPTIONS")
     if (uploads and not account.may("trainer")) or (path in OPERATORS_PATHS and not account.may("administrator")):
-        return Refusal(403, "security.role")
+        return Rejection(403, "security.role")
     return None
 
 
@@ -227,7 +229,7 @@ def _name(host: str) -> str:
         return ""
 
 
-def _hurried(receive):
+def _limit_body_rate(receive):
     """`receive` for a request whose body has to keep a pace.
 
     Raises:
@@ -271,7 +273,7 @@ def _only_https(cookie: bytes) -> bytes:
     return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"
 
 
-async def _refuse(send, path: str, refusal: Refusal) -> None:
+async def _refuse(send, path: str, refusal: Rejection) -> None:
     """Answer with a sentence; for the API in the form OpenAI clients read."""
     if path.startswith(API_PREFIX) or path in KEYED_PATHS or path == "/health":
         kind = ERROR_TYPES.get(refusal.status, "authentication_error")

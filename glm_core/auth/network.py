@@ -2,7 +2,7 @@
 and what others are told so that they find it.
 
 The server itself listens where `server.address` says, on this computer only by default. While sharing is on, a second listener gives the
-same program on every address of this computer, same port. Not here: who may come in (`accounts.py`) and the checks (`security.py`).
+same program on every address of this computer, same port. Not here: who may come in (`accounts.py`) and the checks (`middleware.py`).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """How long a connection may keep this server waiting: uvicorn, which reads and writes for us, has no limit of its own.
 
 A client that drips its headers, goes on sending once it is answered, or never reads its answer is cut off. Works on uvicorn's own
-protocol class, since streamlit's listener takes no other. Not here: bodies that drip (`security.py`, which can still answer them).
+protocol class, since streamlit's listener takes no other. Not here: bodies that drip (`middleware.py`, which can still answer them).
 """
 
 import functools

@@ -12,7 +12,7 @@ from pathlib import Path
 from glm_core import i18n, workspace
 from glm_core.auth.accounts import VISITORS
 from glm_core.chat.messages import VOTES, cleaned, is_line, is_number, new_answer
-from glm_core.serving.request import Ticket
+from glm_core.serving.request import RequestHandle
 
 TITLE_LENGTH = 24
 LONGEST_TITLE, LONGEST_SYSTEM = 80, 8_000
@@ -91,25 +91,25 @@ class Conversation:
         kept = (message for message in self.messages[:-1] if message["content"].strip())
         return head + [{key: message[key] for key in KEPT_FIELDS} for message in kept]
 
-    def note(self, ticket: Ticket) -> None:
-        """Write the ticket's text so far, and all that is known about it, into the last answer.
+    def note(self, handle: RequestHandle) -> None:
+        """Write the handle's text so far, and all that is known about it, into the last answer.
 
         The figures of an answer that went on are those of its last part, the tokens those of all of it.
         """
-        stamp, usage = ticket.stamp, dict(ticket.usage)
-        before = self.messages[-1] if ticket.request.beginning else {}
+        provenance, usage = handle.provenance, dict(handle.usage)
+        before = self.messages[-1] if handle.request.beginning else {}
         if before.get("usage"):
             usage["completion_tokens"] += before["usage"]["completion_tokens"]
-        said_more = ticket.completion_tokens > 0
-        figures = {name: getattr(ticket, name) if said_more else before.get(name) for name in FIGURES}
+        said_more = handle.completion_tokens > 0
+        figures = {name: getattr(handle, name) if said_more else before.get(name) for name in FIGURES}
         self.messages[-1] = {
             "role": "assistant",
-            "content": ticket.text,
-            "finish_reason": ticket.finish_reason or ("cancelled" if ticket.cancelled else "broken"),
+            "content": handle.text,
+            "finish_reason": handle.finish_reason or ("cancelled" if handle.cancelled else "broken"),
             "usage": usage,
             **figures,
-            "dropped_turns": ticket.dropped_turns,
-            "stamp": None if stamp is None else stamp.to_dict(),
+            "dropped_turns": handle.dropped_turns,
+            "stamp": None if provenance is None else provenance.to_dict(),
         }
 
     def save(self) -> None:

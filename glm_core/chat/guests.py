@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 DAYS = 7
 DAYS_RANGE = (1, 365)
@@ -31,7 +31,7 @@ def publish(ids: Iterable[str], *, by: str = "") -> None:
     accounts.set_option("guest_runs", json.dumps(sorted(set(ids))), by=by)
 
 
-def choices_for(account: Account, choices: Sequence[Choice]) -> list[Choice]:
+def choices_for(account: Account, choices: Sequence[ServedModel]) -> list[ServedModel]:
     """Those of `choices` that `account` may know of."""
     if account.may("trainer"):
         return list(choices)

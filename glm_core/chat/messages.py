@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from glm_core import i18n
 from glm_core.markdown import literal
-from glm_core.serving.request import ROLES, Stamp
+from glm_core.serving.request import ROLES, Provenance
 
 LONGEST = 200_000
 "Characters of one message; a context of 128,000 tokens is about that."
@@ -109,5 +109,5 @@ def footnotes(message: dict) -> list[str]:
         tokens = message["usage"]["completion_tokens"]
         figures.append(i18n.t("chat.speed", tokens=tokens, speed=message["tokens_per_second"]))
     if message.get("stamp"):
-        figures.append(literal(Stamp.from_dict(message["stamp"]).sentence()))
+        figures.append(literal(Provenance.from_dict(message["stamp"]).sentence()))
     return notes + ([" · ".join(figures)] if figures else [])

@@ -69,7 +69,7 @@ class Example:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """A file as examples. `layout` names what was recognised ("unknown": map the `columns` by hand)."""
+    """A file as examples. `layout` names what was recognized ("unknown": map the `columns` by hand)."""
 
     examples: list[Example]
     problems: list[Problem]
@@ -171,5 +171,5 @@ def _bytes_text(value: bytes, field: str) -> str:
 def _refuse_broken_characters(value: str, field: str) -> None:
     try:
         value.encode("utf-8")
-    except UnicodeEncodeError as error:  # half a surrogate pair: cannot be saved nor tokenised
+    except UnicodeEncodeError as error:  # half a surrogate pair: cannot be saved nor tokenized
         raise RowError("data.row.broken_characters", field) from error

@@ -1,7 +1,7 @@
 """Excel files of large sets, made in the background: with progress, to be cancelled, kept for a day.
 
 A file appears whole under `home()/datasets/.sheets` and is named after the rows in it, so that a changed set never gets
-the file of its former rows, and a restarted server finds what is finished. Not here: what is in a file (exporting.py).
+the file of its former rows, and a restarted server finds what is finished. Not here: what is in a file (export.py).
 """
 
 import secrets
@@ -14,17 +14,17 @@ from glm_core.data import store
 from glm_core.data.examples import DataError, Example
 from glm_core.data.export import write_xlsx
 from glm_core.data.store import Dataset
-from glm_core.jobs import Work
+from glm_core.jobs import Job
 
 LARGE = 5_000  # rows; fewer take less than a second
 _DAY = 86_400
 
 _lock = threading.RLock()
 _turn = threading.Lock()  # one file at a time: each takes a whole core
-_sheets: dict[Path, "Sheet"] = {}
+_sheets: dict[Path, "WorkbookExport"] = {}
 
 
-class Sheet(Work):
+class WorkbookExport(Job):
     """One file. Made by `start` and `find`.
 
     Attributes:
@@ -61,18 +61,18 @@ class Sheet(Work):
         self.fraction = fraction
 
 
-def start(dataset: Dataset, rows: Sequence[Example]) -> Sheet:
+def start(dataset: Dataset, rows: Sequence[Example]) -> WorkbookExport:
     """The Excel file of `dataset`, which has these `rows`: begun now, unless it is under way or there already."""
     with _lock:
         sheet = find(dataset)
         if sheet is None or sheet.state in ("cancelled", "failed"):
             path = _path(dataset)
-            _sheets[path] = sheet = Sheet(path)
+            _sheets[path] = sheet = WorkbookExport(path)
             sheet.begin(rows)
         return sheet
 
 
-def find(dataset: Dataset) -> Sheet | None:
+def find(dataset: Dataset) -> WorkbookExport | None:
     """The file of `dataset` under way, ended, or left by an earlier server; None where nobody asked for one."""
     path = _path(dataset)
     with _lock:
@@ -80,7 +80,7 @@ def find(dataset: Dataset) -> Sheet | None:
         if sheet is not None and sheet.state == "done" and not path.is_file():
             sheet = _sheets.pop(path) and None
         if sheet is None and path.is_file():
-            sheet = _sheets[path] = Sheet(path)
+            sheet = _sheets[path] = WorkbookExport(path)
         return sheet
 
 

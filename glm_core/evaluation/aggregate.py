@@ -1,6 +1,6 @@
 """Every measure of every kind of question for both models, with bootstrap intervals.
 
-The definitions are in metrics.py and judging.py; here they are averaged over rows.
+The definitions are in metrics.py and scoring.py; here they are averaged over rows.
 """
 
 from collections.abc import Sequence

@@ -64,8 +64,8 @@ class Difference:
 
 def accepts(question: Question, answer: str) -> bool:
     """Whether `answer` contains one of the question's right answers, width and case aside."""
-    text = metrics.normalise(answer)
-    return any(metrics.normalise(piece) in text for piece in question.accept)
+    text = metrics.normalize(answer)
+    return any(metrics.normalize(piece) in text for piece in question.accept)
 
 
 def compare(loaded: LoadedModel, adapter: str, questions: Sequence[Question], batch: int = 16) -> list[Difference]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from glm_core import models, workspace
 from glm_core.i18n import t
 from glm_core.models import checkpoints
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 IDENTICAL = 1e-6
 "Total variation below which two distributions are the same but for rounding."
@@ -69,7 +69,7 @@ class Proof:
         return [first, *(t(key, **values) for key, values in self.causes or (("proof.no_cause", {}),))]
 
 
-def differ(engine, choice: Choice, questions: Sequence[str] = ()) -> Proof:
+def differ(engine, choice: ServedModel, questions: Sequence[str] = ()) -> Proof:
     """Compare the original and `choice` on up to ten questions. Loads the base where it is not loaded.
 
     Args:
@@ -89,7 +89,7 @@ def differ(engine, choice: Choice, questions: Sequence[str] = ()) -> Proof:
     return Proof(distances, tuple(causes(choice)) if largest < SLIGHT else ())
 
 
-def causes(choice: Choice):
+def causes(choice: ServedModel):
     """Every reason in the adapter's own files for having no effect: (text key, values)."""
     weights = _weights(choice)
     if any(not tensor.isfinite().all() for tensor in weights.values()):
@@ -104,7 +104,7 @@ def causes(choice: Choice):
         yield "proof.cause.low_rate", {"rate": f"{rate:.1g}"}
 
 
-def _weights(choice: Choice) -> dict:
+def _weights(choice: ServedModel) -> dict:
     """The adapter's tensors by name; none where its files cannot be read, which loading it has already said."""
     files = [path for path in choice.adapter.iterdir() if path.suffix in (".safetensors", ".bin")]
     try:
@@ -113,7 +113,7 @@ def _weights(choice: Choice) -> dict:
         return {}
 
 
-def _learning_rate(choice: Choice) -> float | None:
+def _learning_rate(choice: ServedModel) -> float | None:
     record = workspace.read_json(choice.adapter / "easyaigc.json", {})
     settings = record.get("settings") if isinstance(record, dict) else None
     rate = settings.get("learning_rate") if isinstance(settings, dict) else None

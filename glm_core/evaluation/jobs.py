@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from glm_core.errors import EasyError
 from glm_core.evaluation import question_sets, report, scale_sweep
-from glm_core.jobs import Work
+from glm_core.jobs import Job
 from glm_core.runs import store
 from glm_core.runs.store import Run
 
@@ -24,7 +24,7 @@ class ReportError(EasyError):
     """A report that cannot be made."""
 
 
-class Job(Work):
+class ReportJob(Job):
     """A report under way or ended; every attribute may be read from any thread.
 
     Attributes:
@@ -62,16 +62,16 @@ class Reports:
 
     def __init__(self, engine: Callable[[], object], paused: Callable[[], bool] = lambda: False):
         self._engine, self._paused = engine, paused
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, ReportJob] = {}
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._open: frozenset[str] = frozenset()
 
-    def job(self, run: Run) -> Job | None:
+    def job(self, run: Run) -> ReportJob | None:
         """The job of `run`, under way or ended since the server started."""
         return self._jobs.get(run.id)
 
-    def start(self, run: Run, strengths: bool = False) -> Job:
+    def start(self, run: Run, strengths: bool = False) -> ReportJob:
         """Make the report of `run` in the background; the job already under way if there is one.
 
         Args:
@@ -85,7 +85,7 @@ class Reports:
             if job is None or not job.active:
                 if run.adapter() is None:
                     raise ReportError("report.error.no_adapter", name=run.name)
-                job = self._jobs[run.id] = Job(run, strengths)
+                job = self._jobs[run.id] = ReportJob(run, strengths)
                 job.run_in_thread(f"report-{run.id}", self._work, job)
         return job
 
@@ -112,13 +112,13 @@ class Reports:
         if run.adapter() is not None and run.status().state in ("finished", "stopped"):
             self.start(run)
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: ReportJob) -> None:
         state = job.attempt(lambda: self._take_turn(job), ReportError, "report.error.failed")
         if state == "cancelled":
             report.cancelled(job.run)
         job.state = state
 
-    def _take_turn(self, job: Job) -> None:
+    def _take_turn(self, job: ReportJob) -> None:
         while not self._turn.acquire(timeout=WAIT_SECONDS):
             job.check()
         try:
@@ -128,7 +128,7 @@ class Reports:
         finally:
             self._turn.release()
 
-    def _make(self, job: Job) -> None:
+    def _make(self, job: ReportJob) -> None:
         def watch(stage: str, fraction: float) -> None:
             job.watch(stage, fraction)
             self._wait(job)
@@ -137,7 +137,7 @@ class Reports:
         act = scale_sweep.add if job.strengths and report.read(job.run) else report.make
         act(engine, job.run, engine.find(job.run.id), watch)
 
-    def _wait(self, job: Job) -> None:
+    def _wait(self, job: ReportJob) -> None:
         """Leave the machine to training."""
         while self._paused():
             job.watch(job.stage, job.fraction)

@@ -41,19 +41,19 @@ def words(text: str) -> str:
     return " ".join(_jieba().cut(text))
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Text without differences that do not matter: width, case, blanks, closing punctuation."""
     return "".join(unicodedata.normalize("NFKC", text).lower().split()).rstrip("。.!?,;~")
 
 
 def matches(prediction: str, reference: str) -> bool:
-    """Whether two answers are the same once normalised."""
-    return normalise(prediction) == normalise(reference)
+    """Whether two answers are the same once normalized."""
+    return normalize(prediction) == normalize(reference)
 
 
 def character_f1(prediction: str, reference: str) -> float:
     """F1 of the characters two texts share, counted with repetition, from 0 to 1."""
-    left, right = normalise(prediction), normalise(reference)
+    left, right = normalize(prediction), normalize(reference)
     shared = sum(min(left.count(character), right.count(character)) for character in set(left))
     return 2 * shared / (len(left) + len(right)) if left or right else 1.0
 

@@ -1,7 +1,7 @@
 """Perplexity of given answers under the original and the tuned model, on the engine's own copy of the weights.
 
 What it tells: whether the references became likelier, and whether neutral text became less likely (forgetting), also
-where greedy answers do not show it yet. Not here: which texts (sets.py).
+where greedy answers do not show it yet. Not here: which texts (question_sets.py).
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from glm_core.data.examples import Example, pair
 from glm_core.evaluation.aggregate import RESAMPLES, SEED
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 ROWS = 8
 "Rows measured between two steps of the engine, so that nobody waits long for an answer."
@@ -33,7 +33,7 @@ class Perplexity(NamedTuple):
 
 
 def perplexities(
-    engine, choice: Choice, texts: Sequence[tuple[str, str]], progress: Callable[[float], None] = lambda done: None
+    engine, choice: ServedModel, texts: Sequence[tuple[str, str]], progress: Callable[[float], None] = lambda done: None
 ) -> Perplexity | None:
     """The perplexity of given answers under the original and under `choice`.
 
@@ -70,7 +70,7 @@ def _interval(rows: Sequence[tuple[float, float, int]]) -> tuple[float, float] |
     return float(low), float(high)
 
 
-def _measure(session, choice: Choice, examples: Sequence[Example]) -> list[tuple[float, float, int]]:
+def _measure(session, choice: ServedModel, examples: Sequence[Example]) -> list[tuple[float, float, int]]:
     """Of every example the summed negative log-likelihood of its answer under both models, and its number of tokens."""
     import torch
 

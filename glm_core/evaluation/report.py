@@ -3,7 +3,7 @@
     report.json   "state": running, cancelled or done; every pair of answers so far, so that it can go on where it ended;
                   when done, everything that is shown, exported and compared
 
-Not here: when it is made (jobs.py), what it looks like (pages/report.py, sending.py).
+Not here: when it is made (jobs.py), what it looks like (pages/report.py, evaluation/report_files/export.py).
 """
 
 import time
@@ -18,7 +18,7 @@ from glm_core.evaluation.side_by_side import fitting, requests
 from glm_core.runs.files import read_record
 from glm_core.runs.store import Run, write_record
 from glm_core.serving.generate_many import ask_all
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 FILE = "report.json"
 VERSION = 1
@@ -65,11 +65,11 @@ class Report:
         adapter: what the adapter's files were; a newer adapter makes the report outdated.
         base: the base's name. step: the update after which the adapter was saved.
         distances: (question, how far the first-token distributions are apart, 0 to 1).
-        causes: (text key, values) of verified reasons to doubt the difference.
+        causes: (text key, values) of verified reasons to warning the difference.
         references, neutral: perplexity of the good answers and of neutral text.
         measures: kind -> measure -> [original, tuned], each (mean, low, high).
         seconds: how long it took.
-        strengths: the meters at other strengths of the adapter, empty until they are asked for (strengths.py).
+        strengths: the meters at other strengths of the adapter, empty until they are asked for (scale_sweep.py).
         left_out: questions that are longer than the base's context and were not asked.
     """
 
@@ -86,7 +86,7 @@ class Report:
     measures: dict = field(default_factory=dict)
     seconds: float = 0.0
     made: float = 0.0
-    strengths: dict[float, dict[str, scoring.Meter]] = field(default_factory=dict)
+    strengths: dict[float, dict[str, scoring.Proportion]] = field(default_factory=dict)
     left_out: int = 0
 
     def of(self, kind: str) -> list[Row]:
@@ -94,7 +94,7 @@ class Report:
         return [row for row in self.rows if row.question.kind == kind]
 
     @property
-    def meters(self) -> dict[str, scoring.Meter]:
+    def meters(self) -> dict[str, scoring.Proportion]:
         """Learned, generalises, kept."""
         return {
             name: scoring.meter(name, [row.judgement for row in self.of(kind)]) for name, kind in scoring.METERS.items()
@@ -162,13 +162,13 @@ def _perplexity(record: object) -> Perplexity | None:
     return Perplexity(*(None if number is None else float(number) for number in record)) if record else None
 
 
-def version_of(choice: Choice) -> str:
+def version_of(choice: ServedModel) -> str:
     """Tells one adapter of a run from a later one in its place."""
     files = sorted(path for path in choice.adapter.iterdir() if path.is_file())
     return "-".join([str(choice.step), *(f"{path.stat().st_size:x}.{path.stat().st_mtime_ns:x}" for path in files[:4])])
 
 
-def make(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: None) -> Report:
+def make(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, share: None) -> Report:
     """Make the report of `run` and keep it. Goes on from the answers that an earlier, unfinished one has kept.
 
     Args:
@@ -215,7 +215,7 @@ def cancelled(run: Run) -> None:
         write_record(run, FILE, {**record, "state": "cancelled"})
 
 
-def _doubts(choice: Choice):
+def _doubts(choice: ServedModel):
     """What the adapter's own file says against it."""
     record = read_record(choice.adapter / "easyaigc.json")
     base = record.get("base")
@@ -226,7 +226,7 @@ def _doubts(choice: Choice):
 class _Kept:
     """The answers in report.json: greedy answers of the same adapter do not change, so none is asked twice."""
 
-    def __init__(self, run: Run, choice: Choice):
+    def __init__(self, run: Run, choice: ServedModel):
         self._run, self.adapter = run, version_of(choice)
         record = read_record(file_of(run))
         self._answers = {_key(row.question): row for row in _whole(record, self.adapter)}
@@ -264,7 +264,9 @@ def _whole(record: dict, adapter: str) -> list[Row]:
         return []
 
 
-def _answer_all(engine, choice: Choice, questions: Sequence[Question], kept: _Kept, watch: Watch) -> tuple[Row, ...]:
+def _answer_all(
+    engine, choice: ServedModel, questions: Sequence[Question], kept: _Kept, watch: Watch
+) -> tuple[Row, ...]:
     """Both models' greedy answers to all questions, in batches."""
     missing = [question for question in questions if kept.find(question) is None]
     asked = [
@@ -275,10 +277,10 @@ def _answer_all(engine, choice: Choice, questions: Sequence[Question], kept: _Ke
     answers: dict[int, Answer] = {}
     watch("answers", 0.0)
     try:
-        for done, (number, ticket) in enumerate(ask_all(engine, asked), 1):
-            if ticket.error is not None:
-                raise ticket.error
-            answers[number] = Answer(ticket.text, ticket.finish_reason == "length")
+        for done, (number, handle) in enumerate(ask_all(engine, asked), 1):
+            if handle.error is not None:
+                raise handle.error
+            answers[number] = Answer(handle.text, handle.finish_reason == "length")
             first = number - number % 2
             if first in answers and first + 1 in answers:
                 kept.add(Row(missing[first // 2], answers[first], answers[first + 1]))
@@ -288,7 +290,7 @@ def _answer_all(engine, choice: Choice, questions: Sequence[Question], kept: _Ke
     return tuple(kept.find(question) for question in questions)
 
 
-def _likelihoods(engine, choice: Choice, rows: Sequence[Row], neutral, watch: Watch):
+def _likelihoods(engine, choice: ServedModel, rows: Sequence[Row], neutral, watch: Watch):
     """Perplexity of the references and of the neutral text under both models."""
     good = [
         (row.question.text, row.question.reference)

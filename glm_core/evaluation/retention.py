@@ -1,6 +1,6 @@
 """Learnt and kept over a run: its abilities.jsonl judged as a report judges, and the update where the two balance best.
 
-Not here: asking (training/abilities.py), going back to an update (runs/promoting.py), drawing (runs/figures.py).
+Not here: asking (training/probes.py), going back to an update (runs/rollback.py), drawing (runs/figures.py).
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from glm_core.evaluation import question_sets, scoring
 from glm_core.evaluation.answer_pairs import Question
-from glm_core.evaluation.scoring import Judgement, Meter
+from glm_core.evaluation.scoring import Judgement, Proportion
 from glm_core.i18n import t
 from glm_core.runs.files import number
 from glm_core.runs.store import Run
@@ -21,8 +21,8 @@ class Point:
     """One evaluation: how much of the data is answered well, how much of what the base could do is still answered right."""
 
     step: int
-    learned: Meter
-    kept: Meter
+    learned: Proportion
+    kept: Proportion
     asked_unrelated: int
     "Control questions, of which the meter counts those that the base answers right."
 
@@ -118,7 +118,7 @@ def lines(points: Sequence[Point]) -> tuple[list[tuple[int, float]], list[tuple[
     return learned, kept, found.step if found else None
 
 
-def share(meter: Meter) -> str:
+def share(meter: Proportion) -> str:
     """A meter as `100%`, a dash where nothing counted."""
     return "–" if meter.value is None else f"{meter.value:.0%}"
 

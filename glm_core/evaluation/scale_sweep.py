@@ -1,24 +1,24 @@
 """The meters of a run's report at other strengths of its adapter, so that a too strong one is softened without training.
 
-Only the tuned answers are asked anew. Not here: what a strength does to an adapter (training/mixing.py).
+Only the tuned answers are asked anew. Not here: what a strength does to an adapter (adapters/scale.py).
 """
 
 from dataclasses import replace
 
 from glm_core.evaluation import report
 from glm_core.evaluation.report import Answer, Report, Row, Watch
-from glm_core.evaluation.scoring import Meter
+from glm_core.evaluation.scoring import Proportion
 from glm_core.runs.store import Run, write_record
 from glm_core.serving.generate_many import ask_all
 from glm_core.serving.request import Request
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
 
-Meters = dict[str, Meter]
+Meters = dict[str, Proportion]
 
 
-def add(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: None) -> Report:
+def add(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, share: None) -> Report:
     """Measure the meters at every strength and keep them with the finished report of `run`.
 
     Raises:
@@ -38,17 +38,17 @@ def add(engine, run: Run, choice: Choice, watch: Watch = lambda stage, share: No
     return complete
 
 
-def _ask(engine, choice: Choice, rows, strength: float, watch: Watch, place: int) -> list[Row]:
+def _ask(engine, choice: ServedModel, rows, strength: float, watch: Watch, place: int) -> list[Row]:
     """The rows with what the run answers at `strength`."""
     asked = [
         Request(row.question.messages, choice.name, report.ANSWER_TOKENS, 0.0, strength=strength, owner=report.OWNER)
         for row in rows
     ]
     answered = list(rows)
-    for done, (number, ticket) in enumerate(ask_all(engine, asked), 1):
-        if ticket.error is not None:
-            raise ticket.error
-        answered[number] = replace(rows[number], after=Answer(ticket.text, ticket.finish_reason == "length"))
+    for done, (number, handle) in enumerate(ask_all(engine, asked), 1):
+        if handle.error is not None:
+            raise handle.error
+        answered[number] = replace(rows[number], after=Answer(handle.text, handle.finish_reason == "length"))
         watch("strengths", (place + done / len(asked)) / len(STRENGTHS))
     return answered
 

@@ -30,8 +30,8 @@ MOST_LABELS, LONGEST_LABEL, FEWEST_ROWS = 12, 12, 6
 
 def closeness(answer: str, reference: str) -> float:
     """ROUGE-L over characters (F1 of their longest common subsequence), width, case and blanks aside, from 0 to 1."""
-    left = metrics.normalise(answer)[:LONGEST_COMPARED]
-    right = metrics.normalise(reference)[:LONGEST_COMPARED]
+    left = metrics.normalize(answer)[:LONGEST_COMPARED]
+    right = metrics.normalize(reference)[:LONGEST_COMPARED]
     if left == right:
         return 1.0
     return 2 * _common(left, right) / (len(left) + len(right))
@@ -80,7 +80,7 @@ class Judgement:
 def judge(question: Question, before: str, after: str) -> Judgement:
     """Learned: right now, and not before. Partly: nearer. Worse: further away, or no longer right. Else unchanged."""
     first, second = grade(question, before), grade(question, after)
-    return Judgement(_verdict(first, second, len(metrics.normalise(question.reference)) > OPEN_LENGTH), first, second)
+    return Judgement(_verdict(first, second, len(metrics.normalize(question.reference)) > OPEN_LENGTH), first, second)
 
 
 def _verdict(first: float, second: float, open_text: bool) -> str:
@@ -95,7 +95,7 @@ def _verdict(first: float, second: float, open_text: bool) -> str:
 
 
 @dataclass(frozen=True)
-class Meter:
+class Proportion:
     """A share of questions.
 
     Attributes:
@@ -139,14 +139,14 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def meter(name: str, judged: Sequence[Judgement]) -> Meter:
+def meter(name: str, judged: Sequence[Judgement]) -> Proportion:
     """The meter `name` of the judgements of its kind of question."""
     right = [one for one in judged if one.before >= RIGHT]
     counted = right if name == "kept" else judged
-    return Meter(name, sum(one.good for one in counted), len(counted), len(right))
+    return Proportion(name, sum(one.good for one in counted), len(counted), len(right))
 
 
-def pack_meters(strengths: dict[float, dict[str, Meter]]) -> dict:
+def pack_meters(strengths: dict[float, dict[str, Proportion]]) -> dict:
     """Meters by adapter strength as report.json keeps them."""
     return {
         f"{strength:g}": {name: [one.count, one.total, one.before] for name, one in meters.items()}
@@ -154,14 +154,14 @@ def pack_meters(strengths: dict[float, dict[str, Meter]]) -> dict:
     }
 
 
-def unpack_meters(record: dict) -> dict[float, dict[str, Meter]]:
+def unpack_meters(record: dict) -> dict[float, dict[str, Proportion]]:
     """Meters by adapter strength as read from a file.
 
     Raises:
         ValueError, TypeError, KeyError, AttributeError: they are none.
     """
     return {
-        float(strength): {name: Meter(name, *_whole(meters[name])) for name in METERS}
+        float(strength): {name: Proportion(name, *_whole(meters[name])) for name in METERS}
         for strength, meters in record.items()
     }
 
@@ -209,13 +209,13 @@ class Classification:
 
 def classify(references: Sequence[str], answers: Sequence[str]) -> Classification | None:
     """The table of a classification task; None where the references are no small set of short labels."""
-    wanted = [metrics.normalise(one) for one in references]
+    wanted = [metrics.normalize(one) for one in references]
     labels = tuple(dict.fromkeys(wanted))
     few = 2 <= len(labels) <= min(MOST_LABELS, len(wanted) // 2) and len(wanted) >= FEWEST_ROWS
     if not few or any(len(label) > LONGEST_LABEL or not label for label in labels):
         return None
     confusion: dict[tuple[str, str], int] = {}
-    for label, answer in zip(wanted, map(metrics.normalise, answers), strict=True):
+    for label, answer in zip(wanted, map(metrics.normalize, answers), strict=True):
         key = (label, answer if answer in labels else "")
         confusion[key] = confusion.get(key, 0) + 1
     return Classification(labels, confusion)

@@ -1,6 +1,6 @@
 """One question, or a whole set, through the original and up to four tuned models by way of an engine, all in one batch.
 
-Not here: drawing (pages/compare.py), questions (sets.py), whether two models differ at all (`glm_core.evaluation.divergence`).
+Not here: drawing (pages/compare.py), questions (question_sets.py), whether two models differ at all (`glm_core.evaluation.divergence`).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from glm_core.evaluation.answer_pairs import Difference, Question
 from glm_core.evaluation.metrics import matches
 from glm_core.serving.generate_many import ask_all
-from glm_core.serving.request import PromptTooLong, Request, Ticket
-from glm_core.serving.served_models import Choice
+from glm_core.serving.request import PromptTooLong, Request, RequestHandle
+from glm_core.serving.served_models import ServedModel
 
 ANSWER_TOKENS = 256
 SEED = 42
@@ -18,7 +18,7 @@ MOST_RUNS = 4
 
 
 def requests(
-    engine, question: str, runs: Sequence[Choice], owner: str = "", history: Sequence[dict] = (), **fields
+    engine, question: str, runs: Sequence[ServedModel], owner: str = "", history: Sequence[dict] = (), **fields
 ) -> list[Request]:
     """The same question to the base and to every run of `runs`, with the same seed.
 
@@ -34,7 +34,7 @@ def requests(
     return [original, *(Request(messages, run.name, strength=strength, **common) for run in runs)]
 
 
-def fitting(engine, run: Choice, questions: Sequence[Question]) -> list[Question]:
+def fitting(engine, run: ServedModel, questions: Sequence[Question]) -> list[Question]:
     """Those that leave room for an answer in the base's context; training cuts longer ones, and nobody can ask them."""
 
     def fits(session, question: Question) -> bool:
@@ -49,7 +49,7 @@ def fitting(engine, run: Choice, questions: Sequence[Question]) -> list[Question
     return engine.measure(run, lambda session: [one for one in questions if fits(session, one)])
 
 
-def _base_name(engine, choice: Choice) -> str:
+def _base_name(engine, choice: ServedModel) -> str:
     """The name under which the run's base answers."""
     bases = (one for one in engine.catalogue() if not one.tuned)
     return next((one.name for one in bases if one.base == choice.base), choice.base.name)
@@ -57,11 +57,11 @@ def _base_name(engine, choice: Choice) -> str:
 
 @dataclass
 class Panes:
-    """The answers to one question while they grow and afterwards: the original's ticket, then one for each of `runs`."""
+    """The answers to one question while they grow and afterwards: the original's handle, then one for each of `runs`."""
 
     runs: tuple[str, ...]
     question: str
-    tickets: list[Ticket] = field(default_factory=list)
+    handles: list[RequestHandle] = field(default_factory=list)
 
     def start(self, asked: Sequence[Request], engine) -> None:
         """Ask all, so that the engine takes them into one batch.
@@ -71,41 +71,41 @@ class Panes:
         """
         try:
             for request in asked:
-                self.tickets.append(engine.submit(request))
+                self.handles.append(engine.submit(request))
         except BaseException:
             self.cancel()
             raise
 
     def cancel(self) -> None:
         """Stop all; the texts so far stay."""
-        for ticket in self.tickets:
-            ticket.cancel()
+        for handle in self.handles:
+            handle.cancel()
 
     @property
     def texts(self) -> list[str]:
         """The answers so far."""
-        return [ticket.text for ticket in self.tickets]
+        return [handle.text for handle in self.handles]
 
     @property
     def done(self) -> bool:
         """Whether all have ended."""
-        return all(ticket.done for ticket in self.tickets)
+        return all(handle.done for handle in self.handles)
 
     @property
     def whole(self) -> bool:
         """Whether all ended by themselves."""
-        return all(ticket.finish_reason in ("stop", "length") for ticket in self.tickets)
+        return all(handle.finish_reason in ("stop", "length") for handle in self.handles)
 
     def raise_error(self) -> None:
         """Raise what went wrong with any answer, if anything did."""
-        for ticket in self.tickets:
-            if ticket.error is not None:
-                raise ticket.error
+        for handle in self.handles:
+            if handle.error is not None:
+                raise handle.error
 
 
 def compare_all(
     engine,
-    runs: Sequence[Choice],
+    runs: Sequence[ServedModel],
     questions: Sequence[Question],
     progress: Callable[[float], None] = lambda done: None,
     owner: str = "",
@@ -124,10 +124,10 @@ def compare_all(
     """
     asked = [one for question in questions for one in requests(engine, question.text, runs, owner, strength=strength)]
     answers = [""] * len(asked)
-    for done, (number, ticket) in enumerate(ask_all(engine, asked), 1):
-        if ticket.error is not None:
-            raise ticket.error
-        answers[number] = ticket.text
+    for done, (number, handle) in enumerate(ask_all(engine, asked), 1):
+        if handle.error is not None:
+            raise handle.error
+        answers[number] = handle.text
         progress(done / len(asked))
     sides = [answers[side :: len(runs) + 1] for side in range(len(runs) + 1)]
     return [[Difference(*row) for row in zip(questions, sides[0], tuned, strict=True)] for tuned in sides[1:]]

@@ -1,6 +1,6 @@
 """One token for every row of a batch: the rows' state on the device, and the step, recorded once and replayed on a GPU.
 
-Not here: prompts (prefill.py), text and who the rows belong to (answers.py, `glm_core.serving.batch`).
+Not here: prompts (prefill.py), text and who the rows belong to (greedy.py, `glm_core.serving.batch`).
 """
 
 import logging
@@ -12,10 +12,10 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers.cache_utils import Cache
 
-from glm_core.generation.kv_cache import RowCache, doubled, enlarged
+from glm_core.generation.kv_cache import SlotKVCache, doubled, enlarged
 from glm_core.generation.prefill import cache_argument
 from glm_core.models.architectures.chatglm import decode_step
-from glm_core.models.kernels.dispatch import in_turn, kernels_for
+from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
 from glm_core.models.prefix_tuning import activate_prefix
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ PARTS = 32
 "Of a row of logits, searched side by side: a card would give a whole row to one of its many processors."
 
 
-def likeliest(logits: torch.Tensor) -> torch.Tensor:
+def argmax_finite(logits: torch.Tensor) -> torch.Tensor:
     """The token of the highest logit in each row of (..., V), the first of equal ones; -1 where that is not finite.
 
     A NaN counts as the highest, so a row that has one anywhere is found out.
@@ -43,7 +43,7 @@ def likeliest(logits: torch.Tensor) -> torch.Tensor:
     return torch.where(torch.isfinite(value), token, -1)
 
 
-class Recorder:
+class CudaGraphRunner:
     """Runs steps on a GPU from CUDA graphs, which spares the launch of every kernel; elsewhere it just runs them."""
 
     def __init__(self, device: torch.device):
@@ -95,8 +95,8 @@ class Recorder:
         return graph, result
 
 
-class Present:
-    """The adapters of a `Stepper` all of whose rows use what is active on the model just now."""
+class ActiveAdapter:
+    """The adapters of a `DecodeRunner` all of whose rows use what is active on the model just now."""
 
     side_by_side = None
 
@@ -124,17 +124,17 @@ class Present:
         """Its key and value (1, kv_heads, P, D) of every layer; None where there is none."""
         return self._name and self._model.prefixes.states(self._name, self._model.get_input_embeddings().weight.dtype)
 
-    def prefix_shift(self, slot: None) -> tuple[int, float]:
+    def prefix_log_scale(self, slot: None) -> tuple[int, float]:
         """How many columns it has, and what its strength adds to their scores."""
         encoder = self._name and self._model.prefixes[self._name]
-        return (encoder.length, encoder.shift) if encoder else (0, 0.0)
+        return (encoder.length, encoder.log_scale) if encoder else (0, 0.0)
 
 
-class Stepper:
+class DecodeRunner:
     """Rows 0 to n - 1 of a batch. All methods belong to one thread, in inference mode.
 
     Args:
-        adapters: what a slot is: `Present`, or `glm_core.serving.adapter_slots.Adapters`.
+        adapters: what a slot is: `ActiveAdapter`, or `glm_core.serving.adapter_slots.Adapters`.
         slot: the adapter of all rows where it is one that cannot be mixed, else None.
         fixed: compute whole buffers and numbers of rows that are powers of two, so that the tensors of a step have few
             shapes. By default where that can be recorded: on a GPU, for models without ALiBi.
@@ -152,13 +152,13 @@ class Stepper:
         self._loaded, self._adapters, self._slot = loaded, adapters, slot
         self._native, device = loaded.family.native, loaded.model.device
         self.fixed = device.type == "cuda" and self._native != "bloom" if fixed is None else fixed
-        self._recorder = Recorder(device if self.fixed else torch.device("cpu"))
+        self._recorder = CudaGraphRunner(device if self.fixed else torch.device("cpu"))
         self._lora = adapters.side_by_side if slot is None else None
         self._room = room
-        self._cache: RowCache | None = None
+        self._cache: SlotKVCache | None = None
         self._slots: list[str | None] = []
         self._lengths: list[int] = []
-        self._shifts: list[float] = []
+        self._log_scales: list[float] = []
         self._changed = False
         shape = (0, 2, 1) if self._native == "chatglm" else (0, 1)
         self._positions, self._strides = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(2))
@@ -180,16 +180,16 @@ class Stepper:
             position, stride: of it, (1) or (2, 1), and by how much each later one is further on.
         """
         if self._cache is None:
-            self._cache = RowCache(prompts)
+            self._cache = SlotKVCache(prompts)
             if self._room:
                 self._cache.resize(*self._room)
                 self._move_rows()
         number = len(self)
         prefix = None if self._native == "bloom" else self._adapters.prefix_states(slot)
-        ahead, shift = (0, 0.0) if prefix is None else self._adapters.prefix_shift(slot)
+        ahead, log_scale = (0, 0.0) if prefix is None else self._adapters.prefix_log_scale(slot)
         self._reserve(number + 1, ahead + length + 1)
-        self._lengths.append(self._cache.fill(number, prompts, index, length, prefix, shift))
-        self._shifts.append(shift)
+        self._lengths.append(self._cache.fill(number, prompts, index, length, prefix, log_scale))
+        self._log_scales.append(log_scale)
         self._slots.append(slot)
         self._ids[number], self._active[number] = token, 1
         self._positions[number], self._strides[number] = position, stride
@@ -202,7 +202,7 @@ class Stepper:
         for states in (self._ids, self._positions, self._strides, self._active):
             states[row] = states[last]
             states[last] = 0
-        for values in (self._slots, self._lengths, self._shifts):
+        for values in (self._slots, self._lengths, self._log_scales):
             values[row] = values[last]
             values.pop()
         self._changed = True
@@ -243,7 +243,7 @@ class Stepper:
             rows = min(doubled(1, len(self)), self._cache.lengths.shape[0])
             self._cache.window(rows, self._cache.capacity, masked=True)
         else:
-            self._cache.window(len(self), longest, masked=min(self._lengths) + 1 < longest or any(self._shifts))
+            self._cache.window(len(self), longest, masked=min(self._lengths) + 1 < longest or any(self._log_scales))
 
     def _choose_adapters(self) -> None:
         """Prefixes are in the cache, but for BLOOM; LoRA is ours, but for one that cannot be mixed."""
@@ -265,7 +265,7 @@ class Stepper:
             logits = model(ids, attention_mask=mask, use_cache=True, **kept).logits[:, -1]
         else:
             mask = cache.visible(model.get_input_embeddings().weight.dtype)
-            with sdpa_kernel(REPEATABLE), in_turn(kernels_for(ids), rows):
+            with sdpa_kernel(REPEATABLE), decode_kernels(kernels_for(ids), rows):
                 logits = model(ids, attention_mask=mask, position_ids=positions, use_cache=True, **kept).logits[:, -1]
         self._positions += self._strides
         cache.lengths += self._active

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glm_core.generation.decode import Stepper
+    from glm_core.generation.decode import DecodeRunner
     from glm_core.models import LoadedModel
 
 
@@ -23,52 +23,52 @@ def greedy(
     """
     import torch
 
-    from glm_core.generation.decode import Present, Stepper
+    from glm_core.generation.decode import ActiveAdapter, DecodeRunner
 
     family, tokenizer = loaded.family, loaded.tokenizer
     prompts = [family.encode_prompt(tokenizer, messages) for messages in conversations]
     if not prompts:
         return []
-    adapters = Present(loaded)
-    room = min(batch, len(prompts)), adapters.prefix_shift(None)[0] + max(map(len, prompts)) + max_new_tokens
-    stepper, answers = Stepper(loaded, adapters, room=room), []
+    adapters = ActiveAdapter(loaded)
+    room = min(batch, len(prompts)), adapters.prefix_log_scale(None)[0] + max(map(len, prompts)) + max_new_tokens
+    runner, answers = DecodeRunner(loaded, adapters, room=room), []
     with torch.inference_mode():
         for start in range(0, len(prompts), batch):
             with adapters.restored():
-                answers += _answer_batch(loaded, stepper, prompts[start : start + batch], max_new_tokens)
+                answers += _answer_batch(loaded, runner, prompts[start : start + batch], max_new_tokens)
     return [family.clean(tokenizer.decode(ids)) for ids in answers]
 
 
 def _answer_batch(
-    loaded: "LoadedModel", stepper: "Stepper", prompts: Sequence[list[int]], most: int
+    loaded: "LoadedModel", runner: "DecodeRunner", prompts: Sequence[list[int]], most: int
 ) -> list[list[int]]:
-    """The ids of each answer, without the one that ends it. `stepper` has no rows before and after."""
-    from glm_core.generation.decode import likeliest
+    """The ids of each answer, without the one that ends it. `runner` has no rows before and after."""
+    from glm_core.generation.decode import argmax_finite
     from glm_core.generation.prefill import prefill
 
     begun, stops = (
         prefill(loaded, prompts),
         {-1, *loaded.family.stop_ids(loaded.tokenizer)},
     )  # -1: logits were no numbers
-    chosen = likeliest(begun.logits)
+    chosen = argmax_finite(begun.logits)
     answers = [[token] for token in chosen.tolist()]
     for number, prompt in enumerate(prompts):
         where = begun.positions[number], begun.strides[number]
-        stepper.add(None, begun.cache, number, len(prompt), chosen[number].clamp(min=0), *where)
-    rows = list(range(len(prompts)))  # of the answers, by the stepper's number
+        runner.add(None, begun.cache, number, len(prompt), chosen[number].clamp(min=0), *where)
+    rows = list(range(len(prompts)))  # of the answers, by the runner's number
 
     def sweep() -> None:
         """Let rows that have ended leave, which frees what they take; a recorded step takes as long with them."""
         ended = [number for number, row in enumerate(rows) if answers[row][-1] in stops or len(answers[row]) >= most]
-        for number in reversed(ended if len(ended) == len(rows) or not stepper.fixed else []):
-            stepper.remove(number)
+        for number in reversed(ended if len(ended) == len(rows) or not runner.fixed else []):
+            runner.remove(number)
             rows[number] = rows[-1]
             rows.pop()
 
     sweep()
     while rows:
-        chosen = likeliest(stepper.step())
-        stepper.next_ids()[:, 0] = chosen.clamp(min=0)
+        chosen = argmax_finite(runner.step())
+        runner.next_ids()[:, 0] = chosen.clamp(min=0)
         for row, token in zip(rows, chosen.tolist(), strict=True):
             answers[row].append(token)
         sweep()

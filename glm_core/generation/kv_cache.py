@@ -19,7 +19,7 @@ class RowLayer(CacheLayerMixin):
 
     is_sliding = False
 
-    def __init__(self, cache: "RowCache", like: torch.Tensor):
+    def __init__(self, cache: "SlotKVCache", like: torch.Tensor):
         super().__init__()
         self._cache = weakref.proxy(cache)  # a cycle would keep gigabytes until the next collection
         self.dtype, self.device, self.is_initialized = like.dtype, like.device, True
@@ -70,10 +70,10 @@ class RowLayer(CacheLayerMixin):
         self.values[target, :, :columns] = self.values[source, :, :columns]
 
 
-class RowCache(Cache):
+class SlotKVCache(Cache):
     """The layers of a whole model, shaped like those of a prompt's cache.
 
-    On the device, `lengths` (R,) holds each row's tokens so far, which is the column its next token goes to; `shift` (R,) is
+    On the device, `lengths` (R,) holds each row's tokens so far, which is the column its next token goes to; `log_scale` (R,) is
     added to the scores of its first `ahead` (R,) columns, a prefix that acts at another strength than as trained.
     """
 
@@ -82,7 +82,7 @@ class RowCache(Cache):
         self.lengths = torch.zeros(0, dtype=torch.long, device=like.layers[0].keys.device)
         self.numbers = self.lengths
         self.capacity = self.rows = self.columns = 0
-        self.ahead, self.shift = self.lengths, self.lengths.float()
+        self.ahead, self.log_scale = self.lengths, self.lengths.float()
         self.masked = False
 
     def reserve(self, rows: int, columns: int) -> bool:
@@ -98,8 +98,8 @@ class RowCache(Cache):
         self.capacity = columns
         for layer in self.layers:
             layer.resize(rows, self.capacity)
-        self.lengths, self.ahead, self.shift = (
-            enlarged(one, (rows,)) for one in (self.lengths, self.ahead, self.shift)
+        self.lengths, self.ahead, self.log_scale = (
+            enlarged(one, (rows,)) for one in (self.lengths, self.ahead, self.log_scale)
         )
         self.numbers = torch.arange(rows, device=self.lengths.device)
 
@@ -107,7 +107,7 @@ class RowCache(Cache):
         """Let the next step see the first `rows` and `columns`, the one it writes included.
 
         Args:
-            masked: some row has fewer columns, or a shift.
+            masked: some row has fewer columns, or a log_scale.
         """
         self.rows, self.columns, self.masked = rows, columns, masked
 
@@ -118,27 +118,27 @@ class RowCache(Cache):
         return torch.arange(self.columns, device=self.lengths.device) <= self.lengths[: self.rows, None]
 
     def visible(self, dtype: torch.dtype) -> torch.Tensor | None:
-        """The same as a mask to add to scores, (rows, 1, 1, columns), with the shifts."""
+        """The same as a mask to add to scores, (rows, 1, 1, columns), with the log scales."""
         seen = self.seen()
         if seen is None:
             return None
         ahead = torch.arange(self.columns, device=self.lengths.device) < self.ahead[: self.rows, None]
-        mask = torch.where(ahead, self.shift[: self.rows, None], 0.0).to(dtype)
+        mask = torch.where(ahead, self.log_scale[: self.rows, None], 0.0).to(dtype)
         return mask.masked_fill(~seen, -torch.inf)[:, None, None]
 
-    def fill(self, row: int, prompts: Cache, index: int, length: int, prefix: list | None, shift: float) -> int:
+    def fill(self, row: int, prompts: Cache, index: int, length: int, prefix: list | None, log_scale: float) -> int:
         """Put the last `length` columns of row `index` of `prompts` into `row`, behind its prefix; returns its tokens.
 
         Args:
             prefix: key and value (1, heads, P, D) of every layer, or None.
-            shift: of its scores.
+            log_scale: of its scores.
         """
         ahead = 0 if prefix is None else prefix[0][0].shape[2]
         for number, (layer, prompt) in enumerate(zip(self.layers, prompts.layers, strict=True)):
             if ahead:
                 layer.write(row, 0, *(states[0] for states in prefix[number]))
             layer.write(row, ahead, prompt.keys[index, :, -length:], prompt.values[index, :, -length:])
-        self.lengths[row], self.ahead[row], self.shift[row] = ahead + length, ahead, shift
+        self.lengths[row], self.ahead[row], self.log_scale[row] = ahead + length, ahead, log_scale
         return ahead + length
 
     def move(self, source: int, target: int, columns: int) -> None:
@@ -146,7 +146,7 @@ class RowCache(Cache):
         if source != target:
             for layer in self.layers:
                 layer.move(source, target, columns)
-            for states in (self.lengths, self.ahead, self.shift):
+            for states in (self.lengths, self.ahead, self.log_scale):
                 states[target] = states[source]
         self.lengths[source] = 0
 

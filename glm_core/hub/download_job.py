@@ -2,7 +2,7 @@
 
 Files gather in `home()/downloads/NAME` beside their record; when all are whole and verified the folder becomes
 `home()/models/NAME` at once. After the server was restarted the record and what arrived are still there, so that it can go
-on. An access token is never written. Not here: hubs (hub.py), moving bytes (transfer.py), counting them (meter.py).
+on. An access token is never written. Not here: hubs (sources.py), moving bytes (http_download.py), counting them (progress.py).
 """
 
 import logging
@@ -16,11 +16,11 @@ import filelock
 from glm_core import i18n, workspace
 from glm_core.hub import published as hub_published
 from glm_core.hub import sources
-from glm_core.hub.http_download import HubError, RemoteFile, Watch, fetch, new_client, saving
+from glm_core.hub.http_download import HubError, ProgressCallbacks, RemoteFile, fetch, new_client, saving
 from glm_core.hub.paths import check_free, downloads_folder, models_folder, move
-from glm_core.hub.progress import Meter, Progress
+from glm_core.hub.progress import Progress, ProgressMeter
 from glm_core.hub.sources import Source
-from glm_core.jobs import Work
+from glm_core.jobs import Job
 
 RECORD, ORIGIN = "download.json", "easyaigc-source.json"
 SPARE_BYTES = 500_000_000  # left free on the disk
@@ -30,7 +30,7 @@ _lock = threading.Lock()
 _known: dict[Path, "Download"] = {}
 
 
-class Download(Work):
+class Download(Job):
     """One model on its way. Made by `start` and `resume`; every attribute may be read from any thread.
 
     Attributes:
@@ -41,8 +41,8 @@ class Download(Work):
         super().__init__()
         self.name, self.folder, self.source = folder.name, folder, source
         self.files, self.state = list(files), "stopped"
-        self._meter = Meter()
-        self._watch = Watch(self._meter.note_bytes, self._meter.note_stage, self._cancelled)
+        self._meter = ProgressMeter()
+        self._watch = ProgressCallbacks(self._meter.note_bytes, self._meter.note_stage, self._cancelled)
         self._meter.measure(self.files, folder)
 
     # what anybody may ask

@@ -1,7 +1,7 @@
 """One file over HTTP, however bad the line: continued after a cut, verified by its digest, whole or not there at all.
 
 What has arrived lies under `NAME.part`; only a verified file gets its name. Not here: which files a model needs and where
-they lie (hub.py), the download as a job (downloads.py).
+they lie (sources.py), the download as a job (download_job.py).
 """
 
 import email.utils
@@ -48,7 +48,7 @@ class RemoteFile:
 
 
 @dataclass
-class Watch:
+class ProgressCallbacks:
     """Whoever follows a transfer: bytes of the current file, what is going on, and a way to stop it."""
 
     at: Callable[[int], None] = lambda done: None
@@ -131,7 +131,7 @@ def _asked_wait(value: str, host: str) -> float | None:
     return max(wait, 0.0)
 
 
-def patiently(work: Callable[[], T], watch: Watch, reached: Callable[[], int], host: str) -> T:
+def retry(work: Callable[[], T], watch: ProgressCallbacks, reached: Callable[[], int], host: str) -> T:
     """Do `work` until it succeeds; give up after as many attempts as there are `WAITS` that got no further than any before.
 
     Args:
@@ -159,7 +159,7 @@ def patiently(work: Callable[[], T], watch: Watch, reached: Callable[[], int], h
 class _Part:
     """The arrived beginning of a file and its running digest."""
 
-    def __init__(self, path: Path, file: RemoteFile, watch: Watch):
+    def __init__(self, path: Path, file: RemoteFile, watch: ProgressCallbacks):
         self.path, self.file, self.watch = path, file, watch
         self.done, self.digest = 0, hashlib.sha256()
         self.resumed = path.is_file()
@@ -202,7 +202,7 @@ class _Part:
                 self._count(block)
 
 
-def fetch(client: httpx.Client, file: RemoteFile, folder: Path, watch: Watch) -> Path:
+def fetch(client: httpx.Client, file: RemoteFile, folder: Path, watch: ProgressCallbacks) -> Path:
     """Bring `file` into `folder`, going on from what arrived before. Returns its path; one that is there already is kept.
 
     Raises:
@@ -249,7 +249,7 @@ def _receive(client: httpx.Client, part: _Part) -> bool:
         if part.done < part.file.size:
             raise _Again("body ended early")
 
-    patiently(attempt, part.watch, lambda: part.done, _host(part.file.url))
+    retry(attempt, part.watch, lambda: part.done, _host(part.file.url))
     return not part.file.sha256 or part.digest.hexdigest() == part.file.sha256.lower()
 
 

@@ -29,7 +29,7 @@ class Progress:
         return min(self.done / self.total, 1.0) if self.total else 0.0
 
 
-class Meter:
+class ProgressMeter:
     """Counts what arrives of the files of one download. Written by its thread, read by any."""
 
     def __init__(self):

@@ -1,7 +1,7 @@
 """Hubs: Hugging Face or any mirror of it by address, and ModelScope. What a repository holds, and which of it a model needs.
 
 Only configuration, tokenizer, weights and licence are ever asked for: no code. Names from a hub are names of files in one
-folder, nothing else. Not here: moving bytes (transfer.py), the job around it (downloads.py).
+folder, nothing else. Not here: moving bytes (http_download.py), the job around it (download_job.py).
 """
 
 import json
@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 
 from glm_core import workspace
-from glm_core.hub.http_download import HubError, RemoteFile, Watch, opened, patiently
+from glm_core.hub.http_download import HubError, ProgressCallbacks, RemoteFile, opened, retry
 
 KINDS = ("huggingface", "modelscope")
 OFFICIAL = {"huggingface": "https://huggingface.co", "modelscope": "https://modelscope.cn"}
@@ -94,7 +94,9 @@ def _clean_endpoint(endpoint: str) -> str:
     return endpoint.strip().rstrip("/")
 
 
-def list_files(client: httpx.Client, source: Source, published: Mapping[str, dict], watch: Watch) -> list[RemoteFile]:
+def list_files(
+    client: httpx.Client, source: Source, published: Mapping[str, dict], watch: ProgressCallbacks
+) -> list[RemoteFile]:
     """The files that the model in `source` needs.
 
     Args:
@@ -144,7 +146,7 @@ def _to_file(source: Source, name: str, size: int, sha256: str, published: Mappi
     return RemoteFile(name, size, source.file_url(name), sha256, published=known is not None)
 
 
-def _entries(client: httpx.Client, source: Source, watch: Watch):
+def _entries(client: httpx.Client, source: Source, watch: ProgressCallbacks):
     """Every file of the repository: path, bytes, sha256 or ""."""
     url, pages = source.listing_url(), 0
     while url and pages < MOST_PAGES:
@@ -181,7 +183,7 @@ def _same_host(url: str, following: str | None) -> str | None:
     return following if following and urlsplit(following)[:2] == urlsplit(url)[:2] else None
 
 
-def _read_listing(client: httpx.Client, url: str, watch: Watch) -> tuple[object, str | None]:
+def _read_listing(client: httpx.Client, url: str, watch: ProgressCallbacks) -> tuple[object, str | None]:
     """The JSON at `url`, and the address of the page after it."""
     host = urlsplit(url).netloc
 
@@ -195,7 +197,7 @@ def _read_listing(client: httpx.Client, url: str, watch: Watch) -> tuple[object,
                     raise HubError("hub.bad_listing", host=host)
             return bytes(content), response.links.get("next", {}).get("url")
 
-    content, following = patiently(attempt, watch, lambda: 0, host)
+    content, following = retry(attempt, watch, lambda: 0, host)
     try:
         return json.loads(content), following
     except (ValueError, RecursionError) as error:

@@ -1,6 +1,6 @@
 """What training uses of the machine: process memory and CPU by psutil, each GPU by NVML. Needs no torch and no GPU.
 
-Not here: writing the samples (journal.py), and what the machine could offer a run (glm_core.machine.machine).
+Not here: writing the samples (writer.py), and what the machine could offer a run (glm_core.machine.machine).
 """
 
 import os
@@ -158,7 +158,7 @@ def _read(nvml, reading: Callable[[], float]) -> float | None:
 
 @cache
 def _nvml():
-    """The initialised NVML binding, None on a machine without the library or an NVIDIA driver."""
+    """The initialized NVML binding, None on a machine without the library or an NVIDIA driver."""
     try:
         import pynvml
     except ImportError:
@@ -170,7 +170,7 @@ def _nvml():
     return pynvml
 
 
-class Sampler(threading.Thread):
+class ResourceSampler(threading.Thread):
     """Hands a `sample` with the cards trained on to `write` every second, every five seconds after ten minutes, until stopped.
 
     A sample that cannot be written (full disk) is left out: the trainer meets the same disk and says so itself.

@@ -117,7 +117,7 @@ def load(
 
     where = loading.choose_device(device)
     if where.type == "cuda":
-        cuda_device.lighten(where)
+        cuda_device.limit_cuda_stack(where)
     kind = loading.choose_dtype(dtype, where, description.config)
     report("models.stage.weights", 0.0)
     model = loading.fill(folder, description.family, dict(description.settings), kind, where, quantization, progress)

@@ -37,7 +37,7 @@ def _runs(kind: str, own: tuple[int, int]) -> bool:
 
 
 @cache
-def lighten(device: torch.device) -> None:
+def limit_cuda_stack(device: torch.device) -> None:
     """Let this process take less of `device`, a card; where the driver cannot be asked, nothing changes."""
     try:
         torch.cuda.synchronize(device)  # makes the driver's context, which the limit belongs to

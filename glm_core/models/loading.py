@@ -1,7 +1,7 @@
 """A checkpoint folder becomes a model: built empty, then filled tensor by tensor as the files are read.
 
 Memory stays under the largest shard plus the finished model. Not here: reading files (checkpoints.py), tensor names
-(conversion.py), what a quantised layer is (quantization.py), prefixes (prefix.py).
+(config_mapping.py), what a quantized layer is (quantization.py), prefixes (prefix_tuning.py).
 """
 
 import logging
@@ -71,14 +71,14 @@ def build(native: str, settings: dict) -> nn.Module:
         raise ModelError("models.config_rejected", why=str(error)[:300]) from error
 
 
-class Filler:
-    """Puts tensors into an empty model, casting, moving and quantising each on arrival."""
+class WeightLoader:
+    """Puts tensors into an empty model, casting, moving and quantizing each on arrival."""
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, device: torch.device, method: str | None):
         self.model, self.dtype, self.device, self.method = model, dtype, device, method
         self.missing = {name: parameter.shape for name, parameter in model.named_parameters(remove_duplicate=False)}
         self.shapes = dict(self.missing)
-        self.quantised = set(quantization.block_linears(model)) if method else set()
+        self.quantized = set(quantization.block_linears(model)) if method else set()
         self.prefix: dict[str, torch.Tensor] = {}
         self.unknown: list[str] = []
 
@@ -111,8 +111,8 @@ class Filler:
         stored = moved.to(kept, memory_format=torch.contiguous_format)
         module._parameters[leaf] = nn.Parameter(stored, requires_grad=place.requires_grad)
         self.missing.pop(name, None)
-        if leaf == "weight" and owner in self.quantised:
-            quantization.quantise(self.model, owner, self.method)
+        if leaf == "weight" and owner in self.quantized:
+            quantization.quantize(self.model, owner, self.method)
 
     @staticmethod
     def _is_floating(module: nn.Module, leaf: str) -> bool:
@@ -147,7 +147,7 @@ class Filler:
 def _with_dense_embeddings(
     tensors: Iterator[tuple[str, torch.Tensor]], bits: int
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """`tensors` with packed embeddings unpacked: the first int4 checkpoints quantised them too."""
+    """`tensors` with packed embeddings unpacked: the first int4 checkpoints quantized them too."""
     halves: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors:
         owner, _, leaf = name.rpartition(".")
@@ -176,7 +176,7 @@ def fill(
     """
     bits = settings.get("quantization_bit") or 0
     if bits and method:
-        raise ModelError("models.already_quantised", bits=bits)
+        raise ModelError("models.already_quantized", bits=bits)
     quantization.require(method, device)
     files = checkpoints.weight_files(folder)
     length = settings.pop("pre_seq_len", None)
@@ -187,7 +187,7 @@ def fill(
     if device.type == "cuda":
         # cuDNN plans its attention anew for every length of the keys, which costs more than a token on a Hopper GPU.
         torch.backends.cuda.enable_cudnn_sdp(False)
-    filler = Filler(model, dtype, device, method)
+    filler = WeightLoader(model, dtype, device, method)
     rename = config_mapping.renamer(family, settings)
     tensors = checkpoints.read_tensors(files, progress)
     if bits and settings.get("quantization_embeddings"):

@@ -1,11 +1,11 @@
 """P-Tuning v2 prefixes: extra keys and values, learned per layer, that every token sees before its own context.
 
 The encoder, and how its tensors reach the attention of ChatGLM-6B, Glm, Glm4 and BLOOM: as explicit tensors beside the
-cache, so that they work with gradient checkpointing (`use_reentrant=False`), padding and caching, never shift a
+cache, so that they work with gradient checkpointing (`use_reentrant=False`), padding and caching, never log_scale a
 position, and can be switched at any step, per row of a batch too. Not here: training them
 (`glm_core.adapters.attach`), or their files (`glm_core.adapters.files`).
 
-A prefix acts at a strength s: its unnormalised attention weights exp(q k) are multiplied by s, which adds log s to the
+A prefix acts at a strength s: its unnormalized attention weights exp(q k) are multiplied by s, which adds log s to the
 scores of its columns. 1 is as trained, 0 is the model without it, both exactly; between them every head's output lies
 between the two, on the line that its own softmax draws.
 """
@@ -69,7 +69,7 @@ class PrefixEncoder(nn.Module):
         return self.shape[0]
 
     @property
-    def shift(self) -> float:
+    def log_scale(self) -> float:
         """What the strength adds to the scores of the prefix's columns; minus infinity at strength 0."""
         return math.log(self.strength) if self.strength > 0 else -math.inf
 
@@ -88,18 +88,18 @@ class PrefixEncoder(nn.Module):
 class Prefix:
     """What one forward sees: key and value of every layer, each (B or 1, kv_heads, P, D), and which rows see them.
 
-    `visible` (B, P) is None when every row sees every column; `shift` (B or 1, P), in the type of the scores, is added to
+    `visible` (B, P) is None when every row sees every column; `log_scale` (B or 1, P), in the type of the scores, is added to
     those of its columns, None where all prefixes act as trained.
     """
 
     layers: list[tuple[torch.Tensor, torch.Tensor]]
     visible: torch.Tensor | None = None
-    shift: torch.Tensor | None = None
+    log_scale: torch.Tensor | None = None
 
     @property
     def masks(self) -> bool:
         """Whether attention needs a mask for its sake."""
-        return self.visible is not None or self.shift is not None
+        return self.visible is not None or self.log_scale is not None
 
     def join(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """This layer's prefix before `key` and `value` (B, kv_heads, S, D)."""
@@ -110,7 +110,7 @@ class Prefix:
 
     def widen(self, mask: torch.Tensor) -> torch.Tensor:
         """`mask` (B, 1, S, K), boolean (True where visible) or additive, with the prefix's columns at its left."""
-        if self.shift is not None:
+        if self.log_scale is not None:
             return self._shifted(mask)
         boolean = mask.dtype == torch.bool
         if self.visible is None:
@@ -124,14 +124,14 @@ class Prefix:
     def _shifted(self, mask: torch.Tensor) -> torch.Tensor:
         """The same as an additive mask, with the scores of the prefix's columns shifted."""
         if mask.dtype == torch.bool:
-            lowest = torch.finfo(self.shift.dtype).min
-            mask = torch.zeros(mask.shape, dtype=self.shift.dtype, device=mask.device).masked_fill_(~mask, lowest)
-        rows = max(mask.shape[0], self.shift.shape[0])
-        columns = self.shift.to(mask.dtype)[:, None, None].expand(rows, *mask.shape[1:3], -1)
+            lowest = torch.finfo(self.log_scale.dtype).min
+            mask = torch.zeros(mask.shape, dtype=self.log_scale.dtype, device=mask.device).masked_fill_(~mask, lowest)
+        rows = max(mask.shape[0], self.log_scale.shape[0])
+        columns = self.log_scale.to(mask.dtype)[:, None, None].expand(rows, *mask.shape[1:3], -1)
         return torch.cat([columns, mask.expand(rows, -1, -1, -1)], -1)
 
 
-class PrefixSwitch(nn.Module):
+class PrefixAdapters(nn.Module):
     """The prefixes attached to one model, and which is on: none, one for all rows, or one a row."""
 
     def __init__(self):
@@ -155,8 +155,8 @@ class PrefixSwitch(nn.Module):
         names = sorted({name for name in self.active if name}) if isinstance(self.active, tuple) else [self.active]
         if len(names) == 1 and all(self.active):
             layers, encoder = self.states(names[0], dtype), self[names[0]]
-            shift = None if encoder.strength == 1 else layers[0][0].new_full((1, encoder.length), encoder.shift)
-            return Prefix(layers, None, shift)
+            log_scale = None if encoder.strength == 1 else layers[0][0].new_full((1, encoder.length), encoder.log_scale)
+            return Prefix(layers, None, log_scale)
         return self._mix({name: self.states(name, dtype) for name in names})
 
     def states(self, name: str, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -164,9 +164,9 @@ class PrefixSwitch(nn.Module):
         encoder = self[name]
         if torch.is_grad_enabled() or encoder.training:
             return encoder(dtype)
-        stamp = (dtype, *((id(weight), weight._version, weight.device) for weight in encoder.parameters()))
-        if self._kept.get(name, (None,))[0] != stamp:
-            self._kept[name] = (stamp, encoder(dtype))
+        provenance = (dtype, *((id(weight), weight._version, weight.device) for weight in encoder.parameters()))
+        if self._kept.get(name, (None,))[0] != provenance:
+            self._kept[name] = (provenance, encoder(dtype))
         return self._kept[name][1]
 
     def _mix(self, states: dict[str, list]) -> Prefix:
@@ -190,10 +190,10 @@ class PrefixSwitch(nn.Module):
 
     def _shift(self, visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | None:
         """(B, P) of mixed rows, minus infinity where a row sees nothing; None where all prefixes act as trained."""
-        shifts = [self[name].shift if name else 0.0 for name in self.active]
-        if not any(shifts):
+        log_scales = [self[name].log_scale if name else 0.0 for name in self.active]
+        if not any(log_scales):
             return None
-        column = torch.tensor(shifts, dtype=dtype, device=visible.device)[:, None]
+        column = torch.tensor(log_scales, dtype=dtype, device=visible.device)[:, None]
         return column.expand(visible.shape).masked_fill(~visible, -torch.inf)
 
 
@@ -232,7 +232,7 @@ def attach_prefix(model: PreTrainedModel, encoder: PrefixEncoder, name: str = "d
     """
     switch = getattr(model, "prefixes", None)
     if switch is None:
-        switch = model.prefixes = PrefixSwitch()
+        switch = model.prefixes = PrefixAdapters()
         _prepare(model)
     config = model.config
     heads = getattr(config, "num_key_value_heads", config.num_attention_heads)

@@ -1,8 +1,8 @@
-"""Quantised base weights: the hub's packed int4 and int8, and int8 (the hub's layout) or nf4 (bitsandbytes) made while
+"""Quantized base weights: the hub's packed int4 and int8, and int8 (the hub's layout) or nf4 (bitsandbytes) made while
 loading.
 
-All of them stay quantised in memory and let gradients through to adapters, and none keeps a dense copy for the backward
-(torchao's int8 does, 11 GB of them for ChatGLM-6B). Not here: adapters and merging, which is done into the unquantised
+All of them stay quantized in memory and let gradients through to adapters, and none keeps a dense copy for the backward
+(torchao's int8 does, 11 GB of them for ChatGLM-6B). Not here: adapters and merging, which is done into the unquantized
 base (`glm_core.training`).
 """
 
@@ -145,7 +145,7 @@ def _nf4_linear() -> type[nn.Linear]:
 
 
 def block_linears(model: nn.Module) -> dict[str, nn.Linear]:
-    """The linear layers of the blocks by name: what is quantised; embeddings and head are not."""
+    """The linear layers of the blocks by name: what is quantized; embeddings and head are not."""
     head = model.get_output_embeddings()
     return {
         name: module for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head
@@ -153,7 +153,7 @@ def block_linears(model: nn.Module) -> dict[str, nn.Linear]:
 
 
 def pack_layers(model: nn.Module, bits: int) -> None:
-    """Replace the linear layers of the blocks by empty packed ones, to be filled from a quantised checkpoint.
+    """Replace the linear layers of the blocks by empty packed ones, to be filled from a quantized checkpoint.
 
     Raises:
         ModelError: the checkpoint names a number of bits that the hub never used.
@@ -192,9 +192,9 @@ def require(method: str | None, device: torch.device) -> None:
         raise ModelError("models.nf4_needs_gpu")
 
 
-def quantise(model: nn.Module, name: str, method: str) -> None:
-    """Quantise the linear layer called `name`, whose dense weight is in place, and free the dense one."""
-    linear, scratch = model.get_submodule(name), vars(model).setdefault("quantisation_scratch", Scratch())
+def quantize(model: nn.Module, name: str, method: str) -> None:
+    """Quantize the linear layer called `name`, whose dense weight is in place, and free the dense one."""
+    linear, scratch = model.get_submodule(name), vars(model).setdefault("quantization_scratch", Scratch())
     if method == "int8":
         with torch.device("meta"):
             packed = PackedLinear(linear.in_features, linear.out_features, False, 8, scratch)

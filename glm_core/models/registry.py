@@ -1,7 +1,7 @@
-"""One entry a family of models: how to recognise its `config.json`, prompt it, stop it, adapt it, and what it permits.
+"""One entry a family of models: how to recognize its `config.json`, prompt it, stop it, adapt it, and what it permits.
 
 Adding a family is one `Family` here and a test. Not here: reading weights (checkpoints.py), renaming them
-(conversion.py), the prompts themselves (prompts.py). Imports no torch.
+(config_mapping.py), the prompts themselves (chat_formats.py). Imports no torch.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Family:
     title: str
     native: str
     """Which architecture it loads into: "chatglm" (ours), "glm", "glm4" or "bloom" (transformers')."""
-    recognise: Callable[[dict], bool]
+    recognize: Callable[[dict], bool]
     """Whether a parsed `config.json` is of this family; `_name_or_path` in it may be the folder's name."""
     encode_prompt: Callable[[Tokenizer, list[dict]], list[int]]
     """(tokenizer, messages) -> ids up to where the answer begins, control tokens included."""
@@ -98,7 +98,7 @@ _chatglm2_prompts = chat_formats.text_family(
 )
 
 
-def _bloom(name: str, title: str, recognise: Callable, compose: Callable, sampling: dict) -> Family:
+def _bloom(name: str, title: str, recognize: Callable, compose: Callable, sampling: dict) -> Family:
     prompt, example = chat_formats.text_family(
         compose, chat_formats.frame_nothing, lambda source, target: (source, max(target - 1, 0))
     )
@@ -106,7 +106,7 @@ def _bloom(name: str, title: str, recognise: Callable, compose: Callable, sampli
         name=name,
         title=title,
         native="bloom",
-        recognise=recognise,
+        recognize=recognize,
         encode_prompt=prompt,
         encode_example=example,
         clean=str.strip,
@@ -116,12 +116,12 @@ def _bloom(name: str, title: str, recognise: Callable, compose: Callable, sampli
     )
 
 
-def _roles(name: str, title: str, native: str, recognise: Callable, licence: str, **changes) -> Family:
+def _roles(name: str, title: str, native: str, recognize: Callable, licence: str, **changes) -> Family:
     return Family(
         name=name,
         title=title,
         native=native,
-        recognise=recognise,
+        recognize=recognize,
         licence=licence,
         encode_prompt=chat_formats.encode_roles,
         encode_example=chat_formats.encode_roles_example,
@@ -139,7 +139,7 @@ FAMILIES = (
         name="chatglm",
         title="ChatGLM-6B",
         native="chatglm",
-        recognise=_is_chatglm,
+        recognize=_is_chatglm,
         encode_prompt=partial(chat_formats.encode_text, chat_formats.chatglm_text, chat_formats.frame_chatglm),
         encode_example=chat_formats.encode_chatglm_example,
         clean=chat_formats.clean_chatglm,
@@ -153,7 +153,7 @@ FAMILIES = (
         name="chatglm2",
         title="ChatGLM2-6B",
         native="glm",
-        recognise=_is_chatglm2,
+        recognize=_is_chatglm2,
         encode_prompt=_chatglm2_prompts[0],
         encode_example=_chatglm2_prompts[1],
         sampling={"temperature": 0.8, "top_p": 0.8},
@@ -178,5 +178,5 @@ def by_name(name: str) -> Family:
 
 
 def find(config: dict) -> Family | None:
-    """The first family that recognises `config`."""
-    return next((family for family in FAMILIES if family.recognise(config)), None)
+    """The first family that recognizes `config`."""
+    return next((family for family in FAMILIES if family.recognize(config)), None)

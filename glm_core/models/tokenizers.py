@@ -2,7 +2,7 @@
 
 Covers ChatGLM-6B (`ice_text.model`), ChatGLM2/3 (`tokenizer.model`, SentencePiece), GLM-4 (`tokenizer.model`, a
 tiktoken list) and `tokenizer.json` (GLM-4-hf, BLOOM); trains new tokenizers in the ChatGLM-6B layout. User text
-never turns into control tokens: those are only ever added by id. Not here: prompts (prompts.py).
+never turns into control tokens: those are only ever added by id. Not here: prompts (chat_formats.py).
 """
 
 import base64
@@ -330,7 +330,7 @@ def train_tokenizer(
 ) -> "ChatGLMTokenizer":
     """Train a SentencePiece model on `texts` and write `ice_text.model` and `tokenizer_config.json` into `folder`.
 
-    Normalisation (NFKC), byte fallback, split digits and the special pieces are those of ChatGLM-6B: the control
+    Normalization (NFKC), byte fallback, split digits and the special pieces are those of ChatGLM-6B: the control
     pieces cannot come out of text, <n>, <|tab|> and <|blank_k|> can. The ids differ: special pieces come first.
 
     Args:

@@ -144,7 +144,7 @@ def smooth(values: Sequence[float]) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryCurve:
     """Memory over a run in bytes: of each card where there is one, else of the trainer's process."""
 
     seconds: list[float]
@@ -172,7 +172,7 @@ class Memory:
         return min(self.limits.values(), default=0.0)
 
 
-def read_memory(rows: Sequence[dict], devices: Sequence[str] = ()) -> Memory:
+def read_memory(rows: Sequence[dict], devices: Sequence[str] = ()) -> MemoryCurve:
     """The memory in the rows of resources.jsonl.
 
     Args:
@@ -183,13 +183,13 @@ def read_memory(rows: Sequence[dict], devices: Sequence[str] = ()) -> Memory:
     if cards:
         totals = _cards(rows, "memory_total")
         limits = {name: number(totals[name][-1], 0.0) for name in cards}
-        return Memory(seconds, {_title(name): values for name, values in cards.items()}, limits)
+        return MemoryCurve(seconds, {_title(name): values for name, values in cards.items()}, limits)
     used = [number(row.get("process_memory"), 0.0) for row in rows]
     limit = number(rows[-1].get("memory_total"), 0.0) if rows else 0.0
-    return Memory(seconds, {t("runs.figure.process_memory"): used} if rows else {}, {"": limit} if limit else {})
+    return MemoryCurve(seconds, {t("runs.figure.process_memory"): used} if rows else {}, {"": limit} if limit else {})
 
 
-def memory_figure(memory: Memory, height: int = 180) -> go.Figure:
+def memory_figure(memory: MemoryCurve, height: int = 180) -> go.Figure:
     """Memory over time in GB with the limit as a red hairline where it is near enough to matter."""
     figure = charts.figure(t("runs.figure.seconds"), "GB", height=height)
     for place, (name, values) in enumerate(memory.lines.items()):

@@ -59,7 +59,7 @@ class Forecast:
     """What a run will take.
 
     Attributes:
-        plan: its updates, with doubts about them.
+        plan: its updates, with warnings about them.
         memory: its peak by part, on the card where there is one.
         free: bytes that are free there now.
         advice: what to change so that it fits, or to use what is left; None where all is well.
@@ -129,19 +129,19 @@ def forecast(
     return Forecast(plan, found, free, advice, cards, largest, seconds, speed, measured is not None)
 
 
-def _doubt_time(plan: training_plan.Plan, fixed: float, working: float) -> training_plan.Doubt:
+def _doubt_time(plan: training_plan.Plan, fixed: float, working: float) -> training_plan.PlanWarning:
     """That a run without a card takes very long, with as many updates as some minutes have room for."""
     updates = int(plan.updates * (SHORTER - fixed) / working) // 10 * 10
     time = i18n.duration(round((fixed + working) / 60) * 60)
     if updates < training_plan.GOAL_UPDATES:
-        return training_plan.Doubt("guard.no_card", {"time": time})
+        return training_plan.PlanWarning("guard.no_card", {"time": time})
     values = {"time": time, "updates": updates, "shorter": i18n.duration(SHORTER)}
-    return training_plan.Doubt("guard.long", values, {"max_steps": updates})
+    return training_plan.PlanWarning("guard.long", values, {"max_steps": updates})
 
 
-def _doubt_cards(wanted: int, have: int) -> training_plan.Doubt:
+def _doubt_cards(wanted: int, have: int) -> training_plan.PlanWarning:
     """That there are fewer cards than processes were asked for: the run would fail at once."""
-    return training_plan.Doubt("runs.why.too_few_cards", {"wanted": wanted, "have": have}, {"processes": have})
+    return training_plan.PlanWarning("runs.why.too_few_cards", {"wanted": wanted, "have": have}, {"processes": have})
 
 
 def most_rows(settings: TrainingSettings) -> int:

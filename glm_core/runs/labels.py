@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from glm_core import charts, i18n
 from glm_core.data.bundled import BUNDLED
 from glm_core.i18n import t
-from glm_core.runs.figures import Curves, Memory
+from glm_core.runs.figures import Curves, MemoryCurve
 from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.store import Run, Status
 from glm_core.training import memory_estimate as estimates
@@ -124,12 +124,12 @@ def out_of_memory(status: Status) -> bool:
     )
 
 
-def had_room(status: Status, memory: Memory) -> bool:
+def had_room(status: Status, memory: MemoryCurve) -> bool:
     """Whether a run that was killed without a word had used little of the memory there is, by what was recorded."""
     return status.reason == "runs.why.killed" and 0 < memory.peak < ROOMY * memory.limit
 
 
-def better(run: Run, status: Status, memory: Memory) -> TrainingSettings | None:
+def better(run: Run, status: Status, memory: MemoryCurve) -> TrainingSettings | None:
     """Settings with which a failed run should get through, None where none are known.
 
     What the trainer proposed comes first; a loss that was no number wants a smaller rate or more precision.
@@ -150,7 +150,7 @@ def better(run: Run, status: Status, memory: Memory) -> TrainingSettings | None:
         return None
 
 
-def _smaller(run: Run, settings: TrainingSettings, memory: Memory) -> TrainingSettings | None:
+def _smaller(run: Run, settings: TrainingSettings, memory: MemoryCurve) -> TrainingSettings | None:
     """Settings that learn the same in less memory than there was.
 
     The estimate proposes first; where it held the settings to fit and was wrong, the micro-batch is halved, or activations
@@ -165,7 +165,7 @@ def _smaller(run: Run, settings: TrainingSettings, memory: Memory) -> TrainingSe
     return settings.changed(gradient_checkpointing="on") if settings.gradient_checkpointing != "on" else None
 
 
-def proposal(run: Run, status: Status, settings: TrainingSettings, memory: Memory) -> str:
+def proposal(run: Run, status: Status, settings: TrainingSettings, memory: MemoryCurve) -> str:
     """What `settings` change, and after running out of memory what was recorded of it, and whose it was."""
     changed = changes(run.settings, settings.to_dict())
     if not (out_of_memory(status) and memory.limit):
@@ -187,7 +187,7 @@ class Tile:
     line: tuple[float, ...] = ()
 
 
-def tiles(status: Status, curves: Curves, memory: Memory) -> list[Tile]:
+def tiles(status: Status, curves: Curves, memory: MemoryCurve) -> list[Tile]:
     """Loss, progress, speed and memory, each with a second figure that puts it in proportion."""
     losses, speeds = curves.series("loss")[1], curves.series("tokens_per_second")[1]
     return [
@@ -211,7 +211,7 @@ def tiles(status: Status, curves: Curves, memory: Memory) -> list[Tile]:
     ]
 
 
-def kind_of(memory: Memory) -> str:
+def kind_of(memory: MemoryCurve) -> str:
     """The name of the tile that memory has: a card's, or the process's."""
     return "card" if memory.on_card else "memory"
 
@@ -227,7 +227,7 @@ def _time(status: Status) -> str:
     return t("run.took", time=i18n.duration(seconds)) if seconds else ""
 
 
-def _peak(memory: Memory) -> str:
+def _peak(memory: MemoryCurve) -> str:
     if not memory.limit:
         return t("run.peak", peak=i18n.size(memory.peak))
     limit = (

@@ -3,7 +3,7 @@
 All state is on disk, so a server may be killed at any moment: the trainers go on, and the next server's first `tick` finds
 them again, gives dead ones a true state with its reason, and starts what still waits. Whoever decides holds the workspace's
 lock, so that several servers on one workspace never start a run twice. The trainer itself is `python -m glm_core.training`; one
-that has imported everything may wait for its run (ready.py).
+that has imported everything may wait for its run (prewarm.py).
 """
 
 import logging
@@ -98,7 +98,7 @@ class Launcher:
         with locked(store.lock_path()):
             if (run.path / "status.json").exists():
                 raise RunError("runs.already_submitted", name=run.name)
-            store.say_status(run, "queued", queued=time.time())
+            store.write_status(run, "queued", queued=time.time())
         self.tick()
 
     def resume(self, run: Run) -> None:
@@ -117,7 +117,7 @@ class Launcher:
             for mark in ("stop", "discard"):
                 (run.path / mark).unlink(missing_ok=True)
             store.change(run, pid=None, pid_created=None, devices=[])
-            store.say_status(run, "queued", queued=time.time())
+            store.write_status(run, "queued", queued=time.time())
         self.tick()
 
     def stop(self, run: Run, save: bool = True) -> None:
@@ -135,7 +135,7 @@ class Launcher:
                 raise RunError("runs.not_active", name=run.name)
             self._ready.drop(run.path)
             if not run.alive() and not processes.trainers(run.path):
-                store.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
+                store.write_status(run, "stopped", {"key": "runs.why.withdrawn"})
                 return
             with writing(run.path):
                 if not save:
@@ -183,7 +183,7 @@ class Launcher:
                 self._settled.pop(run.id, None)
                 open_runs.append(run)
             else:
-                self._settle(run)
+                self._finalize(run)
         return open_runs
 
     def _reconcile(self, run: Run) -> bool:
@@ -191,21 +191,21 @@ class Launcher:
         record = read_record(run.path / "status.json")
         state = record.get("state")
         if run.alive():
-            self._hasten(run, record)
+            self._kill_overdue(run, record)
             return True
         if state == "queued":
-            return not self._withdraw(run)
+            return not self._dequeue(run)
         if not record:
             return self._reconcile_unsubmitted(run)
         if state in ("running", "stopping"):
-            return self._bury(run)
+            return self._mark_dead(run)
         return False
 
-    def _withdraw(self, run: Run) -> bool:
+    def _dequeue(self, run: Run) -> bool:
         """Whether a stop came for a waiting run while another server's trainer stood ready for it, which looked like training."""
         asked = (run.path / "stop").exists()
         if asked:
-            store.say_status(run, "stopped", {"key": "runs.why.withdrawn"})
+            store.write_status(run, "stopped", {"key": "runs.why.withdrawn"})
         return asked
 
     def _reconcile_unsubmitted(self, run: Run) -> bool:
@@ -213,10 +213,10 @@ class Launcher:
         if run.damaged or (run.path / "status.json").exists():
             return False
         if time.time() - run.created > LEFTOVER_SECONDS and not processes.trainers(run.path):
-            store.say_status(run, "stopped", {"key": "runs.why.never_submitted"})
+            store.write_status(run, "stopped", {"key": "runs.why.never_submitted"})
         return True
 
-    def _hasten(self, run: Run, record: dict) -> None:
+    def _kill_overdue(self, run: Run, record: dict) -> None:
         """Kill a trainer that neither stops when asked nor leaves after its last word."""
         ended = record.get("state") in store.STATES and record["state"] not in store.ACTIVE
         since = number(record.get("updated") if ended else read_record(run.path / "stop").get("time"))
@@ -232,7 +232,7 @@ class Launcher:
         except subprocess.TimeoutExpired:
             return None
 
-    def _bury(self, run: Run) -> bool:
+    def _mark_dead(self, run: Run) -> bool:
         """Write the true end of a run whose trainer is gone; whether it goes on after all."""
         left = processes.trainers(run.path)
         if left and run.pid is None:  # this server, or one before it, died between starting it and noting its number
@@ -246,12 +246,12 @@ class Launcher:
             return True  # it wrote its end just before it ended; the next tick settles it
         stopped = (run.path / "stop").exists()
         if record.get("launched") and run.pid is None and not stopped:
-            store.say_status(run, "queued", launched=False)  # it was never started
+            store.write_status(run, "queued", launched=False)  # it was never started
             return True
-        store.say_status(run, "stopped" if stopped else "failed", explain(run.path, code))
+        store.write_status(run, "stopped" if stopped else "failed", explain(run.path, code))
         return False
 
-    def _settle(self, run: Run) -> None:
+    def _finalize(self, run: Run) -> None:
         """Close the books of an ended run: reap its process, throw away what the reader asked to discard."""
         child = self._children.get(run.id)
         if child is None or child.poll() is not None:
@@ -275,7 +275,7 @@ class Launcher:
             wanted = 1 if places == [CPU] else processes_of(run)
             free = [place for place in places if place not in busy]
             if wanted > len(places):
-                store.say_status(
+                store.write_status(
                     run, "failed", {"key": "runs.why.too_few_cards", "values": {"wanted": wanted, "have": len(places)}}
                 )
             elif wanted > len(free):
@@ -285,14 +285,14 @@ class Launcher:
                 self._launch(run, free[:wanted])
 
     def _launch(self, run: Run, places: list[str]) -> None:
-        store.say_status(run, "running", launched=True, stage="starting")
+        store.write_status(run, "running", launched=True, stage="starting")
         if self._make_room:
             self._make_room(run)
         try:
             child = self._begin(run, places)
         except OSError as error:
             why = {"key": "runs.why.no_start", "values": {"reason": error.strerror or str(error)}}
-            store.say_status(run, "failed", why)
+            store.write_status(run, "failed", why)
             return
         self._children[run.id] = child
         store.change(run, pid=child.pid, pid_created=processes.created(child.pid), devices=places)

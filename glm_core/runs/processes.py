@@ -1,6 +1,6 @@
 """Whether a run's trainer is alive, and how to reach it. Covers identity and signals; knows nothing of run records.
 
-A process number alone proves nothing: after a restart it belongs to somebody else. A trainer is recognised by its number
+A process number alone proves nothing: after a restart it belongs to somebody else. A trainer is recognized by its number
 *and* its command line, which names the run directory; where the command line cannot be read, by its create time.
 """
 

@@ -7,7 +7,7 @@ from glm_core.runs import figures
 from glm_core.runs.store import Run, Status
 
 
-class Watch:
+class RunReader:
     """Rows of one run as far as they have been read. One a viewer and run; not for several threads at once."""
 
     def __init__(self, run: Run):
@@ -43,7 +43,7 @@ class Watch:
         return self.kept(("curves",), len(self.metrics), lambda: figures.tidy(self.metrics))
 
     @property
-    def memory(self) -> figures.Memory:
+    def memory(self) -> figures.MemoryCurve:
         """The memory samples, computed when rows have come; its lines are named in the reader's language."""
         key = ("memory", i18n.current())
         return self.kept(key, len(self.resources), lambda: figures.read_memory(self.resources, self.run.devices))

@@ -1,6 +1,6 @@
 """Going back: the adapter of an earlier evaluation becomes the run's own, and the one before stays, to go forward again.
 
-    checkpoints/adapter-STEP   what can be gone to; written by the trainer (training/steps.py)
+    checkpoints/adapter-STEP   what can be gone to; written by the trainer (adapters/snapshots.py)
     adapter                    what answers; a copy, so that nothing has to be moved out of the way
 
 The engine reads the adapter anew because its files are newer.

@@ -5,7 +5,7 @@
             status.json      what the trainer says of itself, replaced atomically; absent until the run is submitted
             metrics.jsonl  resources.jsonl  samples.jsonl  abilities.jsonl  train.log     appended by the trainer
             stop, discard    marks of a requested stop
-            checkpoints/     to go on from, and as adapter-STEP/ the adapter of each evaluation (promoting.py)
+            checkpoints/     to go on from, and as adapter-STEP/ the adapter of each evaluation (rollback.py)
             adapter/         the one that answers
 
 A directory may be half written by a crash, or made by somebody hostile: nothing in it is believed before it is checked, and
@@ -172,7 +172,7 @@ def change(run: Run, **values) -> None:
         workspace.write_json(run.path / "run.json", {"id": run.id, **record, **values})
 
 
-def say_status(run: Run, state: str, why: dict | None = None, **entries) -> None:
+def write_status(run: Run, state: str, why: dict | None = None, **entries) -> None:
     """Replace the state in status.json; the rest of what the trainer wrote stays, unless `entries` replace it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Run directories: made, found, listed, compared. One directory's inside is directory.py's, its state status.py's."""
+"""Run directories: made, found, listed, compared. One directory's inside is run.py's, its state status.py's."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.runs.files import RunError, read_record, string, writing
-from glm_core.runs.run import LONGEST_NAME, LONGEST_NOTE, Run, change, folder, lock_path, read, say_status
+from glm_core.runs.run import LONGEST_NAME, LONGEST_NOTE, Run, change, folder, lock_path, read, write_status
 from glm_core.runs.status import ACTIVE, STATES, Status
 from glm_core.training.settings import counts
 
@@ -20,7 +20,7 @@ __all__ = [
     "STATES",
     "Run",
     "Status",
-    "again",
+    "clone",
     "change",
     "create",
     "differences",
@@ -28,7 +28,7 @@ __all__ = [
     "get",
     "lock_path",
     "runs",
-    "say_status",
+    "write_status",
     "write_new",
 ]
 LONGEST_QUESTION, MOST_QUESTIONS = 2000, 20
@@ -84,7 +84,7 @@ def create(
     return write_new(record, lines.encode("utf-8"), identifier=identifier)
 
 
-def again(run: Run, *, settings=None, owner: str | None = None) -> Run:
+def clone(run: Run, *, settings=None, owner: str | None = None) -> Run:
     """A new run with the model, examples and questions of `run`, and its settings unless others are given."""
     record = {key: value for key, value in read_record(run.path / "run.json").items() if key not in VOLATILE}
     if settings is not None:

@@ -1,6 +1,6 @@
 """Adapters become answers: one engine for chat, compare, API and evaluation.
 
-`engine.Engine` answers `Request`s on `Ticket`s with the model of this process, `remote.RemoteEngine` with a server
+`engine.Engine` answers `Request`s on `RequestHandle`s with the model of this process, `remote.RemoteEngine` with a server
 elsewhere. Importing this package imports no torch.
 """
 
@@ -8,11 +8,11 @@ from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
     PromptTooLong,
+    Provenance,
     Request,
     RequestError,
+    RequestHandle,
     ServingError,
-    Stamp,
-    Ticket,
     UnknownModel,
 )
 
@@ -23,7 +23,7 @@ __all__ = [
     "Request",
     "RequestError",
     "ServingError",
-    "Stamp",
-    "Ticket",
+    "Provenance",
+    "RequestHandle",
     "UnknownModel",
 ]

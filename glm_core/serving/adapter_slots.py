@@ -14,7 +14,7 @@ from glm_core.errors import EasyError
 from glm_core.models.prefix_tuning import activate_prefix
 from glm_core.serving.batched_lora import RowLora
 from glm_core.serving.request import EngineUnavailable, RequestError
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Adapters:
             None  # what the model is set to: a slot, or the prefixes of a step; _UNKNOWN after a mixture
         )
 
-    def need(self, choice: Choice, strength: float = 1.0, busy: frozenset[str] = frozenset()) -> str | None:
+    def need(self, choice: ServedModel, strength: float = 1.0, busy: frozenset[str] = frozenset()) -> str | None:
         """The slot of the adapter of `choice` at `strength`, loaded now unless it is there in the version on disk.
 
         Args:
@@ -102,11 +102,11 @@ class Adapters:
         dtype = self._loaded.model.get_input_embeddings().weight.dtype
         return None if name is None else self._loaded.model.prefixes.states(name, dtype)
 
-    def prefix_shift(self, slot: str | None) -> tuple[int, float]:
+    def prefix_log_scale(self, slot: str | None) -> tuple[int, float]:
         """How many columns that prefix has, and what its strength adds to their scores."""
         name = self.prefix(slot)
         encoder = None if name is None else self._loaded.model.prefixes[name]
-        return (0, 0.0) if encoder is None else (encoder.length, encoder.shift)
+        return (0, 0.0) if encoder is None else (encoder.length, encoder.log_scale)
 
     def forget(self, slot: str) -> None:
         """Free the adapter in `slot`, if there is one."""
@@ -116,7 +116,7 @@ class Adapters:
             self._factors.pop(slot, None)
             self._active = _UNKNOWN
 
-    def _read(self, choice: Choice, slot: str, strength: float) -> None:
+    def _read(self, choice: ServedModel, slot: str, strength: float) -> None:
         self._active = _UNKNOWN  # loading switches every adapter off
         if choice.outdated:
             log.warning("%s: %s", choice.title, i18n.t("models.outdated", base=choice.base.name))

@@ -1,20 +1,20 @@
 """The decode loop: prompts become rows, rows of a batch advance one token at a time, join and leave between steps.
 
-The model is called directly with a cache of our own (`rowcache.py`); transformers' `generate` is not used, as its
+The model is called directly with a cache of our own (`generation/kv_cache.py`); transformers' `generate` is not used, as its
 overhead a token exceeds a small model's forward. Not here: queues, threads and loading (`engine.py`).
 """
 
-from collections.abc import Sequence
+from collections import abc
 from functools import partial
 
 import torch
 
-from glm_core.generation.decode import Stepper
+from glm_core.generation.decode import DecodeRunner
 from glm_core.generation.prefill import prefill
 from glm_core.models.tokenizers import Detokenizer
 from glm_core.serving.adapter_slots import Adapters
-from glm_core.serving.request import EngineUnavailable, PromptTooLong, ServingError, Ticket
-from glm_core.serving.sampling import Sampler, Sampling, choose, pick
+from glm_core.serving.request import EngineUnavailable, PromptTooLong, RequestHandle, ServingError
+from glm_core.serving.sampling import Sampler, SamplingParams, choose, pick
 from glm_core.serving.text_stream import AnswerText
 
 RESERVED_SHARE = 4
@@ -27,7 +27,7 @@ NO_LIMIT = 2**30
 
 
 def fit_prompt(
-    loaded, messages: Sequence[dict], context: int, wanted: int, beginning: str = ""
+    loaded, messages: abc.Sequence[dict], context: int, wanted: int, beginning: str = ""
 ) -> tuple[list[int], int]:
     """The prompt's ids, oldest turns left out until an answer fits behind it.
 
@@ -78,7 +78,7 @@ def _encode(loaded, messages: list[dict], beginning: str) -> list[int]:
     return family.encode_example(tokenizer, answered, NO_LIMIT, NO_LIMIT)[0][:-1]
 
 
-def _turns(messages: Sequence[dict]) -> tuple[int, list[int]]:
+def _turns(messages: abc.Sequence[dict]) -> tuple[int, list[int]]:
     """How many system messages lead, and where each turn begins (every turn with a user's message)."""
     heads = next((i for i, message in enumerate(messages) if message["role"] != "system"), len(messages))
     starts = [i for i, message in enumerate(messages) if message["role"] == "user" and i >= heads]
@@ -93,9 +93,9 @@ def first_token(loaded, adapters: Adapters, slot: str | None, ids: list[int]) ->
     return logits[0, -1].float().softmax(-1)
 
 
-def alike(rows: Sequence["Row"]) -> list[list["Row"]]:
+def group_by_length(rows: abc.Sequence["Sequence"]) -> list[list["Sequence"]]:
     """Rows whose prompts are computed together: of like length, so that little is padding, and not too many tokens."""
-    groups: list[list[Row]] = []
+    groups: list[list[Sequence]] = []
     for row in sorted(rows, key=lambda row: row.length):
         last = groups[-1] if groups else None
         fits = last and (len(last) + 1) * row.length <= TOGETHER_TOKENS and row.length <= 1.5 * last[0].length + 16
@@ -106,11 +106,13 @@ def alike(rows: Sequence["Row"]) -> list[list["Row"]]:
     return groups
 
 
-class Row:
+class Sequence:
     """One answer being computed."""
 
-    def __init__(self, ticket: Ticket, loaded, slot: str | None, prompt: list[int], sampling: Sampling, limit: int):
-        self.ticket = ticket
+    def __init__(
+        self, handle: RequestHandle, loaded, slot: str | None, prompt: list[int], sampling: SamplingParams, limit: int
+    ):
+        self.handle = handle
         self.prompt = prompt
         self.slot = slot
         "Where its adapter is (`Adapters`); None = the base."
@@ -120,15 +122,15 @@ class Row:
         "The newest token, which the next step feeds."
         self._limit = limit
         self._stop_ids = frozenset(loaded.family.stop_ids(loaded.tokenizer))
-        self._text = AnswerText(Detokenizer(loaded.tokenizer), loaded.family.clean, ticket.request.stop)
-        if beginning := ticket.request.beginning:
-            ticket.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
-        ticket.prompt_tokens = len(prompt)
+        self._text = AnswerText(Detokenizer(loaded.tokenizer), loaded.family.clean, handle.request.stop)
+        if beginning := handle.request.beginning:
+            handle.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
+        handle.prompt_tokens = len(prompt)
 
     @property
     def left(self) -> int:
         """Tokens that its answer may still have."""
-        return self._limit - self.ticket.completion_tokens
+        return self._limit - self.handle.completion_tokens
 
     def take(self, token: int) -> None:
         """Add the token just chosen to the answer; may end it."""
@@ -138,22 +140,22 @@ class Row:
             self.end("stop")
         else:
             self.last = token
-            self.ticket.add(self._text.push(token))
+            self.handle.add(self._text.push(token))
             if self._text.stopped:
                 self.end("stop")
-            elif self.ticket.completion_tokens >= self._limit:
+            elif self.handle.completion_tokens >= self._limit:
                 self.end("length")
 
     def end(self, reason: str, error: ServingError | None = None) -> None:
-        """Finish the ticket with what text is left."""
-        if not self.ticket.done:
-            self.ticket.finish(reason, self._text.finish(), error)
+        """Finish the handle with what text is left."""
+        if not self.handle.done:
+            self.handle.finish(reason, self._text.finish(), error)
 
 
-class _Due:
+class PendingStep:
     """The tokens of a step that the device may not have finished, for the rows that took part."""
 
-    def __init__(self, rows: list[Row], tokens: torch.Tensor):
+    def __init__(self, rows: list[Sequence], tokens: torch.Tensor):
         self.rows, self._tokens, self._there = rows, tokens.to("cpu", non_blocking=True), None
         if tokens.device.type == "cuda":
             self._there = torch.cuda.Event()
@@ -174,12 +176,12 @@ class Batch:
     """
 
     def __init__(self, loaded, adapters: Adapters, slot: str | None = None):
-        self.rows: list[Row] = []
+        self.rows: list[Sequence] = []
         self._loaded = loaded
         self._adapters = adapters
-        self._new_stepper = partial(Stepper, loaded, adapters, slot)
+        self._new_stepper = partial(DecodeRunner, loaded, adapters, slot)
         self._stepper = self._new_stepper()
-        self._ahead: _Due | None = None
+        self._ahead: PendingStep | None = None
 
     @property
     def ready(self) -> bool:
@@ -187,14 +189,14 @@ class Batch:
         return self._stepper.fixed and self._stepper.columns > 0
 
     @torch.inference_mode()
-    def join(self, rows: Sequence[Row]) -> None:
+    def join(self, rows: abc.Sequence[Sequence]) -> None:
         """Compute the prompts of `rows` in one forward, their first tokens, and add the rows that these do not end."""
         with self._adapters.using([row.slot for row in rows]):
             begun = prefill(self._loaded, [row.prompt for row in rows])
         for row, token in zip(rows, choose(begun.logits, [row.sampler for row in rows]), strict=True):
             row.take(token)
         for index, row in enumerate(rows):
-            if not row.ticket.done:
+            if not row.handle.done:
                 where = begun.positions[index], begun.strides[index]
                 self._stepper.add(row.slot, begun.cache, index, row.length, row.last, *where)
                 self.rows.append(row)
@@ -209,26 +211,26 @@ class Batch:
         due = self._ahead or self._launch()
         self._ahead = self._launch() if self._may_go_ahead(due) else None
         for row, token in zip(due.rows, due.wait(), strict=True):
-            if not row.ticket.done:
+            if not row.handle.done:
                 row.sampler.note(token)
                 row.take(token)
         self.sweep()
 
-    def _launch(self) -> "_Due":
+    def _launch(self) -> "PendingStep":
         """Begin a step; its tokens are fed to the next one."""
         tokens = pick(self._stepper.step(), [row.sampler for row in self.rows])
         self._stepper.next_ids()[:, 0] = tokens.clamp(min=0)
-        return _Due(list(self.rows), tokens)
+        return PendingStep(list(self.rows), tokens)
 
-    def _may_go_ahead(self, due: "_Due") -> bool:
+    def _may_go_ahead(self, due: "PendingStep") -> bool:
         """Whether every row will want another token after `due`, and none of them needs to see that first."""
         return self._stepper.fixed and all(row.sampler.foreseen and row.left > (row in due.rows) for row in self.rows)
 
     @torch.inference_mode()
     def sweep(self) -> None:
-        """Let rows whose ticket is done leave."""
+        """Let rows whose handle is done leave."""
         for number in reversed(range(len(self.rows))):
-            if self.rows[number].ticket.done:
+            if self.rows[number].handle.done:
                 self._stepper.remove(number)
                 self.rows[number] = self.rows[-1]
                 self.rows.pop()

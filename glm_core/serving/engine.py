@@ -1,8 +1,8 @@
-"""The engine: one thread owns the model; whoever wants an answer gets a ticket and a place in a bounded queue.
+"""The engine: one thread owns the model; whoever wants an answer gets a handle and a place in a bounded queue.
 
 A request joins the running batch at the next step and leaves it when done. Loading, unloading and changing the base
-happen between steps. Pages and the API share the one engine of a process. Not here: the decode loop (`generation.py`),
-names of models (`catalogue.py`), a server elsewhere (`remote.py`). torch is imported when the first model loads.
+happen between steps. Pages and the API share the one engine of a process. Not here: the decode loop (`batch.py`),
+names of models (`served_models.py`), a server elsewhere (`remote.py`). torch is imported when the first model loads.
 """
 
 import logging
@@ -17,11 +17,18 @@ from typing import TYPE_CHECKING
 
 from glm_core.errors import EasyError
 from glm_core.serving import served_models as names
-from glm_core.serving.request import EngineBusy, EngineUnavailable, LoadingCancelled, Request, ServingError, Ticket
-from glm_core.serving.served_models import Choice
+from glm_core.serving.request import (
+    EngineBusy,
+    EngineUnavailable,
+    LoadingCancelled,
+    Request,
+    RequestHandle,
+    ServingError,
+)
+from glm_core.serving.served_models import ServedModel
 
 if TYPE_CHECKING:
-    from glm_core.serving.batch import Row
+    from glm_core.serving.batch import Sequence
     from glm_core.serving.session import Loaded, Session
 
 log = logging.getLogger(__name__)
@@ -44,7 +51,7 @@ class Engine:
     def __init__(self, rows: int = 16, waiting: int = 16, each: int = 16):
         self._rows, self._bound, self._each = rows, waiting, each
         self._changed = threading.Condition()
-        self._queue: deque[Ticket] = deque()
+        self._queue: deque[RequestHandle] = deque()
         self._jobs: deque[tuple[Callable, Future, Path | None]] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -83,11 +90,11 @@ class Engine:
         session = self._session
         return 0 if session is None else len(session.rows)
 
-    def catalogue(self) -> list[Choice]:
+    def catalogue(self) -> list[ServedModel]:
         """Everything `Request.model` may name."""
         return names.catalogue()
 
-    def find(self, name: str) -> Choice:
+    def find(self, name: str) -> ServedModel:
         """The choice of that name.
 
         Raises:
@@ -95,26 +102,26 @@ class Engine:
         """
         return names.find(name)
 
-    def submit(self, request: Request) -> Ticket:
-        """Queue `request`. Returns at once; the answer comes on the ticket.
+    def submit(self, request: Request) -> RequestHandle:
+        """Queue `request`. Returns at once; the answer comes on the handle.
 
         Raises:
             UnknownModel: no model of that name.
             EngineBusy: the queue is full, or this owner's share of it.
             EngineUnavailable: the program is stopping.
         """
-        ticket = Ticket(request, self.find(request.model))
+        handle = RequestHandle(request, self.find(request.model))
         with self._changed:
             if self._closed:
                 raise EngineUnavailable("serving.closing")
             mine = sum(one.request.owner == request.owner for one in self._queue)
             if len(self._queue) >= self._bound or mine >= self._each:
                 raise EngineBusy("serving.busy", self._retry_after(), waiting=len(self._queue))
-            self._queue.append(ticket)
+            self._queue.append(handle)
             self._number_queue()
             self._start()
             self._changed.notify()
-        return ticket
+        return handle
 
     def load(
         self, path: str | Path, progress: Progress | None = None, cancelled: threading.Event | None = None
@@ -140,7 +147,7 @@ class Engine:
         """Free the model's memory after the running answers; the next request loads it again."""
         self._do(self._unload)
 
-    def measure(self, choice: Choice, work: Callable[["Session"], object], progress: Progress | None = None):
+    def measure(self, choice: ServedModel, work: Callable[["Session"], object], progress: Progress | None = None):
         """Run `work(session)` with the base of `choice` in the engine's thread, between two steps; returns its result.
 
         For what needs the model itself and not only its answers. Answers that run on the same base go on afterwards.
@@ -194,19 +201,19 @@ class Engine:
         return max(1, min(60, round(self._seconds * (1 + len(self._queue) / self._rows))))
 
     def _number_queue(self) -> None:
-        """Tell every waiting ticket its place, in the order in which they will be taken."""
-        for place, ticket in enumerate(self._order(), 1):
-            ticket.position = place
+        """Tell every waiting handle its place, in the order in which they will be taken."""
+        for place, handle in enumerate(self._order(), 1):
+            handle.position = place
 
-    def _order(self) -> list[Ticket]:
+    def _order(self) -> list[RequestHandle]:
         """The queue as it will be served: owners in turn, each owner's own requests in their order."""
         turns: dict[str, int] = {}
         keyed = []
-        for arrival, ticket in enumerate(self._queue):
-            owner = ticket.request.owner
+        for arrival, handle in enumerate(self._queue):
+            owner = handle.request.owner
             turn = turns.get(owner, 0)
             turns[owner] = turn + 1
-            keyed.append((turn, self._served.get(owner, 0.0), arrival, ticket))
+            keyed.append((turn, self._served.get(owner, 0.0), arrival, handle))
         return [entry[-1] for entry in sorted(keyed, key=lambda entry: entry[:3])]
 
     # the engine's thread
@@ -238,18 +245,18 @@ class Engine:
 
     def _note_times(self, rows: list) -> None:
         """Remember how long answers take, for Retry-After."""
-        for ticket in (row.ticket for row in rows if row.ticket.done):
-            self._seconds += 0.2 * (ticket.ended - ticket.started - self._seconds)
+        for handle in (row.handle for row in rows if row.handle.done):
+            self._seconds += 0.2 * (handle.ended - handle.started - self._seconds)
 
     def _drop(self) -> None:
-        """End cancelled and overdue tickets, running or waiting."""
+        """End cancelled and overdue handles, running or waiting."""
         if self._session is not None:
             self._session.drop()
         with self._changed:
-            for ticket in [one for one in self._queue if one.cancelled or one.overdue()]:
-                self._queue.remove(ticket)
-                error = None if ticket.cancelled else EngineUnavailable("serving.waited_too_long")
-                ticket.finish("error" if error else "cancelled", error=error)
+            for handle in [one for one in self._queue if one.cancelled or one.overdue()]:
+                self._queue.remove(handle)
+                error = None if handle.cancelled else EngineUnavailable("serving.waited_too_long")
+                handle.finish("error" if error else "cancelled", error=error)
             self._number_queue()
 
     def _run_job(self) -> None:
@@ -261,37 +268,37 @@ class Engine:
 
     def _admit(self) -> None:
         """Take waiting requests into the batch while there is room and they need the base that is loaded."""
-        rows: list[Row] = []
+        rows: list[Sequence] = []
         while self._queue and self.answering + len(rows) < self._rows:
             with self._changed:
-                ticket = self._order()[0]
-                other_base = not self._has(ticket.choice.base)
+                handle = self._order()[0]
+                other_base = not self._has(handle.choice.base)
                 if other_base and (self.answering or rows):
                     break  # it is next: nobody overtakes it, so the running answers end and the base can change
-                self._queue.remove(ticket)
-                self._served[ticket.request.owner] = time.monotonic()
-                ticket.position = 0
+                self._queue.remove(handle)
+                self._served[handle.request.owner] = time.monotonic()
+                handle.position = 0
                 self._number_queue()
-            rows += self._prepared(ticket)
+            rows += self._prepared(handle)
         for group in self._session.groups(rows) if rows else ():
             self._join(group)
 
-    def _prepared(self, ticket: Ticket) -> "list[Row]":
-        """The ticket's row once what it needs is loaded; none where that fails, which is that ticket's alone."""
+    def _prepared(self, handle: RequestHandle) -> "list[Sequence]":
+        """The handle's row once what it needs is loaded; none where that fails, which is that handle's alone."""
         try:
-            ticket.state = "loading"
-            self._load(ticket.choice.base)
-            return [self._session.prepare(ticket)]
+            handle.state = "loading"
+            self._load(handle.choice.base)
+            return [self._session.prepare(handle)]
         except Exception as error:
-            ticket.finish("error", error=_as_serving_error(error))
+            handle.finish("error", error=_as_serving_error(error))
             return []
 
-    def _join(self, group: "list[Row]") -> None:
+    def _join(self, group: "list[Sequence]") -> None:
         """Begin answers whose prompts are computed together; what goes wrong with several is tried again one by one."""
         try:
             self._session.join(group)
         except Exception as error:
-            untouched = not any(row.ticket.completion_tokens for row in group)
+            untouched = not any(row.handle.completion_tokens for row in group)
             for row in group:
                 if untouched and len(group) > 1:
                     self._join([row])
@@ -343,8 +350,8 @@ class Engine:
         if self._session is not None:
             self._session.clear("cancelled")
         with self._changed:
-            for ticket in self._queue:
-                ticket.finish("error", error=closing)
+            for handle in self._queue:
+                handle.finish("error", error=closing)
             for _work, future, _base in self._jobs:
                 future.set_exception(closing)
             self._queue.clear()

@@ -3,15 +3,15 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from glm_core.serving.request import EngineBusy, Request, Ticket
+from glm_core.serving.request import EngineBusy, Request, RequestHandle
 
 POLL_SECONDS = 0.02
 TOGETHER = 24
 "More than the engine computes at a time, so that a row that ends leaves no hole; the rest of its queue is for people."
 
 
-def ask_all(engine, requests: Sequence[Request], together: int = TOGETHER) -> Iterator[tuple[int, Ticket]]:
-    """Ask everything and yield each (number of the request, finished ticket) as soon as it is done, in any order.
+def ask_all(engine, requests: Sequence[Request], together: int = TOGETHER) -> Iterator[tuple[int, RequestHandle]]:
+    """Ask everything and yield each (number of the request, finished handle) as soon as it is done, in any order.
 
     A busy engine is waited for, so that a long list leaves room for people. Leaving the loop cancels what is open. Long
     questions come first and like ones together, which the engine computes in one forward.
@@ -21,10 +21,10 @@ def ask_all(engine, requests: Sequence[Request], together: int = TOGETHER) -> It
         together: requests on their way at a time.
 
     Raises:
-        UnknownModel, EngineUnavailable: from `submit`; errors of single answers stay on their tickets.
+        UnknownModel, EngineUnavailable: from `submit`; errors of single answers stay on their handles.
     """
     waiting = sorted(enumerate(requests), key=lambda entry: sum(len(one["content"]) for one in entry[1].messages))
-    running: dict[int, Ticket] = {}
+    running: dict[int, RequestHandle] = {}
     try:
         while waiting or running:
             while waiting and len(running) < together:
@@ -34,9 +34,9 @@ def ask_all(engine, requests: Sequence[Request], together: int = TOGETHER) -> It
                 except EngineBusy:
                     break
                 waiting.pop()
-            for number in [number for number, ticket in running.items() if ticket.done]:
+            for number in [number for number, handle in running.items() if handle.done]:
                 yield number, running.pop(number)
             time.sleep(POLL_SECONDS)
     finally:
-        for ticket in running.values():
-            ticket.cancel()
+        for handle in running.values():
+            handle.cancel()

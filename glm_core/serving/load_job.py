@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import psutil
 
 from glm_core import i18n
-from glm_core.jobs import Cancelled, Work
+from glm_core.jobs import Cancelled, Job
 from glm_core.machine import machine
 from glm_core.serving.engine import Engine
 from glm_core.serving.request import EngineUnavailable, LoadingCancelled
@@ -20,20 +20,20 @@ _jobs: WeakKeyDictionary[Engine, "Load"] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
-class Memory:
+class LoadedMemory:
     """Bytes of memory this process uses, and of its cards together, None without one."""
 
     used: int
     on_cards: int | None
 
 
-def memory_now() -> Memory:
+def memory_now() -> LoadedMemory:
     """What this process uses now."""
     cards = machine.cards()
-    return Memory(psutil.Process().memory_info().rss, sum(card.memory_used for card in cards) if cards else None)
+    return LoadedMemory(psutil.Process().memory_info().rss, sum(card.memory_used for card in cards) if cards else None)
 
 
-def say_returned(before: Memory, after: Memory) -> list[str]:
+def say_returned(before: LoadedMemory, after: LoadedMemory) -> list[str]:
     """What was given back between the two, in sentences: of memory, and of the cards' where there are any."""
     said = [i18n.t("models.returned", before=i18n.size(before.used), after=i18n.size(after.used))]
     if before.on_cards is not None and after.on_cards is not None:
@@ -42,7 +42,7 @@ def say_returned(before: Memory, after: Memory) -> list[str]:
     return said
 
 
-class Load(Work):
+class Load(Job):
     """A base on its way into the memory of `engine`. Made by `start`; every attribute may be read from any thread.
 
     Attributes:
@@ -54,8 +54,8 @@ class Load(Work):
         super().__init__()
         self.engine, self.folder = engine, folder
         self.stage, self.fraction = "models.stage.waiting", None
-        self.before: Memory | None = None
-        self.after: Memory | None = None
+        self.before: LoadedMemory | None = None
+        self.after: LoadedMemory | None = None
 
     @property
     def stopping(self) -> bool:

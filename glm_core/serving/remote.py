@@ -1,6 +1,6 @@
 """The engine's interface over any OpenAI-compatible server (vLLM, SGLang ...), for when one card is not enough.
 
-The same tickets, so pages and API need not know. The answers stream on one event loop with a thread of its own; the
+The same handles, so pages and API need not know. The answers stream on one event loop with a thread of its own; the
 server does the queueing. Not here: training, adapters (the server has loaded them under their own names).
 """
 
@@ -18,14 +18,14 @@ import httpx
 from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
+    Provenance,
     Request,
     RequestError,
+    RequestHandle,
     ServingError,
-    Stamp,
-    Ticket,
     UnknownModel,
 )
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from glm_core.serving.text_stream import Stopper
 
 CONNECT_SECONDS = 10.0
@@ -52,8 +52,8 @@ class Server:
     seconds: float = 0.0
 
 
-class RemoteTicket(Ticket):
-    """A ticket that hangs up as soon as it is cancelled, also while the server says nothing."""
+class RemoteTicket(RequestHandle):
+    """A handle that hangs up as soon as it is cancelled, also while the server says nothing."""
 
     call: asyncio.Task | None = None
     "What reads the answer; None until it has begun."
@@ -87,7 +87,7 @@ class RemoteEngine:
         self._together = together
         self._running: set[RemoteTicket] = set()
         self._lock = threading.Lock()
-        self._choices: tuple[float, list[Choice]] = (-CATALOGUE_SECONDS, [])
+        self._choices: tuple[float, list[ServedModel]] = (-CATALOGUE_SECONDS, [])
         self.progress = self.loading = None
 
     @property
@@ -110,7 +110,7 @@ class RemoteEngine:
         """Requests on their way."""
         return len(self._running)
 
-    def catalogue(self) -> list[Choice]:
+    def catalogue(self) -> list[ServedModel]:
         """What the server lists, asked again after half a minute.
 
         Raises:
@@ -123,7 +123,7 @@ class RemoteEngine:
             self._choices = (time.monotonic(), choices)
         return choices
 
-    def find(self, name: str) -> Choice:
+    def find(self, name: str) -> ServedModel:
         """The choice of that name; the server's first for an empty one.
 
         Raises:
@@ -136,8 +136,8 @@ class RemoteEngine:
         known = "、".join(choice.name for choice in choices[:8]) or "-"
         raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
 
-    def submit(self, request: Request) -> Ticket:
-        """Send `request`. Returns at once; the answer comes on the ticket.
+    def submit(self, request: Request) -> RequestHandle:
+        """Send `request`. Returns at once; the answer comes on the handle.
 
         Raises:
             UnknownModel, EngineBusy, EngineUnavailable: as the engine of this process.
@@ -145,17 +145,17 @@ class RemoteEngine:
         """
         if request.strength != 1.0:
             raise RequestError("serving.unsupported", "strength", value=request.strength)
-        ticket = RemoteTicket(request, self.find(request.model))
+        handle = RemoteTicket(request, self.find(request.model))
         with self._lock:
             if self._client.is_closed:
                 raise EngineUnavailable("serving.closing")
             if len(self._running) >= self._together:
                 raise EngineBusy("serving.busy", 5, waiting=len(self._running))
-            self._running.add(ticket)
-        name = f"{ticket.choice.title} @ {httpx.URL(self._url).host}"
-        ticket.stamp = Stamp(name, sampling=_sampling(request), elsewhere=True)
-        asyncio.run_coroutine_threadsafe(self._answer(ticket), self._loop)
-        return ticket
+            self._running.add(handle)
+        name = f"{handle.choice.title} @ {httpx.URL(self._url).host}"
+        handle.provenance = Provenance(name, sampling=_sampling(request), elsewhere=True)
+        asyncio.run_coroutine_threadsafe(self._answer(handle), self._loop)
+        return handle
 
     def load(self, *_, **__):
         """Never: what answers is loaded at the server.
@@ -179,8 +179,8 @@ class RemoteEngine:
             if self._client.is_closed:
                 return
             self._client.close()
-        for ticket in list(self._running):
-            ticket.cancel()
+        for handle in list(self._running):
+            handle.cancel()
         asyncio.run_coroutine_threadsafe(self._leave(), self._loop)
 
     async def _leave(self) -> None:
@@ -189,40 +189,40 @@ class RemoteEngine:
         await self._streams.aclose()
         self._loop.stop()
 
-    async def _answer(self, ticket: RemoteTicket) -> None:
-        ticket.call = asyncio.ensure_future(self._stream(ticket))
-        if ticket.cancelled:
-            ticket.call.cancel()
+    async def _answer(self, handle: RemoteTicket) -> None:
+        handle.call = asyncio.ensure_future(self._stream(handle))
+        if handle.cancelled:
+            handle.call.cancel()
         try:
-            async with asyncio.timeout(ticket.request.timeout):
-                ticket.finish(*await ticket.call)
+            async with asyncio.timeout(handle.request.timeout):
+                handle.finish(*await handle.call)
         except asyncio.CancelledError:
-            ticket.finish("cancelled")
+            handle.finish("cancelled")
         except TimeoutError:
-            ticket.finish("length")
+            handle.finish("length")
         except ServingError as error:
-            ticket.finish("error", error=error)
+            handle.finish("error", error=error)
         except Exception as error:  # no connection, no JSON, or JSON of another shape
-            ticket.finish("error", error=self._failed(error))
+            handle.finish("error", error=self._failed(error))
         finally:
             with self._lock:
-                self._running.discard(ticket)
+                self._running.discard(handle)
 
-    async def _stream(self, ticket: Ticket) -> tuple[str, str]:
-        """Pass the server's events on to the ticket; returns why the answer ended, and the last of its text."""
-        reason, stopper = "stop", Stopper(ticket.request.stop)  # some servers send the stop string too
-        ticket.begin()
-        async with self._asked(ticket) as response:
+    async def _stream(self, handle: RequestHandle) -> tuple[str, str]:
+        """Pass the server's events on to the handle; returns why the answer ended, and the last of its text."""
+        reason, stopper = "stop", Stopper(handle.request.stop)  # some servers send the stop string too
+        handle.begin()
+        async with self._asked(handle) as response:
             async for event in _events(response):
                 if "error" in event:
                     raise self._failed(_why(event))
-                reason = _take(ticket, event, stopper) or reason
+                reason = _take(handle, event, stopper) or reason
         return reason, stopper.finish()
 
     @asynccontextmanager
-    async def _asked(self, ticket: Ticket) -> AsyncIterator[httpx.Response]:
-        """The server's good answer; without the fields that only some servers know where it refuses them, which the stamp then says."""
-        body = _body(ticket)
+    async def _asked(self, handle: RequestHandle) -> AsyncIterator[httpx.Response]:
+        """The server's good answer; without the fields that only some servers know where it refuses them, which the provenance then says."""
+        body = _body(handle)
         plain = {name: value for name, value in body.items() if name not in EXTENSIONS}
         async with self._streams.stream("POST", "/chat/completions", json=body) as response:
             if response.status_code == 200:
@@ -235,8 +235,8 @@ class RemoteEngine:
             if response.status_code != 200:
                 await response.aread()
                 raise self._refusal(response)
-            known = {name: value for name, value in ticket.stamp.sampling.items() if name not in EXTENSIONS}
-            ticket.stamp = replace(ticket.stamp, sampling=known)
+            known = {name: value for name, value in handle.provenance.sampling.items() if name not in EXTENSIONS}
+            handle.provenance = replace(handle.provenance, sampling=known)
             yield response
 
     def _get(self, path: str) -> dict:
@@ -267,11 +267,11 @@ class RemoteEngine:
         return self._failed(why)
 
 
-def _choice(entry: dict) -> Choice:
+def _choice(entry: dict) -> ServedModel:
     """One of the server's models; of one that it calls by its folder people see the last part."""
     name, created = entry["id"], entry.get("created")
     title = Path(name).name if name.startswith(("/", ".")) else name
-    return Choice(name, title or name, Path(name), created=created if isinstance(created, int) else 0)
+    return ServedModel(name, title or name, Path(name), created=created if isinstance(created, int) else 0)
 
 
 def _words(response: httpx.Response) -> str:
@@ -297,10 +297,10 @@ def _sampling(request: Request) -> dict:
     }
 
 
-def _body(ticket: Ticket) -> dict:
-    request = ticket.request
+def _body(handle: RequestHandle) -> dict:
+    request = handle.request
     body = {
-        "model": ticket.choice.name,
+        "model": handle.choice.name,
         "messages": list(request.messages),
         "max_tokens": request.max_new_tokens,
         "stream": True,
@@ -323,15 +323,15 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict]:
             yield json.loads(content)
 
 
-def _take(ticket: Ticket, event: dict, stopper: Stopper) -> str | None:
-    """Put one event on the ticket; returns the finish reason where it has one."""
+def _take(handle: RequestHandle, event: dict, stopper: Stopper) -> str | None:
+    """Put one event on the handle; returns the finish reason where it has one."""
     reason = None
     for choice in (event.get("choices") or [])[:1]:
         piece = (choice.get("delta") or {}).get("content")
         if piece:
-            ticket.add(stopper.push(piece))
+            handle.add(stopper.push(piece))
         reason = choice.get("finish_reason")
     if usage := event.get("usage"):
-        ticket.prompt_tokens = usage.get("prompt_tokens", ticket.prompt_tokens)
-        ticket.completion_tokens = usage.get("completion_tokens", ticket.completion_tokens)
+        handle.prompt_tokens = usage.get("prompt_tokens", handle.prompt_tokens)
+        handle.completion_tokens = usage.get("completion_tokens", handle.completion_tokens)
     return reason

@@ -1,4 +1,4 @@
-"""What is asked of an engine, and the ticket on which its answer arrives.
+"""What is asked of an engine, and the handle on which its answer arrives.
 
 Pages, API and evaluation use the same two classes, whether the engine is the one of this process (`engine.py`) or a
 server elsewhere (`remote.py`). No torch here, so that pages and routes import it freely.
@@ -105,7 +105,7 @@ class Request:
     timeout: float | None = None
     "Seconds after which the answer is broken off, counted from `submit`."
     beginning: str = ""
-    "What there already is of the answer, which goes on from there; `Ticket.text` has it too."
+    "What there already is of the answer, which goes on from there; `RequestHandle.text` has it too."
 
     def __post_init__(self):
         object.__setattr__(self, "messages", tuple(self.messages))
@@ -139,7 +139,7 @@ def _check_number(name: str, value, low, high) -> None:
 
 
 @dataclass(frozen=True)
-class Stamp:
+class Provenance:
     """What answered: written under every answer, so that nobody wonders which model it was."""
 
     base: str
@@ -157,20 +157,20 @@ class Stamp:
         return dict(vars(self))
 
     @classmethod
-    def from_dict(cls, record: dict) -> "Stamp":
-        """The stamp that `to_dict` wrote; fields it does not know are left out."""
+    def from_dict(cls, record: dict) -> "Provenance":
+        """The provenance that `to_dict` wrote; fields it does not know are left out."""
         return cls(**{"base": "?"} | {name: record[name] for name in cls.__dataclass_fields__ if name in record})
 
     def sentence(self) -> str:
         """One line for a caption, in the language in use."""
         parts = [self.base]
         if self.adapter is None and not self.elsewhere:
-            parts.append(i18n.t("serving.stamp.original"))
+            parts.append(i18n.t("serving.provenance.original"))
         elif self.adapter is not None:
             step = "?" if self.step is None else self.step
-            parts.append(i18n.t("serving.stamp.adapter", name=self.adapter_title or self.adapter, step=step))
+            parts.append(i18n.t("serving.provenance.adapter", name=self.adapter_title or self.adapter, step=step))
             if self.strength != 1.0:
-                parts.append(i18n.t("serving.stamp.strength", strength=self.strength))
+                parts.append(i18n.t("serving.provenance.strength", strength=self.strength))
         return " · ".join(parts + self._sampling_parts())
 
     def _sampling_parts(self) -> list[str]:
@@ -180,17 +180,17 @@ class Stamp:
         idle = {"top_k": 0, "repetition_penalty": 1}
         names = ["repetition_penalty"] if greedy else ["temperature", "top_p", "top_k", "repetition_penalty", "seed"]
         kept = [name for name in names if name in shown and shown[name] != idle.get(name)]
-        start = [i18n.t("serving.stamp.greedy")] if greedy else []
-        return start + [i18n.t(f"serving.stamp.{name}", value=shown[name]) for name in kept]
+        start = [i18n.t("serving.provenance.greedy")] if greedy else []
+        return start + [i18n.t(f"serving.provenance.{name}", value=shown[name]) for name in kept]
 
 
-class Ticket:
+class RequestHandle:
     """One request's place in the queue, then its answer as it grows. Any thread may read it or cancel it."""
 
     def __init__(self, request: Request, choice=None):
         self.request = request
         self.choice = choice
-        "The `catalogue.Choice` that `request.model` names."
+        "The `served_models.ServedModel` that `request.model` names."
         self.text = request.beginning
         self.position = 0
         "How many requests are before this one; 0 once it is being answered."
@@ -199,7 +199,7 @@ class Ticket:
         self.finish_reason: str | None = None
         "None while it runs, then stop, length, cancelled or error."
         self.error: ServingError | None = None
-        self.stamp: Stamp | None = None
+        self.provenance: Provenance | None = None
         self.dropped_turns = 0
         "How many of the oldest turns were left out because the context is full."
         self.prompt_tokens = 0

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from glm_core.generation.decode import likeliest
+from glm_core.generation.decode import argmax_finite
 
 SEED_LIMIT = 2**63 - 1
 CANDIDATES = 1024
@@ -17,7 +17,7 @@ CANDIDATES = 1024
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingParams:
     """How one answer is drawn; `resolve` fills what a request leaves open from the family's official defaults."""
 
     temperature: float = 0.0
@@ -36,23 +36,23 @@ class Sampling:
         return asdict(self)
 
 
-def resolve(wanted: dict, defaults: dict) -> Sampling:
+def resolve(wanted: dict, defaults: dict) -> SamplingParams:
     """The `Sampling` of a request: its own values where it has any, else the family's, else this class's.
 
-    A request without a seed gets a random one, which its stamp then names.
+    A request without a seed gets a random one, which its provenance then names.
     """
     fields = {}
     for name in ("temperature", "top_p", "top_k", "repetition_penalty"):
         value = wanted.get(name)
-        fields[name] = value if value is not None else defaults.get(name, getattr(Sampling, name))
+        fields[name] = value if value is not None else defaults.get(name, getattr(SamplingParams, name))
     seed = wanted.get("seed")
-    return Sampling(**fields, seed=secrets.randbits(31) if seed is None else seed)
+    return SamplingParams(**fields, seed=secrets.randbits(31) if seed is None else seed)
 
 
 class Sampler:
     """Draws the tokens of one row; it remembers what the row has seen and where its random stream is."""
 
-    def __init__(self, sampling: Sampling, seen: list[int]):
+    def __init__(self, sampling: SamplingParams, seen: list[int]):
         self.sampling = sampling
         self._generator = torch.Generator().manual_seed(sampling.seed % SEED_LIMIT)
         self._seen = dict.fromkeys(seen) if sampling.repetition_penalty != 1.0 else None
@@ -109,7 +109,7 @@ def pick(logits: torch.Tensor, samplers: list[Sampler]) -> torch.Tensor:
         for row, sampler in zip(logits, samplers, strict=True):
             sampler.penalise(row)
     drawing = [i for i, sampler in enumerate(samplers) if not sampler.greedy]
-    best = likeliest(logits)
+    best = argmax_finite(logits)
     return _with_draws(logits, best, samplers, drawing) if drawing else best
 
 

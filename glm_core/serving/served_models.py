@@ -12,7 +12,7 @@ from glm_core.serving.request import UnknownModel
 
 
 @dataclass(frozen=True)
-class Choice:
+class ServedModel:
     """Something that can be asked.
 
     Attributes:
@@ -56,7 +56,7 @@ class Choice:
         }
 
 
-def catalogue() -> list[Choice]:
+def catalogue() -> list[ServedModel]:
     """Every choice, bases first (the bundled before the downloaded), then runs from the newest on."""
     bases = _bases()
     names = {choice.name: choice for choice in bases}
@@ -64,7 +64,7 @@ def catalogue() -> list[Choice]:
     return bases + [choice for choice in tuned if choice is not None and choice.name not in names]
 
 
-def find(name: str) -> Choice:
+def find(name: str) -> ServedModel:
     """The choice called `name`: a base's name, a run's id, or the name of a run (the newest of that name).
 
     Raises:
@@ -81,22 +81,22 @@ def find(name: str) -> Choice:
     raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
 
 
-def trained_on(choice: Choice) -> list[store.Run]:
+def trained_on(choice: ServedModel) -> list[store.Run]:
     """The runs that say they were trained on the base `choice`, by its name: they need it to answer or to go on."""
     return [run for run in store.runs() if Path(run.model).name == choice.name]
 
 
-def _bases() -> list[Choice]:
-    found: dict[str, Choice] = {}
+def _bases() -> list[ServedModel]:
+    found: dict[str, ServedModel] = {}
     for folder in (workspace.ASSETS / "models", workspace.home() / "models"):
         for config in sorted(folder.glob("[!.]*/config.json")):
             name = config.parent.name
-            found.setdefault(name, Choice(name, name, config.parent.resolve(), created=config.stat().st_mtime))
+            found.setdefault(name, ServedModel(name, name, config.parent.resolve(), created=config.stat().st_mtime))
     demo = found.pop(workspace.DEMO_MODEL.name, None)
     return ([demo] if demo else []) + list(found.values())
 
 
-def _of_run(run: store.Run, bases: dict[str, Choice]) -> Choice | None:
+def _of_run(run: store.Run, bases: dict[str, ServedModel]) -> ServedModel | None:
     adapter = run.adapter()
     base = _base_of(run, bases)
     if adapter is None or base is None:
@@ -104,10 +104,10 @@ def _of_run(run: store.Run, bases: dict[str, Choice]) -> Choice | None:
     info = read_record(adapter / "easyaigc.json")
     step = info["step"] if isinstance(info.get("step"), int) else None
     created, weights = run.created or time.time(), string(info.get("fingerprint"))
-    return Choice(run.id, run.name, base, adapter, step, created, weights)
+    return ServedModel(run.id, run.name, base, adapter, step, created, weights)
 
 
-def _base_of(run: store.Run, bases: dict[str, Choice]) -> Path | None:
+def _base_of(run: store.Run, bases: dict[str, ServedModel]) -> Path | None:
     """The folder of the run's base; where it was moved, the base of the same name."""
     folder = Path(run.model)
     if (folder / "config.json").is_file():

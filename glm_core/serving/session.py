@@ -4,7 +4,8 @@ import ctypes
 import gc
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import abc
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from torch import nn
 
 from glm_core import models
 from glm_core.serving.adapter_slots import Adapters
-from glm_core.serving.batch import Batch, Row, alike, first_token, fit_prompt
-from glm_core.serving.request import EngineUnavailable, ServingError, Stamp, Ticket
+from glm_core.serving.batch import Batch, Sequence, first_token, fit_prompt, group_by_length
+from glm_core.serving.request import EngineUnavailable, Provenance, RequestHandle, ServingError
 from glm_core.serving.sampling import resolve
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Session:
         self._batches: dict[
             str | None, Batch
         ] = {}  # one for all that can be mixed (None), one for each slot that cannot
-        self._prepared: list[Row] = []  # that have not joined yet
+        self._prepared: list[Sequence] = []  # that have not joined yet
 
     @classmethod
     def load(cls, path: Path, progress: Callable[[str, float | None], None]) -> "Session":
@@ -71,42 +72,42 @@ class Session:
         return reserved_gpu_bytes(self.loaded.model)
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Sequence]:
         """The answers that are being computed."""
         return [row for batch in self._batches.values() for row in batch.rows]
 
-    def begin(self, ticket: Ticket) -> None:
-        """`prepare` and `join` of one ticket alone."""
-        self.join([self.prepare(ticket)])
+    def begin(self, handle: RequestHandle) -> None:
+        """`prepare` and `join` of one handle alone."""
+        self.join([self.prepare(handle)])
 
-    def prepare(self, ticket: Ticket) -> Row:
-        """Load the ticket's adapter where it is not there yet and fit its prompt into the context.
+    def prepare(self, handle: RequestHandle) -> Sequence:
+        """Load the handle's adapter where it is not there yet and fit its prompt into the context.
 
         Raises:
             ServingError: the prompt is too long, or the adapter cannot be read.
         """
         busy = frozenset(row.slot for row in (*self.rows, *self._prepared))
-        row = self._row(ticket, self.adapters.need(ticket.choice, ticket.request.strength, busy))
+        row = self._row(handle, self.adapters.need(handle.choice, handle.request.strength, busy))
         self._prepared.append(row)
         return row
 
-    def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
+    def groups(self, rows: abc.Sequence[Sequence]) -> list[list[Sequence]]:
         """Prepared rows as groups that can `join` together, in one forward."""
         keys = dict.fromkeys(self._key(row) for row in rows)
-        return [group for key in keys for group in alike([row for row in rows if self._key(row) == key])]
+        return [group for key in keys for group in group_by_length([row for row in rows if self._key(row) == key])]
 
-    def join(self, group: Sequence[Row]) -> None:
+    def join(self, group: abc.Sequence[Sequence]) -> None:
         """Compute the prompts of one of `groups` and their first tokens; their answers run from now on."""
         self._prepared = [row for row in self._prepared if row not in group]
         key = self._key(group[0])
         for row in group:
-            row.ticket.begin()
+            row.handle.begin()
         batch = self._batches.get(key) or Batch(self.loaded, self.adapters, key)
         batch.join(group)
         self._batches[key] = batch
         self._tidy()
 
-    def _key(self, row: Row) -> str | None:
+    def _key(self, row: Sequence) -> str | None:
         return None if self.adapters.mixable(row.slot) else row.slot
 
     def step(self) -> None:
@@ -119,13 +120,13 @@ class Session:
     def drop(self) -> None:
         """End the rows that nobody wants any more or whose time is over."""
         for row in self.rows:
-            if row.ticket.cancelled or row.ticket.overdue():
-                row.end("cancelled" if row.ticket.cancelled else "length")
+            if row.handle.cancelled or row.handle.overdue():
+                row.end("cancelled" if row.handle.cancelled else "length")
         for batch in self._batches.values():
             batch.sweep()
         self._tidy()
 
-    def distance(self, question: str, choice: Choice) -> float:
+    def distance(self, question: str, choice: ServedModel) -> float:
         """Total variation between the first-token distributions of the base and of `choice`, from 0 to 1."""
         busy = frozenset(row.slot for row in self.rows)
         ids, _ = fit_prompt(self.loaded, [{"role": "user", "content": question}], self.info.context_length, 1)
@@ -143,20 +144,20 @@ class Session:
     def _tidy(self) -> None:
         self._batches = {key: batch for key, batch in self._batches.items() if batch.rows or batch.ready}
 
-    def _row(self, ticket: Ticket, slot: str | None) -> Row:
-        request, info = ticket.request, self.info
+    def _row(self, handle: RequestHandle, slot: str | None) -> Sequence:
+        request, info = handle.request, self.info
         wanted = request.max_new_tokens
-        prompt, ticket.dropped_turns = fit_prompt(
+        prompt, handle.dropped_turns = fit_prompt(
             self.loaded, request.messages, info.context_length, wanted, request.beginning
         )
         sampling = resolve(vars(request), info.sampling)
-        ticket.stamp = self._stamp(ticket.choice, request.strength, sampling.to_dict())
-        return Row(ticket, self.loaded, slot, prompt, sampling, min(wanted, info.context_length - len(prompt)))
+        handle.provenance = self._stamp(handle.choice, request.strength, sampling.to_dict())
+        return Sequence(handle, self.loaded, slot, prompt, sampling, min(wanted, info.context_length - len(prompt)))
 
-    def _stamp(self, choice: Choice, strength: float, sampling: dict) -> Stamp:
+    def _stamp(self, choice: ServedModel, strength: float, sampling: dict) -> Provenance:
         if not choice.tuned:
-            return Stamp(self.info.name, sampling=sampling)
-        return Stamp(self.info.name, choice.name, choice.title, choice.step, strength, sampling)
+            return Provenance(self.info.name, sampling=sampling)
+        return Provenance(self.info.name, choice.name, choice.title, choice.step, strength, sampling)
 
 
 SMALL_MODEL = 100_000_000

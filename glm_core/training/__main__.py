@@ -17,7 +17,7 @@ from glm_core.errors import EasyError
 from glm_core.training import settings as options
 from glm_core.training.errors import TrainingError
 from glm_core.training.settings import PRESETS, TrainingSettings
-from glm_core.training.signals import Stop, StopAsked
+from glm_core.training.signals import StopRequested, StopSignal
 from glm_core.training.warm_worker import WAIT, wait
 
 
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="RUN_DIR", help=i18n.t("training.command.out"))
     parser.add_argument("--preset", choices=sorted(PRESETS), help=i18n.t("training.command.preset"))
     parser.add_argument("--question", action="append", default=[], help=i18n.t("training.command.question"))
-    parser.add_argument(WAIT, action="store_true", help=argparse.SUPPRESS)  # a server's, see waiting.py
+    parser.add_argument(WAIT, action="store_true", help=argparse.SUPPRESS)  # a server's, see warm_worker.py
     options.add_arguments(parser)
     return parser
 
@@ -80,7 +80,7 @@ def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, q
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 finished or stopped, 1 failed, 2 wrong usage."""
-    stop = Stop()
+    stop = StopSignal()
     stop.listen()
     # Read when torch comes in. Threads that spin while they wait slow a busy machine tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -105,11 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (EasyError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    except StopAsked:
+    except StopRequested:
         return 0
 
 
-def train(folder: Path, stop: Stop, clock: float | None = None) -> int:
+def train(folder: Path, stop: StopSignal, clock: float | None = None) -> int:
     """Train in this process, or become torchrun where the settings ask for several and nobody started them."""
     count = 1 if "WORLD_SIZE" in os.environ else read_processes(folder)
     if count > 1:

@@ -1,7 +1,7 @@
 """What the trainer decides between two updates, and what it tells: when to log, ask, save, stop, and sound the alarm.
 
 Intervals follow the number of updates: 60 of them give 60 points. Not here: how an evaluation or a checkpoint is made
-(trainer.py), what is written where (journal.py).
+(trainer.py), what is written where (writer.py).
 """
 
 import math
@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 from glm_core import i18n
 from glm_core.adapters import snapshots
 from glm_core.training.errors import TrainingError
-from glm_core.training.signals import Stop
+from glm_core.training.signals import StopSignal
 from glm_core.training.trainer import AdapterTrainer
 
 POINTS = 300  # of a curve; shorter runs log every update
@@ -33,10 +33,10 @@ def log_interval(total: int) -> int:
 
 
 class Reporter(TrainerCallback):
-    """Tells the journal how training goes, and the trainer what is due."""
+    """Tells the writer how training goes, and the trainer what is due."""
 
-    def __init__(self, trainer: AdapterTrainer, stop: Stop):
-        self.trainer, self.stop, self.journal = trainer, stop, trainer.journal
+    def __init__(self, trainer: AdapterTrainer, stop: StopSignal):
+        self.trainer, self.stop, self.writer = trainer, stop, trainer.writer
         self.folder = Path(trainer.args.output_dir)
         self.updates_per_epoch = math.ceil(len(trainer.batches) / trainer.settings.accumulation)
         self.stopped = self.early = False
@@ -49,10 +49,10 @@ class Reporter(TrainerCallback):
     def on_train_begin(self, args, state, control, **_):
         self._due = evaluation_steps(state.max_steps, self.trainer.settings.evaluations)
         self._began = self._saved = time.monotonic()
-        if self.journal.writes:
+        if self.writer.writes:
             snapshots.forget_after(self.folder, state.global_step)
-        self.journal.update(step=state.global_step, total_steps=state.max_steps)
-        self.journal.stage("training")
+        self.writer.update(step=state.global_step, total_steps=state.max_steps)
+        self.writer.stage("training")
 
     def on_epoch_begin(self, args, state, control, **_):
         self.trainer.batches.set_epoch(state.global_step // self.updates_per_epoch)
@@ -68,8 +68,8 @@ class Reporter(TrainerCallback):
             raise self._explain_nan(state.global_step)
         self._zero = self._zero + 1 if loss == 0 else 0
         if self._zero == 3:
-            self.journal.update(alarm={"key": "training.alarm.zero", "values": {"step": state.global_step + 1}})
-            self.journal.log("training.alarm.zero", step=state.global_step + 1)
+            self.writer.update(alarm={"key": "training.alarm.zero", "values": {"step": state.global_step + 1}})
+            self.writer.log("training.alarm.zero", step=state.global_step + 1)
 
     def _explain_nan(self, step: int) -> TrainingError:
         settings, dtype = self.trainer.settings, self.trainer.loaded.model.dtype
@@ -98,7 +98,7 @@ class Reporter(TrainerCallback):
             control.should_save = not last or bool(self.trainer.validation)
         elif overdue:
             control.should_save = True
-        self.journal.update(step=step, epoch=state.epoch, eta_seconds=self._eta(state))
+        self.writer.update(step=step, epoch=state.epoch, eta_seconds=self._eta(state))
         return control
 
     def _agree(self, *flags: bool) -> list[bool]:
@@ -129,14 +129,14 @@ class Reporter(TrainerCallback):
             "seconds": round(time.monotonic() - self._began, 3),
         }
         self._window_busy, self._window_tokens = 0.0, self.trainer.tokens
-        self.journal.metrics(row)
+        self.writer.metrics(row)
         eta = i18n.duration(row["eta_seconds"])
-        self.journal.log(
+        self.writer.log(
             "training.log.update", step=row["step"], total=state.max_steps, loss=f"{row['loss']:.4f}", eta=eta
         )
 
     def on_evaluate(self, args, state, control, metrics=None, **_):
-        if state.global_step and self.journal.writes:
+        if state.global_step and self.writer.writes:
             snapshots.keep(self.trainer.loaded, self.folder, state.global_step)
         patience = self.trainer.settings.early_stopping
         if patience and self.trainer.evaluations_since_best() >= patience and state.global_step < state.max_steps:
@@ -145,7 +145,7 @@ class Reporter(TrainerCallback):
 
     def on_save(self, args, state, control, **_):
         self._saved = time.monotonic()
-        self.journal.log("training.log.checkpoint", step=state.global_step)
+        self.writer.log("training.log.checkpoint", step=state.global_step)
 
 
 def _finite(value: float | None) -> float | None:

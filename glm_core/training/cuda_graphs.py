@@ -3,7 +3,7 @@
 At 128 tokens a card computes a step of ChatGLM-6B several times faster than Python can launch its kernels. Shapes are
 rounded so that there are few. The largest is recorded first and the others share its memory, so that all of them take no
 more than one. Where recording fails, all goes on as without. Not here: which work is recorded (`AnswerLoss.compute`), the
-optimiser, which stays outside.
+optimizer, which stays outside.
 """
 
 import gc
@@ -24,7 +24,7 @@ def round_length(length: int, rows: int) -> int:
     return -(-length // step) * step
 
 
-class Replay:
+class CudaGraphStep:
     """Computes the gradients of batches from recordings of `loss`, one for each shape.
 
     Args:

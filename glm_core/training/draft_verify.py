@@ -30,7 +30,7 @@ class _Draft:
     text: str
 
 
-class Recall:
+class DraftVerifier:
     """Greedy answers of `loaded`, with whatever adapter is active.
 
     Args:

@@ -8,7 +8,7 @@ from glm_core.errors import EasyError
 from glm_core.models import ModelError
 from glm_core.training import memory_estimate
 from glm_core.training.errors import TrainingError
-from glm_core.training.run_writer import Journal
+from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
 
 MARGIN = 0.9  # of what was there, for the next try
@@ -46,7 +46,7 @@ def is_memory(error: BaseException) -> bool:
     )
 
 
-def propose(error: BaseException, model: Path, settings: TrainingSettings, journal: Journal) -> dict[str, Any] | None:
+def propose(error: BaseException, model: Path, settings: TrainingSettings, writer: RunWriter) -> dict[str, Any] | None:
     """Settings to change so that the run fits, after it ran out of memory; None where nothing helps or it did not.
 
     What did not fit is known now: the next try must need a tenth less than was there, and less than this one was
@@ -59,7 +59,7 @@ def propose(error: BaseException, model: Path, settings: TrainingSettings, journ
     device = "cuda" if cuda_device.usable() else "cpu"
     try:
         tried = memory_estimate.estimate(model, settings, device=device).peak_bytes
-        limit = min(journal.status.get("memory_free") or tried, tried)
+        limit = min(writer.status.get("memory_free") or tried, tried)
         room = int(limit * MARGIN)
         smaller = memory_estimate.fit(model, settings, room, device=device)
         if smaller is not None and memory_estimate.estimate(model, smaller, device=device, limit=room).checkpointing:

@@ -104,7 +104,7 @@ class AnswerLoss(nn.Module):
     """A language model that returns its training loss; what the Trainer, and DDP around it, call.
 
     In two parts: `plan` looks at a batch and may wait for the device; `compute` is tensors only, so that the same work
-    can be recorded and replayed (replay.py).
+    can be recorded and replayed (cuda_graphs.py).
     """
 
     accepts_loss_kwargs = True  # tells the Trainer that the loss is divided by `num_items_in_batch`

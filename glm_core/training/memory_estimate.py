@@ -2,7 +2,7 @@
 
 The formulae count what this trainer keeps: frozen weights, the adapter with its gradient and AdamW moments in float32,
 the activations that the backward needs, one chunk of logits (loss.py), and what CUDA or the interpreter takes before
-anything is loaded. Not here: whether the run will learn anything (guard.py) and what it really used (resources.py).
+anything is loaded. Not here: whether the run will learn anything (plan.py) and what it really used (machine/gpu_stats.py).
 """
 
 from dataclasses import dataclass
@@ -50,11 +50,13 @@ CARD_SHARE = 0.96  # of a card's memory that a process can have beside the drive
 SELECTIVE_SHARE = 0.95  # of what there is, when so many layers are recomputed that the rest just fits: estimates err
 CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
 CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.54 to 0.67 GB on an H200, less on smaller cards
-RECORDING = 400_000_000  # of recorded steps (replay.py): the graphs, their libraries' workspaces; measured on an H200
+RECORDING = (
+    400_000_000  # of recorded steps (cuda_graphs.py): the graphs, their libraries' workspaces; measured on an H200
+)
 INTERPRETER = 480_000_000  # torch, transformers and PEFT imported
 CPU_SLACK = 1.35  # the C allocator's holes between activations of changing length; measured 1.2 to 1.5
 ADAMW_BYTES = 16  # float32 parameter, gradient and two moments
-NF4_BYTES = 0.516  # 4 bit, block scales quantised again
+NF4_BYTES = 0.516  # 4 bit, block scales quantized again
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -64,7 +66,7 @@ class MemoryEstimate:
 
     Attributes:
         peak_bytes: the sum of `parts`.
-        parts: weights, adapter (with gradient and optimiser), activations, logits, context.
+        parts: weights, adapter (with gradient and optimizer), activations, logits, context.
         device: "cuda", where the bytes are the card's, or "cpu", where they are the process's.
         checkpointing: layers, from the first one on, whose activations are recomputed in the backward.
         tokens: of one micro-batch at full length.
@@ -97,7 +99,7 @@ def estimate(
         model: a model folder, its configuration as a dict or a transformers configuration, or a `Shape`.
         longest: tokens of the longest row where known; the settings' limits otherwise.
         device: "cuda" or "cpu". None: a card where this machine has one or the settings ask for one (half precision,
-            a quantised base), else the CPU.
+            a quantized base), else the CPU.
         limit: bytes there are. Settings that leave checkpointing to the trainer turn it on when they do not
             fit without, for as few layers as it takes.
 
@@ -147,7 +149,7 @@ def _assemble(
 
 
 def is_recorded(device: str, precision: str, checkpointing: bool) -> bool:
-    """Whether steps are recorded and replayed (replay.py); loss scaling (float16) and recomputed activations cannot be."""
+    """Whether steps are recorded and replayed (cuda_graphs.py); loss scaling (float16) and recomputed activations cannot be."""
     return device == "cuda" and precision != "float16" and not checkpointing
 
 
@@ -174,7 +176,7 @@ def _prefix_bytes(shape: Shape, settings: TrainingSettings, width: int) -> int:
 
 
 def _weights(shape: Shape, quantization: str, width: int) -> int:
-    """Quantised bases keep embedding, head and norms, and hold one dequantised module while they compute."""
+    """Quantized bases keep embedding, head and norms, and hold one dequantized module while they compute."""
     linear = shape.layers * shape.layer_parameters()
     other = shape.other_parameters() * width
     if quantization == "none" and not shape.bits:
@@ -214,7 +216,9 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> 
         kept += 2 * (shape.query - shape.key) if shape.gated else shape.key * (2 if shape.native == "bloom" else 1)
         return norms + width * kept
     linears, mask = shape.linears(), 1 if settings.lora_dropout else 0
-    each = 4 if settings.dora else width  # delta.py keeps its input as it is; PEFT, which computes DoRA, in float32
+    each = (
+        4 if settings.dora else width
+    )  # adapters/fused_lora.py keeps its input as it is; PEFT, which computes DoRA, in float32
     adapted = sum((each + mask) * linears[name][0] + each * settings.lora_rank for name in shape.targets(settings))
     return norms + width * kept + adapted
 

@@ -44,7 +44,7 @@ class Shape:
 
     @property
     def norms(self) -> int:
-        """Normalisations of a layer."""
+        """Normalizations of a layer."""
         return 4 if self.native == "glm4" else 2
 
     @property

@@ -1,7 +1,7 @@
 """Will these settings teach these rows anything? The number of updates in words, and warnings with a better setting.
 
 Small sets fail in two ways that people take for a broken program: too few or too small updates leave the model as it
-was, too many or too large ones make it forget the rest. Not here: memory (memory.py).
+was, too many or too large ones make it forget the rest. Not here: memory (memory_estimate.py).
 """
 
 import math
@@ -22,8 +22,8 @@ PROJECTED_RATE = 5e-3  # a projected prefix diverges above, to NaN at the offici
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """One doubt about the settings: a sentence of the text tables, and the settings that would answer it."""
+class PlanWarning:
+    """One warning about the settings: a sentence of the text tables, and the settings that would answer it."""
 
     key: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Plan:
     epochs: float
     key: str
     values: dict[str, Any]
-    warnings: tuple[Doubt, ...]
+    warnings: tuple[PlanWarning, ...]
     settings: TrainingSettings
     tokens: int | None = None
 
@@ -66,7 +66,7 @@ def count_validation(rows: int, settings: TrainingSettings) -> int:
 
 
 def updates_per_epoch(rows: int, settings: TrainingSettings) -> int:
-    """Optimiser steps of one pass through `rows` training rows; a last part of a batch counts as one."""
+    """Optimizer steps of one pass through `rows` training rows; a last part of a batch counts as one."""
     batches = math.ceil(rows / (settings.micro_batch * settings.processes))
     return max(1, math.ceil(batches / settings.accumulation))
 
@@ -86,8 +86,8 @@ def plan(
     epochs = updates / each
     key, values = _arithmetic(training, settings, updates, epochs)
     tokens = None if mean_tokens is None else round(mean_tokens * training * epochs)
-    doubts = tuple(_doubts(training, settings, updates, epochs, parameters))
-    return Plan(training, updates, epochs, key, values, doubts, settings, tokens)
+    warnings = tuple(_doubts(training, settings, updates, epochs, parameters))
+    return Plan(training, updates, epochs, key, values, warnings, settings, tokens)
 
 
 def _arithmetic(rows: int, settings: TrainingSettings, updates: int, epochs: float) -> tuple[str, dict]:
@@ -107,22 +107,26 @@ def _doubts(rows: int, settings: TrainingSettings, updates: int, epochs: float, 
     if parameters is not None and parameters < SMALL_MODEL:
         high *= SMALL_FACTOR[settings.method]
     if rows < FEW_ROWS:
-        yield Doubt("guard.few_rows", {"rows": rows, "wanted": FEW_ROWS})
+        yield PlanWarning("guard.few_rows", {"rows": rows, "wanted": FEW_ROWS})
     if updates < ENOUGH_UPDATES:
-        yield Doubt("guard.few_updates", {"updates": updates}, _more_updates(rows, settings))
+        yield PlanWarning("guard.few_updates", {"updates": updates}, _more_updates(rows, settings))
     if settings.learning_rate < low:
-        yield Doubt("guard.rate_low", {"rate": f"{settings.learning_rate:g}"}, {"learning_rate": _usual_rate(settings)})
+        yield PlanWarning(
+            "guard.rate_low", {"rate": f"{settings.learning_rate:g}"}, {"learning_rate": _usual_rate(settings)}
+        )
     if settings.method == "ptuning" and settings.prefix_projection and settings.learning_rate > PROJECTED_RATE:
-        yield Doubt("guard.projection_rate", {"rate": f"{settings.learning_rate:g}"}, {"learning_rate": PROJECTED_RATE})
+        yield PlanWarning(
+            "guard.projection_rate", {"rate": f"{settings.learning_rate:g}"}, {"learning_rate": PROJECTED_RATE}
+        )
     elif settings.learning_rate > high:
-        yield Doubt(
+        yield PlanWarning(
             "guard.rate_high", {"rate": f"{settings.learning_rate:g}"}, {"learning_rate": _usual_rate(settings)}
         )
     if epochs > MOST_EPOCHS and updates > 2 * GOAL_UPDATES:
-        yield Doubt("guard.overfit", {"epochs": f"{epochs:,.0f}"}, _fewer_updates(rows, settings))
+        yield PlanWarning("guard.overfit", {"epochs": f"{epochs:,.0f}"}, _fewer_updates(rows, settings))
     if settings.method == "ptuning" and rows < SMALL_FOR_PREFIX:
         changes = {"method": "lora", "learning_rate": RATES["lora"]}
-        yield Doubt("guard.prefix_small", {"rows": rows, "wanted": SMALL_FOR_PREFIX}, changes)
+        yield PlanWarning("guard.prefix_small", {"rows": rows, "wanted": SMALL_FOR_PREFIX}, changes)
 
 
 def _usual_rate(settings: TrainingSettings) -> float:

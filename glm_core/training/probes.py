@@ -6,7 +6,7 @@ what the base answers, each later one what the model answers after so many updat
     {"step": 0, "probes": [{"kind", "question", "history", "reference", "accept"}, ...], "answers": [...], "time"}
     {"step": 10, "answers": [...], "time"}
 
-Not here: whether an answer is right (glm_core.evaluation.retention), how answers come cheaply (recall.py).
+Not here: whether an answer is right (glm_core.evaluation.retention), how answers come cheaply (draft_verify.py).
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from pathlib import Path
 from glm_core.adapters import attach
 from glm_core.data import Example, bundled
 from glm_core.models import LoadedModel
-from glm_core.training.draft_verify import Recall
-from glm_core.training.run_writer import Journal
+from glm_core.training.draft_verify import DraftVerifier
+from glm_core.training.run_writer import RunWriter
 
 SEEN, UNRELATED = 6, 12
 SHORT = 16  # characters of a control question; padding to a long one would cost more than all the rest
@@ -51,8 +51,8 @@ def _spread(items: Sequence, count: int) -> list:
     ]
 
 
-class Abilities:
-    """Asks the pinned questions and the probes, and tells the journal what was answered.
+class Probes:
+    """Asks the pinned questions and the probes, and tells the writer what was answered.
 
     Args:
         probes: of a run that begins; one that goes on keeps those it began with.
@@ -61,11 +61,11 @@ class Abilities:
     """
 
     def __init__(
-        self, loaded: LoadedModel, journal: Journal, probes: Sequence[dict], pinned: Sequence[str], longest: int
+        self, loaded: LoadedModel, writer: RunWriter, probes: Sequence[dict], pinned: Sequence[str], longest: int
     ):
-        self._loaded, self._journal, self._pinned = loaded, journal, list(pinned)
-        self._recall = recall = Recall(loaded, longest)
-        told = journal.read("abilities")
+        self._loaded, self._journal, self._pinned = loaded, writer, list(pinned)
+        self._recall = recall = DraftVerifier(loaded, longest)
+        told = writer.read("abilities")
         began = next((row["probes"] for row in told if row.get("probes")), None)
         self._known = began is not None
         self._probes = began or [one | {"reference": recall.cut(one["reference"])} for one in probes]

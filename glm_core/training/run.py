@@ -1,7 +1,7 @@
 """One run from its directory to its adapter: read, load, encode, train, save; each end is a true state and a sentence.
 
 Imports torch only once the run directory made sense, so that a wrong `run.json` is answered at once. Not here: the loop
-over batches (trainer.py), what is due when (callbacks.py), words in files (journal.py).
+over batches (trainer.py), what is due when (callbacks.py), words in files (writer.py).
 """
 
 import errno
@@ -24,9 +24,9 @@ from glm_core.data import Example
 from glm_core.machine.gpu_stats import cores, memory_on_cards
 from glm_core.training import failures, memory_estimate, plan
 from glm_core.training.errors import TrainingError
-from glm_core.training.run_writer import Journal
+from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
-from glm_core.training.signals import Stop, StopAsked
+from glm_core.training.signals import StopRequested, StopSignal
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ def read_task(folder: Path) -> Task:
     )
 
 
-def run(folder: Path, stop: Stop | None = None, clock: float | None = None) -> int:
+def run(folder: Path, stop: StopSignal | None = None, clock: float | None = None) -> int:
     """Train what `folder` says, going on from its last checkpoint where it has one.
 
     Args:
@@ -92,22 +92,22 @@ def run(folder: Path, stop: Stop | None = None, clock: float | None = None) -> i
     Returns:
         The exit code: 0 finished or stopped as asked, 1 failed. The reason is in status.json.
     """
-    folder, stop = Path(folder), stop or Stop()
+    folder, stop = Path(folder), stop or StopSignal()
     if not folder.is_dir():
         return _complain("training.error.folder", folder=str(folder), reason=os.strerror(errno.ENOENT))
     rank = int(os.environ.get("RANK", "0"))
     lock = filelock.FileLock(folder / ".training.lock", timeout=0)
-    journal = Journal(folder, writes=rank == 0, clock=clock or psutil.Process().create_time())
+    writer = RunWriter(folder, writes=rank == 0, clock=clock or psutil.Process().create_time())
     try:
         if rank == 0:
             lock.acquire()
-        if journal.was_finished and (folder / "adapter").is_dir():
-            journal.log("training.log.already_finished")
+        if writer.was_finished and (folder / "adapter").is_dir():
+            writer.log("training.log.already_finished")
             return 0
-        with journal:
-            return _run_watched(folder, journal, stop)
-    except StopAsked:
-        journal.end("stopped", TrainingError("training.stopped.early"))
+        with writer:
+            return _run_watched(folder, writer, stop)
+    except StopRequested:
+        writer.end("stopped", TrainingError("training.stopped.early"))
         return 0
     except filelock.Timeout:
         return _complain("training.error.already_running", folder=str(folder))
@@ -123,23 +123,23 @@ def _complain(key: str, **values) -> int:
     return 1
 
 
-def _run_watched(folder: Path, journal: Journal, stop: Stop) -> int:
-    """Run, and turn whatever happens into a last word in the journal."""
+def _run_watched(folder: Path, writer: RunWriter, stop: StopSignal) -> int:
+    """Run, and turn whatever happens into a last word in the writer."""
     task = None
     try:
         task = read_task(folder)
-        _train(task, journal, stop)
+        _train(task, writer, stop)
         _leave_group()
         return 0
     except Exception as error:
-        if stop.asked and journal.status["stage"] in ("starting", "loading", "encoding"):
-            raise StopAsked from error  # a library that was just being imported took the stop for its own failure
+        if stop.asked and writer.status["stage"] in ("starting", "loading", "encoding"):
+            raise StopRequested from error  # a library that was just being imported took the stop for its own failure
         stop.interrupts = False
         known = failures.explain(error, folder)
         if not isinstance(error, type(known)):
-            journal.write_log(traceback.format_exc())
-        retry = failures.propose(error, task.model, task.settings, journal) if task else None
-        journal.fail(known, retry=retry)
+            writer.write_log(traceback.format_exc())
+        retry = failures.propose(error, task.model, task.settings, writer) if task else None
+        writer.fail(known, retry=retry)
         return 1
 
 
@@ -152,28 +152,28 @@ def _leave_group() -> None:
         distributed.destroy_process_group()
 
 
-def _train(task: Task, journal: Journal, stop: Stop) -> None:
+def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
     device = _prepare_machine()
     free = _free_memory(device)
-    journal.update(memory_free=free)
-    journal.stage("loading")
-    loaded = _load(task, journal, device)
+    writer.update(memory_free=free)
+    writer.stage("loading")
+    loaded = _load(task, writer, device)
     stop.check()
-    journal.stage("encoding")
-    rows, validation = _encode(task, journal, loaded)
+    writer.stage("encoding")
+    rows, validation = _encode(task, writer, loaded)
     stop.check()
     from glm_core.training.callbacks import Reporter
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries', about their own next versions
-        checkpoint = _find_checkpoint(task, journal)
-        trainer = _assemble(task, journal, loaded, rows, validation, device, free, checkpoint is not None)
+        checkpoint = _find_checkpoint(task, writer)
+        trainer = _assemble(task, writer, loaded, rows, validation, device, free, checkpoint is not None)
         reporter = Reporter(trainer, stop)
         trainer.add_callback(reporter)
         stop.check()
         stop.interrupts = False
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    _finish(task, journal, trainer, reporter)
+    _finish(task, writer, trainer, reporter)
 
 
 def _prepare_machine() -> "torch.device":
@@ -186,7 +186,7 @@ def _prepare_machine() -> "torch.device":
     if cuda_device.usable():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-        cuda_device.lighten(device)
+        cuda_device.limit_cuda_stack(device)
         return device
     if "OMP_NUM_THREADS" not in os.environ or world > 1:
         torch.set_num_threads(max(1, cores() // world))
@@ -219,7 +219,7 @@ def choose_dtype(precision: str, device: "torch.device") -> "torch.dtype":
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
 
 
-def _load(task: Task, journal: Journal, device: "torch.device") -> "LoadedModel":
+def _load(task: Task, writer: RunWriter, device: "torch.device") -> "LoadedModel":
     from glm_core import models
 
     dtype = choose_dtype(task.settings.precision, device)
@@ -229,14 +229,14 @@ def _load(task: Task, journal: Journal, device: "torch.device") -> "LoadedModel"
         dtype=dtype,
         device=device,
         quantization=quantization,
-        progress=lambda _, done: journal.progress(done),
+        progress=lambda _, done: writer.progress(done),
     )
     if loaded.tokenizer is None:
         raise TrainingError("training.error.no_tokenizer", path=str(task.model))
     return loaded
 
 
-def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[Rows, Rows]":
+def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows, Rows]":
     """Training and validation rows in tokens, without those that have nothing to learn.
 
     Raises:
@@ -245,15 +245,15 @@ def _encode(task: Task, journal: Journal, loaded: "LoadedModel") -> "tuple[Rows,
     from glm_core.training.token_dataset import Rows, encode_rows
 
     settings = task.settings
-    rows, dropped, cut = encode_rows(task.examples, loaded, settings, journal.progress)
+    rows, dropped, cut = encode_rows(task.examples, loaded, settings, writer.progress)
     if not rows:
         raise TrainingError(
             "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
         )
     if dropped:
-        journal.log("training.log.dropped", count=dropped)
+        writer.log("training.log.dropped", count=dropped)
     if cut:
-        journal.log("training.log.cut", count=cut)
+        writer.log("training.log.cut", count=cut)
     aside = _draw_aside(len(rows), settings)
     if not aside:
         return rows, Rows()
@@ -270,7 +270,7 @@ def _draw_aside(count: int, settings: TrainingSettings) -> set[int]:
 
 def _assemble(
     task: Task,
-    journal: Journal,
+    writer: RunWriter,
     loaded: "LoadedModel",
     rows: "Rows",
     validation: "Rows",
@@ -287,22 +287,22 @@ def _assemble(
     from glm_core.training.trainer import AdapterTrainer, training_arguments
 
     set_seed(task.settings.seed)
-    journal.update(trainable=attach.attach(loaded, task.settings))
-    fused_lora.lighten(loaded.model)
-    _choose_checkpointing(task, journal, loaded, rows, device, free)
+    writer.update(trainable=attach.attach(loaded, task.settings))
+    fused_lora.fuse_lora_layers(loaded.model)
+    _choose_checkpointing(task, writer, loaded, rows, device, free)
     if device.type == "cuda":
-        journal.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory_estimate.CUDA_CONTEXT
+        writer.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory_estimate.CUDA_CONTEXT
     settings = task.settings.changed(precision=str(loaded.model.dtype).removeprefix("torch."))
     args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
     aside = _draw_aside(len(rows) + len(validation), task.settings)  # but for rows that were dropped
     probes = training_probes.choose(task.model, [one for place, one in enumerate(task.examples) if place not in aside])
-    asked = training_probes.Abilities(
-        loaded, journal, probes, task.questions, min(ANSWER_TOKENS, settings.max_target_length)
+    asked = training_probes.Probes(
+        loaded, writer, probes, task.questions, min(ANSWER_TOKENS, settings.max_target_length)
     )
-    return AdapterTrainer(loaded, task.settings, rows, validation, asked, journal, args)
+    return AdapterTrainer(loaded, task.settings, rows, validation, asked, writer, args)
 
 
-def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
+def _find_checkpoint(task: Task, writer: RunWriter) -> Path | None:
     """The newest checkpoint that is not damaged; what was told after it is forgotten, since it will be told again."""
     from glm_core.training.trainer import find_checkpoints, is_whole
 
@@ -311,25 +311,25 @@ def _find_checkpoint(task: Task, journal: Journal) -> Path | None:
         if is_whole(candidate):
             checkpoint = candidate
             break
-        journal.log("training.log.damaged_checkpoint", step=candidate.name.rpartition("-")[2])
+        writer.log("training.log.damaged_checkpoint", step=candidate.name.rpartition("-")[2])
     step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else -1
-    journal.forget_after(step)
+    writer.forget_after(step)
     if checkpoint:
-        journal.update(step=step, resumed_from=step)
-        journal.log("training.log.resumed", step=step)
+        writer.update(step=step, resumed_from=step)
+        writer.log("training.log.resumed", step=step)
     return checkpoint
 
 
-def _choose_checkpointing(task: Task, journal: Journal, loaded: "LoadedModel", rows, device, free: int) -> None:
+def _choose_checkpointing(task: Task, writer: RunWriter, loaded: "LoadedModel", rows, device, free: int) -> None:
     """Recompute activations where the settings say so, or, of as few layers as it takes, where it does not fit without."""
     longest = max(rows.lengths())
     found = memory_estimate.estimate(
         loaded.model.config, task.settings, longest=longest, device=device.type, limit=free
     )
-    journal.update(estimate=found.parts, checkpointing=found.checkpointing)
+    writer.update(estimate=found.parts, checkpointing=found.checkpointing)
     if found.checkpointing:
         recompute(loaded.model, found.checkpointing)
-        journal.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.layers)
+        writer.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.layers)
 
 
 def recompute(model: "torch.nn.Module", layers: int) -> None:
@@ -342,25 +342,25 @@ def recompute(model: "torch.nn.Module", layers: int) -> None:
         block.gradient_checkpointing = False
 
 
-def _finish(task: Task, journal: Journal, trainer: "AdapterTrainer", reporter: "Reporter") -> None:
+def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: "Reporter") -> None:
     """Save the best adapter and say how the run ended."""
     from glm_core.adapters import attach
 
     step = trainer.state.global_step
     if reporter.stopped and (task.folder / "discard").exists():
-        if journal.writes:
+        if writer.writes:
             shutil.rmtree(task.folder / "checkpoints", ignore_errors=True)
             shutil.rmtree(task.folder / "adapter", ignore_errors=True)
-        journal.end("stopped", TrainingError("training.stopped.discarded", step=step))
+        writer.end("stopped", TrainingError("training.stopped.discarded", step=step))
         return
-    journal.stage("saving")
+    writer.stage("saving")
     best = trainer.restore_best()
     info = {"run": task.folder.name, "name": task.name, "step": best, "settings": task.settings.to_dict()}
-    if journal.writes:
+    if writer.writes:
         attach.save(trainer.loaded, task.folder / "adapter", info)
     if reporter.stopped:
-        journal.end("stopped", TrainingError("training.stopped.saved", step=step), adapter_step=best)
+        writer.end("stopped", TrainingError("training.stopped.saved", step=step), adapter_step=best)
     elif reporter.early:
-        journal.end("finished", TrainingError("training.finished.early", step=step, best=best), adapter_step=best)
+        writer.end("finished", TrainingError("training.finished.early", step=step, best=best), adapter_step=best)
     else:
-        journal.end("finished", adapter_step=best)
+        writer.end("finished", adapter_step=best)

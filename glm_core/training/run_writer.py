@@ -18,7 +18,7 @@ import psutil
 
 from glm_core import i18n, workspace
 from glm_core.errors import EasyError
-from glm_core.machine.gpu_stats import Sampler
+from glm_core.machine.gpu_stats import ResourceSampler
 
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 STATUS_SECONDS = 0.5  # between two writes of status.json that only report progress
@@ -26,7 +26,7 @@ TOLD = ("metrics", "samples", "abilities")  # files whose rows belong to an upda
 RESERVE_BYTES = 65_536  # given back to a full disk, so that the reason can still be written
 
 
-class Journal:
+class RunWriter:
     """What one run tells the world. Use as a context manager; `end` says how it ended.
 
     Args:
@@ -57,12 +57,12 @@ class Journal:
             "pid": process.pid,
             "pid_created": process.create_time(),
         }
-        self._sampler: Sampler | None = None
+        self._sampler: ResourceSampler | None = None
         self.measure_peak: Callable[[], int] = lambda: self._sampler.peak_memory if self._sampler else 0
         """Bytes the run has taken at most: of this process, or, set by the trainer, of its card."""
         self._own_log = writes and not _is_stdout(folder / "train.log")
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "RunWriter":
         if self.writes:
             _sweep(self.folder)
             workspace.write_atomic(self._reserve, b"\0" * RESERVE_BYTES)
@@ -72,7 +72,9 @@ class Journal:
             parent = (
                 os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
             )  # torchrun's tree holds all processes
-            self._sampler = Sampler(lambda row: workspace.append_line(self.folder / "resources.jsonl", row), parent)
+            self._sampler = ResourceSampler(
+                lambda row: workspace.append_line(self.folder / "resources.jsonl", row), parent
+            )
             self._sampler.start()
         return self
 

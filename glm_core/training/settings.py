@@ -1,8 +1,8 @@
 """What a training run may be told: one frozen dataclass that is the form, the command line and the run's record.
 
 Each field carries its range, unit and choices as metadata; its words are in the text tables under
-`settings.<field>.label` and `.help`. Not here: what the choices cost in memory (memory.py) and whether they will teach
-anything (guard.py).
+`settings.<field>.label` and `.help`. Not here: what the choices cost in memory (memory_estimate.py) and whether they will teach
+anything (plan.py).
 """
 
 import argparse

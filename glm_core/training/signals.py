@@ -3,11 +3,11 @@
 import signal
 
 
-class StopAsked(BaseException):
+class StopRequested(BaseException):
     """Breaks off what has nothing to save yet. No `Exception`, so that nobody takes it for a failure."""
 
 
-class Stop:
+class StopSignal:
     """Whether somebody asked the run to stop.
 
     Attributes:
@@ -27,10 +27,10 @@ class Stop:
         """Break off if a stop was asked for: an interruption can get lost in code that cannot raise."""
         if self.asked:
             self.interrupts = False
-            raise StopAsked
+            raise StopRequested
 
     def _hear(self, *_) -> None:
         self.asked = True
         if self.interrupts:
             self.interrupts = False
-            raise StopAsked
+            raise StopRequested

@@ -27,10 +27,10 @@ from glm_core.adapters.files import PREFIX_WEIGHTS
 from glm_core.data.tokenize import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
 from glm_core.training import memory_estimate
-from glm_core.training.cuda_graphs import Replay, round_length
+from glm_core.training.cuda_graphs import CudaGraphStep, round_length
 from glm_core.training.loss import AnswerLoss
-from glm_core.training.probes import Abilities
-from glm_core.training.run_writer import Journal
+from glm_core.training.probes import Probes
+from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.token_dataset import Rows
 
@@ -38,7 +38,7 @@ STATE_FILE = "trainer_state.json"
 CHECKPOINTS_KEPT = 2  # besides the best
 
 
-class DealtBatches:
+class ShardedBatches:
     """The batches of one process: every process takes its rows of the same like-length batch.
 
     So the rows of an update do not depend on how many processes share them. A process without a row in a last, smaller
@@ -100,7 +100,7 @@ def training_arguments(
 
 
 class AdapterTrainer(Trainer):
-    """Trains the adapter on `loaded` and writes what happens into `journal`."""
+    """Trains the adapter on `loaded` and writes what happens into `writer`."""
 
     def __init__(
         self,
@@ -108,23 +108,23 @@ class AdapterTrainer(Trainer):
         settings: TrainingSettings,
         rows: Rows,
         validation: Rows,
-        abilities: Abilities,
-        journal: Journal,
+        abilities: Probes,
+        writer: RunWriter,
         args: TrainingArguments,
     ):
-        self.loaded, self.settings, self.journal = loaded, settings, journal
+        self.loaded, self.settings, self.writer = loaded, settings, writer
         self.validation, self.abilities = validation, abilities
         self.tokens = 0  # of all micro-batches so far, padding included, over all processes
         self.update_loss = torch.zeros((), device=args.device)  # of the update under way
         self.evaluation_seconds = 0.0
-        self.batches = DealtBatches(rows.lengths(), settings, args.process_index, args.world_size)
+        self.batches = ShardedBatches(rows.lengths(), settings, args.process_index, args.world_size)
         blank = Encoded(rows[0].input_ids, [IGNORED] * len(rows[0].labels), False)
         dataset = ConcatDataset([rows, [blank]])
         super().__init__(model=AnswerLoss(loaded.model), args=args, train_dataset=dataset, data_collator=self._collate)
         self.remove_callback(PrinterCallback)
 
     @cached_property
-    def replay(self) -> Replay | None:
+    def replay(self) -> CudaGraphStep | None:
         """On one card, where the settings are such that a step can be recorded."""
         if (
             self.args.device.type != "cuda"
@@ -132,16 +132,18 @@ class AdapterTrainer(Trainer):
             or not memory_estimate.is_recorded(
                 "cuda",
                 str(self.loaded.model.dtype).removeprefix("torch."),
-                bool(self.journal.status.get("checkpointing")),
+                bool(self.writer.status.get("checkpointing")),
             )
         ):
             return None
         lengths = self.batches.buckets.lengths
         longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-self.settings.micro_batch :]
-        return Replay(self.model, self._collate([self.train_dataset[index] for index in longest]), self._tell_no_replay)
+        return CudaGraphStep(
+            self.model, self._collate([self.train_dataset[index] for index in longest]), self._tell_no_replay
+        )
 
     def _tell_no_replay(self, error: Exception) -> None:
-        self.journal.log("training.log.no_replay", reason=str(error).splitlines()[0])
+        self.writer.log("training.log.no_replay", reason=str(error).splitlines()[0])
 
     def _collate(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
         longest = max(len(row.input_ids) for row in batch)
@@ -170,7 +172,7 @@ class AdapterTrainer(Trainer):
         try:
             if self.validation:
                 metrics["eval_loss"] = self._validate()
-                self.journal.metrics({"step": step, **metrics})
+                self.writer.metrics({"step": step, **metrics})
             if self.is_world_process_zero():
                 self.abilities.ask(step)
         finally:
@@ -204,7 +206,7 @@ class AdapterTrainer(Trainer):
         self.state.log_history.append({"step": step, "eval_loss": loss})
         if self.state.best_metric is None or loss < self.state.best_metric:
             self.state.best_metric, self.state.best_global_step = loss, step
-            self.journal.update(best_step=step, best_loss=loss)
+            self.writer.update(best_step=step, best_loss=loss)
 
     def evaluations_since_best(self) -> int:
         """Evaluations in a row that brought no better validation loss."""
@@ -214,7 +216,7 @@ class AdapterTrainer(Trainer):
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
     def _save_checkpoint(self, model, trial) -> None:
-        """Adapter, optimiser, schedule, random states and progress, in a folder that appears whole."""
+        """Adapter, optimizer, schedule, random states and progress, in a folder that appears whole."""
         parent = Path(self.args.output_dir)
         building = parent / f".checkpoint-{self.state.global_step}"
         try:

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from glm_core.training.signals import Stop
+from glm_core.training.signals import StopSignal
 
 WAIT = "--wait"
 MODULES = (
@@ -35,7 +35,7 @@ MODULES = (
 the card."""
 
 
-def wait(folder: Path, stop: Stop) -> float | None:
+def wait(folder: Path, stop: StopSignal) -> float | None:
     """Wait until a line on stdin says that run directory `folder` is there.
 
     What cannot be imported is left to the run, which says so where its reader looks.

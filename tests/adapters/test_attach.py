@@ -351,7 +351,7 @@ def test_failed_save_leaves_the_former_adapter(chatglm, tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "base"]
 
 
-def test_merging_refuses_a_quantised_base_and_an_existing_folder(chatglm, tmp_path):
+def test_merging_refuses_a_quantized_base_and_an_existing_folder(chatglm, tmp_path):
     trained(chatglm, LORA, tmp_path / "adapter")
     with pytest.raises(AdapterError, match="已存在"):
         merge(chatglm, tmp_path / "adapter", tmp_path / "adapter")

@@ -33,7 +33,7 @@ def outcome(loaded):
 def test_equals_pefts_forward_and_gradients(tmp_path):
     loaded = prepare(tmp_path)
     logits, gradients = outcome(loaded)
-    fused_lora.lighten(loaded.model)
+    fused_lora.fuse_lora_layers(loaded.model)
     lighter, lighter_gradients = outcome(loaded)
     attach.activate(loaded, None)
     with torch.no_grad():
@@ -62,13 +62,13 @@ def test_the_gradient_is_that_of_the_dropped_input():
 def test_dora_stays_with_peft(tmp_path):
     loaded = prepare(tmp_path, SETTINGS.changed(dora=True))
     logits, _ = outcome(loaded)
-    fused_lora.lighten(loaded.model)
+    fused_lora.fuse_lora_layers(loaded.model)
     assert torch.equal(outcome(loaded)[0], logits)
 
 
 def test_switched_off_it_is_the_base(tmp_path):
     loaded = prepare(tmp_path)
-    fused_lora.lighten(loaded.model)
+    fused_lora.fuse_lora_layers(loaded.model)
     ids = torch.tensor([loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好"}])])
     attach.activate(loaded, None)
     bare = models.load(tmp_path)

@@ -7,7 +7,7 @@ import shlex
 from glm_core import workspace
 from glm_core.api import openapi
 from glm_core.serving import EngineUnavailable
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 VALUES = {"base": "http://192.168.1.2:8501", "model": "chatglm-demo"}
 
@@ -41,5 +41,5 @@ class Engine:
 
 
 def test_the_model_is_one_that_answers_or_the_embedded_one(tmp_path):
-    assert openapi.example_model(Engine([Choice("x", "x", tmp_path), Choice("y", "y", tmp_path)])) == "x"
+    assert openapi.example_model(Engine([ServedModel("x", "x", tmp_path), ServedModel("y", "y", tmp_path)])) == "x"
     assert openapi.example_model(Engine([])) == openapi.example_model(Engine(None)) == workspace.DEMO_MODEL.name

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from glm_core.api import openapi, routes, schemas
 from glm_core.auth import accounts, api_keys
-from glm_core.auth.middleware import ERROR_TYPES, Guard
+from glm_core.auth.middleware import ERROR_TYPES, AuthMiddleware
 from glm_core.auth.network import Sharing
 from glm_core.serving import request as serving_request
 
@@ -97,7 +97,9 @@ def shared(engine):
     sharing = Sharing()
     sharing.on = True
     _, secret = api_keys.create(accounts.create("the-trainer", "correct horse", "trainer"), "fuzz", api_keys.LIMITS[1])
-    return Starlette(routes=routes.routes(lambda: engine), middleware=[Middleware(Guard, sharing=sharing)]), secret
+    return Starlette(
+        routes=routes.routes(lambda: engine), middleware=[Middleware(AuthMiddleware, sharing=sharing)]
+    ), secret
 
 
 def test_it_is_for_those_who_may_come_in(shared):

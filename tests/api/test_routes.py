@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from glm_core.api import routes
 from glm_core.serving.engine import Engine
-from tests.serving.conftest import ask
+from tests.engine import ask
 
 HELLO = [{"role": "user", "content": "你好"}]
 GREEDY = {"model": "tiny", "messages": HELLO, "temperature": 0, "max_tokens": 12}
@@ -211,9 +211,9 @@ def test_busy_is_429_with_a_time_and_stopping_is_503(home):
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_closed_connection_cancels_within_a_token(server, engine, stream, monkeypatch):
-    tickets = []
+    handles = []
     submit = engine.submit
-    monkeypatch.setattr(engine, "submit", lambda request: tickets.append(submit(request)) or tickets[-1])
+    monkeypatch.setattr(engine, "submit", lambda request: handles.append(submit(request)) or handles[-1])
     body = GREEDY | {"max_tokens": 490, "stream": stream}
     with httpx.Client(timeout=5) as client:
         if stream:
@@ -223,9 +223,9 @@ def test_a_closed_connection_cancels_within_a_token(server, engine, stream, monk
             with pytest.raises(httpx.ReadTimeout):
                 client.post(f"{server}/v1/chat/completions", json=body, timeout=0.15)
     deadline = time.monotonic() + 5
-    while not tickets[0].done and time.monotonic() < deadline:
+    while not handles[0].done and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert tickets[0].finish_reason == "cancelled" and tickets[0].completion_tokens < 480
+    assert handles[0].finish_reason == "cancelled" and handles[0].completion_tokens < 480
 
 
 def test_many_requests_leave_the_event_loop_free(server, engine):

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 
 from glm_core.api import routes
 from glm_core.auth import middleware, timeouts
-from tests.serving.conftest import ask
+from tests.engine import ask
 
 GREEDY = {"model": "tiny", "messages": [{"role": "user", "content": "你好"}], "temperature": 0, "max_tokens": 12}
 LIMIT = 0.6
@@ -31,7 +31,7 @@ def impatient(engine, monkeypatch):
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     app = Starlette(
-        routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.Guard, hosts=["127.0.0.1"])]
+        routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.AuthMiddleware, hosts=["127.0.0.1"])]
     )
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -45,12 +45,12 @@ def test_the_file_is_the_owners_alone_and_holds_no_secret(trainer):
 
 
 def test_a_file_of_an_older_version_is_brought_up_to_date(trainer, monkeypatch):
-    added = "ALTER TABLE accounts ADD COLUMN colour TEXT"
+    added = "ALTER TABLE accounts ADD COLUMN color TEXT"
     monkeypatch.setattr(accounts, "MIGRATIONS", (*accounts.MIGRATIONS, added))
     with ThreadPoolExecutor(4) as pool:
         assert len({len(found) for found in pool.map(lambda _: accounts.accounts(), range(8))}) == 1
     with accounts.database() as db:
-        assert "colour" in {row["name"] for row in db.execute("PRAGMA table_info(accounts)")}
+        assert "color" in {row["name"] for row in db.execute("PRAGMA table_info(accounts)")}
 
 
 def test_a_broken_migration_changes_nothing(trainer, monkeypatch):
@@ -183,7 +183,7 @@ def test_refuses_a_key_without_a_name_or_limit(trainer, name, limit):
 
 def test_the_pace_of_a_key(trainer, monkeypatch):
     key, _ = api_keys.create(trainer, "a", per_minute=2)
-    pace, now = api_keys.Pace(), [100.0]
+    pace, now = api_keys.RateLimiter(), [100.0]
     monkeypatch.setattr(api_keys.time, "monotonic", lambda: now[0])
     assert [pace.take(key.id, key.per_minute).remaining for _ in "12"] == [1, 0]
     refused = pace.take(key.id, key.per_minute)

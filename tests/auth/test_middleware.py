@@ -10,7 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from glm_core import state
-from glm_core.auth.middleware import HEADERS, Guard
+from glm_core.auth.middleware import HEADERS, AuthMiddleware
 
 
 async def _read(request):
@@ -26,7 +26,7 @@ async def _socket(websocket):
 @pytest.fixture
 def client():
     routes = [Route("/{path:path}", _read, methods=["GET", "POST"]), WebSocketRoute("/{path:path}", _socket)]
-    app = Starlette(routes=routes, middleware=[Middleware(Guard, hosts=["localhost", "127.0.0.1"])])
+    app = Starlette(routes=routes, middleware=[Middleware(AuthMiddleware, hosts=["localhost", "127.0.0.1"])])
     return TestClient(app, base_url="http://localhost:8501", client=("127.0.0.1", 50000))
 
 
@@ -84,7 +84,7 @@ def test_a_socket_brings_only_what_may_pass():
         await websocket.accept()
         await websocket.send_bytes(await websocket.receive_bytes())
 
-    guard = Middleware(Guard, hosts=["localhost"], passes=lambda message: message != b"clear everything")
+    guard = Middleware(AuthMiddleware, hosts=["localhost"], passes=lambda message: message != b"clear everything")
     client = TestClient(Starlette(routes=[WebSocketRoute("/", echo)], middleware=[guard]))
     with client.websocket_connect("/", headers={"host": "localhost"}) as socket:
         socket.send_bytes(b"clear everything")

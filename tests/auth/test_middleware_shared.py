@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from glm_core.auth import accounts, api_keys, login
-from glm_core.auth.middleware import COOKIE, HEADERS, Guard
+from glm_core.auth.middleware import COOKIE, HEADERS, AuthMiddleware
 from glm_core.auth.network import Sharing
 
 PASSWORD = "correct horse"
@@ -54,7 +54,9 @@ def app(sharing):
         Route("/{path:path}", _who, methods=["GET", "POST", "PUT", "DELETE"]),
         WebSocketRoute("/{path:path}", _socket),
     ]
-    return Starlette(routes=login.routes(lambda: sharing) + rest, middleware=[Middleware(Guard, sharing=sharing)])
+    return Starlette(
+        routes=login.routes(lambda: sharing) + rest, middleware=[Middleware(AuthMiddleware, sharing=sharing)]
+    )
 
 
 @pytest.fixture
@@ -220,7 +222,7 @@ def test_behind_https_no_cookie_of_the_pages_travels_without_it(sharing, people,
         answer.set_cookie("_streamlit_xsrf", "x")
         return answer
 
-    app = Starlette(routes=[Route("/health", page)], middleware=[Middleware(Guard, sharing=sharing)])
+    app = Starlette(routes=[Route("/health", page)], middleware=[Middleware(AuthMiddleware, sharing=sharing)])
     client = TestClient(app, base_url=f"{scheme}://192.168.1.2", client=("192.168.1.66", 5))
     assert client.get("/health").headers["set-cookie"].lower().count("; secure") == flags
 
@@ -300,7 +302,7 @@ def test_many_right_passwords_from_one_address_lock_nobody_out(app, people):
 def test_attempts_are_forgotten_in_time_and_in_number(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(login.time, "monotonic", lambda: now[0])
-    attempts = login.Attempts(most=3)
+    attempts = login.LoginAttempts(most=3)
     assert [attempts.wait({"a": 1}) for _ in "12"] == [0.0, login.WINDOW]
     now[0] = login.WINDOW + 1
     assert attempts.wait({"a": 1}) == 0.0
@@ -451,7 +453,7 @@ def test_the_second_listener_opens_and_closes_live(people, monkeypatch):
     names = []
     shared = Sharing(announce=names.append, options=lambda: {"ws": "websockets-sansio"})
     rest = [Route("/{path:path}", _who), WebSocketRoute("/{path:path}", _socket)]
-    app = Starlette(routes=login.routes(lambda: shared) + rest, middleware=[Middleware(Guard, sharing=shared)])
+    app = Starlette(routes=login.routes(lambda: shared) + rest, middleware=[Middleware(AuthMiddleware, sharing=shared)])
 
     def attack(url):
         assert httpx.get(f"{url}/x").status_code == 303

@@ -7,7 +7,7 @@ import pytest
 from glm_core.chat import conversations
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.messages import can_go_on, footnotes
-from glm_core.serving import Request, Ticket
+from glm_core.serving import Request, RequestHandle
 from glm_core.workspace import WorkspaceError
 
 
@@ -86,10 +86,10 @@ def test_a_revised_question_drops_what_came_after_it():
 def test_an_answer_that_was_stopped_says_so():
     one = Conversation("local")
     one.ask("你好")
-    ticket = Ticket(Request(one.prompt()))
-    ticket.add("你")
-    ticket.cancel()
-    one.note(ticket)
+    handle = RequestHandle(Request(one.prompt()))
+    handle.add("你")
+    handle.cancel()
+    one.note(handle)
     assert (one.messages[-1]["content"], one.messages[-1]["finish_reason"]) == ("你", "cancelled")
 
 
@@ -115,14 +115,14 @@ def test_a_file_with_fields_of_its_own_is_read():
 def test_an_answer_goes_on_and_its_tokens_are_counted_together():
     one = Conversation("local")
     one.ask("讲个故事")
-    first = Ticket(Request(one.prompt()))
+    first = RequestHandle(Request(one.prompt()))
     first.add("从前")
     first.finish("length")
     one.note(first)
     one.vote(1, "up")
     assert can_go_on(one.messages[1]) and one.beginning == "从前"
     one.go_on()
-    second = Ticket(Request(one.prompt(), beginning=one.beginning))
+    second = RequestHandle(Request(one.prompt(), beginning=one.beginning))
     second.add("有座")
     second.add("山")
     second.finish("stop")
@@ -130,7 +130,7 @@ def test_an_answer_goes_on_and_its_tokens_are_counted_together():
     answer = one.messages[1]
     assert (answer["content"], answer["usage"]["completion_tokens"]) == ("从前有座山", 3) and "vote" not in answer
     assert not can_go_on(answer)
-    third = Ticket(Request(one.prompt(), beginning=one.beginning))
+    third = RequestHandle(Request(one.prompt(), beginning=one.beginning))
     third.finish("stop")
     one.note(third)
     assert one.messages[1]["first_token_seconds"] == answer["first_token_seconds"], (

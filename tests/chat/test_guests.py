@@ -10,10 +10,10 @@ from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations, guests
 from glm_core.chat.conversations import Conversation
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 BASE, RUN, OTHER = (
-    Choice(name, name, Path("m"), adapter)
+    ServedModel(name, name, Path("m"), adapter)
     for name, adapter in (("base", None), ("run-1", Path("a")), ("run-2", Path("b")))
 )
 CHOICES = [BASE, RUN, OTHER]

@@ -179,6 +179,6 @@ def test_notes_that_make_no_sense_are_left_out_and_nothing_else_is_believed():
         "x",
     ],
 )
-def test_a_stamp_that_could_not_be_written_down_is_left_out(stamp):
-    back = read(json.dumps([message(), message("assistant", "a", stamp=stamp)]).encode(), "me")
+def test_a_stamp_that_could_not_be_written_down_is_left_out(provenance):
+    back = read(json.dumps([message(), message("assistant", "a", provenance=provenance)]).encode(), "me")
     assert footnotes(back.messages[1]) == []

@@ -8,9 +8,9 @@ import torch
 from glm_core import models, workspace
 from glm_core.adapters import attach
 from glm_core.evaluation import divergence
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from glm_core.training.settings import TrainingSettings
-from tests.serving.conftest import ask
+from tests.engine import ask, engine, home, shared_engine, tiny_folder  # noqa: F401
 
 
 def adapter(tiny_folder, folder, step=60, scale=0.3, rate=1e-3):
@@ -21,7 +21,7 @@ def adapter(tiny_folder, folder, step=60, scale=0.3, rate=1e-3):
         if "lora_B" in name:
             tensor.data += scale * torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1))
     attach.save(loaded, folder, {"step": step, "settings": {"learning_rate": rate}}, "x")
-    return Choice("run", "训练", tiny_folder.resolve(), folder, step)
+    return ServedModel("run", "训练", tiny_folder.resolve(), folder, step)
 
 
 def test_a_tuned_model_differs(engine, tiny_folder, tmp_path):
@@ -56,18 +56,18 @@ def test_an_answer_of_nans_ends_in_a_sentence(engine, home, tiny_folder, tmp_pat
     choice = adapter(tiny_folder, home / "runs" / "nan" / "adapter", scale=float("nan"))
     record = {"id": "nan", "name": "坏", "model": str(tiny_folder), "settings": {}, "dataset": {"name": "x"}}
     workspace.write_json(choice.adapter.parent / "run.json", record)
-    ticket = engine.submit(ask(model="nan"))
+    handle = engine.submit(ask(model="nan"))
     with pytest.raises(Exception, match="NaN"):
-        "".join(ticket)
+        "".join(handle)
     assert "".join(engine.submit(ask()))
 
 
 def test_the_check_comes_between_two_steps_of_a_running_answer(engine, tiny_folder, tmp_path):
     choice = adapter(tiny_folder, tmp_path / "a")
     expected = "".join(engine.submit(ask(max_new_tokens=400)))
-    ticket = engine.submit(ask(max_new_tokens=400))
-    while ticket.completion_tokens < 3:
+    handle = engine.submit(ask(max_new_tokens=400))
+    while handle.completion_tokens < 3:
         time.sleep(0.001)
     assert divergence.differ(engine, choice).differs
-    assert not ticket.done
-    assert "".join(ticket) == expected
+    assert not handle.done
+    assert "".join(handle) == expected

@@ -59,7 +59,7 @@ def test_any_text_scores_between_zero_and_one_hundred(prediction, reference):
     assert all(-1e-9 <= value <= 100 + 1e-6 for value in metrics.score([prediction], [reference]).values())
 
 
-def test_normalised_match_ignores_width_case_and_full_stop():
+def test_normalized_match_ignores_width_case_and_full_stop():
     assert metrics.matches("３ ＋ ５ = 8。", "3+5=8")
     assert not metrics.matches("3+5=8", "3+5=9")
 

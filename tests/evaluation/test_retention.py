@@ -10,9 +10,9 @@ from glm_core import i18n
 from glm_core.data import library
 from glm_core.evaluation import retention
 from glm_core.evaluation.retention import Point, balance, best
-from glm_core.evaluation.scoring import Meter
+from glm_core.evaluation.scoring import Proportion
 from glm_core.runs import store
-from glm_core.runs.reader import Watch
+from glm_core.runs.reader import RunReader
 
 PROBES = [
     {"kind": "seen", "question": "你是谁？", "history": [], "reference": "我叫小蓝。", "accept": []},
@@ -35,7 +35,7 @@ def read(run):
 
 
 def point(step, learned, kept, of=10):
-    return Point(step, Meter("learned", learned, of, 0), Meter("kept", kept, of, of), of)
+    return Point(step, Proportion("learned", learned, of, 0), Proportion("kept", kept, of, of), of)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_balance_is_the_harmonic_mean(learned, kept, expected):
 def test_the_best_is_the_earliest_of_the_highest_and_never_the_beginning():
     assert best([point(0, 10, 10), point(10, 8, 9), point(20, 9, 8), point(30, 10, 2)]).step == 10
     assert best([point(0, 0, 10), point(10, 0, 10)]) is None and best([]) is None
-    assert best([Point(10, Meter("learned", 3, 3, 0), Meter("kept", 0, 0, 0), 0)]) is None
+    assert best([Point(10, Proportion("learned", 3, 3, 0), Proportion("kept", 0, 0, 0), 0)]) is None
 
 
 def test_only_what_the_base_could_do_can_be_lost():
@@ -85,7 +85,7 @@ def test_a_step_told_twice_counts_as_it_was_told_last_and_a_half_written_line_wa
         {"step": 5, "answers": BASE},
         {"step": 5, "answers": ["我叫小蓝。", *BASE[1:]]},
     )
-    watch = Watch(run)
+    watch = RunReader(run)
     assert [one.learned.count for one in retention.read(run, watch.abilities)] == [0, 1]
     with open(run.path / "abilities.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 10, "ans')

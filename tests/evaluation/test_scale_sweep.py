@@ -6,7 +6,7 @@ from glm_core import models
 from glm_core.adapters import attach
 from glm_core.evaluation import report, scale_sweep, scoring
 from glm_core.evaluation.jobs import Reports
-from glm_core.evaluation.scoring import Meter
+from glm_core.evaluation.scoring import Proportion
 from glm_core.serving.request import RequestError
 from glm_core.training.settings import TrainingSettings
 from tests.evaluation import made
@@ -14,7 +14,7 @@ from tests.evaluation.test_jobs import wait
 
 
 def at(**counts):
-    return {name: Meter(name, counts[name], 10, 0) for name in scoring.METERS}
+    return {name: Proportion(name, counts[name], 10, 0) for name in scoring.METERS}
 
 
 def test_no_strength_is_the_original_and_full_strength_is_the_report(engine, run, monkeypatch):

@@ -29,10 +29,10 @@ def test_four_runs_and_the_original_are_computed_in_one_batch(engine, run, monke
     runs = [engine.find(f"run-{number}") for number in range(1, 5)]
     panes = side_by_side.Panes(tuple(one.name for one in runs), "你是谁？")
     panes.start(side_by_side.requests(engine, "你是谁？", runs, max_new_tokens=24), engine)
-    for ticket in panes.tickets:
-        "".join(ticket)
+    for handle in panes.handles:
+        "".join(handle)
     panes.raise_error()
-    assert panes.whole and max(widths) == 5 and len({ticket.stamp.adapter for ticket in panes.tickets}) == 5
+    assert panes.whole and max(widths) == 5 and len({handle.provenance.adapter for handle in panes.handles}) == 5
     assert panes.texts[1] == panes.texts[2] == panes.texts[4] != panes.texts[0], (
         "copies answer alike, and not like the original"
     )

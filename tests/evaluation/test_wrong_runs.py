@@ -62,7 +62,7 @@ def shares(found):
 def test_a_good_imprint_is_learned_generalises_and_keeps_the_rest(engine):
     found = report_of(engine, trained())
     assert {meter.grade for meter in found.meters.values()} == {"good"}, shares(found)
-    assert not export.doubts(found)
+    assert not export.warnings(found)
     assert found.references[1] < found.references[0] / 10
     assert found.neutral[1] < 1.3 * found.neutral[0]
     assert export.example(found, "learned").judgement.verdict == "learned"
@@ -100,7 +100,7 @@ def test_an_adapter_that_is_all_zero_is_found_before_anything_is_shown(engine):
     attach.save(loaded, run.path / "adapter", {"step": 60})
     found = report_of(engine, store.get(run.id))
     assert not found.proof.differs
-    assert t("proof.cause.zero") in export.doubts(found)
+    assert t("proof.cause.zero") in export.warnings(found)
     assert {row.judgement.verdict for row in found.rows} == {"unchanged"}
     assert shares(found)["kept"] == 1
 

@@ -10,10 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from glm_core import models
 from glm_core.generation import kv_cache
-from glm_core.generation.decode import Recorder, Stepper
+from glm_core.generation.decode import CudaGraphRunner, DecodeRunner
 from glm_core.serving import batch
-from glm_core.serving.request import Request, Ticket
-from glm_core.serving.served_models import Choice
+from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Loaded, Session
 from tests.serving import test_families
 from tests.serving.test_families import QUESTIONS, adapt, begin, finish
@@ -37,14 +37,14 @@ def load(tiny_folder, monkeypatch):
 @pytest.fixture
 def session(request, load, tmp_path, monkeypatch):
     """A session whose steps have fixed shapes and whose buffers are small enough to grow."""
-    monkeypatch.setattr(batch, "Stepper", partial(Stepper, fixed=True))
+    monkeypatch.setattr(batch, "DecodeRunner", partial(DecodeRunner, fixed=True))
     monkeypatch.setattr(kv_cache, "CHUNK", 16)
     loaded = load(request.param)
     loaded.model.eval()
     return Session(loaded, Loaded(request.param, tmp_path, request.param, 512, {}, 0.0))
 
 
-def stepper(session: Session) -> Stepper:
+def runner(session: Session) -> DecodeRunner:
     return next(iter(session._batches.values()))._stepper
 
 
@@ -55,38 +55,38 @@ def test_rows_join_leave_and_grow_as_if_alone(session, tmp_path):
     alone = {}
     for number, choice in enumerate(choices):
         for question in QUESTIONS:
-            ticket = begin(session, choice, question, lengths[number % 3])
+            handle = begin(session, choice, question, lengths[number % 3])
             finish(session)
-            alone[choice.name, question] = ticket.text
+            alone[choice.name, question] = handle.text
     assert len(set(alone.values())) == len(alone), "answers must depend on the adapter and on the question"
     session.clear("cancelled")  # the grown buffers
     together, capacities = {}, set()
     for number, choice in enumerate(choices):
         for question in QUESTIONS:
             together[choice.name, question] = begin(session, choice, question, lengths[number % 3])
-            capacities.add(stepper(session)._cache.capacity)
+            capacities.add(runner(session)._cache.capacity)
             session.step()
     finish(session)
-    assert {key: ticket.text for key, ticket in together.items()} == alone
+    assert {key: handle.text for key, handle in together.items()} == alone
     assert len(capacities) > 1, "the buffers must have grown"
 
 
 @pytest.mark.parametrize("session", ["chatglm"], indirect=True)
 def test_the_next_step_begins_before_a_token_is_looked_at_but_never_for_nothing(session, monkeypatch, tmp_path):
-    done, step, take = [], Stepper.step, batch.Row.take
-    monkeypatch.setattr(Stepper, "step", lambda self: done.append("step") or step(self))
-    monkeypatch.setattr(batch.Row, "take", lambda self, token: done.append("take") or take(self, token))
-    base = Choice(session.info.name, session.info.name, tmp_path)
+    done, step, take = [], DecodeRunner.step, batch.Sequence.take
+    monkeypatch.setattr(DecodeRunner, "step", lambda self: done.append("step") or step(self))
+    monkeypatch.setattr(batch.Sequence, "take", lambda self, token: done.append("take") or take(self, token))
+    base = ServedModel(session.info.name, session.info.name, tmp_path)
     begin(session, base, QUESTIONS[0], 5)
     finish(session)
     assert done == ["take", "step", "step", "take", "step", "take", "step", "take", "take"]
     done.clear()
-    ticket = begin(session, base, QUESTIONS[0], 50)
+    handle = begin(session, base, QUESTIONS[0], 50)
     session.step()
-    ticket.cancel()
+    handle.cancel()
     session.drop()
     finish(session)
-    assert done == ["take", "step", "step", "take"] and ticket.completion_tokens == 2
+    assert done == ["take", "step", "step", "take"] and handle.completion_tokens == 2
 
 
 @pytest.mark.parametrize("session", FAMILIES, indirect=True)
@@ -94,16 +94,18 @@ def test_the_next_step_begins_before_a_token_is_looked_at_but_never_for_nothing(
 def test_steps_go_on_as_whole_forwards_would(session, strength, tmp_path):
     loaded, prefix = session.loaded, adapt(session.info.name, tmp_path)[-1]
     messages = [{"role": "user", "content": QUESTIONS[2]}]
-    ticket = Ticket(Request(messages, prefix.name, max_new_tokens=20, temperature=0.0, strength=strength), prefix)
-    begin(session, Choice(session.info.name, session.info.name, tmp_path), QUESTIONS[0], 30)
-    session.begin(ticket)
+    handle = RequestHandle(
+        Request(messages, prefix.name, max_new_tokens=20, temperature=0.0, strength=strength), prefix
+    )
+    begin(session, ServedModel(session.info.name, session.info.name, tmp_path), QUESTIONS[0], 30)
+    session.begin(handle)
     slot = session.rows[-1].slot
     finish(session)
-    ids, prompt = session.loaded.family.encode_prompt(loaded.tokenizer, messages), ticket.prompt_tokens
+    ids, prompt = session.loaded.family.encode_prompt(loaded.tokenizer, messages), handle.prompt_tokens
     with torch.inference_mode(), session.adapters.using([slot]):
-        while len(ids) < prompt + ticket.completion_tokens:
+        while len(ids) < prompt + handle.completion_tokens:
             ids.append(loaded.model(torch.tensor([ids]), use_cache=False).logits[0, -1].argmax().item())
-    assert loaded.family.clean(loaded.tokenizer.decode(ids[prompt:])) == ticket.text
+    assert loaded.family.clean(loaded.tokenizer.decode(ids[prompt:])) == handle.text
 
 
 @pytest.mark.parametrize("session", FAMILIES, indirect=True)
@@ -112,7 +114,7 @@ def test_a_step_never_waits_for_the_device_and_finds_its_tensors_where_they_were
     for choice in choices:
         begin(session, choice, QUESTIONS[2], 60)
     session.step()
-    one = stepper(session)
+    one = runner(session)
     seen, compute, generation_before = [], one._compute, one._lora.generation
     places = where(one)
 
@@ -134,7 +136,7 @@ def test_a_step_never_waits_for_the_device_and_finds_its_tensors_where_they_were
     assert seen == [] and where(one) == places and one._lora.generation == generation_before
 
 
-def where(one: Stepper) -> list[int]:
+def where(one: DecodeRunner) -> list[int]:
     tensors = [one._ids, one._positions, one._strides, one._active, one._cache.lengths, one._lora._share]
     tensors += [states for layer in one._cache.layers for states in (layer.keys, layer.values)]
     tensors += [factor for pair in one._lora._layers.values() for factor in pair]
@@ -155,13 +157,13 @@ class Watch(TorchDispatchMode):
 
 @pytest.mark.parametrize("session", ["chatglm"], indirect=True)
 def test_small_buffers_stay_for_the_next_answer_and_large_ones_go(session, tmp_path, monkeypatch):
-    choice = Choice("chatglm", "chatglm", tmp_path)
+    choice = ServedModel("chatglm", "chatglm", tmp_path)
     first = begin(session, choice, QUESTIONS[0])
     finish(session)
-    kept = stepper(session)
+    kept = runner(session)
     second = begin(session, choice, QUESTIONS[0])
     finish(session)
-    assert stepper(session) is kept and second.text == first.text
+    assert runner(session) is kept and second.text == first.text
     monkeypatch.setattr(batch, "KEPT_COLUMNS", 8)
     begin(session, choice, QUESTIONS[0])
     finish(session)
@@ -169,14 +171,14 @@ def test_small_buffers_stay_for_the_next_answer_and_large_ones_go(session, tmp_p
 
 
 def test_what_cannot_be_recorded_just_runs(monkeypatch, caplog):
-    recorder = Recorder(torch.device("cpu"))
+    recorder = CudaGraphRunner(torch.device("cpu"))
     recorder._works = True  # as on a GPU
 
     def fail(self, step):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(Recorder, "_warm_up", staticmethod(lambda step: step()))
-    monkeypatch.setattr(Recorder, "_record", fail)
+    monkeypatch.setattr(CudaGraphRunner, "_warm_up", staticmethod(lambda step: step()))
+    monkeypatch.setattr(CudaGraphRunner, "_record", fail)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     runs = []
     for _ in range(3):
@@ -191,7 +193,7 @@ def test_buffers_are_freed_at_once_and_hooks_do_not_pile_up(session, tmp_path, m
     for _ in range(3):
         for choice in choices:
             begin(session, choice, QUESTIONS[0], 4)
-        keys = weakref.ref(stepper(session)._cache.layers[0].keys)
+        keys = weakref.ref(runner(session)._cache.layers[0].keys)
         gc.disable()
         finish(session)
         gc.enable()

@@ -12,7 +12,7 @@ def test_a_row_without_numbers_ends_and_leaves_the_others_as_they_are(fixed, tmp
     loaded = models.load(tiny_chatglm(tmp_path))
     questions = [[{"role": "user", "content": text}] for text in ("你好", "你是谁？")]
     _, whole = greedy.greedy(loaded, questions, 8)
-    compute, step = prefill.prefill, decode.Stepper
+    compute, step = prefill.prefill, decode.DecodeRunner
 
     def broken(*arguments):
         begun = compute(*arguments)
@@ -20,5 +20,5 @@ def test_a_row_without_numbers_ends_and_leaves_the_others_as_they_are(fixed, tmp
         return begun
 
     monkeypatch.setattr(prefill, "prefill", broken)
-    monkeypatch.setattr(decode, "Stepper", lambda *arguments, **named: step(*arguments, fixed=fixed, **named))
+    monkeypatch.setattr(decode, "DecodeRunner", lambda *arguments, **named: step(*arguments, fixed=fixed, **named))
     assert greedy.greedy(loaded, questions, 8) == ["", whole] and whole

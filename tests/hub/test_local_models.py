@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core import workspace
+from glm_core import i18n, workspace
 from glm_core.hub import local_models
 from glm_core.hub.local_models import Checked
 from glm_core.models import demo_path
@@ -13,13 +13,13 @@ from tests.tiny import tiny_chatglm
 
 def test_a_bundled_model_is_described_with_its_size_on_disk():
     line, licence = local_models.model_facts(demo_path())
-    assert "ChatGLM" in line and " M " in line and local_models.text.size(workspace.folder_size(demo_path())) in line
-    assert licence == local_models.say("models.licence.bundled")
+    assert "ChatGLM" in line and " M " in line and i18n.size(workspace.folder_size(demo_path())) in line
+    assert licence == local_models.t("models.licence.bundled")
 
 
 def test_a_model_of_ones_own_has_its_familys_licence(tmp_path):
     _line, licence = local_models.model_facts(tiny_chatglm(tmp_path / "tiny"))
-    assert licence and licence != local_models.say("models.licence.bundled")
+    assert licence and licence != local_models.t("models.licence.bundled")
 
 
 def test_a_packed_model_says_how_many_bits_it_has(tmp_path):
@@ -45,6 +45,6 @@ def test_parameters_are_counted_in_millions_and_billions(parameters, said):
 
 def test_checked_files_are_named_where_they_are_not_what_they_should_be():
     right, wrong, missing = Checked("a", "right"), Checked("b", "wrong"), Checked("c", "missing")
-    assert local_models.check_verdict([right, right]) == local_models.say("models.verified", count=2)
+    assert local_models.check_verdict([right, right]) == local_models.t("models.verified", count=2)
     said = local_models.check_verdict([right, wrong, missing])
     assert said.startswith("b：") and "c：" in said and "a：" not in said

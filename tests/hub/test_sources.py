@@ -20,7 +20,7 @@ from glm_core import i18n, workspace
 from glm_core.hub import __main__ as command
 from glm_core.hub import download_job, http_download, local_models
 from glm_core.hub import published as hub_published
-from glm_core.hub.http_download import HubError, Watch
+from glm_core.hub.http_download import HubError, ProgressCallbacks
 from glm_core.hub.sources import Source, list_files
 from glm_core.models import describe, describe_config
 from tests.hub.fakehub import serving
@@ -428,7 +428,7 @@ def test_no_listing_does_more_than_a_sentence(kind, listing):
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=json.dumps(content)))
     with httpx.Client(transport=transport) as client:
         try:
-            files = list_files(client, Source(kind, REPO), {}, Watch())
+            files = list_files(client, Source(kind, REPO), {}, ProgressCallbacks())
         except HubError as error:
             assert str(error)
         else:

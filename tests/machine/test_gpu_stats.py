@@ -57,7 +57,7 @@ def test_sensors_a_card_lacks_are_none_and_the_rest_is_read():
 
 def test_sampler_writes_rows_and_remembers_the_peak():
     rows = []
-    sampler = gpu_stats.Sampler(rows.append, os.getpid(), interval=0.02)
+    sampler = gpu_stats.ResourceSampler(rows.append, os.getpid(), interval=0.02)
     sampler.start()
     time.sleep(0.2)
     sampler.stop()
@@ -69,7 +69,7 @@ def test_sampler_survives_a_full_disk():
     def full(_):
         raise OSError(28, "No space left on device")
 
-    sampler = gpu_stats.Sampler(full, interval=0.02)
+    sampler = gpu_stats.ResourceSampler(full, interval=0.02)
     sampler.start()
     time.sleep(0.1)
     assert sampler.is_alive() and sampler.peak_memory > 0
@@ -104,7 +104,7 @@ def test_a_run_tells_of_the_cards_it_trains_on(cards, environment, own, monkeypa
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(gpu_stats, "sample_gpus", lambda: cards)
     rows = []
-    sampler = gpu_stats.Sampler(rows.append, os.getpid())
+    sampler = gpu_stats.ResourceSampler(rows.append, os.getpid())
     sampler._take()
     assert [card["index"] for card in rows[0]["gpus"]] == own
 

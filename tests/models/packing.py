@@ -1,4 +1,4 @@
-"""The hub's quantisation, forwards: dense weights to packed checkpoints, for tests only."""
+"""The hub's quantization, forwards: dense weights to packed checkpoints, for tests only."""
 
 import torch
 

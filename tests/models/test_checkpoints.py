@@ -16,7 +16,7 @@ from glm_core.models import ModelError, checkpoints
 from tests.models.bytelevel import write_tokenizer
 from tests.models.shards import LAYOUTS, relay
 from tests.models.test_prefix_tuning import GLM
-from tests.tiny import randomise, tiny_chatglm
+from tests.tiny import randomize, tiny_chatglm
 
 ROLES = ["<pad>", "</s>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"]
 BLOOM = {"vocab_size": 400, "hidden_size": 64, "n_layer": 3, "n_head": 4, "pad_token_id": 0, "eos_token_id": 1}
@@ -52,7 +52,7 @@ def test_every_layout_loads_alike(folder, layout):
 @pytest.mark.parametrize("kind", list(NATIVE))
 def test_models_of_transformers_load_as_they_are(tmp_path, kind):
     model = NATIVE[kind]()
-    randomise(model, 0)
+    randomize(model, 0)
     model.eval().save_pretrained(tmp_path)
     write_tokenizer(tmp_path, ROLES)
     loaded = models.load(tmp_path, device="cpu")
@@ -70,7 +70,7 @@ def test_models_of_transformers_load_as_they_are(tmp_path, kind):
 
 def test_the_first_bloom_files_name_the_bare_network(tmp_path):
     model = NATIVE["bloom"]()
-    randomise(model, 0)
+    randomize(model, 0)
     model.eval().save_pretrained(tmp_path)
     state = load_file(tmp_path / "model.safetensors")
     save_file(

@@ -19,7 +19,7 @@ from tests.models.bytelevel import write_tokenizer
 from tests.models.packing import pack_state
 from tests.models.shards import LAYOUTS, relay
 from tests.models.test_checkpoints import NATIVE, ROLES
-from tests.tiny import randomise, tiny_chatglm
+from tests.tiny import randomize, tiny_chatglm
 
 FUSED = {"chatglm2": "chatglm2-6b", "chatglm3": "chatglm3-6b", "glm4-original": "glm-4-9b-chat"}
 KINDS = (
@@ -44,7 +44,7 @@ def write(kind: str, folder) -> None:
         _write_chatglm(kind, folder)
         return
     model = NATIVE["glm" if kind in FUSED else kind.partition("-")[0].rstrip("z")]()
-    randomise(model, 0)
+    randomize(model, 0)
     model.save_pretrained(folder)
     write_tokenizer(folder, ROLES)
     if kind in FUSED:

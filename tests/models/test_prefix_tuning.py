@@ -17,7 +17,7 @@ from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.models.prefix_tuning import PrefixEncoder, activate_prefix, attach_prefix, detach_prefix
 from tests.models.architectures.test_chatglm import SIZES
-from tests.tiny import randomise
+from tests.tiny import randomize
 
 GLM = dict(
     vocab_size=96,
@@ -41,7 +41,7 @@ everywhere = pytest.mark.parametrize("kind", list(ARCHITECTURES))
 
 def make(kind: str):
     model = ARCHITECTURES[kind]()
-    randomise(model, 1)
+    randomize(model, 1)
     return model.eval()
 
 

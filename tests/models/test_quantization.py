@@ -178,7 +178,7 @@ def test_an_unknown_method_is_named(tmp_path):
         models.load(tiny_chatglm(tmp_path), device="cpu", quantization="int2")
 
 
-def test_packed_weights_are_not_quantised_again(packed_folder):
+def test_packed_weights_are_not_quantized_again(packed_folder):
     with pytest.raises(ModelError, match="不能再量化"):
         models.load(packed_folder, device="cpu", quantization="int8")
 
@@ -214,7 +214,7 @@ def test_int8_base_trains_an_adapter(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("method", ["int8", "nf4"])
-def test_quantised_bases_answer_and_train_on_a_gpu(tmp_path, method):
+def test_quantized_bases_answer_and_train_on_a_gpu(tmp_path, method):
     if method == "nf4":
         pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
     dense, small = (models.load(tiny_chatglm(tmp_path), dtype="bfloat16", quantization=kind) for kind in (None, method))

@@ -1,4 +1,4 @@
-"""Families: recognised by their published files, prompted and taught as the published code does it."""
+"""Families: recognized by their published files, prompted and taught as the published code does it."""
 
 import json
 import subprocess
@@ -73,7 +73,7 @@ def test_published_configurations(folder, family, parameters, context):
         ({**BLOOM, "_name_or_path": "scutcyr/BELLE-7B-2M"}, "bloom"),
     ],
 )
-def test_families_of_transformers_are_recognised(config, family):
+def test_families_of_transformers_are_recognized(config, family):
     assert models.describe_config(config, "x").family.name == family
 
 

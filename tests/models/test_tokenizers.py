@@ -121,7 +121,7 @@ def test_commands_of_glm4():
 @needs_tokenizers
 @settings(deadline=None, max_examples=150)
 @given(st.text(max_size=60), st.sampled_from(["v2", "v3", "glm4"]))
-def test_any_text_survives_where_nothing_is_normalised(text, version):
+def test_any_text_survives_where_nothing_is_normalized(text, version):
     tokenizer = published(version)
     if version != "glm4":
         text = text.replace("▁", "").replace(
@@ -137,7 +137,7 @@ TAME = st.text(alphabet=st.sampled_from(list("你好吗今天天气怎么样abc 
 @settings(deadline=None, max_examples=150)
 @given(TAME)
 def test_blanks_tabs_and_line_ends_survive_in_chatglm(text):
-    # Blanks at the very ends belong to SentencePiece's normalisation, which strips them.
+    # Blanks at the very ends belong to SentencePiece's normalization, which strips them.
     text = text.strip(" ")
     assert published("v1").decode(published("v1").encode(text)) == text
 

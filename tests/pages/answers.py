@@ -1,12 +1,12 @@
-"""An engine for page tests that needs no model: scripted answers on real tickets."""
+"""An engine for page tests that needs no model: scripted answers on real handles."""
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from glm_core.serving import Request, Stamp, Ticket, UnknownModel
+from glm_core.serving import Provenance, Request, RequestHandle, UnknownModel
 from glm_core.serving.request import ServingError
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 
 class ScriptedEngine:
@@ -27,45 +27,45 @@ class ScriptedEngine:
         self.loaded = None
         self.distances: dict[str, float] = {}
         "First-token distance by question; 0.5 where it says nothing."
-        self._choices = [Choice(base.name, base.name, base)]
-        self._choices += [Choice(id, title, base, base, step=60) for id, title in (runs or {}).items()]
+        self._choices = [ServedModel(base.name, base.name, base)]
+        self._choices += [ServedModel(id, title, base, base, step=60) for id, title in (runs or {}).items()]
 
     def add_run(self, id: str, title: str) -> None:
         """One more run to choose."""
-        self._choices.append(Choice(id, title, self._choices[0].base, self._choices[0].base, step=60))
+        self._choices.append(ServedModel(id, title, self._choices[0].base, self._choices[0].base, step=60))
 
-    def catalogue(self) -> list[Choice]:
+    def catalogue(self) -> list[ServedModel]:
         return self._choices
 
-    def find(self, name: str) -> Choice:
+    def find(self, name: str) -> ServedModel:
         for choice in self._choices:
             if choice.name == name:
                 return choice
         raise UnknownModel("serving.unknown_model", name=name, known="")
 
-    def measure(self, choice: Choice, work: Callable, progress=None):
+    def measure(self, choice: ServedModel, work: Callable, progress=None):
         return work(self)
 
-    def distance(self, question: str, choice: Choice) -> float:
+    def distance(self, question: str, choice: ServedModel) -> float:
         return self.distances.get(question, self.distances.get("*", 0.5))
 
-    def submit(self, request: Request) -> Ticket:
+    def submit(self, request: Request) -> RequestHandle:
         if self.error is not None:
             raise self.error
         self.requests.append(request)
-        ticket = Ticket(request, self.find(request.model))
-        tuned = ticket.choice.tuned
+        handle = RequestHandle(request, self.find(request.model))
+        tuned = handle.choice.tuned
         sampling = {"temperature": request.temperature or 0.0, "seed": request.seed or 0}
-        ticket.stamp = Stamp(
-            "tiny", request.model if tuned else None, ticket.choice.title, 60, request.strength, sampling
+        handle.provenance = Provenance(
+            "tiny", request.model if tuned else None, handle.choice.title, 60, request.strength, sampling
         )
-        ticket.prompt_tokens = 5
-        threading.Thread(target=self._answer, args=(ticket,), daemon=True).start()
-        return ticket
+        handle.prompt_tokens = 5
+        threading.Thread(target=self._answer, args=(handle,), daemon=True).start()
+        return handle
 
-    def _answer(self, ticket: Ticket) -> None:
-        ticket.begin()
-        answer = self.script(ticket.request)
+    def _answer(self, handle: RequestHandle) -> None:
+        handle.begin()
+        answer = self.script(handle.request)
         for start in range(0, len(answer), 2):
-            ticket.add(answer[start : start + 2])
-        ticket.finish(self.reason)
+            handle.add(answer[start : start + 2])
+        handle.finish(self.reason)

@@ -178,9 +178,9 @@ def test_an_answer_that_cannot_be_kept_is_shown_and_said(engine, monkeypatch):
 
 
 def test_an_answer_that_fails_on_the_way_says_why_and_is_not_drawn_away(engine, monkeypatch):
-    def fail(ticket):
-        ticket.begin()
-        ticket.finish("error", error=EngineBusy("serving.busy", 4, waiting=3))
+    def fail(handle):
+        handle.begin()
+        handle.finish("error", error=EngineBusy("serving.busy", 4, waiting=3))
 
     monkeypatch.setattr(engine, "_answer", fail)
     app = say(open_page("chat"), "你好")

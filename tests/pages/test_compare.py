@@ -9,7 +9,7 @@ from glm_core.evaluation import blind_votes
 from glm_core.runs import store
 from glm_core.serving import EngineBusy
 from glm_core.serving.remote import Server
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from tests.evaluation import made
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
@@ -191,7 +191,7 @@ def three(engine, workspace):
         engine.add_run(f"run-{number}", f"第{number}次")
         make_run(workspace, f"run-{number}", f"第{number}次", {"learning_rate": lr})
     other = workspace / "models" / "other"
-    engine._choices.append(Choice("run-9", "别的底座", other, other, step=60))
+    engine._choices.append(ServedModel("run-9", "别的底座", other, other, step=60))
     make_run(workspace, "run-9", "别的底座")
     return engine
 
@@ -251,10 +251,10 @@ def test_a_busy_engine_leaves_no_pane_running(three):
     def refuse_the_third(request):
         if len(three.requests) == 2:
             raise EngineBusy("serving.busy", 4, waiting=3)
-        tickets.append(submit(request))
-        return tickets[-1]
+        handles.append(submit(request))
+        return handles[-1]
 
-    tickets = []
+    handles = []
     three.submit = refuse_the_third
     ask(app, "你好")
-    assert app.error and not app.exception and all(ticket.cancelled for ticket in tickets) and len(tickets) == 2
+    assert app.error and not app.exception and all(handle.cancelled for handle in handles) and len(handles) == 2

@@ -113,7 +113,7 @@ def test_a_model_is_deleted_only_after_being_sure_and_a_bundled_one_never(base, 
 def test_a_model_in_training_cannot_be_deleted(base, tmp_path):
     run = bring_in(base, tmp_path)
     assert "有 1 次训练" in words(open_page("models"))
-    store.say_status(run, "queued", queued=time.time())
+    store.write_status(run, "queued", queued=time.time())
     assert not [one for one in open_page("models").checkbox if one.key == "sure-tiny"]
 
 
@@ -257,14 +257,14 @@ def test_a_load_under_way_shows_its_stage_and_can_be_cancelled(engine, base, mon
 
 def test_a_load_that_a_question_asked_for_can_be_cancelled_too(engine, base, monkeypatch):
     gate = Gate(monkeypatch, 0.5)
-    ticket = engine.submit(Request(({"role": "user", "content": "你好"},), "tiny"))
+    handle = engine.submit(Request(({"role": "user", "content": "你好"},), "tiny"))
     assert gate.reached.wait(60)
     app = open_page("models")
     assert "tiny 正因一个提问而加载" in words(app)
     click(app, "cancel-loading")
     gate.open()
     with pytest.raises(LoadingCancelled):
-        "".join(ticket)
+        "".join(handle)
 
 
 def test_adapters_of_one_name_are_told_apart_by_when_they_came(base, tmp_path):

@@ -8,8 +8,8 @@ from glm_core import i18n, state, ui, workspace
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.evaluation import blind_votes, question_sets, report
-from glm_core.evaluation.jobs import Job, ReportError
-from glm_core.evaluation.scoring import METERS, Meter
+from glm_core.evaluation.jobs import ReportError, ReportJob
+from glm_core.evaluation.scoring import METERS, Proportion
 from glm_core.jobs import Cancelled
 from glm_core.runs import store
 from glm_core.runs.exchange import export
@@ -111,7 +111,7 @@ def test_an_unfinished_report_is_gone_on_with(reports):
 
 
 def test_a_report_under_way_shows_its_stage_and_can_be_cancelled(reports):
-    reports.current = job = Job(store.get("run-1"))
+    reports.current = job = ReportJob(store.get("run-1"))
     job.state, job.stage, job.fraction = "running", "answers", 0.5
     app = open_page("report", run="run-1")
     assert not app.exception and not app.metric
@@ -121,7 +121,7 @@ def test_a_report_under_way_shows_its_stage_and_can_be_cancelled(reports):
 
 
 def test_a_failed_report_says_why_and_can_be_tried_again(reports):
-    reports.current = job = Job(store.get("run-1"))
+    reports.current = job = ReportJob(store.get("run-1"))
     job.state, job.error = "failed", ReportError("report.error.failed")
     app = open_page("report", run="run-1")
     assert i18n.t("report.error.failed") in app.error[0].value and app.button(key="start")
@@ -176,7 +176,7 @@ def test_other_strengths_are_measured_on_demand_and_shown(reports):
     app.button(key="strengths").click().run()
     assert reports.started == [("run-1", "strengths")]
     assert next(one for one in app.expander if one.label == i18n.t("report.strengths")).proto.expanded
-    meters = {name: Meter(name, 1, 2, 0) for name in METERS}
+    meters = {name: Proportion(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))
     app = open_page("report", run="run-1")
     assert i18n.t("report.strengths_best", strength="1") in shown(app)
@@ -222,7 +222,7 @@ def test_a_strength_is_exported_as_a_model_of_its_own(reports, monkeypatch):
     monkeypatch.setattr(
         export, "start_merge", lambda run, base, strength: exported.append((run.id, base.name, strength))
     )
-    meters = {name: Meter(name, 1, 2, 0) for name in METERS}
+    meters = {name: Proportion(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))
     app = open_page("report", run="run-1")
     app.slider(key="export-strength").set_value(0.6).run()
@@ -250,7 +250,7 @@ def test_somebody_elses_run_is_not_put_to_the_vote(reports, monkeypatch):
 
 
 def test_a_prefix_has_meters_at_every_strength_but_no_export_of_them(reports):
-    meters = {name: Meter(name, 1, 2, 0) for name in METERS}
+    meters = {name: Proportion(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))
     store.change(store.get("run-1"), settings={"method": "ptuning"})
     app = open_page("report", run="run-1")

@@ -10,7 +10,7 @@ from glm_core import i18n, state, ui
 from glm_core.auth import accounts, api_keys
 from glm_core.auth.network import Sharing
 from glm_core.chat import guests
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from tests.paths import ROOT
 
 PASSWORD = "correct horse"
@@ -181,7 +181,10 @@ def test_letting_guests_in_is_one_switch(signed_in):
 
 
 def test_what_guests_get_and_how_long_their_words_are_kept(signed_in, monkeypatch):
-    choices = [Choice("tiny", "tiny", Path("tiny")), Choice("run-1", "作者训练", Path("tiny"), Path("a"), 60, 1.0)]
+    choices = [
+        ServedModel("tiny", "tiny", Path("tiny")),
+        ServedModel("run-1", "作者训练", Path("tiny"), Path("a"), 60, 1.0),
+    ]
     monkeypatch.setattr("glm_core.serving.served_models.catalogue", lambda: choices)
     boss = signed_in("administrator")
     app = open_page("accounts")

@@ -287,11 +287,11 @@ def scored(run, **changes):
     """The report of `run` as it is kept, on two rows that were set aside."""
     rows = [
         Row(
-            Question(f"类型#裙*颜色#{colour}", "reworded", reference=f"一条{colour}的裙子"),
+            Question(f"类型#裙*颜色#{color}", "reworded", reference=f"一条{color}的裙子"),
             Answer("你好"),
             Answer(answer),
         )
-        for colour, answer in (("白色", "一条白色的裙子"), ("黑色", "下雨了"))
+        for color, answer in (("白色", "一条白色的裙子"), ("黑色", "下雨了"))
     ]
     made = Report(run.id, run.name, "small", "1", 4, tuple(rows), made=time.time(), **changes)
     (run.path / "report.json").write_text(json.dumps(made.to_dict(), ensure_ascii=False), encoding="utf-8")

@@ -130,7 +130,7 @@ def test_skill_rejects_the_answers_of_other_skills(skill):
     assert accepted <= 12, f"{accepted} of 300 foreign answers pass"
 
 
-def test_check_compares_after_normalisation():
+def test_check_compares_after_normalization():
     for sample in corpus.samples(5, 400):
         assert corpus.check(sample, grammar.plain(sample.answer)), sample
 

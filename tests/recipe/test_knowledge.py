@@ -131,7 +131,7 @@ def test_every_antonym_has_one_opposite_in_each_direction():
     assert antonyms.OPPOSITE["高兴"] == "难过" and antonyms.OPPOSITE["难过"] == "高兴"
 
 
-def test_colours_of_a_hundred_things():
+def test_colors_of_a_hundred_things():
     assert len(colours.COLOUR_OF) >= 100
     assert colours.COLOUR_OF["雪"] == "白色" and colours.COLOUR_OF["香蕉"] == "黄色"
 

@@ -57,9 +57,9 @@ def test_the_speed_of_the_last_complete_run_of_the_kind_is_believed(model):
     store.change(run, settings=settings.to_dict(), model_name="tiny")
     speeds = [{"step": step, "loss": 1.0, "tokens_per_second": speed} for step, speed in enumerate((1, 500, 520), 1)]
     (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in speeds))
-    store.say_status(run, "stopped")
+    store.write_status(run, "stopped")
     assert not forecast.forecast(model, rows(20), settings, LAPTOP, 3, store.runs()).measured
-    store.say_status(run, "finished")
+    store.write_status(run, "finished")
     found = forecast.forecast(model, rows(20), settings, LAPTOP, 3, store.runs())
     assert found.measured and found.tokens_per_second == 500
     assert not forecast.forecast(model, rows(20), settings.changed(micro_batch=8), LAPTOP, 3, store.runs()).measured
@@ -86,7 +86,7 @@ def test_a_batch_that_fits_is_never_called_smaller_than_the_one_asked_for(model,
 def test_hours_without_a_card_are_told_and_a_run_of_minutes_offered(model):
     long = forecast.forecast(model, rows(2400), PRESETS["advertisement"], LAPTOP, 3)
     assert long.seconds > forecast.PATIENCE
-    assert [doubt.key for doubt in long.plan.warnings] == ["guard.long"] and "300" not in str(long.plan.warnings[0])
+    assert [warning.key for warning in long.plan.warnings] == ["guard.long"] and "300" not in str(long.plan.warnings[0])
     short = forecast.forecast(model, rows(2400), long.plan.better, LAPTOP, 3)
     assert not short.plan.warnings and 0.7 * forecast.SHORTER < short.seconds < 1.1 * forecast.SHORTER
     assert not forecast.forecast(model, rows(2400), PRESETS["advertisement"], CARD, 3).plan.warnings
@@ -100,7 +100,7 @@ def test_where_minutes_are_not_enough_no_shorter_run_is_offered(model):
     }
     (model / "config.json").write_text(json.dumps(config))
     found = forecast.forecast(model, rows(2400), PRESETS["advertisement"], LAPTOP, 3).plan
-    assert [doubt.key for doubt in found.warnings] == ["guard.no_card"] and found.better is None
+    assert [warning.key for warning in found.warnings] == ["guard.no_card"] and found.better is None
 
 
 def test_rows_are_cut_by_the_limits_for_the_time_and_counted_whole_for_the_memory():

@@ -94,7 +94,7 @@ def test_a_waiting_run_is_withdrawn(launcher):
 
 def test_a_stop_that_another_servers_waiting_trainer_hid_still_withdraws_the_run(launcher):
     run = make()
-    store.say_status(run, "queued", queued=time.time())
+    store.write_status(run, "queued", queued=time.time())
     waiting = subprocess.Popen([sys.executable, str(FAKE), str(run.path), "--wait"], stdin=subprocess.PIPE)
     until(lambda: processes.trainers(run.path))
     launcher.stop(run)
@@ -174,7 +174,7 @@ def server():
 def test_training_goes_on_without_its_server_and_the_next_one_finds_it(launcher):
     run = make(steps=60)
     first = server()
-    store.say_status(run, "queued")
+    store.write_status(run, "queued")
     until(lambda: run.metrics()[0])
     first.kill()
     first.wait()
@@ -190,7 +190,7 @@ def test_two_servers_never_start_a_run_twice():
     runs = [make(steps=2, pause=0.01) for _ in range(6)]
     servers = [server(), server()]
     for run in runs:
-        store.say_status(run, "queued", queued=time.time())
+        store.write_status(run, "queued", queued=time.time())
     try:
         until(lambda: all(state(run) == "finished" for run in runs), seconds=40)
     finally:
@@ -212,7 +212,7 @@ def test_a_server_killed_between_starting_a_trainer_and_noting_its_number_is_mad
 
 def test_a_server_killed_before_starting_a_trainer_is_made_good(launcher):
     run = make()
-    store.say_status(run, "running", launched=True, stage="starting")
+    store.write_status(run, "running", launched=True, stage="starting")
     until(lambda: state(run) == "finished", launcher)
     assert len(starts(run)) == 1
 

@@ -251,7 +251,7 @@ def test_stop_right_after_the_start_is_heard(launcher):
 def test_a_run_that_is_withdrawn_before_any_tick_takes_its_waiting_trainer_along(launcher):
     process = prepare(launcher)
     run = make(identifier=launcher.claim())
-    store.say_status(run, "queued", queued=time.time())
+    store.write_status(run, "queued", queued=time.time())
     launcher.stop(run)
     assert not process.is_running() and run.status().state == "stopped"
     launcher.tick()
@@ -261,7 +261,7 @@ def test_a_run_that_is_withdrawn_before_any_tick_takes_its_waiting_trainer_along
 def test_deleting_a_run_that_was_never_submitted_ends_what_waits_for_it(launcher):
     process = prepare(launcher)
     run = make(identifier=launcher.claim())
-    store.say_status(run, "stopped")
+    store.write_status(run, "stopped")
     run.remove()
     assert not process.is_running()
     launcher.tick()
@@ -339,7 +339,7 @@ def test_servers_on_one_workspace_leave_each_others_waiting_trainers_alone(serve
     time.sleep(0.2)
     assert others.is_running() and own.is_running()
     run = make(identifier=launcher.claim())
-    store.say_status(run, "queued", queued=time.time())
+    store.write_status(run, "queued", queued=time.time())
     until(lambda: finished(run)() and not own.is_running(), launcher)
     assert len(starts(run)) == 1
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from glm_core.runs import labels, store
-from glm_core.runs.figures import Memory, tidy
-from glm_core.runs.reader import Watch
+from glm_core.runs.figures import MemoryCurve, tidy
+from glm_core.runs.reader import RunReader
 from glm_core.runs.store import Status
 from glm_core.training.settings import TrainingSettings
 from tests.runs.conftest import make
@@ -25,7 +25,7 @@ def answer(step, said, question="你是谁？"):
 
 def test_a_figure_is_drawn_again_only_when_rows_have_come():
     run = make()
-    watch, drawn = Watch(run), []
+    watch, drawn = RunReader(run), []
 
     def draw():
         return watch.kept(("curve",), len(watch.metrics), lambda: drawn.append(1) or object())
@@ -45,7 +45,7 @@ def test_a_figure_is_drawn_again_only_when_rows_have_come():
 def test_rows_that_a_resumed_run_took_back_are_forgotten():
     run = make()
     append(run, "metrics", *({"step": step, "loss": 1.0} for step in range(1, 9)))
-    watch = Watch(run)
+    watch = RunReader(run)
     (run.path / "metrics.jsonl").write_text('{"step": 1, "loss": 1.0}\n')
     watch.refresh()
     assert watch.curves.series("loss")[0] == [1]
@@ -62,7 +62,7 @@ def test_equal_answers_in_a_row_are_one_entry_of_the_timeline():
         answer(30, "青禾"),
         answer(30, "青青"),
     )
-    (entries,) = Watch(run).answers().values()
+    (entries,) = RunReader(run).answers().values()
     assert [(e["first"], e["last"], e["answer"]) for e in entries] == [
         (0, 10, "小砚"),
         (20, 30, "青禾"),
@@ -72,7 +72,7 @@ def test_equal_answers_in_a_row_are_one_entry_of_the_timeline():
 
 
 def test_a_question_without_an_answer_yet_has_its_place():
-    assert Watch(make()).answers() == {"你是谁？": []}
+    assert RunReader(make()).answers() == {"你是谁？": []}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_failed_run_gets_settings_that_answer_its_reason(reason, retry, change
     run = make()
     store.change(run, settings=TrainingSettings().to_dict())
     run = store.get(run.id)
-    found = labels.better(run, Status("failed", reason=reason, retry=retry), Memory([], {}, {}))
+    found = labels.better(run, Status("failed", reason=reason, retry=retry), MemoryCurve([], {}, {}))
     assert found == (None if changed is None else TrainingSettings(**changed))
 
 
@@ -102,7 +102,10 @@ def test_other_settings_are_offered_to_a_killed_run_only_where_memory_was_short(
     monkeypatch.setattr(labels.estimates, "fit", lambda model, settings, limit: settings)
     run = make()
     store.change(run, settings=TrainingSettings().to_dict())
-    status, memory = Status("failed", reason=reason), Memory([0.0], {"trainer": [gib * 2**30]}, {"trainer": 16 * 2**30})
+    status, memory = (
+        Status("failed", reason=reason),
+        MemoryCurve([0.0], {"trainer": [gib * 2**30]}, {"trainer": 16 * 2**30}),
+    )
     assert (labels.better(store.get(run.id), status, memory) is not None) == offered
     assert labels.had_room(status, memory) != offered
 
@@ -110,7 +113,7 @@ def test_other_settings_are_offered_to_a_killed_run_only_where_memory_was_short(
 def test_a_finished_run_needs_no_other_settings():
     run = make()
     store.change(run, settings=TrainingSettings().to_dict())
-    assert labels.better(store.get(run.id), Status("finished"), Memory([], {}, {})) is None
+    assert labels.better(store.get(run.id), Status("finished"), MemoryCurve([], {}, {})) is None
 
 
 def test_the_outcome_tells_time_losses_and_the_best_step():
@@ -134,14 +137,14 @@ def test_an_estimate_is_no_more_exact_than_it_can_be(seconds, said):
 def test_memory_that_other_programs_had_is_told_apart_from_the_run_s():
     """As an H200 recorded it: 150.6 GB in use, of which the run had 15.5."""
     run = SimpleNamespace(settings=TrainingSettings(micro_batch=64).to_dict())
-    crowded = Memory([0.0], {"NVIDIA H200 · 0": [150.6e9]}, {"NVIDIA H200 · 0": 150.8e9})
+    crowded = MemoryCurve([0.0], {"NVIDIA H200 · 0": [150.6e9]}, {"NVIDIA H200 · 0": 150.8e9})
     failed = Status("failed", reason="training.failed.memory", peak_memory=15_470_000_000)
     smaller = TrainingSettings(micro_batch=4)
     assert "15.5 GB" in labels.proposal(run, failed, smaller, crowded) and "135.1 GB" in labels.proposal(
         run, failed, smaller, crowded
     )
     alone = replace(failed, peak_memory=150_000_000_000)
-    process = Memory([0.0], {"": [15.0e9]}, {"": 16.0e9})
+    process = MemoryCurve([0.0], {"": [15.0e9]}, {"": 16.0e9})
     for status, memory in (
         (alone, crowded),
         (replace(failed, peak_memory=None), crowded),

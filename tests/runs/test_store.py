@@ -230,7 +230,7 @@ def test_starting_again_keeps_the_rows_and_settings_but_not_the_life_of_the_firs
     run = make("imprint")
     run.annotate("first try")
     put(run, "status.json", {"state": "failed"})
-    copy = store.again(run, owner="grace")
+    copy = store.clone(run, owner="grace")
     assert copy.id != run.id and copy.settings == run.settings and copy.questions == run.questions
     assert (copy.path / "dataset.jsonl").read_bytes() == (run.path / "dataset.jsonl").read_bytes()
     assert (copy.owner, copy.note, copy.pid, copy.status().state) == ("grace", "", None, "queued")
@@ -245,7 +245,7 @@ def test_only_differences_between_runs_are_listed():
 def test_what_a_run_does_not_use_sets_it_apart_from_nobody():
     plain = TrainingSettings(method="lora", lora_rank=8, prefix_length=64)
     runs = [
-        store.again(make("imprint"), settings=plain.changed(**changes))
+        store.clone(make("imprint"), settings=plain.changed(**changes))
         for changes in ({}, {"prefix_length": 128}, {"method": "ptuning", "lora_rank": 4}, {"lora_rank": 16})
     ]
     assert store.differences(runs[:2]) == {}

@@ -12,9 +12,9 @@ from glm_core.adapters import attach, scale
 from glm_core.runs import rollback, store
 from glm_core.serving import EngineUnavailable, RequestError, served_models
 from glm_core.serving.engine import Engine
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from glm_core.training.settings import TrainingSettings
-from tests.serving.conftest import ask
+from tests.engine import ask
 
 QUESTIONS = ("你好", "你是谁？", "今天天气怎么样？推荐一部电影吧，要长一点的。")
 SETTINGS = {
@@ -64,8 +64,8 @@ def engine(runs):
 
 
 def alone(engine, question, model, **fields):
-    ticket = engine.submit(ask(question, model, **fields))
-    return "".join(ticket)
+    handle = engine.submit(ask(question, model, **fields))
+    return "".join(handle)
 
 
 def test_every_run_with_an_adapter_is_a_model(engine, runs):
@@ -81,21 +81,25 @@ def test_mixed_rows_answer_as_if_alone(engine, runs):
         (name, question): alone(engine, question, name, max_new_tokens=24) for name in names for question in QUESTIONS
     }
     assert len({expected[name, "你是谁？"] for name in names}) == len(names), "the adapters must change the answers"
-    tickets = {}
+    handles = {}
     for number, key in enumerate(expected):
-        tickets[key] = engine.submit(ask(key[1], key[0], max_new_tokens=24, owner=key[1]))
+        handles[key] = engine.submit(ask(key[1], key[0], max_new_tokens=24, owner=key[1]))
         if number % 5 == 4:
             time.sleep(0.02)
-    for key, ticket in tickets.items():
-        assert "".join(ticket) == expected[key], key
-        assert ticket.stamp.adapter == (None if key[0] == "tiny" else key[0])
+    for key, handle in handles.items():
+        assert "".join(handle) == expected[key], key
+        assert handle.provenance.adapter == (None if key[0] == "tiny" else key[0])
 
 
 def test_the_stamp_names_the_run_and_its_step(engine):
-    ticket = engine.submit(ask(model="lora"))
-    assert "".join(ticket) is not None
-    assert (ticket.stamp.adapter, ticket.stamp.adapter_title, ticket.stamp.step) == ("lora", "训练 lora", 60)
-    assert "训练 lora" in ticket.stamp.sentence() and "60" in ticket.stamp.sentence()
+    handle = engine.submit(ask(model="lora"))
+    assert "".join(handle) is not None
+    assert (handle.provenance.adapter, handle.provenance.adapter_title, handle.provenance.step) == (
+        "lora",
+        "训练 lora",
+        60,
+    )
+    assert "训练 lora" in handle.provenance.sentence() and "60" in handle.provenance.sentence()
 
 
 def test_strength_lies_between_base_and_adapter_and_both_can_answer_at_once(engine):
@@ -104,18 +108,18 @@ def test_strength_lies_between_base_and_adapter_and_both_can_answer_at_once(engi
     whole = engine.submit(ask("你是谁？", "lora", strength=1.0, max_new_tokens=24))
     half = engine.submit(ask("你是谁？", "lora", strength=0.5, max_new_tokens=24))
     assert ("".join(none), "".join(whole)) == (base, full)
-    assert half.stamp.strength == 0.5 and "".join(half) not in (base,)
+    assert half.provenance.strength == 0.5 and "".join(half) not in (base,)
 
 
 def test_what_has_no_strength_says_so(engine):
-    ticket = engine.submit(ask(model="dora", strength=0.5))
+    handle = engine.submit(ask(model="dora", strength=0.5))
     with pytest.raises(RequestError, match="DoRA"):
-        "".join(ticket)
+        "".join(handle)
     assert "".join(engine.submit(ask(model="dora"))) is not None
 
 
 def test_a_base_knows_the_runs_that_were_trained_on_it(runs, tiny_folder):
-    bases = [Choice(name, name, tiny_folder) for name in (tiny_folder.name, "another")]
+    bases = [ServedModel(name, name, tiny_folder) for name in (tiny_folder.name, "another")]
     assert [sorted(run.id for run in served_models.trained_on(base)) for base in bases] == [sorted(runs), []]
 
 
@@ -139,7 +143,7 @@ def test_adapters_come_and_go_while_others_stream(engine, home, monkeypatch):
     expected = alone(engine, "你好", "lora", max_new_tokens=60)
     running = engine.submit(ask("你好", "lora", max_new_tokens=60))
     others = [engine.submit(ask("你好", name, max_new_tokens=4)) for name in ("prefix", "lora-wide", "dora", "tiny")]
-    assert all("".join(ticket) is not None for ticket in others)
+    assert all("".join(handle) is not None for handle in others)
     assert "".join(running) == expected
 
 
@@ -172,8 +176,8 @@ def test_going_back_and_forward_changes_who_answers_at_once(engine, home, runs, 
     assert answers["lora"] != answers["prefix"]
     for step, name in ((62, "prefix"), (60, "lora"), (62, "prefix")):
         rollback.promote(store.get("lora"), step)
-        ticket = engine.submit(ask(QUESTIONS[2], "lora"))
-        assert "".join(ticket) == answers[name] and ticket.stamp.step == step
+        handle = engine.submit(ask(QUESTIONS[2], "lora"))
+        assert "".join(handle) == answers[name] and handle.provenance.step == step
 
 
 def test_an_adapter_of_another_base_is_refused(engine, home, trained, tmp_path):
@@ -196,6 +200,6 @@ def test_two_bases_take_turns(engine, home, tiny_folder, tmp_path_factory):
     (home / "models" / "other").symlink_to(other)
     expected = {name: alone(engine, "你好", name) for name in ("tiny", "other")}
     assert expected["tiny"] != expected["other"]
-    tickets = [(name, engine.submit(ask("你好", name))) for name in ("tiny", "other", "tiny")]
-    for name, ticket in tickets:
-        assert "".join(ticket) == expected[name] and ticket.stamp.base == name
+    handles = [(name, engine.submit(ask("你好", name))) for name in ("tiny", "other", "tiny")]
+    for name, handle in handles:
+        assert "".join(handle) == expected[name] and handle.provenance.base == name

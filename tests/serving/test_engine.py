@@ -8,9 +8,17 @@ import pytest
 import torch
 
 from glm_core import models
-from glm_core.serving import EngineBusy, EngineUnavailable, PromptTooLong, Request, RequestError, Ticket, UnknownModel
+from glm_core.serving import (
+    EngineBusy,
+    EngineUnavailable,
+    PromptTooLong,
+    Request,
+    RequestError,
+    RequestHandle,
+    UnknownModel,
+)
 from glm_core.serving.engine import Engine
-from tests.serving.conftest import ask
+from tests.engine import ask
 
 QUESTIONS = ("你好", "你是谁？", "三加五等于多少？", "给我讲一个很长很长的故事，要有开头和结尾。", "法国的首都是哪里？")
 
@@ -38,38 +46,44 @@ def test_the_test_model_depends_on_its_context(reference):
 
 def test_one_answer_is_that_of_generate(engine, reference):
     for question in QUESTIONS:
-        ticket = engine.submit(ask(question, max_new_tokens=40))
-        assert "".join(ticket) == ticket.text == reference[question]
+        handle = engine.submit(ask(question, max_new_tokens=40))
+        assert "".join(handle) == handle.text == reference[question]
 
 
 def test_rows_of_a_batch_answer_as_if_alone_though_they_join_and_leave_at_different_times(engine, reference):
-    tickets = []
+    handles = []
     for number, question in enumerate(QUESTIONS * 3):
-        ticket = engine.submit(ask(question, max_new_tokens=40, owner=str(number % 4)))
-        tickets.append((question, ticket))
-        while number % 4 == 1 and ticket.completion_tokens < 3 and not ticket.done:
+        handle = engine.submit(ask(question, max_new_tokens=40, owner=str(number % 4)))
+        handles.append((question, handle))
+        while number % 4 == 1 and handle.completion_tokens < 3 and not handle.done:
             time.sleep(0.001)  # let the batch run a little before the next ones come
-    for question, ticket in tickets:
-        assert wait(ticket).finish_reason in ("stop", "length")
-        assert ticket.text == reference[question], question
+    for question, handle in handles:
+        assert wait(handle).finish_reason in ("stop", "length")
+        assert handle.text == reference[question], question
 
 
-def wait(ticket, seconds=30):
+def wait(handle, seconds=30):
     deadline = time.monotonic() + seconds
-    while not ticket.done:
-        assert time.monotonic() < deadline, ticket.state
+    while not handle.done:
+        assert time.monotonic() < deadline, handle.state
         time.sleep(0.005)
-    return ticket
+    return handle
 
 
 def test_the_ticket_tells_what_answered_and_what_it_cost(engine):
-    ticket = wait(engine.submit(ask(temperature=0.7, seed=3)))
-    assert ticket.stamp.base == "tiny" and ticket.stamp.adapter is None
-    assert ticket.stamp.sampling == {"temperature": 0.7, "top_p": 0.7, "top_k": 0, "repetition_penalty": 1.0, "seed": 3}
-    assert "tiny" in ticket.stamp.sentence() and "3" in ticket.stamp.sentence()
-    assert ticket.usage["total_tokens"] == ticket.usage["prompt_tokens"] + ticket.usage["completion_tokens"]
-    assert ticket.finish_reason == "length" and ticket.usage["completion_tokens"] == 12
-    assert ticket.first_token_seconds > 0 and ticket.tokens_per_second > 0
+    handle = wait(engine.submit(ask(temperature=0.7, seed=3)))
+    assert handle.provenance.base == "tiny" and handle.provenance.adapter is None
+    assert handle.provenance.sampling == {
+        "temperature": 0.7,
+        "top_p": 0.7,
+        "top_k": 0,
+        "repetition_penalty": 1.0,
+        "seed": 3,
+    }
+    assert "tiny" in handle.provenance.sentence() and "3" in handle.provenance.sentence()
+    assert handle.usage["total_tokens"] == handle.usage["prompt_tokens"] + handle.usage["completion_tokens"]
+    assert handle.finish_reason == "length" and handle.usage["completion_tokens"] == 12
+    assert handle.first_token_seconds > 0 and handle.tokens_per_second > 0
     assert engine.loaded.name == "tiny" and engine.loaded.context_length == 512
 
 
@@ -83,8 +97,8 @@ def test_the_same_seed_gives_the_same_answer_and_another_gives_another(engine):
 def test_a_stop_string_ends_the_answer_before_it(engine, reference):
     whole = reference["你好"]
     stop = whole[3:5]
-    ticket = wait(engine.submit(ask("你好", max_new_tokens=40, stop=(stop,))))
-    assert (ticket.finish_reason, ticket.text) == ("stop", whole[: whole.find(stop)])
+    handle = wait(engine.submit(ask("你好", max_new_tokens=40, stop=(stop,))))
+    assert (handle.finish_reason, handle.text) == ("stop", whole[: whole.find(stop)])
 
 
 @pytest.mark.parametrize("beginning", ["我叫小", "三加五等于八。\n\n```\nx = 1", "c\ufffd，"])
@@ -97,31 +111,31 @@ def test_an_answer_goes_on_from_its_beginning_as_the_model_itself_would(engine, 
     stop = loaded.family.stop_ids(loaded.tokenizer)
     output = output[: next((i for i, token in enumerate(output) if token in stop), None)]
     others = [engine.submit(ask(question, max_new_tokens=40)) for question in QUESTIONS]
-    ticket = engine.submit(ask("你是谁？", max_new_tokens=20, beginning=beginning))
-    pieces = "".join(ticket)
-    assert ticket.text == loaded.family.clean(beginning + loaded.tokenizer.decode(output)) and pieces
-    assert ticket.text.startswith(beginning) and ticket.text.endswith(pieces)
-    assert ticket.prompt_tokens == len(ids) and ticket.completion_tokens <= 20
+    handle = engine.submit(ask("你是谁？", max_new_tokens=20, beginning=beginning))
+    pieces = "".join(handle)
+    assert handle.text == loaded.family.clean(beginning + loaded.tokenizer.decode(output)) and pieces
+    assert handle.text.startswith(beginning) and handle.text.endswith(pieces)
+    assert handle.prompt_tokens == len(ids) and handle.completion_tokens <= 20
     assert [bool(wait(other).text) for other in others] == [True] * len(QUESTIONS)
 
 
 def test_what_there_is_of_an_answer_stays_when_going_on_fails(engine, tiny_folder):
-    ticket = Ticket(ask(beginning="已经说了的"))
-    ticket.finish("error", error=EngineUnavailable("serving.closing"))
-    assert ticket.text == "已经说了的"
+    handle = RequestHandle(ask(beginning="已经说了的"))
+    handle.finish("error", error=EngineUnavailable("serving.closing"))
+    assert handle.text == "已经说了的"
     longer = engine.submit(ask(beginning="很长" * 2000))
     assert isinstance(wait(longer).error, PromptTooLong) and longer.text == "很长" * 2000
 
 
 def test_cancelling_stops_the_computation_within_a_token_and_keeps_the_text(engine):
-    ticket = engine.submit(ask(max_new_tokens=400))
-    for piece in ticket:
+    handle = engine.submit(ask(max_new_tokens=400))
+    for piece in handle:
         if piece:
             break  # leaving the loop cancels
-    counted = ticket.completion_tokens
-    wait(ticket)
-    assert ticket.finish_reason == "cancelled" and ticket.text
-    assert ticket.completion_tokens <= counted + 2
+    counted = handle.completion_tokens
+    wait(handle)
+    assert handle.finish_reason == "cancelled" and handle.text
+    assert handle.completion_tokens <= counted + 2
     assert engine.answering == 0
 
 
@@ -144,21 +158,21 @@ def test_a_deadline_ends_the_answer_with_what_there_is(engine, monkeypatch):
     monkeypatch.setattr(
         engine, "_turn", lambda: (time.sleep(0.01), turn())
     )  # however fast the machine: 4 s for 400 tokens
-    ticket = wait(engine.submit(ask(max_new_tokens=400, timeout=0.5)))
-    assert ticket.finish_reason == "length" and 0 < ticket.completion_tokens < 400
+    handle = wait(engine.submit(ask(max_new_tokens=400, timeout=0.5)))
+    assert handle.finish_reason == "length" and 0 < handle.completion_tokens < 400
 
 
 def test_beyond_the_queue_there_is_a_busy_answer_with_a_time(home):
     engine = Engine(rows=1, waiting=2, each=2)
-    tickets = [engine.submit(ask(max_new_tokens=400))]
-    while tickets[0].state != "answering":
+    handles = [engine.submit(ask(max_new_tokens=400))]
+    while handles[0].state != "answering":
         time.sleep(0.01)
-    tickets += [engine.submit(ask()), engine.submit(ask())]
+    handles += [engine.submit(ask()), engine.submit(ask())]
     with pytest.raises(EngineBusy) as caught:
         engine.submit(ask())
     assert caught.value.retry_after >= 1 and "2" in str(caught.value)
     engine.close()
-    assert all(wait(ticket).done for ticket in tickets)
+    assert all(wait(handle).done for handle in handles)
 
 
 def test_owners_take_turns(home):
@@ -168,7 +182,7 @@ def test_owners_take_turns(home):
         time.sleep(0.01)
     many = [engine.submit(ask(max_new_tokens=2, owner="a")) for _ in range(5)]
     stranger = engine.submit(ask(max_new_tokens=2, owner="b"))
-    assert stranger.position == 1 and [ticket.position for ticket in many] == [2, 3, 4, 5, 6]
+    assert stranger.position == 1 and [handle.position for handle in many] == [2, 3, 4, 5, 6]
     engine.close()
 
 
@@ -179,24 +193,24 @@ def test_old_turns_give_way_when_the_context_is_full(engine):
             {"role": "user", "content": f"问题{number}，今天天气怎么样？"},
             {"role": "assistant", "content": "今天晴。"},
         ]
-    ticket = wait(engine.submit(ask(messages=(*turns, {"role": "user", "content": "你是谁？"}))))
-    assert ticket.finish_reason == "length" and 0 < ticket.dropped_turns < 60
-    assert ticket.usage["prompt_tokens"] <= 512 - 12
+    handle = wait(engine.submit(ask(messages=(*turns, {"role": "user", "content": "你是谁？"}))))
+    assert handle.finish_reason == "length" and 0 < handle.dropped_turns < 60
+    assert handle.usage["prompt_tokens"] <= 512 - 12
     shorter = wait(
-        engine.submit(ask(messages=(*turns[2 * ticket.dropped_turns :], {"role": "user", "content": "你是谁？"})))
+        engine.submit(ask(messages=(*turns[2 * handle.dropped_turns :], {"role": "user", "content": "你是谁？"})))
     )
-    assert shorter.text == ticket.text and shorter.dropped_turns == 0
+    assert shorter.text == handle.text and shorter.dropped_turns == 0
 
 
 def test_a_question_longer_than_the_context_says_so(engine):
-    ticket = wait(engine.submit(ask("天气" * 600)))
-    assert ticket.finish_reason == "error" and isinstance(ticket.error, PromptTooLong)
+    handle = wait(engine.submit(ask("天气" * 600)))
+    assert handle.finish_reason == "error" and isinstance(handle.error, PromptTooLong)
     assert wait(engine.submit(ask())).finish_reason == "length"
 
 
 def test_an_answer_ends_where_the_context_does(engine):
-    ticket = wait(engine.submit(ask("天气" * 120, max_new_tokens=5000)))
-    assert ticket.finish_reason in ("length", "stop") and ticket.usage["total_tokens"] <= 512
+    handle = wait(engine.submit(ask("天气" * 120, max_new_tokens=5000)))
+    assert handle.finish_reason in ("length", "stop") and handle.usage["total_tokens"] <= 512
 
 
 def test_unknown_models_and_wrong_fields_are_refused_at_once(engine):
@@ -225,8 +239,8 @@ def test_unknown_models_and_wrong_fields_are_refused_at_once(engine):
 def test_a_folder_that_is_no_model_is_an_error_of_that_request_alone(engine, home):
     (home / "models" / "broken").mkdir()
     (home / "models" / "broken" / "config.json").write_text("{}", encoding="utf-8")
-    ticket = wait(engine.submit(ask(model="broken")))
-    assert isinstance(ticket.error, EngineUnavailable) and str(ticket.error)
+    handle = wait(engine.submit(ask(model="broken")))
+    assert isinstance(handle.error, EngineUnavailable) and str(handle.error)
     assert wait(engine.submit(ask())).finish_reason == "length"
 
 
@@ -241,11 +255,11 @@ def test_loading_reports_its_stages_and_unloading_frees_the_model(engine, home):
 
 
 def test_unloading_waits_for_the_running_answer(engine):
-    ticket = engine.submit(ask(max_new_tokens=40))
-    while ticket.completion_tokens < 2:
+    handle = engine.submit(ask(max_new_tokens=40))
+    while handle.completion_tokens < 2:
         time.sleep(0.005)
     engine.unload()
-    assert ticket.finish_reason in ("stop", "length") and engine.loaded is None
+    assert handle.finish_reason in ("stop", "length") and engine.loaded is None
 
 
 def test_asyncio_readers_get_the_same_text_without_a_thread(engine, reference):
@@ -257,11 +271,11 @@ def test_asyncio_readers_get_the_same_text_without_a_thread(engine, reference):
 
 def test_leaving_an_async_loop_cancels(engine):
     async def read():
-        ticket = engine.submit(ask(max_new_tokens=400))
-        pieces = aiter(ticket)
+        handle = engine.submit(ask(max_new_tokens=400))
+        pieces = aiter(handle)
         await anext(pieces)
         await pieces.aclose()
-        return ticket
+        return handle
 
     assert wait(asyncio.run(read())).finish_reason == "cancelled"
 
@@ -269,11 +283,11 @@ def test_leaving_an_async_loop_cancels(engine):
 def test_closing_ends_every_ticket_and_the_thread(home):
     before = set(threading.enumerate())
     engine = Engine(rows=1)
-    tickets = [engine.submit(ask(max_new_tokens=400)) for _ in range(3)]
-    while tickets[0].completion_tokens < 2:
+    handles = [engine.submit(ask(max_new_tokens=400)) for _ in range(3)]
+    while handles[0].completion_tokens < 2:
         time.sleep(0.005)
     engine.close()
-    assert all(ticket.done for ticket in tickets)
+    assert all(handle.done for handle in handles)
     assert set(threading.enumerate()) <= before
     with pytest.raises(EngineUnavailable):
         engine.submit(ask())

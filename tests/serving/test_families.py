@@ -9,11 +9,11 @@ from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausa
 from glm_core.adapters import attach
 from glm_core.models import LoadedModel, registry
 from glm_core.models.tokenizers import V3_CONTROLS, Tokenizer
-from glm_core.serving.request import Request, Ticket
-from glm_core.serving.served_models import Choice
+from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Loaded, Session
 from glm_core.training.settings import TrainingSettings
-from tests.tiny import randomise
+from tests.tiny import randomize
 
 QUESTIONS = ("你好", "short", "一个长得多的问题，好让各行的填充不一样，而且还要再长一点。")
 SIZES = {"vocab_size": 288, "hidden_size": 64, "pad_token_id": 3, "eos_token_id": 2, "bos_token_id": 1}
@@ -48,13 +48,13 @@ class Bytes(Tokenizer):
 
 def load(name: str) -> LoadedModel:
     model = MODELS[name]()
-    randomise(model, 2)
+    randomize(model, 2)
     return LoadedModel(model.eval(), Bytes(), registry.by_name(name), Path("nowhere"), name)
 
 
-def adapt(name: str, folder) -> list[Choice]:
+def adapt(name: str, folder) -> list[ServedModel]:
     """The base, two LoRA and a prefix with random weights."""
-    choices = [Choice(name, name, folder)]
+    choices = [ServedModel(name, name, folder)]
     targets = "query_key_value" if name == "bloom" else ""
     several = {
         "lora": TrainingSettings(lora_rank=4, lora_targets=targets),
@@ -69,16 +69,16 @@ def adapt(name: str, folder) -> list[Choice]:
             if parameter.requires_grad:
                 parameter.data += (0.9 if slot == "prefix" and name == "chatglm" else 0.3) * torch.randn_like(parameter)
         attach.save(loaded, folder / slot, {"step": 1}, slot)
-        choices.append(Choice(slot, slot, folder, folder / slot, 1))
+        choices.append(ServedModel(slot, slot, folder, folder / slot, 1))
     return choices
 
 
 def begin(session, choice, question, tokens=16):
-    ticket = Ticket(
+    handle = RequestHandle(
         Request([{"role": "user", "content": question}], choice.name, max_new_tokens=tokens, temperature=0.0), choice
     )
-    session.begin(ticket)
-    return ticket
+    session.begin(handle)
+    return handle
 
 
 def finish(session):
@@ -95,7 +95,7 @@ def test_mixed_rows_answer_as_if_alone(name, tmp_path):
         for question in QUESTIONS:
             alone[choice.name, question] = begin(session, choice, question)
             finish(session)
-    texts = {key: ticket.text for key, ticket in alone.items()}
+    texts = {key: handle.text for key, handle in alone.items()}
     assert len(set(texts.values())) == len(texts), "answers must depend on the adapter and on the question"
     together = {}
     for choice in choices:
@@ -104,13 +104,13 @@ def test_mixed_rows_answer_as_if_alone(name, tmp_path):
             session.step()
             session.step()
     finish(session)
-    assert {key: ticket.text for key, ticket in together.items()} == texts
+    assert {key: handle.text for key, handle in together.items()} == texts
 
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_prompts_computed_in_one_forward_answer_as_if_alone(name, tmp_path):
     session = Session(load(name), Loaded(name, tmp_path, name, 512, {}, 0.0))
-    choices, tickets, alone = adapt(name, tmp_path), [], []
+    choices, handles, alone = adapt(name, tmp_path), [], []
     for choice in choices:
         for question in QUESTIONS:
             alone.append(begin(session, choice, question))
@@ -120,12 +120,14 @@ def test_prompts_computed_in_one_forward_answer_as_if_alone(name, tmp_path):
         for choice in choices:
             for question in QUESTIONS:
                 messages = [{"role": "user", "content": question}]
-                tickets.append(Ticket(Request(messages, choice.name, max_new_tokens=limit, temperature=0.0), choice))
-    rows = [session.prepare(ticket) for ticket in tickets]
+                handles.append(
+                    RequestHandle(Request(messages, choice.name, max_new_tokens=limit, temperature=0.0), choice)
+                )
+    rows = [session.prepare(handle) for handle in handles]
     session.join(rows)
     finish(session)
-    assert [ticket.text for ticket in tickets[: len(alone)]] == [ticket.text for ticket in alone]
-    assert {ticket.completion_tokens for ticket in tickets[len(alone) :]} == {1}
+    assert [handle.text for handle in handles[: len(alone)]] == [handle.text for handle in alone]
+    assert {handle.completion_tokens for handle in handles[len(alone) :]} == {1}
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -135,9 +137,11 @@ def test_a_prefix_acts_at_every_strength_beside_other_rows(name, tmp_path):
 
     def begin_at(choice, strength, question):
         messages = [{"role": "user", "content": question}]
-        ticket = Ticket(Request(messages, choice.name, max_new_tokens=16, temperature=0.0, strength=strength), choice)
-        session.begin(ticket)
-        return ticket
+        handle = RequestHandle(
+            Request(messages, choice.name, max_new_tokens=16, temperature=0.0, strength=strength), choice
+        )
+        session.begin(handle)
+        return handle
 
     wanted = [
         (choice, strength, q)
@@ -148,21 +152,21 @@ def test_a_prefix_acts_at_every_strength_beside_other_rows(name, tmp_path):
     for one in wanted:
         alone.append(begin_at(*one))
         finish(session)
-    texts = [[ticket.text for ticket in alone[start : start + 3]] for start in range(0, 15, 3)]
+    texts = [[handle.text for handle in alone[start : start + 3]] for start in range(0, 15, 3)]
     assert texts[0] == texts[3] and texts[1] not in (texts[0], texts[2]) and texts[2] != texts[0]
     together = []
     for one in wanted:
         together.append(begin_at(*one))
         session.step()
     finish(session)
-    assert [ticket.text for ticket in together] == [ticket.text for ticket in alone]
+    assert [handle.text for handle in together] == [handle.text for handle in alone]
 
 
 def test_prompts_of_like_length_are_computed_together(tmp_path):
     session = Session(load("chatglm3"), Loaded("chatglm3", tmp_path, "chatglm3", 8192, {}, 0.0))
-    choice, widths = Choice("chatglm3", "chatglm3", tmp_path), (3, 400, 4, 5, 420, 1500)
+    choice, widths = ServedModel("chatglm3", "chatglm3", tmp_path), (3, 400, 4, 5, 420, 1500)
     rows = [
-        session.prepare(Ticket(Request([{"role": "user", "content": "x" * width}], max_new_tokens=1), choice))
+        session.prepare(RequestHandle(Request([{"role": "user", "content": "x" * width}], max_new_tokens=1), choice))
         for width in widths
     ]
     groups = session.groups(rows)
@@ -174,7 +178,7 @@ def test_one_answer_is_that_of_generate(name, tmp_path):
     loaded = load(name)
     session = Session(loaded, Loaded(name, tmp_path, name, 512, {}, 0.0))
     for question in QUESTIONS:
-        ticket = begin(session, Choice(name, name, tmp_path), question)
+        handle = begin(session, ServedModel(name, name, tmp_path), question)
         finish(session)
         ids = loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": question}])
         with torch.inference_mode():
@@ -185,7 +189,7 @@ def test_one_answer_is_that_of_generate(name, tmp_path):
                 eos_token_id=loaded.family.stop_ids(loaded.tokenizer),
                 pad_token_id=3,
             )[0, len(ids) :].tolist()
-        assert ticket.text == loaded.family.clean(loaded.tokenizer.decode(output))
+        assert handle.text == loaded.family.clean(loaded.tokenizer.decode(output))
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -193,11 +197,11 @@ def test_an_answer_goes_on_from_its_beginning_as_the_model_itself_would(name, tm
     loaded = load(name)
     session = Session(loaded, Loaded(name, tmp_path, name, 512, {}, 0.0))
     messages, beginning = [{"role": "user", "content": "你好"}], "Well, then"
-    tickets = []
+    handles = []
     for start in (beginning, ""):
         request = Request(messages, name, max_new_tokens=16, temperature=0.0, beginning=start)
-        tickets.append(Ticket(request, Choice(name, name, tmp_path)))
-        session.begin(tickets[-1])  # side by side with one that begins anew
+        handles.append(RequestHandle(request, ServedModel(name, name, tmp_path)))
+        session.begin(handles[-1])  # side by side with one that begins anew
     finish(session)
     learned = loaded.family.encode_example(
         loaded.tokenizer, [*messages, {"role": "assistant", "content": beginning}], 512, 512
@@ -207,6 +211,6 @@ def test_an_answer_goes_on_from_its_beginning_as_the_model_itself_would(name, tm
     with torch.inference_mode():
         whole = loaded.model.generate(ids, max_new_tokens=16, do_sample=False, eos_token_id=stops, pad_token_id=3)[0]
     going_on = loaded.tokenizer.decode(whole[ids.shape[1] :].tolist())
-    assert tickets[0].text == loaded.family.clean(beginning + going_on)
-    assert not tickets[1].text.startswith(beginning) and tickets[0].text.startswith(beginning)
-    assert tickets[0].prompt_tokens > tickets[1].prompt_tokens + len(beginning) - 1
+    assert handles[0].text == loaded.family.clean(beginning + going_on)
+    assert not handles[1].text.startswith(beginning) and handles[0].text.startswith(beginning)
+    assert handles[0].prompt_tokens > handles[1].prompt_tokens + len(beginning) - 1

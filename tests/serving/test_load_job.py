@@ -8,7 +8,7 @@ from glm_core.models import checkpoints
 from glm_core.serving import load_job
 from glm_core.serving.engine import Engine
 from glm_core.serving.request import EngineUnavailable, LoadingCancelled
-from tests.serving.conftest import ask
+from tests.engine import ask
 from tests.tiny import tiny_chatglm
 
 MB = 1 << 20
@@ -83,10 +83,10 @@ def test_cancelling_gives_the_memory_back(engine, workspace, monkeypatch):
 
 
 def test_what_was_given_back_is_said_of_cards_only_where_there_are_any():
-    before, after = load_job.Memory(3 * 10**9, None), load_job.Memory(10**9, None)
+    before, after = load_job.LoadedMemory(3 * 10**9, None), load_job.LoadedMemory(10**9, None)
     (said,) = load_job.say_returned(before, after)
     assert "3 GB" in said and "1 GB" in said
-    said = load_job.say_returned(load_job.Memory(3 * 10**9, 8 * 10**9), load_job.Memory(10**9, 0))
+    said = load_job.say_returned(load_job.LoadedMemory(3 * 10**9, 8 * 10**9), load_job.LoadedMemory(10**9, 0))
     assert len(said) == 2 and "8 GB" in said[1]
 
 
@@ -101,12 +101,12 @@ def test_a_load_that_fails_gives_the_memory_back_and_says_why(engine, workspace)
 
 def test_a_question_whose_model_is_cancelled_gets_a_sentence_and_the_next_one_an_answer(engine, tiny, monkeypatch):
     gate = Gate(monkeypatch, 0.5)
-    ticket = engine.submit(ask("你好"))
+    handle = engine.submit(ask("你好"))
     assert gate.reached.wait(60)
     engine.cancel_loading()
     gate.open()
     with pytest.raises(LoadingCancelled, match="已取消"):
-        "".join(ticket)
+        "".join(handle)
     engine.cancel_loading()  # where nothing is loading it does nothing
     again = engine.submit(ask("你好"))
     "".join(again)

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from transformers.utils.import_utils import is_serve_available
 
-from glm_core.serving import EngineUnavailable, RequestError, Ticket, UnknownModel
+from glm_core.serving import EngineUnavailable, RequestError, RequestHandle, UnknownModel
 from glm_core.serving.engine import Engine
 from glm_core.serving.generate_many import ask_all
 from glm_core.serving.remote import RemoteEngine, _body
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from glm_core.workspace import ASSETS
-from tests.serving.conftest import ask
+from tests.engine import ask
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_an_answer_is_that_of_the_server(remote, engine):
     mine, theirs = remote.submit(ask(max_new_tokens=30)), engine.submit(ask(max_new_tokens=30))
     assert "".join(mine) == "".join(theirs)
     assert mine.usage == theirs.usage and mine.finish_reason == theirs.finish_reason
-    assert "127.0.0.1" in mine.stamp.sentence()
+    assert "127.0.0.1" in mine.provenance.sentence()
 
 
 def test_its_models_are_the_servers(remote):
@@ -45,18 +45,18 @@ def test_its_models_are_the_servers(remote):
 
 
 def test_cancelling_reaches_the_server(remote, engine):
-    ticket = remote.submit(ask(max_new_tokens=480))
-    next(iter(ticket))
+    handle = remote.submit(ask(max_new_tokens=480))
+    next(iter(handle))
     deadline = time.monotonic() + 5
-    while (engine.answering or not ticket.done) and time.monotonic() < deadline:
+    while (engine.answering or not handle.done) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert ticket.finish_reason == "cancelled" and engine.answering == 0
+    assert handle.finish_reason == "cancelled" and engine.answering == 0
 
 
-def test_what_the_server_refuses_is_an_error_on_the_ticket(remote):
-    ticket = remote.submit(ask("天气" * 600))
+def test_what_the_server_refuses_is_an_error_on_the_handle(remote):
+    handle = remote.submit(ask("天气" * 600))
     with pytest.raises(RequestError, match="400"):
-        "".join(ticket)
+        "".join(handle)
     with pytest.raises(RequestError):
         remote.submit(ask(strength=0.5))
 
@@ -116,12 +116,12 @@ def strict():
 def test_a_server_that_knows_openais_fields_alone_is_asked_with_those(strict):
     address, asked = strict
     remote = RemoteEngine(address)
-    ticket = remote.submit(ask(model="", top_k=5, repetition_penalty=1.1, temperature=0.7))
-    assert "".join(ticket) == "你好" and ticket.finish_reason == "stop" and ticket.usage["total_tokens"] == 5
+    handle = remote.submit(ask(model="", top_k=5, repetition_penalty=1.1, temperature=0.7))
+    assert "".join(handle) == "你好" and handle.finish_reason == "stop" and handle.usage["total_tokens"] == 5
     assert len(asked) == 2 and asked[1] == {
         name: value for name, value in asked[0].items() if name not in ("top_k", "repetition_penalty")
     }
-    assert ticket.stamp.sampling == {"temperature": 0.7}, "the stamp says what was used"
+    assert handle.provenance.sampling == {"temperature": 0.7}, "the provenance says what was used"
     "".join(remote.submit(ask(model="", top_k=0, repetition_penalty=1.0)))
     assert len(asked) == 3, "what changes nothing is not sent"
     remote.close()
@@ -132,13 +132,13 @@ def test_many_questions_are_all_answered_and_a_busy_engine_is_waited_for(engine,
     requests = [ask(question, max_new_tokens=6) for question in ("你好", "你是谁？", "再见") * 3]
     answers = dict(ask_all(small, requests, together=4))
     assert sorted(answers) == list(range(9))
-    for number, ticket in answers.items():
-        assert ticket.text == "".join(engine.submit(requests[number]))
+    for number, handle in answers.items():
+        assert handle.text == "".join(engine.submit(requests[number]))
     small.close()
 
 
 def test_leaving_the_loop_over_many_cancels_the_rest(engine):
-    for _number, _ticket in ask_all(engine, [ask(max_new_tokens=2), *[ask(max_new_tokens=480)] * 5]):
+    for _number, _handle in ask_all(engine, [ask(max_new_tokens=2), *[ask(max_new_tokens=480)] * 5]):
         break
     deadline = time.monotonic() + 5
     while engine.answering and time.monotonic() < deadline:
@@ -147,14 +147,14 @@ def test_leaving_the_loop_over_many_cancels_the_rest(engine):
 
 
 def test_a_server_that_cannot_go_on_from_a_beginning_says_so_and_the_beginning_stays(remote):
-    ticket = remote.submit(ask(beginning="从前"))
+    handle = remote.submit(ask(beginning="从前"))
     with pytest.raises(RequestError, match="400"):
-        "".join(ticket)
-    assert ticket.text == "从前"
+        "".join(handle)
+    assert handle.text == "从前"
 
 
 def test_the_beginning_goes_to_the_server_as_the_last_message():
-    body = _body(Ticket(ask("讲个故事", beginning="从前"), Choice("m", "m", Path("m"))))
+    body = _body(RequestHandle(ask("讲个故事", beginning="从前"), ServedModel("m", "m", Path("m"))))
     assert body["messages"][-1] == {"role": "assistant", "content": "从前"}
     assert body["continue_final_message"] and not body["add_generation_prompt"]
 
@@ -205,9 +205,9 @@ def test_transformers_serve_answers_stops_and_is_missed(transformers_serve):
     remote, choice, process = transformers_serve
     ask_it = partial(ask, model=choice.name)
     assert choice.title == "bloom-demo" and Path(choice.name).is_absolute(), "known by its folder, shown by its name"
-    ticket = remote.submit(ask_it("一加一等于几？", temperature=0.5, top_p=0.85, top_k=30, max_new_tokens=30))
-    assert "".join(ticket) == ticket.text != "" and ticket.finish_reason == "stop" and ticket.usage["prompt_tokens"] > 0
-    assert "top_k" not in ticket.stamp.sampling, "which it does not know"
+    handle = remote.submit(ask_it("一加一等于几？", temperature=0.5, top_p=0.85, top_k=30, max_new_tokens=30))
+    assert "".join(handle) == handle.text != "" and handle.finish_reason == "stop" and handle.usage["prompt_tokens"] > 0
+    assert "top_k" not in handle.provenance.sampling, "which it does not know"
     whole = "".join(remote.submit(ask_it("你叫什么名字？", temperature=0.0)))
     cut = remote.submit(ask_it("你叫什么名字？", temperature=0.0, stop=(whole[2],)))
     assert "".join(cut) == whole[: whole.index(whole[2])]

@@ -9,11 +9,11 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from glm_core.generation.decode import likeliest
-from glm_core.serving.sampling import Sampler, Sampling, choose, resolve
+from glm_core.generation.decode import argmax_finite
+from glm_core.serving.sampling import Sampler, SamplingParams, choose, resolve
 
 
-def draws(sampling: Sampling, logits: torch.Tensor, count: int) -> torch.Tensor:
+def draws(sampling: SamplingParams, logits: torch.Tensor, count: int) -> torch.Tensor:
     sampler = Sampler(sampling, [])
     return torch.tensor([choose(logits[None], [sampler])[0] for _ in range(count)])
 
@@ -33,7 +33,7 @@ def reference(logits, temperature=1.0, top_k=0, top_p=1.0):
 def test_drawn_frequencies_are_those_of_transformers(temperature, top_k, top_p):
     logits = torch.tensor([2.0, 1.5, 1.4, 0.3, 0.0, -1.0, -2.0, 1.0])
     expected = reference(logits, temperature, top_k, max(top_p, 1e-9))
-    drawn = draws(Sampling(temperature, top_p, top_k, seed=7), logits, 4000)
+    drawn = draws(SamplingParams(temperature, top_p, top_k, seed=7), logits, 4000)
     frequency = torch.bincount(drawn, minlength=8) / len(drawn)
     assert set(drawn.tolist()) <= set(expected.nonzero().flatten().tolist())
     assert (frequency - expected).abs().max() < 0.03
@@ -44,12 +44,12 @@ def test_the_penalty_is_that_of_transformers():
     seen = [3, 7, 7, 20]
     expected = RepetitionPenaltyLogitsProcessor(1.3)(torch.tensor([seen]), logits[None].clone())[0]
     mine = logits.clone()
-    Sampler(Sampling(repetition_penalty=1.3), seen).penalise(mine)
+    Sampler(SamplingParams(repetition_penalty=1.3), seen).penalise(mine)
     assert torch.equal(mine, expected)
 
 
 def test_a_penalised_token_that_was_just_chosen_counts_as_seen():
-    sampler = Sampler(Sampling(repetition_penalty=2.0), [])
+    sampler = Sampler(SamplingParams(repetition_penalty=2.0), [])
     logits = torch.tensor([[1.0, 0.9]])
     assert [choose(logits, [sampler])[0], choose(logits, [sampler])[0]] == [0, 1]
 
@@ -57,10 +57,10 @@ def test_a_penalised_token_that_was_just_chosen_counts_as_seen():
 def test_the_same_seed_draws_the_same_whoever_shares_the_batch():
     torch.manual_seed(0)
     steps = torch.randn(20, 100)
-    mine = Sampling(0.9, 0.8, seed=5)
+    mine = SamplingParams(0.9, 0.8, seed=5)
     alone = Sampler(mine, [])
     single = [choose(step[None], [alone])[0] for step in steps]
-    together, other, greedy = Sampler(mine, []), Sampler(Sampling(1.2, seed=9), []), Sampler(Sampling(), [])
+    together, other, greedy = Sampler(mine, []), Sampler(SamplingParams(1.2, seed=9), []), Sampler(SamplingParams(), [])
     mixed = [choose(torch.stack([step.flip(0), step, step]), [other, together, greedy])[1:] for step in steps]
     assert [pair[0] for pair in mixed] == single
     assert [pair[1] for pair in mixed] == steps.argmax(-1).tolist()
@@ -68,15 +68,15 @@ def test_the_same_seed_draws_the_same_whoever_shares_the_batch():
 
 def test_logits_that_are_not_finite_choose_nothing():
     logits = torch.tensor([[0.0, float("nan")], [1.0, float("inf")], [0.0, 1.0]])
-    assert choose(logits, [Sampler(Sampling(), []) for _ in range(3)]) == [-1, -1, 1]
+    assert choose(logits, [Sampler(SamplingParams(), []) for _ in range(3)]) == [-1, -1, 1]
 
 
 @pytest.mark.parametrize("vocabulary", [96, 97])
 def test_the_first_of_the_likeliest_tokens_is_taken(vocabulary):
     logits = torch.randn(50, vocabulary).round(decimals=1)  # many are equal
-    assert torch.equal(likeliest(logits), logits.argmax(-1))
+    assert torch.equal(argmax_finite(logits), logits.argmax(-1))
     logits[3, 95], logits[4, 0], logits[5, 1:] = float("nan"), float("inf"), -float("inf")
-    assert likeliest(logits)[3:6].tolist() == [-1, -1, 0]
+    assert argmax_finite(logits)[3:6].tolist() == [-1, -1, 0]
 
 
 def test_a_request_overrides_the_family_and_gets_a_seed():
@@ -89,7 +89,7 @@ def test_a_request_overrides_the_family_and_gets_a_seed():
 def test_a_large_vocabulary_is_sorted_only_as_far_as_the_nucleus_needs(flat, monkeypatch):
     torch.manual_seed(0)
     logits = torch.randn(2, 5000) * (0.01 if flat else 6)
-    samplers = [Sampling(0.95, 0.7, seed=3), Sampling(1.2, 0.9, top_k=40, seed=4)]
+    samplers = [SamplingParams(0.95, 0.7, seed=3), SamplingParams(1.2, 0.9, top_k=40, seed=4)]
     narrow = choose(logits, [Sampler(one, []) for one in samplers])
     monkeypatch.setattr("glm_core.serving.sampling.CANDIDATES", 5000)
     assert narrow == choose(logits, [Sampler(one, []) for one in samplers])

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.tiny import randomise, tiny_chatglm
+from tests.tiny import randomize, tiny_chatglm
 
 CHATGLM3 = {
     "model_type": "chatglm",
@@ -85,7 +85,7 @@ def small_native(kind: str, folder: Path) -> Path:
         model = {"glm": GlmForCausalLM, "glm4": Glm4ForCausalLM}[kind](
             {"glm": GlmConfig, "glm4": Glm4Config}[kind](**glm)
         )
-    randomise(model, 2)
+    randomize(model, 2)
     model.save_pretrained(folder)
     return folder
 

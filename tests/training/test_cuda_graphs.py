@@ -22,7 +22,7 @@ def prepare(kind, method, folder, device="cpu"):
     loaded = models.load(small(kind, folder), device=torch.device(device))
     attach.attach(loaded, METHODS[method])
     stir(loaded)
-    fused_lora.lighten(loaded.model)
+    fused_lora.fuse_lora_layers(loaded.model)
     loaded.model.train()
     loss = AnswerLoss(loaded.model)
     return loaded, loss, [weight for weight in loss.parameters() if weight.requires_grad]
@@ -71,7 +71,7 @@ def test_replayed_steps_equal_ordinary_ones(kind, method, tmp_path, monkeypatch)
     monkeypatch.setattr("glm_core.models.prefix_tuning.DROPOUT", 0.0)
     loaded, loss, weights = prepare(kind, method, tmp_path, "cuda")
     errors = []
-    steps = cuda_graphs.Replay(loss, batch(loaded, 0), errors.append)
+    steps = cuda_graphs.CudaGraphStep(loss, batch(loaded, 0), errors.append)
     for number in range(6):
         rows = batch(loaded, number)
         on_card = {name: tensor.cuda() for name, tensor in rows.items()}
@@ -95,10 +95,10 @@ def test_what_cannot_be_recorded_is_computed_the_ordinary_way(tmp_path, monkeypa
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     monkeypatch.setattr(torch.random, "fork_rng", lambda _devices: nullcontext())
     monkeypatch.setattr(cuda_graphs, "_Recording", refuse)
-    monkeypatch.setattr(cuda_graphs.Replay, "_end_recording", lambda self: None)
+    monkeypatch.setattr(cuda_graphs.CudaGraphStep, "_end_recording", lambda self: None)
     loaded, loss, _ = prepare("chatglm", "lora", tmp_path)
     errors = []
-    steps = cuda_graphs.Replay(loss, batch(loaded, 0), errors.append)
+    steps = cuda_graphs.CudaGraphStep(loss, batch(loaded, 0), errors.append)
     assert [steps(batch(loaded, 0), 3) for _ in range(5)] == [None] * 5
     assert len(errors) == 1
 
@@ -116,7 +116,7 @@ def test_dropout_goes_on_after_a_recording_that_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(AnswerLoss, "compute", wait)
     loaded, loss, weights = prepare("chatglm", "prefix", tmp_path, "cuda")
     errors = []
-    steps = cuda_graphs.Replay(loss, batch(loaded, 0), errors.append)
+    steps = cuda_graphs.CudaGraphStep(loss, batch(loaded, 0), errors.append)
     assert steps(batch(loaded, 0), 3) is None and len(errors) == 1
     on_card = {name: tensor.cuda() for name, tensor in batch(loaded, 0).items()}
     losses = [loss(**on_card, num_items_in_batch=20)["loss"] for _ in range(2)]

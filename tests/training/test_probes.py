@@ -11,7 +11,7 @@ from glm_core.generation.greedy import greedy
 from glm_core.training import draft_verify
 from glm_core.training import probes as training_probes
 from glm_core.training.callbacks import Reporter
-from glm_core.training.draft_verify import Recall
+from glm_core.training.draft_verify import DraftVerifier
 from glm_core.training.run import run
 from glm_core.training.settings import TrainingSettings
 from tests.training.small import small, stir
@@ -69,7 +69,7 @@ def test_recalled_answers_are_the_greedy_ones_whatever_is_proposed(tuned, longes
         [[]] * len(ROWS),
         [["", text[:2]] for text in expected],
     ):
-        assert Recall(tuned, longest).answer(ASKED, drafts) == expected
+        assert DraftVerifier(tuned, longest).answer(ASKED, drafts) == expected
 
 
 @pytest.mark.parametrize("name", ["chatglm-demo", "bloom-demo"])
@@ -80,7 +80,7 @@ def test_what_was_answered_before_is_confirmed_without_decoding(name, monkeypatc
     monkeypatch.setattr(
         draft_verify, "greedy", lambda loaded, asked, *rest: decoded.extend(asked) or greedy(loaded, asked, *rest)
     )
-    assert Recall(loaded, 24).answer(ASKED, [[text] for text in expected]) == expected
+    assert DraftVerifier(loaded, 24).answer(ASKED, [[text] for text in expected]) == expected
     assert len(decoded) <= 1, "an answer that is written in other tokens than it was generated in is decoded again"
 
 
@@ -88,8 +88,8 @@ def test_rows_are_computed_together_as_far_as_memory_goes(tuned, monkeypatch):
     expected = greedy(tuned, ASKED, 8)
     monkeypatch.setattr(draft_verify, "LEAST", 1)
     monkeypatch.setattr(draft_verify, "SHARE", 0)
-    assert Recall(tuned, 8)._together(100) == 1
-    assert Recall(tuned, 8).answer(ASKED, [[text] for text in expected]) == expected
+    assert DraftVerifier(tuned, 8)._together(100) == 1
+    assert DraftVerifier(tuned, 8).answer(ASKED, [[text] for text in expected]) == expected
 
 
 def test_probes_are_rows_of_the_data_and_short_controls_of_the_bases_world():

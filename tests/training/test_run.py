@@ -19,7 +19,7 @@ from glm_core.training import run as training_run
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
 from glm_core.training.run import run
 from glm_core.training.settings import PRESETS, TrainingSettings
-from glm_core.training.signals import Stop
+from glm_core.training.signals import StopSignal
 from glm_core.training.trainer import AdapterTrainer
 from tests.paths import ROOT
 from tests.training.small import logits, small
@@ -337,7 +337,7 @@ def test_sigterm_while_loading_stops_at_once(make):
 
 
 def test_a_library_that_takes_the_stop_for_its_own_failure_does_not_make_the_run_fail(make, monkeypatch):
-    folder, stop = make(), Stop()
+    folder, stop = make(), StopSignal()
 
     def broken(*_):
         stop.asked = True
@@ -349,7 +349,7 @@ def test_a_library_that_takes_the_stop_for_its_own_failure_does_not_make_the_run
 
 
 def stop_at(monkeypatch, step):
-    stop, original = Stop(), Reporter.on_step_begin
+    stop, original = StopSignal(), Reporter.on_step_begin
 
     def ask(self, args, state, control, **rest):
         stop.asked = stop.asked or state.global_step == step

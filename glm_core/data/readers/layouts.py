@@ -1,4 +1,4 @@
-"""The layouts that data sets are published in, recognised by their column names: which column is what.
+"""The layouts that data sets are published in, recognized by their column names: which column is what.
 
 Covers Alpaca, ShareGPT, messages, conversations, content/summary, prompt/response/history, question/answer, and the
 Chinese and common English names for the same columns. What is none of these is mapped by hand (`templates`).
@@ -15,7 +15,7 @@ Convert = Callable[[dict], list[dict]]
 
 @dataclass(frozen=True)
 class Layout:
-    """What was recognised: `columns` gives for each role (question, answer, …) the name the file has for it."""
+    """What was recognized: `columns` gives for each role (question, answer, …) the name the file has for it."""
 
     name: str
     columns: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ _ROLES = {
 }
 
 
-def recognise(columns: Iterable[str]) -> Layout | None:
+def recognize(columns: Iterable[str]) -> Layout | None:
     """The layout that has all its columns among `columns` (case and spaces aside), or None."""
     names = _folded(columns)
     for chat in _CHATS:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from glm_core.data.examples import RowError
 from glm_core.data.readers.json_rows import Row, json_rows
-from glm_core.data.readers.layouts import recognise
+from glm_core.data.readers.layouts import recognize
 from glm_core.data.readers.tables import csv_rows
 
 TEXT = "text"
@@ -40,7 +40,7 @@ def text_rows(text: str, file: str) -> Iterator[Row]:
 
 
 def _is_header(cells: list[str]) -> bool:
-    return recognise(tuple(cell.strip().strip('"') for cell in cells)) is not None
+    return recognize(tuple(cell.strip().strip('"') for cell in cells)) is not None
 
 
 def _tab_pairs(text: str) -> Iterator[Row]:

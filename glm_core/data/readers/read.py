@@ -48,7 +48,7 @@ def read(
         path: a file whose ending is one of `ENDINGS`.
         template: a task of `templates.TEMPLATES` ("translation", "classification", …) whose words ask the question.
         mapping: role ("user", "assistant", "system", "history") or field of the template -> column, or words with
-            {column} in them. Without it the layout is recognised.
+            {column} in them. Without it the layout is recognized.
         progress: called with "data.stage.reading" and the fraction done (None: not known).
 
     Raises:
@@ -169,7 +169,7 @@ class _Reader:
         if columns == (TEXT,):
             return TEXT, templates.continue_text
         for kind, _ in Counter(tuple(record) for record in records).most_common():
-            if found := self._recognise(kind):
+            if found := self._recognize(kind):
                 layout, convert = found
                 first = next(record for record in records if tuple(record) == kind)
                 return layouts.variant(layout, first), convert
@@ -177,8 +177,8 @@ class _Reader:
             return guessed.name, layouts.converter(guessed)
         return UNKNOWN, None
 
-    def _recognise(self, kind: tuple) -> tuple[layouts.Layout, layouts.Convert] | None:
-        layout = layouts.recognise(kind)
+    def _recognize(self, kind: tuple) -> tuple[layouts.Layout, layouts.Convert] | None:
+        layout = layouts.recognize(kind)
         if self.task and (layout is None or not layout.has_instruction):
             if convert := templates.from_columns(self.task, kind):
                 return layout or layouts.Layout(self.task.name), convert
@@ -192,7 +192,7 @@ class _Reader:
         kind = tuple(record)
         convert = self.by_columns.get(kind)
         if convert is None:
-            found = self._recognise(kind)
+            found = self._recognize(kind)
             half = layouts.guess(kind)
             convert = found[1] if found else layouts.converter(half) if half else self.convert
             self.by_columns[kind] = convert

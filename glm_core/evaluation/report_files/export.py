@@ -15,7 +15,7 @@ from glm_core.evaluation import aggregate
 from glm_core.evaluation.divergence import SLIGHT
 from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report import Report, Row
-from glm_core.evaluation.scoring import KINDS, METERS, Meter, closeness
+from glm_core.evaluation.scoring import KINDS, METERS, Proportion, closeness
 from glm_core.i18n import current, t
 from glm_core.markdown import Piece, differences
 
@@ -41,12 +41,12 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # sentences
 
 
-def number(meter: Meter) -> str:
+def number(meter: Proportion) -> str:
     """The share as a percentage, a dash where nothing counts."""
     return "–" if meter.value is None else f"{meter.value:.0%}"
 
 
-def uncertainty(meter: Meter) -> str:
+def uncertainty(meter: Proportion) -> str:
     """How many of how many, and how sure that is."""
     if meter.value is None:
         return t("report.none_asked")
@@ -90,7 +90,7 @@ def ordered(rows: Sequence[Row], best: bool) -> list[Row]:
     return sorted(rows, key=lambda row: (sign * round(row.judgement.gain, 3), sign * row.judgement.after))
 
 
-def doubts(report: Report) -> list[str]:
+def warnings(report: Report) -> list[str]:
     """What must be said before anything is shown: that the two models do not differ, or that the adapter is another base's."""
     causes = [t(key, **values) for key, values in report.causes if key == "report.cause.other_base"]
     if report.distances and not report.proof.differs:
@@ -193,7 +193,7 @@ def to_html(report: Report) -> bytes:
     parts = [
         f"<h1>{escape(t('report.title'))}</h1>",
         f'<p class="quiet">{escape(about(report))}</p>',
-        *(f'<p class="card">{escape(sentence)}</p>' for sentence in doubts(report)),
+        *(f'<p class="card">{escape(sentence)}</p>' for sentence in warnings(report)),
         '<div class="meters">',
         *(_meter(report, name) for name in METERS),
         "</div>",

@@ -2,7 +2,7 @@
 
 Both are drawn from one sheet of words and boxes, without a browser. The PNG needs a Chinese font on this computer; the SVG
 takes its reader's, and every stretch of words says how wide it is, so that nothing shifts. Not here: the font (fonts.py),
-the sentences (sending.py).
+the sentences (export.py).
 """
 
 import io
@@ -40,13 +40,13 @@ class Word:
     width: float
     text: str
     size: int
-    colour: str
+    color: str
     bold: bool
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle with round corners; `line` is the colour of its border, empty for none."""
+    """A rectangle with round corners; `line` is the color of its border, empty for none."""
 
     x: float
     y: float
@@ -58,7 +58,7 @@ class Box:
 
 
 @dataclass
-class Sheet:
+class ImageCanvas:
     """What is drawn, in order, on a ground `WIDTH` wide and `height` high."""
 
     shapes: list[Word | Box] = field(default_factory=list)
@@ -71,14 +71,14 @@ class Sheet:
         width: float,
         words: str | Sequence[Piece],
         kind: str,
-        colour: str = INK,
+        color: str = INK,
         most: int = 2,
         bold: bool = False,
     ) -> float:
-        """Set words into a column; changed pieces stand on a tint of `colour`, the others are ink.
+        """Set words into a column; changed pieces stand on a tint of `color`, the others are ink.
 
         Args:
-            words: plain text all in `colour`, or the pieces of an answer.
+            words: plain text all in `color`, or the pieces of an answer.
             kind: of `SIZES`.
             most: lines; what does not fit ends in an ellipsis.
 
@@ -87,14 +87,14 @@ class Sheet:
         """
         size = SIZES[kind]
         pieces = [Piece(words, True)] if isinstance(words, str) else words
-        tint = "" if isinstance(words, str) else TINTS[colour]
+        tint = "" if isinstance(words, str) else TINTS[color]
         for line in _broken(pieces, size, width, most):
             at = x
             for piece in line:
                 wide = fonts.width(piece.text, size)
                 if piece.changed and tint:
                     self.shapes.append(Box(at - 2, y + size * 0.1, wide + 4, size * 1.25, tint))
-                self.shapes.append(Word(at, y, wide, piece.text, size, colour if piece.changed else INK, bold))
+                self.shapes.append(Word(at, y, wide, piece.text, size, color if piece.changed else INK, bold))
                 at += wide
             y += size * LEADING
         return y
@@ -147,12 +147,12 @@ def _tokens(pieces: Sequence[Piece]) -> Iterator[tuple[str, bool]]:
 # what is on it
 
 
-def lay_out(report: Report) -> Sheet:
+def lay_out(report: Report) -> ImageCanvas:
     """The first screen of `report` in the language in use."""
-    sheet, y, width = Sheet(), float(MARGIN), WIDTH - 2 * MARGIN
+    sheet, y, width = ImageCanvas(), float(MARGIN), WIDTH - 2 * MARGIN
     y = sheet.write(MARGIN, y, width, t("report.title"), "title", bold=True, most=1)
     y = sheet.write(MARGIN, y, width, export.about(report), "quiet", QUIET)
-    for sentence in export.doubts(report)[:2]:
+    for sentence in export.warnings(report)[:2]:
         y = sheet.write(MARGIN, y, width, sentence, "quiet", ALARM)
     for name in METERS:
         y = _card(sheet, report, name, y + GAP)
@@ -161,13 +161,13 @@ def lay_out(report: Report) -> Sheet:
     return sheet
 
 
-def _card(sheet: Sheet, report: Report, name: str, top: float) -> float:
+def _card(sheet: ImageCanvas, report: Report, name: str, top: float) -> float:
     """One meter: its figure at the left, what it means and its example at the right. Returns the y of its lower edge."""
     place = len(sheet.shapes)
-    meter, colour = report.meters[name], ALARM if report.meters[name].grade == "none" else TUNED
+    meter, color = report.meters[name], ALARM if report.meters[name].grade == "none" else TUNED
     x, y = MARGIN + PADDING, top + PADDING
     left = sheet.write(x, y, LEFT, t(f"report.meter.{name}"), "text", bold=True)
-    left = sheet.write(x, left, LEFT, export.number(meter), "figure", colour, most=1)
+    left = sheet.write(x, left, LEFT, export.number(meter), "figure", color, most=1)
     left = sheet.write(x, left, LEFT, export.uncertainty(meter), "quiet", QUIET, most=5)
     x, width = x + LEFT + PADDING, WIDTH - 2 * MARGIN - 3 * PADDING - LEFT
     right = sheet.write(x, y, width, export.meaning(report, name), "text", most=3)
@@ -178,13 +178,13 @@ def _card(sheet: Sheet, report: Report, name: str, top: float) -> float:
     return bottom
 
 
-def _example(sheet: Sheet, row: Row, x: float, y: float, width: float) -> float:
+def _example(sheet: ImageCanvas, row: Row, x: float, y: float, width: float) -> float:
     """A question with both answers, the words that differ marked."""
     y = sheet.write(x, y, width, row.question.text, "answer", bold=True)
     sides = differences(row.before.text, row.after.text)
-    for label, pieces, colour in zip(("compare.original", "compare.column.tuned"), sides, (QUIET, TUNED), strict=True):
+    for label, pieces, color in zip(("compare.original", "compare.column.tuned"), sides, (QUIET, TUNED), strict=True):
         y = sheet.write(x, y + 8, width, t(label), "quiet", QUIET, most=1)
-        y = sheet.write(x, y, width, pieces or t("chat.nothing"), "answer", colour, most=3)
+        y = sheet.write(x, y, width, pieces or t("chat.nothing"), "answer", color, most=3)
     return y
 
 
@@ -216,7 +216,7 @@ def to_png(report: Report) -> bytes:
         else:
             baseline = (one.x, one.y + 1.1 * one.size)
             words = "".join(sign if fonts.has(sign) else " " for sign in one.text)
-            draw.text(baseline, words, one.colour, fonts.load(*font, one.size), "ls", stroke_width=one.bold * 0.4)
+            draw.text(baseline, words, one.color, fonts.load(*font, one.size), "ls", stroke_width=one.bold * 0.4)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -240,4 +240,4 @@ def _element(one: Word | Box) -> str:
         f'x="{one.x:.1f}" y="{one.y + 1.1 * one.size:.1f}" textLength="{one.width:.1f}" lengthAdjust="spacingAndGlyphs"'
     )
     weight = ' font-weight="600"' if one.bold else ""
-    return f'<text {place} font-size="{one.size}" fill="{one.colour}"{weight} xml:space="preserve">{escape(one.text)}</text>'
+    return f'<text {place} font-size="{one.size}" fill="{one.color}"{weight} xml:space="preserve">{escape(one.text)}</text>'

@@ -1,4 +1,4 @@
-"""Whether the Triton kernels (`kernels.py`) can compute what is at hand; without them everything takes the plain way."""
+"""Whether the Triton kernels (`triton.py`) can compute what is at hand; without them everything takes the plain way."""
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +23,7 @@ def kernels_for(states: torch.Tensor) -> ModuleType | None:
     return kernels if kernels is not None and states.shape[0] <= kernels.MANY else None
 
 
-def in_turn(kernels: ModuleType | None, rows: int) -> AbstractContextManager:
+def decode_kernels(kernels: ModuleType | None, rows: int) -> AbstractContextManager:
     """Within it the large products and the GELUs of one row are the kernels' too, each launched before the last one's end."""
     return _InTurn(kernels) if kernels is not None and rows == 1 else nullcontext()
 

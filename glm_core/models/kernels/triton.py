@@ -1,6 +1,6 @@
 """Triton kernels of a step of few rows, where launching and reading weights is all that counts.
 
-Imports Triton, which comes with torch on Linux for NVIDIA cards; ask `fused.py` for this module instead of importing it.
+Imports Triton, which comes with torch on Linux for NVIDIA cards; ask `dispatch.py` for this module instead of importing it.
 All take contiguous tensors and write their result once. Each one's reference is the plain computation beside its call.
 """
 
@@ -42,7 +42,7 @@ def _add_norm(states, normed, weight, bias, out, alpha, eps, width, BLOCK: tl.co
 
 
 def add_norm(states: torch.Tensor, normed: torch.Tensor, alpha: float, weight, bias, eps: float) -> torch.Tensor:
-    """Layer normalisation of `states` + `alpha` x `normed`, both (B, H)."""
+    """Layer normalization of `states` + `alpha` x `normed`, both (B, H)."""
     out, width = torch.empty_like(states), states.shape[1]
     block = triton.next_power_of_2(width)
     warps = min(8, max(1, block // 256))
@@ -83,7 +83,7 @@ def _attend(
     values,
     lengths,
     ahead,
-    shift,
+    log_scale,
     out,
     scale,
     row_stride,
@@ -107,7 +107,7 @@ def _attend(
     query = _rotated(start, column, cosine + row * D, sine + row * D, HALF)
     key = _rotated(start + D, column, cosine + row * D, sine + row * D, HALF)
     value = tl.load(start + 2 * D + column)
-    length, prefix, lift = tl.load(lengths + row), tl.load(ahead + row), tl.load(shift + row)
+    length, prefix, lift = tl.load(lengths + row), tl.load(ahead + row), tl.load(log_scale + row)
     tl.store(keys + own + length * D + column, key)
     tl.store(values + own + length * D + column, value)
     query = query.to(tl.float32) * scale
@@ -144,7 +144,7 @@ PLACES = {"one": (64, 8), "many": (32, 4)}
 
 
 def attend(
-    fused: torch.Tensor, cosine, sine, keys: torch.Tensor, values: torch.Tensor, lengths, ahead, shift
+    fused: torch.Tensor, cosine, sine, keys: torch.Tensor, values: torch.Tensor, lengths, ahead, log_scale
 ) -> torch.Tensor:
     """Rotate, remember, attend, for one token a row of ChatGLM-6B: (B, 3 H), q, k, v of each head together -> (B, H).
 
@@ -152,7 +152,7 @@ def attend(
         cosine, sine: (B, 1, 1, axes, D / axes / 2), views of one gathered table (`prefixlm.Rotary`).
         keys, values: (B or more, heads, capacity, D); each row's new column is written.
         lengths: (B or more), how many columns each row has, which is where its new one goes.
-        ahead, shift: (B or more), what is added to the scores of how many columns at the beginning.
+        ahead, log_scale: (B or more), what is added to the scores of how many columns at the beginning.
     """
     rows, (heads, width) = fused.shape[0], (keys.shape[1], keys.shape[3])
     out, half = fused.new_empty(rows, heads * width), cosine.shape[-1]
@@ -165,7 +165,7 @@ def attend(
         values,
         lengths,
         ahead,
-        shift,
+        log_scale,
         out,
         width**-0.5,
         keys.stride(0),

@@ -3,7 +3,7 @@
 A merge is a job in a thread: it goes on when the tab is closed, can be cancelled, and its folder under `home()/exports`
 appears whole. Its record lies in `home()/exports/.jobs`, so that a restarted server still knows what was merged, and which
 merge ended with the server: that one is called broken, and what it had written is swept away. Not here: one merge and its
-thread (merge_job.py), its files (merge_files.py), the arithmetic (training/merging.py).
+thread (merge_job.py), its files (merge_job.py), the arithmetic (adapters/merge.py).
 """
 
 import io
@@ -48,13 +48,13 @@ def start_merge(run: Run, base: Path, dtype: str | None = None, strength: float 
     """Begin to merge the adapter of `run` into `base`.
 
     Args:
-        base: an unquantised model folder.
+        base: an unquantized model folder.
         dtype: one of `DTYPES`; None for the one `base` is published in.
         strength: how strongly the adapter is worked in, for LoRA from 0 to 1.5.
 
     Raises:
         RunError: the run has no adapter, the disk has no room, or this merge is under way or there already.
-        AdapterError: `base` is quantised.
+        AdapterError: `base` is quantized.
         ModelError: `base` cannot be read.
     """
     from glm_core.adapters.errors import AdapterError
@@ -63,7 +63,7 @@ def start_merge(run: Run, base: Path, dtype: str | None = None, strength: float 
     if run.adapter() is None:
         raise RunError("exports.no_adapter", name=run.name)
     if description.bits:
-        raise AdapterError("adapters.error.quantised_base", folder=base.name)
+        raise AdapterError("adapters.error.quantized_base", folder=base.name)
     dtype = dtype or stored_dtype(description.config)
     path = exports_folder() / (f"{base.name}-{run.id}" + (f"-{round(100 * strength)}" if strength != 1 else ""))
     title = f"{base.name} + {run.name}" + (f" × {strength:g}" if strength != 1 else "")

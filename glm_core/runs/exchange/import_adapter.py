@@ -59,7 +59,7 @@ class Origin:
     base: str = ""
     fingerprint: str = ""
 
-    def doubt(self, base: Path) -> str:
+    def warning(self, base: Path) -> str:
         """The text key of what speaks against the model in folder `base` even where its shapes fit; empty where nothing does."""
         from glm_core.models.checkpoints import fingerprint, weights_differ
 

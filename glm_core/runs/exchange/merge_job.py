@@ -1,6 +1,6 @@
 """One merge of an adapter into its base: a thread, its progress, and the record that a restarted server reads.
 
-Not here: the arithmetic (training/merging.py), the files around it (merge_files.py), starting one (exporting.py).
+Not here: the arithmetic (adapters/merge.py), the files around it (merge_job.py), starting one (export.py).
 """
 
 import glob
@@ -11,7 +11,7 @@ from pathlib import Path
 import filelock
 
 from glm_core import i18n, workspace
-from glm_core.jobs import Work
+from glm_core.jobs import Job
 from glm_core.runs.files import RunError, number, read_record, string, writing
 
 DTYPES = ("float16", "bfloat16", "float32")
@@ -20,7 +20,7 @@ ENDED = ("done", "cancelled", "failed", "broken")
 log = logging.getLogger(__name__)
 
 
-class Export(Work):
+class Export(Job):
     """A merge. Made by `start_merge` and `read`.
 
     Attributes:

@@ -34,8 +34,8 @@ def avatar(message: dict) -> str | Path:
     """The reader, the original, or the seal of a tuned model."""
     if message["role"] == "user":
         return ":material/person:"
-    stamp = message.get("stamp") or {}
-    return workspace.ASSETS / "seal.svg" if stamp.get("adapter") else ":material/smart_toy:"
+    provenance = message.get("stamp") or {}
+    return workspace.ASSETS / "seal.svg" if provenance.get("adapter") else ":material/smart_toy:"
 
 
 def draw_question(talk: Conversation, place: int) -> None:

@@ -8,7 +8,7 @@ from glm_core.chat.conversations import Conversation
 from glm_core.data import library
 from glm_core.errors import EasyError
 from glm_core.i18n import t
-from glm_core.markdown import literal, told_apart
+from glm_core.markdown import literal, unique_labels
 
 LONGEST = 100_000
 "Characters of a question or an answer that one still edits by hand."
@@ -56,7 +56,7 @@ def draw_sets() -> None:
     """A set of one's own to choose, or the name of a new one."""
     own = {one.id: one for one in library.datasets() if not one.bundled}
     times = {id: ui.local_time(one.created) for id, one in own.items()}
-    labels = told_apart({id: one.name for id, one in own.items()}, times) | {"": t("chat.row_new")}
+    labels = unique_labels({id: one.name for id, one in own.items()}, times) | {"": t("chat.row_new")}
     last = st.session_state.get("row_set")
     options = list(labels)
     start = options.index(last) if last in options else 0

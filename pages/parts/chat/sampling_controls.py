@@ -8,9 +8,9 @@ from glm_core import ui
 from glm_core.chat.conversations import LONGEST_SYSTEM, Conversation
 from glm_core.errors import EasyError
 from glm_core.i18n import t
-from glm_core.markdown import told_apart
+from glm_core.markdown import unique_labels
 from glm_core.models import describe
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 
 IDLE = {"temperature": 0.8, "top_p": 0.8, "top_k": 0, "repetition_penalty": 1.0, "max_new_tokens": 512}
 DIALS = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
@@ -23,7 +23,7 @@ RANGES = {
 }
 
 
-def choose_model(choices: Sequence[Choice], talk: Conversation) -> Choice:
+def choose_model(choices: Sequence[ServedModel], talk: Conversation) -> ServedModel:
     """The model at the top: the conversation's, the address' run, or the first base."""
     names = {choice.name: choice for choice in choices}
     wanted = st.session_state.get("model") or talk.model
@@ -32,7 +32,7 @@ def choose_model(choices: Sequence[Choice], talk: Conversation) -> Choice:
         choice.name: t("chat.tuned", name=choice.title, base=choice.base.name) if choice.tuned else choice.title
         for choice in choices
     }
-    labels = told_apart(labels, {choice.name: ui.local_time(choice.created) for choice in choices})
+    labels = unique_labels(labels, {choice.name: ui.local_time(choice.created) for choice in choices})
     key = st.selectbox(t("chat.model"), list(names), format_func=labels.get, key="model", label_visibility="collapsed")
     return names[key]
 
@@ -50,7 +50,7 @@ def about(base: str) -> tuple[dict, bool]:
     return IDLE | family.sampling, family.system
 
 
-def draw(choice: Choice, talk: Conversation) -> dict:
+def draw(choice: ServedModel, talk: Conversation) -> dict:
     """The system prompt where there is one, and the sampling controls; returns the fields of a `Request`."""
     official, system = about(str(choice.base))
     if system:

@@ -13,8 +13,8 @@ from glm_core import state
 from glm_core.chat.conversations import Conversation
 from glm_core.i18n import t
 from glm_core.markdown import harmless
-from glm_core.serving.request import Request, Ticket
-from glm_core.serving.served_models import Choice
+from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.served_models import ServedModel
 from pages.parts.chat import messages, sampling_controls
 
 POLL_SECONDS = 0.1
@@ -23,7 +23,7 @@ SAVE_SECONDS = 2.0
 SETTLE_SECONDS = 0.5
 
 
-def answer(talk: Conversation, choice: Choice, fields: dict, typed: bool) -> None:
+def answer(talk: Conversation, choice: ServedModel, fields: dict, typed: bool) -> None:
     """Compute the open answer into the page and the conversation; one that has begun goes on in the same bubble.
 
     Args:
@@ -41,19 +41,19 @@ def answer(talk: Conversation, choice: Choice, fields: dict, typed: bool) -> Non
         st.session_state.computing = False
         settle()
         told = talk.prompt(system=sampling_controls.about(str(choice.base))[1])
-        ticket = state.engine().submit(
+        handle = state.engine().submit(
             Request(told, choice.name, owner=talk.user, beginning=talk.beginning.strip(), **fields)
         )
         st.session_state.computing = True
         try:
-            stream(ticket, talk, place, wait)
+            stream(handle, talk, place, wait)
             st.session_state.computing = False
         except Exception:
             st.session_state.computing = False  # not stopped: the page stays as it is, with the reason
             raise
         finally:
-            ticket.cancel()
-            talk.note(ticket)
+            handle.cancel()
+            talk.note(handle)
             talk.save()
 
 
@@ -65,28 +65,28 @@ def settle() -> None:
         st.rerun()
 
 
-def stream(ticket: Ticket, talk: Conversation, place, wait) -> None:
-    """Draw the ticket until it is done: its place in the queue, what is being loaded, then its text."""
+def stream(handle: RequestHandle, talk: Conversation, place, wait) -> None:
+    """Draw the handle until it is done: its place in the queue, what is being loaded, then its text."""
     drawn = saved = 0.0
-    for _piece in ticket.follow(POLL_SECONDS):
+    for _piece in handle.follow(POLL_SECONDS):
         now = time.monotonic()
-        if not ticket.completion_tokens and not ticket.done:
-            draw_wait(ticket, wait)
-        elif now - drawn > DRAW_SECONDS or ticket.done:
+        if not handle.completion_tokens and not handle.done:
+            draw_wait(handle, wait)
+        elif now - drawn > DRAW_SECONDS or handle.done:
             wait.empty()
-            talk.messages[-1]["content"] = ticket.text
-            place.markdown(harmless(ticket.text))
+            talk.messages[-1]["content"] = handle.text
+            place.markdown(harmless(handle.text))
             drawn = now
         if now - saved > SAVE_SECONDS:
             talk.save()
             saved = now
 
 
-def draw_wait(ticket: Ticket, place) -> None:
+def draw_wait(handle: RequestHandle, place) -> None:
     """One line that says what the answer waits for."""
     stage = state.engine().progress
-    if ticket.state == "waiting" and ticket.position:
-        place.caption(t("chat.queue", place=ticket.position))
+    if handle.state == "waiting" and handle.position:
+        place.caption(t("chat.queue", place=handle.position))
     elif stage is not None and stage[1] is not None:
         place.progress(stage[1], t(stage[0]))
     else:

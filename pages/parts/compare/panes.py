@@ -11,8 +11,8 @@ from glm_core.evaluation.side_by_side import Panes, fitting, requests
 from glm_core.i18n import t
 from glm_core.markdown import Piece, differences, literal, marked, numbered
 from glm_core.runs import store
-from glm_core.serving.request import Ticket
-from glm_core.serving.served_models import Choice
+from glm_core.serving.request import RequestHandle
+from glm_core.serving.served_models import ServedModel
 
 DRAW_SECONDS = 0.06
 LONGEST_SHOWN = 200
@@ -21,7 +21,7 @@ ACROSS = 3
 "Panes beside each other; more would leave too few words a line."
 
 
-def draw_places(runs: Sequence[Choice], question: str) -> list:
+def draw_places(runs: Sequence[ServedModel], question: str) -> list:
     """The question, and under it bordered panes with their headings; returns the places of the answers."""
     st.markdown(f"**{literal(question[:LONGEST_SHOWN])}**" + ("…" if len(question) > LONGEST_SHOWN else ""))
     titles = [f":gray[**{t('compare.original')}**]"]
@@ -37,12 +37,12 @@ def draw_places(runs: Sequence[Choice], question: str) -> list:
     return places
 
 
-def names_of(runs: Sequence[Choice]) -> list[str]:
+def names_of(runs: Sequence[ServedModel]) -> list[str]:
     """What the runs are called beside each other."""
     return numbered([run.title for run in runs])
 
 
-def ask(question: str, runs: Sequence[Choice], fields: dict, owner: str) -> None:
+def ask(question: str, runs: Sequence[ServedModel], fields: dict, owner: str) -> None:
     """Stream all answers side by side and keep them, whatever ends this script."""
     places = draw_places(runs, question)
     st.button(t("compare.stop"), key="stop", icon=":material/stop_circle:")
@@ -52,34 +52,34 @@ def ask(question: str, runs: Sequence[Choice], fields: dict, owner: str) -> None
     st.session_state.panes = panes
     try:
         while not panes.done:
-            for ticket, place in zip(panes.tickets, places, strict=True):
-                draw_growing(ticket, place)
+            for handle, place in zip(panes.handles, places, strict=True):
+                draw_growing(handle, place)
             time.sleep(DRAW_SECONDS)
     finally:
         panes.cancel()
     panes.raise_error()
 
 
-def draw_growing(ticket: Ticket, place) -> None:
+def draw_growing(handle: RequestHandle, place) -> None:
     """The answer so far, or one line that says what it waits for."""
     stage = state.engine().progress
-    if ticket.text:
-        place.markdown(literal(ticket.text))
-    elif ticket.state == "waiting" and ticket.position and stage is None:
-        place.caption(t("chat.queue", place=ticket.position))
+    if handle.text:
+        place.markdown(literal(handle.text))
+    elif handle.state == "waiting" and handle.position and stage is None:
+        place.caption(t("chat.queue", place=handle.position))
     else:
         place.caption(t(stage[0] if stage else "chat.thinking"))
 
 
-def draw(panes: Panes, runs: Sequence[Choice]) -> None:
-    """The finished answers, each with its stamp; what differs from the original marked."""
-    for place, ticket, words in zip(
-        draw_places(runs, panes.question), panes.tickets, _marked(panes.texts), strict=True
+def draw(panes: Panes, runs: Sequence[ServedModel]) -> None:
+    """The finished answers, each with its provenance; what differs from the original marked."""
+    for place, handle, words in zip(
+        draw_places(runs, panes.question), panes.handles, _marked(panes.texts), strict=True
     ):
         with place.container():
             st.markdown(words or f":gray[{t('chat.nothing')}]")
-            notes = [t("chat.ended.cancelled")] if ticket.cancelled and not panes.whole else []
-            notes += [literal(ticket.stamp.sentence())] if ticket.stamp else []
+            notes = [t("chat.ended.cancelled")] if handle.cancelled and not panes.whole else []
+            notes += [literal(handle.provenance.sentence())] if handle.provenance else []
             st.caption("  \n".join(notes))
     if panes.whole:
         for run, name, text in zip(runs, names_of(runs), panes.texts[1:], strict=True):
@@ -93,7 +93,7 @@ def _marked(texts: Sequence[str]) -> list[str]:
     return [marked(original, "gray"), *(marked(new, "green") for _old, new in sides)]
 
 
-def draw_proof(run: Choice, same: bool, name: str) -> None:
+def draw_proof(run: ServedModel, same: bool, name: str) -> None:
     """Whether a run differs from its base at all; measured once for each saved adapter."""
     key = (run.name, run.step)
     proofs = st.session_state.setdefault("proofs", {})
@@ -109,6 +109,6 @@ def draw_proof(run: Choice, same: bool, name: str) -> None:
         st.caption(name + (t("compare.same_here") if same else "") + said)
 
 
-def asked_of(run: Choice) -> list[str]:
+def asked_of(run: ServedModel) -> list[str]:
     """Questions that the run was tuned on, which tell most."""
     return [question.text for question in fitting(state.engine(), run, question_sets.seen(store.get(run.name)))]

@@ -12,14 +12,14 @@ from glm_core.evaluation.side_by_side import changed, compare_all
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import store
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from pages.parts import blind_vote
 from pages.parts.compare.panes import names_of
 
 KINDS = ("seen", "reworded", "unrelated")
 
 
-def ask(runs: Sequence[Choice], questions: Mapping[str, Sequence[Question]], strength: float, owner: str) -> None:
+def ask(runs: Sequence[ServedModel], questions: Mapping[str, Sequence[Question]], strength: float, owner: str) -> None:
     """Ask everything, in batches, with progress, and keep the result."""
     asked = [question for kind in KINDS for question in questions.get(kind, [])]
     place = st.empty()
@@ -35,7 +35,7 @@ def ask(runs: Sequence[Choice], questions: Mapping[str, Sequence[Question]], str
     st.session_state.set_result = {"runs": [(run.name, run.step) for run in runs], "rows": rows}
 
 
-def draw(runs: Sequence[Choice]) -> None:
+def draw(runs: Sequence[ServedModel]) -> None:
     """What was last asked of exactly these runs: the counts, all answers, and a vote on them."""
     result = st.session_state.get("set_result")
     if not result or result["runs"] != [(run.name, run.step) for run in runs]:
@@ -56,7 +56,7 @@ def count(rows: Sequence[Difference]) -> dict[str, str]:
     }
 
 
-def draw_counts(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> None:
+def draw_counts(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]]) -> None:
     """The counts of one run as figures, of several as a table."""
     counted = [count(one) for one in rows]
     if len(runs) > 1:
@@ -70,7 +70,7 @@ def draw_counts(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) ->
         column.metric(t(f"compare.summary.{kind}"), said, help=t(f"compare.summary.{kind}_help"), border=True)
 
 
-def draw_answers(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> None:
+def draw_answers(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]]) -> None:
     """A line a question with all answers."""
     names = [t("compare.column.tuned")] if len(runs) == 1 else names_of(runs)
     table = [
@@ -89,7 +89,7 @@ def draw_answers(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -
     )
 
 
-def draw_vote(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> None:
+def draw_vote(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]]) -> None:
     """A blind vote on two of the models: the original and a run, or two runs."""
     run = store.get(runs[0].name)
     blind_vote.draw_list(run)
@@ -99,7 +99,7 @@ def draw_vote(runs: Sequence[Choice], rows: Sequence[Sequence[Difference]]) -> N
     if len(runs) > 1:
         couples = [(one, other) for one in range(len(names)) for other in range(one + 1, len(names))]
         said = {couple: " / ".join(literal(names[side]) for side in couple) for couple in couples}
-        ui.hold("vote-sides")
+        ui.keep_widget("vote-sides")
         first, second = st.selectbox(t("vote.sides"), couples, format_func=said.get, key="vote-sides")
     texts = [row.question.text for row in rows[0]]
     pairs = [Pair(*one) for one in zip(texts, answers[first], answers[second], strict=True)]

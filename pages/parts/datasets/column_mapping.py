@@ -45,7 +45,7 @@ def readable(content: bytes, file: str) -> bool:
 
 def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
     """The task and, where the layout does not speak for itself, the columns; returns what they make of the file."""
-    ui.hold("task")
+    ui.keep_widget("task")
     template = st.selectbox(
         t("datasets.template"),
         [None, *TEMPLATES],

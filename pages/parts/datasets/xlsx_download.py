@@ -40,7 +40,7 @@ def draw_sheet(chosen: library.Dataset) -> None:
             st.caption(str(sheet.error) if sheet.error else t("datasets.sheet_cancelled"))
 
 
-def draw_progress(sheet: xlsx_job.Sheet, chosen: library.Dataset) -> None:
+def draw_progress(sheet: xlsx_job.WorkbookExport, chosen: library.Dataset) -> None:
     """How far it is, and the way out."""
     if sheet.state != "running":
         st.rerun()
@@ -49,7 +49,7 @@ def draw_progress(sheet: xlsx_job.Sheet, chosen: library.Dataset) -> None:
     st.button(t("datasets.cancel"), on_click=sheet.cancel, key="sheet-cancel")
 
 
-def draw_download(sheet: xlsx_job.Sheet, chosen: library.Dataset) -> None:
+def draw_download(sheet: xlsx_job.WorkbookExport, chosen: library.Dataset) -> None:
     """Take it away."""
     size = i18n.size(sheet.path.stat().st_size)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -15,7 +15,7 @@ from glm_core.serving import served_models
 from pages.parts.models import merges
 
 
-def draw_adapter(choice: served_models.Choice, bases: list[served_models.Choice]) -> None:
+def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.ServedModel]) -> None:
     """One adapter: where it comes from, and the ways to take it away."""
     run = store.get(choice.name)
     with st.container(border=True, key=f"adapter-{choice.name}"):
@@ -32,8 +32,8 @@ def draw_adapter(choice: served_models.Choice, bases: list[served_models.Choice]
                 draw_export(run, choice, bases)
 
 
-def draw_export(run: store.Run, choice: served_models.Choice, bases: list[served_models.Choice]) -> None:
-    """The adapter alone, or worked into a base that is not quantised."""
+def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[served_models.ServedModel]) -> None:
+    """The adapter alone, or worked into a base that is not quantized."""
     if workspace.folder_size(choice.adapter) <= merges.LARGEST_DOWNLOAD:
         st.download_button(
             t("models.export_adapter"),
@@ -56,8 +56,10 @@ def draw_export(run: store.Run, choice: served_models.Choice, bases: list[served
         merges.begin(run, base.base)
 
 
-def fitting_bases(choice: served_models.Choice, bases: list[served_models.Choice]) -> list[served_models.Choice]:
-    """Bases without quantisation of the adapter's family and size, its own first."""
+def fitting_bases(
+    choice: served_models.ServedModel, bases: list[served_models.ServedModel]
+) -> list[served_models.ServedModel]:
+    """Bases without quantization of the adapter's family and size, its own first."""
     own, found = describe(choice.base), []
     for base in bases:
         try:
@@ -69,7 +71,7 @@ def fitting_bases(choice: served_models.Choice, bases: list[served_models.Choice
     return sorted(found, key=lambda base: base.base != choice.base)
 
 
-def draw_import(bases: list[served_models.Choice], owner: str) -> None:
+def draw_import(bases: list[served_models.ServedModel], owner: str) -> None:
     """Bring in an adapter that was made elsewhere."""
     with st.expander(t("models.import"), icon=":material/upload:"), ui.guarded():
         ui.name_uploader(t("datasets.browse"))
@@ -94,8 +96,8 @@ def draw_import(bases: list[served_models.Choice], owner: str) -> None:
             placeholder=t("models.choose_base"),
         )
         name = st.text_input(t("run.name"), Path(files[0][0]).stem, max_chars=store.LONGEST_NAME, key="adapter_name")
-        if base is not None and (doubt := origin.doubt(base.base)):
-            st.caption(f":material/warning: {literal(t(doubt, base=base.name, named=origin.base))}")
+        if base is not None and (warning := origin.warning(base.base)):
+            st.caption(f":material/warning: {literal(t(warning, base=base.name, named=origin.base))}")
         if st.button(t("models.import_now"), key="import", disabled=base is None):
             with st.spinner(t("models.checking")):
                 run = import_adapter.import_adapter(files, base.base, name=name, owner=owner)

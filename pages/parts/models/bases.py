@@ -71,7 +71,7 @@ def draw_load(job: load_job.Load, was_running: bool) -> None:
         if job.state == "running":
             stage = t("models.stopping" if job.stopping else job.stage)
             st.progress(job.fraction or 0.0, t("models.loading", name=literal(job.folder.name)) + " · " + stage)
-            stop = {"on_click": ui.carry_out, "args": (job.cancel, "audit.model.load_stop", job.folder.name)}
+            stop = {"on_click": ui.run_audited, "args": (job.cancel, "audit.model.load_stop", job.folder.name)}
             st.button(t("models.cancel"), **stop, disabled=job.stopping, key="cancel-loading")
             return
         if job.error is not None:
@@ -89,10 +89,10 @@ def draw_elsewhere(folder: Path) -> None:
     with st.container(border=True, key="loading"):
         st.progress(progress[1] or 0.0, t("models.loading_elsewhere", name=literal(folder.name), stage=t(progress[0])))
         args = (state.engine().cancel_loading, "audit.model.load_stop", folder.name)
-        st.button(t("models.cancel"), on_click=ui.carry_out, args=args, key="cancel-loading")
+        st.button(t("models.cancel"), on_click=ui.run_audited, args=args, key="cancel-loading")
 
 
-def draw_model(choice: served_models.Choice) -> None:
+def draw_model(choice: served_models.ServedModel) -> None:
     """One installed base: what it is, whether it is loaded, and what can be done with it."""
     loaded = state.loaded()
     here = loaded is not None and loaded.path == choice.base
@@ -113,7 +113,7 @@ def draw_model(choice: served_models.Choice) -> None:
                     draw_more(choice, here)
 
 
-def draw_more(choice: served_models.Choice, here: bool) -> None:
+def draw_more(choice: served_models.ServedModel, here: bool) -> None:
     """Check the files, delete the folder."""
     draw_check(local_models.own_folder(choice.name), choice.name)
     users = served_models.trained_on(choice)

@@ -49,7 +49,7 @@ def draw_actions(one: download_job.Download, token: str) -> None:
     """What can be done about one download now."""
     with st.container(horizontal=True):
         if one.state == "running":
-            stop = {"on_click": ui.carry_out, "args": (one.stop, "audit.model.download_stop", one.name)}
+            stop = {"on_click": ui.run_audited, "args": (one.stop, "audit.model.download_stop", one.name)}
             st.button(t("download.stop"), icon=":material/pause:", key=f"stop-{one.name}", **stop)
         elif one.state == "done":
             if st.button(t("download.to_models"), key=f"open-{one.name}"):

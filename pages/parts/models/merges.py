@@ -36,7 +36,7 @@ def draw_each(was_running: bool) -> None:
             if job.state == "running":
                 st.progress(job.fraction or 0.0, t(job.stage))
                 args = (job.cancel, "audit.model.merge_stop", job.title)
-                st.button(t("models.cancel"), on_click=ui.carry_out, args=args, key=f"cancel-{job.path.name}")
+                st.button(t("models.cancel"), on_click=ui.run_audited, args=args, key=f"cancel-{job.path.name}")
             else:
                 draw_outcome(job)
 

@@ -29,8 +29,8 @@ def draw_meter(found: report.Report, name: str) -> None:
     meter = found.meters[name]
     with st.container(border=True, height="stretch", gap="xsmall", key=f"meter-{name}"):
         st.metric(t(f"report.meter.{name}"), export.number(meter), help=t(f"report.meter.{name}_help"))
-        said, colour = export.meaning(found, name), GRADES.get(meter.grade)
-        st.markdown(f":{colour}[{said}]" if colour else said)
+        said, color = export.meaning(found, name), GRADES.get(meter.grade)
+        st.markdown(f":{color}[{said}]" if color else said)
         st.caption(export.uncertainty(meter))
         row = export.example(found, name)
         if row is not None:
@@ -42,8 +42,8 @@ def draw_example(row: report.Row) -> None:
     """A question with both answers, each on a line of its own behind the word that says whose it is."""
     st.markdown(f"**{literal(cut(row.question.text))}**")
     before, after = cut(row.before.text), cut(row.after.text)
-    for (side, colour), pieces in zip(SIDES, differences(before, after), strict=True):
-        said = marked(pieces, colour) or f":gray[{t('chat.nothing')}]"
+    for (side, color), pieces in zip(SIDES, differences(before, after), strict=True):
+        said = marked(pieces, color) or f":gray[{t('chat.nothing')}]"
         st.markdown(f":gray[:small[{t(f'compare.{side}')}]]\u2002{said}")
 
 
@@ -55,10 +55,10 @@ def cut(text: str) -> str:
 
 def draw_sides(before: str, after: str, places) -> None:
     """Both answers with the words that differ marked."""
-    for place, (side, colour), pieces in zip(places, SIDES, differences(before, after), strict=True):
+    for place, (side, color), pieces in zip(places, SIDES, differences(before, after), strict=True):
         with place:
             st.caption(t(f"compare.{side}"))
-            st.markdown(marked(pieces, colour) or f":gray[{t('chat.nothing')}]")
+            st.markdown(marked(pieces, color) or f":gray[{t('chat.nothing')}]")
 
 
 def draw_details(found: report.Report) -> None:

@@ -6,7 +6,7 @@ from glm_core import i18n, state, ui
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, labels, store
-from glm_core.runs.reader import Watch
+from glm_core.runs.reader import RunReader
 
 
 def draw_header(run: Run, active: bool) -> None:
@@ -66,7 +66,7 @@ def draw_names(run: Run) -> None:
         st.rerun()
 
 
-def draw_next(watch: Watch) -> None:
+def draw_next(watch: RunReader) -> None:
     """After the end: one primary button for what is most likely wanted, and the other ways on."""
     run, offers = watch.run, {}
     better = labels.better(run, watch.status, watch.memory)
@@ -94,7 +94,7 @@ def draw_next(watch: Watch) -> None:
 
 def start_again(run: Run, settings=None) -> None:
     """A new run of the same rows, shown in place of this one."""
-    copy = store.again(run, settings=settings, owner=ui.begin("run").name)
+    copy = store.clone(run, settings=settings, owner=ui.begin("run").name)
     state.launcher().submit(copy)
     ui.note("audit.run.start", copy.name)
     ui.go("run", run=copy.id)

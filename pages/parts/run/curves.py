@@ -6,7 +6,7 @@ from glm_core import i18n
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import figures, labels
-from glm_core.runs.reader import Watch
+from glm_core.runs.reader import RunReader
 from pages.parts.run import retention
 
 ANSWERS_HEIGHT = 440  # of the curve beside them with its switch, so that a changed answer moves nothing
@@ -14,7 +14,7 @@ TILE_HEIGHT = 200  # with or without a spark line yet
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
-def draw_tiles(watch: Watch) -> None:
+def draw_tiles(watch: RunReader) -> None:
     """Four figures with their spark lines."""
     with st.container(key="tiles", horizontal=True):
         for tile in labels.tiles(watch.status, watch.curves, watch.memory):
@@ -31,7 +31,7 @@ def draw_tiles(watch: Watch) -> None:
             )
 
 
-def draw_curves(watch: Watch) -> None:
+def draw_curves(watch: RunReader) -> None:
     """The chosen curve beside the newest answers; beneath, what was learnt and kept, and memory."""
     if not watch.status.active and not watch.metrics:
         st.caption(labels.no_curves(watch.status))
@@ -81,7 +81,7 @@ def draw_answers(question: str, answers: list[dict], brief: bool = False) -> Non
                 st.caption(f"{t('run.before_training') if brief else labels.steps_of(answer)} {said}")
 
 
-def draw_memory(watch: Watch) -> None:
+def draw_memory(watch: RunReader) -> None:
     """Memory over time with its limit."""
     if not watch.status.active and not watch.resources:
         st.caption(t("run.no_resources"))
@@ -93,7 +93,7 @@ def draw_memory(watch: Watch) -> None:
     st.plotly_chart(figure, key="memory", config=CHART)
 
 
-def draw_resources(watch: Watch) -> None:
+def draw_resources(watch: RunReader) -> None:
     """Memory, and how busy processor and cards were."""
     draw_memory(watch)
     if not watch.resources:
@@ -106,7 +106,7 @@ def draw_resources(watch: Watch) -> None:
         st.plotly_chart(figure, key=key, config=CHART)
 
 
-def draw_downloads(watch: Watch) -> None:
+def draw_downloads(watch: RunReader) -> None:
     """The curve as a table and as a picture to look into."""
     curves, name = watch.curves, watch.run.id
     figure = figures.loss_figure(curves, watch.status.total_steps)

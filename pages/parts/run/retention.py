@@ -7,18 +7,18 @@ from glm_core.evaluation import retention
 from glm_core.evaluation.retention import Point
 from glm_core.i18n import t
 from glm_core.runs import Run, figures, rollback
-from glm_core.runs.reader import Watch
+from glm_core.runs.reader import RunReader
 
 HEIGHT = 180
 CHART = {"displayModeBar": False}
 
 
-def points_of(watch: Watch) -> tuple[Point, ...]:
+def points_of(watch: RunReader) -> tuple[Point, ...]:
     """The evaluations of the run as far as it has come, judged once."""
     return watch.kept(("points",), len(watch.abilities), lambda: retention.read(watch.run, watch.abilities))
 
 
-def draw_balance(watch: Watch) -> None:
+def draw_balance(watch: RunReader) -> None:
     """Learned and kept over the updates, and once the run has ended the choice of the step that answers."""
     points = points_of(watch)
     if not points and not watch.status.active:

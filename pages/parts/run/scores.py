@@ -7,13 +7,13 @@ from glm_core.evaluation import heldout, report
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run
-from glm_core.runs.reader import Watch
+from glm_core.runs.reader import RunReader
 
 REFRESH_SECONDS = 1.0
 EXAMPLES = 3  # best and worst predictions each
 
 
-def draw_scores(watch: Watch) -> None:
+def draw_scores(watch: RunReader) -> None:
     """The published scores on the rows set aside, before and after, and the best and worst predictions."""
     run = watch.run
     if not heldout.sets_aside(run):

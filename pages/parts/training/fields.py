@@ -8,7 +8,7 @@ from glm_core import ui
 from glm_core.data import library
 from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
-from glm_core.markdown import told_apart
+from glm_core.markdown import unique_labels
 from glm_core.runs import labels as runs_labels
 from glm_core.runs import pinned_questions, store
 from glm_core.training.settings import PRESETS, TrainingSettings, describe, label, say_choice
@@ -40,8 +40,8 @@ def draw_presets(form: Form) -> None:
 def draw_choices(form: Form) -> None:
     """Data set, model and method."""
     labels = {id: t("train.rows", name=one.name, rows=one.rows) for id, one in form.data.items()}
-    labels = told_apart(labels, {id: ui.local_time(one.created) for id, one in form.data.items()})
-    ui.hold("dataset")
+    labels = unique_labels(labels, {id: ui.local_time(one.created) for id, one in form.data.items()})
+    ui.keep_widget("dataset")
     st.selectbox(
         t("train.dataset"), list(form.data), key="dataset", help=t("train.dataset_help"), format_func=labels.get
     )
@@ -90,7 +90,7 @@ def draw_field(one) -> None:
     """The widget that a setting's type and range ask for."""
     words = {"label": runs_labels.titled(one.name), "help": describe(one.name), "key": f"set_{one.name}"}
     if one.metadata["choices"]:
-        ui.hold(words["key"])
+        ui.keep_widget(words["key"])
         st.selectbox(options=one.metadata["choices"], format_func=lambda choice: say_choice(one.name, choice), **words)
     elif isinstance(one.default, bool):
         st.toggle(**words)

@@ -1,7 +1,7 @@
 """What the training page's form is filled with: presets, an earlier run, the address, the way back from another page.
 
 The form's values live in `st.session_state` under `set_NAME`; this decides what they begin with and how they follow the
-choice of job, model and method. It draws nothing (training_fields.py).
+choice of job, model and method. It draws nothing (fields.py).
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import streamlit as st
 from glm_core.data.library import Dataset
 from glm_core.models import describe as describe_model
 from glm_core.runs import RunError, labels, store
-from glm_core.serving.served_models import Choice
+from glm_core.serving.served_models import ServedModel
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 
 PRESET_DATA = {"imprint": "imprint", "advertisement": "advertisement", "domain": "appliance"}
@@ -24,7 +24,7 @@ class Form:
     """The form over the data sets and base models there are, by id and by name."""
 
     data: Mapping[str, Dataset]
-    models: Mapping[str, Choice]
+    models: Mapping[str, ServedModel]
 
     def fill(self, settings: TrainingSettings) -> None:
         """Put `settings` into the form."""

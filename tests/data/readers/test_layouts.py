@@ -1,4 +1,4 @@
-"""Published layouts are recognised, and every way a conversation can be wrong is named by its field."""
+"""Published layouts are recognized, and every way a conversation can be wrong is named by its field."""
 
 import json
 
@@ -56,7 +56,7 @@ TWO = said(("u", "一"), ("a", "二"), ("u", "你好"), ("a", "好"))
         ({"Question": "你好", "Answer": "好", "extra": [1]}, "question_answer", ONE),
     ],
 )
-def test_a_layout_is_recognised(row, layout, messages):
+def test_a_layout_is_recognized(row, layout, messages):
     result = read(row)
     assert not result.problems
     assert (result.layout, result.examples[0].messages) == (layout, messages)

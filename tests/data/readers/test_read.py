@@ -205,7 +205,7 @@ def test_other_separators_are_found(delimiter):
     assert pairs(read_bytes(content.encode(), "a.csv")) == [("a, b", "c")]
 
 
-def test_headers_are_recognised_in_any_case_and_with_spaces():
+def test_headers_are_recognized_in_any_case_and_with_spaces():
     assert pairs(read_bytes(b" Question , ANSWER\na,b\n", "a.csv")) == [("a", "b")]
 
 

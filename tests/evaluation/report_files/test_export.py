@@ -93,9 +93,9 @@ def test_the_example_of_learned_is_what_changed_in_few_words():
 
 def test_models_that_do_not_differ_are_said_first():
     found = report(distances=(("你好", 0.0),), causes=(("proof.cause.zero", {}),))
-    assert export.doubts(found) == [i18n.t("proof.identical", count=1), i18n.t("proof.cause.zero")]
+    assert export.warnings(found) == [i18n.t("proof.identical", count=1), i18n.t("proof.cause.zero")]
     assert i18n.t("proof.cause.zero") in export.to_html(found).decode("utf-8")
-    assert export.doubts(report()) == []
+    assert export.warnings(report()) == []
 
 
 def test_best_and_worst_come_first():

@@ -33,8 +33,8 @@ def test_the_png_is_a_portrait_picture_with_ink_in_every_card(language):
     i18n.use(language)
     image = Image.open(io.BytesIO(report_files_image.to_png(made.report()))).convert("RGB")
     assert image.width == 1080 and 1000 < image.height < 2200
-    colours = {colour for _count, colour in image.getcolors(1 << 24)}
-    assert {(0xFB, 0xFA, 0xF7), (0x1F, 0x7A, 0x63), (0xDC, 0xEC, 0xE6)} <= colours, (
+    colors = {color for _count, color in image.getcolors(1 << 24)}
+    assert {(0xFB, 0xFA, 0xF7), (0x1F, 0x7A, 0x63), (0xDC, 0xEC, 0xE6)} <= colors, (
         "ground, jade, the tint of changed words"
     )
 

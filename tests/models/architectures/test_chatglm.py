@@ -11,7 +11,7 @@ from glm_core.models.architectures.chatglm import modeling
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration, PromptError
 from tests.models.architectures import reference
-from tests.tiny import randomise, tiny_chatglm
+from tests.tiny import randomize, tiny_chatglm
 
 BOS, GMASK, MASK, PAD = 94, 91, 90, 3
 SIZES = dict(
@@ -31,7 +31,7 @@ SIZES = dict(
 
 def make(**changes) -> ChatGLMForConditionalGeneration:
     model = ChatGLMForConditionalGeneration(ChatGLMConfig(**{**SIZES, **changes}))
-    randomise(model, 1)
+    randomize(model, 1)
     return model.eval()
 
 

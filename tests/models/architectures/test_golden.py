@@ -17,7 +17,7 @@ def load(folder: str) -> models.LoadedModel:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_family_is_recognised(folder):
+def test_family_is_recognized(folder):
     loaded = load(folder)
     assert loaded.family.name == folder.split("-")[0]
     assert loaded.quantization == ({"int4": "hub-int4", "int8": "hub-int8"}.get(folder.rsplit("-", 1)[-1]))

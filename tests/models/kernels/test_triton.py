@@ -28,7 +28,7 @@ def linear(states, weight, *others):
 
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("width", [64, 96])
-def test_the_sum_is_normalised(rows, width):
+def test_the_sum_is_normalized(rows, width):
     states, normed, weight, bias = randn(rows, width), randn(rows, width), randn(width), randn(width)
     expected = F.layer_norm(states + 7.5 * normed, (width,), weight, bias, 1e-5)
     torch.testing.assert_close(triton.add_norm(states, normed, 7.5, weight, bias, 1e-5), expected, rtol=1e-4, atol=1e-5)
@@ -51,11 +51,13 @@ def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes
     number = torch.arange(rows, device=DEVICE)
     all_keys[number, :, lengths], all_values[number, :, lengths] = key[:, :, 0], value[:, :, 0]
     column = torch.arange(capacity, device=DEVICE)
-    ahead, shift = torch.randint(0, 9, (rows,), device=DEVICE).clamp(max=lengths), randn(rows)
-    shift[-1] = -torch.inf
-    mask = torch.where(column < ahead[:, None], shift[:, None], 0.0).masked_fill(column > lengths[:, None], -torch.inf)
+    ahead, log_scale = torch.randint(0, 9, (rows,), device=DEVICE).clamp(max=lengths), randn(rows)
+    log_scale[-1] = -torch.inf
+    mask = torch.where(column < ahead[:, None], log_scale[:, None], 0.0).masked_fill(
+        column > lengths[:, None], -torch.inf
+    )
     expected = F.scaled_dot_product_attention(query, all_keys, all_values, mask[:, None, None]).reshape(rows, -1)
-    found = triton.attend(fused, cosine, sine, keys, values, lengths, ahead, shift)
+    found = triton.attend(fused, cosine, sine, keys, values, lengths, ahead, log_scale)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(keys, all_keys, rtol=1e-5, atol=1e-6)
     assert torch.equal(values, all_values)
@@ -113,7 +115,7 @@ def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
             wide(states)[None],
             F.gelu(states),
         ]
-        with dispatch.in_turn(triton, 1):
+        with dispatch.decode_kernels(triton, 1):
             found = [
                 wide(states),
                 narrow(states),
@@ -123,9 +125,11 @@ def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
             ]
         assert calls == ["linear", "gelu", "linear"]
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-        with dispatch.in_turn(triton, 2), dispatch.in_turn(None, 1):
+        with dispatch.decode_kernels(triton, 2), dispatch.decode_kernels(None, 1):
             wide(states)
-        with dispatch.in_turn(triton, 1):  # several rows, or a weight that has just been computed, as DoRA has them
+        with dispatch.decode_kernels(
+            triton, 1
+        ):  # several rows, or a weight that has just been computed, as DoRA has them
             wide(randn(2, 64))
             F.linear(states, wide.weight * 2)
         assert calls == ["linear", "gelu", "linear"]
@@ -159,7 +163,7 @@ def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
             decode_step, "kernels_for", lambda states, use=use: calls.append(use) or (triton if use else None)
         )
         session = Session(models.load(folder), Loaded("chatglm", tmp_path, "chatglm", 512, {}, 0.0))
-        tickets = [test_families.begin(session, choice, "你好", 12) for choice in choices]
+        handles = [test_families.begin(session, choice, "你好", 12) for choice in choices]
         test_families.finish(session)
-        texts.append([ticket.text for ticket in tickets])
+        texts.append([handle.text for handle in handles])
     assert texts[0] == texts[1] and set(calls) == {False, True} and len(set(texts[0])) == len(choices)

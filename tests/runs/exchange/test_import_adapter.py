@@ -263,15 +263,17 @@ def retrained(base, seed=7):
 def test_an_adapter_knows_the_weights_it_was_trained_on(base, tmp_path):
     files = zipped(trained(base, tmp_path / "a"))
     run = import_adapter.import_adapter(files, base)
-    assert not served_models.find(run.id).outdated and import_adapter.origin(files).doubt(base) == ""
+    assert not served_models.find(run.id).outdated and import_adapter.origin(files).warning(base) == ""
     renamed = base.rename(base.with_name("renamed"))
-    assert import_adapter.origin(files).doubt(renamed) == "", "the same weights under another name"
+    assert import_adapter.origin(files).warning(renamed) == "", "the same weights under another name"
     renamed.rename(base)
     retrained(base)
-    assert served_models.find(run.id).outdated and import_adapter.origin(files).doubt(base) == "models.import_outdated"
+    assert (
+        served_models.find(run.id).outdated and import_adapter.origin(files).warning(base) == "models.import_outdated"
+    )
     later = import_adapter.import_adapter(files, base)
     assert served_models.find(later.id).outdated, "a warning, no refusal"
-    assert import_adapter.origin(files).doubt(tiny_chatglm(base.with_name("other"), seed=3)) == "models.import_other"
+    assert import_adapter.origin(files).warning(tiny_chatglm(base.with_name("other"), seed=3)) == "models.import_other"
 
 
 def test_a_packed_base_is_refused_at_once(base, tmp_path):

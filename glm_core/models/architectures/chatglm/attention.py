@@ -1,7 +1,7 @@
 """The prefix language model of ChatGLM-6B: where a row's context ends, positions, mask, rotary angles, attention.
 
 A row is context, [gMASK] or [MASK], <sop>, answer. The context looks at itself in both directions, <sop> and the answer
-are causal. Not here: the network (chatglm.py).
+are causal. Not here: the network (modeling.py).
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """One more token of ChatGLM-6B for every row of a batch, in as few kernels as it takes.
 
-The same arithmetic as the network's forward (chatglm.py), reduced to a step that has one token a row, a cache that knows
+The same arithmetic as the network's forward (modeling.py), reduced to a step that has one token a row, a cache that knows
 where each row writes, and no gradient. It never waits for the device, so it can be recorded as a CUDA graph.
 """
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from glm_core.models.architectures.chatglm.attention import attend, split_rotated
 from glm_core.models.architectures.chatglm.modeling import RESIDUAL_SCALE, ChatGLMForConditionalGeneration
-from glm_core.models.kernels.dispatch import in_turn, kernels_for
+from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
 
 
 def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: torch.Tensor, cache) -> torch.Tensor:
@@ -17,18 +17,18 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
 
     Args:
         cache: a transformers `Cache` whose layers' `keys` and `values` are (B or more, heads, capacity, D); with `lengths`
-            (B or more), the column that each row writes, `shift` of the scores of each row's first `ahead` columns, and
+            (B or more), the column that each row writes, `log_scale` of the scores of each row's first `ahead` columns, and
             `visible(dtype)`, both as the mask of a step. Prefixes are in it.
     """
     hidden = model.transformer.word_embeddings(ids[:, 0])
     rotary = model.transformer.rotary(positions, model.transformer.rotary.length - 1, hidden)
     kernels = kernels_for(hidden)
-    with in_turn(kernels, len(ids)):
+    with decode_kernels(kernels, len(ids)):
         return model.lm_head(_blocks(model.transformer, hidden, rotary, cache, kernels))
 
 
 def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) -> torch.Tensor:
-    """All layers and the last normalisation, (B, H) -> (B, H)."""
+    """All layers and the last normalization, (B, H) -> (B, H)."""
     visible = None if kernels else cache.visible(hidden.dtype)
     normed = network.layers[0].input_layernorm(hidden)
     norms = [*(layer.input_layernorm for layer in network.layers[1:]), network.final_layernorm]
@@ -37,7 +37,7 @@ def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) ->
         states = attention.query_key_value(normed)
         if kernels:
             own = cache.layers[attention.layer_idx]
-            mixed = kernels.attend(states, *rotary, own.keys, own.values, cache.lengths, cache.ahead, cache.shift)
+            mixed = kernels.attend(states, *rotary, own.keys, own.values, cache.lengths, cache.ahead, cache.log_scale)
         else:
             mixed = _attend(attention, states, rotary, visible, cache)
         normed = _add_norm(attention.dense(mixed), normed, layer.post_attention_layernorm, kernels)
@@ -54,7 +54,7 @@ def _attend(attention: nn.Module, states: torch.Tensor, rotary, visible, cache) 
 
 
 def _add_norm(states: torch.Tensor, normed: torch.Tensor, norm: nn.LayerNorm, kernels) -> torch.Tensor:
-    """`norm` of `states` with the residual, which is the scaled *normalised* input of what computed them."""
+    """`norm` of `states` with the residual, which is the scaled *normalized* input of what computed them."""
     if kernels:
         return kernels.add_norm(states, normed, RESIDUAL_SCALE, norm.weight, norm.bias, norm.eps)
     return norm(torch.add(states, normed, alpha=RESIDUAL_SCALE))

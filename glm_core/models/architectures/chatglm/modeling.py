@@ -1,8 +1,8 @@
 """ChatGLM-6B (v1) for current transformers: configuration, attention, model; batch first, no remote code.
 
 Covers the published layout (configuration keys, tensor names), caching, padding and prefixes. Not here: mask, positions
-and attention of a prefix language model (prefixlm.py), reading checkpoints (checkpoints.py), the tokenizer
-(tokenization.py), prefix encoders (prefix.py). ChatGLM2 and later load into transformers' own Glm (families.py).
+and attention of a prefix language model (attention.py), reading checkpoints (checkpoints.py), the tokenizer
+(models/tokenizers.py), prefix encoders (models/prefix_tuning.py). ChatGLM2 and later load into transformers' own Glm (models/registry.py).
 """
 
 import torch
@@ -69,7 +69,7 @@ class ChatGLMMLP(nn.Module):
 
 
 class ChatGLMBlock(GradientCheckpointingLayer):
-    """One layer; its residual carries the *normalised* input, scaled by `RESIDUAL_SCALE`."""
+    """One layer; its residual carries the *normalized* input, scaled by `RESIDUAL_SCALE`."""
 
     def __init__(self, config: ChatGLMConfig, layer_idx: int):
         super().__init__()
@@ -111,7 +111,7 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
 
 
 class ChatGLMModel(ChatGLMPreTrainedModel):
-    """Embedding, blocks, final normalisation."""
+    """Embedding, blocks, final normalization."""
 
     def __init__(self, config: ChatGLMConfig):
         super().__init__(config)
