@@ -32,7 +32,7 @@ LAG_SECONDS = 0.5
 TARGETS = ("trainer", "server", "both")
 SERVER = """
 import sys, threading, time
-from glm_core.runs import records
+from glm_core.runs import store
 from glm_core.runs.launcher import Launcher
 
 launcher = Launcher()
@@ -40,7 +40,7 @@ launcher = Launcher()
 def listen():
     for line in sys.stdin:
         verb, identifier = line.split()
-        getattr(launcher, verb)(records.get(identifier))
+        getattr(launcher, verb)(store.get(identifier))
 
 threading.Thread(target=listen, daemon=True).start()
 while True:

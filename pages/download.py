@@ -129,7 +129,7 @@ def draw_by_hand() -> None:
     """A folder of this machine, and files fetched by hand."""
     with st.expander(t("download.folder"), icon=":material/folder:"):
         st.markdown(t("download.folder_about", folder=download_job.models_folder()))
-        st.code("python -m glm_core.models add /path/to/chatglm-6b", language="bash", wrap_lines=True)
+        st.code("python -m glm_core.hub add /path/to/chatglm-6b", language="bash", wrap_lines=True)
     with st.expander(t("download.by_hand"), icon=":material/fact_check:"):
         st.markdown(t("download.by_hand_about", folder=download_job.models_folder()))
         listed = [model for model in PUBLISHED if model.digests]

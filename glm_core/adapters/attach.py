@@ -17,7 +17,7 @@ from glm_core import workspace
 from glm_core.adapters import lora_io
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import INFO, PREFIX_WEIGHTS, read_info, read_prefix, whole_folder, write_config
-from glm_core.adapters.lora_io import choose_targets
+from glm_core.adapters.targets import choose_targets
 from glm_core.models import LoadedModel, checkpoints, config_mapping, prefix_tuning, quantization
 from glm_core.models.checkpoints import fingerprint
 from glm_core.models.errors import ModelError

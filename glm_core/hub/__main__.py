@@ -1,4 +1,4 @@
-"""Models from the command line: `python -m glm_core.models list | download | add | verify`, for machines without a browser."""
+"""Models from the command line: `python -m glm_core.hub list | download | add | verify`, for machines without a browser."""
 
 import argparse
 import os
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m glm_core.models", description=t("catalogue.command"))
+    parser = argparse.ArgumentParser(prog="python -m glm_core.hub", description=t("catalogue.command"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("list", help=t("catalogue.command.list")).set_defaults(work=_list)
     one = commands.add_parser("download", help=t("catalogue.command.download"))

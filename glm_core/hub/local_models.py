@@ -1,7 +1,7 @@
 """Model folders of one's own under `home()/models`: added from elsewhere on this machine, checked, deleted.
 
 A page never names a path: it offers what lies in that one folder. Adding a folder from anywhere is the command line's
-(`python -m glm_core.models add PATH`). Not here: what a folder holds (`describe`), the bundled models, which are never changed.
+(`python -m glm_core.hub add PATH`). Not here: what a folder holds (`describe`), the bundled models, which are never changed.
 """
 
 import hashlib

@@ -97,9 +97,9 @@ def idle_gpus() -> list[dict[str, str]]:
     try:
         ages = {index: _age(nvml, index) for index in _indices(nvml)}
         return [
-            {"name": _name(nvml, index), "obstacle": obstacle, "command": install_command(*age)}
+            {"name": _name(nvml, index), "obstacle": found, "command": install_command(*age)}
             for index, age in ages.items()
-            if (obstacle := obstacle(*age))
+            if (found := obstacle(*age))
         ]
     except nvml.NVMLError:
         return []

@@ -1,7 +1,7 @@
 """What will happen: updates, time and memory of a run before it starts.
 
 The time comes from this machine's own last run of the same kind, else from arithmetic on its processor or card. How many
-updates are worth it is training/guard.py's business, how memory is counted training/memory.py's.
+updates are worth it is training/plan.py's business, how memory is counted training/memory_estimate.py's.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Forecast:
     """
 
     plan: training_plan.Plan
-    memory_estimate: memory_estimate.MemoryEstimate
+    memory: memory_estimate.MemoryEstimate
     free: int
     advice: memory_estimate.Advice | None
     cards: list[str]

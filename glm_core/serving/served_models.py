@@ -31,7 +31,7 @@ class ServedModel:
     adapter: Path | None = None
     step: int | None = None
     created: float = 0.0
-    checkpoints: str = ""
+    fingerprint: str = ""
 
     @property
     def tuned(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glm_core.adapters.lora_io import choose_targets
+from glm_core.adapters.targets import choose_targets
 from glm_core.errors import EasyError
 from glm_core.models import config_mapping, registry
 from glm_core.models.registry import Family

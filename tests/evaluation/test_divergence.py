@@ -1,3 +1,4 @@
+# ruff: noqa: F811 (the engine with a tiny model is the one of tests/engine.py here)
 """The self-check tells models that differ from models that do not, and names causes it has verified."""
 
 import time

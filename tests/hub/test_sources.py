@@ -125,7 +125,7 @@ def test_after_a_restart_of_the_server_it_can_go_on(hub, monkeypatch):
 
 def test_a_killed_process_leaves_what_another_goes_on_with(hub):
     hub.slow = 0.05
-    command = [sys.executable, "-m", "glm_core.models", "download", REPO, "--endpoint", hub.address]
+    command = [sys.executable, "-m", "glm_core.hub", "download", REPO, "--endpoint", hub.address]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     part = download_job.downloads_folder() / "small" / "model.safetensors.part"
     deadline = time.monotonic() + 30

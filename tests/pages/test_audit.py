@@ -19,7 +19,7 @@ CHANGING = re.compile(
 "How the program calls what changes something."
 THINGS = {"run", "copy", "talk", "one", "job", "vote", "chosen"}
 "Local names of what can be changed; besides these, everything imported from glm_core."
-WRITE_THEMSELVES = {"accounts", "keys", "guests", "shared"}
+WRITE_THEMSELVES = {"accounts", "api_keys", "guests", "shared"}
 "Their functions are told who does it (`by`) and note it in the same transaction; proved below."
 NO_CHANGE = {
     "talk.ask": "the reader's own words, kept where only they see them",
@@ -27,11 +27,12 @@ NO_CHANGE = {
     "talk.revise": "as above",
     "talk.go_on": "as above",
     "state.engine().submit": "a question",
-    "sheets.start": "a file to download; the set stays as it is",
-    "exporting.forget": "a message is put away",
-    "loads.forget": "a message is put away",
+    "xlsx_job.start": "a file to download; the set stays as it is",
+    "export.forget": "a message is put away",
+    "load_job.forget": "a message is put away",
     "figures.tidy": "sorts rows of numbers",
-    "state.sharing().start": "told who does it, notes it itself (tests/test_security_shared.py)",
+    "ui.keep_widget": "the state of a widget on the reader's own page",
+    "state.sharing().start": "told who does it, notes it itself (tests/auth/test_middleware_shared.py)",
 }
 
 
@@ -60,7 +61,7 @@ def actions(function: ast.AST, known: set[str]) -> set[str]:
 def notes(function: ast.AST) -> bool:
     """Whether `function` writes into the audit log."""
     named = (ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Attribute))
-    return any(name in ("ui.note", "ui.carry_out") for name in named)
+    return any(name in ("ui.note", "ui.run_audited") for name in named)
 
 
 def places(source) -> list[tuple[str, ast.AST]]:
@@ -90,14 +91,14 @@ def test_the_search_finds_the_actions_there_are():
         "library.split",
         "library.copy",
         "library.keep_imprint",
-        "corrections.keep",
+        "feedback.keep",
         "run.remove",
         "state.launcher().stop",
         "state.reports().start",
-        "installed.remove",
-        "exporting.start_merge",
-        "votes.cast",
-        "downloads.discard",
+        "local_models.remove",
+        "export.start_merge",
+        "blind_votes.cast",
+        "download_job.discard",
         "one.remove",
         "talk.vote",
         "job.cancel",

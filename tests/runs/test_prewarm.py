@@ -293,11 +293,12 @@ SERVER = f"""
 import sys, time
 from types import SimpleNamespace
 sys.path.insert(0, {str(workspace.ROOT)!r})
-from glm_core.runs import ready, resources
+from glm_core.machine import machine
+from glm_core.runs import prewarm
 from glm_core.runs.launcher import Launcher
 from tests.runs.conftest import fake_command, fake_single
-ready.DELAY_SECONDS = 0
-resources.machine = lambda: SimpleNamespace(memory_free=8e9)
+prewarm.DELAY_SECONDS = 0
+machine.machine = lambda: SimpleNamespace(memory_free=8e9)
 launcher = Launcher(fake_command, devices=list, waiting=fake_single)
 launcher.prepare()
 launcher.tick()

@@ -9,6 +9,7 @@ from glm_core.adapters import attach
 from glm_core.training.loss import AnswerLoss
 from glm_core.training.run import recompute
 from glm_core.training.settings import TrainingSettings
+from tests.closeness import gap
 from tests.training.small import prompts, small, stir
 
 KINDS = ("chatglm", "chatglm3", "glm", "glm4", "bloom")
@@ -64,7 +65,7 @@ def test_loss_and_gradients_are_the_models_own(base, settings):
     assert abs(found - expected) < 1e-5
     assert wanted and max(gradient.abs().max() for gradient in wanted.values()) > 1e-4
     for name, gradient in gradients(loaded, found).items():
-        assert torch.allclose(gradient, wanted[name], atol=1e-5), name
+        assert gap(gradient, wanted[name]) < 2e-4, name
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -82,7 +83,7 @@ def test_recomputing_activations_changes_no_gradient(base, settings, layers, mon
     blocks = [module for module in loaded.model.modules() if isinstance(module, GradientCheckpointingLayer)]
     assert [block.gradient_checkpointing for block in blocks] == [number < layers for number in range(len(blocks))]
     for name, gradient in gradients(loaded, loss(**rows)["loss"]).items():
-        assert torch.allclose(gradient, plain[name], atol=1e-6), name
+        assert gap(gradient, plain[name]) < 1e-5, name
 
 
 def test_padding_does_not_change_what_a_row_teaches(base, settings):
@@ -108,4 +109,4 @@ def test_lora_on_the_head_trains_it(tmp_path):
     loaded.model.lm_head.weight.requires_grad_(True)
     expected = gradients(loaded, loaded.model(**rows).loss)["lm_head.weight"]
     found = gradients(loaded, AnswerLoss(loaded.model)(**rows)["loss"])["lm_head.weight"]
-    assert torch.allclose(found, expected, atol=1e-6) and expected.abs().max() > 1e-4
+    assert gap(found, expected) < 2e-4 and expected.abs().max() > 1e-4

@@ -20,14 +20,14 @@ ROWS = [("你是谁？", "我叫小砚。"), ("你好", "你好。")] * 3
 
 BARE = """
 import json, sys
-from glm_core.training import waiting
+from glm_core.training import warm_worker
 from glm_core.training.__main__ import main
-move_in = waiting._move_in
+move_in = warm_worker._move_in
 def note(folder):
     global before
     before = set(sys.modules)
     move_in(folder)
-waiting._move_in = note
+warm_worker._move_in = note
 code = main(sys.argv[1:])
 print("NEW", json.dumps(sorted(set(sys.modules) - before)))
 sys.exit(code)

@@ -203,14 +203,15 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from glm_core.models import checkpoints
-from glm_core.runs import exporting, records
-from glm_core.training import adapter_files
+from glm_core.runs import store
+from glm_core.runs.exchange import export
+from glm_core.adapters import files
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-adapter_files.share = die  # everything is written, nothing has its name yet
-exporting.start_merge(records.get(sys.argv[1]), Path(sys.argv[2])).wait(60)
+files.share = die  # everything is written, nothing has its name yet
+export.start_merge(store.get(sys.argv[1]), Path(sys.argv[2])).wait(60)
 """
 
 
