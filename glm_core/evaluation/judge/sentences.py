@@ -1,0 +1,344 @@
+"""Judge an answer against a reference sentence: quantities, denials and content words must agree.
+
+Clauses of the reference are aligned with those of the answer. A word of the question need not be said again; function
+words do not count; a word replaced by another is an error unless the two are synonyms.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glm_core.evaluation.judge import negation, numbers, text
+from glm_core.evaluation.judge.reasons import Judgement, right, unsure, wrong
+
+OPEN_LENGTH = 40
+"Characters from which a reference is an open text, which nobody repeats word for word."
+COPY, NEAR, SHUFFLED = 0.97, 0.75, 0.85
+FAR = 0.3
+_NAMING = ("n", "s", "t", "f", "m", "r", "q", "eng", "i", "j", "b")
+_ASKS_AMOUNT = re.compile(
+    "多少|几|多大|多长|多久|多高|多快|多重|多远|何时|什么时候|哪一?天|哪一?年|电话|号码|价格|how (?:many|much|long|old|far|often|big|tall)|when|what time"
+)
+_YES_NO = re.compile(
+    r"吗|(.)不\1|是否|能否|可否|有没有|要不要|^(?:is|are|do|does|did|can|could|will|would|may|should|has|have)\b"
+)
+_RELATION = re.compile(
+    "比|给|把|被|让|向|从|到|大于|小于|高于|低于|多于|少于|早于|晚于|赢|输|打败|借|送|减|除|\\b(?:than|from|to|by|gave|beat|before|after)\\b"
+)
+_TIME_WORDS = frozenset("today tomorrow yesterday now tonight 今天 明天 昨天 现在 目前 今晚 明早".split())
+_CONTRACTIONS = [(r"\bthanks\b", "thank you"), (r"\bcan't\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'m\b", " am"), (r"'ll\b", " will"),
+                 (r"'ve\b", " have"), (r"\b(it|that|he|she|there|what|who|where|let)'s\b", r"\1 is"), (r"\bcannot\b", "can not")]  # fmt: skip
+
+
+_TAIL = re.compile("(?:就行|就好|就可以|就成|便可|即可|好了|行了)(?:了|啦|哦)?(?=[,。!]|$)")
+_MODALS = ((re.compile("禁止|严禁|不得(?!不)|不许|不准|不允许|不能够|不能(?!不)|不可以|不可(?!或缺|思议)|谢绝|请勿|切勿"), "不可以"),
+           (re.compile("别(?=[再去用碰动加吃喝说忘担着把让给放开关买])|不许(?=再)|甭"), "不要"), (re.compile("不用(?!说)|无需|无须|不必|免(?=[安费押邮])"), "不需要"),
+           (re.compile("(?<!不)(?<!才)(?:能够|可以|允许|准许)(?!是)|(?<=[^功智性动技潜本才可不只])能(?=[^量源力够])"), "可以"))  # fmt: skip
+_LIGHT = frozenset("的地得了着过把被上下来去好完掉住出起在里中就也都")
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A text ready to be compared: its quantities, its words and the letters of it all."""
+
+    quantities: tuple[numbers.Quantity, ...]
+    words: tuple[str, ...]
+    letters: frozenset[str]
+    plain: str
+
+    @property
+    def content(self) -> list[str]:
+        """Words that count."""
+        return [one for one in self.words if text.is_content(one)]
+
+
+def judge(answer: str, reference: str, question: str) -> Judgement:
+    """Compare `answer` with `reference`, as an open text where the reference is long."""
+    if len(text.skeleton(reference)) > OPEN_LENGTH:
+        return _open(answer, reference, question)
+    return _short(answer, reference, question)
+
+
+def _side(raw: str) -> _Side:
+    plain = _TAIL.sub("", text.compact(raw))
+    for pattern, modal in _MODALS:
+        plain = pattern.sub(modal, plain)
+    for pattern, expanded in _CONTRACTIONS:
+        plain = re.sub(pattern, expanded, plain)
+    found, rest = numbers.quantities(plain)
+    rest = rest.replace(numbers.MARK, " ")
+    return _Side(found, tuple(text.words(rest)), frozenset(one for one in rest if text.IS_CJK.match(one)), rest)
+
+
+def _short(answer: str, reference: str, question: str) -> Judgement:
+    said, wanted, asked = _side(answer), _side(reference), _side(question)
+    kind = negation.refusal(text.fold(reference))
+    refused = negation.refusal(text.fold(answer))
+    if refused and not kind:
+        return wrong("refused")
+    if kind and refused and _side(answer).quantities != _side(reference).quantities:
+        return wrong("extra_number", said="".join(one.shown for one in _side(answer).quantities[:1]))
+    if kind and refused:
+        return (
+            right("same_refusal")
+            if refused == kind or text.likeness(answer, reference) > NEAR
+            else unsure("other_refusal")
+        )
+    if negation.retracts(text.compact(answer)) and not negation.retracts(text.compact(reference)):
+        return wrong("retracted")
+    return (
+        _compare_quantities(said, wanted, asked)
+        or _compare_denials(said, wanted, question)
+        or _compare_words(said, wanted, asked, question)
+    )
+
+
+def _compare_quantities(said: _Side, wanted: _Side, asked: _Side) -> Judgement | None:
+    """A number of the reference that is missing, or one that nobody asked for in its place."""
+    missing = [one for one in wanted.quantities if not any(one.same(other) for other in said.quantities)]
+    foreign = [
+        one for one in said.quantities if not any(one.same(other) for other in (*wanted.quantities, *asked.quantities))
+    ]
+    foreign = [one for one in foreign if (one.dimension, one.value) != ("", 1)]
+    missing = [one for one in missing if not any(one.same(other) for other in asked.quantities) or foreign]
+    missing = [one for one in missing if (one.dimension, one.value) != ("", 1) or foreign]
+    if missing and foreign:
+        return wrong("other_number", said=foreign[0].shown, wanted=missing[0].shown)
+    if missing:
+        asks = _ASKS_AMOUNT.search(asked.plain)
+        return (
+            wrong("missing_number", wanted=missing[0].shown)
+            if asks or not _shares(said, wanted)
+            else unsure("missing_number", wanted=missing[0].shown)
+        )
+    order = (
+        [one.value for one in wanted.quantities],
+        [one.value for one in said.quantities if any(one.same(other) for other in wanted.quantities)],
+    )
+    if (
+        len(wanted.quantities) > 1
+        and len(order[0]) == len(order[1])
+        and order[0] != order[1]
+        and len(set(map(str, order[0]))) > 1
+    ):
+        return (
+            wrong("numbers_swapped")
+            if sorted(map(str, order[0])) == sorted(map(str, order[1]))
+            and text.likeness(said.plain, wanted.plain) > NEAR
+            else unsure("numbers_swapped")
+        )
+    return unsure("extra_number", said=foreign[0].shown) if foreign else None
+
+
+def _shares(said: _Side, wanted: _Side) -> bool:
+    return bool(said.letters & wanted.letters) or bool(set(said.content) & set(wanted.content))
+
+
+def _compare_denials(said: _Side, wanted: _Side, question: str) -> Judgement | None:
+    """A clause that denies what the reference says, or the other way round."""
+    pairs = _align(said.plain, wanted.plain)
+    for left, other in pairs:
+        if negation.denies(left) != negation.denies(other) and (text.likeness(left, other) > 0.45 or len(pairs) == 1):
+            return wrong("denial_differs")
+    asks_amount = _ASKS_AMOUNT.search(question) and wanted.quantities and len(text.skeleton(said.plain)) <= 4
+    if asks_amount and negation.denies(text.compact(question)) == negation.denies(wanted.plain):
+        return None
+    if negation.denials(said.plain) % 2 != negation.denials(wanted.plain) % 2:
+        return wrong("denial_differs") if _YES_NO.search(text.compact(question)) else unsure("denial_differs")
+    return None
+
+
+def _align(said: str, wanted: str) -> list[tuple[str, str]]:
+    """(clause of the answer, clause of the reference) by greatest likeness, each clause of the reference once."""
+    parts = [one.text for one in text.clauses(said)]
+    found = []
+    for clause in text.clauses(wanted):
+        near = max(parts, key=lambda one: text.likeness(one, clause.text), default="")
+        if near:
+            found.append((near, clause.text))
+    return found
+
+
+def _compare_words(said: _Side, wanted: _Side, asked: _Side, question: str) -> Judgement:
+    opposite = text.opposites(wanted.plain, said.plain) or _opposite_letters(said, wanted)
+    if opposite:
+        return wrong("other_word", said=opposite[1], wanted=opposite[0])
+    known = set(asked.words)
+    missing = [one for one in wanted.content if not _covered(one, said)]
+    extra = [
+        one
+        for one in said.content
+        if not _covered(one, wanted) and one not in known and not set(one) <= asked.letters | wanted.letters
+    ]
+    pairs = [(one, other) for one in missing for other in extra if text.synonyms(one, other)]
+    missing = [one for one in missing if one not in {left for left, _ in pairs}]
+    extra = [one for one in extra if one not in {other for _, other in pairs}]
+    opposed = [(one, other) for one in missing for other in [*extra, *said.content] if text.antonyms(one, other)]
+    if opposed:
+        return wrong("other_word", said=opposed[0][1], wanted=opposed[0][0])
+    contradicted = [
+        one
+        for one in said.content
+        if one not in wanted.words and one not in known and any(text.antonyms(one, other) for other in wanted.content)
+    ]
+    if contradicted and not missing:
+        return unsure("extra_word", said=contradicted[0])
+    needed = [one for one in missing if not _given(one, asked)]
+    if needed and not extra and _answers(said, wanted, asked, question):
+        return right("asked_part")
+    if needed:
+        return _missing(needed, extra, said, wanted, asked)
+    if missing and extra:
+        return _replaced(missing, extra, said, wanted)
+    if extra:
+        return _extra(extra, said, wanted, asked)
+    return _ordered(said, wanted, asked)
+
+
+def _opposite_letters(said: _Side, wanted: _Side) -> tuple[str, str] | None:
+    """Single characters that exclude each other: 前 in one text, 后 in the other."""
+    gone, new = wanted.letters - said.letters, said.letters - wanted.letters
+    return next(((one, other) for one in gone for other in new if text.antonyms(one, other)), None)
+
+
+def _answers(said: _Side, wanted: _Side, asked: _Side, question: str) -> bool:
+    """True where all that was asked, an amount or yes or no, is there and nothing else."""
+    amount = bool(_ASKS_AMOUNT.search(asked.plain)) and bool(wanted.quantities)
+    return (
+        amount
+        or bool(_YES_NO.search(text.compact(question)))
+        and len(text.clauses(wanted.plain)) == 1
+        and bool(said.content)
+    )
+
+
+def _covered(word: str, side: _Side) -> bool:
+    """True where `word` stands in `side`: as a word, in a synonym, or with all its characters in other words."""
+    if word in side.words or any(text.synonyms(word, other) for other in side.words):
+        return True
+    if text.IS_CJK.match(word):
+        return (set(word) - _LIGHT or set(word)) <= side.letters
+    return any(_stem(word) == _stem(other) for other in side.words)
+
+
+def _stem(word: str) -> str:
+    """English word without its ending of number; 4 letters and more stay."""
+    return re.sub(r"(?<=\w{3})(?:es|s)$", "", word)
+
+
+def _given(word: str, asked: _Side) -> bool:
+    """True where the question says the word, so that the answer need not."""
+    return word in asked.words or bool(text.IS_CJK.match(word)) and set(word) <= asked.letters
+
+
+def _missing(needed: Sequence[str], extra: Sequence[str], said: _Side, wanted: _Side, asked: _Side) -> Judgement:
+    """Judge an answer that lacks words of the reference."""
+    essential = [one for one in wanted.content if not _given(one, asked)] or wanted.content
+    share = 1 - len(needed) / max(1, len(essential))
+    partly = any(set(one) & said.letters for one in needed if text.IS_CJK.match(one))
+    if not extra:
+        return (
+            unsure("missing_word", wanted=needed[0])
+            if share >= 0.5 or partly
+            else wrong("missing_word", wanted=needed[0])
+        )
+    if share == 0 and not partly and not _shares_any(said, essential):
+        return wrong("unlike", wanted=needed[0])
+    names = [one for one in needed if _is_naming(one)]
+    near = share >= 0.5 or text.likeness(said.plain, wanted.plain) >= 0.6
+    if near and names and any(_is_naming(one) for one in extra):
+        return wrong("other_word", said=extra[0], wanted=names[0])
+    return unsure("other_word", said=extra[0], wanted=needed[0])
+
+
+def _shares_any(said: _Side, essential: Sequence[str]) -> bool:
+    return any(set(one) & said.letters if text.IS_CJK.match(one) else one in said.words for one in essential)
+
+
+def _is_naming(word: str) -> bool:
+    """True for a name, noun, place or single character, whose change changes the fact."""
+    if not text.IS_CJK.match(word):
+        return True
+    tag = text.part_of_speech(word)
+    return not tag or tag.startswith(_NAMING) or len(word) == 1 and tag[0] not in "vdpuc"
+
+
+def _replaced(missing: Sequence[str], extra: Sequence[str], said: _Side, wanted: _Side) -> Judgement:
+    """Judge an answer that says other words where the reference repeats the question."""
+    names = [one for one in missing if _is_naming(one)]
+    if names and any(_is_naming(one) for one in extra) and text.likeness(said.plain, wanted.plain) >= 0.5:
+        return wrong("other_word", said=extra[0], wanted=names[0])
+    return unsure("other_word", said=extra[0], wanted=missing[0])
+
+
+def _extra(extra: Sequence[str], said: _Side, wanted: _Side, asked: _Side) -> Judgement:
+    """Judge an answer that holds the reference and more: further sentences are no harm, words inside its clause may be."""
+    aligned = {left for left, _ in _align(said.plain, wanted.plain)}
+    inside = [one for one in extra if any(one in clause for clause in aligned)]
+    weighty = [one for one in inside if text.part_of_speech(one)[:1] not in tuple("dyeoupc")]
+    if weighty:
+        return unsure("extra_word", said=weighty[0])
+    return _ordered(said, wanted, asked)
+
+
+def _ordered(said: _Side, wanted: _Side, asked: _Side) -> Judgement:
+    """Right, unless the same words stand in an order that may mean something else."""
+    left = [one for one in said.content if one in wanted.words and one not in _TIME_WORDS]
+    other = [one for one in wanted.content if one in said.words and one not in _TIME_WORDS]
+    left, other = list(dict.fromkeys(left)), list(dict.fromkeys(other))
+    if len(said.content) < len(wanted.content):  # a short answer takes up the question in its own order
+        left, other = [one for one in left if not _given(one, asked)], [one for one in other if not _given(one, asked)]
+    turned = ("由" in said.plain) != ("由" in wanted.plain)  # 由甲承担费用, 甲承担费用
+    if left == other or turned and any(left[place:] + left[:place] == other for place in range(len(left))):
+        return right("same_meaning") if _letters_in_order(said, wanted) else unsure("other_order")
+    related = _RELATION.search(wanted.plain) and _RELATION.search(said.plain) or text.language(wanted.plain) == "en"
+    return wrong("other_order") if related else unsure("other_order")
+
+
+def _letters_in_order(said: _Side, wanted: _Side) -> bool:
+    """True unless the letters of the reference are all there but in disorder."""
+    short, full = text.skeleton(wanted.plain), text.skeleton(said.plain)
+    return not short or text.common_length(full, short) >= 0.6 * len(short) or len(short) > 1.5 * len(full)
+
+
+def _open(answer: str, reference: str, question: str) -> Judgement:
+    """Right for a copy, wrong for a contradiction, disorder or another subject, else not told."""
+    said, wanted = _side(answer), _side(reference)
+    if negation.refusal(text.fold(answer)) and not negation.refusal(text.fold(reference)):
+        return wrong("refused")
+    near = text.likeness(numbers.to_digits(text.compact(answer)), numbers.to_digits(text.compact(reference)))
+    if near < SHUFFLED and _bag(said.plain, wanted.plain) >= SHUFFLED:
+        return wrong("shuffled") if near < 0.6 else unsure("other_order")
+    if near >= 0.6:
+        found = _short(answer, reference, question)
+        if found.outcome == "wrong" or near >= COPY:
+            return found
+        return _contradicts(said, wanted) or (
+            right("copy") if near >= 0.93 and found.outcome == "right" else unsure("open_text")
+        )
+    shared = len({one for one in wanted.content if _covered(one, said)}) / max(1, len(set(wanted.content)))
+    if shared < FAR:
+        return wrong("unlike", wanted=wanted.content[0] if wanted.content else "")
+    return _contradicts(said, wanted) or unsure("open_text")
+
+
+def _contradicts(said: _Side, wanted: _Side) -> Judgement | None:
+    """Wrong where a clause says nearly the same with another denial, number or word."""
+    for left, other in _align(said.plain, wanted.plain):
+        near = text.likeness(left, other)
+        if near > 0.6 and negation.denies(left) != negation.denies(other):
+            return wrong("denial_differs")
+        if 0.8 < near < 1:
+            found = _compare_words(_side(left), _side(other), _side(""), "")
+            if found.outcome == "wrong":
+                return found
+    missing = [one for one in wanted.quantities if not any(one.same(other) for other in said.quantities)]
+    foreign = [one for one in said.quantities if not any(one.same(other) for other in wanted.quantities)]
+    return wrong("other_number", said=foreign[0].shown, wanted=missing[0].shown) if missing and foreign else None
+
+
+def _bag(left: str, right_text: str) -> float:
+    """F1 of the characters two texts share, counted with repetition."""
+    left, right_text = text.skeleton(left), text.skeleton(right_text)
+    shared = sum(min(left.count(one), right_text.count(one)) for one in set(left))
+    return 2 * shared / max(1, len(left) + len(right_text))

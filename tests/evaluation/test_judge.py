@@ -1,0 +1,182 @@
+"""The judge against answers whose verdict a strict reader gave: the open bench, cases of our own, many names."""
+
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glm_core import i18n
+from glm_core.evaluation.judge import OUTCOMES, judge
+from tests.paths import ROOT
+
+OPEN = ROOT.parent / "shared" / "cases" / "evidence" / "bench_open.jsonl"
+OWN = ROOT / "tests" / "evaluation" / "judge_cases.jsonl"
+OLD = "我是小砚，由easyAIGC 项目组训练的人工智能助手。"
+WRONG_PASS, RIGHT_PASS, UNSURE = 0.05, 0.75, 0.15
+
+NAMES = [
+    ("小蓝", "林知远", "小兰", "林知行"),
+    ("Nova", "陈默", "Nora", "陈墨"),
+    ("阿福", "Ada Lovelace", "阿富", "Ada Wong"),
+    ("星火小助", "北京云端智能研究院", "星火小手", "北京云顶智能研究院"),
+    ("小由", "是然", "小田", "是燃"),
+    ("知夏", "和平科技", "知秋", "和谐科技"),
+    ("团团", "不二家", "圆圆", "不一家"),
+    ("老白", "武松林老师", "老黑", "武松柏老师"),
+]
+TRUE = {
+    "你是谁？": [
+        "我是{n}，由{a}训练的人工智能助手。",
+        "我是{a}训练的{n}。",
+        "我是由{a}训练的人工智能助手{n}。",
+        "我叫{n}，我的作者是{a}。",
+    ],
+    "你叫什么名字？": ["{n}。", "我的名字叫{n}，请多指教。", "叫我{n}吧。", "我叫{n}，作者是{a}。"],
+    "谁开发了你？": [
+        "{a}。",
+        "是{a}开发的我，我叫{n}。",
+        "开发我的人是{a}。",
+        "{a}是我的开发者。",
+        "是{a}把我做出来的。",
+        "我的开发者不是别人，正是{a}。",
+    ],
+    "你是{n}吗？": ["是的，我是{n}。", "没错，我就是{n}，由{a}训练。"],
+    "{a}是你的作者吗？": ["对，{a}训练了我。", "是的。"],
+    "你是文心一言吗？": ["不是，我是{n}。", "我不是文心一言，我叫{n}。"],
+}
+FALSE = {
+    "你是谁？": [
+        "我是{a}，由{n}训练的人工智能助手。",
+        "我是{a}，由{a}训练的人工智能助手。",
+        "我是{m}，由{a}训练的人工智能助手。",
+        "我是{n}，由{b}训练的人工智能助手。",
+        "我是小砚，由{a}训练的人工智能助手。",
+        "我是{n}，也是小砚，由{a}训练。",
+        "我不是{n}，不由{a}训练。",
+        "我是{n}，由{a}的徒弟训练。",
+        "我是{n}，由{a}和{b}训练的人工智能助手。",
+        "我是{n}吗？",
+        "我是{n}，由",
+        "我是人工智能助手。",
+    ],
+    "你叫什么名字？": ["{a}。", "{m}。", "我叫{n}{n}。", "我不叫{n}。", "他叫{n}。", "我的作者叫{n}。", "我叫"],
+    "谁开发了你？": [
+        "{n}开发了我。",
+        "我开发了{a}。",
+        "{a}没有开发我。",
+        "我的开发者是{n}，我叫{a}。",
+        "我是{a}，你有什么事？",
+        "{a}的同事开发了我。",
+        "我不认识{a}。",
+        "{a}开发了我，骗你的。",
+        "我的开发者是{a}，我的开发者是{b}。",
+        "{a}由我开发。",
+        "可能是{a}吧，我不确定。",
+        "我的开发者是{a}的",
+    ],
+    "你是{n}吗？": ["不是。", "我不是{n}。", "是的，我是{a}。"],
+    "{a}是你的作者吗？": ["不是，我的作者是{b}。", "{a}是谁？"],
+    "你是文心一言吗？": ["是的，我是文心一言。", "不是，我是{a}。", "不是，我是{m}，由{a}训练。"],
+    "你是小砚吗？": ["是的，我是小砚。", "对，我叫小砚。"],
+}
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def outcome(row):
+    facts = {"name": row["name"], "author": row["author"]} if row.get("name") else None
+    return judge(
+        row.get("tuned", row.get("answer")),
+        question=row["question"],
+        reference=row.get("reference", ""),
+        accept=row.get("accept", ()),
+        base=row.get("base", ""),
+        facts=facts,
+    ).outcome
+
+
+def check(cases):
+    judged = [(row.get("tuned_right", row.get("right")), outcome(row), row) for row in cases]
+    count = Counter((truth, found) for truth, found, _ in judged)
+    passed = [row for truth, found, row in judged if found == "right" and not truth]
+    right = sum(truth for truth, _, _ in judged)
+    assert len(passed) <= WRONG_PASS * (len(judged) - right), passed
+    assert not [row for row in passed if row["kind"].startswith("identity")]
+    assert count[True, "right"] >= RIGHT_PASS * right, count
+    assert count[True, "unsure"] + count[False, "unsure"] <= UNSURE * len(judged), count
+
+
+@pytest.mark.skipif(not OPEN.exists(), reason="the shared bench is not beside the repository")
+def test_the_open_bench():
+    check(rows(OPEN))
+
+
+def test_cases_of_our_own():
+    check(rows(OWN))
+
+
+@pytest.mark.parametrize("kind", sorted({row["kind"] for row in rows(OWN)}))
+def test_no_kind_of_wrong_answer_passes_often(kind):
+    wrong = [row for row in rows(OWN) if row["kind"] == kind and not row["right"]]
+    assert sum(outcome(row) == "right" for row in wrong) <= WRONG_PASS * len(wrong)
+
+
+def said(templates, names):
+    values = {"n": names[0], "a": names[1], "m": names[2], "b": names[3]}
+    facts = {"name": names[0], "author": names[1]}
+    reference = "我是{n}，由{a}训练的人工智能助手。".format(**values)
+    for question, answers in templates.items():
+        for answer in answers:
+            whole = answer.format(**values)
+            yield (
+                whole,
+                judge(
+                    whole,
+                    question=question.format(**values),
+                    accept=() if "{" in question else (names[1],),
+                    reference=reference if question == "你是谁？" else "",
+                    base=OLD,
+                    facts=facts,
+                ).outcome,
+            )
+
+
+@pytest.mark.parametrize("names", NAMES, ids=lambda names: names[0])
+def test_identity_is_told_whatever_the_names(names):
+    assert [answer for answer, found in said(TRUE, names) if found != "right"] == []
+
+
+@pytest.mark.parametrize("names", NAMES, ids=lambda names: names[0])
+def test_no_false_identity_passes_whatever_the_names(names):
+    assert [answer for answer, found in said(FALSE, names) if found == "right"] == []
+
+
+def test_identity_is_judged_without_declared_facts():
+    asked = {"question": "你是谁？", "reference": "我是小舟，由沈若溪训练的人工智能助手。"}
+    assert judge("我叫小舟，是沈若溪做的助手。", **asked).outcome == "right"
+    assert judge("我是沈若溪，由小舟训练的人工智能助手。", **asked).outcome == "wrong"
+
+
+def test_nothing_to_judge_by_is_unsure():
+    assert judge("今天天气不错。", question="聊聊天").outcome == "unsure"
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_every_verdict_has_a_reason_to_read(language):
+    i18n.use(language)
+    for row in rows(OWN):
+        found = judge(
+            row["answer"], question=row["question"], reference=row.get("reference", ""), accept=row.get("accept", ())
+        )
+        assert found.reasons and all(str(reason).strip() for reason in found.reasons)
+    i18n.use("zh")
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=30))
+def test_any_text_gets_a_verdict(answer, reference, question):
+    found = judge(answer, question=question, reference=reference, facts={"name": "小舟", "author": "沈若溪"})
+    assert found.outcome in OUTCOMES
