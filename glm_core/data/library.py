@@ -73,13 +73,15 @@ def get(id: str) -> Dataset:
 
 def examples(id: str) -> list[Example]:
     """The rows of the data set `id`; `line` counts from 1. Shared: change copies. Raises DataError as `get`."""
-    for _ in range(3):  # the rows may be replaced between reading the record and reading the file it names
+    missing = None
+    while True:
         dataset = get(id)
+        if dataset.sha256 == missing:
+            raise DataError("data.damaged", id=id)
         try:
             return list(bundled.examples(id) if dataset.bundled else store.read_rows(id, dataset.sha256))
-        except FileNotFoundError:
-            continue
-    raise DataError("data.damaged", id=id)
+        except FileNotFoundError:  # replaced after the record was read, or gone for good: the next record tells which
+            missing = dataset.sha256
 
 
 def rows_file(id: str) -> Path:

@@ -93,13 +93,22 @@ def rows_file(folder: Path, digest: str) -> Path:
 
 
 def read_record(folder: Path) -> Dataset | None:
-    """What the folder's record says; None when it is damaged or being removed."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        dataset = Dataset(**record)
-        return dataset if dataset.id == folder.name and rows_file(folder, dataset.sha256).is_file() else None
-    except (OSError, ValueError, TypeError):
-        return None
+    """Return what the folder's record says; None when it is damaged or being removed.
+
+    A record whose file of rows is missing has been replaced after it was read, or is damaged: it is read again until
+    the same record has been seen twice, so that a reader is never told of damage because somebody writes.
+    """
+    seen = None
+    while True:
+        try:
+            dataset = Dataset(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        if dataset.id != folder.name or dataset == seen:
+            return None
+        if rows_file(folder, dataset.sha256).is_file():
+            return dataset
+        seen = dataset
 
 
 def create(dataset: Dataset, rows: bytes) -> None:

@@ -16,7 +16,7 @@ from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import merge
 from glm_core.errors import EasyError
 from glm_core.training.settings import TrainingSettings
-from tests.paths import SHARED
+from tests.golden import golden_folder
 from tests.training.small import logits, prompts, small, stir
 
 KINDS = ("chatglm", "chatglm3", "glm", "glm4", "bloom")
@@ -374,9 +374,7 @@ def test_hub_model_name_goes_into_the_adapter(chatglm, tmp_path):
 @pytest.mark.parametrize("kind", ["ptuning", "ptuning-projected"])
 def test_official_prefix_checkpoint_gives_the_official_logits(tmp_path, name, kind):
     """The golden model taken apart: its base as a folder, its prefix as the official trainer saves it."""
-    golden = SHARED / "golden" / f"{name}-{kind}"
-    if not golden.is_dir():
-        pytest.skip("shared/golden is absent")
+    golden = golden_folder(f"{name}-{kind}")
     base, adapter = tmp_path / name, tmp_path / "adapter"
     base.mkdir()
     adapter.mkdir()

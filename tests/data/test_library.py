@@ -229,23 +229,35 @@ def test_rows_changed_behind_our_back_are_noticed(workspace):
 
 def test_readers_and_writers_at_once_see_whole_sets():
     dataset, failures = library.add("a", rows(50, "0")), []
+    writing = threading.Event()
 
     def write():
-        for number in range(30):
-            library.replace_rows(dataset.id, rows(50, str(number)))
+        try:
+            for number in range(60):
+                library.replace_rows(dataset.id, rows(50, str(number)))
+        finally:
+            writing.set()
 
     def read():
-        for _ in range(60):
+        while not writing.is_set():
             questions = {question.removeprefix("问题")[:-1].rstrip("0123456789") for question in said(dataset.id)}
-            if len(said(dataset.id)) != 50 or questions != {""}:
+            if len(said(dataset.id)) != 50 or questions != {""} or library.damaged():
                 failures.append(questions)
 
-    threads = [threading.Thread(target=write), threading.Thread(target=read), threading.Thread(target=read)]
+    threads = [threading.Thread(target=write), *(threading.Thread(target=read) for _ in range(3))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert not failures and library.get(dataset.id).rows == 50
+
+
+def test_a_set_whose_rows_are_gone_is_damaged_and_nobody_waits_for_them():
+    dataset = library.add("a", rows(2))
+    library.rows_file(dataset.id).unlink()
+    assert library.damaged() == [dataset.id]
+    with pytest.raises(DataError):
+        library.examples(dataset.id)
 
 
 # -- bundled sets and the imprint

@@ -14,7 +14,7 @@ from torch import nn
 from glm_core import models
 from glm_core.models import ModelError, quantization
 from glm_core.models.quantization import PackedLinear, unpack
-from tests.golden import GOLDEN, expected, needs_golden
+from tests.golden import GOLDEN, expected, golden_folder, needs_golden
 from tests.models.packing import pack, pack_state
 from tests.tiny import tiny_chatglm
 
@@ -45,13 +45,12 @@ def test_packing_loses_at_most_half_a_step(bits):
     assert ((unpack(packed, scale, bits, torch.float32) - weight).abs() <= 0.51 * scale.float()[:, None] + 1e-3).all()
 
 
-@needs_golden
 @pytest.mark.parametrize("folder", ["chatglm-v1-int4", "chatglm-v1-int8"])
 def test_published_weights_stay_packed_in_memory(folder):
-    model = models.load(GOLDEN / folder, device="cpu").model
+    model = models.load(golden_folder(folder), device="cpu").model
     linears = [module for module in model.transformer.layers.modules() if isinstance(module, nn.Linear)]
     assert len(linears) == 12 and all(isinstance(module, PackedLinear) for module in linears)
-    stored = load_file(GOLDEN / folder / "model.safetensors")["transformer.layers.1.mlp.dense_h_to_4h.weight"]
+    stored = load_file(golden_folder(folder) / "model.safetensors")["transformer.layers.1.mlp.dense_h_to_4h.weight"]
     assert torch.equal(model.transformer.layers[1].mlp.dense_h_to_4h.weight, stored)
 
 
@@ -158,7 +157,7 @@ def test_packed_successors_are_split_packed(tmp_path, bits):
     loaded = models.load(tmp_path, device="cpu")
     assert loaded.quantization == f"hub-int{bits}"
     assert isinstance(loaded.model.model.layers[0].self_attn.k_proj, PackedLinear)
-    case = expected("chatglm2")["short"]
+    case = expected(golden_folder("chatglm2"))["short"]
     with torch.no_grad():
         error = (loaded.model(case["input_ids"]).logits - case["logits"]).abs().mean() / case["logits"].abs().mean()
     assert error < (0.6 if bits == 4 else 0.05)

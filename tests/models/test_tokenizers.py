@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from glm_core.models import ModelError, load_tokenizer
 from glm_core.models.chat_formats import frame_chatglm
 from glm_core.models.tokenizers import V1_CONTROLS, V3_CONTROLS, Detokenizer, spell_blanks, train_tokenizer
-from tests.golden import GOLDEN, TOKENIZERS, needs_golden, needs_tokenizers
+from tests.golden import GOLDEN, SMALL, TOKENIZERS, needs_golden, needs_tokenizers
+from tests.paths import ROOT
 from tests.tiny import tiny_chatglm
 
 PUBLISHED = {"v1": "chatglm-6b", "v2": "chatglm2-6b", "v3": "chatglm3-6b", "glm4": "glm-4-9b-chat"}
@@ -52,6 +53,15 @@ def tiny(tmp_path_factory):
 
 def cases(version: str) -> list[dict]:
     return json.loads((GOLDEN / "tokenizers.json").read_text(encoding="utf-8"))[version]["cases"]
+
+
+@pytest.mark.parametrize("model", ["chatglm-demo", "bloom-demo"])
+def test_the_embedded_tokenizers_keep_their_ids(model):
+    tokenizer = load_tokenizer(ROOT / "assets" / "models" / model)
+    kept = json.loads((SMALL / "tokenizers.json").read_text(encoding="utf-8"))[model]
+    assert len(kept) == 20
+    for case in kept:
+        assert (tokenizer.encode(case["text"]), tokenizer.decode(case["ids"])) == (case["ids"], case["decoded"])
 
 
 @needs_golden
