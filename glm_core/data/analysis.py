@@ -16,7 +16,7 @@ _LABEL_LENGTH, _MOST_LABELS, _ROWS_A_LABEL = 20, 30, 3
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a data set is made of. Row numbers count from 0.
+    """Counts and lengths of a data set. Row numbers count from 0.
 
     Attributes:
         turns: answers in all rows together; more than `rows` where there are conversations.

@@ -14,7 +14,7 @@ IMPRINT = ("小印", "林一")  # assistant and author of the bundled imprint un
 
 
 def is_bundled(id: str) -> bool:
-    """Whether `id` is a bundled set that is there."""
+    """Return whether `id` is a bundled set that is there."""
     return id in BUNDLED and asset(id).exists()
 
 

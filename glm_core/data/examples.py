@@ -21,7 +21,7 @@ class DataError(EasyError):
 
 
 class RowError(EasyError):
-    """What is wrong with one row, in which `field`; readers turn it into a `Problem`."""
+    """A fault of one row, in `field`; readers turn it into a `Problem`."""
 
     def __init__(self, key: str, field: str = "", **values):
         super().__init__(key, field=field, **values)
@@ -86,12 +86,12 @@ def pair(question: str, answer: str) -> Example:
 
 
 def is_blank(value: object) -> bool:
-    """Whether a cell holds nothing: null, NaN, or only white space."""
+    """Return whether a cell holds nothing: null, NaN, or only white space."""
     return value is None or (isinstance(value, str) and not value.strip()) or value != value
 
 
 def kind_of(value: object) -> str:
-    """What a value is, in the reader's words: a list, an object, a number, text, or nothing."""
+    """Return what a value is, in the reader's words: a list, an object, a number, text, or nothing."""
     kinds = ((dict, "object"), (list, "list"), (str, "text"), (type(None), "nothing"))
     return i18n.t("data.kind." + next((name for kind, name in kinds if isinstance(value, kind)), "number"))
 

@@ -150,7 +150,7 @@ def writing() -> Iterator[None]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """What the disk refuses is said in a sentence."""
+    """Return what the disk refuses is said in a sentence."""
     try:
         yield
     except OSError as error:

@@ -106,7 +106,7 @@ class ActiveAdapter:
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """What is active after the block is what was before."""
+        """Return what is active after the block is what was before."""
         try:
             yield
         finally:
@@ -169,7 +169,7 @@ class DecodeRunner:
 
     @property
     def columns(self) -> int:
-        """What the buffers take: rows x columns."""
+        """Return what the buffers take: rows x columns."""
         return 0 if self._cache is None else self._cache.capacity * self._cache.lengths.shape[0]
 
     def add(self, slot: str | None, prompts: Cache, index: int, length: int, token: int, position, stride) -> None:

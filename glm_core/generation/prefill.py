@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prefill:
-    """What is known after the prompts of B rows.
+    """The state after the prompts of B sequences.
 
     Attributes:
         logits: (B, V), of each row's first token.
@@ -32,7 +32,7 @@ class Prefill:
 
 @functools.cache
 def cache_argument(kind: type[torch.nn.Module]) -> str:
-    """What the forward of models of a kind calls its cache: newer transformers have a shorter name for it."""
+    """Return what the forward of models of a kind calls its cache: newer transformers have a shorter name for it."""
     return "cache" if "cache" in inspect.signature(kind.forward).parameters else "past_key_values"
 
 

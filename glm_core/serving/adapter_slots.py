@@ -62,7 +62,7 @@ class Adapters:
         return slot
 
     def mixable(self, slot: str | None) -> bool:
-        """Whether rows of this slot can share a forward with rows of others; PEFT cannot mix DoRA."""
+        """Return whether rows of this slot can share a forward with rows of others; PEFT cannot mix DoRA."""
         return slot not in self._unmixable
 
     @contextmanager

@@ -185,7 +185,7 @@ class Batch:
 
     @property
     def ready(self) -> bool:
-        """Whether it is worth keeping without rows: its steps are recorded."""
+        """Return whether it is worth keeping without rows: its steps are recorded."""
         return self._stepper.fixed and self._stepper.columns > 0
 
     @torch.inference_mode()
@@ -223,7 +223,7 @@ class Batch:
         return PendingStep(list(self.rows), tokens)
 
     def _may_go_ahead(self, due: "PendingStep") -> bool:
-        """Whether every row will want another token after `due`, and none of them needs to see that first."""
+        """Return whether every row will want another token after `due`, and none of them needs to see that first."""
         return self._stepper.fixed and all(row.sampler.foreseen and row.left > (row in due.rows) for row in self.rows)
 
     @torch.inference_mode()

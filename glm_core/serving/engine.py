@@ -368,7 +368,7 @@ def _free(error: Exception) -> None:
 
 
 def _as_serving_error(error: Exception) -> ServingError:
-    """What went wrong as an error that the API and pages can show; a defect is logged with its traceback."""
+    """Return what went wrong as an error that the API and pages can show; a defect is logged with its traceback."""
     if isinstance(error, ServingError):
         return error
     if isinstance(error, EasyError):

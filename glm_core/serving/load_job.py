@@ -28,13 +28,13 @@ class LoadedMemory:
 
 
 def memory_now() -> LoadedMemory:
-    """What this process uses now."""
+    """Return what this process uses now."""
     cards = machine.cards()
     return LoadedMemory(psutil.Process().memory_info().rss, sum(card.memory_used for card in cards) if cards else None)
 
 
 def say_returned(before: LoadedMemory, after: LoadedMemory) -> list[str]:
-    """What was given back between the two, in sentences: of memory, and of the cards' where there are any."""
+    """Return what was given back between the two, in sentences: of memory, and of the cards' where there are any."""
     said = [i18n.t("models.returned", before=i18n.size(before.used), after=i18n.size(after.used))]
     if before.on_cards is not None and after.on_cards is not None:
         cards = {"before": i18n.size(before.on_cards), "after": i18n.size(after.on_cards)}
@@ -59,7 +59,7 @@ class Load(Job):
 
     @property
     def stopping(self) -> bool:
-        """Whether it has been cancelled but is not over yet."""
+        """Return whether it has been cancelled but is not over yet."""
         return self.state == "running" and self._cancelled.is_set()
 
     def cancel(self) -> None:

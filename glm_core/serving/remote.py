@@ -42,7 +42,7 @@ LONGEST_REASON = 200
 
 @dataclass(frozen=True)
 class Server:
-    """What stands in for the loaded model: the server itself."""
+    """The server itself, in place of the loaded model."""
 
     name: str
     path: Path
@@ -111,7 +111,7 @@ class RemoteEngine:
         return len(self._running)
 
     def catalogue(self) -> list[ServedModel]:
-        """What the server lists, asked again after half a minute.
+        """Return what the server lists, asked again after half a minute.
 
         Raises:
             EngineUnavailable: it does not answer.
@@ -249,7 +249,7 @@ class RemoteEngine:
             raise self._failed(error) from error
 
     def _failed(self, why: object) -> EngineUnavailable:
-        """What went wrong, an exception or the server's words, as an error of ours."""
+        """Return what went wrong, an exception or the server's words, as an error of ours."""
         if isinstance(why, httpx.ConnectError | httpx.ConnectTimeout):
             return EngineUnavailable("serving.remote_gone", url=self._url)
         return EngineUnavailable("serving.remote_failed", url=self._url, why=str(why) or type(why).__name__)

@@ -140,7 +140,7 @@ def _check_number(name: str, value, low, high) -> None:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What answered: written under every answer, so that nobody wonders which model it was."""
+    """The model, adapter, strength and sampling behind one answer, shown under it."""
 
     base: str
     adapter: str | None = None
@@ -222,12 +222,12 @@ class RequestHandle:
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody has asked to stop."""
+        """Return whether somebody has asked to stop."""
         return self._cancelled.is_set()
 
     @property
     def done(self) -> bool:
-        """Whether nothing more will come."""
+        """Return whether nothing more will come."""
         return self.finish_reason is not None
 
     @property
@@ -307,7 +307,7 @@ class RequestHandle:
     # for the engine
 
     def overdue(self) -> bool:
-        """Whether the request's own time is over."""
+        """Return whether the request's own time is over."""
         timeout = self.request.timeout
         return timeout is not None and time.monotonic() - self.created > timeout
 

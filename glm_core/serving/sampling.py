@@ -59,12 +59,12 @@ class Sampler:
 
     @property
     def greedy(self) -> bool:
-        """Whether this row takes the likeliest token."""
+        """Return whether this row takes the likeliest token."""
         return self.sampling.temperature <= 0
 
     @property
     def foreseen(self) -> bool:
-        """Whether the device alone can go on: what it chooses depends on nothing but the logits."""
+        """Return whether the device alone can go on: what it chooses depends on nothing but the logits."""
         return self.greedy and self.sampling.repetition_penalty == 1.0
 
     def note(self, token: int) -> None:

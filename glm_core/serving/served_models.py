@@ -35,12 +35,12 @@ class ServedModel:
 
     @property
     def tuned(self) -> bool:
-        """Whether this is a run and no base."""
+        """Return whether this is a run and no base."""
         return self.adapter is not None
 
     @property
     def outdated(self) -> bool:
-        """Whether the base's weights are others than those the adapter was trained on: it answers, but not as it did."""
+        """Return whether the base's weights are others than those the adapter was trained on: it answers, but not as it did."""
         return checkpoints.weights_differ(self.base, self.fingerprint)
 
     def to_dict(self) -> dict:

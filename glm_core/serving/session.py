@@ -35,7 +35,7 @@ class Loaded:
 
 
 class Session:
-    """What the engine has as long as one base is loaded."""
+    """The state of the engine while one base is loaded."""
 
     def __init__(self, loaded: models.LoadedModel, info: Loaded):
         self.loaded = loaded

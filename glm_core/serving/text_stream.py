@@ -74,7 +74,7 @@ class Stopper:
         return shown
 
     def finish(self) -> str:
-        """What was held back and turned out to be no stop string."""
+        """Return what was held back and turned out to be no stop string."""
         shown, self.held = self.held, ""
         return shown
 
@@ -94,7 +94,7 @@ class AnswerText:
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop string has ended the answer."""
+        """Return whether a stop string has ended the answer."""
         return self._stopper.stopped
 
     def resume(self, tokens: Iterable[int], text: str) -> str:

@@ -119,7 +119,7 @@ class AnswerLoss(nn.Module):
         return {"loss": self.compute(**self.plan(input_ids, attention_mask, labels, num_items_in_batch))}
 
     def plan(self, input_ids, attention_mask, labels, items=None, most: int | None = None) -> dict[str, torch.Tensor]:
-        """What `compute` needs of a batch padded at the right; `most` as in `find_targets`."""
+        """Return what `compute` needs of a batch padded at the right; `most` as in `find_targets`."""
         places, targets = find_targets(labels, most)
         found = {"input_ids": input_ids, "places": places, "targets": targets, "items": _divisor(labels, items)}
         return found | self._layout(input_ids, attention_mask)
@@ -144,5 +144,5 @@ class AnswerLoss(nn.Module):
             return sum_losses(hidden, self.model.get_output_embeddings(), places, targets) / items
 
     def hidden_states(self, input_ids, attention_mask) -> torch.Tensor:
-        """What the head is applied to, (B, S, H)."""
+        """Return what the head is applied to, (B, S, H)."""
         return self.model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)[0]

@@ -62,7 +62,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """What a run needs at its peak, in bytes.
+    """The memory that a run needs at its peak, in bytes.
 
     Attributes:
         peak_bytes: the sum of `parts`.
@@ -149,7 +149,7 @@ def _assemble(
 
 
 def is_recorded(device: str, precision: str, checkpointing: bool) -> bool:
-    """Whether steps are recorded and replayed (cuda_graphs.py); loss scaling (float16) and recomputed activations cannot be."""
+    """Return whether steps are recorded and replayed (cuda_graphs.py); loss scaling (float16) and recomputed activations cannot be."""
     return device == "cuda" and precision != "float16" and not checkpointing
 
 
@@ -304,7 +304,7 @@ def _same_rows(settings: TrainingSettings, rows: int) -> TrainingSettings:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do about memory: a sentence of the text tables, its values, and the settings it proposes."""
+    """A proposal about memory: a sentence of the text tables, its values, and the settings it proposes."""
 
     key: str
     values: dict[str, Any]
@@ -312,7 +312,7 @@ class Advice:
 
 
 def advise(found: MemoryEstimate, free: int) -> Advice | None:
-    """What to change so that the run fits into `free` bytes, or how to use what is left; None where all is well."""
+    """Return what to change so that the run fits into `free` bytes, or how to use what is left; None where all is well."""
     if found.peak_bytes > free:
         smaller = fit(found.shape, found.settings, free, longest=found.longest, device=found.device)
         if smaller is None:

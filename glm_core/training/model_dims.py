@@ -39,7 +39,7 @@ class Shape:
 
     @property
     def gated(self) -> bool:
-        """Whether it is of the newer build: split query, key and value, gated MLP, RMSNorm without biases."""
+        """Return whether it is of the newer build: split query, key and value, gated MLP, RMSNorm without biases."""
         return self.native in ("glm", "glm4")
 
     @property

@@ -35,7 +35,7 @@ class PlanWarning:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will happen: `updates` over `epochs` passes (a part of one where max_steps ends it) through `rows`."""
+    """A run before it starts: `updates` over `epochs` passes (a part of one where max_steps ends it) through `rows`."""
 
     rows: int
     updates: int
@@ -74,7 +74,7 @@ def updates_per_epoch(rows: int, settings: TrainingSettings) -> int:
 def plan(
     rows: int, settings: TrainingSettings, mean_tokens: float | None = None, parameters: int | None = None
 ) -> Plan:
-    """What training `rows` rows (validation rows included) with `settings` will be.
+    """Return what training `rows` rows (validation rows included) with `settings` will be.
 
     Args:
         mean_tokens: tokens of a row on average; gives `Plan.tokens`, all the tokens that will be trained on.

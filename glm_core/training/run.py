@@ -42,7 +42,7 @@ ANSWER_TOKENS = 64  # longest answer at an evaluation
 
 @dataclass(frozen=True)
 class Task:
-    """What `run.json` and `dataset.jsonl` of a run directory ask for."""
+    """The job that `run.json` and `dataset.jsonl` of a run directory ask for."""
 
     folder: Path
     model: Path

@@ -27,7 +27,7 @@ RESERVE_BYTES = 65_536  # given back to a full disk, so that the reason can stil
 
 
 class RunWriter:
-    """What one run tells the world. Use as a context manager; `end` says how it ended.
+    """The files that one run writes for its readers. Use as a context manager; `end` says how it ended.
 
     Args:
         folder: the run directory.
@@ -133,7 +133,7 @@ class RunWriter:
             workspace.append_line(self.folder / "abilities.jsonl", row | {"time": round(time.time(), 3)})
 
     def read(self, name: str) -> list[dict]:
-        """What was told in one of the files of `TOLD` before now, as by a run that goes on."""
+        """Return what was told in one of the files of `TOLD` before now, as by a run that goes on."""
         return workspace.read_lines(self.folder / f"{name}.jsonl")[0]
 
     def forget_after(self, step: int) -> None:
@@ -198,7 +198,7 @@ def _read_status(folder: Path) -> dict:
 
 
 def _read_seconds(status: dict) -> dict[str, float]:
-    """What the stages of a run that goes on had taken when it was broken off: that counts too."""
+    """Return what the stages of a run that goes on had taken when it was broken off: that counts too."""
     found = status.get("stage_seconds")
     found = found if isinstance(found, dict) else {}
     return {
@@ -207,7 +207,7 @@ def _read_seconds(status: dict) -> dict[str, float]:
 
 
 def _is_stdout(path: Path) -> bool:
-    """Whether this process' stdout already goes to `path`, as the launcher arranges."""
+    """Return whether this process' stdout already goes to `path`, as the launcher arranges."""
     try:
         return os.path.samestat(os.fstat(sys.stdout.fileno()), os.stat(path))
     except (OSError, ValueError):

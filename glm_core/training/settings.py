@@ -128,7 +128,7 @@ _OF_OTHERS = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora")}
 
 
 def counts(name: str, method: object) -> bool:
-    """Whether the setting `name` makes a difference with `method`; what nobody knows is taken to."""
+    """Return whether the setting `name` makes a difference with `method`; what nobody knows is taken to."""
     return not name.startswith(_OF_OTHERS.get(method, ()) if isinstance(method, str) else ())
 
 

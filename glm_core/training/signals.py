@@ -8,7 +8,7 @@ class StopRequested(BaseException):
 
 
 class StopSignal:
-    """Whether somebody asked the run to stop.
+    """A flag that says that somebody asked the run to stop.
 
     Attributes:
         asked: set by the first signal.

@@ -270,7 +270,7 @@ def find_checkpoints(parent: Path) -> list[Path]:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether checkpoint `folder` can be read: a power cut or a full disk may leave files that are cut off or full of zeros."""
+    """Return whether checkpoint `folder` can be read: a power cut or a full disk may leave files that are cut off or full of zeros."""
     try:
         workspace.read_json(folder / STATE_FILE)
         weights = folder / lora_io.WEIGHTS
@@ -286,7 +286,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def _is_whole_archive(path: Path) -> bool:
-    """Whether every part of a torch file (a zip archive) has the checksum it was written with."""
+    """Return whether every part of a torch file (a zip archive) has the checksum it was written with."""
     with zipfile.ZipFile(path) as archive:
         return archive.testzip() is None
 

@@ -43,7 +43,7 @@ def json_rows(text: str, file: str, by_line: bool) -> Iterator[Row]:
 
 
 def _is_line_file(text: str, by_line: bool) -> bool:
-    """Whether each line is an object: the first of several is, or, in a line file, half of the first twenty are."""
+    """Return whether each line is an object: the first of several is, or, in a line file, half of the first twenty are."""
     lines = [line for line in text[: 20 * MAX_TEXT].split("\n", 200) if line.strip()][:20]
     if len(lines) < 2:
         return False

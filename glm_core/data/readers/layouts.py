@@ -15,14 +15,14 @@ Convert = Callable[[dict], list[dict]]
 
 @dataclass(frozen=True)
 class Layout:
-    """What was recognized: `columns` gives for each role (question, answer, …) the name the file has for it."""
+    """A recognized layout: `columns` gives for each role (question, answer, …) the name the file has for it."""
 
     name: str
     columns: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_instruction(self) -> bool:
-        """Whether its rows already say what to do, so that a task template must not say it again."""
+        """Return whether its rows already say what to do, so that a task template must not say it again."""
         return "chat" in self.columns or self.name == "alpaca" or not {"history", "system"}.isdisjoint(self.columns)
 
 
