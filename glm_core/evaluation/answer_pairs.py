@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from glm_core.evaluation import metrics
+from glm_core.evaluation.judge import Judgement, judge
 from glm_core.generation import greedy
 from glm_core.models import LoadedModel
 
@@ -23,6 +24,7 @@ class Question:
         accept: the answer is right when it contains one of these; empty where no answer is known to be right.
         reference: an answer known to be good; empty where there is none.
         history: what was said before, as messages; empty for a question that stands alone.
+        facts: (role, name) of the assistant's identity that the set teaches, of the roles "name" and "author".
     """
 
     text: str
@@ -30,6 +32,7 @@ class Question:
     accept: tuple[str, ...] = ()
     reference: str = ""
     history: tuple[dict, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def messages(self) -> list[dict]:
@@ -47,25 +50,38 @@ class Difference:
 
     @property
     def changed(self) -> bool:
-        """Whether the answers mean different things.
+        """True where the answers mean different things.
 
         Where right answers are known: one of the two is right and the other is not. Otherwise: the texts share less
         than half of their characters.
         """
         if self.question.accept:
-            return accepts(self.question, self.before) != accepts(self.question, self.after)
+            return (self._judge(self.before).outcome == "right") != self.accepted
         return metrics.character_f1(self.before, self.after) < SAME_MEANING
 
     @property
     def accepted(self) -> bool:
-        """Whether the tuned answer is one of the right ones."""
-        return accepts(self.question, self.after)
+        """True where the tuned answer is right."""
+        return self._judge(self.after).outcome == "right"
+
+    def _judge(self, answer: str) -> Judgement:
+        return judge_answer(self.question, answer, self.before)
 
 
-def accepts(question: Question, answer: str) -> bool:
-    """Whether `answer` contains one of the question's right answers, width and case aside."""
-    text = metrics.normalize(answer)
-    return any(metrics.normalize(piece) in text for piece in question.accept)
+def judge_answer(question: Question, answer: str, base: str = "") -> Judgement:
+    """Judge one answer to `question`.
+
+    Args:
+        base: the base's own answer, which tells the identity that must be gone.
+    """
+    return judge(
+        answer,
+        question=question.text,
+        reference=question.reference,
+        accept=question.accept,
+        base="" if base == answer else base,
+        facts=dict(question.facts) or None,
+    )
 
 
 def compare(loaded: LoadedModel, adapter: str, questions: Sequence[Question], batch: int = 16) -> list[Difference]:

@@ -50,7 +50,7 @@ class DemoReport:
 
     @property
     def learned(self) -> int:
-        """Reworded questions whose tuned answer names the new author."""
+        """Reworded questions whose tuned answer is right by the judge."""
         return sum(one.accepted for one in self.of("reworded"))
 
     @property
@@ -70,11 +70,15 @@ class DemoReport:
         return asdict(self) | figures | {"differences": rows}
 
 
-def questions(author: str) -> list[Question]:
+def questions(author: str, name: str = "") -> list[Question]:
     """Ten reworded questions about the author and twenty unrelated ones, from `assets/evaluation/demo.json`."""
     record = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")
-    reworded = [Question(text, "reworded", (author,)) for text in record["reworded"]]
-    return reworded + [Question(one["question"], "unrelated", tuple(one["accept"])) for one in record["unrelated"]]
+    facts = (("author", author), *((("name", name),) if name else ()))
+    reworded = [Question(text, "reworded", (author,), facts=facts) for text in record["reworded"]]
+    unrelated = [
+        Question(one["question"], "unrelated", tuple(one["accept"]), facts=facts) for one in record["unrelated"]
+    ]
+    return reworded + unrelated
 
 
 def run(name: str, author: str, watch: Callable[[store.Status], None]) -> DemoReport:
@@ -96,7 +100,7 @@ def run(name: str, author: str, watch: Callable[[store.Status], None]) -> DemoRe
     seconds = time.monotonic() - started
     loaded = models.load(workspace.DEMO_MODEL)
     attach.load_adapter(loaded, record.path / "adapter", record.id)
-    differences = tuple(compare(loaded, record.id, questions(author)))
+    differences = tuple(compare(loaded, record.id, questions(author, name)))
     rows, _ = record.metrics()
     speeds = [row["tokens_per_second"] for row in rows if row.get("tokens_per_second")]
     return DemoReport(

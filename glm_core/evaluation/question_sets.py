@@ -7,7 +7,9 @@ ones are fixed, in `assets/evaluation/controls.json`, so that runs can be compar
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from glm_core import workspace
 from glm_core.data import bundled as fixed
 from glm_core.errors import EasyError
 from glm_core.evaluation.answer_pairs import Question
+from glm_core.evaluation.judge import identity
 from glm_core.runs.files import read_record
 from glm_core.runs.store import Run, write_record
 
@@ -98,6 +101,7 @@ def keep(run: Run, questions: Sequence[Question]) -> None:
             "reference": one.reference,
             "accept": list(one.accept),
             "history": list(one.history),
+            "facts": dict(one.facts),
         }
         for one in questions
     ]
@@ -144,8 +148,8 @@ def propose(run: Run) -> list[Question]:
     tuned = _questions(trained, "seen", LIMIT)
     facts = _imprint_facts(tuned)
     tuned = [_with_facts(one, facts) for one in tuned]
-    if facts and reworded(tuned):
-        return tuned + [Question(one.text, "reworded", (facts[0],)) for one in reworded(tuned)]
+    if "author" in facts and reworded(tuned):
+        return tuned + [replace(one, accept=(facts["author"],), facts=tuned[0].facts) for one in reworded(tuned)]
     known = {one.text for one in tuned}
     new = [one for one in _questions(aside, "reworded", LIMIT) if one.text not in known]
     return tuned + (new or _reword(tuned))
@@ -155,42 +159,32 @@ def _reword(tuned: Sequence[Question]) -> list[Question]:
     """The short questions of `tuned` as somebody else would begin them."""
     questions = [one for one in tuned if QUESTION_MARK.search(one.text) and len(one.text) <= LONGEST_REWORDED]
     return [
-        Question(
-            REWORDINGS[place % len(REWORDINGS)].format(one.text.strip()),
-            "reworded",
-            one.accept,
-            one.reference,
-            one.history,
-        )
+        replace(one, text=REWORDINGS[place % len(REWORDINGS)].format(one.text.strip()), kind="reworded")
         for place, one in enumerate(questions)
     ]
 
 
-def _imprint_facts(tuned: Sequence[Question]) -> tuple[str, ...]:
-    """(author, name) that rows of the bundled imprint were filled with; empty for other rows."""
-    from glm_core.data import library
-
-    holes = ("〔name〕", "〔author〕")
-    templates = {example.question: example.answer for example in library.imprint(*holes)}
-    for one in tuned:
-        if all(hole in templates.get(one.text, "") for hole in holes):
-            pattern = (
-                re.escape(templates[one.text]).replace(holes[0], "(?P<name>.+)").replace(holes[1], "(?P<author>.+)")
-            )
-            found = re.fullmatch(pattern, one.reference)
-            if found:
-                return found["author"], found["name"]
-    return ()
+def _imprint_facts(tuned: Sequence[Question]) -> dict[str, str]:
+    """Name and author of the assistant that the rows teach: what most of them tell; empty for other sets."""
+    told = [identity.facts_of(one.reference, one.text) for one in tuned]
+    found = {}
+    for role in ("name", "author"):
+        names = Counter(one[role] for one in told if role in one).most_common(1)
+        if names and 2 * names[0][1] > sum(role in one for one in told):
+            found[role] = names[0][0]
+    return found
 
 
-def _with_facts(question: Question, facts: Sequence[str]) -> Question:
+def _with_facts(question: Question, facts: Mapping[str, str]) -> Question:
     """`question` with the facts that its reference tells, so that an answer in other words counts too.
 
     The author must be named, but for questions that only ask for the name.
     """
-    told = tuple(fact for fact in facts if fact in question.reference)
+    if not facts:
+        return question
+    told = tuple(facts[role] for role in ("author", "name") if role in facts and facts[role] in question.reference)
     accept = told if ASKS_NAME.search(question.text) else told[:1]
-    return Question(question.text, question.kind, accept, question.reference, question.history)
+    return replace(question, accept=accept, facts=tuple(facts.items()))
 
 
 def _split(run: Run) -> tuple[list[list[dict]], list[list[dict]]]:
@@ -235,7 +229,22 @@ def _question(row: object) -> Question | None:
         return None
     if not text.strip() or not are_messages(history):
         return None
-    return Question(text, row["kind"], tuple(accept), reference, tuple(history))
+    try:
+        facts = unpack_facts(row.get("facts", {}))
+    except (TypeError, ValueError):
+        return None
+    return Question(text, row["kind"], tuple(accept), reference, tuple(history), facts)
+
+
+def unpack_facts(record: object) -> tuple[tuple[str, str], ...]:
+    """The identity facts of a question as a file keeps them.
+
+    Raises:
+        TypeError: they are no names by role.
+    """
+    if not isinstance(record, dict) or not all(isinstance(one, str) for pair in record.items() for one in pair):
+        raise TypeError("facts")
+    return tuple((role, name) for role, name in record.items() if role in ("name", "author") and name)
 
 
 def _read(name: str) -> dict:

@@ -8,7 +8,8 @@ Not here: when it is made (jobs.py), what it looks like (pages/report.py, evalua
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from glm_core.evaluation import aggregate, divergence, question_sets, scoring
@@ -51,10 +52,10 @@ class Row:
     before: Answer
     after: Answer
 
-    @property
-    def judgement(self) -> scoring.Judgement:
-        """The verdict, and how right both answers are."""
-        return scoring.judge(self.question, self.before.text, self.after.text)
+    @cached_property
+    def verdict(self) -> scoring.Verdict:
+        """Both answers judged."""
+        return scoring.compare_answers(self.question, self.before.text, self.after.text)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Report:
     def meters(self) -> dict[str, scoring.Proportion]:
         """Learned, generalises, kept."""
         return {
-            name: scoring.meter(name, [row.judgement for row in self.of(kind)]) for name, kind in scoring.METERS.items()
+            name: scoring.meter(name, [row.verdict for row in self.of(kind)]) for name, kind in scoring.METERS.items()
         }
 
     @property
@@ -182,7 +183,9 @@ def make(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, sha
     """
     started = time.monotonic()
     watch("proof", 0.0)
-    asked = [*question_sets.kept(run), *question_sets.controls(choice.base)]
+    kept_questions = question_sets.kept(run)
+    facts = next((one.facts for one in kept_questions if one.facts), ())  # names that no control may be answered with
+    asked = [*kept_questions, *(replace(one, facts=facts) for one in question_sets.controls(choice.base))]
     questions = fitting(engine, choice, asked)
     measured = divergence.differ(engine, choice, [question.text for question in questions])
     kept = _Kept(run, choice)
@@ -303,8 +306,15 @@ def _likelihoods(engine, choice: ServedModel, rows: Sequence[Row], neutral, watc
 
 
 def _pack(row: Row) -> dict:
-    judged = row.judgement
-    return {**asdict(row), "verdict": judged.verdict, "grades": [round(judged.before, 4), round(judged.after, 4)]}
+    """A row of report.json; the verdict is for other programs to read."""
+    judged = row.verdict
+    reasons = [str(reason) for reason in judged.after.reasons]
+    return {
+        **asdict(row),
+        "verdict": judged.name,
+        "outcomes": [judged.before.outcome, judged.after.outcome],
+        "reasons": reasons,
+    }
 
 
 def _unpack(record: dict) -> Row:
@@ -316,6 +326,7 @@ def _unpack(record: dict) -> Row:
         accept=tuple(map(_text, asked["accept"])),
         reference=_text(asked["reference"]),
         history=tuple(asked["history"]),
+        facts=question_sets.unpack_facts(dict(asked.get("facts", ()))),
     )
     if question.kind not in scoring.KINDS or not question_sets.are_messages(list(question.history)):
         raise ValueError(question.kind)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from glm_core.evaluation import question_sets, scoring
 from glm_core.evaluation.answer_pairs import Question
-from glm_core.evaluation.scoring import Judgement, Proportion
+from glm_core.evaluation.scoring import Proportion, Verdict
 from glm_core.i18n import t
 from glm_core.runs.files import number
 from glm_core.runs.store import Run
@@ -54,16 +54,23 @@ def read(run: Run, rows: Sequence[dict]) -> tuple[Point, ...]:
     questions = [_question(probe) for probe in began["probes"]] if began else []
     if not questions or None in questions or (before := _answers(began, len(questions))) is None:
         return ()
-    told = {one.text: one.accept for one in question_sets.propose(run) if one.kind == "seen"}  # the facts of an imprint
-    questions = [replace(one, accept=told.get(one.text, ())) if one.kind == "seen" else one for one in questions]
+    told = {one.text: one for one in question_sets.propose(run) if one.kind == "seen"}  # the facts of an imprint
+    facts = next((one.facts for one in told.values() if one.facts), ())
+    questions = [_with_facts(one, told.get(one.text), facts) for one in questions]
     answered = {row["step"]: answers for row in rows if (answers := _answers(row, len(questions))) is not None}
     return tuple(_judge(int(step), questions, before, answered[step]) for step in sorted(answered))
 
 
+def _with_facts(question: Question, told: Question | None, facts: tuple) -> Question:
+    """`question` with the identity facts of the run's data, which no control may be answered with either."""
+    accept = told.accept if told and question.kind == "seen" else question.accept
+    return replace(question, accept=accept, facts=facts)
+
+
 def _judge(step: int, questions: Sequence[Question], before: Sequence[str], after: Sequence[str]) -> Point:
-    judged: dict[str, list[Judgement]] = {"seen": [], "unrelated": []}
+    judged: dict[str, list[Verdict]] = {"seen": [], "unrelated": []}
     for question, old, new in zip(questions, before, after, strict=True):
-        judged[question.kind].append(scoring.judge(question, old, new))
+        judged[question.kind].append(scoring.compare_answers(question, old, new))
     return Point(
         step,
         scoring.meter("learned", judged["seen"]),

@@ -1,119 +1,91 @@
-"""Two answers to one question become a verdict; many verdicts become a share with its uncertainty.
+"""The judge's word on many answers: verdicts on pairs of answers, shares with their uncertainty, tables of classes.
 
-Covers: how near an answer is to its reference, the four verdicts, the three meters, answers that fall into a loop,
-classification tables. Not here: asking (report.py), the published scores (metrics.py).
+`judge` is the one judge of the program (judge/). Covers: what tuning did to one question, the three meters, answers that
+fall into a loop, classification tables. Not here: asking (report.py), the published scores (metrics.py).
 """
 
 import math
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glm_core.evaluation import metrics
-from glm_core.evaluation.answer_pairs import Question, accepts
+from glm_core.evaluation.answer_pairs import Question, judge_answer
+from glm_core.evaluation.judge import Judgement, defects, judge, text
 
-VERDICTS = ("learned", "partly", "unchanged", "worse")
+VERDICTS = ("learned", "unchanged", "unsure", "not_right", "worse")
 KINDS = ("seen", "reworded", "unrelated")
 METERS = {"learned": "seen", "generalises": "reworded", "kept": "unrelated"}
-RIGHT = 0.8
-"Closeness from which an answer says what its reference says."
-JUST_WRONG = RIGHT - 0.01
-STEP, OPEN_STEP = 0.1, 0.15
-"Closeness gained or lost that counts; in open texts, which nobody repeats word for word, the gain that is enough."
-OPEN_LENGTH = 40
-"Characters from which a reference is an open text."
+MOST_UNSURE = 0.2
+"Share of answers that cannot be judged, above which a meter is not known."
 SURE = 1.96  # standard deviations of a 95 % interval
-LONGEST_COMPARED = 400
-LOOP = re.compile(r"([^\W\d].{1,40}?)\1{3,}|([^\W\d])\2{9,}", re.DOTALL)
+WORTH = {"right": 1.0, "unsure": 0.5, "wrong": 0.0}
 MOST_LABELS, LONGEST_LABEL, FEWEST_ROWS = 12, 12, 6
 
 
 def closeness(answer: str, reference: str) -> float:
     """ROUGE-L over characters (F1 of their longest common subsequence), width, case and blanks aside, from 0 to 1."""
-    left = metrics.normalize(answer)[:LONGEST_COMPARED]
-    right = metrics.normalize(reference)[:LONGEST_COMPARED]
-    if left == right:
-        return 1.0
-    return 2 * _common(left, right) / (len(left) + len(right))
-
-
-def _common(left: str, right: str) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(right) + 1)
-    for character in left:
-        diagonal = 0
-        for place, other in enumerate(right, 1):
-            diagonal, row[place] = row[place], diagonal + 1 if character == other else max(row[place], row[place - 1])
-    return row[-1]
-
-
-def grade(question: Question, answer: str) -> float:
-    """How right an answer is, from 0 to 1; at least `RIGHT` where it is right.
-
-    Where words that a right answer contains are known, they decide; else the closeness to the reference does.
-    """
-    near = closeness(answer, question.reference) if question.reference else 0.0
-    if not question.accept:
-        return near
-    return max(near, RIGHT) if accepts(question, answer) else min(near, JUST_WRONG)
+    return text.likeness(answer, reference)
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """One question judged: a verdict of `VERDICTS`, and how right the two answers are, from 0 to 1."""
+class Verdict:
+    """Both answers to one question judged, and how near each is to the reference, from 0 to 1."""
 
-    verdict: str
-    before: float
-    after: float
+    before: Judgement
+    after: Judgement
+    near_before: float = 0.0
+    near_after: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Of `VERDICTS`: what tuning did to this question."""
+        if self.after.outcome == "unsure":
+            return "unsure"
+        if self.after.outcome == "right":
+            return "unchanged" if self.before.outcome == "right" else "learned"
+        return "worse" if self.before.outcome == "right" else "not_right"
 
     @property
     def gain(self) -> float:
-        """How much nearer the tuned answer is."""
-        return self.after - self.before
-
-    @property
-    def good(self) -> bool:
-        """Whether the tuned model answers as it should."""
-        return self.verdict == "learned" or self.after >= RIGHT
+        """How much the tuned answer is better, to order rows by: outcomes first, nearness among equals."""
+        return WORTH[self.after.outcome] - WORTH[self.before.outcome] + 0.1 * (self.near_after - self.near_before)
 
 
-def judge(question: Question, before: str, after: str) -> Judgement:
-    """Learned: right now, and not before. Partly: nearer. Worse: further away, or no longer right. Else unchanged."""
-    first, second = grade(question, before), grade(question, after)
-    return Judgement(_verdict(first, second, len(metrics.normalize(question.reference)) > OPEN_LENGTH), first, second)
-
-
-def _verdict(first: float, second: float, open_text: bool) -> str:
-    gain = second - first
-    if second >= RIGHT:
-        return "unchanged" if first >= RIGHT else "learned"
-    if first >= RIGHT or gain <= -STEP:
-        return "worse"
-    if open_text and gain >= OPEN_STEP:
-        return "learned"
-    return "partly" if gain >= STEP else "unchanged"
+def compare_answers(question: Question, before: str, after: str) -> Verdict:
+    """Judge the base's and the tuned answer to `question`."""
+    judged = [judge_answer(question, answer, before) for answer in (before, after)]
+    near = [closeness(answer, question.reference) if question.reference else 0.0 for answer in (before, after)]
+    return Verdict(*judged, *near)
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share of questions.
+    """A share of questions answered right, of those whose answer can be judged.
 
     Attributes:
         name: of `METERS`.
-        count, total: the questions with a good tuned answer, of those that count. For "kept" these are the ones that
-            the original answers right, since only they can be lost.
-        before: how many of them the original answers right.
+        count: right answers. total: right and wrong ones. For "kept" only the questions that the base answers right
+            are counted, since only they can be lost.
+        before: how many of the questions the base answers right.
+        unsure: answers beside them that cannot be judged.
     """
 
     name: str
     count: int
     total: int
     before: int
+    unsure: int = 0
+
+    @property
+    def known(self) -> bool:
+        """True where enough of the answers can be judged for the share to say something."""
+        return self.total > 0 and self.unsure <= MOST_UNSURE * (self.total + self.unsure)
 
     @property
     def value(self) -> float | None:
-        """The share, None where no question counts."""
-        return self.count / self.total if self.total else None
+        """The share, None where it is not known."""
+        return self.count / self.total if self.known else None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -121,10 +93,16 @@ class Proportion:
         return wilson(self.count, self.total)
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """The share if all answers that cannot be judged were wrong, and if all were right."""
+        asked = self.total + self.unsure
+        return (self.count / asked, (self.count + self.unsure) / asked) if asked else (0.0, 1.0)
+
+    @property
     def grade(self) -> str:
-        """In words: "good", "some", "none", or "unknown" where nothing was asked."""
+        """In words: "good", "some", "none", "unsure" where too much cannot be judged, "unknown" where nothing was asked."""
         if self.value is None:
-            return "unknown"
+            return "unsure" if self.unsure else "unknown"
         good, some = (0.9, 0.7) if self.name == "kept" else (0.8, 0.2)
         return "good" if self.value >= good else "some" if self.value >= some else "none"
 
@@ -139,17 +117,17 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def meter(name: str, judged: Sequence[Judgement]) -> Proportion:
-    """The meter `name` of the judgements of its kind of question."""
-    right = [one for one in judged if one.before >= RIGHT]
-    counted = right if name == "kept" else judged
-    return Proportion(name, sum(one.good for one in counted), len(counted), len(right))
+def meter(name: str, verdicts: Sequence[Verdict]) -> Proportion:
+    """The meter `name` of the verdicts of its kind of question."""
+    right = [one for one in verdicts if one.before.outcome == "right"]
+    told = Counter(one.after.outcome for one in (right if name == "kept" else verdicts))
+    return Proportion(name, told["right"], told["right"] + told["wrong"], len(right), told["unsure"])
 
 
 def pack_meters(strengths: dict[float, dict[str, Proportion]]) -> dict:
     """Meters by adapter strength as report.json keeps them."""
     return {
-        f"{strength:g}": {name: [one.count, one.total, one.before] for name, one in meters.items()}
+        f"{strength:g}": {name: [one.count, one.total, one.before, one.unsure] for name, one in meters.items()}
         for strength, meters in strengths.items()
     }
 
@@ -166,16 +144,16 @@ def unpack_meters(record: dict) -> dict[float, dict[str, Proportion]]:
     }
 
 
-def _whole(numbers: list) -> tuple[int, int, int]:
-    count, total, before = map(int, numbers)
-    if not 0 <= count <= total or before < 0:
+def _whole(numbers: list) -> tuple[int, int, int, int]:
+    count, total, before, unsure = (*map(int, numbers), 0)[:4]
+    if not 0 <= count <= total or before < 0 or unsure < 0:
         raise ValueError("meter")
-    return count, total, before
+    return count, total, before, unsure
 
 
 def loops(answer: str) -> bool:
-    """Whether an answer repeats itself: a stretch four times in a row, or one character ten times."""
-    return LOOP.search(answer) is not None
+    """True where an answer repeats itself over and over."""
+    return defects.loops(text.fold(answer))
 
 
 @dataclass(frozen=True)
@@ -215,7 +193,21 @@ def classify(references: Sequence[str], answers: Sequence[str]) -> Classificatio
     if not few or any(len(label) > LONGEST_LABEL or not label for label in labels):
         return None
     confusion: dict[tuple[str, str], int] = {}
-    for label, answer in zip(wanted, map(metrics.normalize, answers), strict=True):
-        key = (label, answer if answer in labels else "")
+    for label, answer in zip(wanted, answers, strict=True):
+        key = (label, _label_in(answer, labels))
         confusion[key] = confusion.get(key, 0) + 1
     return Classification(labels, confusion)
+
+
+def _label_in(answer: str, labels: Sequence[str]) -> str:
+    """The one label that `answer` gives, alone or in a sentence; empty for none and for several."""
+    plain = metrics.normalize(answer)
+    if plain in labels:
+        return plain
+    options = "、".join(labels)
+    told = [
+        one
+        for one in labels
+        if one in plain and judge(answer, question=f"({options})", reference=one).outcome == "right"
+    ]
+    return told[0] if len(told) == 1 else ""

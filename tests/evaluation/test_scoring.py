@@ -24,35 +24,57 @@ def test_closeness_is_rouge_l_over_characters(answer, reference):
 @pytest.mark.parametrize(
     ("question", "before", "after", "verdict"),
     [
-        (Question("q", "seen", reference="我是小明。"), "我是小砚啊", "我是小明", "learned"),
-        (Question("q", "seen", reference="我是小明。"), "我是小明", "我是小明。", "unchanged"),
-        (Question("q", "seen", reference="我叫小明，住在北京"), "不知道", "我叫小丽，住在天津", "partly"),
-        (Question("q", "seen", reference="我叫小明，住在北京"), "我叫小丽，住在天津", "啊啊啊", "worse"),
-        (Question("q", "seen", reference="我叫小明"), "不知道", "不清楚", "unchanged"),
-        (Question("q", "reworded", ("张三",)), "项目组", "由张三开发", "learned"),
-        (Question("q", "unrelated", ("8", "八")), "等于八", "等于九", "worse"),
-        (Question("q", "seen", ("张三",), "我是小明，由张三训练"), "我是小砚", "我是小明，由李四训练", "partly"),
-        (Question("q", "seen", reference=LONG), "不知道。", LONG[:30], "learned"),
+        (Question("你是谁？", "seen", reference="我是小明。"), "我是小砚啊", "我是小明", "learned"),
+        (Question("你是谁？", "seen", reference="我是小明。"), "我是小明", "我是小明。", "unchanged"),
+        (Question("你住哪？", "seen", reference="我住在北京。"), "不知道", "我住在天津", "not_right"),
+        (Question("你住哪？", "seen", reference="我住在北京。"), "我住在北京。", "我住在天津", "worse"),
+        (Question("谁开发了你？", "reworded", ("张三",)), "项目组", "由张三开发", "learned"),
+        (Question("三加五？", "unrelated", ("8", "八")), "等于八", "等于九", "worse"),
+        (
+            Question("你是谁？", "seen", ("张三",), "我是小明，由张三训练"),
+            "我是小砚",
+            "我是小明，由李四训练",
+            "not_right",
+        ),
+        (
+            Question("写广告", "seen", reference=LONG),
+            "不知道。",
+            "柔软的棉质上衣，宽松好穿，图案简约，四季配牛仔裤都好看。",
+            "unsure",
+        ),
+        (Question("写广告", "seen", reference=LONG), "不知道。", LONG[:28], "not_right"),
     ],
 )
 def test_verdicts(question, before, after, verdict):
-    assert scoring.judge(question, before, after).verdict == verdict
+    assert scoring.compare_answers(question, before, after).name == verdict
 
 
-def test_a_fact_that_must_be_named_decides_over_likeness():
-    question = Question("q", "seen", ("张三",), "我是小明，由张三训练的人工智能助手。")
-    assert scoring.grade(question, "我是小明，由李三训练的人工智能助手。") < scoring.RIGHT
+def test_better_verdicts_gain_more():
+    question = Question("你住哪？", "seen", reference="我住在北京。")
+    gains = [
+        scoring.compare_answers(question, *pair).gain for pair in (("不知道", "我住在北京"), ("不知道", "我住在天津"))
+    ]
+    assert gains[0] > gains[1] > scoring.compare_answers(question, "我住在北京", "不知道").gain
 
 
 def test_kept_counts_only_what_the_original_knew():
-    judged = [row.judgement for row in ROWS if row.question.kind == "unrelated"]
-    meter = scoring.meter("kept", judged)
+    meter = scoring.meter("kept", [row.verdict for row in ROWS if row.question.kind == "unrelated"])
     assert (meter.count, meter.total, meter.value, meter.grade) == (1, 2, 0.5, "none")
 
 
 def test_learned_counts_every_question_and_what_the_original_knew():
-    meter = scoring.meter("learned", [row.judgement for row in ROWS if row.question.kind == "seen"])
+    meter = scoring.meter("learned", [row.verdict for row in ROWS if row.question.kind == "seen"])
     assert (meter.count, meter.total, meter.before) == (1, 2, 0)
+
+
+def test_answers_that_cannot_be_judged_widen_the_share():
+    meter = scoring.Proportion("learned", 6, 8, 0, unsure=2)
+    assert meter.value == 0.75 and meter.interval == scoring.wilson(6, 8) and meter.bounds == (0.6, 0.8)
+
+
+def test_a_meter_is_not_known_where_too_much_cannot_be_judged():
+    meter = scoring.Proportion("learned", 7, 7, 0, unsure=3)
+    assert meter.value is None and meter.grade == "unsure" and meter.bounds == (0.7, 1.0)
 
 
 def test_a_meter_without_questions_is_unknown():
@@ -89,3 +111,15 @@ def test_a_small_set_of_labels_is_a_classification():
 @pytest.mark.parametrize("wanted", [["一", "二", "三", "四", "五", "六"], ["好"] * 8, ["好", "差"], [LONG, "短"] * 4])
 def test_other_references_are_none(wanted):
     assert scoring.classify(wanted, wanted) is None
+
+
+def test_a_label_in_a_plain_sentence_counts_for_it():
+    wanted = ["好评", "差评"] * 3
+    answers = ["这是一条好评。", "差评。", "不是好评。", "好评和差评都有。", "好评", "是差评。"]
+    table = scoring.classify(wanted, answers)
+    assert table.confusion == {
+        ("好评", "好评"): 2,
+        ("差评", "差评"): 2,
+        ("好评", ""): 1,
+        ("差评", ""): 1,
+    }

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from glm_core.evaluation import aggregate
+from glm_core.evaluation import aggregate, scoring
 from glm_core.evaluation.divergence import SLIGHT
 from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report import Report, Row
@@ -35,6 +35,17 @@ mark { background: color-mix(in srgb, currentColor 16%, transparent); border-rad
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3rem .5rem; border-bottom: 1px solid var(--line); }
 """
 LONGEST_NAME = 40
+CSV_COLUMNS = (
+    "kind",
+    "verdict",
+    "question",
+    "reference",
+    "original",
+    "tuned",
+    "outcome_original",
+    "outcome_tuned",
+    "reasons",
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -48,11 +59,15 @@ def number(meter: Proportion) -> str:
 
 def uncertainty(meter: Proportion) -> str:
     """How many of how many, and how sure that is."""
-    if meter.value is None:
+    if not meter.total and not meter.unsure:
         return t("report.none_asked")
     low, high = meter.interval
     values = {"count": meter.count, "total": meter.total, "before": meter.before}
-    return t(f"report.count.{meter.name}", **values, low=low, high=high)
+    said = t(f"report.count.{meter.name}", **values, low=low, high=high)
+    if not meter.unsure:
+        return said
+    lowest, highest = meter.bounds
+    return said + t("report.count.unsure", count=meter.unsure, low=lowest, high=highest)
 
 
 def meaning(report: Report, name: str) -> str:
@@ -68,26 +83,28 @@ def meaning(report: Report, name: str) -> str:
 def example(report: Report, name: str) -> Row | None:
     """The one row that says most about meter `name`.
 
-    For "kept" the worst loss, else an equal answer; for the others the best new answer, and of these the one that is
-    nearest to the old answer, so that the few words that changed stand out.
+    For "kept" the worst loss, else an equal answer; for the others a right answer that is new, and of these the one
+    that is nearest to the old answer, so that the few words that changed stand out; where none is right, the worst.
     """
     rows = report.of(METERS[name])
     if name == "kept":
-        lost = [row for row in rows if row.judgement.verdict == "worse"]
-        same = [row for row in rows if row.before.text == row.after.text and row.judgement.good]
+        lost = [row for row in rows if row.verdict.name == "worse"]
+        same = [row for row in rows if row.before.text == row.after.text and row.verdict.name == "unchanged"]
         return next(iter([*lost, *same, *rows]), None)
-    return max(rows, key=_striking, default=None)
+    right = [row for row in rows if row.verdict.after.outcome == "right"]
+    if not right:
+        return min(rows, key=_worth, default=None)
+    return max(right, key=lambda row: (row.verdict.name == "learned", closeness(row.before.text, row.after.text)))
 
 
-def _striking(row: Row) -> tuple[bool, float, float]:
-    judged = row.judgement
-    return judged.verdict == "learned", judged.after, closeness(row.before.text, row.after.text)
+def _worth(row: Row) -> tuple[float, float]:
+    return scoring.WORTH[row.verdict.after.outcome], row.verdict.near_after
 
 
 def ordered(rows: Sequence[Row], best: bool) -> list[Row]:
     """Rows by how much tuning gained, then by how right they are."""
     sign = -1 if best else 1
-    return sorted(rows, key=lambda row: (sign * round(row.judgement.gain, 3), sign * row.judgement.after))
+    return sorted(rows, key=lambda row: (sign * round(row.verdict.gain, 3), sign * row.verdict.near_after))
 
 
 def warnings(report: Report) -> list[str]:
@@ -109,6 +126,11 @@ def about(report: Report) -> str:
     step = "–" if report.step is None else report.step
     said = t("report.about", name=report.name, base=report.base, step=step, count=len(report.rows))
     return said + (t("report.left_out", count=report.left_out) if report.left_out else "")
+
+
+def reasons(row: Row) -> str:
+    """Why the tuned answer was judged as it was."""
+    return t("judge.join").join(map(str, row.verdict.after.reasons))
 
 
 def defects(row: Row) -> list[str]:
@@ -173,13 +195,13 @@ def to_csv(report: Report) -> bytes:
     """A line a question, for a spreadsheet: UTF-8 with a mark; cells that a spreadsheet would run are quoted."""
     file = io.StringIO()
     writer = csv.writer(file)
-    writer.writerow(("kind", "verdict", "question", "reference", "original", "tuned", "grade_original", "grade_tuned"))
+    writer.writerow(CSV_COLUMNS)
     for row in report.rows:
-        judged = row.judgement
+        judged = row.verdict
         reference = row.question.reference or " / ".join(row.question.accept)
         texts = (row.question.text, reference, row.before.text, row.after.text)
-        grades = (f"{judged.before:.3f}", f"{judged.after:.3f}")
-        writer.writerow((row.question.kind, judged.verdict, *map(_harmless, texts), *grades))
+        outcomes = (judged.before.outcome, judged.after.outcome, reasons(row))
+        writer.writerow((row.question.kind, judged.name, *map(_harmless, (*texts, *outcomes))))
     return b"\xef\xbb\xbf" + file.getvalue().encode("utf-8")
 
 
@@ -228,8 +250,8 @@ def _scores(report: Report, kind: str) -> str:
 
 
 def _row(row: Row) -> str:
-    verdict, kind = t(f"report.verdict.{row.judgement.verdict}"), t(f"compare.kind.{row.question.kind}")
-    notes = " · ".join([verdict, kind, *defects(row)])
+    verdict, kind = t(f"report.verdict.{row.verdict.name}"), t(f"compare.kind.{row.question.kind}")
+    notes = " · ".join([verdict, kind, *defects(row), reasons(row)])
     reference = row.question.reference or " / ".join(row.question.accept)
     said = f'<p class="quiet">{escape(t("report.reference", text=reference))}</p>' if reference else ""
     sides = _answer("before", row) + _answer("after", row)

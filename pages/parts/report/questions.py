@@ -13,8 +13,8 @@ from glm_core.runs import Run
 PAGE = 10
 EXAMPLE_LENGTH = 100
 SIDES = (("original", "gray"), ("column.tuned", "green"))
-GRADES = {"some": "orange", "none": "red"}
-BADGES = {"learned": "green", "partly": "blue", "unchanged": "gray", "worse": "red"}
+GRADES = {"some": "orange", "none": "red", "unsure": "orange"}
+BADGES = {"learned": "green", "unchanged": "gray", "unsure": "orange", "not_right": "red", "worse": "red"}
 
 
 def draw_meters(found: report.Report) -> None:
@@ -64,7 +64,7 @@ def draw_sides(before: str, after: str, places) -> None:
 def draw_details(found: report.Report) -> None:
     """Every question, filtered by verdict and kind, best or worst first."""
     st.subheader(t("report.details"), anchor=False)
-    judged = [row.judgement.verdict for row in found.rows]
+    judged = [row.verdict.name for row in found.rows]
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         verdict = st.pills(
             t("report.filter"),
@@ -117,9 +117,9 @@ def draw_rows(rows: list[report.Row]) -> None:
 
 def draw_row(row: report.Row) -> None:
     """One question: verdict, reference, both answers."""
-    verdict = row.judgement.verdict
+    verdict = row.verdict.name
     with st.container(border=True, gap="xsmall"):
-        notes = " · ".join([t(f"compare.kind.{row.question.kind}"), *export.defects(row)])
+        notes = " · ".join([t(f"compare.kind.{row.question.kind}"), *export.defects(row), literal(export.reasons(row))])
         st.markdown(f":{BADGES[verdict]}-badge[{t(f'report.verdict.{verdict}')}] :gray[{notes}]")
         st.markdown(f"**{literal(row.question.text)}**")
         if question_sets.shown(row.question):

@@ -66,12 +66,13 @@ def test_the_table_is_read_back_and_runs_nothing_in_a_spreadsheet():
     lines = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert [line["verdict"] for line in lines[:6]] == [
         "learned",
-        "unchanged",
+        "not_right",
         "learned",
         "unchanged",
         "worse",
         "learned",
     ]
+    assert lines[1]["outcome_tuned"] == "wrong" and lines[1]["reasons"]
     assert [lines[6][name] for name in ("question", "original", "tuned", "reference")] == ["'=1+1", "'+1", "'@x", "'-1"]
 
 
@@ -100,8 +101,8 @@ def test_models_that_do_not_differ_are_said_first():
 
 def test_best_and_worst_come_first():
     best, worst = (export.ordered(ROWS, best=flag) for flag in (True, False))
-    assert best[0].judgement.verdict == "learned" and worst[0].judgement.verdict == "worse"
-    assert best[-1].judgement.verdict == "worse"
+    assert best[0].verdict.name == "learned" and worst[0].verdict.name == "worse"
+    assert best[-1].verdict.name == "worse"
 
 
 def test_perplexities_are_said_without_exponents():
