@@ -1,6 +1,6 @@
-"""The one base class of errors a user can cause; each room derives its own."""
+"""The one base class of errors a user can cause; each package derives its own."""
 
-from typing import Self
+from typing import Any, Self
 
 from glm_core import i18n
 
@@ -38,7 +38,7 @@ class EasyError(Exception):
         return {"key": self.key, "values": {name: _kept(one) for name, one in self.values.items()}}
 
     @classmethod
-    def from_record(cls, record: object) -> Self | None:
+    def from_record(cls, record: Any) -> Self | None:
         """The error that `record` keeps, None where there is none, or none that this version's tables can word."""
         try:
             values = {

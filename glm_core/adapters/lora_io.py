@@ -74,7 +74,9 @@ def read(folder: Path, family: Family, config: dict) -> LoRA:
     for key, tensor in tensors.items():
         module, part = _split_key(folder, key)
         published.setdefault(module, {})[part] = tensor
-    a, b, magnitude = {}, {}, {}
+    a: dict[str, torch.Tensor] = {}
+    b: dict[str, torch.Tensor] = {}
+    magnitude: dict[str, torch.Tensor] = {}
     rename = config_mapping.renamer(family, config)
     for module, parts in published.items():
         if not {"A", "B"} <= parts.keys() or parts["A"].dim() != 2 or parts["A"].shape[0] != parts["B"].shape[-1]:

@@ -147,7 +147,7 @@ def _name_shards(folder: Path, shards: list[dict[str, str]], total: int) -> None
     if len(shards) == 1:
         (folder / "part-0.safetensors").rename(folder / "model.safetensors")
         return
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         final = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         (folder / f"part-{number - 1}.safetensors").rename(folder / final)

@@ -70,7 +70,8 @@ def divide(examples: Sequence[Example], share: float, seed: int = 0) -> tuple[li
         groups.setdefault(key, []).append(index)
     if len(groups) < 2:
         raise DataError("data.cannot_split", rows=len(examples))
-    wanted, chosen = max(1, round(share * len(examples))), set()
+    wanted = max(1, round(share * len(examples)))
+    chosen: set[int] = set()
     for key in sorted(groups)[:-1]:
         if len(chosen) >= wanted:
             break

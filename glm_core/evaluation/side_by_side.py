@@ -29,7 +29,7 @@ def requests(
     """
     common = {"owner": owner, "max_new_tokens": ANSWER_TOKENS, "temperature": 0.0, "seed": SEED, **fields}
     strength = common.pop("strength", 1.0)
-    messages = [*history, {"role": "user", "content": question}]
+    messages = (*history, {"role": "user", "content": question})
     original = Request(messages, _base_name(engine, runs[0]), **common)
     return [original, *(Request(messages, run.name, strength=strength, **common) for run in runs)]
 

@@ -19,7 +19,8 @@ _BESIDE_CHINESE = re.compile(r"(?<=[\u4e00-\u9fff])[,!:;?]|[,!:;?](?=[\u4e00-\u9
 
 def split_rounds(messages: list[dict]) -> tuple[list[tuple[str, str]], str]:
     """Finished (question, answer) rounds and the open question; a system message becomes the head of its question."""
-    rounds, question = [], []
+    rounds: list[tuple[str, str]] = []
+    question: list[str] = []
     for message in messages:
         if message["role"] == "assistant":
             rounds.append(("\n".join(question), message["content"]))

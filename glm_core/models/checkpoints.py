@@ -11,8 +11,12 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glm_core.models.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 CONFIG_BYTES = 4_000_000
 INDEX_BYTES = 50_000_000
@@ -88,7 +92,7 @@ def _shards(folder: Path, index: Path) -> list[Path]:
     return files
 
 
-def read_tensors(files: list[Path], progress: Progress | None = None) -> Iterator[tuple[str, object]]:
+def read_tensors(files: list[Path], progress: Progress | None = None) -> Iterator[tuple[str, "torch.Tensor"]]:
     """Every (name, tensor) of `files`, in memory that belongs to the file: copy what is to stay.
 
     Raises:
@@ -105,7 +109,7 @@ def read_tensors(files: list[Path], progress: Progress | None = None) -> Iterato
                 progress("models.stage.weights", min(done / total, 1.0))
 
 
-def _read_safetensors(file: Path) -> Iterator[tuple[str, object]]:
+def _read_safetensors(file: Path) -> Iterator[tuple[str, "torch.Tensor"]]:
     import safetensors
 
     try:
@@ -116,7 +120,7 @@ def _read_safetensors(file: Path) -> Iterator[tuple[str, object]]:
         raise ModelError("models.weights_broken", file=str(file), why=error) from error
 
 
-def _read_pickle(file: Path) -> Iterator[tuple[str, object]]:
+def _read_pickle(file: Path) -> Iterator[tuple[str, "torch.Tensor"]]:
     import pickle
     import zipfile
 

@@ -76,7 +76,8 @@ def loss_figure(curves: Curves, total_steps: int = 0) -> go.Figure:
         charts.add_line(figure, steps, losses, t("runs.figure.training_loss"))
     if curves.validation:
         points = [(row["step"], row["eval_loss"]) for row in curves.validation]
-        charts.add_line(figure, *zip(*points, strict=True), t("runs.figure.validation_loss"), "validation")
+        steps_of, losses_of = (list(values) for values in zip(*points, strict=True))
+        charts.add_line(figure, steps_of, losses_of, t("runs.figure.validation_loss"), "validation")
         best = curves.best
         charts.add_mark(figure, best["step"], best["eval_loss"], t("runs.figure.best", step=best["step"]))
         # Told in the legend: beside the point it would hide the curves, and at the last step be cut off.
@@ -149,7 +150,7 @@ class MemoryCurve:
 
     seconds: list[float]
     lines: dict[str, list[float]]
-    limits: dict[str, float]
+    limits: dict[str | tuple[str, str], float]
 
     @property
     def on_card(self) -> bool:
@@ -224,7 +225,8 @@ def busy_figures(rows: Sequence[dict], devices: Sequence[str] = ()) -> dict[str,
 
 def _seconds(rows: Sequence[dict]) -> list[float]:
     """Seconds since the first row, without the pause between a run's end and its resumption."""
-    seconds, before = [], None
+    seconds: list[float] = []
+    before = None
     for row in rows:
         gap = 0.0 if before is None else min(max(0.0, row["time"] - before), 30.0)
         seconds.append((seconds[-1] if seconds else 0.0) + gap)

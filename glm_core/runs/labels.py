@@ -62,7 +62,7 @@ def value_of(setting: str, value: object) -> str:
     if isinstance(value, bool):
         return t("runs.yes" if value else "runs.no")
     if value in CHOICES.get(setting, ()):
-        return say_choice(setting, value)
+        return say_choice(setting, str(value))
     if value in ("", None):
         return t("runs.unset")
     if value == 0 and setting in NONE:

@@ -267,7 +267,7 @@ class Launcher:
         if not waiting:
             return
         places = self._devices() or [CPU]
-        busy = set()
+        busy: set[str] = set()
         for run in open_runs:
             if run.alive():
                 busy.update(run.devices or places)  # one started by hand might be anywhere

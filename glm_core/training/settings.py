@@ -139,7 +139,7 @@ def _checked(one: Field, value: Any) -> Any:
         value = float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+    if type(value) is not kind or (kind is float and not math.isfinite(float(value))):
         raise SettingsError(
             "settings.error.type", one.name, value=repr(value)[:80], kind=i18n.t(f"settings.kind.{kind.__name__}")
         )

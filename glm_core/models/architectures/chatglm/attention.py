@@ -100,7 +100,7 @@ class Rotary:
         self.axes = 2 if config.position_encoding_2d else 1
         self.width = config.head_dim // self.axes
         self.length = config.max_sequence_length + 1
-        self.table = None
+        self.table: torch.Tensor | None = None
 
     def __call__(
         self, position_ids: torch.Tensor, columns: int, like: torch.Tensor
