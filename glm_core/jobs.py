@@ -1,27 +1,34 @@
-"""Work in a thread of its own that people watch, wait for and cancel: downloads, loads, reports, merges, Excel files.
+"""Background jobs: a thread with state, progress and cancellation, and the registry that a module keeps its jobs in.
 
-What the work is, what it leaves on disk and who remembers it is its owner's.
+Used by downloads, model loads, reports, exports and Excel files. A job's files on disk belong to its module.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, MutableMapping
+from contextlib import AbstractContextManager
+from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from glm_core.errors import EasyError
 
 log = logging.getLogger(__name__)
 
 
+K = TypeVar("K", bound=Hashable)
+J = TypeVar("J", bound="Job")
+
+
 class Cancelled(Exception):
-    """Somebody cancelled the work."""
+    """The job was cancelled."""
 
 
 class Job:
-    """One piece of work under way or ended; every attribute may be read from any thread.
+    """One job, running or ended; every attribute may be read from any thread.
 
     Attributes:
-        state: "running", "done", "cancelled" or "failed", beside what a kind of work adds.
-        error: why it failed.
+        state: "running", "done", "cancelled" or "failed"; a subclass may add its own.
+        error: reason of the failure.
     """
 
     def __init__(self):
@@ -31,33 +38,33 @@ class Job:
         self._thread: threading.Thread | None = None
 
     def cancel(self) -> None:
-        """Stop soon."""
+        """Ask the job to stop at its next `check`."""
         self._cancelled.set()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, at most `timeout` seconds."""
+        """Wait until the job has ended, at most `timeout` seconds."""
         if self._thread is not None:
             self._thread.join(timeout)
 
     def check(self) -> None:
-        """Called now and then by the work.
+        """Stop here where the job was cancelled; called by the work at regular intervals.
 
         Raises:
-            Cancelled: it was cancelled.
+            Cancelled: the job was cancelled.
         """
         if self._cancelled.is_set():
             raise Cancelled
 
     def run_in_thread(self, name: str, target: Callable[..., None], *args) -> None:
-        """Begin."""
+        """Run `target` in a daemon thread called `name`."""
         self._thread = threading.Thread(target=target, args=args, name=name, daemon=True)
         self._thread.start()
 
     def attempt(self, act: Callable[[], None], kind: type[EasyError], key: str) -> str:
-        """Do it; returns the state in which it ended, `error` set where that is "failed".
+        """Run `act` and return the state it ended in, with `error` set where that is "failed".
 
         Args:
-            kind, key: of the error in place of one that is no sentence, which goes to the log; `why` names its class.
+            kind, key: class and text key of the error that stands for an unexpected exception, which goes to the log; `why` names its class.
         """
         try:
             act()
@@ -71,3 +78,49 @@ class Job:
         else:
             return "done"
         return "failed"
+
+
+class Jobs(Generic[K, J]):
+    """The jobs of one kind in this process by key; every method may be called from any thread.
+
+    Args:
+        weak: drop a job as soon as nothing else refers to its key.
+
+    Attributes:
+        lock: reentrant; hold it around several calls that must see one state.
+    """
+
+    def __init__(self, weak: bool = False):
+        self.lock: AbstractContextManager = threading.RLock()
+        self._jobs: MutableMapping[K, J] = WeakKeyDictionary() if weak else {}
+
+    def get(self, key: K) -> J | None:
+        """Return the job of `key`, None where there is none."""
+        with self.lock:
+            return self._jobs.get(key)
+
+    def add(self, key: K, job: J) -> J:
+        """Keep `job` under `key` in place of an earlier one, and return it."""
+        with self.lock:
+            self._jobs[key] = job
+        return job
+
+    def get_or_add(
+        self, key: K, make: Callable[[], J | None], again: Callable[[J], bool] = lambda job: False
+    ) -> J | None:
+        """Return the job of `key`; where there is none, or `again` says so of it, the one that `make` returns."""
+        with self.lock:
+            job = self._jobs.get(key)
+            if (job is None or again(job)) and (made := make()) is not None:
+                return self.add(key, made)
+            return job
+
+    def forget(self, key: K) -> None:
+        """Drop the job of `key`; its thread, if it runs, goes on."""
+        with self.lock:
+            self._jobs.pop(key, None)
+
+    def all(self) -> list[J]:
+        """Return the jobs, oldest first."""
+        with self.lock:
+            return list(self._jobs.values())

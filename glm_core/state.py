@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit import config
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from glm_core import workspace
 from glm_core.auth.network import LOCAL_HOSTS, Sharing
 from glm_core.errors import EasyError
 from glm_core.machine import machine as this_machine
@@ -156,9 +157,10 @@ def _watch_runs() -> None:
 
 
 def _tidy() -> None:
-    """Clear what guests said long ago, now and every day."""
+    """Delete leftovers of killed writes once, and expired guests' conversations now and every day."""
     from glm_core.chat import guests
 
+    workspace.sweep_leftovers()
     while not _closing.is_set():
         try:
             guests.tidy()

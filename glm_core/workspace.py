@@ -1,11 +1,19 @@
-"""Where the program's files are, and the only ways it writes them: whole and atomically, or line by line."""
+"""Paths of the program's files and the ways they are written: atomically as a whole, or appended line by line.
 
+Names beginning with `.new-` are being built and names beginning with `.gone-` are being deleted; readers skip both, and
+`sweep_leftovers` removes those that a killed process left behind.
+"""
+
+import errno
 import json
 import os
 import re
 import secrets
+import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from glm_core.errors import EasyError
@@ -14,23 +22,28 @@ ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
 DEMO_MODEL = ASSETS / "models" / "chatglm-demo"
 
+BUILDING, DISCARDED = ".new-", ".gone-"
+LEFTOVER_SECONDS = 3600.0  # longer than any write takes
+SWEPT_DEPTH = 3  # levels below the workspace in which files are written
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class WorkspaceError(EasyError):
     """A name or path that does not belong in the workspace."""
 
 
 def home() -> Path:
-    """The folder everything is written under: EASYAIGC_HOME, or `workspace/` beside app.py."""
+    """Return the folder that everything is written under: EASYAIGC_HOME, or `workspace/` beside app.py."""
     return Path(os.environ.get("EASYAIGC_HOME") or ROOT / "workspace").expanduser().resolve()
 
 
 def new_id() -> str:
-    """A sortable, unique folder name such as `20261124-153012-a1b2`."""
+    """Return a sortable, unique folder name such as `20261124-153012-a1b2`."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def inside(folder: Path, name: str) -> Path:
-    """`folder / name`, where `name` is one plain component that cannot leave `folder`.
+    """Return `folder / name`, where `name` is one plain component that cannot leave `folder`.
 
     Raises:
         WorkspaceError: the name is empty, hidden, has a separator or control character, or is too long.
@@ -41,14 +54,14 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of the files directly in `folder`."""
+    """Return the bytes of the files directly in `folder`."""
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace `path` by `content` so that a reader, or a crash, sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{BUILDING}{path.name[:80]}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
@@ -61,13 +74,119 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise
 
 
+@contextmanager
+def replace_folder(folder: Path, *, exist_ok: bool = True) -> Iterator[Path]:
+    """Yield an empty folder to write into; it becomes `folder`, or replaces it, when the block ends without an error.
+
+    The folder is built beside its destination and renamed, so that a reader or a crash sees the old one, the new one, or
+    (for the moment between two renames) none, never a part. On an error nothing changes.
+
+    Raises:
+        OSError: the disk refuses, or `folder` is there already and not `exist_ok`.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{folder.name[:80]}-", dir=folder.parent))
+    try:
+        yield building
+        share(building)
+        former = _set_aside(folder) if exist_ok and os.path.lexists(folder) else None
+        os.rename(building, folder)
+        if former is not None:
+            shutil.rmtree(former, ignore_errors=True)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def discard_folder(folder: Path, *, ignore_errors: bool = False) -> None:
+    """Delete `folder`: it is renamed first, so that it disappears at once however long the deletion takes.
+
+    Raises:
+        OSError: it cannot be renamed or deleted, unless `ignore_errors`.
+    """
+    try:
+        shutil.rmtree(_set_aside(folder), ignore_errors=ignore_errors)
+    except OSError:
+        if not ignore_errors:
+            raise
+
+
+def _set_aside(folder: Path) -> Path:
+    aside = folder.with_name(f"{DISCARDED}{folder.name[:80]}-{secrets.token_hex(3)}")
+    os.rename(folder, aside)
+    return aside
+
+
+def share(folder: Path) -> None:
+    """Let other users of the machine read `folder` and its files: temporary folders and safetensors files start out private."""
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def sweep_leftovers(folder: Path | None = None, depth: int = SWEPT_DEPTH, age: float = LEFTOVER_SECONDS) -> None:
+    """Delete what killed processes left half written or half deleted in `folder` (the workspace) and `depth` levels below.
+
+    Args:
+        age: seconds after which nobody can be writing any more; 0 where the caller holds the lock of all writers.
+    """
+    try:
+        entries = list(os.scandir(folder or home()))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith((BUILDING, DISCARDED)):
+            _sweep(entry, age)
+        elif depth and entry.is_dir(follow_symlinks=False):
+            sweep_leftovers(Path(entry.path), depth - 1, age)
+
+
+def _sweep(entry: os.DirEntry, age: float) -> None:
+    try:
+        old = time.time() - entry.stat(follow_symlinks=False).st_mtime
+        if entry.name.startswith(BUILDING) and old < age:  # another process may still write it
+            return
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            os.unlink(entry.path)
+    except OSError:  # another process was faster
+        return
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Return True where the disk, a quota or the largest file size of the file system is exhausted."""
+    return error.errno in FULL_DISK
+
+
+@contextmanager
+def explain_os_error(
+    kind: type[EasyError],
+    folder: Path,
+    *,
+    full: str = "workspace.disk_full",
+    unwritable: str = "workspace.unwritable",
+) -> Iterator[None]:
+    """Turn an OSError of the block into an error that says what to do.
+
+    Args:
+        kind: class of the error raised instead.
+        folder: named in the sentence.
+        full, unwritable: text keys for a full disk and for anything else; they get `folder` and `reason`.
+    """
+    try:
+        yield
+    except OSError as error:
+        key = full if is_disk_full(error) else unwritable
+        raise kind(key, folder=str(folder), reason=error.strerror or str(error)) from error
+
+
 def write_json(path: Path, record: object) -> None:
     """`write_atomic` of `record` as readable UTF-8 JSON."""
     write_atomic(path, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
 
 
 def read_json(path: Path, default=None):
-    """The JSON in `path`; `default` where there is no such file."""
+    """Return the JSON in `path`; `default` where there is no such file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -81,7 +200,7 @@ def append_line(path: Path, record: dict) -> None:
 
 
 def read_lines(path: Path, offset: int = 0) -> tuple[list[dict], int]:
-    """The whole JSON lines of `path` from byte `offset`, and the offset to go on from.
+    """Return the complete JSON lines of `path` from byte `offset`, and the offset to go on from.
 
     A last line without its newline is still being written and is left for the next call.
     """

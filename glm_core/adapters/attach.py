@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from glm_core import workspace
 from glm_core.adapters import lora_io
 from glm_core.adapters.errors import AdapterError
-from glm_core.adapters.files import INFO, PREFIX_WEIGHTS, read_info, read_prefix, whole_folder, write_config
+from glm_core.adapters.files import INFO, PREFIX_WEIGHTS, read_info, read_prefix, write_config
 from glm_core.adapters.targets import choose_targets
 from glm_core.models import LoadedModel, checkpoints, config_mapping, prefix_tuning, quantization
 from glm_core.models.checkpoints import fingerprint
@@ -171,7 +171,7 @@ def save(loaded: LoadedModel, folder: Path, info: dict[str, Any] | None = None, 
     Raises:
         OSError: the disk is full or the folder cannot be written; what was there before is untouched.
     """
-    with whole_folder(Path(folder)) as building:
+    with workspace.replace_folder(Path(folder)) as building:
         write(loaded, building, info, name)
 
 

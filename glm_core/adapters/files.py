@@ -4,10 +4,6 @@ Not here: a LoRA's tensors (lora_io.py), adapters on a model (attach.py).
 """
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,32 +18,6 @@ if TYPE_CHECKING:
     from peft import PeftConfig
 
 INFO, PREFIX_WEIGHTS = "easyaigc.json", "pytorch_model.bin"
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into that appears as `folder`, or replaces it, when the block ends well; else nothing changes."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield building
-        share(building)
-        if folder.exists():
-            former = building.with_suffix(".former")
-            folder.rename(former)
-            building.rename(folder)
-            shutil.rmtree(former)
-        else:
-            building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def share(folder: Path) -> None:
-    """Let other users of the machine read `folder`: temporary folders and safetensors files start out private."""
-    folder.chmod(0o755)
-    for file in folder.iterdir():
-        file.chmod(0o644)
 
 
 def read_info(folder: Path) -> dict[str, Any]:

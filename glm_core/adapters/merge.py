@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from glm_core import workspace
 from glm_core.adapters import lora_io
 from glm_core.adapters.errors import AdapterError
-from glm_core.adapters.files import read_info, read_prefix, whole_folder
+from glm_core.adapters.files import read_info, read_prefix
 from glm_core.models import checkpoints, config_mapping, describe
 
 SHARD_BYTES = 4_000_000_000
@@ -66,7 +66,7 @@ def merge(
     if description.bits:
         raise AdapterError("adapters.error.quantized_base", folder=base.name)
     tensors, extra = _merged_tensors(base, adapter, description, strength, progress)
-    with whole_folder(folder) as building:
+    with workspace.replace_folder(folder) as building:
         _write_shards(building, tensors, getattr(torch, dtype))
         config = checkpoints.read_config(base) | {"torch_dtype": dtype} | extra
         config.pop("dtype", None)

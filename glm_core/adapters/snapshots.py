@@ -4,7 +4,6 @@ Weights without the optimizer's state, a third of a checkpoint or less. Checkpoi
 deleted (trainer.py); these stay, spread over the run, as far as the disk shall bear it.
 """
 
-import shutil
 from pathlib import Path
 
 from glm_core import workspace
@@ -51,7 +50,4 @@ def forget_after(parent: Path, step: int) -> None:
 
 
 def _delete(parent: Path, step: int) -> None:
-    """Vanishes whole: what a kill leaves is hidden, and swept away by the next trainer."""
-    gone = parent / f".gone-{NAME}{step}"
-    (parent / f"{NAME}{step}").rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    workspace.discard_folder(parent / f"{NAME}{step}", ignore_errors=True)

@@ -4,8 +4,6 @@ Who may do what is not decided here. Not here: how a set lies on disk (store.py)
 """
 
 import hashlib
-import secrets
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -108,7 +106,7 @@ def add(name: str, examples: Sequence[Example], *, source: str = "", id: str | N
     rows, digest = store.lines_of(examples)
     dataset = Dataset(id, name, len(examples), digest, time.time(), source)
     with store.writing():
-        store.sweep()
+        workspace.sweep_leftovers(store.home(), depth=0)
         if store.folder(id).is_dir():
             store.swap(dataset, rows)
         else:
@@ -159,10 +157,8 @@ def remove(id: str) -> None:
     folder = store.folder(id)
     if not folder.is_dir():
         raise DataError("data.no_dataset", id=id)
-    gone = folder.with_name(f".gone-{id}-{secrets.token_hex(2)}")
     with store.writing():
-        folder.rename(gone)  # at once out of every list; the deletion may take its time
-        shutil.rmtree(gone)
+        workspace.discard_folder(folder)
 
 
 def split(id: str, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:

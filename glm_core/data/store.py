@@ -1,18 +1,14 @@
 """One data set on disk: `home()/datasets/<id>/dataset.json` names the file of rows beside it.
 
 A new set is written aside and renamed into place; a changed one gets a new file of rows before its record points to
-it. So a crash leaves the old state or the new one, and leftovers that `sweep` clears away. Not here: what may be done
+it. So a crash leaves the old state or the new one, and leftovers that the next start clears away. Not here: what may be done
 with sets (library.py), the bundled ones (bundled.py).
 """
 
-import errno
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,7 +21,6 @@ from glm_core.data.export import json_line
 
 MAX_NAME = 80
 RECORD = "dataset.json"
-_HOUR = 3_600
 
 _lock = threading.Lock()
 
@@ -113,14 +108,9 @@ def read_record(folder: Path) -> Dataset | None:
 
 def create(dataset: Dataset, rows: bytes) -> None:
     """Write a new set; it is there whole or not at all."""
-    aside = home() / f".new-{dataset.id}-{secrets.token_hex(2)}"
-    try:
-        workspace.write_atomic(rows_file(aside, dataset.sha256), rows)
-        workspace.write_json(aside / RECORD, asdict(dataset))
-        aside.rename(folder(dataset.id))
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    with workspace.replace_folder(folder(dataset.id), exist_ok=False) as building:
+        workspace.write_atomic(rows_file(building, dataset.sha256), rows)
+        workspace.write_json(building / RECORD, asdict(dataset))
 
 
 def swap(dataset: Dataset, rows: bytes) -> None:
@@ -134,13 +124,6 @@ def swap(dataset: Dataset, rows: bytes) -> None:
             old.unlink(missing_ok=True)
 
 
-def sweep() -> None:
-    """Remove what a crash left aside; an hour is longer than any writing takes."""
-    for leftover in [*home().glob(".new-*"), *home().glob(".gone-*")]:
-        if time.time() - leftover.stat().st_mtime > _HOUR:
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
 @contextmanager
 def writing() -> Iterator[None]:
     """One writer at a time in this process; what the disk refuses is said in a sentence."""
@@ -150,12 +133,9 @@ def writing() -> Iterator[None]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Return what the disk refuses is said in a sentence."""
-    try:
+    """Turn what the disk refuses into a DataError."""
+    with workspace.explain_os_error(DataError, home(), full="data.disk_full", unwritable="data.unwritable"):
         yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise DataError("data.disk_full" if full else "data.disk", reason=error.strerror or str(error)) from error
 
 
 @lru_cache(maxsize=2)

@@ -14,14 +14,13 @@ from glm_core.data import store
 from glm_core.data.examples import DataError, Example
 from glm_core.data.export import write_xlsx
 from glm_core.data.store import Dataset
-from glm_core.jobs import Job
+from glm_core.jobs import Job, Jobs
 
 LARGE = 5_000  # rows; fewer take less than a second
 _DAY = 86_400
 
-_lock = threading.RLock()
 _turn = threading.Lock()  # one file at a time: each takes a whole core
-_sheets: dict[Path, "WorkbookExport"] = {}
+_jobs: Jobs[Path, "WorkbookExport"] = Jobs()
 
 
 class WorkbookExport(Job):
@@ -63,11 +62,11 @@ class WorkbookExport(Job):
 
 def start(dataset: Dataset, rows: Sequence[Example]) -> WorkbookExport:
     """The Excel file of `dataset`, which has these `rows`: begun now, unless it is under way or there already."""
-    with _lock:
+    with _jobs.lock:
         sheet = find(dataset)
         if sheet is None or sheet.state in ("cancelled", "failed"):
             path = _path(dataset)
-            _sheets[path] = sheet = WorkbookExport(path)
+            sheet = _jobs.add(path, WorkbookExport(path))
             sheet.begin(rows)
         return sheet
 
@@ -75,13 +74,11 @@ def start(dataset: Dataset, rows: Sequence[Example]) -> WorkbookExport:
 def find(dataset: Dataset) -> WorkbookExport | None:
     """The file of `dataset` under way, ended, or left by an earlier server; None where nobody asked for one."""
     path = _path(dataset)
-    with _lock:
-        sheet = _sheets.get(path)
+    with _jobs.lock:
+        sheet = _jobs.get(path)
         if sheet is not None and sheet.state == "done" and not path.is_file():
-            sheet = _sheets.pop(path) and None
-        if sheet is None and path.is_file():
-            sheet = _sheets[path] = WorkbookExport(path)
-        return sheet
+            _jobs.forget(path)
+        return _jobs.get_or_add(path, lambda: WorkbookExport(path) if path.is_file() else None)
 
 
 def sweep(folder: Path) -> None:

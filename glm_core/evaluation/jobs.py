@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from glm_core.errors import EasyError
 from glm_core.evaluation import question_sets, report, scale_sweep
-from glm_core.jobs import Job
+from glm_core.jobs import Job, Jobs
 from glm_core.runs import store
 from glm_core.runs.store import Run
 
@@ -62,8 +62,7 @@ class Reports:
 
     def __init__(self, engine: Callable[[], object], paused: Callable[[], bool] = lambda: False):
         self._engine, self._paused = engine, paused
-        self._jobs: dict[str, ReportJob] = {}
-        self._lock = threading.Lock()
+        self._jobs: Jobs[str, ReportJob] = Jobs()
         self._turn = threading.Lock()
         self._open: frozenset[str] = frozenset()
 
@@ -80,12 +79,12 @@ class Reports:
         Raises:
             ReportError: the run has no adapter that can answer.
         """
-        with self._lock:
+        with self._jobs.lock:
             job = self._jobs.get(run.id)
             if job is None or not job.active:
                 if run.adapter() is None:
                     raise ReportError("report.error.no_adapter", name=run.name)
-                job = self._jobs[run.id] = ReportJob(run, strengths)
+                job = self._jobs.add(run.id, ReportJob(run, strengths))
                 job.run_in_thread(f"report-{run.id}", self._work, job)
         return job
 

@@ -7,7 +7,6 @@ on. An access token is never written. Not here: hubs (sources.py), moving bytes 
 
 import logging
 import shutil
-import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,14 +19,13 @@ from glm_core.hub.http_download import HubError, ProgressCallbacks, RemoteFile, 
 from glm_core.hub.paths import check_free, downloads_folder, models_folder, move
 from glm_core.hub.progress import Progress, ProgressMeter
 from glm_core.hub.sources import Source
-from glm_core.jobs import Job
+from glm_core.jobs import Job, Jobs
 
 RECORD, ORIGIN = "download.json", "easyaigc-source.json"
 SPARE_BYTES = 500_000_000  # left free on the disk
 
 log = logging.getLogger(__name__)
-_lock = threading.Lock()
-_known: dict[Path, "Download"] = {}
+_jobs: Jobs[Path, "Download"] = Jobs()
 
 
 class Download(Job):
@@ -132,7 +130,7 @@ def start(source: Source, token: str = "") -> Download:
     """
     folder = workspace.inside(downloads_folder(), source.name)
     check_free(folder.name)
-    with saving(folder), _lock:
+    with saving(folder), _jobs.lock:
         folder.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(downloads_folder() / f".{folder.name}.lock", thread_local=False)
         try:
@@ -145,8 +143,7 @@ def start(source: Source, token: str = "") -> Download:
             folder.mkdir()
             earlier = None
         download = earlier or Download(folder, source)
-        _known[folder] = download
-        download._begin(token, held)
+        _jobs.add(folder, download)._begin(token, held)
     return download
 
 
@@ -173,12 +170,9 @@ def get(name: str) -> Download:
 
 def downloads() -> list[Download]:
     """Every download of this workspace: running, finished since the start, and what earlier ones left, by name."""
-    with _lock:
-        for folder in sorted(downloads_folder().glob("[!.]*")):
-            known = _known.get(folder)
-            if known is None and (found := _read(folder)) is not None:
-                _known[folder] = found
-        mine = [one for folder, one in _known.items() if folder.parent == downloads_folder()]
+    for folder in sorted(downloads_folder().glob("[!.]*")):
+        _jobs.get_or_add(folder, lambda folder=folder: _read(folder))
+    mine = [one for one in _jobs.all() if one.folder.parent == downloads_folder()]
     return sorted(mine, key=lambda one: one.name.lower())
 
 
@@ -193,8 +187,8 @@ def discard(name: str) -> None:
     download.wait(30)
     if download.state == "running":
         raise HubError("hub.still_running", name=name)
-    with _lock, saving(download.folder):
-        _known.pop(download.folder, None)
+    with _jobs.lock, saving(download.folder):
+        _jobs.forget(download.folder)
         if download.folder.is_dir():
             shutil.rmtree(download.folder)
 

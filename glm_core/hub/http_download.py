@@ -5,7 +5,6 @@ they lie (sources.py), the download as a job (download_job.py).
 """
 
 import email.utils
-import errno
 import hashlib
 import os
 import threading
@@ -261,8 +260,5 @@ def _continues(response: httpx.Response, done: int) -> bool:
 @contextmanager
 def saving(folder: Path) -> Iterator[None]:
     """Turn what the file system refuses below `folder` into a sentence."""
-    try:
+    with workspace.explain_os_error(HubError, folder, full="hub.disk_full", unwritable="hub.unwritable"):
         yield
-    except OSError as error:
-        key = "hub.disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "hub.unwritable"
-        raise HubError(key, folder=str(folder), why=error.strerror or str(error)) from error

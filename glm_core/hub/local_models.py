@@ -5,7 +5,6 @@ A page never names a path: it offers what lies in that one folder. Adding a fold
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,13 +119,8 @@ def add(path: Path, *, copy: bool = False, name: str = "") -> Path:
         if not copy:
             folder.symlink_to(path, target_is_directory=True)
             return folder
-        building = folder.with_name(f".{folder.name}.new")
-        shutil.rmtree(building, ignore_errors=True)
-        try:
-            shutil.copytree(path, building)
-            os.rename(building, folder)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+        with workspace.replace_folder(folder) as building:
+            shutil.copytree(path, building, dirs_exist_ok=True)
     return folder
 
 
@@ -141,9 +135,7 @@ def remove(name: str) -> None:
         if folder.is_symlink():
             folder.unlink()
             return
-        gone = folder.with_name(f".gone-{workspace.new_id()}")
-        os.rename(folder, gone)  # vanishes at once, however long deleting takes
-        shutil.rmtree(gone)
+        workspace.discard_folder(folder)
 
 
 def model_facts(folder: Path) -> tuple[str, str]:

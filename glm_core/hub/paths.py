@@ -36,8 +36,6 @@ def move(folder: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        building = target.with_name(f".{target.name}.new")
-        shutil.rmtree(building, ignore_errors=True)
-        shutil.copytree(folder, building)
-        os.rename(building, target)
+        with workspace.replace_folder(target) as building:
+            shutil.copytree(folder, building, dirs_exist_ok=True)
         shutil.rmtree(folder)

@@ -1,6 +1,5 @@
 """Reading run files that may be half written or hostile, and writing where the disk may be full. Knows no run states."""
 
-import errno
 import json
 import math
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import filelock
 
+from glm_core import workspace
 from glm_core.errors import EasyError
 
 LARGEST_RECORD = 4 << 20  # bytes; run.json and status.json are a few kilobytes
@@ -26,12 +26,8 @@ def writing(folder: Path) -> Iterator[None]:
     Raises:
         RunError: the disk is full, or the folder cannot be written.
     """
-    try:
+    with workspace.explain_os_error(RunError, folder):
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError("runs.disk_full", folder=str(folder)) from error
-        raise RunError("runs.unwritable", folder=str(folder), reason=error.strerror or str(error)) from error
 
 
 @contextmanager

@@ -310,10 +310,7 @@ class Launcher:
         if self._swept:
             return
         self._swept = True
-        for entry in os.scandir(store.folder()):
-            old = time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_SECONDS
-            if entry.name.startswith(".gone-") or (entry.name.startswith(".new-") and old):
-                shutil.rmtree(entry.path, ignore_errors=True)
+        workspace.sweep_leftovers(store.folder(), depth=0)
 
 
 def _waiting(runs: list[Run]) -> list[Run]:

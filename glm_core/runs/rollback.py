@@ -6,9 +6,7 @@
 The engine reads the adapter anew because its files are newer.
 """
 
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from glm_core import workspace
@@ -18,7 +16,6 @@ from glm_core.runs.files import RunError, locked, read_record, writing
 from glm_core.runs.store import Run
 
 KEPT = "adapter-"
-HIDDEN = ".adapter-"  # being built; the trainer sweeps these away too
 
 
 def steps(run: Run) -> list[int]:
@@ -45,9 +42,8 @@ def promote(run: Run, step: int) -> None:
             raise RunError("runs.promote_active", name=run.name)
         if step not in steps(run):
             raise RunError("runs.no_step", step=step)
-        with writing(run.path):
-            for left in (*run.path.glob(f"{HIDDEN}*"), *(run.path / "checkpoints").glob(f"{HIDDEN}*")):
-                shutil.rmtree(left, ignore_errors=True)
+        with writing(run.path), locked(run.path / ".lock"):
+            workspace.sweep_leftovers(run.path, depth=1, age=0)
             _keep_current(run)
             _replace(run, step)
             status = read_record(run.path / "status.json")
@@ -64,28 +60,20 @@ def _keep_current(run: Run) -> None:
     if step is None or step in steps(run):
         return
     folder = run.path / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    os.rename(_copy(run.path / "adapter", folder), folder / f"{KEPT}{step}")
+    with workspace.replace_folder(folder / f"{KEPT}{step}") as building:
+        _copy(run.path / "adapter", building)
 
 
 def _replace(run: Run, step: int) -> None:
     """Exchange the run's adapter for a copy of the kept one."""
-    building = _copy(run.path / "checkpoints" / f"{KEPT}{step}", run.path)
-    info = {"run": run.id, "name": run.name, "step": step, "settings": dict(run.settings)}
-    workspace.write_json(building / INFO, read_record(building / INFO) | info)
-    former, folder = building.with_suffix(".former"), run.path / "adapter"
-    if folder.exists():
-        os.rename(folder, former)
-    os.rename(building, folder)
-    shutil.rmtree(former, ignore_errors=True)
+    with workspace.replace_folder(run.path / "adapter") as building:
+        _copy(run.path / "checkpoints" / f"{KEPT}{step}", building)
+        info = {"run": run.id, "name": run.name, "step": step, "settings": dict(run.settings)}
+        workspace.write_json(building / INFO, read_record(building / INFO) | info)
 
 
-def _copy(adapter: Path, parent: Path) -> Path:
-    """A hidden copy of an adapter's own files in `parent`, readable by others; links are not followed."""
-    building = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=parent))
+def _copy(adapter: Path, folder: Path) -> None:
+    """Copy an adapter's own files into `folder`; links are not followed."""
     for name in NAMES:
         if (adapter / name).is_file() and not (adapter / name).is_symlink():
-            shutil.copyfile(adapter / name, building / name)
-            (building / name).chmod(0o644)
-    building.chmod(0o755)
-    return building
+            shutil.copyfile(adapter / name, folder / name)

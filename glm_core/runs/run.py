@@ -12,8 +12,6 @@ A directory may be half written by a crash, or made by somebody hostile: nothing
 one that makes no sense is a damaged run that can be looked at and deleted, never an exception.
 """
 
-import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -153,9 +151,7 @@ class Run:
                 raise RunError("runs.remove_active", name=self.name)
             processes.kill_all(self.path)  # a trainer that has said its last word but still holds the GPU
             with writing(self.path):
-                gone = self.path.with_name(f".gone-{self.id}")
-                os.replace(self.path, gone)  # vanishes at once, however long deleting takes
-                shutil.rmtree(gone)
+                workspace.discard_folder(self.path)
 
 
 def lock_path() -> Path:

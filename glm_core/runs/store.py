@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -108,21 +107,14 @@ def write_new(record: dict, examples: bytes, fill: Callable[[Path], None] | None
         identifier: a name that nobody else has; by default a new one.
     """
     identifier = identifier or workspace.new_id()
-    hidden = folder() / f".new-{identifier}"
-    with writing(folder()):
-        try:
-            hidden.mkdir(parents=True)
-            workspace.write_atomic(hidden / "dataset.jsonl", examples)
-            workspace.write_json(
-                hidden / "run.json",
-                {"id": identifier, "created": time.time(), **record, "pid": None, "pid_created": None, "devices": []},
-            )
-            if fill is not None:
-                fill(hidden)
-            os.replace(hidden, folder() / identifier)
-        except BaseException:
-            shutil.rmtree(hidden, ignore_errors=True)
-            raise
+    with writing(folder()), workspace.replace_folder(folder() / identifier, exist_ok=False) as building:
+        workspace.write_atomic(building / "dataset.jsonl", examples)
+        workspace.write_json(
+            building / "run.json",
+            {"id": identifier, "created": time.time(), **record, "pid": None, "pid_created": None, "devices": []},
+        )
+        if fill is not None:
+            fill(building)
     return get(identifier)
 
 

@@ -6,17 +6,16 @@ An engine loads one base at a time, so there is one job an engine. A question lo
 
 from dataclasses import dataclass
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import psutil
 
 from glm_core import i18n
-from glm_core.jobs import Cancelled, Job
+from glm_core.jobs import Cancelled, Job, Jobs
 from glm_core.machine import machine
 from glm_core.serving.engine import Engine
 from glm_core.serving.request import EngineUnavailable, LoadingCancelled
 
-_jobs: WeakKeyDictionary[Engine, "Load"] = WeakKeyDictionary()
+_jobs: Jobs[Engine, "Load"] = Jobs(weak=True)
 
 
 @dataclass(frozen=True)
@@ -93,11 +92,12 @@ def start(engine: Engine, folder: Path) -> Load:
     Raises:
         EngineUnavailable: another base is being loaded by hand.
     """
-    known = current(engine)
-    if known is not None and known.state == "running":
-        raise EngineUnavailable("models.load_running", name=known.folder.name)
-    _jobs[engine] = job = Load(engine, folder)
-    job.begin()
+    with _jobs.lock:
+        known = current(engine)
+        if known is not None and known.state == "running":
+            raise EngineUnavailable("models.load_running", name=known.folder.name)
+        job = _jobs.add(engine, Load(engine, folder))
+        job.begin()
     return job
 
 
@@ -108,4 +108,4 @@ def current(engine: Engine) -> Load | None:
 
 def forget(engine: Engine) -> None:
     """Speak no more of the job of `engine` that has ended."""
-    _jobs.pop(engine, None)
+    _jobs.forget(engine)

@@ -216,10 +216,8 @@ def _is_stdout(path: Path) -> bool:
 
 def _sweep(folder: Path) -> None:
     """Delete what a killed trainer left half-written. Others write run.json, so its parts are not touched."""
-    patterns = [
-        f".{name}.*" for name in ("status.json", *(f"{told}.jsonl" for told in TOLD), "resources.jsonl", ".reserve")
-    ]
-    leftovers = [path for pattern in (*patterns, ".adapter-*") for path in folder.glob(pattern)]
+    marks = (workspace.BUILDING, workspace.DISCARDED)
+    leftovers = [path for mark in marks for path in folder.glob(f"{mark}*") if "run.json" not in path.name]
     for path in (*leftovers, *(folder / "checkpoints").glob(".*")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -7,7 +7,6 @@ decisions are callbacks.py's.
 
 import os
 import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -295,6 +294,4 @@ def prune(parent: Path, best: int | None) -> None:
     """Delete all but the last checkpoints and the best one; a deleted one vanishes whole."""
     for path in find_checkpoints(parent)[:-CHECKPOINTS_KEPT]:
         if path.name != f"checkpoint-{best}":
-            gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=parent))
-            os.rename(path, gone / path.name)
-            shutil.rmtree(gone, ignore_errors=True)
+            workspace.discard_folder(path, ignore_errors=True)

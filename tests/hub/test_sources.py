@@ -22,6 +22,7 @@ from glm_core.hub import download_job, http_download, local_models
 from glm_core.hub import published as hub_published
 from glm_core.hub.http_download import HubError, ProgressCallbacks
 from glm_core.hub.sources import Source, list_files
+from glm_core.jobs import Jobs
 from glm_core.models import describe, describe_config
 from tests.hub.fakehub import serving
 from tests.paths import SHARED
@@ -111,12 +112,12 @@ def test_a_dead_line_is_a_sentence_and_what_came_is_kept(hub):
 def test_after_a_restart_of_the_server_it_can_go_on(hub, monkeypatch):
     hub.faults["model.safetensors"] = ["drop", *[503] * 4]
     run(hub)
-    monkeypatch.setattr(download_job, "_known", {})
+    monkeypatch.setattr(download_job, "_jobs", Jobs())
     found = download_job.get("small")
     assert found.state == "failed" and str(found.error) and found.progress().done > 30000
     record = json.loads((found.folder / download_job.RECORD).read_text())
     (found.folder / download_job.RECORD).write_text(json.dumps(record | {"state": "running"}))
-    monkeypatch.setattr(download_job, "_known", {})
+    monkeypatch.setattr(download_job, "_jobs", Jobs())
     assert download_job.get("small").state == "stopped"
     download = download_job.resume("small")
     download.wait(20)

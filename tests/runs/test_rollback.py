@@ -101,8 +101,8 @@ def test_a_crash_at_any_moment_loses_no_adapter_and_the_next_try_mends_it(run, m
         return step
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(rollback.os, "rename", die(rename))
-        patch.setattr(rollback.shutil, "rmtree", die(rmtree))
+        patch.setattr(workspace.os, "rename", die(rename))
+        patch.setattr(workspace.shutil, "rmtree", die(rmtree))
         rollback.promote(run, 20)
     assert run.adapter() is None or weights(run) in ("weights 53", "weights 20")
     rollback.promote(run, 40)

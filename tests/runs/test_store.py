@@ -276,4 +276,4 @@ def test_a_lock_that_cannot_be_taken_for_want_of_permission_is_a_sentence(monkey
     monkeypatch.setattr(files.filelock.FileLock, "acquire", refuse)
     with pytest.raises(RunError) as caught, files.locked(tmp_path / ".lock"):
         pass
-    assert caught.value.key == "runs.unwritable"
+    assert caught.value.key == "workspace.unwritable"

@@ -8,12 +8,11 @@ thread (merge_job.py), its files (merge_job.py), the arithmetic (adapters/merge.
 
 import io
 import os
-import shutil
-import threading
 import zipfile
 from pathlib import Path
 
 from glm_core import workspace
+from glm_core.jobs import Jobs
 from glm_core.models import describe
 from glm_core.runs.exchange.merge_job import (
     DTYPES,
@@ -40,8 +39,7 @@ __all__ = [
     "zip_folder",
 ]
 
-_lock = threading.RLock()
-_jobs: dict[Path, Export] = {}
+_jobs: Jobs[Path, Export] = Jobs()
 
 
 def start_merge(run: Run, base: Path, dtype: str | None = None, strength: float = 1.0) -> Export:
@@ -67,7 +65,7 @@ def start_merge(run: Run, base: Path, dtype: str | None = None, strength: float 
     dtype = dtype or stored_dtype(description.config)
     path = exports_folder() / (f"{base.name}-{run.id}" + (f"-{round(100 * strength)}" if strength != 1 else ""))
     title = f"{base.name} + {run.name}" + (f" × {strength:g}" if strength != 1 else "")
-    with _lock, writing(exports_folder()):
+    with _jobs.lock, writing(exports_folder()):
         record_file(path).parent.mkdir(parents=True, exist_ok=True)
         held = None if path.exists() else acquire_lock(path)
         if held is None:
@@ -77,7 +75,7 @@ def start_merge(run: Run, base: Path, dtype: str | None = None, strength: float 
         except RunError:
             held.release()
             raise
-        _jobs[path] = job = Export(path, run.id, title, base, dtype, strength)
+        job = _jobs.add(path, Export(path, run.id, title, base, dtype, strength))
         job.begin(run.path / "adapter", held)
     return job
 
@@ -90,18 +88,16 @@ def stored_dtype(config: dict) -> str:
 
 def jobs() -> list[Export]:
     """The merges of this workspace: under way, and ended ones until they are forgotten, those of earlier servers too."""
-    with _lock:
-        for file in sorted(exports_folder().glob(".jobs/*.json")):
-            path = exports_folder() / file.stem
-            if path not in _jobs and (found := read(file, path)) is not None:
-                _jobs[path] = found
-        return [job for job in _jobs.values() if job.path.parent == exports_folder()]
+    for file in sorted(exports_folder().glob(".jobs/*.json")):
+        path = exports_folder() / file.stem
+        _jobs.get_or_add(path, lambda file=file, path=path: read(file, path))
+    return [job for job in _jobs.all() if job.path.parent == exports_folder()]
 
 
 def forget(job: Export) -> None:
     """Take an ended merge from the list; its folder stays."""
-    with _lock:
-        _jobs.pop(job.path, None)
+    with _jobs.lock:
+        _jobs.forget(job.path)
         record_file(job.path).unlink(missing_ok=True)
         record_file(job.path).with_suffix(".lock").unlink(missing_ok=True)
 
@@ -114,9 +110,7 @@ def remove(job: Export) -> None:
     """
     with writing(exports_folder()):
         if job.path.is_dir():
-            gone = exports_folder() / f".gone-{workspace.new_id()}"
-            os.rename(job.path, gone)  # vanishes at once, however long deleting takes
-            shutil.rmtree(gone)
+            workspace.discard_folder(job.path)
     forget(job)
 
 

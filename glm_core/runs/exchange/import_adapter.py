@@ -42,7 +42,7 @@ def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "")
         AdapterError, ModelError: damaged, or it does not belong to `base`.
     """
     workspace.home().mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".adapter-", dir=workspace.home()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{workspace.BUILDING}adapter-", dir=workspace.home()))
     try:
         with writing(folder):
             _unpack(files, folder)
@@ -163,7 +163,6 @@ def _check(folder: Path, base: Path) -> dict:
 
 
 def _make_run(folder: Path, base: Path, info: dict, name: str, owner: str) -> Run:
-    from glm_core.adapters.files import share
     from glm_core.models import describe
 
     description = describe(base)
@@ -171,7 +170,7 @@ def _make_run(folder: Path, base: Path, info: dict, name: str, owner: str) -> Ru
         own = {"base": description.name, "family": description.family.name, "method": info["method"]}
         workspace.write_json(folder / INFO, own)
     step = info.get("step") if type(info.get("step")) is int and info["step"] >= 0 else 0
-    share(folder)
+    workspace.share(folder)
 
     def fill(directory: Path) -> None:
         shutil.copytree(folder, directory / "adapter")

@@ -133,5 +133,5 @@ def check_space(need: int) -> None:
 
 def remove_partial(path: Path) -> None:
     """Delete what the server that ended in the middle of merging into `path` left half written."""
-    for half in exports_folder().glob(f".{glob.escape(path.name)}-*"):
+    for half in exports_folder().glob(f"{workspace.BUILDING}{glob.escape(path.name)}-*"):
         shutil.rmtree(half, ignore_errors=True)

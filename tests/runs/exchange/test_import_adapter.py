@@ -15,6 +15,7 @@ from safetensors.torch import save
 from glm_core import models, workspace
 from glm_core.adapters import attach
 from glm_core.errors import EasyError
+from glm_core.jobs import Jobs
 from glm_core.runs import store
 from glm_core.runs.exchange import export, import_adapter
 from glm_core.runs.files import RunError
@@ -205,12 +206,12 @@ from pathlib import Path
 from glm_core.models import checkpoints
 from glm_core.runs import store
 from glm_core.runs.exchange import export
-from glm_core.adapters import files
+from glm_core import workspace
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-files.share = die  # everything is written, nothing has its name yet
+workspace.share = die  # everything is written, nothing has its name yet
 export.start_merge(store.get(sys.argv[1]), Path(sys.argv[2])).wait(60)
 """
 
@@ -219,7 +220,7 @@ def test_a_merge_that_ended_with_its_server_says_so_and_leaves_no_half_file(base
     run = import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base)
     ended = subprocess.run([sys.executable, "-c", KILLED, run.id, str(base)], cwd=ROOT, timeout=120)
     assert ended.returncode == -signal.SIGKILL
-    assert [name for name in whole_folders() if name.startswith(f".tiny-{run.id}")], "it had begun to write"
+    assert [name for name in whole_folders() if name.startswith(f".new-tiny-{run.id}")], "it had begun to write"
     (job,) = export.jobs()
     assert (job.state, job.run_id, job.base) == ("broken", run.id, base) and whole_folders() == []
     again = export.start_merge(run, job.base, job.dtype, job.strength)
@@ -228,7 +229,7 @@ def test_a_merge_that_ended_with_its_server_says_so_and_leaves_no_half_file(base
 
 
 def as_after_a_restart(monkeypatch):
-    monkeypatch.setattr(export, "_jobs", {})
+    monkeypatch.setattr(export, "_jobs", Jobs())
     return export.jobs()
 
 
