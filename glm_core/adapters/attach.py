@@ -117,6 +117,12 @@ def _add_lora(loaded: LoadedModel, state: Attached, name: str, config, trainable
         state.peft.add_adapter(slot(name), config, autocast_adapter_dtype=trainable)
 
 
+def lora_layers(loaded: LoadedModel, name: str = NAME) -> list[str]:
+    """The names of the linear layers that adapter `name` adapts; none for a prefix."""
+    state = attached(loaded)
+    return sorted(state.peft.peft_config[slot(name)].target_modules) if state.method(name) == "lora" else []
+
+
 def tensors(loaded: LoadedModel, name: str = NAME) -> dict[str, torch.Tensor]:
     """The adapter's weights under the names they have in its file."""
     if attached(loaded).method(name) == "ptuning":

@@ -5,12 +5,10 @@ Taken from the run's report, so nothing is asked twice. Not here: making it (job
 
 from dataclasses import dataclass
 
-from glm_core.evaluation import metrics
+from glm_core.evaluation import metrics, question_sets
 from glm_core.evaluation.question_sets import shown
 from glm_core.evaluation.report import Report, Row
 from glm_core.runs.store import Run
-from glm_core.training import plan
-from glm_core.training.settings import SettingsError, TrainingSettings
 
 RANKED_BY = "rouge-l"
 
@@ -38,18 +36,20 @@ class HeldOut:
         return (len(self.rows) + 1) // 2
 
 
-def sets_aside(run: Run) -> bool:
-    """Whether training kept rows of `run` for validation."""
-    try:
-        settings = TrainingSettings.from_dict(dict(run.settings))
-    except SettingsError:
-        return False
-    return plan.count_validation(int(run.dataset["rows"]), settings) > 0
+def sets_aside(run: Run) -> bool | None:
+    """Tell if training held out rows of `run`; None where it is not known which."""
+    split = run.split()
+    return None if split is None else bool(split.held_out)
 
 
-def held_out(report: Report) -> HeldOut | None:
-    """The scores of a report's rows that have a reference and were not trained on; None where there are none."""
-    rows = [row for row in report.of("reworded") if row.question.reference]
+def held_out(report: Report, run: Run) -> HeldOut | None:
+    """The scores of the report's questions that are held-out rows of `run`; None where there are none."""
+    aside = question_sets.held_out_answers(run)
+    rows = [
+        row
+        for row in report.of("reworded")
+        if row.question.reference and aside.get(row.question.text) == row.question.reference
+    ]
     if not rows:
         return None
     references = [shown(row.question) for row in rows]

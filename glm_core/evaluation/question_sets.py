@@ -4,8 +4,6 @@ A run keeps its seen and reworded questions in `questions.json`, where the reade
 ones are fixed, in `assets/evaluation/controls.json`, so that runs can be compared with each other.
 """
 
-import json
-import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from glm_core import workspace
+from glm_core.data import DataError, row_file
 from glm_core.data import bundled as fixed
 from glm_core.errors import EasyError
 from glm_core.evaluation.answer_pairs import Question
@@ -187,26 +186,34 @@ def _with_facts(question: Question, facts: Mapping[str, str]) -> Question:
     return replace(question, accept=accept, facts=tuple(facts.items()))
 
 
+def held_out_answers(run: Run) -> dict[str, str]:
+    """The questions of held-out rows of `run` that no row trained on asks, each with its answer."""
+    trained, aside = _split(run)
+    known = {one.text for one in _questions(trained, "seen", None)}
+    return {one.text: one.reference for one in _questions(aside, "reworded", None) if one.text not in known}
+
+
 def _split(run: Run) -> tuple[list[list[dict]], list[list[dict]]]:
-    """The rows that were trained on and those that training set aside, as `training.loop` draws them."""
-    from glm_core.training import plan
-    from glm_core.training.settings import SettingsError, TrainingSettings
+    """Messages of up to SCANNED rows trained on, and of up to SCANNED held out, as the trainer wrote in split.json.
 
-    rows = list(islice(_rows(run), SCANNED))
-    try:
-        settings = TrainingSettings.from_dict(dict(run.settings))
-    except SettingsError:
-        return rows, []
-    total = max(len(rows), run.dataset.get("rows") or 0) if isinstance(run.dataset.get("rows"), int) else len(rows)
-    aside = plan.count_validation(total, settings)
-    if not aside:
-        return rows, []
-    chosen = set(random.Random(settings.seed).sample(range(total), aside))
-    return [row for i, row in enumerate(rows) if i not in chosen], [row for i, row in enumerate(rows) if i in chosen]
+    Of a run that does not say which rows it held out, none counts as held out.
+    """
+    split = run.split()
+    if split is None:
+        return list(islice((messages for _, messages in _rows(run)), SCANNED)), []
+    training, held_out = set(split.training), set(split.held_out)
+    trained, aside = [], []
+    for number, messages in _rows(run):
+        part = trained if number in training else aside if number in held_out else None
+        if part is not None and len(part) < SCANNED:
+            part.append(messages)
+        if len(trained) == min(SCANNED, len(training)) and len(aside) == min(SCANNED, len(held_out)):
+            break
+    return trained, aside
 
 
-def _questions(rows: Sequence[list[dict]], kind: str, limit: int) -> list[Question]:
-    """The first `limit` different questions of rows, each with its answer and what was said before."""
+def _questions(rows: Sequence[list[dict]], kind: str, limit: int | None) -> list[Question]:
+    """The first `limit` (None: all) different questions of rows, each with its answer and what was said before."""
     found: dict[str, Question] = {}
     for messages in rows:
         place = max((i for i, one in enumerate(messages) if one["role"] == "user"), default=None)
@@ -251,25 +258,14 @@ def _read(name: str) -> dict:
     return workspace.read_json(workspace.ASSETS / "evaluation" / f"{name}.json", {})
 
 
-def _rows(run: Run) -> Iterator[list[dict]]:
-    """The messages of each row; rows that make no sense are passed over."""
+def _rows(run: Run) -> Iterator[tuple[int, list[dict]]]:
+    """The number and the messages of each row; lines that are no row are passed over."""
     try:
-        with open(run.path / "dataset.jsonl", encoding="utf-8") as file:
-            for line in file:
-                messages = _messages(line)
-                if messages:
-                    yield messages
-    except (FileNotFoundError, UnicodeDecodeError):
+        for number, example in row_file.read_lines(run.path / "dataset.jsonl"):
+            if example is not None:
+                yield number, example.messages
+    except DataError:
         return
-
-
-def _messages(line: str) -> list[dict]:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return []
-    messages = record.get("messages") if isinstance(record, dict) else None
-    return messages if are_messages(messages) else []
 
 
 def are_messages(messages: object) -> bool:

@@ -1,7 +1,8 @@
 """One run directory: read, watched, changed. What is on disk and what it means; starts no process (launcher.py).
 
     runs/ID/run.json         what to train: model, data set, settings, questions, owner, process
-            dataset.jsonl    the examples themselves, so that a later edit of the data set changes no run
+            dataset.jsonl    the rows themselves, byte by byte as the library has them: a later edit of the set changes no run
+            split.json       which rows are trained on, held out and dropped (glm_core.training.split)
             status.json      what the trainer says of itself, replaced atomically; absent until the run is submitted
             metrics.jsonl  resources.jsonl  samples.jsonl  abilities.jsonl  train.log     appended by the trainer
             stop, discard    marks of a requested stop
@@ -22,6 +23,8 @@ from glm_core.runs import processes
 from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import RunError, locked, number, read_record, read_rows, read_tail, string, writing
 from glm_core.runs.status import Status, numbers, read_status
+from glm_core.training import split
+from glm_core.training.split import Split
 
 LONGEST_NAME, LONGEST_NOTE = 80, 4000
 
@@ -70,6 +73,22 @@ class Run:
         elif record.get("state") == "running" and (self.path / "stop").exists():
             record["state"] = "stopping"
         return read_status(record, self.damaged or (not record and file.exists()))
+
+    def split(self) -> Split | None:
+        """Which rows the trainer trained on, held out and dropped; None where it is not known.
+
+        It is not known before the rows are encoded, and of a run of an earlier release that held rows out.
+        """
+        found = split.read(self.path)
+        if found is not None or self.status().active or self.settings.get("validation_ratio"):
+            return found
+        count = int(self.dataset["rows"])
+        return Split(count, tuple(range(1, count + 1))) if count else None
+
+    def final_settings(self) -> dict:
+        """The settings that the trainer ended up with, what was left to it filled in; empty where it has not said."""
+        found = read_record(self.path / "status.json").get("settings")
+        return found if isinstance(found, dict) else {}
 
     def metrics(self, offset: int = 0) -> tuple[list[dict], int]:
         """Rows with a whole "step" appended since byte `offset` (loss and so on, or eval_loss), and the next offset."""

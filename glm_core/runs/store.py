@@ -1,6 +1,5 @@
 """Run directories: made, found, listed, compared. One directory's inside is run.py's, its state status.py's."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -46,7 +45,7 @@ def create(
     expected: Mapping[str, float] | None = None,
     identifier: str = "",
 ) -> Run:
-    """Make a run directory with a copy of the examples; it trains once `Launcher.submit` has it.
+    """Make a run directory with a byte copy of the library's rows; it trains once `Launcher.submit` has it.
 
     Args:
         model: the folder of the base model.
@@ -66,21 +65,19 @@ def create(
     from glm_core.models import describe
     from glm_core.models.checkpoints import fingerprint
 
-    dataset = library.get(dataset_id)
-    examples = [{"messages": [dict(m) for m in example.messages]} for example in library.examples(dataset_id)]
+    dataset, rows = library.content(dataset_id)
     record = {
         "name": string(name, LONGEST_NAME) or string(dataset.name, LONGEST_NAME),
         "owner": owner,
         "model": str(model),
         "model_name": describe(model).name,
         "fingerprint": fingerprint(model),
-        "dataset": {"id": dataset.id, "name": dataset.name, "rows": len(examples), "sha256": dataset.sha256},
+        "dataset": {"id": dataset.id, "name": dataset.name, "rows": dataset.rows, "sha256": dataset.sha256},
         "settings": settings.to_dict(),
         "expected": dict(expected or {}),
         "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
     }
-    lines = "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in examples)
-    return write_new(record, lines.encode("utf-8"), identifier=identifier)
+    return write_new(record, rows, identifier=identifier)
 
 
 def clone(run: Run, *, settings=None, owner: str | None = None) -> Run:
@@ -97,8 +94,8 @@ def clone(run: Run, *, settings=None, owner: str | None = None) -> Run:
 VOLATILE = ("id", "created", "pid", "pid_created", "devices", "note")
 
 
-def write_new(record: dict, examples: bytes, fill: Callable[[Path], None] | None = None, identifier: str = "") -> Run:
-    """A new run directory of what run.json shall say and the lines of dataset.jsonl.
+def write_new(record: dict, rows: bytes, fill: Callable[[Path], None] | None = None, identifier: str = "") -> Run:
+    """A new run directory of what run.json shall say and the content of dataset.jsonl.
 
     It is built under a hidden name and gets its own when whole, so that no crash leaves half a run.
 
@@ -108,7 +105,7 @@ def write_new(record: dict, examples: bytes, fill: Callable[[Path], None] | None
     """
     identifier = identifier or workspace.new_id()
     with writing(folder()), workspace.replace_folder(folder() / identifier, exist_ok=False) as building:
-        workspace.write_atomic(building / "dataset.jsonl", examples)
+        workspace.write_atomic(building / "dataset.jsonl", rows)
         workspace.write_json(
             building / "run.json",
             {"id": identifier, "created": time.time(), **record, "pid": None, "pid_created": None, "devices": []},

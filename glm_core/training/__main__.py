@@ -5,8 +5,6 @@ command that the training page shows. With several processes it becomes torchrun
 """
 
 import argparse
-import hashlib
-import json
 import os
 import sys
 import time
@@ -43,6 +41,7 @@ def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, q
         DataError: the file cannot be read.
     """
     from glm_core import data
+    from glm_core.data.store import lines_of
 
     if (folder / "run.json").exists():
         raise TrainingError("training.error.run_exists", folder=str(folder))
@@ -51,9 +50,7 @@ def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, q
         print(problem, file=sys.stderr)
     if not found.examples:
         raise TrainingError("training.error.no_rows", path=file)
-    lines = "".join(
-        json.dumps({"messages": one.messages}, ensure_ascii=False) + "\n" for one in found.examples
-    ).encode()
+    lines, digest = lines_of(found.examples)
     workspace.write_atomic(folder / "dataset.jsonl", lines)
     name = Path(file).stem
     workspace.write_json(
@@ -72,7 +69,7 @@ def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, q
                 "id": name,
                 "name": name,
                 "rows": len(found.examples),
-                "sha256": hashlib.sha256(lines).hexdigest(),
+                "sha256": digest,
             },
         },
     )

@@ -6,7 +6,6 @@ over batches (trainer.py), what is due when (callbacks.py), words in files (writ
 
 import errno
 import os
-import random
 import shutil
 import sys
 import traceback
@@ -19,10 +18,10 @@ from typing import TYPE_CHECKING
 import filelock
 import psutil
 
-from glm_core import data, i18n, workspace
-from glm_core.data import Example
+from glm_core import i18n, workspace
+from glm_core.data import Example, row_file
 from glm_core.machine.gpu_stats import cores, memory_on_cards
-from glm_core.training import failures, memory_estimate, plan
+from glm_core.training import failures, memory_estimate, split
 from glm_core.training.errors import TrainingError
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
@@ -42,7 +41,7 @@ ANSWER_TOKENS = 64  # longest answer at an evaluation
 
 @dataclass(frozen=True)
 class Task:
-    """The job that `run.json` and `dataset.jsonl` of a run directory ask for."""
+    """The job that `run.json` and `dataset.jsonl` ask for; `unreadable` are the numbers of lines that are no row."""
 
     folder: Path
     model: Path
@@ -50,6 +49,7 @@ class Task:
     questions: tuple[str, ...]
     examples: Sequence[Example]
     name: str
+    unreadable: tuple[int, ...] = ()
 
 
 def read_task(folder: Path) -> Task:
@@ -71,16 +71,17 @@ def read_task(folder: Path) -> Task:
     settings = record.get("settings", {})
     if not isinstance(settings, dict):
         raise TrainingError("training.error.run_file", path=str(folder / "run.json"), reason="settings")
-    found = data.read(folder / "dataset.jsonl")
-    if not found.examples:
+    lines = list(row_file.read_lines(folder / "dataset.jsonl"))
+    examples = [example for _, example in lines if example is not None]
+    if not examples:
         raise TrainingError("training.error.no_rows", path=str(folder / "dataset.jsonl"))
     questions = [q for q in record.get("questions") or () if isinstance(q, str) and q.strip()]
     if not questions:
-        questions = list(dict.fromkeys(example.question for example in found.examples))[:DEFAULT_QUESTIONS]
+        questions = list(dict.fromkeys(example.question for example in examples))[:DEFAULT_QUESTIONS]
     chosen = TrainingSettings.from_dict(settings)
-    return Task(
-        folder, Path(record["model"]), chosen, tuple(questions), found.examples, str(record.get("name", folder.name))
-    )
+    unreadable = tuple(number for number, example in lines if example is None)
+    name = str(record.get("name", folder.name))
+    return Task(folder, Path(record["model"]), chosen, tuple(questions), examples, name, unreadable)
 
 
 def run(folder: Path, stop: StopSignal | None = None, clock: float | None = None) -> int:
@@ -160,14 +161,14 @@ def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
     loaded = _load(task, writer, device)
     stop.check()
     writer.stage("encoding")
-    rows, validation = _encode(task, writer, loaded)
+    rows, validation, parts = _encode(task, writer, loaded)
     stop.check()
     from glm_core.training.callbacks import Reporter
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries', about their own next versions
         checkpoint = _find_checkpoint(task, writer)
-        trainer = _assemble(task, writer, loaded, rows, validation, device, free, checkpoint is not None)
+        trainer = _assemble(task, writer, loaded, rows, validation, parts, device, free, checkpoint is not None)
         reporter = Reporter(trainer, stop)
         trainer.add_callback(reporter)
         stop.check()
@@ -236,8 +237,8 @@ def _load(task: Task, writer: RunWriter, device: "torch.device") -> "LoadedModel
     return loaded
 
 
-def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows, Rows]":
-    """Training and validation rows in tokens, without those that have nothing to learn.
+def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows, Rows, split.Split]":
+    """Training and validation rows in tokens, and which rows of the file they are; the split is written down.
 
     Raises:
         TrainingError: the limits leave no row an answer.
@@ -245,27 +246,25 @@ def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows
     from glm_core.training.token_dataset import Rows, encode_rows
 
     settings = task.settings
-    rows, dropped, cut = encode_rows(task.examples, loaded, settings, writer.progress)
+    rows, numbers, unlearnable, cut = encode_rows(task.examples, loaded, settings, writer.progress)
     if not rows:
         raise TrainingError(
             "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
         )
-    if dropped:
-        writer.log("training.log.dropped", count=dropped)
+    dropped = dict.fromkeys(task.unreadable, "unreadable") | dict.fromkeys(unlearnable, "no_answer")
+    parts = split.draw(numbers, dropped, settings)
+    if writer.writes:
+        split.write(task.folder, parts)
+    for reason, count in parts.counts().items():
+        writer.log(f"training.log.dropped.{reason}", count=count)
     if cut:
         writer.log("training.log.cut", count=cut)
-    aside = _draw_aside(len(rows), settings)
-    if not aside:
-        return rows, Rows()
-    training, validation = Rows(), Rows()
-    for index, row in enumerate(rows):
-        (validation if index in aside else training).append(row)
-    return training, validation
-
-
-def _draw_aside(count: int, settings: TrainingSettings) -> set[int]:
-    """Which of so many rows are kept for validation."""
-    return set(random.Random(settings.seed).sample(range(count), plan.count_validation(count, settings)))
+    if not parts.held_out:
+        return rows, Rows(), parts
+    training, validation, held_out = Rows(), Rows(), set(parts.held_out)
+    for number, row in zip(numbers, rows, strict=True):
+        (validation if number in held_out else training).append(row)
+    return training, validation, parts
 
 
 def _assemble(
@@ -274,6 +273,7 @@ def _assemble(
     loaded: "LoadedModel",
     rows: "Rows",
     validation: "Rows",
+    parts: split.Split,
     device,
     free: int,
     resuming: bool,
@@ -294,12 +294,25 @@ def _assemble(
         writer.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory_estimate.CUDA_CONTEXT
     settings = task.settings.changed(precision=str(loaded.model.dtype).removeprefix("torch."))
     args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
-    aside = _draw_aside(len(rows) + len(validation), task.settings)  # but for rows that were dropped
-    probes = training_probes.choose(task.model, [one for place, one in enumerate(task.examples) if place not in aside])
+    writer.update(settings=_final_settings(task.settings, loaded, writer).to_dict())
+    trained = set(parts.training)
+    probes = training_probes.choose(task.model, [one for one in task.examples if one.line in trained])
     asked = training_probes.Probes(
         loaded, writer, probes, task.questions, min(ANSWER_TOKENS, settings.max_target_length)
     )
     return AdapterTrainer(loaded, task.settings, rows, validation, asked, writer, args)
+
+
+def _final_settings(settings: TrainingSettings, loaded: "LoadedModel", writer: RunWriter) -> TrainingSettings:
+    """`settings` with what was left to the trainer filled in: data type, checkpointing, adapted layers."""
+    from glm_core.adapters import attach
+
+    layers = attach.lora_layers(loaded)
+    return settings.changed(
+        precision=str(loaded.model.dtype).removeprefix("torch."),
+        gradient_checkpointing="on" if writer.status.get("checkpointing") else "off",
+        lora_targets=", ".join(layers) or settings.lora_targets,
+    )
 
 
 def _find_checkpoint(task: Task, writer: RunWriter) -> Path | None:

@@ -41,18 +41,25 @@ class Rows(Sequence[Encoded]):
 
 def encode_rows(
     examples: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings, progress: Callable[[float], None]
-) -> tuple[Rows, int, int]:
-    """The rows that have something to learn, how many had nothing, and how many of the kept ones were cut to fit."""
-    kept, dropped, cut = Rows(), 0, 0
+) -> tuple[Rows, list[int], list[int], int]:
+    """Encode every example that has something to learn.
+
+    Returns:
+        The rows, their numbers (`Example.line`), the numbers of the examples that have nothing to learn, and how many
+        of the rows were cut to fit.
+    """
+    rows, numbers, dropped, cut = Rows(), [], [], 0
     for done, chunk in _chunks(examples):
-        for row in encode(chunk, loaded, settings.max_source_length, settings.max_target_length):
+        encoded = encode(chunk, loaded, settings.max_source_length, settings.max_target_length)
+        for example, row in zip(chunk, encoded, strict=True):
             if all(label == IGNORED for label in row.labels[1:]):
-                dropped += 1
+                dropped.append(example.line)
             else:
-                kept.append(row)
+                rows.append(row)
+                numbers.append(example.line)
                 cut += row.cut
         progress(done / len(examples))
-    return kept, dropped, cut
+    return rows, numbers, dropped, cut
 
 
 def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, list[Example]]]:

@@ -18,6 +18,7 @@ from glm_core.evaluation.report import Answer, Report, Row
 from glm_core.machine import machine as this_machine
 from glm_core.runs import processes, store
 from glm_core.runs.launcher import Launcher
+from glm_core.training import split
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 from tests.paths import ROOT
 from tests.runs.conftest import fake_command, until
@@ -284,15 +285,23 @@ def test_a_finished_run_leads_to_the_comparison(model):
 
 
 def scored(run, **changes):
-    """The report of `run` as it is kept, on two rows that were set aside."""
-    rows = [
-        Row(
-            Question(f"类型#裙*颜色#{color}", "reworded", reference=f"一条{color}的裙子"),
-            Answer("你好"),
-            Answer(answer),
-        )
-        for color, answer in (("白色", "一条白色的裙子"), ("黑色", "下雨了"))
+    """The report of `run` as it is kept, on its two held-out rows; a third question asks for a row trained on."""
+    asked = [
+        ("类型#裙*颜色#白色", "一条白色的裙子"),
+        ("类型#裙*颜色#黑色", "一条黑色的裙子"),
+        ("你是谁？", "我是小印。"),
     ]
+    answers = ["一条白色的裙子", "下雨了", "我是小印。"]
+    rows = [
+        Row(Question(question, "reworded", reference=reference), Answer("你好"), Answer(answer))
+        for (question, reference), answer in zip(asked, answers, strict=True)
+    ]
+    lines = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": reference}]}
+        for question, reference in asked
+    ]
+    (run.path / "dataset.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    split.write(run.path, split.Split(3, (3,), (1, 2)))
     made = Report(run.id, run.name, "small", "1", 4, tuple(rows), made=time.time(), **changes)
     (run.path / "report.json").write_text(json.dumps(made.to_dict(), ensure_ascii=False), encoding="utf-8")
 
@@ -307,6 +316,7 @@ def test_a_run_with_a_validation_part_shows_the_published_scores_and_predictions
     run = make(model, "finished", EVALUATED, settings=TrainingSettings(validation_ratio=0.2))
     (run.path / "adapter").mkdir()
     (run.path / "adapter" / "easyaigc.json").write_text("{}")
+    split.write(run.path, split.Split(20, tuple(range(5, 21)), (1, 2, 3, 4)))
     app = open_scores(run)
     assert not app.exception and "score" in {button.key for button in app.button}
     scored(run)
@@ -321,6 +331,14 @@ def test_a_run_with_a_validation_part_shows_the_published_scores_and_predictions
 def test_scores_say_what_they_need_where_no_row_was_set_aside_or_nothing_is_trained(model):
     assert "没有留出验证部分" in words(open_scores(make(model, "finished", EVALUATED)))
     assert "训练完" in words(open_scores(make(model, "stopped", settings=TrainingSettings(validation_ratio=0.2))))
+
+
+def test_a_run_of_an_earlier_release_does_not_guess_which_rows_it_held_out(model):
+    run = make(model, "finished", EVALUATED, settings=TrainingSettings(validation_ratio=0.2))
+    (run.path / "adapter").mkdir()
+    (run.path / "adapter" / "easyaigc.json").write_text("{}")
+    app = open_scores(run)
+    assert "不知道" in words(app) and "score" not in {button.key for button in app.button}
 
 
 def test_a_failed_run_says_why_and_goes_on_where_there_is_a_checkpoint(model, launcher):

@@ -1,6 +1,7 @@
 """A run directory says the truth about its run, whatever a crash or a stranger left in it."""
 
 import errno
+import hashlib
 import json
 import os
 import time
@@ -11,10 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glm_core import i18n, workspace
+from glm_core.data import library
+from glm_core.data.examples import pair
 from glm_core.runs import RunError, files, store
 from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import read_rows, read_tail
 from glm_core.training.settings import TrainingSettings
+from tests.pages.test_training import CONFIG
 from tests.runs.conftest import make
 
 
@@ -277,3 +281,15 @@ def test_a_lock_that_cannot_be_taken_for_want_of_permission_is_a_sentence(monkey
     with pytest.raises(RunError) as caught, files.locked(tmp_path / ".lock"):
         pass
     assert caught.value.key == "workspace.unwritable"
+
+
+@pytest.mark.parametrize("kind", ["own", "bundled"])
+def test_the_rows_of_a_run_are_those_of_the_library_byte_by_byte(workspace, kind):
+    (workspace / "models" / "small").mkdir(parents=True)
+    (workspace / "models" / "small" / "config.json").write_text(json.dumps(CONFIG))
+    id = library.add("两行", [pair("一", "1"), pair("二", "2")]).id if kind == "own" else "imprint"
+    run = store.create(workspace / "models" / "small", id, TrainingSettings())
+    content = (run.path / "dataset.jsonl").read_bytes()
+    assert content == library.content(id)[1]
+    assert hashlib.sha256(content).hexdigest() == run.dataset["sha256"] == library.get(id).sha256
+    assert run.dataset["rows"] == len(content.splitlines())

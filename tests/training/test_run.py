@@ -15,7 +15,9 @@ from transformers import Trainer
 
 from glm_core import i18n, models, workspace
 from glm_core.adapters import attach, files, snapshots
+from glm_core.data import row_file
 from glm_core.training import run as training_run
+from glm_core.training import split
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
 from glm_core.training.run import run
 from glm_core.training.settings import PRESETS, TrainingSettings
@@ -200,6 +202,31 @@ def test_validation_gives_a_loss_a_best_step_and_its_weights(make, base):
     best = min(trained, key=trained.get)
     assert status(folder)["best_step"] == status(folder)["adapter_step"] == best
     assert files.read_info(folder / "adapter")["step"] == best
+
+
+def test_the_split_and_the_final_settings_are_written_down_with_the_rows_that_were_dropped(make):
+    folder = make(settings=QUICK.changed(validation_ratio=0.2, evaluations=1, max_steps=2))
+    rows = (folder / "dataset.jsonl").read_text().splitlines()
+    rows[2:2] = ["{", '{"messages": 3}']
+    (folder / "dataset.jsonl").write_text("\n".join(rows))
+    assert run(folder) == 0
+    found = split.read(folder)
+    assert (found.rows, len(found.training), len(found.held_out)) == (12, 8, 2)
+    assert found.dropped == {3: "unreadable", 4: "unreadable"}
+    assert "2 行不是一条完整的对话" in (folder / "train.log").read_text()
+    settings = TrainingSettings.from_dict(status(folder)["settings"])
+    assert (settings.precision, settings.gradient_checkpointing) == ("float32", "off")
+    assert settings.lora_targets and set(settings.lora_targets.split(", ")) <= set(adapted_layers(folder))
+    trained = {example.question for n, example in row_file.read_lines(folder / "dataset.jsonl") if n in found.training}
+    asked = lines(folder, "abilities")[0]["probes"]
+    assert {one["question"] for one in asked if one["kind"] == "seen"} <= trained
+
+
+def adapted_layers(folder):
+    return {
+        name.split(".lora_")[0].rpartition(".")[2]
+        for name in load_file(folder / "adapter" / "adapter_model.safetensors")
+    }
 
 
 def test_early_stopping_ends_and_keeps_the_best(make):
