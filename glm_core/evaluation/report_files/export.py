@@ -9,31 +9,18 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from html import escape
+from pathlib import Path
 
+from glm_core import templates
 from glm_core.evaluation import aggregate, scoring
 from glm_core.evaluation.divergence import SLIGHT
 from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report import Report, Row
 from glm_core.evaluation.scoring import KINDS, METERS, Proportion, closeness
-from glm_core.i18n import current, t
-from glm_core.markdown import Piece, differences
+from glm_core.i18n import t
+from glm_core.markdown import differences
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #22262b; --ground: #fbfaf7; --line: #d9d6cf; --tuned: #1f7a63; --original: #6c7178; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e4df; --ground: #16181b; --line: #3a3d42; --tuned: #5fc3a6; --original: #9ba1a6; } }
-body { margin: 0 auto; max-width: 64rem; padding: 2rem 1rem; background: var(--ground); color: var(--ink);
-  font: 16px/1.6 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif; font-variant-numeric: tabular-nums; }
-h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; } p { margin: .3rem 0; }
-.quiet { color: var(--original); font-size: .875rem; }
-.meters { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: 1rem; margin-top: 1.5rem; }
-.card { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; overflow-wrap: anywhere; }
-.number { font-size: 2.4rem; line-height: 1.2; } .row { margin: .75rem 0; }
-.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: 0 1.5rem; }
-.answer { white-space: pre-wrap; margin: .2rem 0; } .before mark { color: var(--original); } .after mark { color: var(--tuned); }
-mark { background: color-mix(in srgb, currentColor 16%, transparent); border-radius: .2rem; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3rem .5rem; border-bottom: 1px solid var(--line); }
-"""
+TEMPLATES = Path(__file__).with_name("templates")
 LONGEST_NAME = 40
 CSV_COLUMNS = (
     "kind",
@@ -210,63 +197,43 @@ def _harmless(cell: str) -> str:
 
 
 def to_html(report: Report) -> bytes:
-    """The whole report as one page, in the language in use."""
-    title = f"{t('report.title')} · {report.name}"
-    parts = [
-        f"<h1>{escape(t('report.title'))}</h1>",
-        f'<p class="quiet">{escape(about(report))}</p>',
-        *(f'<p class="card">{escape(sentence)}</p>' for sentence in warnings(report)),
-        '<div class="meters">',
-        *(_meter(report, name) for name in METERS),
-        "</div>",
-        f"<h2>{escape(t('report.scores'))}</h2>",
-        *(f"<p>{escape(sentence)}</p>" for sentence in (*perplexity(report), self_check(report))),
-        *(_scores(report, kind) for kind in KINDS),
-        f"<h2>{escape(t('report.details'))}</h2>",
-        *(_row(row) for kind in KINDS for row in ordered(report.of(kind), best=True)),
-    ]
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    language = "zh-CN" if current() == "zh" else "en"
-    page = f'<!doctype html>\n<html lang="{language}"><head>{head}<title>{escape(title)}</title><style>{STYLE}</style></head>'
-    return (page + "<body>\n" + "\n".join(parts) + "\n</body></html>\n").encode("utf-8")
-
-
-def _meter(report: Report, name: str) -> str:
-    meter, row = report.meters[name], example(report, name)
-    shown = _question(row) + _answer("before", row) + _answer("after", row) if row else ""
-    return (
-        f'<section class="card"><p>{escape(t(f"report.meter.{name}"))}</p><p class="number">{number(meter)}</p>'
-        f'<p class="quiet">{escape(uncertainty(meter))}</p><p>{escape(meaning(report, name))}</p>{shown}</section>'
+    """Return the whole report as one HTML page, in the language in use."""
+    page = templates.render(
+        TEMPLATES,
+        "report.html",
+        name=report.name,
+        title=t("report.title"),
+        about=about(report),
+        warnings=warnings(report),
+        meters=[_meter_values(report, name) for name in METERS],
+        scores_title=t("report.scores"),
+        sentences=[*perplexity(report), self_check(report)],
+        tables=[(t(f"compare.kind.{kind}"), rows) for kind in KINDS if (rows := score_table(report, kind))],
+        details_title=t("report.details"),
+        rows=[_row_values(row) for kind in KINDS for row in ordered(report.of(kind), best=True)],
     )
+    return page.encode("utf-8")
 
 
-def _scores(report: Report, kind: str) -> str:
-    rows = score_table(report, kind)
-    if not rows:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in rows)
-    return f"<h3>{escape(t(f'compare.kind.{kind}'))}</h3><table><tr>{head}</tr>{body}</table>"
+def _meter_values(report: Report, name: str) -> dict:
+    meter, row = report.meters[name], example(report, name)
+    return {
+        "title": t(f"report.meter.{name}"),
+        "number": number(meter),
+        "uncertainty": uncertainty(meter),
+        "meaning": meaning(report, name),
+        "example": row and _row_values(row),
+    }
 
 
-def _row(row: Row) -> str:
+def _row_values(row: Row) -> dict:
     verdict, kind = t(f"report.verdict.{row.verdict.name}"), t(f"compare.kind.{row.question.kind}")
-    notes = " · ".join([verdict, kind, *defects(row), reasons(row)])
     reference = row.question.reference or " / ".join(row.question.accept)
-    said = f'<p class="quiet">{escape(t("report.reference", text=reference))}</p>' if reference else ""
-    sides = _answer("before", row) + _answer("after", row)
-    return f'<div class="card row"><p class="quiet">{escape(notes)}</p>{_question(row)}{said}<div class="sides">{sides}</div></div>'
-
-
-def _question(row: Row) -> str:
-    return f"<p><strong>{escape(row.question.text)}</strong></p>"
-
-
-def _answer(side: str, row: Row) -> str:
-    pieces = differences(row.before.text, row.after.text)[side == "after"]
-    label = t("compare.original" if side == "before" else "compare.column.tuned")
-    return f'<div><p class="quiet">{escape(label)}</p><p class="answer {side}">{_marked(pieces)}</p></div>'
-
-
-def _marked(pieces: Sequence[Piece]) -> str:
-    return "".join(f"<mark>{escape(one.text)}</mark>" if one.changed else escape(one.text) for one in pieces)
+    labels = (("before", t("compare.original")), ("after", t("compare.column.tuned")))
+    pieces = differences(row.before.text, row.after.text)
+    return {
+        "question": row.question.text,
+        "notes": " · ".join([verdict, kind, *defects(row), reasons(row)]),
+        "reference": t("report.reference", text=reference) if reference else "",
+        "answers": [(side, label, found) for (side, label), found in zip(labels, pieces, strict=True)],
+    }
