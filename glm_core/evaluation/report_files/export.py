@@ -201,7 +201,7 @@ def to_html(report: Report) -> bytes:
     page = templates.render(
         TEMPLATES,
         "report.html",
-        name=report.name,
+        run=report.name,
         title=t("report.title"),
         about=about(report),
         warnings=warnings(report),
