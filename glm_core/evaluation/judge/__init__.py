@@ -9,6 +9,7 @@ sentences and open texts (sentences.py).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from glm_core.evaluation.judge import defects, identity, labels, sentences, structured, text
 from glm_core.evaluation.judge.reasons import OUTCOMES, Judgement, Reason, right, unsure
@@ -36,14 +37,22 @@ def judge(
     Returns:
         The outcome and its reasons. Without reference, accepted words and facts nothing can be told: "unsure".
     """
-    accept = tuple(one for one in accept if one.strip())
+    words = tuple(one for one in accept if one.strip())
+    return _judge(answer, question, reference, words, base, tuple((facts or {}).items()))
+
+
+@lru_cache(16384)
+def _judge(
+    answer: str, question: str, reference: str, accept: tuple[str, ...], base: str, roles: tuple[tuple[str, str], ...]
+) -> Judgement:
+    facts = dict(roles)
     if _same(answer, reference):
         return right("same_text")
-    known = "\n".join((*accept, *(facts or {}).values()))
+    known = "\n".join((*accept, *facts.values()))
     defect = defects.find(answer, question, reference, known)
     if defect:
         return Judgement("wrong", (defect,))
-    facts = dict(facts) if facts else identity.facts_of(reference, question)
+    facts = facts or identity.facts_of(reference, question)
     about_self = identity.judge(answer, question, accept or (reference,), base, facts) if facts else None
     if about_self:
         return about_self
