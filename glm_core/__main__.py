@@ -1,14 +1,15 @@
-"""`python -m glm_core demo`: the main job in the terminal, with an exit code that tells whether it worked."""
+"""`python -m glm_core demo | evaluate RUN`: the main job and a report in the terminal; the exit code tells whether it worked."""
 
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from glm_core import i18n
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; 0 when it did what it promises, 1 when the imprint did not take, 2 for an error."""
+    """Run a command; 0 when it did what it promises, 1 when the run has not learned, 2 for an error."""
     parser = argparse.ArgumentParser(prog="python -m glm_core")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help=i18n.t("demo.help"))
@@ -16,9 +17,43 @@ def main(argv: list[str] | None = None) -> int:
     demo.add_argument("--name", default="小蓝", help=i18n.t("demo.help_name"))
     demo.add_argument("--author", default="林知远", help=i18n.t("demo.help_author"))
     demo.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    demo.set_defaults(work=run_demo)
+    evaluate = commands.add_parser("evaluate", help=i18n.t("evaluate.help"))
+    evaluate.add_argument("run", metavar="RUN", help=i18n.t("evaluate.help_run"))
+    evaluate.add_argument("--json", action="store_true", help=i18n.t("evaluate.help_json"))
+    evaluate.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    evaluate.set_defaults(work=run_evaluation)
     arguments = parser.parse_args(argv)
     i18n.use(arguments.lang)
-    return run_demo(arguments)
+    return arguments.work(arguments)
+
+
+def run_evaluation(arguments: argparse.Namespace) -> int:
+    """Make the report of a run and print it; 0 where the run has learned, 1 where it has not or cannot be told."""
+    from glm_core.errors import EasyError
+    from glm_core.evaluation import report
+    from glm_core.evaluation.report_files import terminal
+    from glm_core.runs import store
+    from glm_core.serving.engine import Engine
+
+    engine = Engine()
+    try:
+        run = store.get(Path(arguments.run).name)
+        made = report.make(engine, run, engine.find(run.id), show_stage)
+    except EasyError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 2
+    finally:
+        engine.close()
+    print(file=sys.stderr)
+    summary = json.dumps(terminal.to_summary(made), ensure_ascii=False, indent=2) if arguments.json else ""
+    print(summary or terminal.to_text(made))
+    return 0 if made.meters["learned"].grade == "good" else 1
+
+
+def show_stage(stage: str, share: float) -> None:
+    """One line on standard error that is drawn over and over."""
+    print(f"\r\033[K{i18n.t(f'report.stage.{stage}')} {share:.0%}", end="", file=sys.stderr, flush=True)
 
 
 def run_demo(arguments: argparse.Namespace) -> int:

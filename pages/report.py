@@ -7,6 +7,7 @@ import streamlit as st
 
 from glm_core import i18n, state, ui
 from glm_core.evaluation import report
+from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.blind_votes import Pair
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
@@ -20,7 +21,8 @@ OTHERS = 3
 STAGE_ENDS = {
     "proof": (0.0, 0.05),
     "answers": (0.05, 0.85),
-    "likelihood": (0.85, 0.95),
+    "likelihood": (0.85, 0.9),
+    "drift": (0.9, 0.95),
     "scores": (0.95, 1.0),
     "strengths": (0.0, 1.0),
 }
@@ -81,9 +83,12 @@ def draw_votes(run: Run, found: report.Report) -> None:
 
 def draw_notes(run: Run, found: report.Report) -> None:
     """Which run this is, and what must be said before anything is shown."""
+    st.subheader(literal(conclusion.headline(found)), anchor=False)
     st.caption(literal(export.about(found)))
     if found.step is not None and outdated(run, found):
         st.info(t("report.outdated"), icon=":material/update:")
+    for doubt in conclusion.doubts(found):
+        st.caption(f":orange[:material/help:] {literal(doubt)}")
     if warnings := export.warnings(found):
         st.warning("\n\n".join(map(literal, warnings)), icon=":material/warning:")
 

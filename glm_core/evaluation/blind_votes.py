@@ -20,7 +20,7 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.errors import EasyError
-from glm_core.evaluation.scoring import wilson
+from glm_core.evaluation.analysis.statistics import wilson
 from glm_core.runs.files import locked, number, read_record, string, writing
 
 MOST_QUESTIONS, MOST_VOTERS, MOST_VOTES = 20, 500, 200

@@ -44,17 +44,30 @@ def perplexities(
     Returns:
         None where there are no tokens or the values are not finite.
     """
+    rows = likelihoods(engine, choice, texts, progress)
+    tokens = sum(count for _before, _after, count in rows)
+    sums = [sum(row[side] for row in rows) for side in (0, 1)]
+    if not tokens or not all(map(math.isfinite, sums)):
+        return None
+    return Perplexity(*(math.exp(min(total / tokens, 100.0)) for total in sums), *_interval(rows))
+
+
+def likelihoods(
+    engine, choice: ServedModel, texts: Sequence[tuple[str, str]], progress: Callable[[float], None] = lambda done: None
+) -> list[tuple[float, float, int]]:
+    """Of every answer its summed negative log-likelihood under the original and under `choice`, and its tokens.
+
+    Args:
+        texts: (question, answer); only the answer's tokens count.
+        progress: told the share done.
+    """
     examples = [pair(question, answer) for question, answer in texts]
     rows: list[tuple[float, float, int]] = []
     for start in range(0, len(examples), ROWS):
         some = examples[start : start + ROWS]
         rows += engine.measure(choice, lambda session, some=some: _measure(session, choice, some))
         progress((start + len(some)) / len(examples))
-    tokens = sum(count for _before, _after, count in rows)
-    sums = [sum(row[side] for row in rows) for side in (0, 1)]
-    if not tokens or not all(map(math.isfinite, sums)):
-        return None
-    return Perplexity(*(math.exp(min(total / tokens, 100.0)) for total in sums), *_interval(rows))
+    return rows
 
 
 def _interval(rows: Sequence[tuple[float, float, int]]) -> tuple[float, float] | tuple[()]:

@@ -13,6 +13,10 @@ from functools import cached_property
 from pathlib import Path
 
 from glm_core.evaluation import aggregate, divergence, question_sets, scoring
+from glm_core.evaluation.analysis import chance as chance_controls
+from glm_core.evaluation.analysis import drift as kl_drift
+from glm_core.evaluation.analysis import minimal_pairs
+from glm_core.evaluation.analysis.drift import Drift
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.perplexity import Perplexity, perplexities
 from glm_core.evaluation.side_by_side import fitting, requests
@@ -26,7 +30,7 @@ VERSION = 1
 ANSWER_TOKENS = 128
 OWNER = "report"  # of the requests; the engine takes the owners in turn, so people are not kept waiting
 SAVE_SECONDS = 3.0
-STAGES = ("proof", "answers", "likelihood", "scores")
+STAGES = ("proof", "answers", "likelihood", "drift", "scores")
 
 Watch = Callable[[str, float], None]
 
@@ -72,6 +76,7 @@ class Report:
         seconds: how long it took.
         strengths: the meters at other strengths of the adapter, empty until they are asked for (scale_sweep.py).
         left_out: questions that are longer than the base's context and were not asked.
+        drift: how far the model moved on the base's own answers to the controls. pairs: references against corruptions.
     """
 
     run: str
@@ -89,6 +94,8 @@ class Report:
     made: float = 0.0
     strengths: dict[float, dict[str, scoring.Proportion]] = field(default_factory=dict)
     left_out: int = 0
+    drift: Drift | None = None
+    pairs: minimal_pairs.Pairs | None = None
 
     def of(self, kind: str) -> list[Row]:
         """The rows of one kind of question."""
@@ -100,6 +107,17 @@ class Report:
         return {
             name: scoring.meter(name, [row.verdict for row in self.of(kind)]) for name, kind in scoring.METERS.items()
         }
+
+    @property
+    def verdicts(self) -> dict[str, list[scoring.Verdict]]:
+        """The verdicts by kind of question."""
+        return {kind: [row.verdict for row in self.of(kind)] for kind in scoring.KINDS}
+
+    @property
+    def chance(self) -> chance_controls.Chance | None:
+        """The tuned answers to trained questions beside models that know nothing; None where there are too few."""
+        rows = self.of("seen")
+        return chance_controls.compare([row.question for row in rows], [row.after.text for row in rows])
 
     @property
     def proof(self) -> divergence.Proof:
@@ -152,10 +170,26 @@ def read(run: Run) -> Report | None:
             made=float(record["made"]),
             strengths=scoring.unpack_meters(record.get("strengths", {})),
             left_out=int(record.get("left_out", 0)),
+            drift=_numbers(record.get("drift"), Drift),
+            pairs=_numbers(record.get("pairs"), minimal_pairs.Pairs),
             **pairs,
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None  # another program's, or damaged: the page offers to make it anew
+
+
+def _numbers(record: object, kind):
+    """A tuple of numbers of `kind` as kept; None where there is none.
+
+    Raises:
+        TypeError, ValueError: it is something else.
+    """
+    if record is None:
+        return None
+    found = kind(*record)
+    if not all(isinstance(one, int | float) for one in found):
+        raise ValueError(kind.__name__)
+    return found
 
 
 def _perplexity(record: object) -> Perplexity | None:
@@ -191,6 +225,7 @@ def make(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, sha
     kept = _Kept(run, choice)
     rows = _answer_all(engine, choice, questions, kept, watch)
     likely = _likelihoods(engine, choice, rows, question_sets.neutral(choice.base), watch)
+    moved, against = _movement(engine, choice, rows, watch)
     watch("scores", 0.0)
     report = Report(
         run.id,
@@ -206,6 +241,8 @@ def make(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, sha
         time.monotonic() - started,
         time.time(),
         left_out=len(asked) - len(questions),
+        drift=moved,
+        pairs=against,
     )
     write_record(run, FILE, report.to_dict())
     return report
@@ -224,6 +261,8 @@ def _doubts(choice: ServedModel):
     base = record.get("base")
     if isinstance(base, str) and base and base != choice.base.name:
         yield "report.cause.other_base", {"there": base[:80], "here": choice.base.name}
+    elif choice.outdated:
+        yield "report.cause.other_weights", {"here": choice.base.name}
 
 
 class _Kept:
@@ -303,6 +342,15 @@ def _likelihoods(engine, choice: ServedModel, rows: Sequence[Row], neutral, watc
     watch("likelihood", 0.0)
     references = perplexities(engine, choice, good, lambda share: watch("likelihood", 0.6 * share))
     return references, perplexities(engine, choice, neutral, lambda share: watch("likelihood", 0.6 + 0.4 * share))
+
+
+def _movement(engine, choice: ServedModel, rows: Sequence[Row], watch: Watch):
+    """Drift on the base's own answers to the controls, and references against their corruptions."""
+    watch("drift", 0.0)
+    controls = [(row.question.text, row.before.text) for row in rows if row.question.kind == "unrelated"]
+    moved = kl_drift.measure(engine, choice, controls, lambda share: watch("drift", 0.5 * share))
+    trained = [row.question for row in rows if row.question.kind != "unrelated"]
+    return moved, minimal_pairs.measure(engine, choice, trained, lambda share: watch("drift", 0.5 + 0.5 * share))
 
 
 def _pack(row: Row) -> dict:

@@ -4,12 +4,12 @@
 fall into a loop, classification tables. Not here: asking (report.py), the published scores (metrics.py).
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glm_core.evaluation import metrics
+from glm_core.evaluation.analysis.statistics import wilson
 from glm_core.evaluation.answer_pairs import Question, judge_answer
 from glm_core.evaluation.judge import Judgement, defects, judge, text
 
@@ -18,7 +18,6 @@ KINDS = ("seen", "reworded", "unrelated")
 METERS = {"learned": "seen", "generalises": "reworded", "kept": "unrelated"}
 MOST_UNSURE = 0.2
 "Share of answers that cannot be judged, above which a meter is not known."
-SURE = 1.96  # standard deviations of a 95 % interval
 WORTH = {"right": 1.0, "unsure": 0.5, "wrong": 0.0}
 MOST_LABELS, LONGEST_LABEL, FEWEST_ROWS = 12, 12, 6
 
@@ -105,16 +104,6 @@ class Proportion:
             return "unsure" if self.unsure else "unknown"
         good, some = (0.9, 0.7) if self.name == "kept" else (0.8, 0.2)
         return "good" if self.value >= good else "some" if self.value >= some else "none"
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """95 % score interval of a share; (0, 1) where there is nothing."""
-    if not total:
-        return 0.0, 1.0
-    share, square = count / total, SURE**2
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = SURE / (1 + square / total) * math.sqrt(share * (1 - share) / total + square / (4 * total**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def meter(name: str, verdicts: Sequence[Verdict]) -> Proportion:

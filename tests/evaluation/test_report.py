@@ -165,3 +165,33 @@ def test_wordings_that_cannot_be_judged_are_refused(run, rows):
     with pytest.raises(question_sets.QuestionError):
         question_sets.edit(run, rows)
     assert question_sets.kept(run) == before
+
+
+def test_drift_is_measured_on_the_bases_own_answers(engine, run):
+    from glm_core.evaluation.analysis import drift
+
+    texts = [("你好", "你好，我是助手。"), ("三加五等于多少？", "八"), ("再见", "再见。")]
+    choice = engine.find(run.id)
+    found = drift.measure(engine, choice, texts)
+    assert found.texts == 3 and 0 < found.low <= found.mean <= found.high
+    assert drift.measure(engine, choice, texts) == found
+    assert drift.measure(engine, choice, [("你好", "")]) is None
+
+
+def test_drift_of_an_adapter_that_never_moved_is_zero(engine, run, tiny_base, tmp_path):
+    from dataclasses import replace
+
+    from glm_core.evaluation.analysis import drift
+    from glm_core.training.settings import TrainingSettings
+
+    loaded = models.load(tiny_base)
+    attach.attach(loaded, TrainingSettings())
+    attach.save(loaded, tmp_path / "still", {"step": 60})
+    still = replace(engine.find(run.id), name="still", adapter=tmp_path / "still")
+    assert drift.measure(engine, still, [("你好", "你好，我是助手。")] * 3).mean == pytest.approx(0, abs=1e-6)
+
+
+def test_a_report_holds_drift_and_minimal_pairs(engine, run):
+    found = make(engine, run)
+    assert found.drift.texts == 2 and found.pairs.total > 0
+    assert report.read(run).drift == found.drift

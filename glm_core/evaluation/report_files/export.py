@@ -13,6 +13,7 @@ from pathlib import Path
 
 from glm_core import templates
 from glm_core.evaluation import aggregate, scoring
+from glm_core.evaluation.analysis import changes, conclusion
 from glm_core.evaluation.divergence import SLIGHT
 from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report import Report, Row
@@ -22,6 +23,7 @@ from glm_core.markdown import differences
 
 TEMPLATES = Path(__file__).with_name("templates")
 LONGEST_NAME = 40
+OTHER_BASE = ("report.cause.other_base", "report.cause.other_weights")
 CSV_COLUMNS = (
     "kind",
     "verdict",
@@ -96,7 +98,7 @@ def ordered(rows: Sequence[Row], best: bool) -> list[Row]:
 
 def warnings(report: Report) -> list[str]:
     """What must be said before anything is shown: that the two models do not differ, or that the adapter is another base's."""
-    causes = [t(key, **values) for key, values in report.causes if key == "report.cause.other_base"]
+    causes = [t(key, **values) for key, values in report.causes if key in OTHER_BASE]
     if report.distances and not report.proof.differs:
         return report.proof.sentences()
     return causes
@@ -120,6 +122,22 @@ def reasons(row: Row) -> str:
     return t("judge.join").join(map(str, row.verdict.after.reasons))
 
 
+def change(report: Report, name: str) -> str:
+    """What became of the questions of meter `name`, with its test; empty where there are none."""
+    found = changes.tables(report.verdicts)
+    return changes.sentence(found[name], changes.adjusted(found)[name]) if found[name].total else ""
+
+
+def change_table(report: Report) -> list[dict[str, str]]:
+    """The change tables of the three meters, a row each, ready to show."""
+    return [
+        {t("report.changes.meter"): t(f"report.meter.{name}")}
+        | {t(f"report.changes.{cell}"): str(getattr(table, cell)) for cell in changes.CELLS}
+        for name, table in changes.tables(report.verdicts).items()
+        if table.total or table.unsure
+    ]
+
+
 def defects(row: Row) -> list[str]:
     """What is wrong with the tuned answer as a text."""
     return [t(key) for key, found in (("report.cut", row.after.cut), ("report.looping", row.after.loops)) if found]
@@ -129,6 +147,11 @@ def perplexity(report: Report) -> list[str]:
     """What became likelier and what did not."""
     pairs = (("references", report.references), ("neutral", report.neutral))
     return [_perplexity(name, pair) for name, pair in pairs if pair]
+
+
+def measured(report: Report) -> list[str]:
+    """What was measured beside the meters: drift, minimal pairs, chance, perplexity, first tokens."""
+    return [*conclusion.facts(report), *perplexity(report), self_check(report)]
 
 
 def _perplexity(name: str, found: Perplexity) -> str:
@@ -202,17 +225,22 @@ def to_html(report: Report) -> bytes:
         TEMPLATES,
         "report.html",
         run=report.name,
-        title=t("report.title"),
+        title=conclusion.headline(report),
         about=about(report),
-        warnings=warnings(report),
+        warnings=[*warnings(report), *conclusion.doubts(report)],
         meters=[_meter_values(report, name) for name in METERS],
         scores_title=t("report.scores"),
-        sentences=[*perplexity(report), self_check(report)],
-        tables=[(t(f"compare.kind.{kind}"), rows) for kind in KINDS if (rows := score_table(report, kind))],
+        sentences=measured(report),
+        tables=[(title, rows) for title, rows in _tables(report) if rows],
         details_title=t("report.details"),
         rows=[_row_values(row) for kind in KINDS for row in ordered(report.of(kind), best=True)],
     )
     return page.encode("utf-8")
+
+
+def _tables(report: Report) -> list[tuple[str, list[dict[str, str]]]]:
+    changed = (t("report.changes"), change_table(report))
+    return [changed, *((t(f"compare.kind.{kind}"), score_table(report, kind)) for kind in KINDS)]
 
 
 def _meter_values(report: Report, name: str) -> dict:
@@ -221,6 +249,7 @@ def _meter_values(report: Report, name: str) -> dict:
         "title": t(f"report.meter.{name}"),
         "number": number(meter),
         "uncertainty": uncertainty(meter),
+        "change": change(report, name),
         "meaning": meaning(report, name),
         "example": row and _row_values(row),
     }

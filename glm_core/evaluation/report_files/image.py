@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.report import Report, Row
 from glm_core.evaluation.report_files import export, fonts
 from glm_core.evaluation.scoring import METERS
@@ -150,9 +151,9 @@ def _tokens(pieces: Sequence[Piece]) -> Iterator[tuple[str, bool]]:
 def lay_out(report: Report) -> ImageCanvas:
     """The first screen of `report` in the language in use."""
     sheet, y, width = ImageCanvas(), float(MARGIN), WIDTH - 2 * MARGIN
-    y = sheet.write(MARGIN, y, width, t("report.title"), "title", bold=True, most=1)
+    y = sheet.write(MARGIN, y, width, conclusion.headline(report), "title", bold=True, most=2)
     y = sheet.write(MARGIN, y, width, export.about(report), "quiet", QUIET)
-    for sentence in export.warnings(report)[:2]:
+    for sentence in [*export.warnings(report), *conclusion.doubts(report)][:3]:
         y = sheet.write(MARGIN, y, width, sentence, "quiet", ALARM)
     for name in METERS:
         y = _card(sheet, report, name, y + GAP)

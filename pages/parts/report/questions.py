@@ -32,6 +32,8 @@ def draw_meter(found: report.Report, name: str) -> None:
         said, color = export.meaning(found, name), GRADES.get(meter.grade)
         st.markdown(f":{color}[{said}]" if color else said)
         st.caption(export.uncertainty(meter))
+        if change := export.change(found, name):
+            st.caption(literal(change))
         row = export.example(found, name)
         if row is not None:
             with st.container(gap="xsmall", key=f"example-{name}"):

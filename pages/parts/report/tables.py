@@ -7,6 +7,7 @@ from glm_core import state, ui
 from glm_core.evaluation import report, scale_sweep, scoring
 from glm_core.evaluation.report_files import export as report_export
 from glm_core.i18n import t
+from glm_core.markdown import literal
 from glm_core.runs import Run
 from glm_core.runs.exchange import export
 
@@ -20,8 +21,12 @@ def draw_scores(found: report.Report) -> None:
             st.markdown(f"**{t(f'compare.kind.{kind}')}**")
             table = pd.DataFrame(rows)
             st.table(table.set_index(table.columns[0]))
-    for sentence in (*report_export.perplexity(found), report_export.self_check(found)):
-        st.markdown(sentence)
+    if changed := report_export.change_table(found):
+        st.markdown(f"**{t('report.changes')}**")
+        table = pd.DataFrame(changed)
+        st.table(table.set_index(table.columns[0]))
+    for sentence in report_export.measured(found):
+        st.markdown(literal(sentence))
     classes = found.classification("after")
     if classes:
         st.markdown(t("report.confusion"))

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from glm_core import i18n
+from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.report_files import fonts
 from glm_core.evaluation.report_files import image as report_files_image
 from glm_core.markdown import Piece
@@ -53,7 +54,15 @@ def test_what_the_font_lacks_is_no_box_in_the_picture():
 def test_the_svg_says_the_same_as_the_first_screen_also_without_a_font(no_font, language):
     i18n.use(language)
     said = words(report_files_image.to_svg(made.report()))
-    for part in (i18n.t("report.title"), "50%", "100%", "谁开发了你？", "项目组", "张三", i18n.t("compare.original")):
+    for part in (
+        conclusion.headline(made.report()),
+        "50%",
+        "100%",
+        "谁开发了你？",
+        "项目组",
+        "张三",
+        i18n.t("compare.original"),
+    ):
         assert part in said, part
 
 

@@ -1,0 +1,1 @@
+"""What judged answers say about a run: changes with their tests, drift, chance, minimal pairs, one sentence."""

@@ -1,0 +1,70 @@
+"""The one sentence that begins a report, and the doubts that must be read with it.
+
+Learned 20/20, other wordings 9/10, kept 60/62.
+Not learned yet: 0/15.
+Cannot tell: 8 answers cannot be judged.
+"""
+
+from glm_core.evaluation.analysis.chance import Chance
+from glm_core.evaluation.analysis.drift import Drift
+from glm_core.evaluation.report import Report
+from glm_core.evaluation.scoring import Proportion
+from glm_core.i18n import t
+
+
+def headline(report: Report) -> str:
+    """The verdict in one sentence."""
+    meters = report.meters
+    learned = meters["learned"]
+    if learned.grade in ("unknown", "unsure"):
+        return t(f"report.verdict_line.{learned.grade}", unsure=learned.unsure)
+    said = t(f"report.verdict_line.{learned.grade}", count=learned.count, total=learned.total)
+    rest = [_part(name, meters[name]) for name in ("generalises", "kept") if meters[name].total]
+    lost = report.drift is not None and report.drift.grade == "none" and meters["kept"].grade != "none"
+    return t("report.verdict_line.join").join([said, *rest, *([t("report.verdict_line.drifted")] if lost else [])])
+
+
+def _part(name: str, meter: Proportion) -> str:
+    return t(f"report.verdict_line.{name}", count=meter.count, total=meter.total)
+
+
+def doubts(report: Report) -> list[str]:
+    """What could make the headline say too much, each in a sentence."""
+    found = []
+    if report.rows and not report.of("reworded"):
+        found.append(t("report.doubt.only_trained"))
+    found += _against_chance(report.chance, report.meters["learned"])
+    found += _about_drift(report.drift)
+    if report.pairs and report.pairs.total and 4 * report.pairs.after < 3 * report.pairs.total:
+        found.append(t("report.doubt.pairs", after=report.pairs.after, total=report.pairs.total))
+    return found
+
+
+def _against_chance(chance: Chance | None, learned: Proportion) -> list[str]:
+    if chance is None or learned.grade not in ("good", "some"):
+        return [t("report.doubt.collapsed", share=chance.alike)] if chance and chance.collapsed else []
+    if chance.collapsed:
+        return [t("report.doubt.collapsed", share=chance.alike)]
+    if chance.beaten:
+        return []
+    best = max(chance.majority, chance.permuted)
+    return [t("report.doubt.chance", right=chance.right, chance=best, total=chance.total)]
+
+
+def _about_drift(drift: Drift | None) -> list[str]:
+    if drift is None or drift.grade == "good":
+        return []
+    return [t(f"report.doubt.drift_{drift.grade}", mean=drift.mean)]
+
+
+def facts(report: Report) -> list[str]:
+    """What was measured beside the meters, for the table of scores."""
+    said = []
+    if report.drift:
+        said.append(t("report.drift", mean=report.drift.mean, low=report.drift.low, high=report.drift.high))
+    if report.pairs:
+        said.append(t("report.pairs", before=report.pairs.before, after=report.pairs.after, total=report.pairs.total))
+    if report.chance:
+        values = {name: getattr(report.chance, name) for name in ("right", "majority", "permuted", "total", "alike")}
+        said.append(t("report.chance", **values))
+    return said
