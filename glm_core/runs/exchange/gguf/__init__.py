@@ -1,0 +1,1 @@
+"""GGUF files of models: for llama.cpp, Ollama and LM Studio."""

@@ -1,0 +1,177 @@
+"""Small random models in the layouts of the publishers, with tokenizers that work, for what leaves the program."""
+
+import io
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from glm_core.models import load_tokenizer
+from tests.paths import ROOT
+from tests.tiny import TEXTS, randomize
+
+KINDS = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4", "bloom", "llama", "qwen2", "qwen3")
+BLOOM = ROOT / "assets" / "models" / "bloom-demo"
+CONTROLS = (
+    *("<|endoftext|>", "[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>"),
+    *("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"),
+)
+NAMES = {"chatglm2": "chatglm2-6b", "chatglm3": "chatglm3-6b", "glm4-original": "glm-4-9b-chat"}
+WIDTH, INNER, LAYERS, HEADS, GROUPS, HEAD = 64, 96, 2, 4, 2, 16
+
+
+def publish(kind: str, folder: Path, tokenizer: Path | None = None, dtype: str = "float32") -> Path:
+    """Write a random model of `kind` (of `KINDS`) into `folder`.
+
+    Args:
+        tokenizer: folder whose tokenizer files it gets; by default a small one made for it.
+    """
+    folder.mkdir(parents=True)
+    for file in (tokenizer or _tokenizer(kind)).iterdir():
+        if "token" in file.name:
+            shutil.copyfile(file, folder / file.name)
+    size = -(-load_tokenizer(folder).vocab_size // 32) * 32
+    if kind in NAMES:
+        config, weights = _fused(kind, size)
+    else:
+        config, weights = _native(kind, size)
+    save_file({k: t.to(getattr(torch, dtype)) for k, t in weights.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config | {"torch_dtype": dtype}), encoding="utf-8")
+    return folder
+
+
+def _fused(kind: str, size: int) -> tuple[dict, dict[str, torch.Tensor]]:
+    """ChatGLM2, ChatGLM3 and original GLM-4: one query_key_value, the published names."""
+    config = {
+        "model_type": "chatglm",
+        "_name_or_path": NAMES[kind],
+        "num_layers": LAYERS,
+        "hidden_size": WIDTH,
+        "ffn_hidden_size": INNER,
+        "kv_channels": HEAD,
+        "num_attention_heads": HEADS,
+        "multi_query_attention": True,
+        "multi_query_group_num": GROUPS,
+        "padded_vocab_size": size,
+        "layernorm_epsilon": 1e-5,
+        "add_qkv_bias": True,
+        "seq_length": 1024,
+        "tie_word_embeddings": False,
+        "eos_token_id": [3, 4] if kind == "glm4-original" else 2,
+        "pad_token_id": 0,
+    }
+    rows = (HEADS + 2 * GROUPS) * HEAD
+    shapes = {
+        "transformer.embedding.word_embeddings.weight": (size, WIDTH),
+        "transformer.output_layer.weight": (size, WIDTH),
+        "transformer.encoder.final_layernorm.weight": (WIDTH,),
+    }
+    for layer in range(LAYERS):
+        at = f"transformer.encoder.layers.{layer}."
+        shapes |= {
+            at + "input_layernorm.weight": (WIDTH,),
+            at + "post_attention_layernorm.weight": (WIDTH,),
+            at + "self_attention.query_key_value.weight": (rows, WIDTH),
+            at + "self_attention.query_key_value.bias": (rows,),
+            at + "self_attention.dense.weight": (WIDTH, HEADS * HEAD),
+            at + "mlp.dense_h_to_4h.weight": (2 * INNER, WIDTH),
+            at + "mlp.dense_4h_to_h.weight": (WIDTH, INNER),
+        }
+    torch.manual_seed(7)
+    return config, {
+        name: torch.randn(shape) * (2 / WIDTH**0.5 if len(shape) > 1 else 0.2) + (1.0 if "norm" in name else 0.0)
+        for name, shape in shapes.items()
+    }
+
+
+def _native(kind: str, size: int) -> tuple[dict, dict[str, torch.Tensor]]:
+    import transformers
+
+    sizes = {
+        "vocab_size": size,
+        "hidden_size": WIDTH,
+        "intermediate_size": INNER,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": GROUPS,
+        "head_dim": HEAD,
+        "pad_token_id": 0,
+        "bos_token_id": None,
+        "eos_token_id": 2 if kind in ("llama", "qwen2", "qwen3") else [3, 4],
+        "max_position_embeddings": 1024,
+        "tie_word_embeddings": False,
+    }
+    if kind == "bloom":
+        sizes = {"vocab_size": size, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS}
+    name = {"glm": "Glm", "glm4": "Glm4", "bloom": "Bloom", "llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}[kind]
+    config = getattr(transformers, f"{name}Config")(**sizes)
+    model = getattr(transformers, f"{name}ForCausalLM")(config)
+    randomize(model, 2)
+    weights = {k: t.clone() for k, t in model.state_dict().items()}
+    if kind == "bloom":
+        weights.pop("lm_head.weight")
+    return json.loads(config.to_json_string(use_diff=False)), weights
+
+
+def _tokenizer(kind: str) -> Path:
+    if kind == "bloom" or kind in ("llama", "qwen2", "qwen3"):
+        return BLOOM
+    return _sentencepiece() if kind in ("chatglm2", "chatglm3") else _tiktoken(kind == "glm4-original")
+
+
+@cache
+def _sentencepiece() -> Path:
+    """A SentencePiece file of the kind that ChatGLM2 and ChatGLM3 have."""
+    import tempfile
+
+    from sentencepiece import SentencePieceTrainer
+
+    folder, content = Path(tempfile.mkdtemp(prefix="easyaigc-pieces-")), io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS * 3),
+        model_writer=content,
+        vocab_size=500,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        split_digits=True,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    (folder / "tokenizer.model").write_bytes(content.getvalue())
+    return folder
+
+
+@cache
+def _tiktoken(original: bool) -> Path:
+    """A byte-level vocabulary of the kind that GLM-4 has: as a tiktoken list, or as the tokenizer.json made of it."""
+    import base64
+    import tempfile
+
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+    from glm_core.models.tokenizers import BYTE_OF_CHARACTER, GLM4_PATTERN
+    from glm_core.runs.exchange import tokenizer_json
+
+    trained = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(GLM4_PATTERN), "isolated")
+    trained.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
+    alphabet = sorted(BYTE_OF_CHARACTER, key=BYTE_OF_CHARACTER.__getitem__)
+    trained.train_from_iterator(
+        TEXTS * 3, trainers.BpeTrainer(vocab_size=420, initial_alphabet=alphabet, show_progress=False)
+    )
+    pieces = sorted(trained.get_vocab().items(), key=lambda one: one[1])
+    spelled = [bytes(BYTE_OF_CHARACTER[character] for character in piece) for piece, _ in pieces]
+    folder = Path(tempfile.mkdtemp(prefix="easyaigc-merges-"))
+    lines = [f"{base64.b64encode(piece).decode()} {rank}\n" for rank, piece in enumerate(spelled)]
+    (folder / "tokenizer.model").write_text("".join(lines))
+    added = {str(len(spelled) + at): {"content": name, "special": True} for at, name in enumerate(CONTROLS)}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": added}))
+    if not original:
+        tokenizer_json.write(folder)
+        (folder / "tokenizer.model").unlink()
+    return folder
