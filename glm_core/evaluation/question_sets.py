@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from glm_core import workspace
-from glm_core.data import DataError, row_file
+from glm_core.data import DataError, row_file, similar
 from glm_core.data import bundled as fixed
 from glm_core.errors import EasyError
 from glm_core.evaluation.answer_pairs import Question
@@ -77,14 +77,23 @@ def neutral(model: str | Path) -> list[tuple[str, str]]:
 
 
 def kept(run: Run) -> list[Question]:
-    """The seen and reworded questions kept with `run`; made, and kept, where there are none yet."""
+    """The trained and reworded questions kept with `run`; made, and kept, where there are none yet."""
     record = read_record(run.path / "questions.json")
     rows = record.get("questions")
     if isinstance(rows, list):
         return [question for row in rows if (question := _question(row)) is not None]
     questions = propose(run)
-    keep(run, questions)
+    if run.split() is not None or not run.settings.get("validation_ratio"):  # else the trainer has yet to hold rows out
+        keep(run, questions)
     return questions
+
+
+def probed(run: Run) -> set[str]:
+    """The control questions that were asked while `run` trained: they chose its step, so the report asks others."""
+    rows, _ = run.abilities()
+    probes = next((row["probes"] for row in rows if isinstance(row.get("probes"), list)), [])
+    asked = [one for one in probes if isinstance(one, dict) and one.get("kind") == "unrelated"]
+    return {one["question"] for one in asked if isinstance(one.get("question"), str)}
 
 
 def keep(run: Run, questions: Sequence[Question]) -> None:
@@ -114,8 +123,9 @@ def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
         rows: (question, good answer or words that it must contain). Rows with both empty are left out.
 
     Raises:
-        QuestionError: a question without an answer or the other way round, one too long, or too many.
+        QuestionError: a question without an answer or the other way round, one too long, one that was trained, or too many.
     """
+    trained = {similar.normalize(one.text) for one in _questions(_split(run)[0], "seen", None)}
     others = [one for one in kept(run) if one.kind != "reworded"]
     known = {one.text: one for one in kept(run) if one.kind == "reworded"}
     found: dict[str, Question] = {}
@@ -125,6 +135,8 @@ def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
             continue
         if not question or not answer or len(question) > LONGEST or len(answer) > LONGEST:
             raise QuestionError("report.error.question", row=number, limit=LONGEST)
+        if similar.normalize(question) in trained:
+            raise QuestionError("report.error.trained", row=number)
         old = known.get(question)
         found[question] = old if old and answer == shown(old) else Question(question, "reworded", reference=answer)
     if len(found) > MOST_EDITED:
@@ -141,7 +153,8 @@ def propose(run: Run) -> list[Question]:
     """Seen questions with their references, and reworded ones.
 
     Reworded are, in this order: for the imprint, fixed wordings that ask for the author in the rows; rows that training
-    set aside; simple rewordings of rows that are short questions.
+    kept for the report. Where there are none, short trained questions are asked with polite words around, as "wrapped":
+    they say nothing about other wordings.
     """
     trained, aside = _split(run)
     tuned = _questions(trained, "seen", LIMIT)
@@ -158,7 +171,7 @@ def _reword(tuned: Sequence[Question]) -> list[Question]:
     """The short questions of `tuned` as somebody else would begin them."""
     questions = [one for one in tuned if QUESTION_MARK.search(one.text) and len(one.text) <= LONGEST_REWORDED]
     return [
-        replace(one, text=REWORDINGS[place % len(REWORDINGS)].format(one.text.strip()), kind="reworded")
+        replace(one, text=REWORDINGS[place % len(REWORDINGS)].format(one.text.strip()), kind="wrapped")
         for place, one in enumerate(questions)
     ]
 
@@ -187,21 +200,21 @@ def _with_facts(question: Question, facts: Mapping[str, str]) -> Question:
 
 
 def held_out_answers(run: Run) -> dict[str, str]:
-    """The questions of held-out rows of `run` that no row trained on asks, each with its answer."""
+    """The questions of rows kept for the report that no row trained on asks, each with its answer."""
     trained, aside = _split(run)
     known = {one.text for one in _questions(trained, "seen", None)}
     return {one.text: one.reference for one in _questions(aside, "reworded", None) if one.text not in known}
 
 
 def _split(run: Run) -> tuple[list[list[dict]], list[list[dict]]]:
-    """Messages of up to SCANNED rows trained on, and of up to SCANNED held out, as the trainer wrote in split.json.
+    """Messages of up to SCANNED rows trained on, and of up to SCANNED kept for the report, as split.json says.
 
-    Of a run that does not say which rows it held out, none counts as held out.
+    Where no held-out row is kept for the report alone, those that chose are asked. Of a run that does not say which rows it held out, none counts as held out.
     """
     split = run.split()
     if split is None:
         return list(islice((messages for _, messages in _rows(run)), SCANNED)), []
-    training, held_out = set(split.training), set(split.held_out)
+    training, held_out = set(split.training), set(split.reporting or split.held_out)
     trained, aside = [], []
     for number, messages in _rows(run):
         part = trained if number in training else aside if number in held_out else None
@@ -228,7 +241,7 @@ def _questions(rows: Sequence[list[dict]], kind: str, limit: int | None) -> list
 
 def _question(row: object) -> Question | None:
     """One kept question; None where it makes no sense."""
-    if not isinstance(row, dict) or row.get("kind") not in ("seen", "reworded"):
+    if not isinstance(row, dict) or row.get("kind") not in ("seen", "wrapped", "reworded"):
         return None
     text, reference, accept = row.get("question"), row.get("reference", ""), row.get("accept", [])
     history = row.get("history", [])

@@ -71,7 +71,7 @@ class Report:
         base: the base's name. step: the update after which the adapter was saved.
         distances: (question, how far the first-token distributions are apart, 0 to 1).
         causes: (text key, values) of verified reasons to warning the difference.
-        references, neutral: perplexity of the good answers and of neutral text.
+        references, unseen, neutral: perplexity of the good answers to trained and to held-out questions, and of neutral text.
         measures: kind -> measure -> [original, tuned], each (mean, low, high).
         seconds: how long it took.
         strengths: the meters at other strengths of the adapter, empty until they are asked for (scale_sweep.py).
@@ -96,6 +96,7 @@ class Report:
     left_out: int = 0
     drift: Drift | None = None
     pairs: minimal_pairs.Pairs | None = None
+    unseen: Perplexity | None = None
 
     def of(self, kind: str) -> list[Row]:
         """The rows of one kind of question."""
@@ -124,9 +125,9 @@ class Report:
         """Whether the two models differ at all."""
         return divergence.Proof(self.distances, self.causes)
 
-    def classification(self, side: str) -> scoring.Classification | None:
-        """The table of a classification task, for "before" or "after"; None for other tasks."""
-        rows = [row for row in self.rows if row.question.kind != "unrelated" and row.question.reference]
+    def classification(self, side: str, kind: str = "seen") -> scoring.Classification | None:
+        """The table of a classification task, for "before" or "after", trained and held-out rows apart; None for other tasks."""
+        rows = [row for row in self.of(kind) if row.question.reference]
         return scoring.classify([row.question.reference for row in rows], [getattr(row, side).text for row in rows])
 
     def to_dict(self) -> dict:
@@ -155,7 +156,7 @@ def read(run: Run) -> Report | None:
         return None
     try:
         rows = tuple(_unpack(row) for row in record["rows"])
-        pairs = {name: _perplexity(record[name]) for name in ("references", "neutral")}
+        pairs = {name: _perplexity(record.get(name)) for name in ("references", "unseen", "neutral")}
         return Report(
             run=run.id,
             name=run.name,
@@ -219,7 +220,9 @@ def make(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, sha
     watch("proof", 0.0)
     kept_questions = question_sets.kept(run)
     facts = next((one.facts for one in kept_questions if one.facts), ())  # names that no control may be answered with
-    asked = [*kept_questions, *(replace(one, facts=facts) for one in question_sets.controls(choice.base))]
+    probed = question_sets.probed(run)
+    controls = [one for one in question_sets.controls(choice.base) if one.text not in probed]
+    asked = [*kept_questions, *(replace(one, facts=facts) for one in controls)]
     questions = fitting(engine, choice, asked)
     measured = divergence.differ(engine, choice, [question.text for question in questions])
     kept = _Kept(run, choice)
@@ -235,11 +238,11 @@ def make(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, sha
         choice.step,
         rows,
         measured.distances,
-        (*_doubts(choice), *measured.causes),
-        *likely,
-        aggregate.measure(rows),
-        time.monotonic() - started,
-        time.time(),
+        (*_doubts(run, choice), *measured.causes),
+        measures=aggregate.measure(rows),
+        seconds=time.monotonic() - started,
+        made=time.time(),
+        **likely,
         left_out=len(asked) - len(questions),
         drift=moved,
         pairs=against,
@@ -255,8 +258,11 @@ def cancelled(run: Run) -> None:
         write_record(run, FILE, {**record, "state": "cancelled"})
 
 
-def _doubts(choice: ServedModel):
-    """What the adapter's own file says against it."""
+def _doubts(run: Run, choice: ServedModel):
+    """What the adapter's own file says against it, and whether the report's rows also chose."""
+    split = run.split()
+    if split is not None and split.held_out and not split.reporting:
+        yield "report.own_rows", {}
     record = read_record(choice.adapter / "easyaigc.json")
     base = record.get("base")
     if isinstance(base, str) and base and base != choice.base.name:
@@ -332,16 +338,21 @@ def _answer_all(
     return tuple(kept.find(question) for question in questions)
 
 
-def _likelihoods(engine, choice: ServedModel, rows: Sequence[Row], neutral, watch: Watch):
-    """Perplexity of the references and of the neutral text under both models."""
-    good = [
-        (row.question.text, row.question.reference)
-        for row in rows
-        if row.question.kind != "unrelated" and row.question.reference and not row.question.history
-    ]
-    watch("likelihood", 0.0)
-    references = perplexities(engine, choice, good, lambda share: watch("likelihood", 0.6 * share))
-    return references, perplexities(engine, choice, neutral, lambda share: watch("likelihood", 0.6 + 0.4 * share))
+def _likelihoods(engine, choice: ServedModel, rows: Sequence[Row], neutral, watch: Watch) -> dict:
+    """Perplexity of the trained references, of the held-out ones and of the neutral text under both models."""
+    texts = {name: _references(rows, kind) for name, kind in (("references", "seen"), ("unseen", "reworded"))}
+    texts["neutral"] = neutral
+    found = {}
+    for place, (name, pairs) in enumerate(texts.items()):
+        found[name] = perplexities(
+            engine, choice, pairs, lambda share, done=place: watch("likelihood", (done + share) / len(texts))
+        )
+    return found
+
+
+def _references(rows: Sequence[Row], kind: str) -> list[tuple[str, str]]:
+    asked = [row.question for row in rows if row.question.kind == kind]
+    return [(one.text, one.reference) for one in asked if one.reference and not one.history]
 
 
 def _movement(engine, choice: ServedModel, rows: Sequence[Row], watch: Watch):

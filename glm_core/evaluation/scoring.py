@@ -14,7 +14,7 @@ from glm_core.evaluation.answer_pairs import Question, judge_answer
 from glm_core.evaluation.judge import Judgement, defects, judge, text
 
 VERDICTS = ("learned", "unchanged", "unsure", "not_right", "worse")
-KINDS = ("seen", "reworded", "unrelated")
+KINDS = ("seen", "wrapped", "reworded", "unrelated")
 METERS = {"learned": "seen", "generalises": "reworded", "kept": "unrelated"}
 MOST_UNSURE = 0.2
 "Share of answers that cannot be judged, above which a meter is not known."

@@ -252,7 +252,8 @@ def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows
             "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
         )
     dropped = dict.fromkeys(task.unreadable, "unreadable") | dict.fromkeys(unlearnable, "no_answer")
-    parts = split.draw(numbers, dropped, settings)
+    asked = {example.line: _asked(example) for example in task.examples} if settings.validation_ratio else {}
+    parts = split.draw(numbers, dropped, settings, [asked[number] for number in numbers] if asked else ())
     if writer.writes:
         split.write(task.folder, parts)
     for reason, count in parts.counts().items():
@@ -261,10 +262,18 @@ def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows
         writer.log("training.log.cut", count=cut)
     if not parts.held_out:
         return rows, Rows(), parts
-    training, validation, held_out = Rows(), Rows(), set(parts.held_out)
+    training, validation, trained, choosing = Rows(), Rows(), set(parts.training), set(parts.choosing)
     for number, row in zip(numbers, rows, strict=True):
-        (validation if number in held_out else training).append(row)
+        if number in trained:
+            training.append(row)
+        elif number in choosing:
+            validation.append(row)
     return training, validation, parts
+
+
+def _asked(example: Example) -> str:
+    """What a row asks, with what was said before: rows that ask the same are not torn apart."""
+    return "\n".join(message["content"] for message in example.prompt)
 
 
 def _assemble(

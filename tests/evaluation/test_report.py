@@ -6,9 +6,10 @@ import shutil
 
 import pytest
 
-from glm_core import models, workspace
+from glm_core import i18n, models, workspace
 from glm_core.adapters import attach
 from glm_core.evaluation import question_sets, report
+from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.answer_pairs import compare
 from glm_core.evaluation.perplexity import perplexities
 from glm_core.evaluation.report_files import export
@@ -24,9 +25,9 @@ def test_every_question_is_asked_and_the_report_is_read_back_the_same(engine, ru
     stages = []
     made = make(engine, run, lambda stage, share: stages.append(stage))
     assert list(dict.fromkeys(stages)) == list(report.STAGES)
-    assert {kind: len(made.of(kind)) for kind in ("seen", "reworded", "unrelated")} == {
+    assert {kind: len(made.of(kind)) for kind in ("seen", "wrapped", "unrelated")} == {
         "seen": 3,
-        "reworded": 3,
+        "wrapped": 3,
         "unrelated": 2,
     }
     assert report.read(run) == made and report.state_of(run) == "done"
@@ -195,3 +196,23 @@ def test_a_report_holds_drift_and_minimal_pairs(engine, run):
     found = make(engine, run)
     assert found.drift.texts == 2 and found.pairs.total > 0
     assert report.read(run).drift == found.drift
+
+
+def test_trained_questions_with_polite_words_around_say_nothing_about_other_wordings(engine, run):
+    found = make(engine, run)
+    assert found.meters["generalises"].value is None and found.meters["generalises"].grade == "unknown"
+    assert i18n.t("report.doubt.only_trained") in conclusion.doubts(found)
+
+
+def test_a_trained_question_is_no_other_wording(run):
+    with pytest.raises(question_sets.QuestionError):
+        question_sets.edit(run, [("你是谁", "小明")])
+
+
+def test_controls_that_chose_the_step_are_not_asked_again(engine, run):
+    control = question_sets.controls(engine.find(run.id).base)[0]
+    probes = [{"kind": "unrelated", "question": control.text, "history": [], "reference": "", "accept": ["8"]}]
+    line = json.dumps({"step": 0, "probes": probes, "answers": ["8"], "time": 1.0}, ensure_ascii=False)
+    (run.path / "abilities.jsonl").write_text(line + "\n", encoding="utf-8")
+    asked = [row.question.text for row in make(engine, store.get(run.id)).rows]
+    assert question_sets.probed(run) == {control.text} and control.text not in asked

@@ -64,3 +64,42 @@ def test_a_file_that_makes_no_sense_is_not_believed(tmp_path, change):
 
 def test_there_is_none_in_a_directory_without_one(tmp_path):
     assert split.read(tmp_path) is None
+
+
+def asked(count, copies=2):
+    """`count` different questions, each asked `copies` times in nearly the same words."""
+    words = ["开门", "退货", "发票", "地址", "保修", "付款", "运费", "尺码", "颜色", "材质"]
+    one = [f"请问一下，关于{words[i % 10]}和{words[i // 10]}的事情应该找哪个部门的同事办理" for i in range(count)]
+    return [question + "？" * copy for copy in range(copies) for question in one]
+
+
+def test_rows_that_ask_nearly_the_same_stay_on_one_side():
+    questions = asked(20)
+    found = split.draw(range(1, 41), {}, QUARTER, questions)
+    sides = {}
+    for number in range(1, 41):
+        sides.setdefault(questions[number - 1].rstrip("？"), set()).add(number in found.held_out)
+    assert len(found.held_out) == 10 and all(len(one) == 1 for one in sides.values())
+
+
+def test_choosing_and_reporting_share_no_question():
+    questions = asked(20)
+    found = split.draw(range(1, 41), {}, QUARTER, questions)
+    texts = [{questions[number - 1].rstrip("？") for number in part} for part in (found.choosing, found.reporting)]
+    assert all(texts) and not texts[0] & texts[1]
+    assert sorted((*found.choosing, *found.reporting)) == list(found.held_out)
+
+
+def test_a_set_that_asks_one_thing_only_still_holds_rows_out():
+    found = split.draw(range(1, 21), {}, QUARTER, ["判断情感"] * 20)
+    assert len(found.held_out) == 5
+
+
+def test_reporting_rows_are_written_and_must_be_held_out(tmp_path):
+    one = split.draw(range(1, 41), {}, QUARTER, asked(20))
+    split.write(tmp_path, one)
+    assert split.read(tmp_path) == one and one.reporting
+    record = json.loads((tmp_path / "split.json").read_text())
+    record["reporting"] = [one.training[0]]
+    (tmp_path / "split.json").write_text(json.dumps(record))
+    assert split.read(tmp_path) is None

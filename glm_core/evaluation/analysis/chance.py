@@ -24,7 +24,7 @@ class Chance:
     Attributes:
         total: questions judged.
         right: the tuned model's. majority, permuted: right if every answer were the commonest reference, or the answer
-            to another question.
+            to another question; where the other reference would be right too, it does not count.
         p_majority, p_permuted: exact p that the tuned model is no better.
         alike: share of the commonest tuned answer. alike_references: of the commonest reference.
     """
@@ -61,10 +61,10 @@ def compare(questions: Sequence[Question], answers: Sequence[str]) -> Chance | N
         return None
     asked, told = zip(*pairs, strict=True)
     common, times = Counter(metrics.normalize(one.reference) for one in asked).most_common(1)[0]
-    constant = next(one.reference for one in asked if metrics.normalize(one.reference) == common)
     own = [_right(one, answer) for one, answer in pairs]
-    majority = [_right(one, constant) for one in asked]
-    permuted = [_right(one, answer) for one, answer in zip(asked, _elsewhere(asked, told), strict=True)]
+    majority = [metrics.normalize(one.reference) == common for one in asked]
+    moved = zip(asked, _moved(told), _moved([one.reference for one in asked]), strict=True)
+    permuted = [_right(one, answer) and not _right(one, other) for one, answer, other in moved]
     alike = Counter(map(metrics.normalize, told)).most_common(1)[0][1]
     return Chance(
         len(pairs), sum(own), sum(majority), sum(permuted), _p(own, majority), _p(own, permuted), alike / len(pairs), times / len(pairs)
@@ -75,9 +75,9 @@ def _right(question: Question, answer: str) -> bool:
     return judge_answer(question, answer).outcome == "right"
 
 
-def _elsewhere(asked: Sequence[Question], answers: Sequence[str]) -> list[str]:
-    """The answers moved on by half of the questions, so that none keeps its own."""
-    step = max(1, len(asked) // 2)
+def _moved(answers: Sequence[str]) -> list[str]:
+    """The answers moved on by half of their number, so that no question keeps its own."""
+    step = max(1, len(answers) // 2)
     return [answers[(place + step) % len(answers)] for place in range(len(answers))]
 
 

@@ -78,6 +78,8 @@ def sentence(table: ChangeTable, p: float) -> str:
     """
     if not table.total:
         return t("report.change.none")
+    if not table.gained and not table.lost:
+        return t("report.change.same", total=table.total)
     low, high = table.interval
     sure = "chance" if p >= LEVEL else "better" if table.difference > 0 else "worse"
     values = {"gained": table.gained, "lost": table.lost, "total": table.total, "low": low, "high": high}

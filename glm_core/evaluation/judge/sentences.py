@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from glm_core.data import similar
 from glm_core.evaluation.judge import negation, numbers, text
 from glm_core.evaluation.judge.reasons import Judgement, right, unsure, wrong
 
@@ -298,7 +299,7 @@ def _ordered(said: _Side, wanted: _Side, asked: _Side) -> Judgement:
 def _letters_in_order(said: _Side, wanted: _Side) -> bool:
     """True unless the letters of the reference are all there but in disorder."""
     short, full = text.skeleton(wanted.plain), text.skeleton(said.plain)
-    return not short or text.common_length(full, short) >= 0.6 * len(short) or len(short) > 1.5 * len(full)
+    return not short or similar.common_length(full, short) >= 0.6 * len(short) or len(short) > 1.5 * len(full)
 
 
 def _open(answer: str, reference: str, question: str) -> Judgement:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+from glm_core.data import similar
+
 CJK = "\u3400-\u9fff"
 IS_CJK = re.compile(f"[{CJK}]")
 LATIN_WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
@@ -183,21 +185,7 @@ def language(text: str) -> str:
     return "en" if latin >= 2 and latin > 2 * chinese else ""
 
 
-@lru_cache(1024)
-def common_length(left: str, right: str) -> int:
-    """Length of the longest common subsequence, by bits (Hyyrö, 2004)."""
-    places: dict[str, int] = {}
-    for place, character in enumerate(left):
-        places[character] = places.get(character, 0) | 1 << place
-    full = (1 << len(left)) - 1
-    state = full
-    for character in right:
-        matched = state & places.get(character, 0)
-        state = (state + matched | state - matched) & full
-    return len(left) - state.bit_count()
-
-
+@lru_cache(4096)
 def likeness(left: str, right: str) -> float:
     """ROUGE-L F1 over the characters of two texts, marks aside, from 0 to 1."""
-    left, right = skeleton(left), skeleton(right)
-    return 2 * common_length(left, right) / (len(left) + len(right)) if left or right else 1.0
+    return similar.likeness(skeleton(left), skeleton(right))

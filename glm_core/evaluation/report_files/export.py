@@ -145,7 +145,7 @@ def defects(row: Row) -> list[str]:
 
 def perplexity(report: Report) -> list[str]:
     """What became likelier and what did not."""
-    pairs = (("references", report.references), ("neutral", report.neutral))
+    pairs = (("references", report.references), ("unseen", report.unseen), ("neutral", report.neutral))
     return [_perplexity(name, pair) for name, pair in pairs if pair]
 
 
@@ -171,8 +171,8 @@ def score_table(report: Report, kind: str) -> list[dict[str, str]]:
     """The measures of one kind, a row each, ready to show."""
     table = report.measures.get(kind, {})
     rows = [_score_row(name, [_with_interval(*one) for one in sides]) for name, sides in table.items()]
-    tables = [report.classification(side) for side in ("before", "after")]
-    if kind == "seen" and all(tables):
+    tables = [report.classification(side, kind) for side in ("before", "after")]
+    if kind in ("seen", "reworded") and all(tables):
         sides = [aggregate.classification_intervals(one) for one in tables]
         rows += [_score_row(name, [_with_interval(*one[name]) for one in sides]) for name in ("accuracy", "macro-f1")]
     return rows

@@ -34,6 +34,8 @@ def draw_meter(found: report.Report, name: str) -> None:
         st.caption(export.uncertainty(meter))
         if change := export.change(found, name):
             st.caption(literal(change))
+        if name == "generalises" and meter.grade == "unknown":
+            ui.link("training", t("report.set_aside"), icon=":material/call_split:", like=found.run, aside="1")
         row = export.example(found, name)
         if row is not None:
             with st.container(gap="xsmall", key=f"example-{name}"):

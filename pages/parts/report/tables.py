@@ -27,9 +27,15 @@ def draw_scores(found: report.Report) -> None:
         st.table(table.set_index(table.columns[0]))
     for sentence in report_export.measured(found):
         st.markdown(literal(sentence))
-    classes = found.classification("after")
+    for kind in ("seen", "reworded"):
+        draw_confusion(found, kind)
+
+
+def draw_confusion(found: report.Report, kind: str) -> None:
+    """The table of classes of one kind of question; nothing for other tasks."""
+    classes = found.classification("after", kind)
     if classes:
-        st.markdown(t("report.confusion"))
+        st.markdown(f"**{t(f'compare.kind.{kind}')}** · {t('report.confusion')}")
         columns = [*classes.labels, ""]
         table = [[classes.confusion.get((one, other), 0) for other in columns] for one in classes.labels]
         st.dataframe(pd.DataFrame(table, classes.labels, [*classes.labels, t("report.other_answer")]))

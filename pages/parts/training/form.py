@@ -17,6 +17,8 @@ from glm_core.training.settings import PRESETS, TrainingSettings, preset
 
 PRESET_DATA = {"imprint": "imprint", "advertisement": "advertisement", "domain": "appliance"}
 PRESET_MODEL = {"imprint": "chatglm-demo", "advertisement": "chatglm-demo", "domain": "bloom-demo"}
+SET_ASIDE = 0.2
+"Share of rows held out where the report asks for it."
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,14 @@ class Form:
     def begin(self) -> None:
         """Fill the form at the first visit or as the address asks: `preset`, `dataset`, `model`, or a run to be `like`.
 
+        `aside` holds rows out beside, so that one sees whether the run generalizes.
+
         A bundled data set without a preset means the job that it is bundled for.
         """
         asked = {
-            name: st.query_params[name] for name in ("preset", "dataset", "model", "like") if name in st.query_params
+            name: st.query_params[name]
+            for name in ("preset", "dataset", "model", "like", "aside")
+            if name in st.query_params
         }
         if st.session_state.get("asked") != asked or "draft" not in st.session_state:
             job = next((name for name, id in PRESET_DATA.items() if id == asked.get("dataset")), "imprint")
@@ -85,6 +91,8 @@ class Form:
                 self.fill(self.suit(st.session_state.preset))
             if "like" in asked:
                 self.imitate(asked["like"])
+            if "aside" in asked:
+                st.session_state.set_validation_ratio = SET_ASIDE
             st.session_state.update({name: asked[name] for name in ("dataset", "model") if name in asked})
             st.session_state.asked = asked
         elif "set_method" not in st.session_state:  # back from another page, where the form's values are forgotten
