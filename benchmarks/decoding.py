@@ -82,7 +82,8 @@ class Endless:
 
     def __init__(self, family, config):
         self._family = family
-        self._controls = [config.gmask_token_id, config.bos_token_id] if family.native == "chatglm" else [3, 4]
+        controls = family.architecture.control_ids(config.to_dict())
+        self._controls = [controls["gmask_token_id"], controls["bos_token_id"]] if controls else [3, 4]
 
     def __getattr__(self, name):
         return getattr(self._family, name)

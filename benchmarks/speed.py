@@ -24,7 +24,7 @@ from benchmarks.official import full_loss, published
 from glm_core import models
 from glm_core.adapters import attach, fused_lora
 from glm_core.models import quantization, registry
-from glm_core.models.architectures.bloom import Bloom
+from glm_core.models.architectures.bloom.modeling import RecordableBloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.training import memory_estimate
@@ -109,7 +109,9 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
     config, dtype = configuration(shape, hidden, layers), torch.bfloat16 if device == "cuda" else torch.float32
     torch.set_default_dtype(dtype)
     with torch.device(device):
-        own = {"chatglm": ChatGLMForConditionalGeneration, "bloom": Bloom}.get(shape, AutoModelForCausalLM.from_config)
+        own = {"chatglm": ChatGLMForConditionalGeneration, "bloom": RecordableBloom}.get(
+            shape, AutoModelForCausalLM.from_config
+        )
         model = own(config)
     torch.set_default_dtype(torch.float32)
     if small != "none":
@@ -132,8 +134,8 @@ def batch(case: Case, loaded: models.LoadedModel, seed: int) -> dict[str, torch.
     generator, config = torch.Generator().manual_seed(seed), loaded.model.config
     ids = torch.randint(5, min(60_000, config.vocab_size), (case.rows, case.tokens), generator=generator)
     context = case.tokens // 2
-    if loaded.family.native == "chatglm":
-        ids[:, context - 1], ids[:, context] = config.gmask_token_id, config.bos_token_id
+    if controls := loaded.family.architecture.control_ids(config.to_dict()):
+        ids[:, context - 1], ids[:, context] = controls["gmask_token_id"], controls["bos_token_id"]
     labels = ids.clone()
     labels[:, :context] = -100
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
@@ -144,7 +146,7 @@ def runner(contender: str, loaded: models.LoadedModel, case: Case):
     model, device = loaded.model, loaded.model.device
     if contender == "ours":
         fused_lora.fuse_lora_layers(model)
-        loss = AnswerLoss(model)
+        loss = AnswerLoss(model, loaded.family.architecture)
         recorded = memory_estimate.is_recorded(device.type, "bfloat16", case.checkpointing)
         replay = CudaGraphStep(loss, batch(case, loaded, 0), print) if recorded else None
         ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731

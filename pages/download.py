@@ -32,7 +32,7 @@ def needs(name: str, language: str) -> list[str]:
     for quantization in ("none",) if shape.bits else ("none", "int8", "nf4"):
         settings = PRESETS["advertisement"].changed(method="lora", micro_batch=1, quantization=quantization)
         found = memory_estimate.estimate(shape, settings, device="cuda", limit=0)
-        answering = found.parts["weights"] + found.parts["context"] + 4 * TOKENS * shape.layers * shape.key
+        answering = found.parts["weights"] + found.parts["context"] + 4 * TOKENS * shape.dims.layers * shape.dims.key
         precision = f"int{shape.bits}" if shape.bits else {"none": "bf16"}.get(quantization, quantization)
         for job, size in (("train", found.peak_bytes), ("answer", answering)):
             fitting = [

@@ -17,11 +17,12 @@ from glm_core import workspace
 from glm_core.adapters import lora_io
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import INFO, PREFIX_WEIGHTS, read_info, read_prefix, write_config
+from glm_core.adapters.settings import AdapterSettings
 from glm_core.adapters.targets import choose_targets
-from glm_core.models import LoadedModel, checkpoints, config_mapping, prefix_tuning, quantization
+from glm_core.models import LoadedModel, checkpoints, prefix_tuning, quantization
+from glm_core.models.architectures.base import PREFIX
 from glm_core.models.checkpoints import fingerprint
 from glm_core.models.errors import ModelError
-from glm_core.training.settings import TrainingSettings
 
 NAME = "trained"  # of the adapter a run trains
 
@@ -59,7 +60,7 @@ def names(loaded: LoadedModel) -> list[str]:
     return list(attached(loaded).methods)
 
 
-def attach(loaded: LoadedModel, settings: TrainingSettings, name: str = NAME) -> int:
+def attach(loaded: LoadedModel, settings: AdapterSettings, name: str = NAME) -> int:
     """Put a fresh adapter on `loaded`, switch it on, freeze the rest. Returns the number of trainable parameters.
 
     The adapter is in float32 whatever the base is in.
@@ -74,7 +75,9 @@ def attach(loaded: LoadedModel, settings: TrainingSettings, name: str = NAME) ->
         encoder = prefix_tuning.new_encoder(
             loaded.family, _native(loaded), settings.prefix_length, settings.prefix_projection
         )
-        prefix_tuning.attach_prefix(loaded.model, encoder.float().to(loaded.model.device), name)
+        prefix_tuning.attach_prefix(
+            loaded.model, loaded.family.architecture, encoder.float().to(loaded.model.device), name
+        )
     else:
         _add_lora(loaded, state, name, _new_config(loaded, settings), trainable=True)
     state.methods[name] = settings.method
@@ -90,21 +93,22 @@ def _check_free(state: Attached, name: str) -> None:
 
 
 def _native(loaded: LoadedModel) -> dict[str, Any]:
-    """The model's sizes in the terms of `conversion.native_config`."""
+    """The model's sizes in the terms of `Architecture.settings`."""
     return loaded.model.config.to_dict()
 
 
-def _new_config(loaded: LoadedModel, settings: TrainingSettings):
+def _new_config(loaded: LoadedModel, settings: AdapterSettings):
     from peft import LoraConfig
 
     available = {name.rpartition(".")[2] for name in quantization.block_linears(loaded.model) if ".trans." not in name}
+    dims = loaded.family.architecture.dimensions(_native(loaded))
     return LoraConfig(
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
         use_rslora=settings.rslora,
         use_dora=settings.dora,
-        target_modules=choose_targets(loaded.family, settings.lora_targets, available),
+        target_modules=choose_targets(settings.lora_targets, dims.groups, available),
     )
 
 
@@ -127,10 +131,7 @@ def tensors(loaded: LoadedModel, name: str = NAME) -> dict[str, torch.Tensor]:
     """The adapter's weights under the names they have in its file."""
     if attached(loaded).method(name) == "ptuning":
         encoder = loaded.model.prefixes[name]
-        return {
-            f"{config_mapping.PREFIX}{key}": value.detach().cpu().contiguous()
-            for key, value in encoder.state_dict().items()
-        }
+        return {f"{PREFIX}{key}": value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
     from peft.utils import get_peft_model_state_dict
 
     found = get_peft_model_state_dict(attached(loaded).peft, adapter_name=slot(name), save_embedding_layers=False)
@@ -219,7 +220,9 @@ def _load_prefix(loaded: LoadedModel, state: Attached, folder: Path, name: str) 
     length = found["embedding.weight"].shape[0] if "embedding.weight" in found else 0
     try:
         encoder = prefix_tuning.from_state(loaded.family, _native(loaded), length, found)
-        prefix_tuning.attach_prefix(loaded.model, encoder.requires_grad_(False).to(loaded.model.device), name)
+        prefix_tuning.attach_prefix(
+            loaded.model, loaded.family.architecture, encoder.requires_grad_(False).to(loaded.model.device), name
+        )
     except ModelError as error:
         raise AdapterError("adapters.error.prefix", folder=folder.name, reason=str(error)) from error
     if state.own_prefix is None:

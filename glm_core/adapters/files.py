@@ -12,7 +12,8 @@ import torch
 from glm_core import workspace
 from glm_core.adapters import lora_io
 from glm_core.adapters.errors import AdapterError
-from glm_core.models import checkpoints, config_mapping
+from glm_core.models import checkpoints
+from glm_core.models.architectures.base import PREFIX
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -42,11 +43,7 @@ def read_info(folder: Path) -> dict[str, Any]:
 def read_prefix(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of the prefix in `folder`: `embedding.weight` and, of one with a projection, `trans.*`."""
     found = checkpoints.read_tensors([folder / PREFIX_WEIGHTS])
-    return {
-        key.removeprefix(config_mapping.PREFIX): value.clone()
-        for key, value in found
-        if key.startswith(config_mapping.PREFIX)
-    }
+    return {key.removeprefix(PREFIX): value.clone() for key, value in found if key.startswith(PREFIX)}
 
 
 def write_config(folder: Path, config: "PeftConfig", base: str) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from glm_core.adapters.errors import AdapterError
-from glm_core.models import checkpoints, config_mapping
+from glm_core.models import checkpoints
 from glm_core.models.registry import Family
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
@@ -63,7 +63,7 @@ def read(folder: Path, family: Family, config: dict) -> LoRA:
     """The LoRA in `folder`, in PEFT's layout, under the native names of `family`.
 
     Args:
-        config: the base's native settings (`conversion.native_config`), which say how fused rows split.
+        config: the base's native settings (`Architecture.settings`), which say how fused rows split.
 
     Raises:
         AdapterError: no LoRA, damaged, or of a kind that cannot be used here.
@@ -77,7 +77,7 @@ def read(folder: Path, family: Family, config: dict) -> LoRA:
     a: dict[str, torch.Tensor] = {}
     b: dict[str, torch.Tensor] = {}
     magnitude: dict[str, torch.Tensor] = {}
-    rename = config_mapping.renamer(family, config)
+    rename = family.architecture.renamer(config)
     for module, parts in published.items():
         if not {"A", "B"} <= parts.keys() or parts["A"].dim() != 2 or parts["A"].shape[0] != parts["B"].shape[-1]:
             raise AdapterError("adapters.error.incomplete", folder=folder.name, name=module)

@@ -19,7 +19,8 @@ from glm_core import workspace
 from glm_core.adapters import lora_io
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info, read_prefix
-from glm_core.models import checkpoints, config_mapping, describe
+from glm_core.models import checkpoints, describe
+from glm_core.models.architectures.base import PREFIX, Renamer
 
 SHARD_BYTES = 4_000_000_000
 KEPT_FILES = (
@@ -86,16 +87,15 @@ def _merged_tensors(base: Path, adapter: Path, description, strength: float, pro
             raise AdapterError("adapters.error.prefix_strength")
         prefix = read_prefix(adapter)
         length, projected = prefix["embedding.weight"].shape[0], "trans.0.weight" in prefix
-        kept = (pair for pair in source if not pair[0].startswith(config_mapping.PREFIX))
-        added = ((f"{config_mapping.PREFIX}{key}", tensor) for key, tensor in prefix.items())
+        kept = (pair for pair in source if not pair[0].startswith(PREFIX))
+        added = ((f"{PREFIX}{key}", tensor) for key, tensor in prefix.items())
         return chain(kept, added), {"pre_seq_len": length, "prefix_projection": projected}
     found = lora_io.read(adapter, description.family, description.settings)
-    return _add_lora(
-        source, found, config_mapping.renamer(description.family, description.settings), strength, base
-    ), {}
+    rename = description.family.architecture.renamer(description.settings)
+    return _add_lora(source, found, rename, strength, base), {}
 
 
-def _add_lora(source, found: lora_io.LoRA, rename: config_mapping.Renamer, strength: float, base: Path):
+def _add_lora(source, found: lora_io.LoRA, rename: Renamer, strength: float, base: Path):
     """Published (name, tensor) pairs with the LoRA added to the rows that are its modules' natively.
 
     Raises:

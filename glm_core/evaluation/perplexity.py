@@ -94,7 +94,7 @@ def _measure(session, choice: ServedModel, examples: Sequence[Example]) -> list[
     batch = collate(encode(examples, loaded, LONGEST_SOURCE, LONGEST_TARGET), loaded.tokenizer.pad_token_id)
     labels = batch.pop("labels").to(loaded.model.device)
     batch = {name: tensor.to(loaded.model.device) for name, tensor in batch.items()}
-    model, busy = AnswerLoss(loaded.model), frozenset(row.slot for row in session.rows)
+    model, busy = AnswerLoss(loaded.model, loaded.family.architecture), frozenset(row.slot for row in session.rows)
     head, sides = loaded.model.get_output_embeddings(), []
     for slot in (None, session.adapters.need(choice, 1.0, busy)):
         with torch.inference_mode(), session.adapters.using([slot] * len(examples)):

@@ -9,13 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers.cache_utils import Cache
 
 from glm_core.generation.kv_cache import SlotKVCache, doubled, enlarged
-from glm_core.generation.prefill import cache_argument
-from glm_core.models.architectures.chatglm import decode_step
-from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
 from glm_core.models.prefix_tuning import activate_prefix
 
 if TYPE_CHECKING:
@@ -24,8 +20,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-REPEATABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-"Kinds of attention whose recorded steps choose what launched ones do; cuDNN's now and then did not."
 PARTS = 32
 "Of a row of logits, searched side by side: a card would give a whole row to one of its many processors."
 
@@ -137,7 +131,7 @@ class DecodeRunner:
         adapters: what a slot is: `ActiveAdapter`, or `glm_core.serving.adapter_slots.Adapters`.
         slot: the adapter of all rows where it is one that cannot be mixed, else None.
         fixed: compute whole buffers and numbers of rows that are powers of two, so that the tensors of a step have few
-            shapes. By default where that can be recorded: on a GPU, for models without ALiBi.
+            shapes. By default where that can be recorded: on a GPU, for architectures whose steps can.
         room: rows and columns of the buffers where that is known; else they grow by doubling.
     """
 
@@ -150,8 +144,8 @@ class DecodeRunner:
         room: tuple[int, int] | None = None,
     ):
         self._loaded, self._adapters, self._slot = loaded, adapters, slot
-        self._native, device = loaded.family.native, loaded.model.device
-        self.fixed = device.type == "cuda" and self._native != "bloom" if fixed is None else fixed
+        self._architecture, device = loaded.family.architecture, loaded.model.device
+        self.fixed = device.type == "cuda" and self._architecture.recordable if fixed is None else fixed
         self._recorder = CudaGraphRunner(device if self.fixed else torch.device("cpu"))
         self._lora = adapters.side_by_side if slot is None else None
         self._room = room
@@ -160,7 +154,7 @@ class DecodeRunner:
         self._lengths: list[int] = []
         self._log_scales: list[float] = []
         self._changed = False
-        shape = (0, 2, 1) if self._native == "chatglm" else (0, 1)
+        shape = (0, *self._architecture.position_shape)
         self._positions, self._strides = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(2))
         self._ids, self._active = (torch.zeros(one, dtype=torch.long, device=device) for one in ((0, 1), (0,)))
 
@@ -185,7 +179,7 @@ class DecodeRunner:
                 self._cache.resize(*self._room)
                 self._move_rows()
         number = len(self)
-        prefix = None if self._native == "bloom" else self._adapters.prefix_states(slot)
+        prefix = self._adapters.prefix_states(slot) if self._architecture.caches_prefix else None
         ahead, log_scale = (0, 0.0) if prefix is None else self._adapters.prefix_log_scale(slot)
         self._reserve(number + 1, ahead + length + 1)
         self._lengths.append(self._cache.fill(number, prompts, index, length, prefix, log_scale))
@@ -246,27 +240,19 @@ class DecodeRunner:
             self._cache.window(len(self), longest, masked=min(self._lengths) + 1 < longest or any(self._log_scales))
 
     def _choose_adapters(self) -> None:
-        """Prefixes are in the cache, but for BLOOM; LoRA is ours, but for one that cannot be mixed."""
+        """Prefixes are in the cache where the architecture can have them there; LoRA is ours, but for one that cannot be mixed."""
         if self._lora is not None and self._changed:
             self._lora.arrange(self._slots, self._cache.lengths.shape[0])
             self._changed = False
-        prefixes = [self._adapters.prefix(slot) for slot in self._slots] if self._native == "bloom" else None
+        beside = not self._architecture.caches_prefix
+        prefixes = [self._adapters.prefix(slot) for slot in self._slots] if beside else None
         self._adapters.set_step(self._slot, prefixes)
 
     def _compute(self) -> torch.Tensor:
         """The step, as tensors of fixed places: forward, then every row one token further."""
-        rows, model, cache = self._cache.rows, self._loaded.model, self._cache
-        ids, positions, kept = self._ids[:rows], self._positions[:rows], {cache_argument(type(model)): cache}
-        if self._native == "chatglm":
-            logits = decode_step.step(model, ids, positions, cache)
-        elif self._native == "bloom":  # which counts the mask's columns instead of positions
-            seen = cache.seen()
-            mask = None if seen is None else seen.long()
-            logits = model(ids, attention_mask=mask, use_cache=True, **kept).logits[:, -1]
-        else:
-            mask = cache.visible(model.get_input_embeddings().weight.dtype)
-            with sdpa_kernel(REPEATABLE), decode_kernels(kernels_for(ids), rows):
-                logits = model(ids, attention_mask=mask, position_ids=positions, use_cache=True, **kept).logits[:, -1]
+        rows, cache = self._cache.rows, self._cache
+        ids, positions = self._ids[:rows], self._positions[:rows]  # (B, 1), (B, *position_shape)
+        logits = self._architecture.decode_step(self._loaded.model, ids, positions, cache)  # (B, V)
         self._positions += self._strides
         cache.lengths += self._active
         return logits

@@ -1,13 +1,13 @@
 """Prompts of several rows in one forward: what their first tokens are chosen from, and where the steps go on."""
 
-import functools
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from transformers.cache_utils import Cache, DynamicCache
+
+from glm_core.models.architectures.decoder import cache_argument
 
 if TYPE_CHECKING:
     from glm_core.models import LoadedModel
@@ -30,21 +30,13 @@ class Prefill:
     strides: torch.Tensor
 
 
-@functools.cache
-def cache_argument(kind: type[torch.nn.Module]) -> str:
-    """Return what the forward of models of a kind calls its cache: newer transformers have a shorter name for it."""
-    return "cache" if "cache" in inspect.signature(kind.forward).parameters else "past_key_values"
-
-
 def prefill(loaded: "LoadedModel", prompts: Sequence[Sequence[int]]) -> Prefill:
     """Compute `prompts`, with the adapters that act on `loaded` just now."""
-    ids, mask = _padded(loaded, prompts)
-    cache = DynamicCache()
-    inputs = {"input_ids": ids, "attention_mask": mask, cache_argument(type(loaded.model)): cache, "use_cache": True}
-    if mask is not None and loaded.family.native in ("glm", "glm4"):  # the others count the mask themselves
-        inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
-    logits = loaded.model(**inputs, logits_to_keep=1).logits[:, -1]
-    return Prefill(logits, cache, *_next_positions(loaded, prompts, ids, mask))
+    ids, mask = _padded(loaded, prompts)  # (B, S)
+    model, architecture, cache = loaded.model, loaded.family.architecture, DynamicCache()
+    inputs = {cache_argument(type(model)): cache, "use_cache": True, "logits_to_keep": 1}
+    logits = model(input_ids=ids, **inputs, **architecture.prompt_inputs(model, ids, mask)).logits[:, -1]
+    return Prefill(logits, cache, *architecture.next_positions(model, ids, mask))
 
 
 def _padded(loaded: "LoadedModel", prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -56,14 +48,3 @@ def _padded(loaded: "LoadedModel", prompts: Sequence[Sequence[int]]) -> tuple[to
     mask = (torch.arange(longest) >= pads[:, None]).long() if pads.any() else None
     device = loaded.model.device
     return ids.to(device), None if mask is None else mask.to(device)
-
-
-def _next_positions(loaded: "LoadedModel", prompts, ids: torch.Tensor, mask) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions and strides, as `Prefill` has them, behind `ids` (B, S)."""
-    if loaded.family.native == "chatglm":
-        longer = torch.cat([ids, ids[:, -1:]], dim=1)
-        seen = None if mask is None else torch.cat([mask, mask[:, -1:]], dim=1)
-        last, following = loaded.model.positions(longer, seen)[:, :, -2:].split(1, dim=2)
-        return following, following - last
-    lengths = torch.tensor([[len(prompt)] for prompt in prompts], device=ids.device)
-    return lengths, torch.ones_like(lengths)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm_core import workspace
-from glm_core.models import checkpoints, config_mapping, registry
+from glm_core.models import checkpoints, registry
 from glm_core.models.errors import ModelError
 from glm_core.models.registry import Family
 from glm_core.models.tokenizers import Tokenizer, load_tokenizer
@@ -75,12 +75,12 @@ def describe_config(config: dict, name: str) -> ModelDescription:
     family = registry.find(config)
     if family is None:
         raise ModelError("models.family_unknown", name=name, kind=repr(config.get("model_type"))[:60])
-    settings = config_mapping.native_config(family, config)
+    settings = family.architecture.settings(config)
     return ModelDescription(
         name=name,
         family=family,
-        parameters=config_mapping.count_parameters(family.native, settings),
-        context_length=config_mapping.context_length(family, config),
+        parameters=family.architecture.dimensions(settings).parameters(),
+        context_length=family.context_length(config),
         config=config,
         settings=settings,
         bits=settings.get("quantization_bit") or 0,
@@ -140,8 +140,7 @@ def _find_tokenizer(folder: Path, description: ModelDescription) -> Tokenizer | 
     if tokenizer.vocab_size > settings["vocab_size"]:
         sizes = {"tokens": tokenizer.vocab_size, "rows": settings["vocab_size"]}
         raise ModelError("models.tokenizer_too_large", name=description.name, **sizes)
-    if description.family.native == "chatglm":
-        for key in ("bos_token_id", "gmask_token_id", "mask_token_id"):
-            if getattr(tokenizer, key) != settings[key]:
-                raise ModelError("models.tokenizer_other", name=description.name, field=key)
+    for key, token in description.family.architecture.control_ids(settings).items():
+        if getattr(tokenizer, key, None) != token:
+            raise ModelError("models.tokenizer_other", name=description.name, field=key)
     return tokenizer

@@ -1,7 +1,7 @@
 """Checkpoint folders as files: `config.json`, and weights read tensor by tensor, shard by shard, without running code.
 
 Reads safetensors and `.bin` (with torch's weights-only unpickler), whole or sharded with an index. Nothing in a folder
-can name a file outside it. Not here: what the tensors are called natively (config_mapping.py), building the model
+can name a file outside it. Not here: what the tensors are called natively (architectures/), building the model
 (loading.py).
 """
 

@@ -1,19 +1,19 @@
 """A checkpoint folder becomes a model: built empty, then filled tensor by tensor as the files are read.
 
 Memory stays under the largest shard plus the finished model. Not here: reading files (checkpoints.py), tensor names
-(config_mapping.py), what a quantized layer is (quantization.py), prefixes (prefix_tuning.py).
+(architectures/), what a quantized layer is (quantization.py), prefixes (prefix_tuning.py).
 """
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from glm_core import i18n
-from glm_core.models import checkpoints, config_mapping, prefix_tuning, quantization
+from glm_core.models import checkpoints, prefix_tuning, quantization
 from glm_core.models import device as cuda_device
+from glm_core.models.architectures.base import PREFIX, Architecture, Settings
 from glm_core.models.errors import ModelError
 from glm_core.models.registry import Family
 
@@ -40,25 +40,17 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device, config: 
     return found
 
 
-def build(native: str, settings: dict) -> nn.Module:
-    """An empty model (on the meta device) of architecture `native` with `settings` from `conversion.native_config`."""
+def build(architecture: Architecture, settings: Settings) -> nn.Module:
+    """An empty model (on the meta device) with checked `settings`.
+
+    Raises:
+        ModelError: the network refuses the settings.
+    """
     from huggingface_hub.errors import StrictDataclassError
-    from transformers import BloomConfig, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
 
-    from glm_core.models.architectures.bloom import Bloom
-    from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
-    from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
-
-    classes = {
-        "chatglm": (ChatGLMConfig, ChatGLMForConditionalGeneration),
-        "glm": (GlmConfig, GlmForCausalLM),
-        "glm4": (Glm4Config, Glm4ForCausalLM),
-        "bloom": (BloomConfig, Bloom),
-    }
-    configuration, architecture = classes[native]
     try:
         with torch.device("meta"):
-            return architecture(configuration(**settings))
+            return architecture.build(settings)
     except (
         TypeError,
         ValueError,
@@ -88,8 +80,8 @@ class WeightLoader:
         Raises:
             ModelError: its shape or kind is not what the configuration promises.
         """
-        if name.startswith(config_mapping.PREFIX):
-            self.prefix[name.removeprefix(config_mapping.PREFIX)] = tensor.clone()
+        if name.startswith(PREFIX):
+            self.prefix[name.removeprefix(PREFIX)] = tensor.clone()
             return
         if name not in self.shapes:
             self.unknown.append(name)
@@ -144,22 +136,6 @@ class WeightLoader:
         head.weight = embedding.weight
 
 
-def _with_dense_embeddings(
-    tensors: Iterator[tuple[str, torch.Tensor]], bits: int
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """`tensors` with packed embeddings unpacked: the first int4 checkpoints quantized them too."""
-    halves: dict[str, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors:
-        owner, _, leaf = name.rpartition(".")
-        if owner not in ("transformer.word_embeddings", "lm_head") or (leaf == "weight" and tensor.is_floating_point()):
-            yield name, tensor
-            continue
-        pair = halves.setdefault(owner, {})
-        pair[leaf] = tensor.clone()
-        if len(pair) == 2:
-            yield f"{owner}.weight", quantization.unpack(pair["weight"], pair["weight_scale"], bits, torch.float32)
-
-
 def fill(
     folder: Path,
     family: Family,
@@ -180,7 +156,7 @@ def fill(
     quantization.require(method, device)
     files = checkpoints.weight_files(folder)
     length = settings.pop("pre_seq_len", None)
-    model = build(family.native, settings)
+    model = build(family.architecture, settings)
     if bits:
         with torch.device("meta"):
             quantization.pack_layers(model, bits)
@@ -188,10 +164,8 @@ def fill(
         # cuDNN plans its attention anew for every length of the keys, which costs more than a token on a Hopper GPU.
         torch.backends.cuda.enable_cudnn_sdp(False)
     filler = WeightLoader(model, dtype, device, method)
-    rename = config_mapping.renamer(family, settings)
+    rename = family.architecture.renamer(settings)
     tensors = checkpoints.read_tensors(files, progress)
-    if bits and settings.get("quantization_embeddings"):
-        tensors = _with_dense_embeddings(tensors, bits)
     for name, tensor in tensors:
         for native_name, part in rename(name, tensor):
             filler.put(native_name, part)
@@ -200,5 +174,5 @@ def fill(
     filler.finish()
     if length:
         encoder = prefix_tuning.from_state(family, settings, length, filler.prefix)
-        prefix_tuning.attach_prefix(model, encoder.to(device=device))
+        prefix_tuning.attach_prefix(model, family.architecture, encoder.to(device=device))
     return model

@@ -1,9 +1,9 @@
 """P-Tuning v2 prefixes: extra keys and values, learned per layer, that every token sees before its own context.
 
-The encoder, and how its tensors reach the attention of ChatGLM-6B, Glm, Glm4 and BLOOM: as explicit tensors beside the
-cache, so that they work with gradient checkpointing (`use_reentrant=False`), padding and caching, never log_scale a
-position, and can be switched at any step, per row of a batch too. Not here: training them
-(`glm_core.adapters.attach`), or their files (`glm_core.adapters.files`).
+The encoder, and which prefix each row of a batch sees. They reach the attention as explicit tensors beside the cache
+(`Architecture.attach_prefixes`), so that they work with gradient checkpointing (`use_reentrant=False`), padding and
+caching, never shift a position, and can be switched at any step. Not here: training them (`glm_core.adapters.attach`),
+or their files (`glm_core.adapters.files`).
 
 A prefix acts at a strength s: its unnormalized attention weights exp(q k) are multiplied by s, which adds log s to the
 scores of its columns. 1 is as trained, 0 is the model without it, both exactly; between them every head's output lies
@@ -17,17 +17,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.attention.bias import causal_lower_right
 from transformers import PreTrainedModel
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
-from transformers.modeling_utils import AttentionInterface
-from transformers.models.bloom.modeling_bloom import BloomAttention, dropout_add
-from transformers.models.glm.modeling_glm import repeat_kv
 
+from glm_core.models.architectures.base import Architecture
 from glm_core.models.errors import ModelError
 from glm_core.models.registry import Family
 
-ATTENTION = "easyaigc_prefix"
 DROPOUT = 0.1
 
 
@@ -199,13 +194,11 @@ class PrefixAdapters(nn.Module):
 
 def new_encoder(family: Family, settings: dict, length: int, projection: bool) -> PrefixEncoder:
     """A fresh prefix of the published shape for a model of `family` with native `settings`."""
-    layers = next(settings[key] for key in ("num_layers", "num_hidden_layers", "n_layer") if key in settings)
-    heads = next(settings[key] for key in ("num_key_value_heads", "num_attention_heads", "n_head") if key in settings)
-    width = settings.get("head_dim") or settings["hidden_size"] // heads
+    dims = family.architecture.dimensions(settings)
     if not projection:
-        return PrefixEncoder(layers, heads, width, length)
-    embedding = 2 * layers * heads * width if family.separate_prefix_width else settings["hidden_size"]
-    return PrefixEncoder(layers, heads, width, length, settings["hidden_size"], embedding)
+        return PrefixEncoder(dims.layers, dims.kv_heads, dims.head_dim, length)
+    embedding = 2 * dims.layers * dims.key if family.separate_prefix_width else dims.hidden
+    return PrefixEncoder(dims.layers, dims.kv_heads, dims.head_dim, length, dims.hidden, embedding)
 
 
 def from_state(family: Family, settings: dict, length: int, state: dict[str, torch.Tensor]) -> PrefixEncoder:
@@ -224,23 +217,22 @@ def from_state(family: Family, settings: dict, length: int, state: dict[str, tor
     return encoder.float().eval()
 
 
-def attach_prefix(model: PreTrainedModel, encoder: PrefixEncoder, name: str = "default") -> None:
+def attach_prefix(
+    model: PreTrainedModel, architecture: Architecture, encoder: PrefixEncoder, name: str = "default"
+) -> None:
     """Add a prefix to `model` and switch it on for all rows; it stays in float32 whatever the model is in.
 
     Raises:
         ModelError: the encoder was made for a model of another shape.
     """
+    dims = architecture.dimensions(model.config.to_dict())
+    wanted = (2 * dims.layers, dims.kv_heads, dims.head_dim)
+    if encoder.shape[1:] != wanted:
+        raise ModelError("models.prefix_shape", why=f"{encoder.shape[1:]} / {wanted}")
     switch = getattr(model, "prefixes", None)
     if switch is None:
         switch = model.prefixes = PrefixAdapters()
-        _prepare(model)
-    config = model.config
-    heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if encoder.shape[1:] != (2 * config.num_hidden_layers, heads, width):
-        raise ModelError(
-            "models.prefix_shape", why=f"{encoder.shape[1:]} / {(2 * config.num_hidden_layers, heads, width)}"
-        )
+        architecture.attach_prefixes(model, lambda: model.prefixes.current(model.get_input_embeddings().weight.dtype))
     switch.encoders[switch.key(name)] = encoder
     switch.active = name
 
@@ -272,83 +264,3 @@ def detach_prefix(model: PreTrainedModel, name: str = "default") -> PrefixEncode
     if switch.active == name or (isinstance(switch.active, tuple) and name in switch.active):
         switch.active = None
     return encoder
-
-
-def _prepare(model: PreTrainedModel) -> None:
-    """Let the network under the head ask the switch before every forward."""
-    kind = model.config.model_type
-    if kind in ("glm", "glm4"):
-        model.set_attn_implementation(ATTENTION)
-    elif kind == "bloom":
-        for block in model.transformer.h:
-            block.self_attention.__class__ = PrefixedBloomAttention
-
-    def supply(network, arguments, named):
-        prefix = model.prefixes.current(model.get_input_embeddings().weight.dtype)
-        if kind == "bloom":
-            _hand_out(network, prefix)
-            return None
-        return arguments, {**named, "prefix": prefix}
-
-    def take_back(network, arguments, output):
-        if not network.gradient_checkpointing:  # which computes blocks again in the backward
-            _hand_out(network, None)
-
-    model.base_model.register_forward_pre_hook(supply, with_kwargs=True)
-    if kind == "bloom":
-        model.base_model.register_forward_hook(take_back)
-
-
-def _hand_out(network: nn.Module, prefix: Prefix | None) -> None:
-    """Put `prefix` where BLOOM's blocks look for it. It has a graph of gradients, which must not outlive its step."""
-    for block in network.h:
-        block.self_attention.prefix = prefix
-
-
-def attend_with_prefix(
-    module, query, key, value, attention_mask, prefix: Prefix | None = None, scaling=None, dropout=0.0, **kwargs
-):
-    """Attention of Glm and Glm4: (B, H, S, D) -> (B, S, H, D), with the layer's prefix ahead of its keys.
-
-    `attention_mask` is None where plain causal attention is meant.
-    """
-    rows, own = query.shape[2], key.shape[2]
-    if prefix is not None:
-        key, value = prefix.join(module.layer_idx, key, value)
-        if attention_mask is None and prefix.masks:
-            attention_mask = torch.ones(1, 1, rows, own, dtype=torch.bool, device=query.device).tril(own - rows)
-        if attention_mask is not None:
-            attention_mask = prefix.widen(attention_mask)
-    if attention_mask is None and rows > 1:
-        attention_mask = causal_lower_right(rows, key.shape[2])
-    key, value = (repeat_kv(states, module.num_key_value_groups) for states in (key, value))
-    mixed = F.scaled_dot_product_attention(query, key, value, attention_mask, dropout, scale=scaling)
-    return mixed.transpose(1, 2).contiguous(), None
-
-
-AttentionInterface.register(ATTENTION, attend_with_prefix)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-
-
-class PrefixedBloomAttention(BloomAttention):
-    """BLOOM's attention with a prefix, which is as near to every token as the token itself (no ALiBi penalty)."""
-
-    prefix: Prefix | None = None
-
-    def forward(self, hidden_states, residual, alibi, attention_mask, layer_past=None, **kwargs):
-        """As `BloomAttention.forward`: (B, S, H) -> (B, S, H) and no attention weights."""
-        query, key, value = self._reshape(self.query_key_value(hidden_states))
-        if layer_past is not None:
-            key, value = layer_past.update(key, value, self.layer_idx)
-        batch, _, rows, _ = query.shape
-        bias = alibi.view(batch, self.num_heads, 1, -1)[..., : key.shape[2]]
-        mask = bias if attention_mask is None else bias + attention_mask
-        if self.prefix is not None:
-            key, value = self.prefix.join(self.layer_idx, key, value)
-            # a single token is its row's last one, in whichever column: the batch may be ragged at the right
-            nearest = bias[..., -rows:].transpose(-1, -2) if rows > 1 else bias.amax(-1, keepdim=True)
-            mask = self.prefix.widen(mask.expand(-1, -1, rows, -1))
-            mask = torch.cat([mask[..., : -bias.shape[-1]] + nearest, mask[..., -bias.shape[-1] :]], -1)
-        mixed = F.scaled_dot_product_attention(query, key, value, mask.to(query.dtype), scale=self.inv_norm_factor)
-        output = self.dense(mixed.transpose(1, 2).reshape(batch, rows, -1))
-        return dropout_add(output, residual, self.hidden_dropout, self.training), None

@@ -1,7 +1,7 @@
-"""One entry a family of models: how to recognize its `config.json`, prompt it, stop it, adapt it, and what it permits.
+"""The published families of models as data: architecture, chat format, sampling defaults, licence.
 
-Adding a family is one `Family` here and a test. Not here: reading weights (checkpoints.py), renaming them
-(config_mapping.py), the prompts themselves (chat_formats.py). Imports no torch.
+Adding a family is one `Family` and a test; from outside this file it is `register`. Not here: how a network differs from
+others (architectures/), the prompts themselves (chat_formats.py). Imports no torch.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from glm_core.models import chat_formats
+from glm_core.models.architectures.base import Architecture
+from glm_core.models.architectures.bloom.architecture import Bloom
+from glm_core.models.architectures.chatglm.architecture import ChatGLM
+from glm_core.models.architectures.glm import FusedGlm, Glm, Glm4
 from glm_core.models.tokenizers import Tokenizer
-
-GLM_TARGETS = ("q_proj", "k_proj", "v_proj")
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,8 @@ class Family:
 
     name: str
     title: str
-    native: str
-    """Which architecture it loads into: "chatglm" (ours), "glm", "glm4" or "bloom" (transformers')."""
-    recognize: Callable[[dict], bool]
-    """Whether a parsed `config.json` is of this family; `_name_or_path` in it may be the folder's name."""
+    architecture: Architecture
+    """The network that its checkpoints load into."""
     encode_prompt: Callable[[Tokenizer, list[dict]], list[int]]
     """(tokenizer, messages) -> ids up to where the answer begins, control tokens included."""
     encode_example: Callable[[Tokenizer, list[dict], int, int], chat_formats.Example]
@@ -34,8 +34,12 @@ class Family:
     """Tidies a finished answer."""
     sampling: dict = field(default_factory=dict)
     """The published defaults: temperature, top_p, ..."""
-    lora_targets: tuple[str, ...] = GLM_TARGETS
-    """Linear layers that LoRA adapts unless told otherwise."""
+    distinguish: Callable[[dict], bool] = field(default=lambda config: True)
+    """Whether a `config.json` of the architecture is of this family and of no other; `_name_or_path` may be the folder."""
+    context: int | None = None
+    """Context length where the published file is wrong about it."""
+    commercial: bool = False
+    """Whether the licence permits commercial use without asking."""
     separate_prefix_width: bool = False
     """Whether a projected prefix stores its full width (ChatGLM2 and 3) instead of the hidden size (ChatGLM-6B)."""
     system: bool = False
@@ -46,23 +50,22 @@ class Family:
     def __str__(self) -> str:
         return self.title
 
+    def recognize(self, config: dict) -> bool:
+        """Whether a parsed `config.json` is of this family."""
+        return self.architecture.recognizes(config) and self.distinguish(config)
+
+    def context_length(self, config: dict) -> int:
+        """Most tokens that a prompt and its answer may have together."""
+        return self.context or self.architecture.context_length(config)
+
     def stop_ids(self, tokenizer: Tokenizer) -> list[int]:
         """Ids that end an answer."""
         named = [tokenizer.controls[name] for name in self.stops if name in tokenizer.controls]
         return [tokenizer.eos_token_id, *(token for token in named if token != tokenizer.eos_token_id)]
 
 
-def _is_fused(config: dict) -> bool:
-    """ChatGLM2, ChatGLM3 and GLM-4 share one layout of `config.json`."""
-    return config.get("model_type") == "chatglm" and "ffn_hidden_size" in config and "padded_vocab_size" in config
-
-
 def _origin(config: dict) -> str:
     return str(config.get("_name_or_path") or "").lower().replace("_", "-")
-
-
-def _is_chatglm(config: dict) -> bool:
-    return config.get("model_type") == "chatglm" and "inner_hidden_size" in config
 
 
 def _is_original_glm4(config: dict) -> bool:
@@ -70,12 +73,12 @@ def _is_original_glm4(config: dict) -> bool:
     vocabulary = config.get("padded_vocab_size")
     large = isinstance(vocabulary, int) and vocabulary > 100_000
     named = any(name in _origin(config) for name in ("glm-4", "glm4"))
-    return _is_fused(config) and (named or large or isinstance(config.get("eos_token_id"), list))
+    return named or large or isinstance(config.get("eos_token_id"), list)
 
 
 def _is_chatglm3(config: dict) -> bool:
     """By name; without one, by the library version in the published file, then by its shorter context."""
-    if not _is_fused(config) or _is_original_glm4(config):
+    if _is_original_glm4(config):
         return False
     if "chatglm3" in _origin(config) or "chatglm2" in _origin(config):
         return "chatglm3" in _origin(config)
@@ -86,11 +89,11 @@ def _is_chatglm3(config: dict) -> bool:
 
 
 def _is_chatglm2(config: dict) -> bool:
-    return _is_fused(config) and not _is_original_glm4(config) and not _is_chatglm3(config)
+    return not _is_original_glm4(config) and not _is_chatglm3(config)
 
 
-def _is_bloom_named(*names: str) -> Callable[[dict], bool]:
-    return lambda config: config.get("model_type") == "bloom" and any(name in _origin(config) for name in names)
+def _is_named(*names: str) -> Callable[[dict], bool]:
+    return lambda config: any(name in _origin(config) for name in names)
 
 
 _chatglm2_prompts = chat_formats.text_family(
@@ -98,30 +101,29 @@ _chatglm2_prompts = chat_formats.text_family(
 )
 
 
-def _bloom(name: str, title: str, recognize: Callable, compose: Callable, sampling: dict) -> Family:
+def _bloom(name: str, title: str, compose: Callable, sampling: dict, **changes) -> Family:
     prompt, example = chat_formats.text_family(
         compose, chat_formats.frame_nothing, lambda source, target: (source, max(target - 1, 0))
     )
     return Family(
         name=name,
         title=title,
-        native="bloom",
-        recognize=recognize,
+        architecture=Bloom(),
         encode_prompt=prompt,
         encode_example=example,
         clean=str.strip,
         sampling=sampling,
-        lora_targets=("query_key_value",),
         licence="families.licence.bloom",
+        commercial=True,
+        **changes,
     )
 
 
-def _roles(name: str, title: str, native: str, recognize: Callable, licence: str, **changes) -> Family:
+def _roles(name: str, title: str, architecture: Architecture, licence: str, **changes) -> Family:
     return Family(
         name=name,
         title=title,
-        native=native,
-        recognize=recognize,
+        architecture=architecture,
         licence=licence,
         encode_prompt=chat_formats.encode_roles,
         encode_example=chat_formats.encode_roles_example,
@@ -134,38 +136,61 @@ def _roles(name: str, title: str, native: str, recognize: Callable, licence: str
 
 _BELLE = {"temperature": 0.5, "top_p": 0.85, "top_k": 30, "repetition_penalty": 1.2}
 
-FAMILIES = (
+FAMILIES = [
     Family(
         name="chatglm",
         title="ChatGLM-6B",
-        native="chatglm",
-        recognize=_is_chatglm,
+        architecture=ChatGLM(),
         encode_prompt=partial(chat_formats.encode_text, chat_formats.chatglm_text, chat_formats.frame_chatglm),
         encode_example=chat_formats.encode_chatglm_example,
         clean=chat_formats.clean_chatglm,
         sampling={"temperature": 0.95, "top_p": 0.7},
-        lora_targets=("query_key_value",),
         licence="families.licence.chatglm",
     ),
-    _roles("glm4-original", "GLM-4-9B", "glm", _is_original_glm4, "families.licence.glm4"),
-    _roles("chatglm3", "ChatGLM3-6B", "glm", _is_chatglm3, "families.licence.chatglm", separate_prefix_width=True),
+    _roles(
+        "glm4-original",
+        "GLM-4-9B",
+        FusedGlm(),
+        "families.licence.glm4",
+        distinguish=_is_original_glm4,
+        context=131072,  # the file says 512
+    ),
+    _roles(
+        "chatglm3",
+        "ChatGLM3-6B",
+        FusedGlm(),
+        "families.licence.chatglm",
+        distinguish=_is_chatglm3,
+        separate_prefix_width=True,
+    ),
     Family(
         name="chatglm2",
         title="ChatGLM2-6B",
-        native="glm",
-        recognize=_is_chatglm2,
+        architecture=FusedGlm(),
+        distinguish=_is_chatglm2,
         encode_prompt=_chatglm2_prompts[0],
         encode_example=_chatglm2_prompts[1],
         sampling={"temperature": 0.8, "top_p": 0.8},
         separate_prefix_width=True,
         licence="families.licence.chatglm",
     ),
-    _roles("glm", "GLM-4-9B-hf", "glm", lambda config: config.get("model_type") == "glm", "families.licence.glm4"),
-    _roles("glm4", "GLM-4-0414", "glm4", lambda config: config.get("model_type") == "glm4", "families.licence.mit"),
-    _bloom("bloomz", "BLOOMZ", _is_bloom_named("bloomz"), chat_formats.plain_text, {"temperature": 0.7, "top_p": 0.9}),
-    _bloom("bloom-medical", "BLOOM (Huatuo)", _is_bloom_named("huatuo"), chat_formats.medical_text, _BELLE),
-    _bloom("bloom", "BLOOM", lambda config: config.get("model_type") == "bloom", chat_formats.human_text, _BELLE),
-)
+    _roles("glm", "GLM-4-9B-hf", Glm(), "families.licence.glm4"),
+    _roles("glm4", "GLM-4-0414", Glm4(), "families.licence.mit", commercial=True),
+    _bloom(
+        "bloomz",
+        "BLOOMZ",
+        chat_formats.plain_text,
+        {"temperature": 0.7, "top_p": 0.9},
+        distinguish=_is_named("bloomz"),
+    ),
+    _bloom("bloom-medical", "BLOOM (Huatuo)", chat_formats.medical_text, _BELLE, distinguish=_is_named("huatuo")),
+    _bloom("bloom", "BLOOM", chat_formats.human_text, _BELLE),
+]
+
+
+def register(family: Family) -> None:
+    """Add `family` in front of the published ones, or put it in the place of one of its name."""
+    FAMILIES[:] = [family, *(known for known in FAMILIES if known.name != family.name)]
 
 
 def by_name(name: str) -> Family:

@@ -109,9 +109,9 @@ def forecast(
     free = max((card.memory_total - card.memory_used for card in machine.cards), default=machine.memory_free)
     mean, longest = row_tokens(statistics, settings)
     found = memory_estimate.estimate(model, settings, longest=longest, device=device, limit=free)
-    plan = training_plan.plan(statistics.rows, settings, mean, found.shape.parameters())
+    plan = training_plan.plan(statistics.rows, settings, mean, found.shape.dims.parameters())
     measured = measured_speed(runs, model.name, settings)
-    speed = measured or arithmetic_speed(found.shape.parameters(), machine)
+    speed = measured or arithmetic_speed(found.shape.dims.parameters(), machine)
     fixed = START_SECONDS + found.parts["weights"] / LOAD_BYTES_A_SECOND
     fixed += ANSWER_SECONDS[device] * questions * (1 + settings.evaluations)
     working = plan.tokens / speed + (UPDATE_SECONDS[device] * plan.updates if measured is None else 0.0)

@@ -56,8 +56,8 @@ class DraftVerifier:
                     found |= {draft.place: draft.text for draft in self._confirm(batch)}
         rest = [i for i in range(len(conversations)) if i not in found]
         rest.sort(key=lambda i: max(map(len, drafts[i]), default=0))  # answers of like length end together
-        config = self._loaded.model.config
-        kept = 2 * config.num_hidden_layers * config.hidden_size  # a token's keys and values
+        dims = self._loaded.family.architecture.dimensions(self._loaded.model.config.to_dict())
+        kept = 2 * dims.layers * dims.query  # a token's keys and values, repeated for every query head
         batch = self._together(
             kept * (self._longest + max((len(self._prompt(conversations[i])) for i in rest), default=0))
         )

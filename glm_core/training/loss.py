@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from glm_core.models.architectures.bloom import Bloom, spread
+from glm_core.models.architectures.base import Architecture
 from glm_core.training.memory_estimate import CHUNK_ROWS
 
 IGNORED = -100
@@ -109,9 +109,10 @@ class AnswerLoss(nn.Module):
 
     accepts_loss_kwargs = True  # tells the Trainer that the loss is divided by `num_items_in_batch`
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, architecture: Architecture):
         super().__init__()
         self.model = model
+        self.architecture = architecture
         self.config = model.config
 
     def forward(self, input_ids, attention_mask, labels, num_items_in_batch=None):
@@ -122,18 +123,7 @@ class AnswerLoss(nn.Module):
         """Return what `compute` needs of a batch padded at the right; `most` as in `find_targets`."""
         places, targets = find_targets(labels, most)
         found = {"input_ids": input_ids, "places": places, "targets": targets, "items": _divisor(labels, items)}
-        return found | self._layout(input_ids, attention_mask)
-
-    def _layout(self, input_ids, attention_mask) -> dict[str, torch.Tensor]:
-        """How the rows are laid out, in the terms of each architecture."""
-        kind = self.config.model_type
-        if kind == "chatglm":
-            return self.model.base_model.lay_out(input_ids, attention_mask)
-        if kind in ("glm", "glm4"):
-            return {}  # causal: no token looks at the padding behind it, so no mask is needed
-        if isinstance(self.model, Bloom):
-            return {"attention_mask": spread(attention_mask, self.model.dtype)}
-        return {"attention_mask": attention_mask}
+        return found | self.architecture.training_inputs(self.model, input_ids, attention_mask)
 
     def compute(self, input_ids, places, targets, items, **layout) -> torch.Tensor:
         """The loss of what `plan` returned, a scalar."""

@@ -109,10 +109,10 @@ def estimate(
     shape = model if isinstance(model, Shape) else read_shape(model)
     device = device or _default_device(settings)
     longest = min(longest or settings.lengths, settings.lengths)
-    found = _assemble(shape, settings, longest, device, shape.layers * (settings.gradient_checkpointing == "on"))
+    found = _assemble(shape, settings, longest, device, shape.dims.layers * (settings.gradient_checkpointing == "on"))
     if settings.gradient_checkpointing != "auto" or limit is None or found.peak_bytes <= limit:
         return found
-    for layers in range(1, shape.layers + 1):
+    for layers in range(1, shape.dims.layers + 1):
         found = _assemble(shape, settings, longest, device, layers)
         if found.peak_bytes <= SELECTIVE_SHARE * limit:
             break
@@ -155,33 +155,39 @@ def is_recorded(device: str, precision: str, checkpointing: bool) -> bool:
 
 def _count_trainable(shape: Shape, settings: TrainingSettings) -> int:
     if settings.method == "ptuning":
-        width = 2 * shape.layers * shape.key
+        width = 2 * shape.dims.layers * shape.dims.key
         if not settings.prefix_projection:
             return settings.prefix_length * width
-        first = width if shape.family.separate_prefix_width else shape.hidden
-        return settings.prefix_length * first + first * shape.hidden + shape.hidden + shape.hidden * width + width
-    linears = shape.linears()
+        first = width if shape.family.separate_prefix_width else shape.dims.hidden
+        return (
+            settings.prefix_length * first
+            + first * shape.dims.hidden
+            + shape.dims.hidden
+            + shape.dims.hidden * width
+            + width
+        )
+    linears = shape.dims.linears
     chosen = [linears[name] for name in shape.targets(settings)]
     each = sum(
         settings.lora_rank * (inputs + outputs) + (outputs if settings.dora else 0) for inputs, outputs in chosen
     )
-    return shape.layers * each
+    return shape.dims.layers * each
 
 
 def _prefix_bytes(shape: Shape, settings: TrainingSettings, width: int) -> int:
     """The prefix in the model's own precision with its gradient, beside the trained float32 one."""
     if settings.method != "ptuning":
         return 0
-    return settings.prefix_length * 2 * shape.layers * shape.key * 2 * width
+    return settings.prefix_length * 2 * shape.dims.layers * shape.dims.key * 2 * width
 
 
 def _weights(shape: Shape, quantization: str, width: int) -> int:
     """Quantized bases keep embedding, head and norms, and hold one dequantized module while they compute."""
-    linear = shape.layers * shape.layer_parameters()
-    other = shape.other_parameters() * width
+    linear = shape.dims.layers * shape.dims.layer_parameters()
+    other = shape.dims.other_parameters() * width
     if quantization == "none" and not shape.bits:
         return linear * width + other
-    largest = max(inputs * outputs for inputs, outputs in shape.linears().values()) * width
+    largest = max(inputs * outputs for inputs, outputs in shape.dims.linears.values()) * width
     each = shape.bits / 8 if shape.bits else 1 if quantization == "int8" else NF4_BYTES
     return int(linear * each) + other + largest
 
@@ -191,11 +197,13 @@ def _activations(
 ) -> int:
     layer = (_layer_activations(shape, settings, width) + _score_bytes(shape, settings, longest, width)) * tokens
     layer += _prefix_activations(shape, settings, width)
-    passing = 4 * shape.hidden + 2 * shape.inner * (2 if shape.gated else 1)
+    passing = 4 * shape.dims.hidden + 2 * shape.dims.mlp_outputs
     around = passing * width * tokens  # embedding, last norm, gradients passing through
     # The last layers keep theirs; they have let go of them when the first ones compute theirs again.
-    kept = shape.layers - checkpointing
-    return checkpointing * shape.hidden * width * tokens + (max(kept, 2) if checkpointing else kept) * layer + around
+    kept = shape.dims.layers - checkpointing
+    return (
+        checkpointing * shape.dims.hidden * width * tokens + (max(kept, 2) if checkpointing else kept) * layer + around
+    )
 
 
 def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
@@ -204,18 +212,11 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> 
     For v1: input of both norms, query, key, value, attention output, input of the GELU: 10 hidden sizes, and an
     eleventh for LoRA's input: 88 KiB for ChatGLM-6B in half precision. With dropout LoRA keeps the mask too.
     """
-    if shape.gated:
-        norms = 4 * shape.norms * shape.hidden  # RMSNorm keeps a float32 copy
-        kept = 2 * shape.query + 2 * shape.key + 3 * shape.inner
-    else:
-        norms = width * shape.norms * shape.hidden
-        kept = 2 * shape.query + 2 * shape.key + shape.inner
+    norms = (4 if shape.dims.rms_norm else width) * shape.dims.norms * shape.dims.hidden
+    kept = 2 * shape.dims.query + 2 * shape.dims.key + shape.dims.mlp_kept
     if settings.method == "ptuning":
-        # Key and value are copied behind the prefix: v1 keeps the key's first place too, BLOOM all of query_key_value,
-        # the newer build one copy for every query head.
-        kept += 2 * (shape.query - shape.key) if shape.gated else shape.key * (2 if shape.native == "bloom" else 1)
-        return norms + width * kept
-    linears, mask = shape.linears(), 1 if settings.lora_dropout else 0
+        return norms + width * (kept + shape.dims.prefix_copies)  # key and value are copied behind the prefix
+    linears, mask = shape.dims.linears, 1 if settings.lora_dropout else 0
     each = (
         4 if settings.dora else width
     )  # adapters/fused_lora.py keeps its input as it is; PEFT, which computes DoRA, in float32
@@ -224,24 +225,24 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> 
 
 
 def _score_bytes(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
-    """Attention scores a token and layer: BLOOM's attention keeps them, the others' kernels do not."""
-    if shape.native != "bloom":
+    """Attention scores a token and layer, where the attention keeps them."""
+    if not shape.dims.keeps_scores:
         return 0
     columns = longest + (settings.prefix_length if settings.method == "ptuning" else 0)
-    return shape.heads * columns * (4 if width == 4 else 6)
+    return shape.dims.heads * columns * (4 if width == 4 else 6)
 
 
 def _prefix_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
     """Keys and values of the prefix, copied in front of every row's own in each layer."""
     if settings.method != "ptuning":
         return 0
-    return settings.micro_batch * settings.prefix_length * 2 * (shape.query if shape.gated else shape.key) * width
+    return settings.micro_batch * settings.prefix_length * 2 * shape.dims.query * width
 
 
 def _logits(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
     """One chunk of logits in float32 and in the model's precision."""
     rows = min(CHUNK_ROWS, settings.micro_batch * min(longest, settings.max_target_length))
-    return rows * shape.vocabulary * (4 + width)
+    return rows * shape.dims.vocabulary * (4 + width)
 
 
 def cards_that_fit(found: MemoryEstimate) -> list[str]:

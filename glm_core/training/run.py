@@ -351,7 +351,7 @@ def _choose_checkpointing(task: Task, writer: RunWriter, loaded: "LoadedModel", 
     writer.update(estimate=found.parts, checkpointing=found.checkpointing)
     if found.checkpointing:
         recompute(loaded.model, found.checkpointing)
-        writer.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.layers)
+        writer.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.dims.layers)
 
 
 def recompute(model: "torch.nn.Module", layers: int) -> None:

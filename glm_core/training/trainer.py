@@ -119,7 +119,12 @@ class AdapterTrainer(Trainer):
         self.batches = ShardedBatches(rows.lengths(), settings, args.process_index, args.world_size)
         blank = Encoded(rows[0].input_ids, [IGNORED] * len(rows[0].labels), False)
         dataset = ConcatDataset([rows, [blank]])
-        super().__init__(model=AnswerLoss(loaded.model), args=args, train_dataset=dataset, data_collator=self._collate)
+        super().__init__(
+            model=AnswerLoss(loaded.model, loaded.family.architecture),
+            args=args,
+            train_dataset=dataset,
+            data_collator=self._collate,
+        )
         self.remove_callback(PrinterCallback)
 
     @cached_property

@@ -23,7 +23,7 @@ MODULES = (
     "glm_core.models.architectures.chatglm.modeling",
     "glm_core.generation.decode",
     "glm_core.generation.prefill",
-    "glm_core.models.architectures.bloom",
+    "glm_core.models.architectures.bloom.modeling",
     "transformers.models.glm.modeling_glm",
     "transformers.models.glm4.modeling_glm4",
     "sentencepiece",

@@ -182,7 +182,8 @@ def test_loading_needs_no_more_than_the_model_and_one_shard(tmp_path):
         from glm_core import models
         from glm_core.models import loading
         import transformers.models.bloom.modeling_bloom, transformers.models.glm4.modeling_glm4
-        loading.build("chatglm", dict(models.describe({str(folder)!r}).settings))
+        described = models.describe({str(folder)!r})
+        loading.build(described.family.architecture, described.settings)
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         before = peak()
         models.load({str(folder)!r}, device="cpu")

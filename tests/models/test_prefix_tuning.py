@@ -12,10 +12,10 @@ from transformers import (
     GlmForCausalLM,
 )
 
-from glm_core.models import ModelError
+from glm_core.models import ModelError, prefix_tuning, registry
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
-from glm_core.models.prefix_tuning import PrefixEncoder, activate_prefix, attach_prefix, detach_prefix
+from glm_core.models.prefix_tuning import PrefixEncoder, activate_prefix, detach_prefix
 from tests.models.architectures.test_chatglm import SIZES
 from tests.tiny import randomize
 
@@ -48,6 +48,12 @@ def make(kind: str):
 def encoder(kind: str, length: int = 5, seed: int = 0, projection: int | None = None) -> PrefixEncoder:
     torch.manual_seed(seed)
     return PrefixEncoder(3, 2 if kind.startswith("glm") else 4, 16, length, projection).eval()
+
+
+def attach_prefix(model, encoder: PrefixEncoder, name: str = "default") -> None:
+    """Attach it as the architecture of the model says."""
+    architecture = registry.find(model.config.to_dict()).architecture
+    prefix_tuning.attach_prefix(model, architecture, encoder, name)
 
 
 def rows(kind: str) -> list[list[int]]:

@@ -65,7 +65,7 @@ def small_native(kind: str, folder: Path) -> Path:
     """A checkpoint of transformers' own Glm, Glm4 or BLOOM."""
     from transformers import BloomConfig, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
 
-    from glm_core.models.architectures.bloom import Bloom
+    from glm_core.models.architectures.bloom.modeling import RecordableBloom
 
     glm = {
         "vocab_size": 96,
@@ -80,7 +80,7 @@ def small_native(kind: str, folder: Path) -> Path:
         "max_position_embeddings": 128,
     }
     if kind == "bloom":
-        model = Bloom(BloomConfig(vocab_size=96, hidden_size=32, n_layer=2, n_head=4))
+        model = RecordableBloom(BloomConfig(vocab_size=96, hidden_size=32, n_layer=2, n_head=4))
     else:
         model = {"glm": GlmForCausalLM, "glm4": Glm4ForCausalLM}[kind](
             {"glm": GlmConfig, "glm4": Glm4Config}[kind](**glm)

@@ -24,7 +24,7 @@ def prepare(kind, method, folder, device="cpu"):
     stir(loaded)
     fused_lora.fuse_lora_layers(loaded.model)
     loaded.model.train()
-    loss = AnswerLoss(loaded.model)
+    loss = AnswerLoss(loaded.model, loaded.family.architecture)
     return loaded, loss, [weight for weight in loss.parameters() if weight.requires_grad]
 
 

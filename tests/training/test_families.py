@@ -61,7 +61,7 @@ def test_loss_and_gradients_are_the_models_own(base, settings):
     rows = batch(loaded)
     expected = loaded.model(**rows, use_cache=False).loss
     wanted = gradients(loaded, expected)
-    found = AnswerLoss(loaded.model)(**rows)["loss"]
+    found = AnswerLoss(loaded.model, loaded.family.architecture)(**rows)["loss"]
     assert abs(found - expected) < 1e-5
     assert wanted and max(gradient.abs().max() for gradient in wanted.values()) > 1e-4
     for name, gradient in gradients(loaded, found).items():
@@ -77,7 +77,7 @@ def test_recomputing_activations_changes_no_gradient(base, settings, layers, mon
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     loaded.model.train()
-    loss = AnswerLoss(loaded.model)
+    loss = AnswerLoss(loaded.model, loaded.family.architecture)
     plain = gradients(loaded, loss(**rows)["loss"])
     recompute(loaded.model, layers)
     blocks = [module for module in loaded.model.modules() if isinstance(module, GradientCheckpointingLayer)]
@@ -89,7 +89,7 @@ def test_recomputing_activations_changes_no_gradient(base, settings, layers, mon
 def test_padding_does_not_change_what_a_row_teaches(base, settings):
     loaded = prepare(base, settings)
     rows = batch(loaded)
-    loss = AnswerLoss(loaded.model)
+    loss = AnswerLoss(loaded.model, loaded.family.architecture)
     together = loss(**rows, num_items_in_batch=1)["loss"]
     alone = sum(
         loss(
@@ -108,5 +108,5 @@ def test_lora_on_the_head_trains_it(tmp_path):
     loaded.model.requires_grad_(False)
     loaded.model.lm_head.weight.requires_grad_(True)
     expected = gradients(loaded, loaded.model(**rows).loss)["lm_head.weight"]
-    found = gradients(loaded, AnswerLoss(loaded.model)(**rows)["loss"])["lm_head.weight"]
+    found = gradients(loaded, AnswerLoss(loaded.model, loaded.family.architecture)(**rows)["loss"])["lm_head.weight"]
     assert gap(found, expected) < 2e-4 and expected.abs().max() > 1e-4

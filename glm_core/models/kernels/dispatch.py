@@ -8,9 +8,13 @@ from types import ModuleType
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.attention import SDPBackend
 from torch.overrides import TorchFunctionMode
 
 log = logging.getLogger(__name__)
+
+REPEATABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"Kinds of attention whose recorded steps choose what launched ones do; cuDNN's now and then did not."
 
 
 def kernels_for(states: torch.Tensor) -> ModuleType | None:

@@ -151,7 +151,7 @@ def _check(folder: Path, base: Path) -> dict:
         raise AdapterError("adapters.error.family", there=there, here=description.family.name)
     if info["method"] == "lora":
         found = lora_io.read(folder, description.family, description.settings)
-        lora_io.check_shapes(found, loading.build(description.family.native, description.settings))
+        lora_io.check_shapes(found, loading.build(description.family.architecture, description.settings))
         return info | {"rank": found.rank}
     tensors = adapters_files.read_prefix(folder)
     length = tensors["embedding.weight"].shape[0] if "embedding.weight" in tensors else 0

@@ -43,11 +43,11 @@ class Form:
         self.fill(self.suit(name))
 
     def _keeps_model(self, name: str) -> bool:
-        """Whether the chosen model is none of the bundled ones and can do the job, whose licence may ask for BLOOM."""
+        """Whether the chosen model is none of the bundled ones and can do the job, which may ask for a licence that permits commercial use."""
         chosen = self.models.get(st.session_state.get("model"))
         if chosen is None or chosen.name in PRESET_MODEL.values():
             return False
-        return name != "domain" or describe_model(chosen.base).family.native == "bloom"
+        return name != "domain" or describe_model(chosen.base).family.commercial
 
     def suit(self, name: str, method: str | None = None) -> TrainingSettings:
         """A preset's settings for the size of the chosen model; the published ones while none is chosen."""

@@ -7,7 +7,7 @@ import torch
 from transformers import BloomConfig
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
-from glm_core.models.architectures.bloom import Bloom, KeptSlopes, slopes, spread
+from glm_core.models.architectures.bloom.modeling import KeptSlopes, RecordableBloom, slopes, spread
 
 MASKS = [[[1, 1, 1, 1, 1]], [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], [[1, 1, 1, 0, 0], [1, 0, 1, 1, 0]]]
 
@@ -24,8 +24,10 @@ def test_alibi_is_that_of_transformers(mask, heads, dtype):
 
 def test_slopes_are_made_once_a_device(monkeypatch):
     made = []
-    monkeypatch.setattr("glm_core.models.architectures.bloom.slopes", lambda heads: made.append(heads) or slopes(heads))
-    model = Bloom(BloomConfig(vocab_size=96, hidden_size=32, n_layer=2, n_head=4)).eval()
+    monkeypatch.setattr(
+        "glm_core.models.architectures.bloom.modeling.slopes", lambda heads: made.append(heads) or slopes(heads)
+    )
+    model = RecordableBloom(BloomConfig(vocab_size=96, hidden_size=32, n_layer=2, n_head=4)).eval()
     ids, mask = torch.arange(6)[None], torch.ones(1, 6, dtype=torch.long)
     with torch.no_grad():
         first = model(ids, attention_mask=mask).logits
@@ -37,7 +39,7 @@ def test_slopes_are_made_once_a_device(monkeypatch):
 @pytest.mark.parametrize("mask", MASKS)
 def test_a_spread_mask_is_what_transformers_makes_of_it(mask):
     torch.manual_seed(0)
-    model = Bloom(BloomConfig(vocab_size=96, hidden_size=32, n_layer=2, n_head=4)).eval()
+    model = RecordableBloom(BloomConfig(vocab_size=96, hidden_size=32, n_layer=2, n_head=4)).eval()
     for parameter in model.parameters():
         parameter.data = torch.randn_like(parameter) / parameter.shape[-1] ** 0.5
     ids, mask = torch.randint(5, 96, (len(mask), 5)), torch.tensor(mask)

@@ -1,0 +1,1 @@
+"""BLOOM: transformers' own network, whose training steps can be recorded."""

@@ -1,0 +1,103 @@
+"""The behaviour that causal decoders of transformers with rotary positions share: inputs, decoding step, prefixes.
+
+Glm, Glm4 and the dense decoders of the causal-LM table build on it; it leaves settings, sizes and names to them.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from glm_core.models.architectures.base import Config, Renamer
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from glm_core.generation.kv_cache import SlotKVCache
+    from glm_core.models.prefix_tuning import Prefix
+
+
+@functools.cache
+def cache_argument(kind: type) -> str:
+    """Return the name of the cache in the forward of models of a kind: newer transformers have a shorter one."""
+    return "cache" if "cache" in inspect.signature(kind.forward).parameters else "past_key_values"
+
+
+def keep_name(name: str, tensor: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a tensor under its own name; tables of rotary frequencies are computed anew."""
+    if not name.endswith(".inv_freq"):
+        yield name, tensor
+
+
+class RotaryDecoder:
+    """Causal attention, one position a token, RMSNorm, attention through transformers' interface of functions."""
+
+    position_shape: tuple[int, ...] = (1,)
+    recordable = True
+    caches_prefix = True
+
+    def control_ids(self, settings: Config) -> Mapping[str, int]:
+        """None: a causal network needs no mark of where its context ends."""
+        return {}
+
+    def renamer(self, settings: Config) -> Renamer:
+        """Published names are transformers' own."""
+        return keep_name
+
+    def prompt_inputs(self, model: "PreTrainedModel", ids: "torch.Tensor", mask: "torch.Tensor | None") -> dict:
+        """Mask and positions, both (B, S); padding at the left shifts no position."""
+        if mask is None:
+            return {}
+        return {"attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
+
+    def next_positions(
+        self, model: "PreTrainedModel", ids: "torch.Tensor", mask: "torch.Tensor | None"
+    ) -> tuple["torch.Tensor", "torch.Tensor"]:
+        """The number of real tokens of each row (B, 1), and 1."""
+        return count_tokens(ids, mask)
+
+    def decode_step(
+        self, model: "PreTrainedModel", ids: "torch.Tensor", positions: "torch.Tensor", cache: "SlotKVCache"
+    ) -> "torch.Tensor":
+        """Logits (B, V) after `ids` (B, 1): the model's own forward under an additive mask of the cache's columns."""
+        from torch.nn.attention import sdpa_kernel
+
+        from glm_core.models.kernels.dispatch import REPEATABLE, decode_kernels, kernels_for
+
+        mask = cache.visible(model.get_input_embeddings().weight.dtype)  # (B, 1, 1, columns)
+        inputs = {"attention_mask": mask, "position_ids": positions, "use_cache": True}
+        inputs[cache_argument(type(model))] = cache
+        with sdpa_kernel(REPEATABLE), decode_kernels(kernels_for(ids), ids.shape[0]):
+            return model(ids, **inputs).logits[:, -1]
+
+    def training_inputs(self, model: "PreTrainedModel", ids: "torch.Tensor", mask: "torch.Tensor") -> dict:
+        """Nothing: no token looks at the padding behind it, so no mask is needed."""
+        return {}
+
+    def attach_prefixes(self, model: "PreTrainedModel", current: Callable[[], "Prefix | None"]) -> None:
+        """Let the attention function of every layer join the prefix to its keys and values."""
+        from glm_core.models.architectures import prefixed_attention
+
+        model.set_attn_implementation(prefixed_attention.NAME)
+        hand_prefix_in(model, current)
+
+
+def count_tokens(ids: "torch.Tensor", mask: "torch.Tensor | None") -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Return the number of real tokens in each row of `ids` (B, S), and ones; both (B, 1)."""
+    import torch
+
+    if mask is None:
+        lengths = torch.full((ids.shape[0], 1), ids.shape[1], device=ids.device)
+    else:
+        lengths = mask.sum(1, keepdim=True)
+    return lengths, torch.ones_like(lengths)
+
+
+def hand_prefix_in(model: "PreTrainedModel", current: Callable[[], "Prefix | None"]) -> None:
+    """Call the network under the head with `prefix=current()` from now on."""
+
+    def supply(network, arguments, named):
+        return arguments, {**named, "prefix": current()}
+
+    model.base_model.register_forward_pre_hook(supply, with_kwargs=True)

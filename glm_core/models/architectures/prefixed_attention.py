@@ -1,0 +1,40 @@
+"""Scaled dot-product attention with a prefix ahead of the keys, registered as a function that transformers can choose."""
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch.nn.attention.bias import causal_lower_right
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_utils import AttentionInterface
+from transformers.models.glm.modeling_glm import repeat_kv
+
+if TYPE_CHECKING:
+    from glm_core.models.prefix_tuning import Prefix
+
+NAME = "easyaigc_prefix"
+
+
+def attend_with_prefix(
+    module, query, key, value, attention_mask, prefix: "Prefix | None" = None, scaling=None, dropout=0.0, **kwargs
+):
+    """(B, heads, S, D) -> (B, S, heads, D), with the layer's prefix ahead of its keys (B, kv_heads, K, D).
+
+    `attention_mask` is None where plain causal attention is meant.
+    """
+    rows, own = query.shape[2], key.shape[2]
+    if prefix is not None:
+        key, value = prefix.join(module.layer_idx, key, value)  # (B, kv_heads, P + K, D)
+        if attention_mask is None and prefix.masks:
+            attention_mask = torch.ones(1, 1, rows, own, dtype=torch.bool, device=query.device).tril(own - rows)
+        if attention_mask is not None:
+            attention_mask = prefix.widen(attention_mask)  # (B, 1, S, P + K)
+    if attention_mask is None and rows > 1:
+        attention_mask = causal_lower_right(rows, key.shape[2])
+    key, value = (repeat_kv(states, module.num_key_value_groups) for states in (key, value))  # (B, heads, P + K, D)
+    mixed = F.scaled_dot_product_attention(query, key, value, attention_mask, dropout, scale=scaling)
+    return mixed.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(NAME, attend_with_prefix)
+AttentionMaskInterface.register(NAME, sdpa_mask)
