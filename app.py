@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 
 from glm_core import state, ui
 from glm_core.api import routes
-from glm_core.auth import login, network, timeouts, websocket_check
+from glm_core.auth import login, network, websocket_check
 from glm_core.auth.middleware import AuthMiddleware
 
 
@@ -23,7 +23,6 @@ async def lifespan(_app):
     warnings.filterwarnings(
         "ignore", category=FutureWarning, module="transformers"
     )  # what PEFT asks it in last year's words
-    timeouts.limit()
     state.start()
     print(await network.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
     with routes.ending_on_signals(state.close):
@@ -35,7 +34,7 @@ async def lifespan(_app):
 app = st.App(
     "glm_core/ui.py",
     routes=[*routes.routes(state.engine), *login.routes(state.sharing), *websocket_check.ROUTES],
-    middleware=[Middleware(AuthMiddleware, sharing=state.sharing(), passes=state.is_for_pages)],
+    middleware=[Middleware(AuthMiddleware, **state.guarding())],
     lifespan=lifespan,
     on_script_error=ui.show_error,
 )

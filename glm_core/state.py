@@ -1,6 +1,6 @@
-"""What every page and the API share, once a process: the engine that answers, the launcher that trains, the reports.
+"""Objects that pages and API share, one each per process: the engine, the launcher of runs, the reports, the state of sharing.
 
-They are made on first use, since the engine's room imports torch and the home page must not wait for it.
+They are made on first use: the engine's package imports torch, and the home page must not wait for that.
 """
 
 import logging
@@ -10,18 +10,22 @@ from dataclasses import replace
 from functools import cache
 
 import streamlit as st
-from streamlit import config
+from streamlit import config, runtime
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from glm_core import workspace
+from glm_core.auth import accounts, database, descriptors
 from glm_core.auth.network import LOCAL_HOSTS, Sharing
+from glm_core.auth.page_sockets import PageSockets
 from glm_core.errors import EasyError
 from glm_core.machine import machine as this_machine
 
 TICK_SECONDS = 1.0
 WAITING = 64
-"Questions in the queue before the next one is told to come back later: a class of forty and their scripts find room."
+"Longest queue of requests before the next one is told to come back later: enough for a class of forty and their scripts."
 TIDY_SECONDS = 86_400.0
+LAST_USES_SECONDS = 20.0
 
 PAGES_MESSAGES = frozenset(("rerun_script", "stop_script", "app_heartbeat", "file_urls_request"))
 PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
@@ -47,17 +51,17 @@ def engine():
 
 
 def loaded():
-    """What the engine has loaded (see `Engine.loaded`), None where there is no model or not even an engine yet."""
+    """Return the loaded model (see `Engine.loaded`), None where there is no model or no engine yet."""
     return _engines[-1].loaded if _engines else None
 
 
 def chat_model_gpu_bytes() -> int:
-    """Bytes of a card that the model loaded for chat has, and that a run gets, as it is unloaded first."""
+    """Return the bytes of GPU memory of the model loaded for chat, which a run gets since that model is unloaded first."""
     return _engines[-1].held if _engines else 0
 
 
 def machine() -> this_machine.Machine:
-    """The machine as the next run will find it: without the model that is loaded for chat."""
+    """Return the machine as the next run will find it: without the model loaded for chat."""
     found, taken = this_machine.machine(), chat_model_gpu_bytes()
     full = next((card for card in found.cards if card.memory_used >= taken), None)
     if not taken or full is None:
@@ -76,7 +80,7 @@ def launcher():
 
 @st.cache_resource(show_spinner=False)
 def reports():
-    """The `glm_core.evaluation.jobs.Reports` of this process; on a card they wait until nothing is trained."""
+    """The `glm_core.evaluation.jobs.Reports` of this process; with a GPU they wait until no run is training."""
     from glm_core.evaluation.jobs import Reports
 
     return Reports(engine, paused=lambda: bool(launcher().open) and bool(this_machine.cards()))
@@ -84,7 +88,7 @@ def reports():
 
 @cache
 def sharing() -> Sharing:
-    """Whether the network is let in, and by which addresses. The guard, the sign-in page and the settings ask the same one."""
+    """The state of sharing on the network; middleware, sign-in page and settings use the same one."""
     return Sharing(
         main_address=st.get_option("server.address") or "0.0.0.0",
         allowed=st.get_option("server.allowedHosts") or LOCAL_HOSTS,
@@ -93,16 +97,27 @@ def sharing() -> Sharing:
     )
 
 
-def is_for_pages(message: bytes) -> bool:
-    """Whether a message of the pages' socket is one that our pages send.
+def guarding() -> dict:
+    """Return the arguments of `AuthMiddleware` that come from Streamlit's configuration and messages."""
+    return {
+        "sharing": sharing(),
+        "passes": is_for_pages,
+        "session_of": session_of,
+        "sockets": PageSockets(descriptors.socket_limits(), end_session=_end_session),
+        "base": st.get_option("server.baseUrlPath") or "",
+    }
 
-    Streamlit would do more for anybody with a socket: empty the caches of all, our engine and launcher among them, name the
+
+def is_for_pages(message: bytes) -> bool:
+    """Return True for a message on the pages' socket that our pages send.
+
+    Streamlit would do more for anybody with a socket: clear the caches of all, our engine and launcher among them, name the
     repository, write into the home folder.
     """
     parsed = BackMsg()
     try:
         parsed.ParseFromString(message)
-    except Exception:  # no protobuf: streamlit hangs up
+    except Exception:  # no protobuf: streamlit closes the socket
         return True
     kind = parsed.WhichOneof("type")
     if kind == "backend_operation_request":
@@ -110,10 +125,24 @@ def is_for_pages(message: bytes) -> bool:
     return kind in PAGES_MESSAGES
 
 
+def session_of(message: bytes) -> str | None:
+    """Return the id of the Streamlit session that a message to the browser announces, None where it announces none."""
+    parsed = ForwardMsg()
+    try:
+        parsed.ParseFromString(message)
+    except Exception:
+        return None
+    return parsed.new_session.initialize.session_id or None if parsed.HasField("new_session") else None
+
+
+def _end_session(session: str) -> None:
+    """End a Streamlit session that nobody resumed. Streamlit itself forgets it without closing its event loop."""
+    runtime.get_instance().close_session(session)
+
+
 def _server_options() -> dict:
-    """What streamlit gives its own uvicorn."""
+    """Return the options that Streamlit gives its own uvicorn."""
     return {
-        "ws": "websockets-sansio",
         "ws_max_size": int(st.get_option("server.maxMessageSize") * 1e6),
         "ssl_certfile": st.get_option("server.sslCertFile"),
         "ssl_keyfile": st.get_option("server.sslKeyFile"),
@@ -123,7 +152,7 @@ def _server_options() -> dict:
 
 
 def _free_gpu(_run) -> None:
-    """Free the card for a run: the loaded model is unloaded after its running answers, and comes back with the next question."""
+    """Free the GPU for a run: unload the model after its running answers; the next question loads it again."""
     if loaded() is not None and this_machine.cards():
         engine().unload()
 
@@ -131,13 +160,17 @@ def _free_gpu(_run) -> None:
 def start() -> None:
     """Begin watching the runs and tidying up in the background. Returns at once; called when the server starts."""
     _closing.clear()
+    descriptors.raise_limit()
     threading.Thread(target=_watch_runs, name="runs", daemon=True).start()
     threading.Thread(target=_tidy, name="tidy", daemon=True).start()
+    threading.Thread(target=_store_last_uses, name="last-uses", daemon=True).start()
 
 
 def close() -> None:
     """Stop answering and watching. Training processes go on by themselves and are found again at the next start."""
     _closing.set()
+    accounts.last_uses.store()
+    database.let_go()
     for one in _engines:
         one.close()
 
@@ -154,6 +187,13 @@ def _watch_runs() -> None:
             if repr(error) != last:
                 log.error("%s", error, exc_info=None if isinstance(error, EasyError) else error)
             last = repr(error)
+
+
+def _store_last_uses() -> None:
+    """Write the times of last use of sessions and keys once a minute, and keep the file of accounts open."""
+    while not _closing.wait(LAST_USES_SECONDS):
+        database.keep_open()
+        accounts.last_uses.store()
 
 
 def _tidy() -> None:

@@ -8,12 +8,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from glm_core import i18n
 
 
-def render(folder: Path, name: str, **values) -> str:
-    """Fill the template `name` of `folder`; `t` and `language` are those of the reader.
+def render(folder: Path, template: str, /, **values) -> str:
+    """Fill `template` of `folder`; `t` and `language` are those of the reader.
 
     Values are escaped; a value of `markupsafe.Markup` is inserted as it is.
     """
-    return _environment(folder).get_template(name).render(t=i18n.t, language=i18n.current(), **values)
+    return _environment(folder).get_template(template).render(t=i18n.t, language=i18n.current(), **values)
 
 
 @cache

@@ -16,7 +16,7 @@ from tests.paths import ROOT
 def client():
     from app import app
 
-    with TestClient(app, base_url="http://localhost:8501") as client:
+    with TestClient(app, base_url="http://localhost:8501", client=("127.0.0.1", 50000)) as client:
         yield client
 
 

@@ -1,73 +1,39 @@
-"""Who may come in: accounts with roles, their sessions, the audit log; one SQLite file in WAL mode, `accounts.db` under home.
+"""Accounts with roles, their sessions, the operator's options and the audit log, in the file of `database.py`.
 
-Passwords are kept as argon2 hashes, session tokens as SHA-256: who reads the file can sign in as nobody. Not here: API keys (`api_keys.py`),
-cookies and pages (`login.py`), what a request may do (`middleware.py`).
+Passwords are stored as argon2 hashes and session tokens as SHA-256, so that a copy of the file signs nobody in. API keys are in
+`api_keys.py`, cookies and sign-in pages in `login.py`, permissions of a request in `middleware.py`.
 """
 
+import contextlib
 import hashlib
 import re
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from glm_core import i18n, workspace
+from glm_core import i18n
+from glm_core.auth.database import StoreError, database, path, writing
 from glm_core.errors import EasyError
 
 ROLES = ("guest", "trainer", "administrator")
-"From the least to the most that one may do: chat; also data, training and models; also accounts and sharing."
+"In ascending order: guests chat; trainers also use data, training and models; administrators also accounts and sharing."
 GUEST_NAME = "guest"
-"The account that anybody may use while `open_guest` is on; every visit is a person of its own."
+"The shared account of visitors without a password, usable while `open_guest` is on; every visit counts as a person of its own."
 VISITORS = "guest-"
-"How the folder of such a visit begins; nobody has it again once the visit is over."
+"Prefix of the folder of such a visit; the folder is never given to a later visit."
 RESERVED = (GUEST_NAME, "local")
 PASSWORD_LENGTHS = (8, 200)
 SESSION_SECONDS = 30 * 86400
 GUEST_SECONDS = 86400
 SEEN_SECONDS = 60
-AUDIT_ROWS = 20_000
-
-MIGRATIONS = (
-    """
-    CREATE TABLE accounts(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, role TEXT NOT NULL,
-        folder TEXT NOT NULL UNIQUE, password TEXT, created REAL NOT NULL);
-    CREATE TABLE sessions(
-        hash BLOB PRIMARY KEY, account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
-        created REAL NOT NULL, expires REAL NOT NULL, seen REAL NOT NULL, address TEXT NOT NULL);
-    CREATE TABLE keys(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
-        name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, tail TEXT NOT NULL, per_minute INTEGER NOT NULL,
-        created REAL NOT NULL, used REAL);
-    CREATE TABLE audit(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
-        target TEXT NOT NULL, address TEXT NOT NULL);
-    CREATE TABLE options(name TEXT PRIMARY KEY, value TEXT NOT NULL);
-    """,
-    # the second keeps roles apart, which the first wrote into the target: `name (role)`, `name: role → role`
-    """
-    ALTER TABLE audit ADD COLUMN was TEXT NOT NULL DEFAULT '';
-    ALTER TABLE audit ADD COLUMN became TEXT NOT NULL DEFAULT '';
-    UPDATE audit SET
-        target = substr(target, 1, instr(target, ' (') - 1),
-        became = rtrim(substr(target, instr(target, ' (') + 2), ')')
-        WHERE action = 'audit.account.create' AND target LIKE '% (%)';
-    UPDATE audit SET
-        target = substr(target, 1, instr(target, ': ') - 1),
-        was = substr(target, instr(target, ': ') + 2, instr(target, ' → ') - instr(target, ': ') - 2),
-        became = substr(target, instr(target, ' → ') + 3)
-        WHERE action = 'audit.account.role' AND target LIKE '%: % → %';
-    """,
-)
-_migrating = threading.Lock()
+AUDIT_ROWS = {0: 20_000, 1: 2_000}
+"Rows of the audit log that are kept: those of people with a role, and the minor ones (guests, refused sign-ins)."
 
 
 class AccountError(EasyError):
@@ -76,7 +42,7 @@ class AccountError(EasyError):
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody. `folder` owns conversations and runs; it is never given to another account, even when a name is."""
+    """A person. `folder` owns conversations and runs and is never given to another account, even if the name is."""
 
     id: int
     name: str
@@ -86,81 +52,28 @@ class Account:
 
     @property
     def shown_name(self) -> str:
-        """What people read; the guests' account is called so in their language."""
+        """The name for display; the guests' account is named in the reader's language."""
         return title_of(self.name)
 
     def may(self, role: str) -> bool:
-        """Whether this account may do what `role` may."""
+        """Return True where this account has the rights of `role`."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
 def title_of(name: str) -> str:
-    """What people read for an account called `name`, which need not be there any more."""
+    """Return the display name of the account `name`, which may have been deleted."""
     return i18n.t("role.guest") if name == GUEST_NAME else name
 
 
 LOCAL = Account(0, "local", "administrator", "local")
-"Whoever sits at this computer while nothing is shared."
-
-
-def path() -> Path:
-    """The file with everything about accounts."""
-    return workspace.home() / "accounts.db"
-
-
-@contextmanager
-def database(begin: str = "BEGIN") -> Iterator[sqlite3.Connection]:
-    """A transaction that reads the file, which is made, or brought up to date, when it has to be."""
-    path().parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path(), timeout=10, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    try:
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        _migrate(connection)
-        connection.execute(begin)
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
-
-
-def writing() -> AbstractContextManager[sqlite3.Connection]:
-    """A transaction that changes the file; waits for whoever else does."""
-    return database("BEGIN IMMEDIATE")
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Apply the migrations the file has not had yet, each whole or not at all."""
-    if _version(connection) >= len(MIGRATIONS):
-        return
-    with _migrating:
-        path().chmod(0o600)
-        connection.execute("PRAGMA journal_mode=WAL")
-        for number in range(_version(connection), len(MIGRATIONS)):
-            step = f"BEGIN IMMEDIATE; {MIGRATIONS[number]}; PRAGMA user_version={number + 1}; COMMIT;"
-            try:
-                connection.executescript(step)
-            except sqlite3.OperationalError:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                if _version(connection) <= number:  # else another process was faster
-                    raise
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return connection.execute("PRAGMA user_version").fetchone()[0]
+"The user of this computer while nothing is shared."
 
 
 # accounts
 
 
 def accounts() -> list[Account]:
-    """Everybody with a name of their own, in alphabetical order."""
+    """Return all named accounts in alphabetical order."""
     with database() as db:
         return [
             account_of(row) for row in db.execute("SELECT * FROM accounts WHERE name != ? ORDER BY name", (GUEST_NAME,))
@@ -168,7 +81,7 @@ def accounts() -> list[Account]:
 
 
 def has_administrator() -> bool:
-    """Whether somebody can let others in. Does not make the file."""
+    """Return True where an administrator exists. Does not make the file."""
     if not path().exists():
         return False
     with database() as db:
@@ -176,15 +89,15 @@ def has_administrator() -> bool:
 
 
 def create(name: str, password: str, role: str, *, by: str = "", address: str = "", first: bool = False) -> Account:
-    """Add an account. The first administrator goes on with what this computer's own user has made.
+    """Add an account. The first administrator takes over the runs and conversations of this computer's own user.
 
     Args:
-        by: who adds it, for the audit log; themselves where it is empty.
-        first: only if there is no administrator yet.
+        by: the acting account for the audit log; the new account itself where it is empty.
+        first: add it only if there is no administrator yet.
 
     Raises:
-        AccountError: the name is taken or has other signs than letters, digits, `.`, `-`, `_`; the password is too
-            short or the name itself; no such role; there is an administrator already.
+        AccountError: the name is taken or has characters other than letters, digits, `.`, `-`, `_`; the password is too
+            short or equals the name; no such role; there is an administrator already.
     """
     name = name.strip()
     if not re.fullmatch(r"[\w][\w.\-]{0,31}", name) or name.casefold() in RESERVED:
@@ -210,7 +123,7 @@ def set_password(account: Account, password: str, *, by: str = "") -> None:
     """Change a password. Every session of the account ends.
 
     Raises:
-        AccountError: too short, or the name itself.
+        AccountError: the password is too short, or equals the name.
     """
     hashed = _hash(account.name, password)
     with writing() as db:
@@ -220,10 +133,10 @@ def set_password(account: Account, password: str, *, by: str = "") -> None:
 
 
 def set_role(account: Account, role: str, *, by: str = "") -> None:
-    """Change what an account may do.
+    """Change the role of an account.
 
     Raises:
-        AccountError: no such role, or nobody would be administrator any more.
+        AccountError: no such role, or no administrator would be left.
     """
     if role not in ROLES:
         raise AccountError("accounts.bad_role", role=role)
@@ -234,10 +147,10 @@ def set_role(account: Account, role: str, *, by: str = "") -> None:
 
 
 def remove(account: Account, *, by: str = "") -> None:
-    """Delete an account with its sessions and keys. What it made stays, and belongs to nobody who comes later.
+    """Delete an account with its sessions and keys. Its runs stay and belong to no later account.
 
     Raises:
-        AccountError: nobody would be administrator any more.
+        AccountError: no administrator would be left.
     """
     with writing() as db:
         db.execute("DELETE FROM accounts WHERE id=?", (account.id,))
@@ -246,12 +159,12 @@ def remove(account: Account, *, by: str = "") -> None:
 
 
 def open_guest() -> bool:
-    """Whether anybody may come in as a guest without a password."""
+    """Return True where visitors may sign in as guests without a password."""
     return option("open_guest") == "on"
 
 
 def set_open_guest(on: bool, *, by: str = "") -> None:
-    """Let guests in without a password, or no longer; those inside go out at once."""
+    """Switch sign-in of guests on or off; switching it off ends their sessions."""
     with writing() as db:
         _set_option(db, "open_guest", "on" if on else "off")
         row = (GUEST_NAME, "guest", "guest", time.time())
@@ -262,7 +175,7 @@ def set_open_guest(on: bool, *, by: str = "") -> None:
 
 
 def check(name: str, password: str) -> Account | None:
-    """The account whose password this is, else None. Takes as long for a name that nobody has."""
+    """Return the account where the password is right, else None. Takes as long for a name without an account."""
     with database() as db:
         row = db.execute("SELECT * FROM accounts WHERE name=?", (name.strip(),)).fetchone()
     stored = row["password"] if row else None
@@ -313,7 +226,7 @@ def _keep_administrator(db: sqlite3.Connection) -> None:
 
 
 def open_session(account: Account, address: str = "") -> str:
-    """A new session; returns its token, which exists nowhere else."""
+    """Open a session and return its token, which is stored nowhere."""
     token, now = secrets.token_urlsafe(32), time.time()
     lasts = GUEST_SECONDS if account.name == GUEST_NAME else SESSION_SECONDS
     with writing() as db:
@@ -326,7 +239,7 @@ def open_session(account: Account, address: str = "") -> str:
 
 
 def open_guest_session(address: str = "") -> str | None:
-    """A session for somebody without a name; None while guests are not let in."""
+    """Open a session for a visitor without a name; return None while guests may not sign in."""
     if not open_guest():
         return None
     with database() as db:
@@ -335,7 +248,11 @@ def open_guest_session(address: str = "") -> str | None:
 
 
 def session(token: str) -> Account | None:
-    """Whose session this is; None when there is none of that token, or it has ended."""
+    """Return the account of a session, None where the token is unknown or has expired. Writes nothing.
+
+    Raises:
+        StoreError: the file cannot be read now.
+    """
     if not token or len(token) > 100 or not path().exists():
         return None
     now, hashed = time.time(), digest(token)
@@ -345,10 +262,17 @@ def session(token: str) -> Account | None:
     if row is None:
         return None
     if now - row["seen"] > SEEN_SECONDS:
-        with writing() as db:
-            db.execute("UPDATE sessions SET seen=? WHERE hash=?", (now, hashed))
+        last_uses.add("UPDATE sessions SET seen=? WHERE hash=?", hashed, now)
     account = account_of(row)
     return replace(account, folder=f"{VISITORS}{hashed.hex()[:16]}") if account.name == GUEST_NAME else account
+
+
+def signed_in_before(name: str, address: str) -> bool:
+    """Return True where the audit log knows a sign-in of `name` from `address`."""
+    query = "SELECT 1 FROM audit WHERE who=? AND action='audit.session.open' AND address=?"
+    with database() as db:
+        row = db.execute("SELECT name FROM accounts WHERE name=?", (name,)).fetchone()
+        return row is not None and db.execute(query, (row["name"], address[:60])).fetchone() is not None
 
 
 def close_session(token: str) -> None:
@@ -369,7 +293,7 @@ def close_sessions(account: Account, *, by: str = "") -> None:
 
 
 def digest(secret: str) -> bytes:
-    """What is kept of a random secret of 32 bytes; those need no slow hash."""
+    """Return the SHA-256 of a random secret of 32 bytes, which needs no slow hash."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
@@ -377,7 +301,7 @@ def digest(secret: str) -> bytes:
 
 
 def option(name: str) -> str | None:
-    """A stored switch of the operator's; None where it was never set. Does not make the file."""
+    """Return a stored option of the operator, None where it was never set. Does not make the file."""
     if not path().exists():
         return None
     with database() as db:
@@ -386,7 +310,7 @@ def option(name: str) -> str | None:
 
 
 def set_option(name: str, value: str, *, by: str = "") -> None:
-    """Store a switch, and who turned it."""
+    """Store an option of the operator and note it in the audit log."""
     with writing() as db:
         _set_option(db, name, value)
         note_in(db, by, f"audit.option.{name}", value)
@@ -397,17 +321,17 @@ def _set_option(db: sqlite3.Connection, name: str, value: str) -> None:
 
 
 def note(who: str, action: str, target: str = "", address: str = "") -> None:
-    """Write one line of the audit log; `action` is a text key."""
+    """Write one row of the audit log; `action` is a text key."""
     with writing() as db:
         note_in(db, who, action, target, address)
 
 
 def audit(limit: int = 200) -> list[dict]:
-    """The latest lines of the audit log, newest first.
+    """Return the latest rows of the audit log, newest first.
 
     Returns:
         `time` (s since 1970), `who`, `action` (a text key), `target`, `address`; `was` and `became`, the target's role before and
-        after, are empty where it is not about a role.
+        after, are empty where the row is not about a role.
     """
     with database() as db:
         return [dict(row) for row in db.execute("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (limit,))]
@@ -423,8 +347,46 @@ def note_in(
     was: str = "",
     became: str = "",
 ) -> None:
-    """`note` within the transaction of what is noted."""
-    row = (time.time(), who[:80], action, target[:200], address[:60], was, became)
-    query = "INSERT INTO audit(time, who, action, target, address, was, became) VALUES(?,?,?,?,?,?,?)"
-    number = db.execute(query, row).lastrowid
-    db.execute("DELETE FROM audit WHERE id<=?", (number - AUDIT_ROWS,))
+    """Write a row within the transaction of what is noted.
+
+    A minor row (a guest's, or a refused sign-in) replaces the earlier one of the same person, action and target, and has a quota of
+    its own: whoever repeats an act for hours displaces no row of an administrator.
+    """
+    minor = int(action == "audit.session.refused" or _is_guest(db, who))
+    same = (who[:80], action, target[:200])
+    if minor:
+        db.execute("DELETE FROM audit WHERE minor=1 AND who=? AND action=? AND target=?", same)
+    row = (time.time(), *same, address[:60], was, became, minor)
+    db.execute("INSERT INTO audit(time, who, action, target, address, was, became, minor) VALUES(?,?,?,?,?,?,?,?)", row)
+    oldest = "SELECT id FROM audit WHERE minor=? ORDER BY id DESC LIMIT 1 OFFSET ?"
+    db.execute(f"DELETE FROM audit WHERE minor=? AND id<=({oldest})", (minor, minor, AUDIT_ROWS[minor]))
+
+
+def _is_guest(db: sqlite3.Connection, who: str) -> bool:
+    row = db.execute("SELECT role FROM accounts WHERE name=?", (who,)).fetchone()
+    return row is not None and row["role"] == "guest"
+
+
+class LastUses:
+    """Times of last use of sessions and keys, kept in memory until `store`, so that no request waits for a disk to note one."""
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[str, object], float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, statement: str, row: object, moment: float) -> None:
+        """Note that `row` was used at `moment` (s since 1970); `statement` has two placeholders, the time and the row."""
+        with self._lock:
+            self._pending[statement, row] = moment
+
+    def store(self) -> None:
+        """Write what is noted; a full, read-only or locked file loses it."""
+        with self._lock:
+            pending, self._pending = self._pending, {}
+        if pending:
+            with contextlib.suppress(StoreError), writing() as db:
+                for (statement, row), moment in pending.items():
+                    db.execute(statement, (moment, row))
+
+
+last_uses = LastUses()

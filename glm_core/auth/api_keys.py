@@ -1,16 +1,15 @@
-"""API keys: shown once, kept as a hash, each with a name, a limit a minute and the time of its last use.
+"""API keys: shown once, stored as a hash, each with a name, a limit per minute and the time of its last use.
 
-They live in the file of `accounts.py` and go with their account. Not here: reading them from a request (`middleware.py`).
+Keys are in the file of `database.py` and are deleted with their account. `middleware.py` reads them from requests.
 """
 
 import secrets
 import sqlite3
-import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 
-from glm_core.auth.accounts import Account, AccountError, account_of, database, digest, note_in, writing
+from glm_core.auth.accounts import Account, AccountError, account_of, digest, last_uses, note_in
+from glm_core.auth.database import database, writing
 
 PREFIX = "ea-"
 LIMITS = (1, 6000)
@@ -18,12 +17,11 @@ DEFAULT_LIMIT = 60
 EACH = 20
 "Keys an account may have."
 USED_SECONDS = 60
-WINDOW = 60.0
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key as people see it afterwards: never the secret, only its last four signs."""
+    """A key as it is listed: without the secret, of which only the last four characters are known."""
 
     id: int
     account: int
@@ -35,10 +33,10 @@ class Key:
 
 
 def create(account: Account, name: str, per_minute: int = DEFAULT_LIMIT) -> tuple[Key, str]:
-    """A new key and its secret, which is given out here and never again.
+    """Make a key; return it and its secret, which is never shown again.
 
     Raises:
-        AccountError: guests get none; the name is empty or long; the limit is out of range; too many keys.
+        AccountError: guests have no keys; the name is empty or long; the limit is out of range; too many keys.
     """
     name = " ".join(name.split())
     if not account.may("trainer"):
@@ -59,14 +57,15 @@ def create(account: Account, name: str, per_minute: int = DEFAULT_LIMIT) -> tupl
 
 
 def keys(account: Account) -> list[Key]:
-    """An account's keys, the newest first."""
+    """Return the keys of an account, the newest first."""
+    last_uses.store()
     with database() as db:
         rows = db.execute("SELECT * FROM keys WHERE account=? ORDER BY id DESC", (account.id,))
         return [_key(row) for row in rows]
 
 
 def revoke(account: Account, number: int) -> None:
-    """Delete one key of `account`; another's stays where it is."""
+    """Delete one key of `account`; a key of another account is left alone."""
     with writing() as db:
         row = db.execute("SELECT name FROM keys WHERE id=? AND account=?", (number, account.id)).fetchone()
         if row is not None:
@@ -75,7 +74,11 @@ def revoke(account: Account, number: int) -> None:
 
 
 def find(secret: str) -> tuple[Key, Account] | None:
-    """The key with this secret and whose it is, else None."""
+    """Return the key with this secret and its account, None where there is none. Writes nothing.
+
+    Raises:
+        StoreError: the file cannot be read now.
+    """
     if not secret.startswith(PREFIX) or len(secret) > 100:
         return None
     hashed, now = digest(secret), time.time()
@@ -85,49 +88,9 @@ def find(secret: str) -> tuple[Key, Account] | None:
             return None
         account = account_of(db.execute("SELECT * FROM accounts WHERE id=?", (row["account"],)).fetchone())
     if row["used"] is None or now - row["used"] > USED_SECONDS:
-        with writing() as db:
-            db.execute("UPDATE keys SET used=? WHERE id=?", (now, row["id"]))
+        last_uses.add("UPDATE keys SET used=? WHERE id=?", row["id"], now)
     return (_key(row), account) if account.may("trainer") else None
 
 
 def _key(row: sqlite3.Row) -> Key:
     return Key(row["id"], row["account"], row["name"], row["tail"], row["per_minute"], row["created"], row["used"])
-
-
-@dataclass(frozen=True)
-class RateLimit:
-    """Whether a request may pass: what is left in this minute, and the seconds until there is room for another one."""
-
-    allowed: bool
-    limit: int
-    remaining: int
-    reset: float
-
-    def headers(self) -> dict[str, str]:
-        """The figures as OpenAI's clients read them."""
-        return {
-            "x-ratelimit-limit-requests": str(self.limit),
-            "x-ratelimit-remaining-requests": str(self.remaining),
-            "x-ratelimit-reset-requests": f"{self.reset:.1f}s",
-        }
-
-
-class RateLimiter:
-    """How many requests each key, or other caller, has made in the last minute. In memory: a restart forgives."""
-
-    def __init__(self):
-        self._times: dict[int | str, deque[float]] = {}
-        self._lock = threading.Lock()
-
-    def take(self, who: int | str, per_minute: int) -> RateLimit:
-        """Count a request of `who`, unless it has had its share."""
-        now = time.monotonic()
-        with self._lock:
-            times = self._times.setdefault(who, deque())
-            while times and times[0] <= now - WINDOW:
-                times.popleft()
-            allowed = len(times) < per_minute
-            if allowed:
-                times.append(now)
-            remaining = max(0, per_minute - len(times))
-            return RateLimit(allowed, per_minute, remaining, WINDOW - (now - times[0]) if times else 0.0)

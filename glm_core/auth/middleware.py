@@ -1,33 +1,27 @@
-"""The guard in front of every request, HTTP and WebSocket: under which name it asks, from which site, who it is, what a page may load.
+"""The middleware in front of every request, HTTP and WebSocket: host, origin, path, account, rate limit, security headers.
 
-A pure ASGI middleware. While nothing is shared, whoever is at this computer may do everything and nobody else anything; while sharing,
-pages and their socket want a session and /v1 a key. What an account may see on a page is the page's to ask (`ui.begin`). The limits on
-bodies are where bodies are read: `server.maxUploadSize` for files, the API for its own.
+Pure ASGI. While nothing is shared, the user of this computer may do everything and nobody else anything. While sharing, pages and their
+socket need a session and /v1 a key. Permissions within a page are the page's to ask for (`ui.begin`). Sizes of bodies are limited where
+bodies are read: `server.maxUploadSize` for files, the API for its own.
 """
 
 import asyncio
 import ipaddress
-import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import ClientDisconnect, cookie_parser
 
-from glm_core.auth import accounts, api_keys
+from glm_core.auth import accounts, api_keys, database, request_paths
+from glm_core.auth.database import StoreError
 from glm_core.auth.network import Sharing
-from glm_core.i18n import t
+from glm_core.auth.page_sockets import Owner, PageSockets
+from glm_core.auth.rate_limits import RateLimiter
+from glm_core.auth.rejections import Rejection, send_rejection
+from glm_core.auth.request_paths import API_PREFIX, HEALTH, KEYED, SAFE_METHODS, UPLOADS
 
-API_PREFIX = "/v1/"
 COOKIE = "easyaigc_session"
-OPEN_PATHS = frozenset(("/login", "/logout", "/first", "/health", "/_stcore/health"))
-"What strangers may ask while sharing: the way in, and whether the server lives."
-OPERATORS_PATHS = frozenset(("/metrics", "/_stcore/metrics"))
-KEYED_PATHS = OPERATORS_PATHS | {"/openapi.json"}
-"What a program with a key may ask beside the API, and a session too."
-UPLOADS = "/_stcore/upload_file"
-
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -43,43 +37,33 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
-BODY_PATIENCE = 20.0
-"Seconds that a body may take however small it is."
-BODY_PACE = 2_000
-"Bytes a second that it has to bring after those, all in all."
+BODY_SECONDS = 20.0
+"Seconds that a request's body may take however small it is."
+BODY_RATE = 2_000
+"Bytes a second that it must bring after those, on average."
 HANG_UP = {"type": "websocket.close", "code": 1008}
-ERROR_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    408: "invalid_request_error",
-    429: "rate_limit_error",
-}
+TOO_BIG = {"type": "websocket.close", "code": 1009}
 
 
-@dataclass(frozen=True)
-class Rejection:
-    """Why there is no answer: the status, the text key of the reason, and headers that say more."""
-
-    status: int
-    key: str
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class TooSlow(ClientDisconnect):
-    """A request's body comes so slowly that nobody waits for it any longer."""
+class BodyTooSlow(ClientDisconnect):
+    """A request's body arrives more slowly than `BODY_RATE`."""
 
 
 class AuthMiddleware:
     """ASGI middleware: refuses foreign hosts, cross-site posts and strangers; adds `HEADERS` to every answer.
 
-    Behind it `scope["account"]` is who asks, and `scope["user_name"]` whose turn in the engine's queue it is.
+    Behind it `scope["account"]` is the account of the request, `scope["user_name"]` its name in the engine's queue, and
+    `scope["from_this_computer"]` says that it came from here and through no proxy.
 
     Args:
         app: the application behind it.
         hosts: names under which this server may be asked, without port. A page elsewhere that rebinds its own name
-            to 127.0.0.1 asks under that name and gets nothing.
-        sharing: whether the network may come in, and under which names then.
-        passes: whether a binary message from a browser's socket may go on; others are dropped, whoever sent them.
+            to 127.0.0.1 asks under that name and is refused.
+        sharing: the state of sharing and the names allowed with it.
+        passes: returns True for a binary message that a page's socket may send; others are dropped.
+        session_of: returns the Streamlit session that a message to the browser announces, None where it announces none.
+        sockets: counts and binds the sockets of pages.
+        base: Streamlit's `server.baseUrlPath`.
     """
 
     def __init__(
@@ -88,110 +72,193 @@ class AuthMiddleware:
         hosts: Iterable[str] = (),
         sharing: Sharing | None = None,
         passes: Callable[[bytes], bool] = lambda message: True,
-    ):
+        session_of: Callable[[bytes], str | None] = lambda message: None,
+        sockets: PageSockets | None = None,
+        base: str = "",
+    ) -> None:
         self.app = app
-        self._passes = passes
         self.sharing = sharing or Sharing(allowed=hosts)
-        self.pace = api_keys.RateLimiter()
+        self.limiter = RateLimiter()
+        self._passes = passes
+        self._session_of = session_of
+        self._sockets = sockets or PageSockets()
+        self._base = base.strip("/")
 
     async def __call__(self, scope, receive, send):
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         extra: dict[str, str] = {}
-        refusal = self._refusal(scope, headers) or self._admit(scope, headers, extra)
+        try:
+            rejection = self._refuse_request(scope, headers) or await self._admit(scope, headers, extra)
+        except StoreError as error:
+            rejection = Rejection(503, error.key, {"retry-after": "2"}, error.values)
         if scope["type"] == "websocket":
-            if refusal:
-                return await send(HANG_UP)
-            return await self.app(scope, *self._recheck_session(scope, headers, receive, send))
+            return await send(HANG_UP) if rejection else await self._serve_socket(scope, headers, receive, send)
         send = _with_headers(send, extra, secure=scope.get("scheme") == "https")
-        if refusal:
-            return await _refuse(send, scope["path"], refusal)
+        if rejection:
+            return await self._send_rejection(scope, headers, send, rejection)
         try:
             return await self.app(scope, _limit_body_rate(receive), send)
-        except TooSlow:
-            return await _refuse(send, scope["path"], Rejection(408, "security.too_slow", {"connection": "close"}))
+        except BodyTooSlow:
+            slow = Rejection(408, "security.too_slow", {"connection": "close"})
+            return await self._send_rejection(scope, headers, send, slow)
         except ClientDisconnect:
-            return  # gone in the middle of its own words: nobody is there to answer
+            return  # left in the middle of its own request: nobody is there to answer
 
-    def _recheck_session(self, scope, headers: dict[str, str], receive, send):
-        """A socket's `receive` and `send` that hang up once the session has ended or may do something else than at first,
-        and drop what pages do not send.
+    async def _send_rejection(self, scope, headers: dict[str, str], send, rejection: Rejection) -> None:
+        path = request_paths.routed_path(scope, self._base) or ""
+        as_json = path.startswith(API_PREFIX) or path in KEYED or path == "/health"
+        language = headers.get("accept-language", "")
+        await send_rejection(send, rejection, as_json=as_json, accepted_language=language)
 
-        Everything a page does, its timers too, begins with a message from the browser.
-        """
-        first, token, over = scope["account"], _token(headers), False
+    # the checks
 
-        async def receiving():
-            nonlocal over
-            message = await receive()
-            while message.get("bytes") is not None and not self._passes(message["bytes"]):
-                message = await receive()
-            if first is not accounts.LOCAL and message["type"] == "websocket.receive" and not over:
-                now = accounts.session(token) if self.sharing.on else None
-                if now is None or now.role != first.role:
-                    over = True
-                    await send(HANG_UP)
-                    return {"type": "websocket.disconnect", "code": 1008}
-            return message
-
-        async def sending(message):
-            if not over:
-                await send(message)
-
-        return receiving, sending
-
-    def _refusal(self, scope, headers: dict[str, str]) -> Rejection | None:
-        """The reason not to answer anybody who asks like this; None to go on."""
+    def _refuse_request(self, scope, headers: dict[str, str]) -> Rejection | None:
+        """Return the reason to refuse a request whoever sends it, None to go on."""
         host = headers.get("host", "")
         peer = _peer(scope)
-        if peer and _name(host) not in self.sharing.hosts:
+        here = peer is not None and peer.is_loopback
+        forwarded = any(name in headers for name in FORWARDED)
+        scope["from_this_computer"] = here and not forwarded
+        if _name(host) not in self.sharing.hosts:
             return Rejection(403, "security.host")
-        if not self.sharing.on and ((peer and not peer.is_loopback) or any(name in headers for name in FORWARDED)):
+        if not self.sharing.on and not scope["from_this_computer"]:
             return Rejection(403, "security.local_only")
         origin = headers.get("origin")
-        changes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
         foreign = headers.get("sec-fetch-site") == "cross-site" or (origin and origin.partition("://")[2] != host)
         if changes and foreign:
             return Rejection(403, "security.origin")
+        if request_paths.routed_path(scope, self._base) is None:
+            return Rejection(400, "security.path")
         return None
 
-    def _admit(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
-        """Find out who asks and note it in `scope`; the reason not to answer them, None to answer."""
+    async def _admit(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
+        """Find the account of a request and note it in `scope`; return the reason to refuse it, None to go on."""
+        path = request_paths.routed_path(scope, self._base)
         if not self.sharing.on:
             scope["account"] = accounts.LOCAL
-            calls = scope["type"] == "http" and scope["path"].startswith(API_PREFIX)
-            return self._count(accounts.LOCAL.name, api_keys.LIMITS[1], extra) if calls else None
-        path = scope["path"]
-        if path.startswith(API_PREFIX) or (path in KEYED_PATHS and "authorization" in headers):
-            return self._admit_key(scope, headers, extra)
-        account = accounts.session(_token(headers))
-        scope["account"] = account
+            if scope["type"] == "http" and path.startswith(API_PREFIX):
+                return self._count(accounts.LOCAL.name, api_keys.LIMITS[1], extra)
+            return self._forbidden(accounts.LOCAL, scope, path)
+        if path in HEALTH and scope["type"] == "http":
+            scope["account"] = None
+            return None
+        if path.startswith(API_PREFIX) or (path in KEYED and "authorization" in headers):
+            return await self._admit_key(scope, path, headers, extra)
+        account = scope["account"] = await self._account(headers)
         if account is None:
-            return None if path in OPEN_PATHS and scope["type"] == "http" else _to_sign_in(scope)
+            strangers = scope["type"] == "http" and request_paths.ROLES.get(path) == request_paths.STRANGER
+            return None if strangers else _to_sign_in(scope)
         scope["user_name"] = account.folder
-        return _forbidden(account, scope)
+        return self._forbidden(account, scope, path)
 
-    def _admit_key(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
+    async def _account(self, headers: dict[str, str]) -> accounts.Account | None:
+        token = _token(headers)
+        return await database.read(accounts.session, token) if token else None
+
+    async def _admit_key(self, scope, path: str, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
         kind, _, secret = headers.get("authorization", "").partition(" ")
-        found = api_keys.find(secret.strip()) if kind.lower() == "bearer" else None
+        found = await database.read(api_keys.find, secret.strip()) if kind.lower() == "bearer" else None
         if found is None:
             return Rejection(401, "security.key", {"www-authenticate": "Bearer"})
         key, account = found
         scope["account"], scope["user_name"] = account, account.folder
-        return self._count(key.id, key.per_minute, extra) or _forbidden(account, scope)
+        return self._count(key.id, key.per_minute, extra) or self._forbidden(account, scope, path)
 
     def _count(self, who: int | str, per_minute: int, extra: dict[str, str]) -> Rejection | None:
-        """Count a call and say in its headers how many are left; the reason not to answer once there are none."""
-        turn = self.pace.take(who, per_minute)
-        extra.update(turn.headers())
-        return (
-            None if turn.allowed else Rejection(429, "security.pace", {"retry-after": str(max(1, round(turn.reset)))})
-        )
+        """Count an API call and put the figures into its headers; return the reason to refuse it, None to go on."""
+        limit = self.limiter.take({who: per_minute})
+        extra.update(limit.headers())
+        return None if limit.allowed else Rejection(429, "security.pace", {"retry-after": limit.retry_after})
+
+    def _forbidden(self, account: accounts.Account, scope, path: str) -> Rejection | None:
+        """Return the reason why `account` may not use this path, None where it may."""
+        if scope["type"] == "websocket":
+            return None if path in request_paths.SOCKETS else Rejection(404, "security.no_such_path")
+        role = request_paths.required_role(path, scope["method"])
+        if role is None:
+            return Rejection(404, "security.no_such_path")
+        if role in accounts.ROLES and not account.may(role):
+            return Rejection(403, "security.role")
+        session = path.removeprefix(UPLOADS).split("/")[0] if path.startswith(UPLOADS) else ""
+        if session and not self._sockets.may_use(session, account.folder):
+            return Rejection(403, "security.role")
+        return None
+
+    # the sockets of pages
+
+    async def _serve_socket(self, scope, headers: dict[str, str], receive, send) -> None:
+        """Serve a page's socket until it ends, or until its account may no longer use it."""
+        account = scope["account"]
+        token = "" if account is accounts.LOCAL else _token(headers)
+        address = str(_peer(scope) or "")
+        owner = Owner(account.folder, account.role, accounts.digest(token), address)
+        if not self._sockets.add(owner):
+            return await send(HANG_UP)
+        connection = _Connection(self, owner, token, receive, send)
+        try:
+            inner = self._sockets.without_foreign_session(scope, owner)
+            await self.app(inner, connection.receive, connection.send)
+        finally:
+            self._sockets.discard(owner, connection.session)
+
+    async def still_allowed(self, owner: Owner, token: str) -> bool:
+        """Return True while the session of a socket lasts and has the role it had when the socket opened."""
+        if not token:
+            return True  # opened before sharing began; the page itself asks again (`ui.visitor`)
+        try:
+            now = await database.read(accounts.session, token) if self.sharing.on else None
+        except StoreError:
+            return False
+        return now is not None and (now.role, now.folder) == (owner.role, owner.folder)
+
+
+class _Connection:
+    """`receive` and `send` of one page's socket.
+
+    Everything a page does, its timers too, begins with a message from the browser: before each is passed on, the session is checked
+    again, and messages that no page sends are dropped.
+    """
+
+    def __init__(self, guard: AuthMiddleware, owner: Owner, token: str, receive, send) -> None:
+        self.session: str | None = None
+        self._guard, self._owner, self._token = guard, owner, token
+        self._receive, self._send = receive, send
+        self._over = False
+        limits = guard._sockets.limits
+        self._most = limits.guest_bytes if owner.role == "guest" else limits.account_bytes
+
+    async def receive(self) -> dict:
+        message = await self._receive()
+        while message.get("bytes") is not None and not self._guard._passes(message["bytes"]):
+            message = await self._receive()
+        if message["type"] != "websocket.receive" or self._over:
+            return message
+        if len(message.get("bytes") or message.get("text") or b"") > self._most:
+            return await self._hang_up(TOO_BIG)
+        if not await self._guard.still_allowed(self._owner, self._token):
+            return await self._hang_up(HANG_UP)
+        return message
+
+    async def _hang_up(self, farewell: dict) -> dict:
+        self._over = True
+        await self._send(farewell)
+        return {"type": "websocket.disconnect", "code": farewell["code"]}
+
+    async def send(self, message: dict) -> None:
+        if self._over:
+            return
+        if self.session is None and message.get("bytes"):
+            self.session = self._guard._session_of(message["bytes"])
+            if self.session is not None:
+                self._guard._sockets.bind(self.session, self._owner)
+        await self._send(message)
 
 
 def _to_sign_in(scope) -> Rejection:
-    """Send a page's reader to the sign-in page and back; anything else just gets no answer."""
+    """Send a page's reader to the sign-in page and back; refuse anything else."""
     if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
         query = scope.get("query_string", b"").decode("latin-1")
         wanted = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
@@ -199,21 +266,12 @@ def _to_sign_in(scope) -> Rejection:
     return Rejection(403, "security.sign_in")
 
 
-def _forbidden(account: accounts.Account, scope) -> Rejection | None:
-    """What is not for this account's role, whatever page it asks from."""
-    path = scope["path"]
-    uploads = path.startswith(UPLOADS) and scope.get("method") not in ("GET", "HEAD", "OPTIONS")
-    if (uploads and not account.may("trainer")) or (path in OPERATORS_PATHS and not account.may("administrator")):
-        return Rejection(403, "security.role")
-    return None
-
-
 def _token(headers: dict[str, str]) -> str:
     return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def _peer(scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address a request came from; None without a network: a test client or a parent application in this process."""
+    """Return the address a request came from; None where there is none that makes sense, which counts as a stranger's."""
     try:
         peer = ipaddress.ip_address((scope.get("client") or ("",))[0].partition("%")[0])
     except ValueError:
@@ -222,7 +280,7 @@ def _peer(scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _name(host: str) -> str:
-    """The host of a Host header without its port, lower case, IPv6 without brackets; empty when it makes no sense."""
+    """Return the host of a Host header without its port, lower case, IPv6 without brackets; empty where it makes no sense."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -230,22 +288,22 @@ def _name(host: str) -> str:
 
 
 def _limit_body_rate(receive):
-    """`receive` for a request whose body has to keep a pace.
+    """Return a `receive` whose request body must keep up a rate.
 
     Raises:
-        TooSlow: it does not; bytes already there are not lost to those who come in time.
+        BodyTooSlow: it does not.
     """
     started, size, whole = time.monotonic(), 0, False
 
     async def receiving():
         nonlocal size, whole
         if whole:
-            return await receive()  # which now waits for the client to leave
-        patience = started + BODY_PATIENCE + size / BODY_PACE - time.monotonic()
+            return await receive()  # waits for the client to leave
+        left = started + BODY_SECONDS + size / BODY_RATE - time.monotonic()
         try:
-            message = await asyncio.wait_for(receive(), max(0.0, patience))
+            message = await asyncio.wait_for(receive(), max(0.0, left))
         except TimeoutError as error:
-            raise TooSlow from error
+            raise BodyTooSlow from error
         size += len(message.get("body", b""))
         whole = not message.get("more_body", False)
         return message
@@ -254,7 +312,7 @@ def _limit_body_rate(receive):
 
 
 def _with_headers(send, extra: dict[str, str], secure: bool):
-    """`send` that adds `HEADERS` and `extra`, and lets no cookie set over HTTPS travel without it."""
+    """Return a `send` that adds `HEADERS` and `extra`, and marks every cookie set over HTTPS as for HTTPS only."""
 
     async def sending(message):
         if message["type"] == "http.response.start":
@@ -271,18 +329,3 @@ def _with_headers(send, extra: dict[str, str], secure: bool):
 
 def _only_https(cookie: bytes) -> bytes:
     return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"
-
-
-async def _refuse(send, path: str, refusal: Rejection) -> None:
-    """Answer with a sentence; for the API in the form OpenAI clients read."""
-    if path.startswith(API_PREFIX) or path in KEYED_PATHS or path == "/health":
-        kind = ERROR_TYPES.get(refusal.status, "authentication_error")
-        error = {"message": t(refusal.key), "type": kind, "param": None, "code": refusal.key.split(".")[1]}
-        body, content_type = json.dumps({"error": error}, ensure_ascii=False), "application/json; charset=utf-8"
-    else:
-        body, content_type = t(refusal.key) + "\n", "text/plain; charset=utf-8"
-    content = body.encode()
-    fields = refusal.headers | {"content-type": content_type, "content-length": str(len(content))}
-    pairs = [(name.encode(), value.encode()) for name, value in fields.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": pairs})
-    await send({"type": "http.response.body", "body": content})

@@ -1,8 +1,7 @@
-"""Letting the network in: under which names and addresses this server may be asked, the sockets for them, opened and closed live,
-and what others are told so that they find it.
+"""Sharing on the network: the names and addresses under which this server answers, and the listener for them, opened and closed live.
 
-The server itself listens where `server.address` says, on this computer only by default. While sharing is on, a second listener gives the
-same program on every address of this computer, same port. Not here: who may come in (`accounts.py`) and the checks (`middleware.py`).
+The main server listens at `server.address`, by default on this computer only. While sharing is on, a second listener serves the same
+program on every address of this computer, on the same port. Accounts are in `accounts.py`, the checks of requests in `middleware.py`.
 """
 
 import asyncio
@@ -19,7 +18,8 @@ import psutil
 import qrcode
 import uvicorn
 
-from glm_core.auth import accounts
+from glm_core.auth import accounts, database
+from glm_core.auth.connections import LimitedHttp, LimitedWebSocket
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 
@@ -28,17 +28,17 @@ SECONDS_TO_OPEN = 10
 
 
 class SharingError(EasyError):
-    """Sharing cannot begin: nobody is administrator yet, or no address can be listened on."""
+    """Sharing cannot begin: there is no administrator yet, or no address can be bound."""
 
 
 async def begin(sharing: "Sharing", app, port: int) -> str:
-    """Share `app` if the operator wants it; returns what the terminal says about where it is."""
+    """Share `app` if the operator asks for it; return the lines for the terminal with the addresses."""
     lines = [t("app.started", url=f"http://localhost:{port}")]
     await sharing.begin(app, port)
     if sharing.on:
         urls = sharing.urls()
         lines += [t("sharing.started", urls="  ".join(urls)) if urls else t("sharing.no_address", port=port)]
-        if not accounts.has_administrator():
+        if not await database.read(accounts.has_administrator):
             secret = sharing.first_visit()
             lines += [
                 t("sharing.first", url=f"{base}/first?token={secret}")
@@ -48,7 +48,7 @@ async def begin(sharing: "Sharing", app, port: int) -> str:
 
 
 def wanted() -> bool:
-    """Whether the operator asks for sharing: EASYAIGC_SHARE=1 or 0 where it is set, else the switch in the settings."""
+    """Return True where the operator asks for sharing: by EASYAIGC_SHARE=1 or 0 if set, otherwise by the option in the settings."""
     asked = os.environ.get("EASYAIGC_SHARE", "").strip().lower()
     if asked:
         return asked not in ("0", "off", "false", "no")
@@ -56,20 +56,20 @@ def wanted() -> bool:
 
 
 def own_names() -> list[str]:
-    """The names under which others know this computer, beside its addresses: EASYAIGC_HOSTS (commas), then its own."""
+    """Return the names of this computer beside its addresses: EASYAIGC_HOSTS (separated by commas), then its host names."""
     given = [name.strip().lower() for name in os.environ.get("EASYAIGC_HOSTS", "").split(",")]
     name = socket.gethostname().lower()
     return list(dict.fromkeys(filter(None, [*given, name, f"{name.split('.')[0]}.local"])))
 
 
 def addresses() -> list[str]:
-    """This computer's IPv4 addresses in networks, the one that its traffic usually leaves by first."""
+    """Return this computer's IPv4 addresses in networks, the one of its default route first."""
     states = psutil.net_if_stats()
     found = [
         entry.address
-        for card, entries in psutil.net_if_addrs().items()
+        for interface, entries in psutil.net_if_addrs().items()
         for entry in entries
-        if entry.family == socket.AF_INET and states[card].isup and _is_reachable(entry.address)
+        if entry.family == socket.AF_INET and states[interface].isup and _is_reachable(entry.address)
     ]
     return sorted(dict.fromkeys(found), key=lambda address: address != _usual_address())
 
@@ -80,7 +80,7 @@ def _is_reachable(address: str) -> bool:
 
 
 def _usual_address() -> str:
-    """The address a packet to far away would carry; nothing is sent."""
+    """Return the source address of the default route. Nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
         probe.connect(("192.0.2.1", 9))
         return probe.getsockname()[0]
@@ -88,19 +88,19 @@ def _usual_address() -> str:
 
 
 def seen_at(url: str | None, port: int) -> str:
-    """Scheme, name and port under which the reader of the page `url` sees this server."""
+    """Return scheme, name and port under which the reader of the page `url` reaches this server."""
     address = urlsplit(url or "")
     return f"{address.scheme}://{address.netloc}" if address.netloc else f"http://localhost:{port}"
 
 
 def for_others(mine: str, urls: Iterable[str]) -> list[str]:
-    """Where others find this server: by `mine`, the reader's own address, unless that means this computer, then by `urls`."""
+    """Return the addresses for others: `mine`, the reader's own, unless it means this computer, then `urls`."""
     here = urlsplit(mine).hostname in LOCAL_HOSTS
     return list(dict.fromkeys([*([] if here else [mine]), *urls]))
 
 
 def firewall_rules(port: int) -> dict[str, str]:
-    """The commands that let `port` through this computer's firewall, by the language they are in: bash and batch."""
+    """Return the commands that open `port` in this computer's firewall, by their language: bash and batch."""
     return {
         "bash": f"sudo ufw allow {port}/tcp\nsudo firewall-cmd --add-port={port}/tcp",
         "batch": f'netsh advfirewall firewall add rule name="easyAIGC" dir=in action=allow protocol=TCP localport={port}',
@@ -108,7 +108,7 @@ def firewall_rules(port: int) -> dict[str, str]:
 
 
 def qr_code(url: str) -> bytes:
-    """A PNG that a phone's camera reads as `url`."""
+    """Return a QR code of `url` as PNG."""
     code = qrcode.QRCode(box_size=6, border=2)
     code.add_data(url)
     picture = io.BytesIO()
@@ -117,20 +117,24 @@ def qr_code(url: str) -> bytes:
 
 
 class _Listener(uvicorn.Server):
-    """A server beside the main one, which alone listens to signals."""
+    """A second server in the process; signals are left to the main one."""
 
     def capture_signals(self):
         return contextlib.nullcontext()
 
 
 class Sharing:
-    """Whether the network is let in, for the whole process.
+    """The state of sharing on the network, one for the whole process.
+
+    Attributes:
+        on: everybody has to sign in, and the network may connect.
+        hosts: names under which requests are answered.
 
     Args:
-        main_address: where the server itself listens (`server.address`).
-        allowed: names under which it may always be asked (`server.allowedHosts`).
-        announce: called with the names allowed from now on, whenever they change.
-        options: for `uvicorn.Config`, the same that the server itself has.
+        main_address: where the main server listens (`server.address`).
+        allowed: names that are always allowed (`server.allowedHosts`).
+        announce: called with the allowed names whenever they change.
+        options: for `uvicorn.Config`, the same as the main server's.
     """
 
     def __init__(
@@ -145,37 +149,36 @@ class Sharing:
         self._app = self._loop = self._listener = self._task = None
         self._port = 0
         self.on = False
-        "Whether everybody has to sign in, and the network may."
         self.hosts = frozenset(self._allowed)
         self._first_visit: str | None = None
 
     @property
     def listens_everywhere(self) -> bool:
-        """Whether the server itself was started for the network, so that no second listener is needed."""
+        """True where the main server listens on the network itself, so that no second listener is needed."""
         try:
             return not ipaddress.ip_address(self._main_address).is_loopback
         except ValueError:
             return self._main_address != "localhost"
 
     def urls(self) -> list[str]:
-        """The addresses others can open, the likeliest first."""
+        """Return the addresses that others can open, the likeliest first."""
         scheme = "https" if self._options().get("ssl_certfile") else "http"
         return [f"{scheme}://{address}:{self._port}" for address in addresses()]
 
     async def begin(self, app, port: int) -> None:
-        """The server is up: remember what to serve, and share if the operator wants it.
+        """Remember the application to serve, and share it if the operator asks for it. Called once the server is up.
 
-        Where no address can be listened on everybody signs in all the same: a proxy may stand in front.
+        Where no address can be bound, sign-in is required all the same: a proxy may stand in front.
         """
         self._app, self._port, self._loop = app, port, asyncio.get_running_loop()
-        if wanted():
+        if await database.read(wanted):
             await self._open(self._sockets())
 
     def start(self, *, by: str = "") -> None:
         """Share from now on and after every restart. Called from a page's thread.
 
         Raises:
-            SharingError: there is no administrator yet, or no address of this computer can be listened on.
+            SharingError: there is no administrator yet, or no address of this computer can be bound.
         """
         if self.on:
             return
@@ -188,7 +191,7 @@ class Sharing:
         accounts.set_option("share", "on", by=by)
 
     def stop(self, *, by: str = "") -> None:
-        """Serve this computer only from now on and after every restart; who is on the network is cut off."""
+        """Serve this computer only from now on and after every restart; connections from the network are closed."""
         accounts.set_option("share", "off", by=by)
         asyncio.run_coroutine_threadsafe(self.close(), self._loop).result(SECONDS_TO_OPEN)
 
@@ -199,7 +202,8 @@ class Sharing:
         self._allow([*self._allowed, *addresses(), *own_names()])
         self.on = True  # before the first stranger can connect
         if sockets:
-            config = uvicorn.Config(self._app, lifespan="off", log_level="warning", **self._options())
+            options = {"http": LimitedHttp, "ws": LimitedWebSocket} | self._options()
+            config = uvicorn.Config(self._app, lifespan="off", log_level="warning", **options)
             self._listener = _Listener(config)
             self._task = asyncio.create_task(self._listener.serve(sockets), name="sharing")
 
@@ -221,22 +225,22 @@ class Sharing:
     # the first administrator
 
     def first_visit(self) -> str:
-        """The secret of the one-time address on the terminal, made anew at each call; an older one is void."""
+        """Return a new secret for the one-time address on the terminal; an older one becomes void."""
         self._first_visit = secrets.token_urlsafe(24)
         return self._first_visit
 
     def is_first_visit(self, secret: str) -> bool:
-        """Whether `secret` opens the door for the first administrator. Nobody's does once there is one."""
+        """Return True where `secret` may make the first administrator; never once there is one."""
         known = self._first_visit
         if known is None or accounts.has_administrator():
             return False
         return secrets.compare_digest(known.encode(), secret.encode("utf-8", "replace"))
 
 
-def _bound(where: Iterable[str], port: int) -> list[socket.socket]:
-    """Sockets on the addresses that can be bound; one that another program holds is left out."""
+def _bound(hosts: Iterable[str], port: int) -> list[socket.socket]:
+    """Return sockets on the addresses that can be bound; one that another program uses is left out."""
     sockets = []
-    for address in where:
+    for address in hosts:
         one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if os.name != "nt":
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,29 +1,18 @@
-"""/check: does a WebSocket get from the reader's browser to this server and back? Pages need one, and a proxy in between may eat it."""
-
-import html
+"""/check: tests a WebSocket from the reader's browser to this server and back. Pages need one, and a proxy in between may block it."""
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from glm_core.auth.login import plain_page, speak
-from glm_core.i18n import t
+from glm_core.auth.pages import plain_page, use_language_of
 from glm_core.workspace import ASSETS
 
 
 async def show(http: Request) -> Response:
-    """GET /check: a page whose script tries and says what happened."""
-    speak(http)
-    names = ("trying", "good", "bad", "no_script", "back")
-    later = "{milliseconds}"  # the script knows it
-    words = {name: html.escape(t(f"connection.{name}", milliseconds=later), quote=True) for name in names}
-    body = (
-        f'<p id="result" role="status" data-good="{words["good"]}" data-bad="{words["bad"]}">{words["trying"]}</p>'
-        f'<noscript><p role="alert">{words["no_script"]}</p></noscript><script src="/check.js"></script>'
-        f'<p><a href="/">{words["back"]}</a></p>'
-    )
-    return plain_page("connection.title", body, http)
+    """GET /check: a page whose script runs the test and reports the result."""
+    use_language_of(http)
+    return plain_page("check", "connection.title", http)
 
 
 async def script(_http: Request) -> Response:

@@ -94,7 +94,7 @@ def test_every_error_is_described():
 @pytest.fixture
 def shared(engine):
     """The API behind the guard, shared; gives the application and a key."""
-    sharing = Sharing()
+    sharing = Sharing(allowed=["testserver"])
     sharing.on = True
     _, secret = api_keys.create(accounts.create("the-trainer", "correct horse", "trainer"), "fuzz", api_keys.LIMITS[1])
     return Starlette(

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from glm_core.api import routes
-from glm_core.auth import middleware, timeouts
+from glm_core.auth import connections, middleware
 from tests.engine import ask
 
 GREEDY = {"model": "tiny", "messages": [{"role": "user", "content": "你好"}], "temperature": 0, "max_tokens": 12}
@@ -23,8 +23,7 @@ LIMIT = 0.6
 @pytest.fixture
 def impatient(engine, monkeypatch):
     """A real server behind the guard, whose limits are short and whose sockets hold little; gives its address and its state."""
-    timeouts.limit()
-    for module, name in ((timeouts, "HEADER_SECONDS"), (timeouts, "WRITE_SECONDS"), (middleware, "BODY_PATIENCE")):
+    for module, name in ((connections, "HEAD_SECONDS"), (connections, "WRITE_SECONDS"), (middleware, "BODY_SECONDS")):
         monkeypatch.setattr(module, name, LIMIT)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -33,7 +32,7 @@ def impatient(engine, monkeypatch):
     app = Starlette(
         routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.AuthMiddleware, hosts=["127.0.0.1"])]
     )
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, http=connections.LimitedHttp, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     yield listener.getsockname(), server.server_state
@@ -108,7 +107,7 @@ def test_a_body_that_drips_gets_an_api_error_and_is_cut(impatient):
 
 
 def test_a_body_that_keeps_its_pace_may_take_longer(impatient, monkeypatch):
-    monkeypatch.setattr(middleware, "BODY_PACE", 5_000)
+    monkeypatch.setattr(middleware, "BODY_RATE", 5_000)
     body = json.dumps(GREEDY).encode().ljust(30_000)
     with connect(impatient[0]) as client:
         started = time.monotonic()
@@ -121,7 +120,7 @@ def test_a_body_that_keeps_its_pace_may_take_longer(impatient, monkeypatch):
 
 @pytest.mark.parametrize("reads", [False, True])
 def test_who_does_not_read_their_stream_is_cut_and_holds_nobody_up(impatient, engine, monkeypatch, reads):
-    monkeypatch.setattr(timeouts, "WRITE_SECONDS", 2.0)
+    monkeypatch.setattr(connections, "WRITE_SECONDS", 2.0)
     address, state = impatient
     alone = "".join(engine.submit(ask(max_new_tokens=60)))
     body = json.dumps(GREEDY | {"max_tokens": 480, "n": 6, "stream": True}).encode()

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from argon2 import PasswordHasher
 
-from glm_core.auth import accounts, api_keys
+from glm_core.auth import accounts, api_keys, database
 from glm_core.auth.accounts import AccountError
 
 PASSWORD = "correct horse"
@@ -30,35 +30,35 @@ def trainer(admin):
 
 def test_asking_makes_no_file(workspace):
     assert not accounts.has_administrator() and accounts.option("share") is None and accounts.session("x") is None
-    assert not accounts.path().exists()
+    assert not database.path().exists()
 
 
 def test_the_file_is_the_owners_alone_and_holds_no_secret(trainer):
     token = accounts.open_session(trainer)
     _key, secret = api_keys.create(trainer, "script")
-    content = b"".join(file.read_bytes() for file in accounts.path().parent.glob("accounts.db*"))
-    assert accounts.path().stat().st_mode & 0o077 == 0
+    content = b"".join(file.read_bytes() for file in database.path().parent.glob("accounts.db*"))
+    assert database.path().stat().st_mode & 0o077 == 0
     assert not any(word.encode() in content for word in (PASSWORD, token, secret))
-    with sqlite3.connect(accounts.path()) as db:
+    with sqlite3.connect(database.path()) as db:
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        assert db.execute("PRAGMA user_version").fetchone()[0] == len(accounts.MIGRATIONS)
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(database.MIGRATIONS)
 
 
 def test_a_file_of_an_older_version_is_brought_up_to_date(trainer, monkeypatch):
     added = "ALTER TABLE accounts ADD COLUMN color TEXT"
-    monkeypatch.setattr(accounts, "MIGRATIONS", (*accounts.MIGRATIONS, added))
+    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, added))
     with ThreadPoolExecutor(4) as pool:
         assert len({len(found) for found in pool.map(lambda _: accounts.accounts(), range(8))}) == 1
-    with accounts.database() as db:
+    with database.database() as db:
         assert "color" in {row["name"] for row in db.execute("PRAGMA table_info(accounts)")}
 
 
 def test_a_broken_migration_changes_nothing(trainer, monkeypatch):
-    broken = (*accounts.MIGRATIONS, "DROP TABLE audit; SELECT nonsense FROM nowhere")
+    broken = (*database.MIGRATIONS, "DROP TABLE audit; SELECT nonsense FROM nowhere")
     with monkeypatch.context() as patch, pytest.raises(sqlite3.OperationalError):
-        patch.setattr(accounts, "MIGRATIONS", broken)
+        patch.setattr(database, "MIGRATIONS", broken)
         accounts.accounts()
-    with sqlite3.connect(accounts.path()) as db:
+    with sqlite3.connect(database.path()) as db:
         assert db.execute("SELECT count(*) FROM audit").fetchone()[0] > 0
 
 
@@ -181,17 +181,6 @@ def test_refuses_a_key_without_a_name_or_limit(trainer, name, limit):
         api_keys.create(trainer, name, limit)
 
 
-def test_the_pace_of_a_key(trainer, monkeypatch):
-    key, _ = api_keys.create(trainer, "a", per_minute=2)
-    pace, now = api_keys.RateLimiter(), [100.0]
-    monkeypatch.setattr(api_keys.time, "monotonic", lambda: now[0])
-    assert [pace.take(key.id, key.per_minute).remaining for _ in "12"] == [1, 0]
-    refused = pace.take(key.id, key.per_minute)
-    assert not refused.allowed and refused.reset == 60
-    now[0] += 60.1
-    assert pace.take(key.id, key.per_minute).allowed
-
-
 def test_the_audit_log_says_who_did_what(trainer, admin):
     accounts.set_role(trainer, "guest", by=admin.name)
     last = accounts.audit()[0]
@@ -214,9 +203,9 @@ OLD_LINES = [
 
 
 def test_roles_are_taken_out_of_the_lines_of_an_older_file(workspace):
-    accounts.path().parent.mkdir()
-    with sqlite3.connect(accounts.path()) as db:
-        db.executescript(f"{accounts.MIGRATIONS[0]}; PRAGMA user_version=1;")
+    database.path().parent.mkdir()
+    with sqlite3.connect(database.path()) as db:
+        db.executescript(f"{database.MIGRATIONS[0]}; PRAGMA user_version=1;")
         for action, target, _facts in OLD_LINES:
             db.execute("INSERT INTO audit VALUES(NULL, 1, 'x', ?, ?, '')", (action, target))
     assert [(one["target"], one["was"], one["became"]) for one in reversed(accounts.audit())] == [
@@ -225,7 +214,44 @@ def test_roles_are_taken_out_of_the_lines_of_an_older_file(workspace):
 
 
 def test_the_audit_log_is_bounded(workspace, monkeypatch):
-    monkeypatch.setattr(accounts, "AUDIT_ROWS", 5)
+    monkeypatch.setitem(accounts.AUDIT_ROWS, 0, 5)
     for number in range(9):
         accounts.note("x", "y", str(number))
     assert [row["target"] for row in accounts.audit()] == list("87654")
+
+
+def test_a_guest_displaces_no_row_of_an_administrator_and_says_the_same_once(admin, monkeypatch):
+    monkeypatch.setitem(accounts.AUDIT_ROWS, 1, 3)
+    accounts.set_open_guest(True, by=admin.name)
+    before = [row["id"] for row in accounts.audit()]
+    for number in range(20):
+        accounts.note(accounts.GUEST_NAME, "audit.vote.cast", str(number % 2))
+        accounts.note(f"name{number}", "audit.session.refused")
+    rows = accounts.audit()
+    assert [row["id"] for row in rows if row["who"] == admin.name or not row["minor"]] == before
+    assert sum(row["minor"] for row in rows) == 3
+    accounts.note(accounts.GUEST_NAME, "a", "b")
+    accounts.note(accounts.GUEST_NAME, "a", "b")
+    assert [row["action"] for row in accounts.audit()].count("a") == 1
+
+
+def test_the_time_of_a_keys_last_use_is_kept_without_a_write_of_the_request(trainer):
+    _, secret = api_keys.create(trainer, "script")
+    with sqlite3.connect(database.path(), isolation_level=None) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert api_keys.find(secret)[1] == trainer
+        writer.execute("ROLLBACK")
+    assert api_keys.keys(trainer)[0].used is not None
+    assert api_keys.find(secret)[0].used is not None
+
+
+def test_a_locked_file_is_said_and_readers_go_on(trainer, monkeypatch):
+    monkeypatch.setattr(database, "WRITE_SECONDS", 0.1)
+    token = accounts.open_session(trainer)
+    with sqlite3.connect(database.path(), isolation_level=None) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert accounts.session(token) == trainer
+        with pytest.raises(database.StoreError) as caught:
+            accounts.open_session(trainer)
+        writer.execute("ROLLBACK")
+    assert caught.value.key == "accounts.store_busy"

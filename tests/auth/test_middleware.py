@@ -45,9 +45,12 @@ def test_refuses_a_rebound_name(client, host):
 
 
 def test_refuses_a_rebound_socket(client):
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/", headers={"host": "evil.example"}):
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("/_stcore/stream", headers={"host": "evil.example"}),
+    ):
         pass
-    with client.websocket_connect("/", headers={"host": "localhost"}) as socket:
+    with client.websocket_connect("/_stcore/stream", headers={"host": "localhost"}) as socket:
         assert socket.receive_text() == "open"
 
 
@@ -85,8 +88,10 @@ def test_a_socket_brings_only_what_may_pass():
         await websocket.send_bytes(await websocket.receive_bytes())
 
     guard = Middleware(AuthMiddleware, hosts=["localhost"], passes=lambda message: message != b"clear everything")
-    client = TestClient(Starlette(routes=[WebSocketRoute("/", echo)], middleware=[guard]))
-    with client.websocket_connect("/", headers={"host": "localhost"}) as socket:
+    client = TestClient(
+        Starlette(routes=[WebSocketRoute("/_stcore/stream", echo)], middleware=[guard]), client=("127.0.0.1", 50000)
+    )
+    with client.websocket_connect("/_stcore/stream", headers={"host": "localhost"}) as socket:
         socket.send_bytes(b"clear everything")
         socket.send_bytes(b"run")
         assert socket.receive_bytes() == b"run"

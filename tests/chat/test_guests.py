@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from glm_core.auth import accounts
+from glm_core.auth import accounts, database
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations, guests
 from glm_core.chat.conversations import Conversation
@@ -70,4 +70,4 @@ def test_what_visitors_said_is_gone_after_some_days_and_nothing_else():
 
 
 def test_tidying_an_empty_workspace_makes_no_file(workspace):
-    assert guests.tidy() == 0 and not accounts.path().exists()
+    assert guests.tidy() == 0 and not database.path().exists()

@@ -1,0 +1,75 @@
+"""The paths this server answers and the role each of them needs. A path that is not listed is refused.
+
+The path compared here is the one the router matches: decoded once by the server, without the root path of a parent application and
+without Streamlit's `server.baseUrlPath`.
+"""
+
+import re
+
+STRANGER, GUEST, TRAINER, ADMINISTRATOR, KEY = "stranger", "guest", "trainer", "administrator", "key"
+API_PREFIX = "/v1/"
+UPLOADS = "/_stcore/upload_file/"
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+KEYED = frozenset(("/metrics", "/_stcore/metrics", "/openapi.json"))
+"Paths outside the API that a program may read with a key instead of a session."
+HEALTH = frozenset(("/health", "/_stcore/health"))
+
+ROLES = {
+    "/login": STRANGER,
+    "/logout": STRANGER,
+    "/first": STRANGER,
+    "/health": STRANGER,
+    "/_stcore/health": STRANGER,
+    "/": GUEST,
+    "/index.html": GUEST,
+    "/favicon.png": GUEST,
+    "/manifest.json": GUEST,
+    "/openapi.json": GUEST,
+    "/check": GUEST,
+    "/check.js": GUEST,
+    "/_stcore/host-config": GUEST,
+    "/_stcore/allowed-message-origins": GUEST,
+    "/metrics": ADMINISTRATOR,
+    "/_stcore/metrics": ADMINISTRATOR,
+    "/_stcore/script-health-check": ADMINISTRATOR,
+}
+PREFIXES = {
+    "/static/": GUEST,
+    "/media/": GUEST,
+    "/component/": GUEST,
+    "/_stcore/bidi-components/": GUEST,
+}
+SOCKETS = frozenset(("/_stcore/stream", "/check/socket"))
+PAGE = re.compile(r"/[A-Za-z0-9_\-]+")
+"A page of the dashboard, which the browser draws from index.html."
+
+
+def routed_path(scope, base: str = "") -> str | None:
+    """Return the path of an ASGI request as the router sees it, None where it must be refused.
+
+    Args:
+        base: Streamlit's `server.baseUrlPath`, without slashes at its ends.
+    """
+    path = scope["path"]
+    if not path.startswith("/") or not path.isprintable() or "\\" in path or "//" in path:
+        return None
+    if any(part in (".", "..") for part in path.split("/")):
+        return None
+    for prefix in (scope.get("root_path", "").rstrip("/"), f"/{base}" if base else ""):
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            path = path[len(prefix) :] or "/"
+    return path
+
+
+def required_role(path: str, method: str) -> str | None:
+    """Return the role that `method` on a routed path needs, `KEY` for the API, None where nothing is served."""
+    if path.startswith(API_PREFIX):
+        return KEY
+    if path in ROLES:
+        return ROLES[path]
+    if path.startswith(UPLOADS):
+        return GUEST if method in SAFE_METHODS else TRAINER
+    prefix = next((prefix for prefix in PREFIXES if path.startswith(prefix)), None)
+    if prefix is not None:
+        return PREFIXES[prefix]
+    return GUEST if PAGE.fullmatch(path) else None
