@@ -14,7 +14,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, RunError, store
 from pages.parts import blind_vote, runs_table
-from pages.parts.report import downloads, questions, tables
+from pages.parts.report import calibration, downloads, questions, tables
 
 REFRESH_SECONDS = 1.0
 OTHERS = 3
@@ -109,6 +109,8 @@ def draw_report(run: Run, found: report.Report) -> None:
         tables.draw_strengths(run, found)
     with st.expander(t("report.others"), icon=":material/stacked_line_chart:"), ui.guarded():
         draw_others(run, found)
+    with st.expander(t("report.calibrate"), icon=":material/fact_check:"), ui.guarded():
+        calibration.draw(run, found)
     with st.expander(t("report.vote"), icon=":material/how_to_vote:"):
         draw_votes(run, found)
     with st.expander(t("report.edit"), icon=":material/edit:"), ui.guarded():

@@ -8,6 +8,7 @@ from glm_core import i18n, state, ui, workspace
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.evaluation import blind_votes, question_sets, report
+from glm_core.evaluation.analysis import calibration
 from glm_core.evaluation.jobs import ReportError, ReportJob
 from glm_core.evaluation.scoring import METERS, Proportion
 from glm_core.jobs import Cancelled
@@ -256,3 +257,22 @@ def test_a_prefix_has_meters_at_every_strength_but_no_export_of_them(reports):
     app = open_page("report", run="run-1")
     assert not app.exception and "export" not in [one.key for one in app.button]
     assert i18n.t("adapters.error.prefix_strength") in [one.value for one in app.caption]
+
+
+def test_answers_are_marked_by_eye_and_the_judge_is_measured_against_them(reports):
+    keep(made.report())
+    app = open_page("report", "zh", run="run-1")
+    found, run = report.read(store.get("run-1")), store.get("run-1")
+    for _ in range(6):
+        truth = next(
+            row.verdict.after.outcome == "right"
+            for row in calibration.choose(found)
+            if calibration.key_of(row) not in calibration.read(run, found)
+        )
+        app.button(key=f"mark-{1 if truth else 2}").click()
+        app.run()
+    assert len(calibration.read(run, found)) == 6
+    assert i18n.t("report.calibrate.agreed", agreed=6, marked=6, unsure=0) in [one.value for one in app.markdown]
+    app.button(key="marks-again").click()
+    app.run()
+    assert calibration.read(run, found) == {}
