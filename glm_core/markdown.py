@@ -129,11 +129,12 @@ def marked(pieces: list[Piece], color: str) -> str:
 @lru_cache(maxsize=512)
 def words(text: str) -> tuple[str, ...]:
     """`text` cut into words by jieba; joined they are the text."""
-    return tuple(_jieba().lcut(text, HMM=False))  # words guessed from context would differ between two answers
+    return tuple(segmenter().lcut(text, HMM=False))  # words guessed from context would differ between two answers
 
 
 @cache
-def _jieba():
+def segmenter():
+    """Return jieba, with its cache inside the workspace whoever asks first."""
     import jieba
 
     jieba.setLogLevel(logging.WARNING)

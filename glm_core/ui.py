@@ -17,7 +17,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from glm_core import i18n, state
-from glm_core.auth import accounts
+from glm_core.auth import accounts, network
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.middleware import COOKIE
 from glm_core.errors import EasyError
@@ -245,6 +245,20 @@ def begin(page: str) -> User:
         link("chat", t("page.chat"), icon=":material/chat:")
         st.stop()
     return User(account.folder, account)
+
+
+def address() -> str:
+    """Scheme, name and port under which the reader's browser sees this server."""
+    return network.seen_at(st.context.url, st.get_option("server.port"))
+
+
+def shared_addresses() -> list[str]:
+    """Where others find this server, the likeliest first; none while it is not shared.
+
+    Behind a proxy that is the reader's own address; the LAN addresses, which the proxy may hide, come after it.
+    """
+    shared = state.sharing()
+    return network.for_others(address(), shared.urls()) if shared.on else []
 
 
 def go(page: str, **query: str) -> None:

@@ -12,9 +12,10 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from glm_core.errors import EasyError
 
@@ -26,6 +27,8 @@ BUILDING, DISCARDED = ".new-", ".gone-"
 LEFTOVER_SECONDS = 3600.0  # longer than any write takes
 SWEPT_DEPTH = 3  # levels below the workspace in which files are written
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SETTLING_SECONDS = 0.2
+T = TypeVar("T")
 
 
 class WorkspaceError(EasyError):
@@ -212,3 +215,38 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[dict], int]:
         return [], offset
     whole = content[: content.rfind(b"\n") + 1]
     return [json.loads(line) for line in whole.splitlines() if line.strip()], offset + len(whole)
+
+
+class FileCache(Generic[T]):
+    """What was made of files, by path, until the file is another one. Shared by threads; the values must not be changed.
+
+    A file that was written within the last `SETTLING_SECONDS` is read anew each time: it may be written again without
+    its time or size showing it.
+    """
+
+    def __init__(self, most: int):
+        self._most = most
+        self._found: dict[str, tuple[tuple, T]] = {}
+
+    def get(self, path: str | Path, make: Callable[[str | Path], T]) -> T:
+        """Return `make(path)`, kept since the file was last changed.
+
+        Raises:
+            OSError: there is no such file; and whatever `make` raises.
+        """
+        name = os.fspath(path)
+        try:
+            status = os.lstat(name)
+        except OSError:
+            self._found.pop(name, None)
+            raise
+        state = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+        known = self._found.get(name)
+        if known is not None and known[0] == state:
+            return known[1]
+        value = make(path)
+        if time.time() - max(status.st_mtime, status.st_ctime) > SETTLING_SECONDS:
+            if len(self._found) >= self._most:
+                self._found.clear()
+            self._found[name] = (state, value)
+        return value

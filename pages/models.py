@@ -5,7 +5,7 @@ Getting further bases is the download page. Everything here goes by names: no pa
 
 import streamlit as st
 
-from glm_core import ui
+from glm_core import i18n, ui
 from glm_core.hub import download_job
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -26,7 +26,7 @@ def draw_downloads() -> None:
     """The downloads under way, as a link to them."""
     running = [one for one in download_job.downloads() if one.state == "running"]
     if running:
-        names = t("runs.comma").join(f"{literal(one.name)} {one.progress().fraction:.0%}" for one in running)
+        names = i18n.join(f"{literal(one.name)} {one.progress().fraction:.0%}" for one in running)
         ui.link("download", t("models.downloading", names=names), icon=":material/downloading:")
 
 

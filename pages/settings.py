@@ -14,14 +14,9 @@ from glm_core.markdown import literal
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "streamlit")
 
 
-def base_address() -> str:
-    """The address under which the reader sees this server."""
-    return network.seen_at(st.context.url, st.get_option("server.port"))
-
-
 def draw_examples(key: str) -> None:
     """The two ways to call the API, with the reader's own address and `key`, which is empty where none is needed."""
-    values = {"base": base_address(), "model": openapi.example_model(state.engine()), "key": key}
+    values = {"base": ui.address(), "model": openapi.example_model(state.engine()), "key": key}
     shell, script = st.tabs(["curl", "Python"])
     shell.code(openapi.curl_example(**values), language="bash", wrap_lines=True)
     script.code(openapi.python_example(**values), language="python", wrap_lines=True)
@@ -101,7 +96,7 @@ def share(name: str) -> None:
 
 def draw_addresses(shared: network.Sharing) -> None:
     """Every address, the likeliest as a QR code, and what to do when a firewall is in the way."""
-    urls = network.for_others(base_address(), shared.urls())
+    urls = ui.shared_addresses()
     with st.container(horizontal=True, gap="medium"):
         if urls:
             st.image(network.qr_code(urls[0]), width=180)

@@ -115,7 +115,9 @@ def test_says_durations(seconds, chinese, english):
 @pytest.mark.parametrize(
     ("count", "said"),
     [
-        (0, "0 KB"),
+        (0, "0 B"),
+        (300, "300 B"),
+        (999.7, "1 KB"),
         (512_000, "512 KB"),
         (999_900, "1 MB"),
         (45.2e6, "45.2 MB"),
@@ -128,3 +130,44 @@ def test_says_durations(seconds, chinese, english):
 )
 def test_says_sizes(count, said):
     assert i18n.size(count) == said
+
+
+PLURAL = re.compile(
+    r"\{\w+(?::[^}|]*)?\} (?:reworded |unrelated |repeated |small |different )?(?:rows|questions|turns|runs|epochs|steps|files|messages|people|days|lines|tensors|cores)\b"
+)
+LARGE = {
+    "report.error.too_many",
+    "vote.error.full",
+    "guard.prefix_small",
+    "demo.took",
+    "demo.did_not_take",
+    "forgetting.about",
+}
+"Their numbers are limits, or sizes of fixed sets, far above one."
+
+
+def test_one_is_singular_and_more_are_plural():
+    i18n.use("en")
+    values = {"name": "set"}
+    assert i18n.t("train.rows", rows=1, **values) == "set, 1 row"
+    assert i18n.t("train.rows", rows=1200, **values) == "set, 1,200 rows"
+    assert i18n.t("datasets.shown", rows="1") == "1 row" and i18n.t("datasets.shown", rows="1,200") == "1,200 rows"
+
+
+def test_every_english_count_says_which_plural_it_takes():
+    wrong = {key for key, sentence in i18n.table("en").items() if PLURAL.search(sentence)}
+    assert wrong - LARGE == set()
+
+
+def test_english_has_no_chinese_marks_and_lists_are_joined_as_the_language_does():
+    chinese = re.compile("[、，。；：（）？！]")
+    wrong = [
+        key
+        for key, sentence in i18n.table("en").items()
+        if chinese.search(sentence) and not key.startswith(("home.", "chat.example."))
+    ]
+    assert wrong == []
+    i18n.use("zh")
+    assert (i18n.join("ab"), i18n.join("ab", "item"), i18n.join("ab", "sentence")) == ("a，b", "a、b", "ab")
+    i18n.use("en")
+    assert (i18n.join("ab"), i18n.join("ab", "item"), i18n.join("ab", "sentence")) == ("a, b", "a, b", "a b")

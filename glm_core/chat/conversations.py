@@ -5,6 +5,8 @@ bring back (`transcripts.py`), answering (`engine.py`) and drawing (`pages/chat.
 """
 
 import contextlib
+import json
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -43,10 +45,15 @@ class Conversation:
     @property
     def name(self) -> str:
         """The title, or the beginning of the first question, or a word for an empty conversation."""
+        return self.shown_title or i18n.t("chat.new")
+
+    @property
+    def shown_title(self) -> str:
+        """The title, or the beginning of the first question; empty for an empty conversation."""
         first = next((message["content"] for message in self.messages if message["role"] == "user"), "")
         line = " ".join(first.split())
         short = line[:TITLE_LENGTH] + ("…" if len(line) > TITLE_LENGTH else "")
-        return self.title or short or i18n.t("chat.new")
+        return self.title or short
 
     @property
     def path(self) -> Path:
@@ -176,12 +183,69 @@ def get(user: str, id: str) -> Conversation | None:
     return _read(workspace.inside(folder(user), f"{id}.json"), user)
 
 
-def conversations(user: str, search: str = "") -> list[Conversation]:
-    """All conversations of `user` in which `search` occurs, the latest first."""
-    found = (_read(path, user) for path in folder(user).glob("[!.]*.json"))
+@dataclass(frozen=True)
+class Listed:
+    """A kept conversation as a list shows it."""
+
+    user: str
+    id: str
+    title: str
+    updated: float
+
+    @property
+    def name(self) -> str:
+        """The title, or a word for a conversation without one."""
+        return self.title or i18n.t("chat.new")
+
+    def open(self) -> Conversation | None:
+        """The conversation itself; None where it has been deleted meanwhile."""
+        return get(self.user, self.id)
+
+
+_listed: workspace.FileCache[Listed | None] = workspace.FileCache(40_000)
+
+
+def conversations(user: str, search: str = "") -> list[Listed]:
+    """All conversations of `user` in which `search` occurs, the latest first; each file is read once until it changes."""
+    try:
+        paths = [entry.path for entry in os.scandir(folder(user)) if _is_file(entry)]
+    except FileNotFoundError:
+        return []
     wanted = search.strip().lower()
-    kept = [one for one in found if one and (not wanted or wanted in _searchable(one))]
-    return sorted(kept, key=lambda one: one.updated, reverse=True)
+    listed = ((path, one) for path in paths if (one := _list(path, user)) is not None)
+    found = [
+        one for path, one in listed if wanted in one.name.lower() or (_may_hold(path, wanted) and _holds(one, wanted))
+    ]
+    return sorted(found, key=lambda one: one.updated, reverse=True)
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    return entry.name.endswith(".json") and not entry.name.startswith(".")
+
+
+def _list(path: str, user: str) -> Listed | None:
+    def read(_) -> Listed | None:
+        talk = _read(Path(path), user)
+        return None if talk is None else Listed(user, talk.id, talk.shown_title, talk.updated)
+
+    try:
+        return _listed.get(path, read)
+    except OSError:
+        return None
+
+
+def _may_hold(path: str, wanted: str) -> bool:
+    """Look for `wanted` in the text of the file, which is cheaper than to read every conversation."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return json.dumps(wanted, ensure_ascii=False)[1:-1] in file.read().lower()
+    except OSError:
+        return False
+
+
+def _holds(one: Listed, wanted: str) -> bool:
+    talk = one.open()
+    return talk is not None and wanted in _searchable(talk)
 
 
 def clear_visits(days: float) -> int:
@@ -199,7 +263,7 @@ def clear_visits(days: float) -> int:
 
 
 def _searchable(one: Conversation) -> str:
-    return "\n".join([one.name, *(message["content"] for message in one.messages)]).lower()
+    return "\n".join(message["content"] for message in one.messages).lower()
 
 
 def _read(path: Path, user: str) -> Conversation | None:

@@ -1,21 +1,19 @@
-"""A conversation as a file to take away, JSON or Markdown, and back again.
+"""A conversation as a file to take away, Markdown to read or JSON to bring back.
 
 What comes back is checked whole before anything is kept, and is always a new conversation: no file replaces one that
 is there. Both forms keep everything that was said, and the votes; JSON also what answered and how fast.
 """
 
 import json
-import re
 
 from glm_core import i18n, workspace
 from glm_core.chat.conversations import LONGEST_TITLE, Conversation, from_record
-from glm_core.chat.messages import VOTES, cleaned, new_answer
+from glm_core.chat.messages import cleaned, new_answer
 from glm_core.errors import EasyError
 
 LARGEST_FILE = 4_000_000
 "Bytes; a conversation that fills a context of 128,000 tokens is about a tenth of it."
 MOST_MESSAGES = 1_000
-ROLES = ("system", "user", "assistant")
 
 
 class TranscriptError(EasyError):
@@ -34,7 +32,7 @@ def to_markdown(talk: Conversation) -> str:
     told = [{"role": "system", "content": talk.system}] if talk.system.strip() else []
     parts = [f"# {talk.name}"]
     for message in [*told, *talk.messages]:
-        parts += [_head(message), _AS_HEAD.sub(r"\\\g<0>", message["content"].strip("\n"))]
+        parts += [_head(message), message["content"].strip("\n")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -50,8 +48,7 @@ def read(content: bytes, user: str) -> Conversation:
         words = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise TranscriptError("chat.import.not_text") from error
-    record = _json_record(words) if words.lstrip()[:1] in ("{", "[") else _markdown_record(words)
-    return _checked(record, user)
+    return _checked(_json_record(words), user)
 
 
 def _head(message: dict) -> str:
@@ -60,38 +57,12 @@ def _head(message: dict) -> str:
     return f"**{who}**" + (f" · {i18n.t(f'chat.vote.{vote}')}" if vote else "")
 
 
-def _spellings(key: str) -> set[str]:
-    """How the tables of all languages say `key`."""
-    return {i18n.table(language)[key] for language in i18n.LANGUAGES}
-
-
-_ROLE_OF = {word: role for role in ROLES for word in _spellings(f"chat.role.{role}")}
-_VOTE_OF = {word: vote for vote in VOTES for word in _spellings(f"chat.vote.{vote}")}
-_WHO = "|".join(map(re.escape, _ROLE_OF))
-_HOW = "|".join(map(re.escape, _VOTE_OF))
-_HEAD = re.compile(rf"^\*\*({_WHO})\*\*(?: · ({_HOW}))?[ \t]*$", re.MULTILINE)
-_AS_HEAD = re.compile(rf"^\\*\*\*(?:{_WHO})\*\*(?: · (?:{_HOW}))?[ \t]*$", re.MULTILINE)
-"A line of what was said that looks like a head, backslashes before it included: one more backslash tells it apart."
-_ESCAPED = re.compile(rf"^\\(?=\\*\*\*(?:{_WHO})\*\*(?: · (?:{_HOW}))?[ \t]*$)", re.MULTILINE)
-
-
 def _json_record(words: str) -> dict:
     try:
         record = json.loads(words)
     except (ValueError, RecursionError) as error:
         raise TranscriptError("chat.import.no_json", line=getattr(error, "lineno", 1)) from error
     return {"messages": record} if isinstance(record, list) else record
-
-
-def _markdown_record(words: str) -> dict:
-    start, *pieces = _HEAD.split(words)
-    heading = re.match(r"\s*# +(.+)", start)
-    messages = []
-    for who, vote, said in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
-        messages.append({"role": _ROLE_OF[who], "content": _ESCAPED.sub("", said.strip("\n"))})
-        if vote:
-            messages[-1]["vote"] = _VOTE_OF[vote]
-    return {"messages": messages, "title": heading.group(1).strip() if heading else ""}
 
 
 def _checked(record: object, user: str) -> Conversation:

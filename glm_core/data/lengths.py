@@ -50,7 +50,13 @@ def token_lengths(id: str, model_path: str | Path, progress: Callable[[str, floa
 
 
 def count_cut(id: str, model_path: str | Path, max_source: int, max_target: int) -> int:
-    """How many of the measured rows of the data set `id` would lose text to these limits."""
+    """How many of the measured rows of the data set `id` would lose text to these limits; counted once for the same rows."""
+    path = Path(model_path)
+    return _count_cut(id, library.get(id).sha256, path, _changed(path), max_source, max_target)
+
+
+@lru_cache(maxsize=64)
+def _count_cut(id: str, digest: str, model_path: Path, changed: int, max_source: int, max_target: int) -> int:
     rows = encode(_spread(library.examples(id), SAMPLE), _parts(model_path), max_source, max_target)
     return sum(row.cut for row in rows)
 

@@ -4,10 +4,11 @@ Words by jieba, ROUGE-1/2/L f-scores by rouge-chinese, BLEU-4 over characters by
 pair is scored alone and the scores are averaged. Nothing here loads a model.
 """
 
-import logging
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
+
+from glm_core.markdown import segmenter
 
 MEASURES = ("rouge-1", "rouge-2", "rouge-l", "bleu-4")
 
@@ -38,7 +39,7 @@ def score_pair(prediction: str, reference: str) -> dict[str, float]:
 
 def words(text: str) -> str:
     """Text cut into words by jieba, joined by blanks."""
-    return " ".join(_jieba().cut(text))
+    return " ".join(segmenter().cut(text))
 
 
 def normalize(text: str) -> str:
@@ -69,11 +70,3 @@ def _rouge():
     from rouge_chinese import Rouge
 
     return Rouge()
-
-
-@cache
-def _jieba():
-    import jieba
-
-    jieba.setLogLevel(logging.WARNING)
-    return jieba

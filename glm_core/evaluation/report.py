@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from glm_core import workspace
 from glm_core.evaluation import aggregate, divergence, question_sets, scoring
 from glm_core.evaluation.analysis import chance as chance_controls
 from glm_core.evaluation.analysis import drift as kl_drift
@@ -26,6 +27,7 @@ from glm_core.serving.generate_many import ask_all
 from glm_core.serving.served_models import ServedModel
 
 FILE = "report.json"
+LARGEST = 256 << 20  # bytes of report.json; a report on a thousand long answers is some megabytes
 VERSION = 1
 ANSWER_TOKENS = 128
 OWNER = "report"  # of the requests; the engine takes the owners in turn, so people are not kept waiting
@@ -143,15 +145,33 @@ def file_of(run: Run) -> Path:
     return run.path / FILE
 
 
+_reports: workspace.FileCache[Report | None] = workspace.FileCache(64)
+_states: workspace.FileCache[str] = workspace.FileCache(40_000)
+
+
 def state_of(run: Run) -> str:
     """What report.json says: "done", "running", "cancelled", or "" where there is none."""
-    state = read_record(file_of(run)).get("state")
+    try:
+        state = _states.get(file_of(run), lambda file: read_record(Path(file), LARGEST).get("state"))
+    except OSError:
+        return ""
     return state if state in ("done", "running", "cancelled") else ""
 
 
 def read(run: Run) -> Report | None:
-    """The finished report of `run`; None where there is none that makes sense."""
-    record = read_record(file_of(run))
+    """The finished report of `run`; None where there is none that makes sense.
+
+    Read and judged once for the same file: each row keeps its verdict.
+    """
+    try:
+        found = _reports.get(file_of(run), lambda _: _read(run))
+    except OSError:
+        return None
+    return found if found is None or found.name == run.name else replace(found, name=run.name)
+
+
+def _read(run: Run) -> Report | None:
+    record = read_record(file_of(run), LARGEST)
     if record.get("state") != "done" or record.get("version") != VERSION:
         return None
     try:
@@ -253,7 +273,7 @@ def make(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, sha
 
 def cancelled(run: Run) -> None:
     """Note that an unfinished report does not go on by itself; a finished one stays as it is."""
-    record = read_record(file_of(run))
+    record = read_record(file_of(run), LARGEST)
     if record.get("state") == "running":
         write_record(run, FILE, {**record, "state": "cancelled"})
 
@@ -276,7 +296,7 @@ class _Kept:
 
     def __init__(self, run: Run, choice: ServedModel):
         self._run, self.adapter = run, version_of(choice)
-        record = read_record(file_of(run))
+        record = read_record(file_of(run), LARGEST)
         self._answers = {_key(row.question): row for row in _whole(record, self.adapter)}
         self._saved = time.monotonic()
 

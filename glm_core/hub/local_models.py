@@ -164,5 +164,7 @@ def parameter_count(parameters: int) -> str:
 
 def check_verdict(found: Sequence[Checked]) -> str:
     """Which of the files checked are not what they should be, or that all are."""
-    wrong = [f"{file.name}：{t(f'models.verdict.{file.verdict}')}" for file in found if file.verdict != "right"]
+    wrong = [
+        file.name + t("mark.colon") + t(f"models.verdict.{file.verdict}") for file in found if file.verdict != "right"
+    ]
     return "; ".join(wrong) or t("models.verified", count=len(found))

@@ -1,8 +1,12 @@
-"""Every sentence a person reads, in two flat tables (zh.json, en.json) with equal keys, and how durations and sizes are said."""
+"""Every sentence a person reads, in two flat tables (zh.json, en.json) with equal keys; plurals, lists, durations and sizes.
+
+A sentence chooses between words by a number that it was given: `{rows} {rows:row|rows}`.
+"""
 
 import json
 import os
-from collections.abc import Callable
+import string
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -46,7 +50,30 @@ def t(key: str, **values) -> str:
     Raises:
         KeyError: the tables have no such key (a defect: a test compares code and tables).
     """
-    return table(current())[key].format(**values)
+    return _FORMATTER.vformat(table(current())[key], (), values)
+
+
+class _Formatter(string.Formatter):
+    """`str.format` with one more format: `{count:one|many}` is `plural(count, "one", "many")`."""
+
+    def format_field(self, value, format_spec):
+        one, bar, many = format_spec.partition("|")
+        return plural(value, one, many) if bar else super().format_field(value, format_spec)
+
+
+_FORMATTER = _Formatter()
+
+
+def plural(count: object, one: str, many: str) -> str:
+    """Return `one` for a count of 1, also where it comes as text, else `many`."""
+    return one if str(count) == "1" else many
+
+
+def join(parts: Iterable[str], mark: str = "comma") -> str:
+    """Join parts of a sentence ("comma"), things of a list ("item") or whole sentences ("sentence") as the language does."""
+    if mark == "sentence":
+        return (" " if current() == "en" else "").join(parts)
+    return t(f"mark.{mark}").join(parts)
 
 
 def duration(seconds: float) -> str:
@@ -74,7 +101,9 @@ def _two(large_key: str, large: int, small_key: str, small: int) -> str:
 
 
 def size(count: float) -> str:
-    """An amount of memory or disk in decimal units, the ones the field publishes: `640 MB`, `1.1 GB`, `12 GB`."""
+    """An amount of memory or disk in decimal units, the ones the field publishes: `300 B`, `640 MB`, `1.1 GB`, `12 GB`."""
+    if count < 999.5:
+        return f"{count:.0f} B"
     if count < 999_500:
         return f"{count / 1e3:.0f} KB"
     if count < 999.5e6:

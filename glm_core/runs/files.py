@@ -2,6 +2,7 @@
 
 import json
 import math
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from glm_core import workspace
 from glm_core.errors import EasyError
 
 LARGEST_RECORD = 4 << 20  # bytes; run.json and status.json are a few kilobytes
+SMALL = 16_384  # bytes of a record that is kept in memory
 LOCK_SECONDS = 30
 
 
@@ -49,14 +51,25 @@ def locked(path: Path, timeout: float = LOCK_SECONDS) -> Iterator[None]:
         lock.release()
 
 
-def read_record(path: Path) -> dict:
-    """The JSON object in `path`; empty where there is none, or none that makes sense."""
+_records: workspace.FileCache[dict] = workspace.FileCache(40_000)
+
+
+def read_record(path: Path, largest: int = LARGEST_RECORD) -> dict:
+    """The JSON object in `path`; empty where there is none, or none that makes sense, or one of more than `largest` bytes.
+
+    Small files are kept in memory until they change: pages look at the records of all runs at every click.
+    """
     try:
-        if path.is_symlink() or path.stat().st_size > LARGEST_RECORD:
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode) or status.st_size > largest:
             return {}
-        record = json.loads(path.read_text(encoding="utf-8"))
+        return dict(_records.get(path, _parse) if status.st_size <= SMALL else _parse(path))
     except (OSError, ValueError, RecursionError):
         return {}
+
+
+def _parse(path: Path) -> dict:
+    record = json.loads(path.read_text(encoding="utf-8"))
     return record if isinstance(record, dict) else {}
 
 

@@ -82,7 +82,7 @@ def changes(before: Mapping, after: Mapping) -> str:
     words = [
         f"{name_of(name)} {value_of(name, before.get(name))} → {value_of(name, after.get(name))}" for name in changed
     ]
-    return t("runs.comma").join(words)
+    return i18n.join(words)
 
 
 def settings_of(run: Run) -> TrainingSettings | None:
@@ -106,7 +106,7 @@ def outcome(status: Status, curves: Curves, balance: str = "") -> str:
         parts.append(t("runs.outcome.validation", step=curves.best["step"], loss=f"{curves.best['eval_loss']:.3g}"))
     if balance:
         parts.append(balance)
-    return (" " if i18n.current() == "en" else "").join(parts)
+    return i18n.join(parts, "sentence")
 
 
 def no_curves(status: Status) -> str:
@@ -174,7 +174,7 @@ def proposal(run: Run, status: Status, settings: TrainingSettings, memory: Memor
     others = memory.peak - (status.peak_memory or memory.peak)
     if status.reason == "training.failed.memory" and memory.on_card and others > OTHERS * memory.limit:
         said.append(t("run.others_had", own=i18n.size(status.peak_memory), others=i18n.size(others)))
-    return (" " if i18n.current() == "en" else "").join(said)
+    return i18n.join(said, "sentence")
 
 
 @dataclass(frozen=True)
@@ -300,13 +300,13 @@ def promise(run: Run) -> str:
         parts.append(t("train.about", time=roughly(run.expected["seconds"])))
     if run.expected.get("peak_bytes"):
         parts.append(t("run.needs", size=i18n.size(run.expected["peak_bytes"])))
-    return t("runs.comma").join(parts)
+    return i18n.join(parts)
 
 
 def parts_of(found: estimates.MemoryEstimate) -> str:
     """The estimate's parts, the largest first."""
     parts = sorted(found.parts.items(), key=lambda part: -part[1])
-    return t("runs.comma").join(f"{t(f'memory.part.{name}')} {i18n.size(size)}" for name, size in parts)
+    return i18n.join(f"{t(f'memory.part.{name}')} {i18n.size(size)}" for name, size in parts)
 
 
 def fits_on(found: Forecast) -> str:
@@ -319,7 +319,7 @@ def fits_on(found: Forecast) -> str:
         return here + t("train.no_card")
     if len(found.cards) == len(estimates.CARDS):
         return here + t("train.every_card", smallest=found.cards[0])
-    return here + t("train.cards", cards=t("runs.comma").join(found.cards))
+    return here + t("train.cards", cards=i18n.join(found.cards))
 
 
 def advice(found: estimates.Advice, settings: TrainingSettings) -> str:

@@ -174,7 +174,7 @@ class Launcher:
         """The runs that still wait or hold a device, after every run's record has been made true."""
         open_runs = []
         for entry in os.scandir(store.folder()):
-            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+            if not store.is_run(entry):
                 continue
             if self._settled.get(entry.name) == entry.stat(follow_symlinks=False).st_mtime_ns:
                 continue

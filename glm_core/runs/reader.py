@@ -17,7 +17,7 @@ class RunReader:
         self.samples: list[dict] = []
         self.abilities: list[dict] = []
         self.status: Status = run.status()
-        self._offsets = {"metrics": 0, "resources": 0, "abilities": 0}
+        self._offsets = {"metrics": 0, "resources": 0, "abilities": 0, "samples": 0}
         self._figures: dict[tuple, tuple[int, object]] = {}
         self.refresh()
 
@@ -28,7 +28,7 @@ class RunReader:
             self._append("metrics", self.run.metrics)
             self._append("resources", self.run.resources)
             self._append("abilities", self.run.abilities)
-            self.samples = self.run.samples()
+            self._append("samples", self.run.samples)
 
     def _append(self, name: str, read: Callable[[int], tuple[list[dict], int]]) -> None:
         before = self._offsets[name]

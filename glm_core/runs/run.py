@@ -63,9 +63,9 @@ class Run:
         """The true state: what the trainer wrote, corrected where the trainer is dead or a stop is under way."""
         file = self.path / "status.json"
         record = read_record(file)
-        process = read_process(self.path)
-        claims_life = record.get("state") in ("running", "stopping") and process[0] is not None
-        if claims_life and not processes.alive(*process, self.path):
+        works = record.get("state") in ("running", "stopping")
+        process = read_process(self.path) if works else (None, None)
+        if process[0] is not None and not processes.alive(*process, self.path):
             record = read_record(file)  # it may have written its end just before it ended
             if record.get("state") in ("running", "stopping"):
                 stopped = (self.path / "stop").exists()
@@ -95,16 +95,19 @@ class Run:
         rows, offset = read_rows(self.path / "metrics.jsonl", offset)
         return [row for row in rows if number(row.get("step")) is not None], offset
 
-    def samples(self) -> list[dict]:
-        """Every answer to a pinned question: {"step", "question", "answer", "time"}."""
-        rows, _ = read_rows(self.path / "samples.jsonl")
+    def samples(self, offset: int = 0) -> tuple[list[dict], int]:
+        """Answers to pinned questions appended since byte `offset`, and the next offset.
+
+        {"step", "question", "answer", "time"}.
+        """
+        rows, offset = read_rows(self.path / "samples.jsonl", offset)
         return [
             row
             for row in rows
             if number(row.get("step")) is not None
             and isinstance(row.get("question"), str)
             and isinstance(row.get("answer"), str)
-        ]
+        ], offset
 
     def abilities(self, offset: int = 0) -> tuple[list[dict], int]:
         """What was answered to rows of the data and to unrelated questions, appended since byte `offset`, and the next offset.

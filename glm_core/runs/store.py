@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from glm_core import workspace
@@ -81,17 +82,25 @@ def create(
 
 
 def clone(run: Run, *, settings=None, owner: str | None = None) -> Run:
-    """A new run with the model, examples and questions of `run`, and its settings unless others are given."""
+    """A new run with the model, examples and questions of `run`, and its settings unless others are given.
+
+    Forecast and fingerprint are not copied: the forecast was for other settings, and the base may have changed since.
+    """
+    from glm_core.models import ModelError
+    from glm_core.models.checkpoints import fingerprint
+
     record = {key: value for key, value in read_record(run.path / "run.json").items() if key not in VOLATILE}
     if settings is not None:
         record["settings"] = settings.to_dict()
     if owner is not None:
         record["owner"] = owner
+    with suppress(ModelError, OSError):  # a base that is gone is said by the trainer
+        record["fingerprint"] = fingerprint(run.model)
     with writing(run.path):
         return write_new(record, (run.path / "dataset.jsonl").read_bytes())
 
 
-VOLATILE = ("id", "created", "pid", "pid_created", "devices", "note")
+VOLATILE = ("id", "created", "pid", "pid_created", "devices", "note", "expected", "fingerprint")
 
 
 def write_new(record: dict, rows: bytes, fill: Callable[[Path], None] | None = None, identifier: str = "") -> Run:
@@ -130,13 +139,35 @@ def get(identifier: str) -> Run:
     return read(path)
 
 
+_index: workspace.FileCache[Run] = workspace.FileCache(40_000)
+
+
 def runs() -> list[Run]:
-    """Every run, newest first, damaged ones included."""
+    """Every run, newest first, damaged ones included; each run.json is read once until it changes.
+
+    Folders whose name could not be a run's are passed over: nothing could be done with them.
+    """
     try:
-        entries = [e for e in os.scandir(folder()) if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+        entries = [e for e in os.scandir(folder()) if is_run(e)]
     except OSError:
         return []
-    return sorted((read(Path(e.path)) for e in entries), key=lambda run: (run.created, run.id), reverse=True)
+    return sorted((_indexed(Path(e.path)) for e in entries), key=lambda run: (run.created, run.id), reverse=True)
+
+
+def is_run(entry: os.DirEntry) -> bool:
+    """Return whether an entry of the runs folder is a run directory, by its name and kind."""
+    try:
+        workspace.inside(folder(), entry.name)
+        return entry.is_dir(follow_symlinks=False)
+    except (workspace.WorkspaceError, OSError):
+        return False
+
+
+def _indexed(path: Path) -> Run:
+    try:
+        return _index.get(path / "run.json", lambda file: read(Path(file).parent))
+    except OSError:
+        return read(path)
 
 
 def differences(chosen: list[Run]) -> dict[str, list]:

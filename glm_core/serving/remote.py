@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from glm_core import i18n
 from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
@@ -133,7 +134,7 @@ class RemoteEngine:
         for choice in choices:
             if name in (choice.name, ""):
                 return choice
-        known = "、".join(choice.name for choice in choices[:8]) or "-"
+        known = i18n.join((choice.name for choice in choices[:8]), "item") or "-"
         raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
 
     def submit(self, request: Request) -> RequestHandle:

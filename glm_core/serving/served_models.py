@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from glm_core import workspace
+from glm_core import i18n, workspace
 from glm_core.models import checkpoints
 from glm_core.runs import store
 from glm_core.runs.files import read_record, string
@@ -60,7 +60,8 @@ def catalogue() -> list[ServedModel]:
     """Every choice, bases first (the bundled before the downloaded), then runs from the newest on."""
     bases = _bases()
     names = {choice.name: choice for choice in bases}
-    tuned = (_of_run(run, names) for run in store.runs() if not run.damaged)
+    folders: dict[str, Path | None] = {}  # runs share few bases
+    tuned = (_of_run(run, names, folders) for run in store.runs() if not run.damaged)
     return bases + [choice for choice in tuned if choice is not None and choice.name not in names]
 
 
@@ -77,7 +78,7 @@ def find(name: str) -> ServedModel:
     for choice in choices:
         if choice.tuned and choice.title == name:
             return choice
-    known = "、".join(choice.name for choice in choices[:8]) or "-"
+    known = i18n.join((choice.name for choice in choices[:8]), "item") or "-"
     raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
 
 
@@ -96,9 +97,11 @@ def _bases() -> list[ServedModel]:
     return ([demo] if demo else []) + list(found.values())
 
 
-def _of_run(run: store.Run, bases: dict[str, ServedModel]) -> ServedModel | None:
+def _of_run(run: store.Run, bases: dict[str, ServedModel], folders: dict[str, Path | None]) -> ServedModel | None:
     adapter = run.adapter()
-    base = _base_of(run, bases)
+    if run.model not in folders:
+        folders[run.model] = _base_of(run, bases)
+    base = folders[run.model]
     if adapter is None or base is None:
         return None
     info = read_record(adapter / "easyaigc.json")

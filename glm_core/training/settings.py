@@ -268,7 +268,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_argument(group, one: Field) -> None:
-    words = f"{label(one.name)}{i18n.t('settings.colon')}{describe(one.name)} [{one.default}]".replace("%", "%%")
+    words = f"{label(one.name)}{i18n.t('mark.colon')}{describe(one.name)} [{one.default}]".replace("%", "%%")
     options: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": words}
     if isinstance(one.default, bool):
         options["action"] = argparse.BooleanOptionalAction

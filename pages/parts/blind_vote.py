@@ -1,12 +1,11 @@
 """Blind votes as their owner sees them: open one, send the link, watch the tally, close it. Voters' own page is pages/vote.py."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import pandas as pd
 import streamlit as st
 
-from glm_core import state, ui
+from glm_core import ui
 from glm_core.auth import network
 from glm_core.evaluation import blind_votes
 from glm_core.evaluation.blind_votes import Pair, Vote
@@ -84,11 +83,8 @@ def draw_tally(vote: Vote) -> None:
 
 def draw_link(vote: Vote) -> None:
     """The address for colleagues, as text and as a picture for their phones."""
-    shared = state.sharing()
-    bases = shared.urls() if shared.on else []
-    address = urlsplit(st.context.url or "")
-    base = bases[0] if bases else f"{address.scheme or 'http'}://{address.netloc or 'localhost'}"
-    url = f"{base.rstrip('/')}/vote?vote={vote.id}"
+    bases = ui.shared_addresses()
+    url = f"{(bases or [ui.address()])[0]}/vote?vote={vote.id}"
     st.markdown(t("vote.link"))
     st.code(url, language=None, wrap_lines=True)
     if bases:

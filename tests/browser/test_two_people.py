@@ -115,7 +115,9 @@ def test_a_restart_takes_nobodys_words_mixes_nobodys_and_stops_no_run(server, pe
     addresses = {name: page.url for name, page in windows.items()}
 
     server.stop()
-    kept = {name: conversations.conversations(account.folder) for name, account in people.items()}
+    kept = {
+        name: [one.open() for one in conversations.conversations(account.folder)] for name, account in people.items()
+    }
     server.start()
 
     for name, page in windows.items():

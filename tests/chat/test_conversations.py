@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from glm_core import workspace
 from glm_core.chat import conversations
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.messages import can_go_on, footnotes
@@ -50,6 +51,21 @@ def test_the_first_question_names_it_and_search_looks_everywhere():
     assert one.name.startswith("介绍一下 北京的美食") and one.name.endswith("…")
     assert other.name == "问候"
     assert [item.id for item in conversations.conversations("local", "烤鸭")] == [one.id]
+    assert [item.id for item in conversations.conversations("local", "一下 北京")] == [one.id]
+    assert [item.id for item in conversations.conversations("local", "你好")] == [other.id]
+    assert conversations.conversations("local", "messages") == []
+
+
+def test_the_list_is_read_once_and_shows_what_has_changed(monkeypatch):
+    monkeypatch.setattr(workspace, "SETTLING_SECONDS", -1)
+    one = talk("local", "你好", "你好！")
+    [first] = conversations.conversations("local")
+    assert conversations.conversations("local")[0] is first
+    one.title = "问候"
+    one.save()
+    assert [item.name for item in conversations.conversations("local")] == ["问候"]
+    one.remove()
+    assert conversations.conversations("local") == [] and first.open() is None
 
 
 def test_damaged_files_are_passed_over():

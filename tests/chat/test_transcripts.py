@@ -52,21 +52,14 @@ def test_json_brings_everything_back_but_the_owner_and_the_id():
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
-def test_markdown_brings_back_what_was_said_and_the_votes_in_whatever_language(language):
+def test_markdown_is_a_document_of_everything_that_was_said_with_the_votes(language):
     i18n.use(language)
-    one = talk(
-        "第一问\n\n**用户**\n\\**回答** · 赞\n结束",
-        "```\n**Answer**\n# 标题\n```",
-        "再问",
-        "再答",
-        system="系统**提示**",
-    )
+    one = talk("第一问", "```\n# 标题\n```", system="系统**提示**")
     one.title = "题目"
     one.vote(1, "down")
     words = to_markdown(one)
-    i18n.use("en" if language == "zh" else "zh")
-    back = read(words.encode(), "local")
-    assert said(back) == said(one) and (back.title, back.system) == ("题目", "系统**提示**")
+    assert words.startswith("# 题目\n") and words.index("系统**提示**") < words.index("第一问") < words.index("# 标题")
+    assert f"**{i18n.t('chat.role.assistant')}** · {i18n.t('chat.vote.down')}" in words
 
 
 LINES = st.lists(
@@ -79,11 +72,10 @@ LINES = st.lists(
 )
 
 
-@given(st.lists(LINES, min_size=1, max_size=5), st.sampled_from([to_json, to_markdown]))
-def test_whatever_was_said_comes_back(turns, write):
-    i18n.use("zh")
-    one = talk(*("\n".join(["甲", *lines, "乙"]) for lines in turns))
-    back = read(write(one).encode(), "local")
+@given(st.lists(LINES, min_size=1, max_size=5))
+def test_whatever_was_said_comes_back(turns):
+    one = talk(*("\n".join(lines) for lines in turns))
+    back = read(to_json(one).encode(), "local")
     assert said(back)[: len(one.messages)] == said(one)
 
 
@@ -118,7 +110,7 @@ HOSTILE = {
     "no list": b'{"messages": "x"}',
     "none": b'{"messages": []}',
     "nothing said": json.dumps([message("system", "x")]).encode(),
-    "no Markdown of ours": "# 标题\n\n你好".encode(),
+    "Markdown": "# 标题\n\n**用户**\n\n你好".encode(),
     "huge number": b'[{"role": "user", "content": ' + b"9" * 5000 + b"}]",
     "half a character": b'[{"role": "user", "content": "\\ud800"}]',
     "half a system": b'{"system": "\\ud800", "messages": [{"role": "user", "content": "x"}]}',
@@ -179,6 +171,6 @@ def test_notes_that_make_no_sense_are_left_out_and_nothing_else_is_believed():
         "x",
     ],
 )
-def test_a_stamp_that_could_not_be_written_down_is_left_out(provenance):
-    back = read(json.dumps([message(), message("assistant", "a", provenance=provenance)]).encode(), "me")
+def test_a_stamp_that_could_not_be_written_down_is_left_out(stamp):
+    back = read(json.dumps([message(), message("assistant", "a", stamp=stamp)]).encode(), "me")
     assert footnotes(back.messages[1]) == []

@@ -53,6 +53,16 @@ def test_cut_rows_are_those_the_family_cuts(model):
     assert lengths.count_cut(dataset.id, model, 500, 500) == 0
 
 
+def test_what_limits_cut_is_counted_once_for_the_same_rows_model_and_limits(model, monkeypatch):
+    dataset = library.add("a", [pair("你好" * number, "好") for number in range(1, 30)])
+    cut = lengths.count_cut(dataset.id, model, 16, 16)
+    with monkeypatch.context() as patch:
+        patch.setattr(lengths, "encode", None)
+        assert lengths.count_cut(dataset.id, model, 16, 16) == cut
+    library.replace_rows(dataset.id, [pair("你好", "好")])
+    assert lengths.count_cut(dataset.id, model, 16, 16) == 0
+
+
 def test_a_folder_that_is_no_model_and_a_set_that_is_gone(tmp_path, model):
     dataset = library.add("a", [pair("你好", "好")])
     with pytest.raises(ModelError):

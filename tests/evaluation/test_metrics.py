@@ -1,5 +1,9 @@
 """The published definitions, against the reference libraries called directly and against values worked out by hand."""
 
+import os
+import subprocess
+import sys
+
 import jieba
 import pytest
 from hypothesis import given, settings
@@ -8,6 +12,7 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge_chinese import Rouge
 
 from glm_core.evaluation import metrics
+from tests.paths import ROOT
 
 PAIRS = [
     ("这件上衣的材质是牛仔布,颜色是白色。", "这是一款简约的牛仔外套,破洞设计,白色百搭。"),
@@ -67,3 +72,11 @@ def test_normalized_match_ignores_width_case_and_full_stop():
 def test_character_f1_counts_repetition():
     assert metrics.character_f1("白白", "白") == pytest.approx(2 / 3)
     assert metrics.character_f1("甲", "乙") == 0
+
+
+def test_the_dictionarys_cache_lies_in_the_workspace_whoever_asks_first(tmp_path):
+    code = "from glm_core.evaluation import metrics; metrics.score(['今天晴'], ['今天晴'])"
+    environment = {**os.environ, "EASYAIGC_HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert (tmp_path / "home" / "cache" / "jieba.cache").is_file()

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from glm_core import i18n, models, workspace
+from glm_core import workspace as workspace_module
 from glm_core.adapters import attach
 from glm_core.evaluation import question_sets, report
 from glm_core.evaluation.analysis import conclusion
@@ -15,6 +16,8 @@ from glm_core.evaluation.perplexity import perplexities
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.runs import RunError, store
+from tests.evaluation import made
+from tests.evaluation.conftest import write
 
 
 def make(engine, run, watch=lambda stage, share: None):
@@ -216,3 +219,19 @@ def test_controls_that_chose_the_step_are_not_asked_again(engine, run):
     (run.path / "abilities.jsonl").write_text(line + "\n", encoding="utf-8")
     asked = [row.question.text for row in make(engine, store.get(run.id)).rows]
     assert question_sets.probed(run) == {control.text} and control.text not in asked
+
+
+def test_a_large_report_is_read_and_judged_once(workspace, monkeypatch):
+    monkeypatch.setattr(workspace_module, "SETTLING_SECONDS", -1)
+    folder = store.folder() / "run-1"
+    write(folder, workspace / "base")
+    long = [made.row("seen", f"问{n}", "不知道" * 9000, "答案" * 9000, f"答{n}") for n in range(60)]
+    record = made.report(long).to_dict()
+    (folder / "report.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    assert (folder / "report.json").stat().st_size > 4 << 20
+    found = report.read(store.get("run-1"))
+    assert len(found.rows) == 60 and report.state_of(store.get("run-1")) == "done"
+    again = report.read(store.get("run-1"))
+    assert again.rows[0] is found.rows[0], "its verdict is kept with it"
+    (folder / "report.json").write_text(json.dumps(record | {"step": 61}, ensure_ascii=False), encoding="utf-8")
+    assert report.read(store.get("run-1")).step == 61

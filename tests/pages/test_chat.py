@@ -60,7 +60,7 @@ def test_an_answer_streams_is_kept_and_says_what_answered(engine):
     assert not app.exception and texts(app) == ["你好", "原来：你好"]
     captions = " ".join(caption.value for caption in app.caption)
     assert "tiny" in captions and "首字" in captions and "token" in captions
-    kept = conversations.conversations("local")
+    kept = [one.open() for one in conversations.conversations("local")]
     assert [message["content"] for message in kept[0].messages] == ["你好", "原来：你好"]
     assert kept[0].messages[1]["finish_reason"] == "stop"
 
@@ -210,7 +210,7 @@ def test_an_answer_that_was_cut_goes_on_in_the_same_bubble(engine):
     assert not app.exception and texts(app) == ["讲个故事", "原来：讲个故事，山上有座庙"]
     assert engine.requests[-1].beginning == "原来：讲个故事"
     assert [message["content"] for message in engine.requests[-1].messages] == ["讲个故事"]
-    kept = conversations.conversations("local")[0].messages
+    kept = conversations.conversations("local")[0].open().messages
     assert len(kept) == 2 and (kept[1]["finish_reason"], kept[1]["usage"]["completion_tokens"]) == ("stop", 7)
     assert not [button for button in app.button if button.key == "go-on"], "it has come to its end"
 
@@ -221,7 +221,7 @@ def test_a_busy_engine_takes_nothing_of_what_was_said(engine):
     engine.error = EngineBusy("serving.busy", 4, waiting=3)
     app.button(key="go-on").click().run()
     assert app.error and texts(app) == ["你好", "原来：你好"]
-    assert conversations.conversations("local")[0].messages[1]["content"] == "原来：你好"
+    assert conversations.conversations("local")[0].open().messages[1]["content"] == "原来：你好"
     engine.error = None
     app.button(key="go-on").click().run()
     assert engine.requests[-1].beginning == "原来：你好"
@@ -245,14 +245,14 @@ def test_a_vote_is_kept_exported_noted_and_taken_back(engine):
     app = say(open_page("chat"), "你好")
     key = f"vote-{address(app)}-1"
     app.feedback(key=key).set_value(1).run()
-    kept = conversations.conversations("local")[0]
+    kept = conversations.conversations("local")[0].open()
     assert kept.messages[1]["vote"] == "up" and app.feedback(key=key).value == 1
     assert "· 赞" in transcripts.to_markdown(kept) and '"vote": "up"' in transcripts.to_json(kept)
     app.button(key="again").click().run()
     assert app.feedback(key=key).value is None, "it was another answer that was good"
     app.feedback(key=key).set_value(0).run()
     app.feedback(key=key).set_value(None).run()
-    assert "vote" not in conversations.conversations("local")[0].messages[1]
+    assert "vote" not in conversations.conversations("local")[0].open().messages[1]
     assert noted("audit.chat.vote") == [f"{kept.id} · 1 · {how}" for how in ("-", "down", "up")]
 
 
@@ -310,12 +310,11 @@ def bring(app, content: bytes, file="talk.json"):
 
 def test_a_conversation_comes_back_from_its_file_as_a_new_one(engine):
     app = say(open_page("chat"), "你好")
-    first = conversations.conversations("local")[0]
-    for file, write in (("a.json", transcripts.to_json), ("a.md", transcripts.to_markdown)):
-        bring(app, write(first).encode(), file)
-        assert not app.exception and not app.error
-        assert texts(app) == ["你好", "原来：你好"] and address(app) != first.id
-    assert len(conversations.conversations("local")) == 3 == len(noted("audit.chat.import")) + 1
+    first = conversations.conversations("local")[0].open()
+    bring(app, transcripts.to_json(first).encode())
+    assert not app.exception and not app.error
+    assert texts(app) == ["你好", "原来：你好"] and address(app) != first.id
+    assert len(conversations.conversations("local")) == 2 == len(noted("audit.chat.import")) + 1
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[" * 100_000, b'{"messages": [{"role": "root"}]}', b"<html>"])
@@ -390,7 +389,7 @@ def test_a_guest_makes_no_rows_and_brings_no_files(engine, guest):
     app = say(open_page("chat"), "你好")
     assert not app.exception and not app.file_uploader
     assert not [button for button in app.button if (button.key or "").startswith("row-")]
-    assert [message["content"] for message in conversations.conversations("guest-0123")[0].messages][0] == "你好"
+    assert [message["content"] for message in conversations.conversations("guest-0123")[0].open().messages][0] == "你好"
     assert conversations.conversations("local") == []
 
 

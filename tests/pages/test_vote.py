@@ -142,3 +142,16 @@ def test_without_accounts_anybody_at_this_computer_votes(vote):
     assert not state.sharing().on
     open_page("vote", vote=vote.id).button(key="equal").click().run()
     assert blind_votes.ballot(vote, "local") == {0: "equal"}
+
+
+def test_behind_a_proxy_the_link_names_the_address_that_its_owner_uses(vote, become, monkeypatch):
+    become("trainer", "u-owner")
+    shared = state.sharing()
+    monkeypatch.setattr(shared, "on", True)
+    monkeypatch.setattr(shared, "urls", lambda: ["http://192.168.1.2:8501"])
+    monkeypatch.setattr(ui, "address", lambda: "https://tune.example.org")
+    app = open_page("vote", vote=vote.id)
+    assert not app.exception and [one.value for one in app.code] == [f"https://tune.example.org/vote?vote={vote.id}"]
+    monkeypatch.setattr(ui, "address", lambda: "http://localhost:8501")
+    app = open_page("vote", vote=vote.id)
+    assert [one.value for one in app.code] == [f"http://192.168.1.2:8501/vote?vote={vote.id}"]

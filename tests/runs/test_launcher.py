@@ -32,6 +32,14 @@ def test_a_submitted_run_trains_to_its_end_and_its_process_is_reaped(launcher):
     assert [row["step"] for row in run.metrics()[0]] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("name", ["a:b", "a\\b", "x" * 130])
+def test_a_folder_with_a_name_that_no_run_could_have_stops_no_training(launcher, name):
+    run = make()
+    (store.folder() / name).mkdir()
+    launcher.submit(run)
+    until(lambda: state(run) == "finished", launcher)
+
+
 def test_without_a_gpu_one_run_trains_at_a_time_in_the_order_of_submission(launcher):
     runs = [make(str(i), steps=3) for i in range(3)]
     for run in runs:

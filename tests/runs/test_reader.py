@@ -153,3 +153,16 @@ def test_memory_that_other_programs_had_is_told_apart_from_the_run_s():
         assert "64 → 4" in labels.proposal(run, status, smaller, memory) and "别的程序" not in labels.proposal(
             run, status, smaller, memory
         )
+
+
+def test_only_new_answers_are_read_and_a_file_that_begins_again_is_read_anew():
+    run = make()
+    append(run, "samples", answer(0, "我是小砚。"))
+    reader = RunReader(run)
+    first = reader.samples[0]
+    append(run, "samples", answer(5, "我是小印。"))
+    reader.refresh()
+    assert reader.samples[0] is first and [row["step"] for row in reader.samples] == [0, 5]
+    (run.path / "samples.jsonl").write_text(json.dumps(answer(0, "x")) + "\n")
+    reader.refresh()
+    assert [row["answer"] for row in reader.samples] == ["x"]

@@ -161,7 +161,7 @@ def test_no_content_of_a_run_directory_raises(workspace, content, data):
     assert status.state in store.STATES and isinstance(status.why, str)
     assert isinstance(found.name, str) and found.name
     assert all(isinstance(row["step"], (int, float)) for row in found.metrics()[0])
-    assert all(isinstance(row["answer"], str) for row in found.samples())
+    assert all(isinstance(row["answer"], str) for row in found.samples()[0])
     found.resources(), found.log_tail(), found.checkpoints(), found.adapter()
     assert isinstance(found.dataset["rows"], int) and isinstance(store.differences([found, found]), dict)
 
@@ -293,3 +293,30 @@ def test_the_rows_of_a_run_are_those_of_the_library_byte_by_byte(workspace, kind
     assert content == library.content(id)[1]
     assert hashlib.sha256(content).hexdigest() == run.dataset["sha256"] == library.get(id).sha256
     assert run.dataset["rows"] == len(content.splitlines())
+
+
+@pytest.mark.parametrize("name", ["a:b", "a\\b", "x" * 130])
+def test_a_folder_whose_name_no_run_could_have_stops_nothing(name):
+    run = make()
+    (store.folder() / name).mkdir()
+    (store.folder() / name / "run.json").write_text("{}")
+    assert [one.id for one in store.runs()] == [run.id]
+
+
+def test_a_clone_keeps_neither_the_forecast_nor_the_fingerprint_of_its_model_run(tmp_path):
+    run = make()
+    store.change(run, expected={"seconds": 9.0}, fingerprint="old", model=str(tmp_path / "gone"))
+    copy = store.clone(store.get(run.id))
+    assert copy.expected == {} and json.loads((copy.path / "run.json").read_text())["fingerprint"] == ""
+
+
+def test_a_changed_run_is_seen_at_once_though_the_list_keeps_what_it_has_read(monkeypatch):
+    monkeypatch.setattr(workspace, "SETTLING_SECONDS", -1)
+    run = make("before")
+    assert store.runs()[0].name == "before" and store.runs()[0] is store.runs()[0]
+    run.rename("after")
+    assert store.runs()[0].name == "after"
+    put(run, "status.json", {"state": "finished"})
+    assert run.status().state == "finished"
+    put(run, "status.json", {"state": "failed"})
+    assert run.status().state == "failed"

@@ -4,7 +4,6 @@ Covers: folding, clauses, words with their part of speech, likeness, languages. 
 """
 
 import json
-import logging
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from glm_core.data import similar
+from glm_core.markdown import segmenter
 
 CJK = "\u3400-\u9fff"
 IS_CJK = re.compile(f"[{CJK}]")
@@ -95,26 +95,20 @@ def clauses(text: str) -> list[Clause]:
 @lru_cache(4096)
 def words(text: str) -> tuple[str, ...]:
     """Words of folded `text`: dictionary words of Chinese, whole words of Latin letters and digits; no marks."""
-    return tuple(one for one in _jieba().cut(text, HMM=False) if one.strip() and (one[0].isalnum() or MARK.match(one)))
+    return tuple(
+        one for one in segmenter().cut(text, HMM=False) if one.strip() and (one[0].isalnum() or MARK.match(one))
+    )
 
 
 @lru_cache(4096)
 def words_with_marks(text: str) -> tuple[str, ...]:
     """Every piece that jieba cuts `text` into, so that the pieces joined are the text."""
-    return tuple(_jieba().cut(text, HMM=False))
-
-
-@cache
-def _jieba():
-    import jieba
-
-    jieba.setLogLevel(logging.WARNING)
-    return jieba
+    return tuple(segmenter().cut(text, HMM=False))
 
 
 @cache
 def _dictionary() -> bytes:
-    return b"\n" + _jieba().get_dict_file().read()
+    return b"\n" + segmenter().get_dict_file().read()
 
 
 @lru_cache(4096)

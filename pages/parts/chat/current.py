@@ -6,7 +6,7 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.chat import conversations
-from glm_core.chat.conversations import Conversation
+from glm_core.chat.conversations import Conversation, Listed
 from glm_core.errors import EasyError
 
 
@@ -54,9 +54,19 @@ def act(change: Callable, *arguments) -> None:
     st.query_params["c"] = st.session_state.talk.id
 
 
-def delete(one: Conversation, here: bool) -> None:
-    """Delete a stored conversation; the one in view makes room for a new one."""
-    one.remove()
+def open_listed(one: Listed) -> None:
+    """Put a stored conversation in view; one that was deleted in another tab stays out of it."""
+    talk = one.open()
+    if talk is not None:
+        show(talk)
+
+
+def delete(one: Listed, here: bool) -> None:
+    """Delete a stored conversation; a new one takes the place of the one in view."""
+    talk = one.open()
+    if talk is None:
+        return
+    talk.remove()
     ui.note("audit.chat.remove", one.id)
     if here:
-        show(Conversation(one.user, model=one.model))
+        show(Conversation(one.user, model=talk.model))

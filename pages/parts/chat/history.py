@@ -5,11 +5,11 @@ import streamlit as st
 from glm_core import ui
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations, transcripts
-from glm_core.chat.conversations import Conversation
+from glm_core.chat.conversations import Conversation, Listed
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from pages.parts.chat.current import delete, show
+from pages.parts.chat.current import delete, open_listed, show
 
 LISTED = 50
 LIST_HEIGHT = 280
@@ -33,11 +33,11 @@ def draw(account: Account, talk: Conversation) -> None:
         draw_import(account.folder)
 
 
-def draw_past(one: Conversation, here: bool) -> None:
+def draw_past(one: Listed, here: bool) -> None:
     """One line of the history."""
     with st.container(horizontal=True, horizontal_alignment="distribute", key=f"past-{one.id}"):
         label, help = literal(one.name), t("chat.delete")
-        st.button(label, on_click=show, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here)
+        st.button(label, on_click=open_listed, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here)
         act = {"on_click": delete, "args": (one, here)}
         st.button("", icon=":material/delete:", help=help, key=f"delete-{one.id}", type="tertiary", **act)
 
@@ -60,7 +60,7 @@ def draw_import(user: str) -> None:
     key = f"import-{st.session_state.get('imports', 0)}"
     ui.name_uploader(t("datasets.browse"))
     st.file_uploader(
-        t("chat.import"), ["json", "md"], key=key, help=t("chat.import_help"), on_change=bring_in, args=(user, key)
+        t("chat.import"), ["json"], key=key, help=t("chat.import_help"), on_change=bring_in, args=(user, key)
     )
     if problem := st.session_state.pop("import_problem", None):
         st.error(literal(str(problem)), icon=":material/error:")

@@ -38,7 +38,7 @@ def draw_progress(one: download_job.Download) -> None:
     elif one.state == "done":
         counts = zip(("published", "listed", "unknown"), one.verified(), strict=True)
         found = [t(f"download.verified.{kind}", count=count) for kind, count in counts if count]
-        st.caption(t("download.verified", found=t("runs.comma").join(found)))
+        st.caption(t("download.verified", found=i18n.join(found)))
     else:
         st.progress(now.fraction, f"{t(f'download.state.{one.state}')} · {size}")
     if one.error is not None:
