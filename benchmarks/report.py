@@ -24,7 +24,7 @@ from glm_core.data import library, read  # noqa: E402
 from glm_core.evaluation import report, side_by_side  # noqa: E402
 from glm_core.models.registry import Family  # noqa: E402
 from glm_core.runs import store  # noqa: E402
-from glm_core.serving.engine import Engine  # noqa: E402
+from glm_core.serving.engine import LocalEngine  # noqa: E402
 from glm_core.serving.generate_many import TOGETHER, ask_all  # noqa: E402
 from glm_core.training import run as training_run  # noqa: E402
 from glm_core.training.settings import PRESETS  # noqa: E402
@@ -39,7 +39,7 @@ def train() -> store.Run:
 
 
 def time_asking(
-    engine: Engine, run: store.Run, pairs: int, tokens: int, together: int
+    engine: LocalEngine, run: store.Run, pairs: int, tokens: int, together: int
 ) -> tuple[float, float, list[int]]:
     """Seconds of the clock and of the processor that `pairs` questions to both models take, and how long the answers are."""
     choice = engine.find(run.id)
@@ -63,7 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["EASYAIGC_HOME"] = home
-        run, engine = train(), Engine()
+        run, engine = train(), LocalEngine()
         choice = engine.find(run.id)
         for name in ("cold", "warm"):
             report.file_of(run).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import os
 import threading
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit import config, runtime
@@ -21,9 +22,14 @@ from glm_core.auth.page_sockets import PageSockets
 from glm_core.errors import EasyError
 from glm_core.machine import machine as this_machine
 
+if TYPE_CHECKING:
+    from glm_core.serving.base import Engine, LoadedBase
+
 TICK_SECONDS = 1.0
 WAITING = 64
 "Longest queue of requests before the next one is told to come back later: enough for a class of forty and their scripts."
+SHARE = 16
+"Of these, how many one account may have."
 TIDY_SECONDS = 86_400.0
 LAST_USES_SECONDS = 20.0
 
@@ -32,25 +38,30 @@ PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
 
 log = logging.getLogger(__name__)
 _closing = threading.Event()
-_engines: list = []
+_engines: "list[Engine]" = []
 
 
 @st.cache_resource(show_spinner=False)
-def engine():
-    """The `glm_core.serving.engine.Engine` of this process, which owns the loaded model.
+def engine() -> "Engine":
+    """The `glm_core.serving.engine.LocalEngine` of this process, which owns the loaded model.
 
     Where EASYAIGC_ENGINE is the address of an OpenAI-compatible server (up to and with /v1; its key in EASYAIGC_ENGINE_KEY), the one
     that asks that server instead.
     """
-    from glm_core.serving.engine import Engine
+    from glm_core.serving.engine import LocalEngine
     from glm_core.serving.remote import RemoteEngine
 
     address, key = os.environ.get("EASYAIGC_ENGINE", ""), os.environ.get("EASYAIGC_ENGINE_KEY", "")
-    _engines.append(RemoteEngine(address, key) if address else Engine(waiting=WAITING))
+    _engines.append(RemoteEngine(address, key) if address else LocalEngine(waiting=WAITING, each=_share))
     return _engines[-1]
 
 
-def loaded():
+def _share() -> int | None:
+    """How many places in the queue one owner may have: while nobody but this computer may ask, all."""
+    return SHARE if sharing().on else None
+
+
+def loaded() -> "LoadedBase | None":
     """Return the loaded model (see `Engine.loaded`), None where there is no model or no engine yet."""
     return _engines[-1].loaded if _engines else None
 

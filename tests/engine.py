@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from glm_core.api import routes
 from glm_core.serving import Request
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from tests.tiny import tiny_chatglm
 
 
@@ -31,7 +31,7 @@ def home(workspace, tiny_folder):
 @pytest.fixture(scope="session")
 def shared_engine():
     """One engine for the whole room: its model is loaded once."""
-    engine = Engine()
+    engine = LocalEngine()
     yield engine
     engine.close()
 

@@ -6,7 +6,7 @@ import pytest
 
 from glm_core import state
 from glm_core.machine.machine import Card, Machine
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from glm_core.serving.remote import RemoteEngine
 
 
@@ -15,7 +15,7 @@ def test_the_engine_is_this_process_or_the_server_that_the_operator_names(monkey
     make = state.engine.__wrapped__
     monkeypatch.delenv("EASYAIGC_ENGINE", raising=False)
     here = make()
-    assert isinstance(here, Engine)
+    assert isinstance(here, LocalEngine)
     monkeypatch.setenv("EASYAIGC_ENGINE", "http://127.0.0.1:9/v1")
     elsewhere = make()
     assert isinstance(elsewhere, RemoteEngine) and state.loaded().name == "http://127.0.0.1:9/v1"

@@ -9,6 +9,7 @@ from glm_core import __version__, workspace
 from glm_core.api.schemas import CHOICES, LEGACY_TOKENS
 from glm_core.api.schemas import DEFAULT_TOKENS as TOKENS
 from glm_core.errors import EasyError
+from glm_core.serving.base import Engine
 from glm_core.serving.request import RANGES, ROLES, STOP_LIMIT
 
 ERRORS = {
@@ -202,7 +203,7 @@ def python_example(base: str, model: str, key: str) -> str:
     return PYTHON_TEMPLATE.format(base=base, model=model, key=key or "local")
 
 
-def example_model(engine) -> str:
+def example_model(engine: Engine) -> str:
     """The name of a model that answers; the embedded one's while a server elsewhere does not say.
 
     Args:

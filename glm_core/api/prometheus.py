@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
+from glm_core.serving.base import Engine
 from glm_core.serving.request import RequestHandle
 
 HELP = {
@@ -42,7 +43,7 @@ class ApiMetrics:
         with self._lock:
             self._counts["easyaigc_requests_total", f'{{ended="refused",status="{status}"}}'] += 1
 
-    def text(self, engine) -> str:
+    def text(self, engine: Engine) -> str:
         """Everything counted, and how the engine is now."""
         with self._lock:
             values = dict(self._counts)

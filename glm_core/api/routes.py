@@ -27,6 +27,7 @@ from glm_core.api import openapi
 from glm_core.api.prometheus import ApiMetrics
 from glm_core.api.responses import CompletionStream, failure
 from glm_core.api.schemas import BodyError, Completion, parse, parse_legacy
+from glm_core.serving.base import Engine
 from glm_core.serving.request import RequestHandle, ServingError
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class _Rest(PathConvertor):
 register_url_convertor("rest", _Rest())
 
 
-def routes(engine: Callable[[], object]) -> list[Route]:
+def routes(engine: Callable[[], Engine]) -> list[Route]:
     """The API's routes.
 
     Args:
@@ -90,11 +91,11 @@ def _guarded(handler: Callable[[HTTPRequest], Awaitable[Response]]) -> Callable[
 class Api:
     """The handlers; they share the engine and what is counted."""
 
-    def __init__(self, engine: Callable[[], object]):
+    def __init__(self, engine: Callable[[], Engine]):
         self._get_engine = engine
         self._meter = ApiMetrics()
 
-    async def _engine(self):
+    async def _engine(self) -> Engine:
         """The engine. Making it imports torch, which must not hold up the event loop."""
         return await run_in_threadpool(self._get_engine)
 
@@ -167,7 +168,7 @@ class Api:
         return Response(self._meter.text(engine), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _submit_all(engine, wanted: Completion) -> list[RequestHandle]:
+def _submit_all(engine: Engine, wanted: Completion) -> list[RequestHandle]:
     """A handle for every choice, or none at all."""
     handles: list[RequestHandle] = []
     try:

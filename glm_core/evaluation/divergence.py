@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from glm_core import models, workspace
 from glm_core.i18n import t
 from glm_core.models import checkpoints
+from glm_core.serving.base import Engine
 from glm_core.serving.served_models import ServedModel
 
 IDENTICAL = 1e-6
@@ -69,11 +70,11 @@ class Proof:
         return [first, *(t(key, **values) for key, values in self.causes or (("proof.no_cause", {}),))]
 
 
-def differ(engine, choice: ServedModel, questions: Sequence[str] = ()) -> Proof:
+def differ(engine: Engine, choice: ServedModel, questions: Sequence[str] = ()) -> Proof:
     """Compare the original and `choice` on up to ten questions. Loads the base where it is not loaded.
 
     Args:
-        engine: the `Engine` of this process.
+        engine: one whose models are in this process.
         questions: asked besides the ten fixed ones' first few; the run's own questions tell most.
 
     Raises:
@@ -81,10 +82,9 @@ def differ(engine, choice: ServedModel, questions: Sequence[str] = ()) -> Proof:
     """
     asked = tuple(dict.fromkeys([*questions[:6], *QUESTIONS]))[:10]
 
-    def measure(session):
-        return tuple((question, session.distance(question, choice)) for question in asked)
-
-    distances = engine.measure(choice, measure)
+    before, after = (engine.first_token_distributions(model, asked) for model in (choice.original, choice))
+    apart = (float(0.5 * abs(one - other).sum()) for one, other in zip(before, after, strict=True))
+    distances = tuple(zip(asked, apart, strict=True))
     largest = max(distance for _question, distance in distances)
     return Proof(distances, tuple(causes(choice)) if largest < SLIGHT else ())
 

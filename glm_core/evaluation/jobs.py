@@ -14,6 +14,7 @@ from glm_core.evaluation import question_sets, report, scale_sweep
 from glm_core.jobs import Job, Jobs
 from glm_core.runs import store
 from glm_core.runs.store import Run
+from glm_core.serving.base import Engine
 
 WAIT_SECONDS = 0.5
 
@@ -60,7 +61,7 @@ class Reports:
         paused: whether the machine is needed for training now; work waits until it is not.
     """
 
-    def __init__(self, engine: Callable[[], object], paused: Callable[[], bool] = lambda: False):
+    def __init__(self, engine: Callable[[], Engine], paused: Callable[[], bool] = lambda: False):
         self._engine, self._paused = engine, paused
         self._jobs: Jobs[str, ReportJob] = Jobs()
         self._turn = threading.Lock()

@@ -23,6 +23,7 @@ from glm_core.evaluation.perplexity import Perplexity, perplexities
 from glm_core.evaluation.side_by_side import fitting, requests
 from glm_core.runs.files import read_record
 from glm_core.runs.store import Run, write_record
+from glm_core.serving.base import Engine
 from glm_core.serving.generate_many import ask_all
 from glm_core.serving.served_models import ServedModel
 
@@ -224,7 +225,7 @@ def version_of(choice: ServedModel) -> str:
     return "-".join([str(choice.step), *(f"{path.stat().st_size:x}.{path.stat().st_mtime_ns:x}" for path in files[:4])])
 
 
-def make(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, share: None) -> Report:
+def make(engine: Engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, share: None) -> Report:
     """Make the report of `run` and keep it. Goes on from the answers that an earlier, unfinished one has kept.
 
     Args:
@@ -333,7 +334,7 @@ def _whole(record: dict, adapter: str) -> list[Row]:
 
 
 def _answer_all(
-    engine, choice: ServedModel, questions: Sequence[Question], kept: _Kept, watch: Watch
+    engine: Engine, choice: ServedModel, questions: Sequence[Question], kept: _Kept, watch: Watch
 ) -> tuple[Row, ...]:
     """Both models' greedy answers to all questions, in batches."""
     missing = [question for question in questions if kept.find(question) is None]
@@ -358,7 +359,7 @@ def _answer_all(
     return tuple(kept.find(question) for question in questions)
 
 
-def _likelihoods(engine, choice: ServedModel, rows: Sequence[Row], neutral, watch: Watch) -> dict:
+def _likelihoods(engine: Engine, choice: ServedModel, rows: Sequence[Row], neutral, watch: Watch) -> dict:
     """Perplexity of the trained references, of the held-out ones and of the neutral text under both models."""
     texts = {name: _references(rows, kind) for name, kind in (("references", "seen"), ("unseen", "reworded"))}
     texts["neutral"] = neutral
@@ -375,7 +376,7 @@ def _references(rows: Sequence[Row], kind: str) -> list[tuple[str, str]]:
     return [(one.text, one.reference) for one in asked if one.reference and not one.history]
 
 
-def _movement(engine, choice: ServedModel, rows: Sequence[Row], watch: Watch):
+def _movement(engine: Engine, choice: ServedModel, rows: Sequence[Row], watch: Watch):
     """Drift on the base's own answers to the controls, and references against their corruptions."""
     watch("drift", 0.0)
     controls = [(row.question.text, row.before.text) for row in rows if row.question.kind == "unrelated"]

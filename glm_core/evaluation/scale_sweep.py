@@ -9,6 +9,7 @@ from glm_core.evaluation import report
 from glm_core.evaluation.report import Answer, Report, Row, Watch
 from glm_core.evaluation.scoring import Proportion
 from glm_core.runs.store import Run, write_record
+from glm_core.serving.base import Engine
 from glm_core.serving.generate_many import ask_all
 from glm_core.serving.request import Request
 from glm_core.serving.served_models import ServedModel
@@ -18,7 +19,7 @@ STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
 Meters = dict[str, Proportion]
 
 
-def add(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, share: None) -> Report:
+def add(engine: Engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, share: None) -> Report:
     """Measure the meters at every strength and keep them with the finished report of `run`.
 
     Raises:
@@ -38,7 +39,7 @@ def add(engine, run: Run, choice: ServedModel, watch: Watch = lambda stage, shar
     return complete
 
 
-def _ask(engine, choice: ServedModel, rows, strength: float, watch: Watch, place: int) -> list[Row]:
+def _ask(engine: Engine, choice: ServedModel, rows, strength: float, watch: Watch, place: int) -> list[Row]:
     """The rows with what the run answers at `strength`."""
     asked = [
         Request(row.question.messages, choice.name, report.ANSWER_TOKENS, 0.0, strength=strength, owner=report.OWNER)

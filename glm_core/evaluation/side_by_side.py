@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from glm_core.evaluation.answer_pairs import Difference, Question
 from glm_core.evaluation.metrics import matches
+from glm_core.serving.base import Engine
 from glm_core.serving.generate_many import ask_all
-from glm_core.serving.request import PromptTooLong, Request, RequestHandle
+from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
 
 ANSWER_TOKENS = 256
@@ -18,7 +19,7 @@ MOST_RUNS = 4
 
 
 def requests(
-    engine, question: str, runs: Sequence[ServedModel], owner: str = "", history: Sequence[dict] = (), **fields
+    engine: Engine, question: str, runs: Sequence[ServedModel], owner: str = "", history: Sequence[dict] = (), **fields
 ) -> list[Request]:
     """The same question to the base and to every run of `runs`, with the same seed.
 
@@ -34,22 +35,13 @@ def requests(
     return [original, *(Request(messages, run.name, strength=strength, **common) for run in runs)]
 
 
-def fitting(engine, run: ServedModel, questions: Sequence[Question]) -> list[Question]:
+def fitting(engine: Engine, run: ServedModel, questions: Sequence[Question]) -> list[Question]:
     """Those that leave room for an answer in the base's context; training cuts longer ones, and nobody can ask them."""
-
-    def fits(session, question: Question) -> bool:
-        from glm_core.serving.batch import fit_prompt  # imports torch
-
-        try:
-            fit_prompt(session.loaded, [{"role": "user", "content": question.text}], session.info.context_length, 1)
-        except PromptTooLong:
-            return False
-        return True
-
-    return engine.measure(run, lambda session: [one for one in questions if fits(session, one)])
+    fitted = engine.fits(run, [question.text for question in questions])
+    return [question for question, fit in zip(questions, fitted, strict=True) if fit]
 
 
-def _base_name(engine, choice: ServedModel) -> str:
+def _base_name(engine: Engine, choice: ServedModel) -> str:
     """The name under which the run's base answers."""
     bases = (one for one in engine.catalogue() if not one.tuned)
     return next((one.name for one in bases if one.base == choice.base), choice.base.name)
@@ -63,7 +55,7 @@ class Panes:
     question: str
     handles: list[RequestHandle] = field(default_factory=list)
 
-    def start(self, asked: Sequence[Request], engine) -> None:
+    def start(self, asked: Sequence[Request], engine: Engine) -> None:
         """Ask all, so that the engine takes them into one batch.
 
         Raises:
@@ -104,7 +96,7 @@ class Panes:
 
 
 def compare_all(
-    engine,
+    engine: Engine,
     runs: Sequence[ServedModel],
     questions: Sequence[Question],
     progress: Callable[[float], None] = lambda done: None,

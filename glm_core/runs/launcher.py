@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from glm_core import workspace
@@ -159,32 +159,49 @@ class Launcher:
             if not store.folder().is_dir():
                 self._ready.tend([], self._devices)
                 return
+            cleared = self._next_to_start() if self._make_room else None
+            if cleared is not None:
+                self._make_room(cleared)  # before the lock: running answers end first, and others write meanwhile
             try:
                 with locked(store.lock_path(), timeout=0):
                     self._sweep()
                     open_runs = self._reconcile_all()
                     self.open = frozenset(run.id for run in open_runs)
-                    self._start(open_runs)
+                    self._start(open_runs, cleared)
                     self._ready.tend(open_runs, self._devices)
             except RunError as error:
                 if error.key != "runs.busy":
                     raise
 
+    def _next_to_start(self) -> Run | None:
+        """The first waiting run where its places are free, as far as the records say before they are made true."""
+        unsettled = list(self._unsettled())
+        waiting = _waiting(unsettled)
+        if not waiting:
+            return None
+        places, busy = self._devices() or [CPU], set()
+        for run in unsettled:
+            if run.alive():
+                busy.update(run.devices or places)
+        wanted = 1 if places == [CPU] else processes_of(waiting[0])
+        return waiting[0] if wanted <= len([place for place in places if place not in busy]) else None
+
     def _reconcile_all(self) -> list[Run]:
         """The runs that still wait or hold a device, after every run's record has been made true."""
         open_runs = []
-        for entry in os.scandir(store.folder()):
-            if not store.is_run(entry):
-                continue
-            if self._settled.get(entry.name) == entry.stat(follow_symlinks=False).st_mtime_ns:
-                continue
-            run = store.get(entry.name)
+        for run in self._unsettled():
             if self._reconcile(run):
                 self._settled.pop(run.id, None)
                 open_runs.append(run)
             else:
                 self._finalize(run)
         return open_runs
+
+    def _unsettled(self) -> Iterator[Run]:
+        """The runs whose directory changed since they were found to have ended."""
+        for entry in os.scandir(store.folder()):
+            if store.is_run(entry) and self._settled.get(entry.name) != entry.stat(follow_symlinks=False).st_mtime_ns:
+                yield store.get(entry.name)
 
     def _reconcile(self, run: Run) -> bool:
         """Make the record of one run true; whether it still waits or holds a device."""
@@ -261,8 +278,11 @@ class Launcher:
                 shutil.rmtree(run.path / name, ignore_errors=True)
         self._settled[run.id] = run.path.stat().st_mtime_ns
 
-    def _start(self, open_runs: list[Run]) -> None:
-        """Start waiting runs in their order while their places are free; nobody overtakes the first."""
+    def _start(self, open_runs: list[Run], cleared: Run | None) -> None:
+        """Start waiting runs in their order while their places are free; nobody overtakes the first.
+
+        Where the chat model has to make room, only the run that it was made for; the next tick does so for the next one.
+        """
         waiting = _waiting(open_runs)
         if not waiting:
             return
@@ -278,7 +298,7 @@ class Launcher:
                 store.write_status(
                     run, "failed", {"key": "runs.why.too_few_cards", "values": {"wanted": wanted, "have": len(places)}}
                 )
-            elif wanted > len(free):
+            elif wanted > len(free) or (self._make_room and (cleared is None or cleared.id != run.id)):
                 return
             else:
                 busy.update(free[:wanted])
@@ -286,8 +306,6 @@ class Launcher:
 
     def _launch(self, run: Run, places: list[str]) -> None:
         store.write_status(run, "running", launched=True, stage="starting")
-        if self._make_room:
-            self._make_room(run)
         try:
             child = self._begin(run, places)
         except OSError as error:

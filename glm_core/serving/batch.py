@@ -85,14 +85,6 @@ def _turns(messages: abc.Sequence[dict]) -> tuple[int, list[int]]:
     return heads, [heads, *[i for i in starts if i > heads]]
 
 
-@torch.inference_mode()
-def first_token(loaded, adapters: Adapters, slot: str | None, ids: list[int]) -> torch.Tensor:
-    """Probabilities (V,) of the first token after prompt `ids`, without any sampling settings."""
-    with adapters.using([slot]):
-        logits = loaded.model(torch.tensor([ids], device=loaded.model.device), use_cache=False, logits_to_keep=1).logits
-    return logits[0, -1].float().softmax(-1)
-
-
 def group_by_length(rows: abc.Sequence["Sequence"]) -> list[list["Sequence"]]:
     """Rows whose prompts are computed together: of like length, so that little is padding, and not too many tokens."""
     groups: list[list[Sequence]] = []

@@ -1,8 +1,8 @@
-"""The engine: one thread owns the model; whoever wants an answer gets a handle and a place in a bounded queue.
+"""The engine of this process: one thread owns the model; a request gets a handle and a place in a bounded queue.
 
-A request joins the running batch at the next step and leaves it when done. Loading, unloading and changing the base
-happen between steps. Pages and the API share the one engine of a process. Not here: the decode loop (`batch.py`),
-names of models (`served_models.py`), a server elsewhere (`remote.py`). torch is imported when the first model loads.
+A request joins the running batch between two steps and leaves it when done. Loading, unloading and changing the base
+happen between steps too. Not here: order and admission (`scheduler.py`), the decode loop (`batch.py`), names of models
+(`served_models.py`), a server elsewhere (`remote.py`). torch is imported when the first model loads.
 """
 
 import logging
@@ -10,53 +10,62 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from glm_core.errors import EasyError
 from glm_core.serving import served_models as names
-from glm_core.serving.request import (
-    EngineBusy,
-    EngineUnavailable,
-    LoadingCancelled,
-    Request,
-    RequestHandle,
-    ServingError,
-)
+from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
+from glm_core.serving.request import EngineUnavailable, LoadingCancelled, Request, RequestHandle, ServingError
+from glm_core.serving.scheduler import Scheduler
 from glm_core.serving.served_models import ServedModel
 
 if TYPE_CHECKING:
-    from glm_core.serving.batch import Sequence
-    from glm_core.serving.session import Loaded, Session
+    import numpy
+
+    from glm_core.serving import batch
+    from glm_core.serving.session import Session
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, float | None], None]
+MEASURED_TOGETHER = 8
+"Texts measured between two steps, so that nobody waits long for an answer."
+CLOSING_SECONDS = 1.0
+"At the end of the program, how long running answers may go on; those that need longer end in an error."
+IDLE_SECONDS = 0.02
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 
-class Engine:
+class LocalEngine:
     """Answers requests with one copy of one base's weights and any number of adapters.
 
     Args:
         rows: answers computed together; more share the cost of reading the weights.
         waiting: requests that may wait beyond those.
-        each: of these, how many one owner may have.
+        each: of these, how many one owner may have, or a function that says so just now; None = all.
+        grace: seconds for which running answers may go on once `close` is called.
     """
 
     local = True
     "Models are in this process, where they can be measured and their adapters given a strength."
 
-    def __init__(self, rows: int = 16, waiting: int = 16, each: int = 16):
-        self._rows, self._bound, self._each = rows, waiting, each
+    def __init__(
+        self,
+        rows: int = 16,
+        waiting: int = 16,
+        each: int | Callable[[], int | None] | None = None,
+        grace: float = CLOSING_SECONDS,
+    ):
+        self._grace = grace
+        self._scheduler = Scheduler(rows, waiting, each)
         self._changed = threading.Condition()
-        self._queue: deque[RequestHandle] = deque()
         self._jobs: deque[tuple[Callable, Future, Path | None]] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._served: dict[str, float] = {}  # owner -> when a request of theirs was last taken
-        self._seconds = 3.0  # moving average of an answer's time, for Retry-After
         self._session: Session | None = None
         self.progress: tuple[str, float | None] | None = None
         "Stage (a text key) and share done while a model loads, else None."
@@ -68,7 +77,7 @@ class Engine:
     # what anybody may ask
 
     @property
-    def loaded(self) -> "Loaded | None":
+    def loaded(self) -> LoadedBase | None:
         """The model in memory, None where none is."""
         session = self._session
         return None if session is None else session.info
@@ -82,13 +91,13 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Requests that wait."""
-        return len(self._queue)
+        return len(self._scheduler)
 
     @property
     def answering(self) -> int:
         """Requests that are being answered."""
         session = self._session
-        return 0 if session is None else len(session.rows)
+        return 0 if session is None else len(session.rows) + len(session.prepared)
 
     def catalogue(self) -> list[ServedModel]:
         """Everything `Request.model` may name."""
@@ -110,22 +119,18 @@ class Engine:
             EngineBusy: the queue is full, or this owner's share of it.
             EngineUnavailable: the program is stopping.
         """
+        self._scheduler.check(request.owner, self._base)  # first: a full queue costs no look at the disk
         handle = RequestHandle(request, self.find(request.model))
         with self._changed:
-            if self._closed:
-                raise EngineUnavailable("serving.closing")
-            mine = sum(one.request.owner == request.owner for one in self._queue)
-            if len(self._queue) >= self._bound or mine >= self._each:
-                raise EngineBusy("serving.busy", self._retry_after(), waiting=len(self._queue))
-            self._queue.append(handle)
-            self._number_queue()
+            self._check_open()
+            self._scheduler.add(handle, self._base)
             self._start()
             self._changed.notify()
         return handle
 
     def load(
         self, path: str | Path, progress: Progress | None = None, cancelled: threading.Event | None = None
-    ) -> "Loaded":
+    ) -> LoadedBase:
         """Make the base in folder `path` the one in memory. Waits until running answers are done and it is loaded.
 
         Args:
@@ -147,37 +152,75 @@ class Engine:
         """Free the model's memory after the running answers; the next request loads it again."""
         self._do(self._unload)
 
-    def measure(self, choice: ServedModel, work: Callable[["Session"], object], progress: Progress | None = None):
-        """Run `work(session)` with the base of `choice` in the engine's thread, between two steps; returns its result.
+    def fits(self, model: ServedModel, questions: Sequence[str]) -> list[bool]:
+        """Return for every question whether it leaves room for an answer in the context of `model`."""
+        return self._between_steps(model, lambda session: [session.fits(question) for question in questions])
 
-        For what needs the model itself and not only its answers. Answers that run on the same base go on afterwards.
-        """
+    def log_likelihoods(self, model: ServedModel, texts: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """Return how likely the answer of each pair (question, answer) is; see `base.Engine`."""
+        return self._measure(model, texts, lambda session, some: session.log_likelihoods(model, some))
 
-        def run():
-            self._load(choice.base)
-            return work(self._session)
+    def kl_divergences(self, model: ServedModel, texts: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+        """Return how far `model` is from its base on each answer, and its tokens; see `base.Engine`."""
+        return self._measure(model, texts, lambda session, some: session.kl_divergences(model, some))
 
-        return self._do(run, progress, choice.base)
+    def first_token_distributions(self, model: ServedModel, questions: Sequence[str]) -> "list[numpy.ndarray]":
+        """Return for every question the probabilities (V,) of the answer's first token; see `base.Engine`."""
+        return self._between_steps(
+            model, lambda session: [session.first_token_distribution(model, question) for question in questions]
+        )
 
     def close(self) -> None:
         """Cancel everything, stop the thread, free the memory. For the end of the program; safe to call twice."""
         with self._changed:
             self._closed = True
+            self._unwanted.set()
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=10)
 
     # between threads
 
-    def _do(self, work: Callable, progress: Progress | None = None, base: Path | None = None):
+    @property
+    def _base(self) -> Path | None:
+        """The folder of the base in memory."""
+        session = self._session
+        return None if session is None else session.info.path
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineUnavailable("serving.closing")
+
+    def _between_steps(self, model: ServedModel, work: "Callable[[Session], R]") -> R:
+        """Return `work(session)`, done with the base of `model` in the engine's thread between two steps.
+
+        Answers that run on the same base go on afterwards; those of another one end first.
+        """
+
+        def run() -> R:
+            self._load(model.base)
+            return work(self._session)
+
+        return self._do(run, base=model.base)
+
+    def _measure(
+        self, model: ServedModel, texts: Sequence[T], work: "Callable[[Session, Sequence[T]], list[R]]"
+    ) -> list[R]:
+        """Return what `work` finds for all `texts`, of which a few at a time are measured between two steps."""
+        found: list[R] = []
+        for start in range(0, len(texts), MEASURED_TOGETHER):
+            some = texts[start : start + MEASURED_TOGETHER]
+            found += self._between_steps(model, lambda session, some=some: work(session, some))
+        return found
+
+    def _do(self, work: Callable[[], R], progress: Progress | None = None, base: Path | None = None) -> R:
         """Hand `work` to the engine's thread and wait for its result, reporting progress in this thread.
 
         It is done once no answer runs; while `base` is the one loaded, between two steps.
         """
         future: Future = Future()
         with self._changed:
-            if self._closed:
-                raise EngineUnavailable("serving.closing")
+            self._check_open()
             self._jobs.append((work, future, base))
             self._start()
             self._changed.notify()
@@ -196,32 +239,12 @@ class Engine:
             self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
             self._thread.start()
 
-    def _retry_after(self) -> int:
-        """Seconds until a place should be free: the answers before it at their usual time."""
-        return max(1, min(60, round(self._seconds * (1 + len(self._queue) / self._rows))))
-
-    def _number_queue(self) -> None:
-        """Tell every waiting handle its place, in the order in which they will be taken."""
-        for place, handle in enumerate(self._order(), 1):
-            handle.position = place
-
-    def _order(self) -> list[RequestHandle]:
-        """The queue as it will be served: owners in turn, each owner's own requests in their order."""
-        turns: dict[str, int] = {}
-        keyed = []
-        for arrival, handle in enumerate(self._queue):
-            owner = handle.request.owner
-            turn = turns.get(owner, 0)
-            turns[owner] = turn + 1
-            keyed.append((turn, self._served.get(owner, 0.0), arrival, handle))
-        return [entry[-1] for entry in sorted(keyed, key=lambda entry: entry[:3])]
-
     # the engine's thread
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not (self._closed or self._jobs or self._queue or self.answering):
+                while not (self._closed or self._jobs or self.waiting or self.answering):
                     self._changed.wait()
                 if self._closed:
                     break
@@ -232,32 +255,33 @@ class Engine:
         self._shut()
 
     def _turn(self) -> None:
-        """One round: drop what nobody wants, take in what fits, compute one token for every row."""
+        """One round: drop what nobody wants, take in what fits, compute prompts of one group and one token for every row."""
         self._drop()
         while self._jobs and (not self.answering or self._has(self._jobs[0][2])):
             self._run_job()
         if not self._jobs:  # a job that waits for the answers to end lets no new one begin
             self._admit()
         if self.answering:
-            before = self._session.rows
-            self._session.step()
-            self._note_times(before)
+            self._advance()
+        else:
+            with self._changed:
+                if self.waiting and not (self._closed or self._jobs):
+                    self._changed.wait(IDLE_SECONDS)  # for what the scheduler keeps the base in memory
 
-    def _note_times(self, rows: list) -> None:
-        """Remember how long answers take, for Retry-After."""
-        for handle in (row.handle for row in rows if row.handle.done):
-            self._seconds += 0.2 * (handle.ended - handle.started - self._seconds)
+    def _advance(self) -> None:
+        """The prompts of one group of the requests that have been taken in, then one token for every row."""
+        if group := self._session.next_group():
+            self._join(group)
+        before = self._session.rows
+        self._session.step()
+        for handle in (row.handle for row in before if row.handle.done and row.handle.started is not None):
+            self._scheduler.note_answer(handle.ended - handle.started)
 
     def _drop(self) -> None:
         """End cancelled and overdue handles, running or waiting."""
         if self._session is not None:
             self._session.drop()
-        with self._changed:
-            for handle in [one for one in self._queue if one.cancelled or one.overdue()]:
-                self._queue.remove(handle)
-                error = None if handle.cancelled else EngineUnavailable("serving.waited_too_long")
-                handle.finish("error" if error else "cancelled", error=error)
-            self._number_queue()
+        self._scheduler.drop()
 
     def _run_job(self) -> None:
         work, future, _base = self._jobs.popleft()
@@ -267,33 +291,16 @@ class Engine:
             future.set_exception(error)
 
     def _admit(self) -> None:
-        """Take waiting requests into the batch while there is room and they need the base that is loaded."""
-        rows: list[Sequence] = []
-        while self._queue and self.answering + len(rows) < self._rows:
-            with self._changed:
-                handle = self._order()[0]
-                other_base = not self._has(handle.choice.base)
-                if other_base and (self.answering or rows):
-                    break  # it is next: nobody overtakes it, so the running answers end and the base can change
-                self._queue.remove(handle)
-                self._served[handle.request.owner] = time.monotonic()
-                handle.position = 0
-                self._number_queue()
-            rows += self._prepared(handle)
-        for group in self._session.groups(rows) if rows else ():
-            self._join(group)
+        """Take waiting requests in while there is room and they need the base that is loaded."""
+        while handle := self._scheduler.next(self._base, self.answering):
+            try:
+                handle.state = "loading"
+                self._load(handle.choice.base)
+                self._session.prepare(handle)
+            except Exception as error:  # that handle's alone
+                handle.finish("error", error=_as_serving_error(error))
 
-    def _prepared(self, handle: RequestHandle) -> "list[Sequence]":
-        """The handle's row once what it needs is loaded; none where that fails, which is that handle's alone."""
-        try:
-            handle.state = "loading"
-            self._load(handle.choice.base)
-            return [self._session.prepare(handle)]
-        except Exception as error:
-            handle.finish("error", error=_as_serving_error(error))
-            return []
-
-    def _join(self, group: "list[Sequence]") -> None:
+    def _join(self, group: "list[batch.Sequence]") -> None:
         """Begin answers whose prompts are computed together; what goes wrong with several is tried again one by one."""
         try:
             self._session.join(group)
@@ -308,7 +315,9 @@ class Engine:
     def _has(self, path: Path | None) -> bool:
         return self._session is not None and self._session.info.path == path
 
-    def _load(self, path: Path, cancelled: threading.Event | None = None) -> "Loaded":
+    def _load(self, path: Path, cancelled: threading.Event | None = None) -> LoadedBase:
+        if cancelled is not None and cancelled.is_set():  # before its turn came: what is in memory stays
+            raise LoadingCancelled("serving.load_cancelled", name=path.name)
         if self._has(path):
             return self._session.info
         self._unload()
@@ -318,6 +327,7 @@ class Engine:
             from glm_core.serving.session import Session
 
             self._session = Session.load(path, self._note_progress)
+            self._scheduler.note_load(self._session.info.seconds)
         except Exception as error:
             _free(error)
             raise
@@ -345,18 +355,27 @@ class Engine:
             self._session.clear("error", _as_serving_error(error))
 
     def _shut(self) -> None:
-        """The last words of the thread: nobody is left waiting."""
+        """The end of the thread: answers about to end may, the others and whoever waits get an error."""
         closing = EngineUnavailable("serving.closing")
-        if self._session is not None:
-            self._session.clear("cancelled")
+        self._scheduler.clear(closing)
         with self._changed:
-            for handle in self._queue:
-                handle.finish("error", error=closing)
             for _work, future, _base in self._jobs:
                 future.set_exception(closing)
-            self._queue.clear()
             self._jobs.clear()
+        try:
+            self._finish_rows()
+        except Exception as error:
+            self._fail(error)
+        if self._session is not None:
+            self._session.clear("error", closing)
         self._unload()
+
+    def _finish_rows(self) -> None:
+        """Go on with the running answers for a bounded time; prompts that are not computed yet stay so."""
+        deadline = time.monotonic() + self._grace
+        while self._session is not None and self._session.rows and time.monotonic() < deadline:
+            self._session.drop()
+            self._session.step()
 
 
 def _free(error: Exception) -> None:

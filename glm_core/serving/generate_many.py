@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 
+from glm_core.serving.base import Engine
 from glm_core.serving.request import EngineBusy, Request, RequestHandle
 
 POLL_SECONDS = 0.02
@@ -10,7 +11,9 @@ TOGETHER = 24
 "More than the engine computes at a time, so that a row that ends leaves no hole; the rest of its queue is for people."
 
 
-def ask_all(engine, requests: Sequence[Request], together: int = TOGETHER) -> Iterator[tuple[int, RequestHandle]]:
+def ask_all(
+    engine: Engine, requests: Sequence[Request], together: int = TOGETHER
+) -> Iterator[tuple[int, RequestHandle]]:
     """Ask everything and yield each (number of the request, finished handle) as soon as it is done, in any order.
 
     A busy engine is waited for, so that a long list leaves room for people. Leaving the loop cancels what is open. Long

@@ -12,7 +12,7 @@ import psutil
 from glm_core import i18n
 from glm_core.jobs import Cancelled, Job, Jobs
 from glm_core.machine import machine
-from glm_core.serving.engine import Engine
+from glm_core.serving.base import Engine
 from glm_core.serving.request import EngineUnavailable, LoadingCancelled
 
 _jobs: Jobs[Engine, "Load"] = Jobs(weak=True)

@@ -8,14 +8,16 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
 from glm_core import i18n
+from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
 from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
@@ -29,6 +31,9 @@ from glm_core.serving.request import (
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.text_stream import Stopper
 
+if TYPE_CHECKING:
+    import numpy
+
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 "How long the server may say nothing: it may be loading a model."
@@ -41,19 +46,7 @@ LONGEST_REASON = 200
 "Characters of a server's error that are passed on."
 
 
-@dataclass(frozen=True)
-class Server:
-    """The server itself, in place of the loaded model."""
-
-    name: str
-    path: Path
-    family: str = "remote"
-    context_length: int = 0
-    sampling: dict = None
-    seconds: float = 0.0
-
-
-class RemoteTicket(RequestHandle):
+class RemoteHandle(RequestHandle):
     """A handle that hangs up as soon as it is cancelled, also while the server says nothing."""
 
     call: asyncio.Task | None = None
@@ -86,15 +79,15 @@ class RemoteEngine:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="remote answers", daemon=True).start()
         self._together = together
-        self._running: set[RemoteTicket] = set()
+        self._running: set[RemoteHandle] = set()
         self._lock = threading.Lock()
         self._choices: tuple[float, list[ServedModel]] = (-CATALOGUE_SECONDS, [])
         self.progress = self.loading = None
 
     @property
-    def loaded(self) -> Server:
+    def loaded(self) -> LoadedBase:
         """The server."""
-        return Server(self._url, Path(self._url), sampling={})
+        return LoadedBase(self._url, Path(self._url))
 
     @property
     def held(self) -> int:
@@ -119,8 +112,10 @@ class RemoteEngine:
         """
         asked, choices = self._choices
         if time.monotonic() - asked > CATALOGUE_SECONDS:
-            record = self._get("/models")
-            choices = [_choice(entry) for entry in record.get("data", []) if isinstance(entry.get("id"), str)]
+            try:
+                choices = [_choice(entry) for entry in _entries(self._get("/models"))]
+            except ValueError as error:
+                raise self._failed(error) from error
             self._choices = (time.monotonic(), choices)
         return choices
 
@@ -146,7 +141,7 @@ class RemoteEngine:
         """
         if request.strength != 1.0:
             raise RequestError("serving.unsupported", "strength", value=request.strength)
-        handle = RemoteTicket(request, self.find(request.model))
+        handle = RemoteHandle(request, self.find(request.model))
         with self._lock:
             if self._client.is_closed:
                 raise EngineUnavailable("serving.closing")
@@ -158,15 +153,34 @@ class RemoteEngine:
         asyncio.run_coroutine_threadsafe(self._answer(handle), self._loop)
         return handle
 
-    def load(self, *_, **__):
+    def load(
+        self, path: str | Path, progress: Progress | None = None, cancelled: threading.Event | None = None
+    ) -> LoadedBase:
         """Never: what answers is loaded at the server.
 
         Raises:
             EngineUnavailable: always.
         """
-        raise EngineUnavailable("serving.remote_only", url=self._url)
+        raise self._not_here()
 
-    measure = load
+    def fits(self, model: ServedModel, questions: Sequence[str]) -> list[bool]:
+        """Never: as `load`."""
+        raise self._not_here()
+
+    def log_likelihoods(self, model: ServedModel, texts: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """Never: as `load`."""
+        raise self._not_here()
+
+    def kl_divergences(self, model: ServedModel, texts: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+        """Never: as `load`."""
+        raise self._not_here()
+
+    def first_token_distributions(self, model: ServedModel, questions: Sequence[str]) -> "list[numpy.ndarray]":
+        """Never: as `load`."""
+        raise self._not_here()
+
+    def _not_here(self) -> EngineUnavailable:
+        return EngineUnavailable("serving.remote_only", url=self._url)
 
     def cancel_loading(self) -> None:
         """Nothing to do: the server loads what it serves before it listens."""
@@ -190,7 +204,7 @@ class RemoteEngine:
         await self._streams.aclose()
         self._loop.stop()
 
-    async def _answer(self, handle: RemoteTicket) -> None:
+    async def _answer(self, handle: RemoteHandle) -> None:
         handle.call = asyncio.ensure_future(self._stream(handle))
         if handle.cancelled:
             handle.call.cancel()
@@ -240,7 +254,7 @@ class RemoteEngine:
             handle.provenance = replace(handle.provenance, sampling=known)
             yield response
 
-    def _get(self, path: str) -> dict:
+    def _get(self, path: str) -> object:
         try:
             response = self._client.get(path)
             if response.status_code != 200:
@@ -266,6 +280,18 @@ class RemoteEngine:
         if response.status_code in (400, 413, 422):
             return RequestError("serving.remote_failed", url=self._url, why=why)
         return self._failed(why)
+
+
+def _entries(record: object) -> list[dict]:
+    """The models in a server's list: an object with `data`, or as some servers send it the list itself.
+
+    Raises:
+        ValueError: it is no list of models.
+    """
+    data = record.get("data") if isinstance(record, dict) else record
+    if not isinstance(data, list):
+        raise ValueError("no list of models")
+    return [entry for entry in data if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
 
 
 def _choice(entry: dict) -> ServedModel:
@@ -321,7 +347,10 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict]:
         if content == "[DONE]":
             return
         if content:
-            yield json.loads(content)
+            event = json.loads(content)
+            if not isinstance(event, dict):
+                raise ValueError(f"no event: {content[:LONGEST_REASON]}")
+            yield event
 
 
 def _take(handle: RequestHandle, event: dict, stopper: Stopper) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from glm_core import i18n, workspace
 from glm_core.models import checkpoints
 from glm_core.runs import store
-from glm_core.runs.files import read_record, string
+from glm_core.runs.files import RunError, read_record, string
 from glm_core.serving.request import UnknownModel
 
 
@@ -37,6 +37,11 @@ class ServedModel:
     def tuned(self) -> bool:
         """Return whether this is a run and no base."""
         return self.adapter is not None
+
+    @property
+    def original(self) -> "ServedModel":
+        """The base without the adapter."""
+        return ServedModel(self.base.name, self.base.name, self.base) if self.tuned else self
 
     @property
     def outdated(self) -> bool:
@@ -71,15 +76,26 @@ def find(name: str) -> ServedModel:
     Raises:
         UnknownModel: there is none; the error lists what there is.
     """
+    bases = {choice.name: choice for choice in _bases()}
+    if found := bases.get(name) or (next(iter(bases.values()), None) if not name else None):
+        return found
+    if found := _run_called(name, bases):
+        return found
     choices = catalogue()
-    for choice in choices:
-        if choice.name == name or (not name and not choice.tuned):
-            return choice
     for choice in choices:
         if choice.tuned and choice.title == name:
             return choice
     known = i18n.join((choice.name for choice in choices[:8]), "item") or "-"
     raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
+
+
+def _run_called(identifier: str, bases: dict[str, ServedModel]) -> ServedModel | None:
+    """The run of that id, without a look at the others."""
+    try:
+        run = store.get(identifier)
+    except RunError:
+        return None
+    return None if run.damaged else _of_run(run, bases)
 
 
 def trained_on(choice: ServedModel) -> list[store.Run]:

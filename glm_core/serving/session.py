@@ -6,38 +6,26 @@ import sys
 import time
 from collections import abc
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
 import torch
 from torch import nn
 
 from glm_core import models
+from glm_core.serving import likelihood
 from glm_core.serving.adapter_slots import Adapters
-from glm_core.serving.batch import Batch, Sequence, first_token, fit_prompt, group_by_length
-from glm_core.serving.request import EngineUnavailable, Provenance, RequestHandle, ServingError
+from glm_core.serving.base import LoadedBase, LogLikelihood
+from glm_core.serving.batch import Batch, Sequence, fit_prompt, group_by_length
+from glm_core.serving.request import EngineUnavailable, PromptTooLong, Provenance, RequestHandle, ServingError
 from glm_core.serving.sampling import resolve
 from glm_core.serving.served_models import ServedModel
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The model in memory, for people to see."""
-
-    name: str
-    path: Path
-    family: str
-    context_length: int
-    sampling: dict
-    "The family's official defaults."
-    seconds: float
-    "How long it took to load."
 
 
 class Session:
     """The state of the engine while one base is loaded."""
 
-    def __init__(self, loaded: models.LoadedModel, info: Loaded):
+    def __init__(self, loaded: models.LoadedModel, info: LoadedBase):
         self.loaded = loaded
         self.info = info
         self.adapters = Adapters(loaded)
@@ -64,7 +52,7 @@ class Session:
         freeze_loaded_objects()
         family, seconds = loaded.family, time.monotonic() - started
         context = description.context_length
-        return cls(loaded, Loaded(description.name, path, family.name, context, dict(family.sampling), seconds))
+        return cls(loaded, LoadedBase(description.name, path, family.name, context, dict(family.sampling), seconds))
 
     @property
     def held(self) -> int:
@@ -76,28 +64,30 @@ class Session:
         """The answers that are being computed."""
         return [row for batch in self._batches.values() for row in batch.rows]
 
-    def begin(self, handle: RequestHandle) -> None:
-        """`prepare` and `join` of one handle alone."""
-        self.join([self.prepare(handle)])
+    @property
+    def prepared(self) -> list[Sequence]:
+        """The requests that have been taken in and whose prompts are not computed yet."""
+        return list(self._prepared)
 
-    def prepare(self, handle: RequestHandle) -> Sequence:
-        """Load the handle's adapter where it is not there yet and fit its prompt into the context.
+    def prepare(self, handle: RequestHandle) -> None:
+        """Take `handle` in: load its adapter where it is not there yet and fit its prompt into the context.
 
         Raises:
             ServingError: the prompt is too long, or the adapter cannot be read.
         """
-        busy = frozenset(row.slot for row in (*self.rows, *self._prepared))
-        row = self._row(handle, self.adapters.need(handle.choice, handle.request.strength, busy))
-        self._prepared.append(row)
-        return row
+        slot = self.adapters.need(handle.choice, handle.request.strength, self._busy())
+        self._prepared.append(self._row(handle, slot))
 
-    def groups(self, rows: abc.Sequence[Sequence]) -> list[list[Sequence]]:
-        """Prepared rows as groups that can `join` together, in one forward."""
-        keys = dict.fromkeys(self._key(row) for row in rows)
-        return [group for key in keys for group in group_by_length([row for row in rows if self._key(row) == key])]
+    def next_group(self) -> list[Sequence]:
+        """Return those of the prepared rows, the first among them, whose prompts are computed in one forward; often none."""
+        if not self._prepared:
+            return []
+        first = self._prepared[0]
+        alike = [row for row in self._prepared if self._key(row) == self._key(first)]
+        return next(group for group in group_by_length(alike) if first in group)
 
     def join(self, group: abc.Sequence[Sequence]) -> None:
-        """Compute the prompts of one of `groups` and their first tokens; their answers run from now on."""
+        """Compute the prompts of a group and their first tokens; their answers run from now on."""
         self._prepared = [row for row in self._prepared if row not in group]
         key = self._key(group[0])
         for row in group:
@@ -110,6 +100,10 @@ class Session:
     def _key(self, row: Sequence) -> str | None:
         return None if self.adapters.mixable(row.slot) else row.slot
 
+    def _busy(self) -> frozenset[str]:
+        """The adapters in use."""
+        return frozenset(row.slot for row in (*self.rows, *self._prepared) if row.slot is not None)
+
     def step(self) -> None:
         """One token for every row."""
         for batch in self._batches.values():
@@ -119,26 +113,47 @@ class Session:
 
     def drop(self) -> None:
         """End the rows that nobody wants any more or whose time is over."""
-        for row in self.rows:
+        for row in (*self.rows, *self._prepared):
             if row.handle.cancelled or row.handle.overdue():
                 row.end("cancelled" if row.handle.cancelled else "length")
+        self._prepared = [row for row in self._prepared if not row.handle.done]
         for batch in self._batches.values():
             batch.sweep()
         self._tidy()
 
-    def distance(self, question: str, choice: ServedModel) -> float:
-        """Total variation between the first-token distributions of the base and of `choice`, from 0 to 1."""
-        busy = frozenset(row.slot for row in self.rows)
+    def fits(self, question: str) -> bool:
+        """Return whether `question` leaves room for an answer in the context."""
+        try:
+            fit_prompt(self.loaded, [{"role": "user", "content": question}], self.info.context_length, 1)
+        except PromptTooLong:
+            return False
+        return True
+
+    def log_likelihoods(self, model: ServedModel, texts: abc.Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """Return how likely each answer of (question, answer) is under `model`."""
+        slot = self.adapters.need(model, 1.0, self._busy())
+        with self.adapters.using([slot] * len(texts)):
+            return likelihood.of_answers(self.loaded, texts)
+
+    def kl_divergences(self, model: ServedModel, texts: abc.Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
+        """Return KL(base || `model`) summed over each answer's tokens, and their number."""
+        states = []
+        for slot in (None, self.adapters.need(model, 1.0, self._busy())):
+            with self.adapters.using([slot] * len(texts)):
+                states.append(likelihood.answer_states(self.loaded, texts, likelihood.LONGEST_DIVERGENCE))
+        return likelihood.divergences(self.loaded, *states)
+
+    def first_token_distribution(self, model: ServedModel, question: str) -> numpy.ndarray:
+        """Return the probabilities (V,) of the first token that `model` answers."""
         ids, _ = fit_prompt(self.loaded, [{"role": "user", "content": question}], self.info.context_length, 1)
-        one, other = (
-            first_token(self.loaded, self.adapters, slot, ids) for slot in (None, self.adapters.need(choice, 1.0, busy))
-        )
-        return 0.5 * (one - other).abs().sum().item()
+        with self.adapters.using([self.adapters.need(model, 1.0, self._busy())]):
+            return likelihood.of_next_token(self.loaded, ids).cpu().numpy()
 
     def clear(self, reason: str, error: ServingError | None = None) -> None:
         """End every row."""
-        for row in self.rows:
+        for row in (*self.rows, *self._prepared):
             row.end(reason, error)
+        self._prepared.clear()
         self._batches.clear()
 
     def _tidy(self) -> None:

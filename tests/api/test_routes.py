@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from glm_core.api import routes
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from tests.engine import ask
 
 HELLO = [{"role": "user", "content": "你好"}]
@@ -194,7 +194,7 @@ def test_health_names_the_loaded_model(http, engine):
 
 
 def test_busy_is_429_with_a_time_and_stopping_is_503(home):
-    engine = Engine(rows=1, waiting=1)
+    engine = LocalEngine(rows=1, waiting=1)
     http = TestClient(Starlette(routes=routes.routes(lambda: engine)))
     first = engine.submit(ask(max_new_tokens=480))
     while first.state != "answering":
@@ -245,8 +245,9 @@ def test_many_requests_leave_the_event_loop_free(server, engine):
     assert slowest < 2
 
 
-def test_a_stopping_server_does_not_wait_for_open_streams(home):
-    engine = Engine()
+@pytest.mark.parametrize("grace, tokens, last", [(0.0, 490, "error"), (60.0, 40, "data: [DONE]")])
+def test_a_stopping_server_ends_open_streams_with_an_error_unless_they_are_about_to_end(home, grace, tokens, last):
+    engine = LocalEngine(grace=grace)
     app = Starlette(routes=routes.routes(lambda: engine))
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -254,14 +255,27 @@ def test_a_stopping_server_does_not_wait_for_open_streams(home):
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
-    with httpx.stream("POST", address, json=GREEDY | {"max_tokens": 490, "stream": True}, timeout=30) as response:
+    with httpx.stream("POST", address, json=GREEDY | {"max_tokens": tokens, "stream": True}, timeout=60) as response:
         lines = response.iter_lines()
         next(lines)
         server.should_exit = True
         engine.close()  # what `ending_on_signals` does on Ctrl-C
-        assert [line for line in lines if line][-1] == "data: [DONE]"
-    thread.join(timeout=5)
+        left = [line for line in lines if line]
+    assert last in left[-1] and ("data: [DONE]" in left) == (last != "error")
+    thread.join(timeout=20)
     assert not thread.is_alive()
+
+
+def test_a_complete_answer_that_the_end_of_the_program_breaks_off_is_503(home):
+    engine = LocalEngine(grace=0.0)
+    http = TestClient(Starlette(routes=routes.routes(lambda: engine)))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(http.post, "/v1/chat/completions", json=GREEDY | {"max_tokens": 490})
+        while not engine.answering:
+            time.sleep(0.01)
+        engine.close()
+        response = asked.result()
+    assert response.status_code == 503 and int(response.headers["retry-after"]) >= 1
 
 
 # several choices, plain completions, figures
@@ -294,7 +308,7 @@ def test_several_choices_stream_side_by_side(client):
 
 
 def test_a_busy_engine_gives_all_choices_or_none(home):
-    engine = Engine(rows=1, waiting=2)
+    engine = LocalEngine(rows=1, waiting=2)
     http = TestClient(Starlette(routes=routes.routes(lambda: engine)))
     response = http.post("/v1/chat/completions", json=GREEDY | {"n": 8})
     assert response.status_code == 429

@@ -8,7 +8,7 @@ import pytest
 from glm_core import models
 from glm_core.adapters import attach
 from glm_core.runs import store
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from glm_core.training.settings import TrainingSettings
 from glm_core.workspace import write_json
 from tests.tiny import tiny_chatglm
@@ -71,7 +71,7 @@ def write(folder, base, rows=ROWS, settings=None):
 
 @pytest.fixture(scope="session")
 def shared_engine():
-    one = Engine()
+    one = LocalEngine()
     yield one
     one.close()
 

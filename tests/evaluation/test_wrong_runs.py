@@ -13,7 +13,7 @@ from glm_core.evaluation import report
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.runs import store
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from glm_core.serving.request import EngineUnavailable
 from glm_core.training import run as training_run
 from glm_core.training.settings import PRESETS, TrainingSettings
@@ -35,7 +35,7 @@ def short_answers(monkeypatch):
 
 @pytest.fixture(scope="module")
 def engine():
-    one = Engine()
+    one = LocalEngine()
     yield one
     one.close()
 

@@ -1,8 +1,10 @@
 """An engine for page tests that needs no model: scripted answers on real handles."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy
 
 from glm_core.serving import Provenance, Request, RequestHandle, UnknownModel
 from glm_core.serving.request import ServingError
@@ -43,11 +45,15 @@ class ScriptedEngine:
                 return choice
         raise UnknownModel("serving.unknown_model", name=name, known="")
 
-    def measure(self, choice: ServedModel, work: Callable, progress=None):
-        return work(self)
+    def fits(self, model: ServedModel, questions: Sequence[str]) -> list[bool]:
+        return [True] * len(questions)
 
-    def distance(self, question: str, choice: ServedModel) -> float:
-        return self.distances.get(question, self.distances.get("*", 0.5))
+    def first_token_distributions(self, model: ServedModel, questions: Sequence[str]) -> list[numpy.ndarray]:
+        def distribution(question: str) -> numpy.ndarray:
+            away = self.distances.get(question, self.distances.get("*", 0.5)) if model.tuned else 0.0
+            return numpy.array([1 - away, away])
+
+        return [distribution(question) for question in questions]
 
     def submit(self, request: Request) -> RequestHandle:
         if self.error is not None:

@@ -8,7 +8,7 @@ from glm_core import i18n, state, workspace
 from glm_core.evaluation import blind_votes
 from glm_core.runs import store
 from glm_core.serving import EngineBusy
-from glm_core.serving.remote import Server
+from glm_core.serving.base import LoadedBase
 from glm_core.serving.served_models import ServedModel
 from tests.evaluation import made
 from tests.pages.answers import ScriptedEngine
@@ -66,7 +66,7 @@ def adapter_files(monkeypatch):
 
 
 def test_models_of_a_server_elsewhere_are_not_compared_and_the_page_says_why(engine):
-    engine.local, engine.loaded = False, Server("http://elsewhere/v1", workspace.DEMO_MODEL)
+    engine.local, engine.loaded = False, LoadedBase("http://elsewhere/v1", workspace.DEMO_MODEL)
     app = open_page("compare")
     assert "EASYAIGC_ENGINE" in app.info[0].value and not app.text_area
 

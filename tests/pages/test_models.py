@@ -12,7 +12,7 @@ from glm_core.hub import download_job, http_download
 from glm_core.runs import store
 from glm_core.runs.exchange import export
 from glm_core.serving import Request, load_job
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from glm_core.serving.request import LoadingCancelled
 from tests.hub.fakehub import serving
 from tests.hub.test_sources import FILES, REPO
@@ -25,7 +25,7 @@ from tests.tiny import tiny_chatglm
 @pytest.fixture
 def engine(monkeypatch):
     """An engine of the test's own."""
-    engine = Engine()
+    engine = LocalEngine()
     monkeypatch.setattr(state, "engine", lambda: engine)
     monkeypatch.setattr(state, "loaded", lambda: engine.loaded)
     yield engine
@@ -74,7 +74,7 @@ def bring_in(base, tmp_path) -> store.Run:
     return store.runs()[0]
 
 
-def load(app: AppTest, engine: Engine) -> AppTest:
+def load(app: AppTest, engine: LocalEngine) -> AppTest:
     """The page once the model has come in."""
     click(app, "load-tiny")
     job = load_job.current(engine)

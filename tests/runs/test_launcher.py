@@ -11,6 +11,7 @@ import pytest
 
 from glm_core import workspace
 from glm_core.runs import RunError, processes, store
+from glm_core.runs.files import locked
 from glm_core.runs.launcher import Launcher, trainer_command
 from tests.runs.conftest import FAKE, fake_command, make, until
 
@@ -253,3 +254,19 @@ def test_leftovers_of_a_crash_are_swept_at_the_next_start(launcher):
     launcher.tick()
     assert not (store.folder() / ".gone-x").exists()
     assert FAKE.exists() and len(store.runs()) == 1
+
+
+def test_the_chat_model_makes_room_before_the_start_and_others_may_write_meanwhile():
+    seen = []
+
+    def make_room(run):
+        with locked(store.lock_path(), timeout=0):
+            seen.append((run.id, state(run)))
+
+    launcher = Launcher(fake_command, make_room=make_room)
+    first, second = make(steps=2), make(steps=2)
+    launcher.submit(first)
+    launcher.submit(second)
+    assert seen == [(first.id, "queued")], "the second one waits, so nothing makes room for it"
+    until(lambda: state(second) == "finished", launcher)
+    assert [identifier for identifier, _state in seen] == [first.id, second.id]

@@ -10,8 +10,8 @@ import torch
 from glm_core import models, workspace
 from glm_core.adapters import attach, scale
 from glm_core.runs import rollback, store
-from glm_core.serving import EngineUnavailable, RequestError, served_models
-from glm_core.serving.engine import Engine
+from glm_core.serving import EngineBusy, EngineUnavailable, RequestError, served_models
+from glm_core.serving.engine import LocalEngine
 from glm_core.serving.served_models import ServedModel
 from glm_core.training.settings import TrainingSettings
 from tests.engine import ask
@@ -31,6 +31,7 @@ def trained(tiny_folder, tmp_path_factory):
     """Adapters with random weights, as if trained: name -> folder."""
     folders = {}
     for number, (name, settings) in enumerate(SETTINGS.items()):
+        torch.manual_seed(number)  # of a new prefix
         loaded = models.load(tiny_folder)
         attach.attach(loaded, settings, name)
         generator = torch.Generator().manual_seed(number)
@@ -58,7 +59,7 @@ def runs(home, trained, tiny_folder):
 
 @pytest.fixture
 def engine(runs):
-    engine = Engine(rows=16, waiting=64, each=64)
+    engine = LocalEngine(rows=16, waiting=64, each=64)
     yield engine
     engine.close()
 
@@ -203,3 +204,41 @@ def test_two_bases_take_turns(engine, home, tiny_folder, tmp_path_factory):
     handles = [(name, engine.submit(ask("你好", name))) for name in ("tiny", "other", "tiny")]
     for name, handle in handles:
         assert "".join(handle) == expected[name] and handle.provenance.base == name
+
+
+def test_finding_a_run_by_its_id_reads_no_other_run(runs, monkeypatch):
+    def listed():
+        raise AssertionError("every run was read")
+
+    monkeypatch.setattr(store, "runs", listed)
+    assert served_models.find("lora").tuned and not served_models.find("tiny").tuned
+
+
+def test_a_full_queue_refuses_before_it_looks_for_the_model(runs, monkeypatch):
+    engine = LocalEngine(waiting=0)
+
+    def looked(name):
+        raise AssertionError("the disk was read")
+
+    monkeypatch.setattr(served_models, "find", looked)
+    with pytest.raises(EngineBusy):
+        engine.submit(ask(model="lora"))
+
+
+def test_likelihoods_and_first_tokens_are_the_adapters_and_sum_to_what_a_probability_is(engine):
+    tuned = engine.find("lora")
+    texts = [(question, "你好，我是小明。") for question in QUESTIONS]
+    before, after = engine.log_likelihoods(tuned.original, texts), engine.log_likelihoods(tuned, texts)
+    assert [one.tokens for one in before] == [one.tokens for one in after] and all(one.total < 0 for one in before)
+    assert all(one.total != other.total for one, other in zip(before, after, strict=True))
+    first = engine.first_token_distributions(tuned, QUESTIONS)
+    assert len(first) == len(QUESTIONS) and all(abs(one.sum() - 1) < 1e-4 for one in first)
+    assert engine.fits(tuned, ["你好", "天气" * 600]) == [True, False]
+
+
+def test_the_likelihood_of_a_greedy_answer_says_that_it_is_greedy(engine):
+    answer = engine.submit(ask("你好", max_new_tokens=400))
+    text = "".join(answer)
+    if answer.finish_reason == "stop":
+        assert engine.log_likelihoods(engine.find("tiny"), [("你好", text)])[0].greedy
+    assert not engine.log_likelihoods(engine.find("tiny"), [("你好", "天气怎么样")])[0].greedy

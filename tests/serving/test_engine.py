@@ -17,7 +17,7 @@ from glm_core.serving import (
     RequestHandle,
     UnknownModel,
 )
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from tests.engine import ask
 
 QUESTIONS = ("你好", "你是谁？", "三加五等于多少？", "给我讲一个很长很长的故事，要有开头和结尾。", "法国的首都是哪里？")
@@ -140,7 +140,7 @@ def test_cancelling_stops_the_computation_within_a_token_and_keeps_the_text(engi
 
 
 def test_a_request_that_waits_can_be_cancelled(home):
-    engine = Engine(rows=1)
+    engine = LocalEngine(rows=1)
     first = engine.submit(ask(max_new_tokens=400))
     second = engine.submit(ask())
     third = engine.submit(ask(max_new_tokens=3))
@@ -163,7 +163,7 @@ def test_a_deadline_ends_the_answer_with_what_there_is(engine, monkeypatch):
 
 
 def test_beyond_the_queue_there_is_a_busy_answer_with_a_time(home):
-    engine = Engine(rows=1, waiting=2, each=2)
+    engine = LocalEngine(rows=1, waiting=2, each=2)
     handles = [engine.submit(ask(max_new_tokens=400))]
     while handles[0].state != "answering":
         time.sleep(0.01)
@@ -176,7 +176,7 @@ def test_beyond_the_queue_there_is_a_busy_answer_with_a_time(home):
 
 
 def test_owners_take_turns(home):
-    engine = Engine(rows=1, waiting=20)
+    engine = LocalEngine(rows=1, waiting=20)
     first = engine.submit(ask(max_new_tokens=300, owner="a"))
     while first.state != "answering":
         time.sleep(0.01)
@@ -282,7 +282,7 @@ def test_leaving_an_async_loop_cancels(engine):
 
 def test_closing_ends_every_ticket_and_the_thread(home):
     before = set(threading.enumerate())
-    engine = Engine(rows=1)
+    engine = LocalEngine(rows=1)
     handles = [engine.submit(ask(max_new_tokens=400)) for _ in range(3)]
     while handles[0].completion_tokens < 2:
         time.sleep(0.005)

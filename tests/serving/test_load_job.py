@@ -6,7 +6,7 @@ import pytest
 
 from glm_core.models import checkpoints
 from glm_core.serving import load_job
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from glm_core.serving.request import EngineUnavailable, LoadingCancelled
 from tests.engine import ask
 from tests.tiny import tiny_chatglm
@@ -16,7 +16,7 @@ MB = 1 << 20
 
 @pytest.fixture
 def engine():
-    engine = Engine()
+    engine = LocalEngine()
     yield engine
     engine.close()
 
@@ -111,3 +111,14 @@ def test_a_question_whose_model_is_cancelled_gets_a_sentence_and_the_next_one_an
     again = engine.submit(ask("你好"))
     "".join(again)
     assert again.completion_tokens > 0 and engine.loaded.path == tiny
+
+
+def test_cancelling_a_load_that_has_not_begun_keeps_the_model_in_use(engine, workspace, tiny):
+    answer = engine.submit(ask("你好", max_new_tokens=200))
+    while answer.completion_tokens < 2:
+        assert not answer.done
+    job = load_job.start(engine, tiny_chatglm(workspace / "models" / "other"))
+    job.cancel()  # it waits for the answer to end
+    assert "".join(answer) is not None
+    job.wait(60)
+    assert job.state == "cancelled" and engine.loaded.path == tiny

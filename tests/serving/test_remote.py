@@ -16,7 +16,7 @@ import pytest
 from transformers.utils.import_utils import is_serve_available
 
 from glm_core.serving import EngineUnavailable, RequestError, RequestHandle, UnknownModel
-from glm_core.serving.engine import Engine
+from glm_core.serving.engine import LocalEngine
 from glm_core.serving.generate_many import ask_all
 from glm_core.serving.remote import RemoteEngine, _body
 from glm_core.serving.served_models import ServedModel
@@ -128,7 +128,7 @@ def test_a_server_that_knows_openais_fields_alone_is_asked_with_those(strict):
 
 
 def test_many_questions_are_all_answered_and_a_busy_engine_is_waited_for(engine, home):
-    small = Engine(rows=2, waiting=1)
+    small = LocalEngine(rows=2, waiting=1)
     requests = [ask(question, max_new_tokens=6) for question in ("你好", "你是谁？", "再见") * 3]
     answers = dict(ask_all(small, requests, together=4))
     assert sorted(answers) == list(range(9))
@@ -226,3 +226,62 @@ def test_transformers_serve_answers_stops_and_is_missed(transformers_serve):
     lost = remote.submit(ask_it("你好"))  # the list of models is remembered
     with pytest.raises(EngineUnavailable, match="127.0.0.1"):
         "".join(lost)
+
+
+@pytest.mark.parametrize("listed", ['[{"id": "m"}, 5, {"name": "x"}]', '{"data": [{"id": "m"}]}'])
+def test_a_server_may_list_its_models_bare_or_in_an_object(answering, listed):
+    address, answers = answering
+    answers["GET"] = listed
+    assert [one.name for one in RemoteEngine(address).catalogue()] == ["m"]
+
+
+@pytest.mark.parametrize("listed", ['{"data": 5}', '"models"', "{}", "null"])
+def test_a_server_whose_list_is_none_is_an_error_that_says_so(answering, listed):
+    address, answers = answering
+    answers["GET"] = listed
+    with pytest.raises(EngineUnavailable, match="no list of models"):
+        RemoteEngine(address).catalogue()
+
+
+def test_a_stream_that_holds_no_events_is_an_error_that_says_so(answering):
+    address, answers = answering
+    answers["POST"] = 'data: ["你好"]\n\ndata: [DONE]\n\n'
+    handle = RemoteEngine(address).submit(ask(model=""))
+    with pytest.raises(EngineUnavailable, match="no event"):
+        "".join(handle)
+
+
+def test_what_needs_the_model_itself_is_refused_with_a_sentence(answering):
+    remote = RemoteEngine(answering[0])
+    model = remote.find("")
+    for act in (remote.fits, remote.log_likelihoods, remote.first_token_distributions):
+        with pytest.raises(EngineUnavailable):
+            act(model, [])
+
+
+@pytest.fixture
+def answering():
+    """A server that sends what it is told to; gives its address, and the texts by method."""
+    answers = {"GET": '{"data": [{"id": "m"}]}', "POST": ""}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._send(answers["GET"])
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            self._send(answers["POST"])
+
+        def _send(self, text):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1", answers
+    server.shutdown()
+    server.server_close()

@@ -8,13 +8,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from glm_core.data.examples import Example, pair
 from glm_core.evaluation.aggregate import RESAMPLES, SEED
+from glm_core.serving.base import Engine
 from glm_core.serving.served_models import ServedModel
 
 ROWS = 8
-"Texts measured between two steps of the engine, so that nobody waits long for an answer."
-LONGEST_SOURCE, LONGEST_TARGET = 512, 128
+"Texts asked for at a time, between which progress is told."
 SMALL, LARGE = 0.015, 0.1
 "KL per token up to which the rest is kept, and from which much of it is lost."
 FEWEST = 3
@@ -35,15 +34,18 @@ class Drift(NamedTuple):
 
 
 def measure(
-    engine, choice: ServedModel, texts: Sequence[tuple[str, str]], progress: Callable[[float], None] = lambda done: None
+    engine: Engine,
+    choice: ServedModel,
+    texts: Sequence[tuple[str, str]],
+    progress: Callable[[float], None] = lambda done: None,
 ) -> Drift | None:
     """Measure the drift of `choice` on (question, the base's answer); None where nothing can be measured."""
-    examples = [pair(question, answer) for question, answer in texts if answer.strip()]
-    rows: list[tuple[float, int]] = []
-    for start in range(0, len(examples), ROWS):
-        some = examples[start : start + ROWS]
-        rows += engine.measure(choice, lambda session, some=some: _divergences(session, choice, some))
-        progress((start + len(some)) / len(examples))
+    texts = [(question, answer) for question, answer in texts if answer.strip()]
+    rows: list[tuple[float, int]] = []  # of every text: summed KL, tokens
+    for start in range(0, len(texts), ROWS):
+        some = texts[start : start + ROWS]
+        rows += engine.kl_divergences(choice, some)
+        progress((start + len(some)) / len(texts))
     rows = [row for row in rows if row[1]]
     if not rows or not all(math.isfinite(total) for total, _ in rows):
         return None
@@ -60,29 +62,3 @@ def _interval(rows: Sequence[tuple[float, int]]) -> tuple[float, float]:
     drawn = numpy.random.default_rng(SEED).integers(len(rows), size=(RESAMPLES, len(rows)))
     low, high = numpy.percentile(totals[drawn].sum(1) / counts[drawn].sum(1), [2.5, 97.5])
     return float(low), float(high)
-
-
-def _divergences(session, choice: ServedModel, examples: Sequence[Example]) -> list[tuple[float, int]]:
-    """Of every example the summed KL(base || tuned) over its answer's tokens, and their number."""
-    import torch
-
-    from glm_core.data.tokenize import IGNORED, collate, encode
-    from glm_core.training.loss import AnswerLoss
-
-    loaded = session.loaded
-    batch = collate(encode(examples, loaded, LONGEST_SOURCE, LONGEST_TARGET), loaded.tokenizer.pad_token_id)
-    labels = batch.pop("labels").to(loaded.model.device)
-    batch = {name: tensor.to(loaded.model.device) for name, tensor in batch.items()}
-    model, busy = AnswerLoss(loaded.model), frozenset(row.slot for row in session.rows)
-    head, hidden = loaded.model.get_output_embeddings(), []
-    for slot in (None, session.adapters.need(choice, 1.0, busy)):
-        with torch.inference_mode(), session.adapters.using([slot] * len(examples)):
-            hidden.append(model.hidden_states(**batch))
-    learned = labels[:, 1:] != IGNORED  # (B, S - 1): the states that predict the answer's tokens
-    found = []
-    for place in range(len(examples)):
-        states = [side[place, :-1][learned[place]] for side in hidden]  # (N, H) each
-        with torch.inference_mode():
-            base, tuned = (torch.log_softmax(head(one).float(), -1) for one in states)
-        found.append((float((base.exp() * (base - tuned)).sum()), int(learned[place].sum())))
-    return found

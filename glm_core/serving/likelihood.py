@@ -1,0 +1,83 @@
+"""Probabilities that the loaded model gives to texts, with the adapters that act on it just now."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from glm_core.data.examples import pair
+from glm_core.data.tokenize import collate, encode
+from glm_core.serving.base import LogLikelihood
+from glm_core.training.loss import AnswerLoss, find_targets
+
+if TYPE_CHECKING:
+    from glm_core.models import LoadedModel
+
+LONGEST_SOURCE, LONGEST_TARGET = 512, 512
+"Tokens of question and answer that are looked at."
+LONGEST_DIVERGENCE = 128
+"Tokens of an answer on which two models are compared."
+CHUNK_ROWS = 256
+"Rows of logits that exist at one time."
+
+
+@torch.inference_mode()
+def of_next_token(loaded: "LoadedModel", ids: list[int]) -> torch.Tensor:
+    """Return the probabilities (V,) of the token after prompt `ids`, without any sampling settings."""
+    logits = loaded.model(torch.tensor([ids], device=loaded.model.device), use_cache=False, logits_to_keep=1).logits
+    return logits[0, -1].float().softmax(-1)
+
+
+class AnswerStates(NamedTuple):
+    """Of one text the states (N, H) that predict the tokens of its answer, and those tokens (N,)."""
+
+    states: torch.Tensor
+    targets: torch.Tensor
+
+
+@torch.inference_mode()
+def answer_states(
+    loaded: "LoadedModel", texts: Sequence[tuple[str, str]], longest: int = LONGEST_TARGET
+) -> list[AnswerStates]:
+    """Compute each (question, answer), the token that ends the answer included; at most `longest` tokens of an answer."""
+    examples = [pair(question, answer) for question, answer in texts]
+    batch = collate(encode(examples, loaded, LONGEST_SOURCE, longest), loaded.tokenizer.pad_token_id)
+    batch = {name: tensor.to(loaded.model.device) for name, tensor in batch.items()}
+    labels = batch.pop("labels")  # (B, T)
+    hidden = AnswerLoss(loaded.model, loaded.family.architecture).hidden_states(**batch)  # (B, T, H)
+    found = []
+    for row in range(len(texts)):
+        places, targets = find_targets(labels[row : row + 1])
+        found.append(AnswerStates(hidden[row, places], targets))
+    return found
+
+
+@torch.inference_mode()
+def of_answers(loaded: "LoadedModel", texts: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+    """Return how likely each answer of (question, answer) is, the token that ends it included."""
+    return [_of_states(loaded, found) for found in answer_states(loaded, texts)]
+
+
+def _of_states(loaded: "LoadedModel", found: AnswerStates) -> LogLikelihood:
+    total, greedy = 0.0, True
+    for states, targets in zip(found.states.split(CHUNK_ROWS), found.targets.split(CHUNK_ROWS), strict=True):
+        scores = _log_probabilities(loaded, states)  # (C, V)
+        total += float(scores.gather(1, targets[:, None]).sum())
+        greedy = greedy and bool((scores.argmax(-1) == targets).all())
+    return LogLikelihood(total, len(found.targets), greedy)
+
+
+@torch.inference_mode()
+def divergences(
+    loaded: "LoadedModel", base: Sequence[AnswerStates], tuned: Sequence[AnswerStates]
+) -> list[tuple[float, int]]:
+    """Return KL(base || tuned) summed over the tokens of each text, and their number."""
+    found = []
+    for one, other in zip(base, tuned, strict=True):
+        before, after = (_log_probabilities(loaded, side.states) for side in (one, other))  # (N, V)
+        found.append((float((before.exp() * (before - after)).sum()), len(one.targets)))
+    return found
+
+
+def _log_probabilities(loaded: "LoadedModel", states: torch.Tensor) -> torch.Tensor:
+    return loaded.model.get_output_embeddings()(states).float().log_softmax(-1)
