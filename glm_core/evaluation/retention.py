@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from glm_core.evaluation import question_sets, scoring
+from glm_core.evaluation.analysis.statistics import LEVEL, mcnemar
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.scoring import Proportion, Verdict
 from glm_core.i18n import t
@@ -25,6 +26,8 @@ class Point:
     kept: Proportion
     asked_unrelated: int
     "Control questions, of which the meter counts those that the base answers right."
+    right: tuple[bool, ...] = ()
+    "Whether each question is answered right, in the order of the probes; empty where it is not known."
 
     @property
     def balance(self) -> float | None:
@@ -43,9 +46,22 @@ def balance(learned: float | None, kept: float | None) -> float | None:
 
 
 def best(points: Sequence[Point]) -> Point | None:
-    """The point after the beginning with the highest balance, the earliest among equals; None where nothing was learnt."""
+    """The point after the beginning with the highest balance, the latest among equals; None where nothing was learnt.
+
+    An earlier point than the last is chosen only where it is clearly better on the same questions (McNemar's test).
+    """
     weighed = [point for point in points if point.step and point.balance]
-    return max(weighed, key=lambda point: (round(point.balance, 6), -point.step), default=None)
+    if not weighed:
+        return None
+    found = max(weighed, key=lambda point: (round(point.balance, 6), point.step))
+    return found if _clearly_better(found, weighed[-1]) else weighed[-1]
+
+
+def _clearly_better(one: Point, last: Point) -> bool:
+    if not one.right or len(one.right) != len(last.right):
+        return True  # shares alone are known
+    pairs = list(zip(one.right, last.right, strict=True))
+    return mcnemar(sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs)) < LEVEL
 
 
 def read(run: Run, rows: Sequence[dict]) -> tuple[Point, ...]:
@@ -69,13 +85,17 @@ def _with_facts(question: Question, told: Question | None, facts: tuple) -> Ques
 
 def _judge(step: int, questions: Sequence[Question], before: Sequence[str], after: Sequence[str]) -> Point:
     judged: dict[str, list[Verdict]] = {"seen": [], "unrelated": []}
+    right = []
     for question, old, new in zip(questions, before, after, strict=True):
-        judged[question.kind].append(scoring.compare_answers(question, old, new))
+        verdict = scoring.compare_answers(question, old, new)
+        judged[question.kind].append(verdict)
+        right.append(verdict.after.outcome == "right")
     return Point(
         step,
         scoring.meter("learned", judged["seen"]),
         scoring.meter("kept", judged["unrelated"]),
         len(judged["unrelated"]),
+        tuple(right),
     )
 
 
@@ -123,6 +143,14 @@ def lines(points: Sequence[Point]) -> tuple[list[tuple[int, float]], list[tuple[
     kept = [(one.step, one.kept.value) for one in points if one.kept.value is not None]
     found = best(points)
     return learned, kept, found.step if found else None
+
+
+def bands(points: Sequence[Point]) -> dict[str, list[tuple[int, float, float]]]:
+    """(update, low, high): 95 % intervals of what was learned and of what was kept."""
+    return {
+        name: [(one.step, *getattr(one, name).interval) for one in points if getattr(one, name).value is not None]
+        for name in ("learned", "kept")
+    }
 
 
 def share(meter: Proportion) -> str:

@@ -5,7 +5,7 @@ Rows come from files that a killed and resumed trainer wrote twice in part, so t
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -103,9 +103,16 @@ def balance_figure(
     best: int | None,
     total_steps: int,
     height: int,
+    bands: Mapping[str, Sequence[tuple[int, float, float]]] | None = None,
 ) -> go.Figure:
-    """What was learned and what was kept, (update, share) each, in percent; the update of the best balance as a hairline."""
+    """What was learned and what was kept, (update, share) each, in percent; the update of the best balance as a hairline.
+
+    Args:
+        bands: (update, low, high) of the shares' 95 % intervals, drawn as pale areas, by "learned" and "kept".
+    """
     figure = _over_updates(t("runs.figure.share"), total_steps, bool(learned or kept), height)
+    for name, color in (("learned", charts.TUNED), ("kept", charts.ORIGINAL)):
+        _add_band(figure, (bands or {}).get(name, ()), color)
     for name, role, pairs in (("learned", "tuned", learned), ("kept", "original", kept)):
         if pairs:
             steps, shares = zip(*pairs, strict=True)
@@ -122,6 +129,22 @@ def balance_figure(
         )
     figure.update_yaxes(range=[0, 105])
     return figure
+
+
+def _add_band(figure: go.Figure, band: Sequence[tuple[int, float, float]], color: str) -> None:
+    """A pale area between the ends of intervals, without a name in the legend."""
+    if not band:
+        return
+    steps, lows, highs = zip(*band, strict=True)
+    look = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(x=steps, y=[100 * one for one in lows], **look)
+    figure.add_scatter(x=steps, y=[100 * one for one in highs], fill="tonexty", fillcolor=_pale(color), **look)
+
+
+def _pale(color: str) -> str:
+    """A hexadecimal color at a tenth of its strength."""
+    red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.1)"
 
 
 def _over_updates(title: str, total_steps: int, begun: bool, height: int = CURVE_HEIGHT) -> go.Figure:

@@ -1,6 +1,7 @@
 """Learned and kept over a run: how they are judged, balanced and told, whatever is in the file."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -54,10 +55,18 @@ def test_balance_is_the_harmonic_mean(learned, kept, expected):
     assert balance(learned, kept) == (None if expected is None else pytest.approx(expected))
 
 
-def test_the_best_is_the_earliest_of_the_highest_and_never_the_beginning():
-    assert best([point(0, 10, 10), point(10, 8, 9), point(20, 9, 8), point(30, 10, 2)]).step == 10
+def test_the_best_is_the_latest_of_the_highest_and_never_the_beginning():
+    assert best([point(0, 10, 10), point(10, 8, 9), point(20, 9, 8), point(30, 10, 2)]).step == 20
     assert best([point(0, 0, 10), point(10, 0, 10)]) is None and best([]) is None
     assert best([Point(10, Proportion("learned", 3, 3, 0), Proportion("kept", 0, 0, 0), 0)]) is None
+
+
+def test_an_earlier_step_is_best_only_where_it_is_clearly_better_on_the_same_questions():
+    few, many = (True,) * 18, (True,) * 16 + (False,) * 2
+    lost = (True,) * 6 + (False,) * 12
+    early = replace(point(10, 9, 10), right=few)
+    assert best([early, replace(point(20, 9, 9), right=many)]).step == 20
+    assert best([early, replace(point(20, 9, 2), right=lost)]).step == 10
 
 
 def test_only_what_the_base_could_do_can_be_lost():
@@ -103,8 +112,9 @@ def test_the_sentence_names_the_best_step_and_whether_it_was_lost_again(language
     rising, reached, lost = (
         [point(0, 0, 10), point(10, 5, 10), point(20, *last)] for last in ((9, 10), (5, 10), (10, 2))
     )
-    assert [best(points).step for points in (rising, reached, lost)] == [20, 10, 10]
+    assert [best(points).step for points in (rising, reached, lost)] == [20, 20, 10]
     assert len({retention.sentence(points) for points in (rising, reached, lost)}) == 3
+    assert retention.bands(lost)["kept"][-1] == (20, *Proportion("kept", 2, 10, 10).interval)
     assert "10" in retention.sentence(lost) and "50%" in retention.sentence(lost) and "20%" in retention.sentence(lost)
     assert retention.sentence([point(0, 0, 10)]) == "" == retention.sentence([])
 

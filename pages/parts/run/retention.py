@@ -26,10 +26,15 @@ def draw_balance(watch: RunReader) -> None:
     st.markdown(f"**{t('forgetting.title')}**", help=retention.about(points))
     total = watch.status.total_steps
     key, drawn = ("balance", i18n.current()), (len(points), total)
-    figure = watch.kept(key, drawn, lambda: figures.balance_figure(*retention.lines(points), total, HEIGHT))
+    figure = watch.kept(key, drawn, lambda: draw_figure(points, total))
     st.plotly_chart(figure, key="balance", config=CHART)
     if not watch.status.active:
         draw_steps(watch.run, points)
+
+
+def draw_figure(points: tuple[Point, ...], total: int):
+    """Both shares over the steps, with their intervals."""
+    return figures.balance_figure(*retention.lines(points), total, HEIGHT, retention.bands(points))
 
 
 def draw_steps(run: Run, points: tuple[Point, ...]) -> None:
