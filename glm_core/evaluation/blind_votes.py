@@ -9,7 +9,6 @@ nobody can work it out. Not here: who may open and close one, and what voters se
 
 import hashlib
 import hmac
-import math
 import random
 import re
 import secrets
@@ -20,15 +19,15 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.errors import EasyError
-from glm_core.evaluation.analysis.statistics import wilson
+from glm_core.evaluation.analysis.statistics import LEVEL, sign_test, wilson
 from glm_core.runs.files import locked, number, read_record, string, writing
 
 MOST_QUESTIONS, MOST_VOTERS, MOST_VOTES = 20, 500, 200
 LONGEST, LONGEST_ABOUT = 4000, 200
 CHOICES = ("first", "second", "equal", "bad")
 "What a voter says of the two answers, in the order in which they see them."
-SURE = 0.05
-"A sign test below this is not taken for chance."
+FEWEST_VOTERS = 3
+"One voter's clicks are one person's opinion."
 SEED = 42
 
 
@@ -84,6 +83,7 @@ class Tally:
     Attributes:
         one, other: how often each model's answer was the better one.
         equal, bad: how often they were as good, or both bad.
+        one_questions, other_questions: questions that most voters who decided gave to the one, to the other.
     """
 
     one: int = 0
@@ -91,6 +91,8 @@ class Tally:
     equal: int = 0
     bad: int = 0
     voters: int = 0
+    one_questions: int = 0
+    other_questions: int = 0
 
     @property
     def total(self) -> int:
@@ -99,37 +101,33 @@ class Tally:
 
     @property
     def decided(self) -> int:
-        """Choices for one of the two."""
-        return self.one + self.other
+        """Questions that more voters decided for one of the two than for the other."""
+        return self.one_questions + self.other_questions
 
     @property
     def share(self) -> float | None:
-        """The other model's share of the decided choices, None where there are none."""
-        return self.other / self.decided if self.decided else None
+        """The other model's share of the decided questions, None where there are none."""
+        return self.other_questions / self.decided if self.decided else None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the share (Wilson), each choice taken as independent of the rest."""
-        return wilson(self.other, self.decided)
+        """95 % interval of the share (Wilson) over questions: votes on one question are not independent."""
+        return wilson(self.other_questions, self.decided)
 
     @property
     def chance(self) -> float:
-        """How likely so uneven a result is where nobody sees a difference: the sign test."""
-        return sign_test(self.one, self.other)
+        """How likely so uneven a result is where nobody sees a difference: the sign test over questions."""
+        return sign_test(self.one_questions, self.decided)
 
     @property
     def outcome(self) -> str:
-        """Who is ahead: "other" or "one", "open" where that may be chance, "none" where nobody has decided anything."""
+        """Who is ahead: "other" or "one", "open" where that may be chance, "few" voters to say, "none" decided anything."""
         if not self.decided:
             return "none"
-        return "open" if self.chance >= SURE else "other" if self.other > self.one else "one"
-
-
-def sign_test(one: int, other: int) -> float:
-    """Two-sided exact p value of `one` against `other` wins under a fair coin (Dixon and Mood, 1946)."""
-    total = one + other
-    tail = sum(math.comb(total, wins) for wins in range(min(one, other) + 1))
-    return min(1.0, 2 * tail / 2**total)
+        if self.voters < FEWEST_VOTERS:
+            return "few"
+        ahead = "other" if self.other_questions > self.one_questions else "one"
+        return "open" if self.chance >= LEVEL else ahead
 
 
 def folder() -> Path:
@@ -255,7 +253,14 @@ def tally(vote: Vote) -> Tally:
     """All ballots counted."""
     ballots = [_choices(file, len(vote.pairs)) for file in (folder() / vote.id / "ballots").glob("*.json")]
     said = [one for kept in ballots for one in kept.values()]
-    return Tally(*map(said.count, ("one", "other", "equal", "bad")), voters=sum(map(bool, ballots)))
+    leads = [_lead([kept[place] for kept in ballots if place in kept]) for place in range(len(vote.pairs))]
+    questions = {"one_questions": sum(one > 0 for one in leads), "other_questions": sum(one < 0 for one in leads)}
+    return Tally(*map(said.count, ("one", "other", "equal", "bad")), voters=sum(map(bool, ballots)), **questions)
+
+
+def _lead(said: Sequence[str]) -> int:
+    """By how many votes the first model leads on one question."""
+    return said.count("one") - said.count("other")
 
 
 def _ballot(vote: Vote, voter: str) -> Path:

@@ -62,9 +62,9 @@ def draw_tally(vote: Vote) -> None:
     """Who got how many, how sure that is, and what it means."""
     counted = blind_votes.tally(vote)
     names = [literal(name) for name in vote.names]
-    outcome = counted.outcome
+    outcome = "waiting" if vote.open else counted.outcome
     st.markdown(t(f"vote.outcome.{outcome}", name=names[OUTCOMES.get(outcome, 0)]))
-    if counted.share is not None:
+    if counted.share is not None and not vote.open:
         low, high = counted.interval
         values = {
             "decided": counted.decided,
