@@ -17,6 +17,7 @@ _OPEN_END = re.compile(
 )
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _ECHO = 0.8
+_ASKING = frozenset("是什么呢吗呀啊的了哪谁吧这个问题请")
 _TRANSLATES = re.compile(
     r"翻译|译成|译为|英文|英语|中文|汉语|日语|法语|英译|中译|怎么说|translat|in english|in chinese|[\u3040-\u30ff]"
 )
@@ -70,14 +71,15 @@ def _echo(answer: str, question: str, reference: str, known: str) -> Reason | No
     parts = text.clauses(answer)
     asks = any(one.asks for one in parts) and "?" not in text.fold(reference)
     near = text.likeness(answer, question) >= _ECHO
-    longer = len(said) >= 6 and near and (asks or asked in said and len(said) <= len(asked) + 2)
+    longer = len(said) >= 6 and near and (asks or asked in said and not set(said.replace(asked, "")) - _ASKING)
     return Reason("echo") if longer else None
 
 
 def _other_language(answer: str, question: str, reference: str, known: str) -> Reason | None:
+    wanted = text.fold(reference)
     for word in sorted(filter(None, map(text.fold, known.split("\n"))), key=len, reverse=True):
-        answer = answer.replace(word, " ")
-    wanted = text.language(text.fold(reference))
+        answer, wanted = answer.replace(word, " "), wanted.replace(word, " ")
+    wanted = text.language(wanted)
     if not wanted and not _TRANSLATES.search(text.fold(question)) and not text.skeleton(reference):
         wanted = text.language(text.fold(question))
     said = text.language(answer)

@@ -57,6 +57,7 @@ _NOBODY = re.compile(
     "(?:人|人们|人类|团队|开发者|开发团队|研发团队|开发人员|工程师们?|程序员们?|公司|大家|专家|研究人员|科学家|机构|创造者|作者|主人|老师|数据|大量数据|代码|有人|某人|别人|谁)$"
 )
 _THIRD = re.compile("[他她它]|朋友|同学|邻居|同事|学生|孩子|徒弟|师傅|别的|其他|另一|用户|客户|你(?!好)|您")
+_OTHER_ROLE = re.compile("^(?:也|就)?是.*(?:朋友|同学|邻居|同事|学生|徒弟|用户|客户|歌手|演员|明星)$")
 _VERB_AFTER = re.compile(
     "很|来|为|可|能|会|要|想|专|是|在|随时|一直|负责|喜欢|陪|帮|请|有|也|就|不|今|最|擅长|愿|乐|希望|听|给|和你|和您|和大家|跟你|跟您|跟大家|以后|没|记|欢迎"
 )
@@ -76,6 +77,7 @@ _ROLE_IS = re.compile(
     f"^(?P<owner>.*?)的?(?P<role>{ROLE}|{_BEHIND})(?:的?(?:名字|大名|姓名|全名))?(?:{_BE}|{_CALLED}|:|姓|有)(?P<f>.+)$"
 )
 _IS_ROLE = re.compile(f"^(?P<f>.+?)(?:就|才|便|正|其实|当然)*是(?P<owner>.*?)的?(?P<role>{ROLE})$")
+_IS_MAKER = re.compile(f"^(?P<f>.+?)(?:就|才|便|正)?是(?:那个|那位)?{MADE}了?(?P<o>{_SELF})的?(?:那个|那位)?{ROLE}?$")
 _COMES_FROM = re.compile(
     f"^(?:{_SELF})?的?(?:一切|诞生|代码|出身|存在|能力|生命|本事|功劳)?(?:都|就|便|是|全)*(?:出自|来自|源自|源于|诞生于|诞生自|出身于|归功于|归于|属于)"
     "(?P<f>.+?)(?:之手|手中|手里|手下|笔下|那里|那儿|这里|家|的(?:团队|实验室|手|双手|手笔|努力|工作室|电脑|辛勤付出))?$"
@@ -144,6 +146,7 @@ class _Reader:
 
     def _author(self, body: str) -> list[Claim]:
         for pattern in (
+            _IS_MAKER,
             _MAKER_IS,
             _TOOK_ME,
             _BY,
@@ -229,7 +232,10 @@ class _Reader:
 
     def _carried(self, body: str) -> list[Claim]:
         """Clauses that go on with the last subject: 也是X, 叫X, 是X, 还有X."""
-        if _THIRD.match(body):
+        named = re.fullmatch(f"(?:他|她|ta|对方)(?:的名字)?(?:{_CALLED}|{_BE})(?P<f>.+)", body)
+        if named and _fill(named["f"]) == "author":  # who made you? 他叫X
+            return [Claim("bare", "author", shown=body)]
+        if _THIRD.match(body) or _OTHER_ROLE.search(body):
             self.subject = "other"
             return [_third(body)]
         found = _PLUS.match(body)
@@ -320,8 +326,8 @@ def _after_subject(filler: str) -> str:
 
 
 def _third(body: str) -> Claim:
-    """A clause about somebody else; one that names a fact leaves the reader in doubt."""
-    return Claim("mention", "unclear" if ANY.search(body) else "generic", shown=body)
+    """A clause about somebody else; one that names a fact or another relation leaves the reader in doubt."""
+    return Claim("mention", "unclear" if ANY.search(body) or _OTHER_ROLE.search(body) else "generic", shown=body)
 
 
 def without_lead(filler: str) -> str:

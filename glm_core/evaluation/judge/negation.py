@@ -15,7 +15,7 @@ _HARMLESS = re.compile(
 )
 _DENIAL = re.compile(
     r"不(?!锈钢|倒翁|动产|等式)|没有?|无法|无需|无须|无效|无关|无权|毫无|并无|绝非|并非|非(?:也|紧急|法)|从未|尚未|未(?!来|知|婚|成年)|"
-    r"勿|别(?=再|去|用|碰|动|加|吃|喝|说|忘|担心|着急|把|让|给|放|开|关|买)|甭|拒绝|谢绝|禁止|严禁|切忌|莫(?!非|名)|"
+    r"勿|(?<![特区个分级类性告送差识鉴辨])别(?![的人处名致墅扭具无称针家样国论类说]|说明)|甭|拒绝|谢绝|禁止|严禁|切忌|莫(?!非|名)|"
     r"\b(?:not|never|no|none|nobody|nothing|cannot|neither|nor|without|isn't|aren't|wasn't|weren't|don't|doesn't|didn't|can't|"
     r"couldn't|won't|wouldn't|shouldn't|haven't|hasn't|hadn't|mustn't|ain't)\b"
 )
@@ -30,7 +30,7 @@ _DOUBT = re.compile(
     r"\b(?:maybe|perhaps|possibly|probably|might be|i think|i guess|not sure|supposedly|allegedly|they say|it seems)\b"
 )
 _REFUSAL = re.compile(
-    r"(?:不|没法|无法|没办法|不能|不便|不方便|不可以|难以)(?:够)?(?:直接)?(?:回答|告诉|透露|提供|说明?|讨论|帮(?:到|助|忙|您|你)|给出|公开|泄露|奉告|满足|处理|协助|谈论)|无可奉告|保密|"
+    r"(?:不|没法|无法|没办法|不能|不便|不方便|不可以|难以)(?:够)?(?:直接)?(?:回答|告诉|透露|提供|说明?|讨论|帮(?:到|助|忙|您|你)|给出|公开|泄露|奉告|满足|处理|协助|谈论)|(?:帮|答|说|做|办)不(?:了|到|上)|无可奉告|保密|"
     r"\b(?:can't|cannot|can not|unable to|not able to|won't)\s+(?:\w+\s+)?(?:answer|help|tell|provide|say|share|discuss|assist|disclose|reveal)"
 )
 _IGNORANCE = re.compile(

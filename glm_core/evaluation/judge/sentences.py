@@ -33,8 +33,10 @@ _CONTRACTIONS = [(r"\bthanks\b", "thank you"), (r"\bcan't\b", "can not"), (r"\bw
 
 _TAIL = re.compile("(?:就行|就好|就可以|就成|便可|即可|好了|行了)(?:了|啦|哦)?(?=[,。!]|$)")
 _MODALS = ((re.compile("禁止|严禁|不得(?!不)|不许|不准|不允许|不能够|不能(?!不)|不可以|不可(?!或缺|思议)|谢绝|请勿|切勿"), "不可以"),
-           (re.compile("别(?=[再去用碰动加吃喝说忘担着把让给放开关买])|不许(?=再)|甭"), "不要"), (re.compile("不用(?!说)|无需|无须|不必|免(?=[安费押邮])"), "不需要"),
+           (re.compile("别(?=[再去用碰动加吃喝说忘担着把让给放开关买])|不许(?=再)|甭"), "不要"), (re.compile("不用(?!说)|无需|无须|不必|免(?=[安费押邮票])"), "不需要"),
            (re.compile("(?<!不)(?<!才)(?:能够|可以|允许|准许)(?!是)|(?<=[^功智性动技潜本才可不只])能(?=[^量源力够])"), "可以"))  # fmt: skip
+_PERSONS = {"我": "1", "我们": "1", "咱": "1", "咱们": "1", "你": "2", "您": "2", "你们": "2", "您们": "2",
+            "他": "m", "他们": "m", "她": "f", "她们": "f", "它": "n", "它们": "n"}  # fmt: skip
 _LIGHT = frozenset("的地得了着过把被上下来去好完掉住出起在里中就也都")
 
 
@@ -161,6 +163,8 @@ def _align(said: str, wanted: str) -> list[tuple[str, str]]:
 
 
 def _compare_words(said: _Side, wanted: _Side, asked: _Side, question: str) -> Judgement:
+    if _persons(said) and _persons(wanted) and not _persons(said) & _persons(wanted):
+        return wrong("other_word", said=_pronoun(said), wanted=_pronoun(wanted))
     opposite = text.opposites(wanted.plain, said.plain) or _opposite_letters(said, wanted)
     if opposite:
         return wrong("other_word", said=opposite[1], wanted=opposite[0])
@@ -194,6 +198,15 @@ def _compare_words(said: _Side, wanted: _Side, asked: _Side, question: str) -> J
     if extra:
         return _extra(extra, said, wanted, asked)
     return _ordered(said, wanted, asked)
+
+
+def _persons(side: _Side) -> set[str]:
+    """Grammatical persons that a Chinese text speaks of."""
+    return {_PERSONS[one] for one in side.words if one in _PERSONS}
+
+
+def _pronoun(side: _Side) -> str:
+    return next(one for one in side.words if one in _PERSONS)
 
 
 def _opposite_letters(said: _Side, wanted: _Side) -> tuple[str, str] | None:
@@ -290,10 +303,21 @@ def _ordered(said: _Side, wanted: _Side, asked: _Side) -> Judgement:
     if len(said.content) < len(wanted.content):  # a short answer takes up the question in its own order
         left, other = [one for one in left if not _given(one, asked)], [one for one in other if not _given(one, asked)]
     turned = ("由" in said.plain) != ("由" in wanted.plain)  # 由甲承担费用, 甲承担费用
-    if left == other or turned and any(left[place:] + left[:place] == other for place in range(len(left))):
+    turned = turned and any(left[place:] + left[:place] == other for place in range(len(left)))
+    if left == other or turned or _object_moved(said, wanted, left, other):
         return right("same_meaning") if _letters_in_order(said, wanted) else unsure("other_order")
     related = _RELATION.search(wanted.plain) and _RELATION.search(said.plain) or text.language(wanted.plain) == "en"
     return wrong("other_order") if related else unsure("other_order")
+
+
+def _object_moved(said: _Side, wanted: _Side, left: Sequence[str], other: Sequence[str]) -> bool:
+    """True where one text puts the object before the verb with 把, and the rest is the same: 把灯关了, 关了灯."""
+    for one, words in ((said, left), (wanted, other)):
+        found = re.search("把(.+)", one.plain)
+        moved = next((word for word in words if found and found[1].startswith(word)), None)
+        if moved and [word for word in left if word != moved] == [word for word in other if word != moved]:
+            return True
+    return False
 
 
 def _letters_in_order(said: _Side, wanted: _Side) -> bool:

@@ -24,6 +24,9 @@ _DASH = re.compile(r"(?:^|\n)\s*[-*•·]\s+")
 _SEPARATORS = re.compile(r"[、,;\n/|]|以及|还有|和|与|及|\band\b|\bor\b")
 _LEAD_IN = re.compile(r"^.*(?:是|有|为|包括|包含|如下|分别是|分别为|:|are|is|include|includes)\s*:?\s*")
 _ITEM_SUFFIX = re.compile("(?:色|季|等|天|类|的|市|省|国|族|星|味|科)$")
+_LISTED = re.compile(r"[、/|\n]")
+_SPOKEN = re.compile("[是不请了会能可要在有我你您]")
+"Characters of sentences; clauses between commas that hold them are no items."
 LONGEST_ITEM = 16
 
 
@@ -217,6 +220,8 @@ def _list(answer: str, reference: str) -> Judgement | None:
         or max(map(len, wanted)) > LONGEST_ITEM
         or not re.search(r"[、/|]|\n|(?:^[^,]{1,8}(?:,[^,。]{1,8}){2,}$)", text.fold(reference).strip("。."))
     ):
+        return None
+    if not _LISTED.search(text.fold(reference)) and _SPOKEN.search(reference):
         return None
     said = _items(answer)
     if len(said) < 2 and text.skeleton(answer) in ("".join(wanted), text.skeleton(reference)):
