@@ -24,6 +24,7 @@ from benchmarks.official import full_loss, published
 from glm_core import models
 from glm_core.adapters import attach, fused_lora
 from glm_core.models import quantization, registry
+from glm_core.models.architectures import fused_layers
 from glm_core.models.architectures.bloom.modeling import RecordableBloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
@@ -146,6 +147,7 @@ def runner(contender: str, loaded: models.LoadedModel, case: Case):
     model, device = loaded.model, loaded.model.device
     if contender == "ours":
         fused_lora.fuse_lora_layers(model)
+        fused_layers.fuse_layers(model)
         loss = AnswerLoss(model, loaded.family.architecture)
         recorded = memory_estimate.is_recorded(device.type, "bfloat16", case.checkpointing)
         replay = CudaGraphStep(loss, batch(case, loaded, 0), print) if recorded else None
@@ -235,7 +237,7 @@ def matmul_speed(device: str) -> float:
 
 def work(loaded, case: Case, shape: str) -> float:
     """FLOP of a token's multiplications with frozen weights: forward and input gradients; half the tokens meet the head."""
-    found = memory_estimate.read_shape(loaded.model.config)
+    found = memory_estimate.read_shape(loaded.model.config).dims
     passes = 6 if case.checkpointing else 4
     head = loaded.model.get_output_embeddings().weight.numel()
     attention = 4 * passes / 2 * case.tokens * found.query * found.layers

@@ -133,7 +133,8 @@ def _assemble(
     precision = automatic if settings.precision == "auto" else settings.precision
     width, tokens = BYTES[precision], settings.micro_batch * longest
     trainable = _count_trainable(shape, settings)
-    activations = _activations(shape, settings, tokens, longest, width, checkpointing)
+    lean = device == "cuda" and shape.dims.fuses
+    activations = _activations(shape, settings, tokens, longest, width, checkpointing, lean)
     parts = {
         "weights": _weights(shape, settings.quantization, width),
         "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
@@ -193,9 +194,9 @@ def _weights(shape: Shape, quantization: str, width: int) -> int:
 
 
 def _activations(
-    shape: Shape, settings: TrainingSettings, tokens: int, longest: int, width: int, checkpointing: int
+    shape: Shape, settings: TrainingSettings, tokens: int, longest: int, width: int, checkpointing: int, lean: bool
 ) -> int:
-    layer = (_layer_activations(shape, settings, width) + _score_bytes(shape, settings, longest, width)) * tokens
+    layer = (_layer_activations(shape, settings, width, lean) + _score_bytes(shape, settings, longest, width)) * tokens
     layer += _prefix_activations(shape, settings, width)
     passing = 4 * shape.dims.hidden + 2 * shape.dims.mlp_outputs
     around = passing * width * tokens  # embedding, last norm, gradients passing through
@@ -206,14 +207,15 @@ def _activations(
     )
 
 
-def _layer_activations(shape: Shape, settings: TrainingSettings, width: int) -> int:
+def _layer_activations(shape: Shape, settings: TrainingSettings, width: int, lean: bool) -> int:
     """Bytes a token and layer that the backward needs when the weights are frozen; counted with saved-tensor hooks.
 
     For v1: input of both norms, query, key, value, attention output, input of the GELU: 10 hidden sizes, and an
     eleventh for LoRA's input: 88 KiB for ChatGLM-6B in half precision. With dropout LoRA keeps the mask too.
     """
-    norms = (4 if shape.dims.rms_norm else width) * shape.dims.norms * shape.dims.hidden
-    kept = 2 * shape.dims.query + 2 * shape.dims.key + shape.dims.mlp_kept
+    norms = (4 if shape.dims.rms_norm and not lean else width) * shape.dims.norms * shape.dims.hidden
+    mlp = shape.dims.mlp_outputs if lean else shape.dims.mlp_kept  # fused_layers.py keeps what goes into the activation
+    kept = 2 * shape.dims.query + 2 * shape.dims.key + mlp
     if settings.method == "ptuning":
         return norms + width * (kept + shape.dims.prefix_copies)  # key and value are copied behind the prefix
     linears, mask = shape.dims.linears, 1 if settings.lora_dropout else 0

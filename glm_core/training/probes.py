@@ -6,7 +6,7 @@ what the base answers, each later one what the model answers after so many updat
     {"step": 0, "probes": [{"kind", "question", "history", "reference", "accept"}, ...], "answers": [...], "time"}
     {"step": 10, "answers": [...], "time"}
 
-Not here: whether an answer is right (glm_core.evaluation.retention), how answers come cheaply (draft_verify.py).
+Not here: whether an answer is right (glm_core.evaluation.retention), how answers come cheaply (generation/draft_verify.py).
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from glm_core.adapters import attach
 from glm_core.data import Example, bundled
+from glm_core.generation.draft_verify import DraftVerifier
 from glm_core.models import LoadedModel
-from glm_core.training.draft_verify import DraftVerifier
 from glm_core.training.run_writer import RunWriter
 
 SEEN, UNRELATED = 6, 12

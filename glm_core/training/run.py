@@ -292,12 +292,14 @@ def _assemble(
     from transformers import set_seed
 
     from glm_core.adapters import attach, fused_lora
+    from glm_core.models.architectures import fused_layers
     from glm_core.training import probes as training_probes
     from glm_core.training.trainer import AdapterTrainer, training_arguments
 
     set_seed(task.settings.seed)
     writer.update(trainable=attach.attach(loaded, task.settings))
     fused_lora.fuse_lora_layers(loaded.model)
+    fused_layers.fuse_layers(loaded.model)
     _choose_checkpointing(task, writer, loaded, rows, device, free)
     if device.type == "cuda":
         writer.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory_estimate.CUDA_CONTEXT

@@ -88,10 +88,10 @@ def test_chatglm_6b_is_within_a_tenth_of_the_floor_beside_context(changes, floor
     assert (found.peak_bytes - found.parts["context"]) / 1e9 == pytest.approx(floor, rel=0.1)
 
 
-@pytest.mark.parametrize(("rows", "measured"), [(1, 12.43), (16, 22.32)])
-def test_chatglm3_is_near_what_the_library_trainer_was_measured_at(rows, measured):
-    """The measured figures are GiB: 12.43 would be less than the weights alone in decimal."""
-    assert estimate(CHATGLM3, card_run(micro_batch=rows)).peak_bytes / 2**30 == pytest.approx(measured + 0.66, rel=0.05)
+@pytest.mark.parametrize(("rows", "measured"), [(1, 14.26), (16, 20.70)])
+def test_chatglm3_is_near_what_a_card_was_seen_to_take(rows, measured):
+    """Measured on an H200 by benchmarks.speed: all that the driver counts, in decimal GB."""
+    assert estimate(CHATGLM3, card_run(micro_batch=rows)).peak_bytes / 1e9 == pytest.approx(measured, rel=0.05)
 
 
 def test_parameters_are_counted_exactly():

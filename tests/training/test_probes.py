@@ -7,11 +7,11 @@ import pytest
 from glm_core import models, workspace
 from glm_core.adapters import attach, snapshots
 from glm_core.data import library, read
+from glm_core.generation import draft_verify
+from glm_core.generation.draft_verify import DraftVerifier
 from glm_core.generation.greedy import greedy
-from glm_core.training import draft_verify
 from glm_core.training import probes as training_probes
 from glm_core.training.callbacks import Reporter
-from glm_core.training.draft_verify import DraftVerifier
 from glm_core.training.run import run
 from glm_core.training.settings import TrainingSettings
 from tests.training.small import small, stir

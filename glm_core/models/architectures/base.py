@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from glm_core.generation.kv_cache import SlotKVCache
     from glm_core.models.prefix_tuning import Prefix
 
 PREFIX = "transformer.prefix_encoder."
@@ -82,6 +81,11 @@ class Dimensions:
         return 2 * self.inner if self.gated else self.inner
 
     @property
+    def fuses(self) -> bool:
+        """Whether a GPU trains the layers in the kernels of `fused_layers`, which keep less for the backward."""
+        return self.gated and self.rms_norm and not self.keeps_scores
+
+    @property
     def mlp_kept(self) -> int:
         """Numbers a token that the backward of the MLP needs."""
         return 3 * self.inner if self.gated else self.inner
@@ -98,6 +102,29 @@ class Dimensions:
     def parameters(self) -> int:
         """All parameters; a tied head counts once."""
         return self.layers * self.layer_parameters() + self.other_parameters()
+
+
+class StepCache(Protocol):
+    """The KV cache of a decoding step, as far as a network sees it: a transformers `Cache` that knows each row's length.
+
+    Attributes:
+        layers: each with `keys` and `values` (R, kv_heads, capacity, D).
+        lengths: (R,), tokens of each row so far, the column that its next one writes.
+        ahead, log_scale: (R,), what is added to the scores of how many first columns, those of a prefix.
+    """
+
+    layers: list
+    lengths: "torch.Tensor"
+    ahead: "torch.Tensor"
+    log_scale: "torch.Tensor"
+
+    def seen(self) -> "torch.Tensor | None":
+        """Return which columns each row has, boolean (rows, columns); None for all."""
+        ...
+
+    def visible(self, dtype: "torch.dtype") -> "torch.Tensor | None":
+        """Return the same as a mask to add to scores, (rows, 1, 1, columns)."""
+        ...
 
 
 class Architecture(Protocol):
@@ -162,7 +189,7 @@ class Architecture(Protocol):
         ...
 
     def decode_step(
-        self, model: "PreTrainedModel", ids: "torch.Tensor", positions: "torch.Tensor", cache: "SlotKVCache"
+        self, model: "PreTrainedModel", ids: "torch.Tensor", positions: "torch.Tensor", cache: "StepCache"
     ) -> "torch.Tensor":
         """Return the logits (B, V) after `ids` (B, 1) at `positions` (B, *position_shape)."""
         ...

@@ -8,13 +8,12 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from glm_core.models.architectures.base import Config, Renamer
+from glm_core.models.architectures.base import Config, Renamer, StepCache
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from glm_core.generation.kv_cache import SlotKVCache
     from glm_core.models.prefix_tuning import Prefix
 
 
@@ -58,13 +57,20 @@ class RotaryDecoder:
         return count_tokens(ids, mask)
 
     def decode_step(
-        self, model: "PreTrainedModel", ids: "torch.Tensor", positions: "torch.Tensor", cache: "SlotKVCache"
+        self, model: "PreTrainedModel", ids: "torch.Tensor", positions: "torch.Tensor", cache: StepCache
     ) -> "torch.Tensor":
-        """Logits (B, V) after `ids` (B, 1): the model's own forward under an additive mask of the cache's columns."""
+        """Logits (B, V) after `ids` (B, 1): in few kernels where they serve, else the network's own forward.
+
+        That takes an additive mask of the cache's columns.
+        """
         from torch.nn.attention import sdpa_kernel
 
+        from glm_core.models.architectures import decoder_step
         from glm_core.models.kernels.dispatch import REPEATABLE, decode_kernels, kernels_for
 
+        logits = decoder_step.step(model, ids, positions, cache)
+        if logits is not None:
+            return logits
         mask = cache.visible(model.get_input_embeddings().weight.dtype)  # (B, 1, 1, columns)
         inputs = {"attention_mask": mask, "position_ids": positions, "use_cache": True}
         inputs[cache_argument(type(model))] = cache

@@ -32,6 +32,15 @@ def decode_kernels(kernels: ModuleType | None, rows: int) -> AbstractContextMana
     return _InTurn(kernels) if kernels is not None and rows == 1 else nullcontext()
 
 
+def training_kernels(device: torch.device) -> ModuleType | None:
+    """The kernels of training layers (`layers.py`), where they compute on `device`; None elsewhere."""
+    if device.type != "cuda" or device.index not in (None, torch.cuda.current_device()) or _checked() is None:
+        return None
+    from glm_core.models.kernels import layers
+
+    return layers
+
+
 class _InTurn(TorchFunctionMode):
     """Takes the place of two of torch's functions, whichever module calls them."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures import checks
-from glm_core.models.architectures.base import Config, Dimensions, Renamer, Settings
+from glm_core.models.architectures.base import Config, Dimensions, Renamer, Settings, StepCache
 from glm_core.models.architectures.chatglm.architecture import FUSED_GROUPS, fused_linears
 from glm_core.models.architectures.decoder import cache_argument, count_tokens
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from glm_core.generation.kv_cache import SlotKVCache
     from glm_core.models.prefix_tuning import Prefix
 
 CONTEXT = 2048
@@ -104,7 +103,7 @@ class Bloom:
         """The number of tokens of each row, which nothing looks at."""
         return count_tokens(ids, mask)
 
-    def decode_step(self, model, ids: "torch.Tensor", positions: "torch.Tensor", cache: "SlotKVCache"):
+    def decode_step(self, model, ids: "torch.Tensor", positions: "torch.Tensor", cache: StepCache):
         """Logits (B, V): the model's forward with the columns that each row has, which ALiBi counts."""
         seen = cache.seen()  # (B, columns)
         mask = None if seen is None else seen.long()

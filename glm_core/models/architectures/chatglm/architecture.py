@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures import checks
-from glm_core.models.architectures.base import Config, Dimensions, Renamer, Settings
+from glm_core.models.architectures.base import Config, Dimensions, Renamer, Settings, StepCache
 from glm_core.models.architectures.decoder import hand_prefix_in, keep_name
 
 if TYPE_CHECKING:
     import torch
 
-    from glm_core.generation.kv_cache import SlotKVCache
     from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
     from glm_core.models.prefix_tuning import Prefix
 
@@ -116,7 +115,7 @@ class ChatGLM:
         last, following = model.positions(longer, seen)[:, :, -2:].split(1, dim=2)
         return following, following - last
 
-    def decode_step(self, model, ids: "torch.Tensor", positions: "torch.Tensor", cache: "SlotKVCache"):
+    def decode_step(self, model, ids: "torch.Tensor", positions: "torch.Tensor", cache: StepCache):
         """Logits (B, V), by the network's own step in few kernels."""
         from glm_core.models.architectures.chatglm import decode_step
 

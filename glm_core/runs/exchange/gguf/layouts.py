@@ -1,4 +1,4 @@
-"""Networks as llama.cpp expects them: one `Layout` per llama.cpp architecture, chosen by `model_type` of config.json.
+"""Networks as llama.cpp expects them: one `TensorLayout` per llama.cpp architecture, chosen by `model_type` of config.json.
 
 A layout gives the hyperparameters and turns published tensors into llama.cpp's. Names that the gguf package knows are
 taken from its table; a layout only states what has to be reordered.
@@ -20,7 +20,7 @@ SKIPPED = re.compile(r".*(\.inv_freq|rotary_emb\..*|attention\.masked_bias|atten
 
 
 @dataclass(frozen=True)
-class Layout:
+class TensorLayout:
     """One architecture of llama.cpp.
 
     Attributes:
@@ -58,7 +58,7 @@ class Layout:
         return bool(description.config.get("tie_word_embeddings", self.arch in ("BLOOM", "GEMMA3")))
 
 
-def find(description: ModelDescription) -> Layout:
+def find(description: ModelDescription) -> TensorLayout:
     """Return the layout for a model.
 
     Raises:
@@ -160,12 +160,12 @@ def _interleave(description: ModelDescription, name: str, tensor: "torch.Tensor"
     return tensor
 
 
-LAYOUTS: Mapping[str, Layout] = {
-    "chatglm": Layout("CHATGLM", _glm),
-    "glm": Layout("CHATGLM", _glm),
-    "glm4": Layout("GLM4", _glm),
-    "bloom": Layout("BLOOM", _bloom, _split_heads, layers="n_layer"),
-    "llama": Layout("LLAMA", _rotary_whole, _interleave),
-    "qwen2": Layout("QWEN2", _rotary_whole),
-    "qwen3": Layout("QWEN3", _rotary_whole),
+LAYOUTS: Mapping[str, TensorLayout] = {
+    "chatglm": TensorLayout("CHATGLM", _glm),
+    "glm": TensorLayout("CHATGLM", _glm),
+    "glm4": TensorLayout("GLM4", _glm),
+    "bloom": TensorLayout("BLOOM", _bloom, _split_heads, layers="n_layer"),
+    "llama": TensorLayout("LLAMA", _rotary_whole, _interleave),
+    "qwen2": TensorLayout("QWEN2", _rotary_whole),
+    "qwen3": TensorLayout("QWEN3", _rotary_whole),
 }

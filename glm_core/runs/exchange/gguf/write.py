@@ -69,14 +69,14 @@ def write_gguf(
 
 
 def _tensors(
-    layout: layouts.Layout, description: ModelDescription, folder: Path, progress: Progress | None
+    layout: layouts.TensorLayout, description: ModelDescription, folder: Path, progress: Progress | None
 ) -> Iterator[tuple[str, torch.Tensor]]:
     source = checkpoints.read_tensors(checkpoints.weight_files(folder), progress)
     return layout.tensors(description, source)
 
 
 def _write_settings(
-    writer: GGUFWriter, layout: layouts.Layout, description: ModelDescription, folder: Path, kind: str, name: str
+    writer: GGUFWriter, layout: layouts.TensorLayout, description: ModelDescription, folder: Path, kind: str, name: str
 ) -> None:
     writer.add_type("model")
     writer.add_name(name)
