@@ -34,7 +34,7 @@ class EasyError(Exception):
         return i18n.t(self.key, **self.values)
 
     def as_record(self) -> dict:
-        """What JSON keeps of it for `from_record`; values that JSON has no form for become their text."""
+        """Return what JSON keeps of it for `from_record`; values that JSON has no form for become their text."""
         return {"key": self.key, "values": {name: _kept(one) for name, one in self.values.items()}}
 
     @classmethod

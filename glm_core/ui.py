@@ -46,7 +46,7 @@ class PageEntry:
 
 @dataclass(frozen=True)
 class User:
-    """Who is looking: `name` owns runs and conversations. Until the dashboard is shared there is one, this computer's own."""
+    """The reader of a page: `name` owns runs and conversations. Until the dashboard is shared there is one, this computer's own."""
 
     name: str
     account: Account = accounts.LOCAL
@@ -168,7 +168,7 @@ def _ask_to_sign_in() -> None:
 
 
 def visitor() -> Account | None:
-    """Who is looking: this computer's own user while nothing is shared, else whose session the browser has; None when it has ended."""
+    """Return who is looking: this computer's own user while nothing is shared, else whose session the browser has; None when it has ended."""
     if not state.sharing().on:
         return accounts.LOCAL
     return accounts.session(st.context.cookies.to_dict().get(COOKIE, ""))
@@ -201,7 +201,7 @@ def _draw_language_switch() -> None:
 
 
 def owns(owner: str) -> bool:
-    """Whether the reader may stop, rename or delete what `owner` has made: their own, an administrator everything."""
+    """Return whether the reader may stop, rename or delete what `owner` has made: their own, an administrator everything."""
     account = visitor()
     return account is not None and (account.may("administrator") or account.folder == owner)
 
@@ -281,7 +281,7 @@ def keep_widget(key: str) -> None:
 
 
 def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None:
-    """What belongs here, and the one button that fills it.
+    """Return what belongs here, and the one button that fills it.
 
     Args:
         text_key: the sentence that says what belongs here.
@@ -296,7 +296,7 @@ def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None
 
 
 def machine_sentence(machine: Machine) -> str:
-    """What this machine has for a model, in one line: each card, or the processor, with the memory free now."""
+    """Return what this machine has for a model, in one line: each card, or the processor, with the memory free now."""
     if not machine.cards:
         return t(
             "ui.machine.cpu",
@@ -316,7 +316,7 @@ def machine_sentence(machine: Machine) -> str:
 
 
 def draw_idle_cards() -> None:
-    """What to do about a card that is there and cannot be used."""
+    """Return what to do about a card that is there and cannot be used."""
     for card in this_machine.idle_cards():
         st.warning(t(card.obstacle, name=card.name), icon=":material/memory:")
         st.code(card.command, language="bash", wrap_lines=True)

@@ -218,7 +218,7 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[dict], int]:
 
 
 class FileCache(Generic[T]):
-    """What was made of files, by path, until the file is another one. Shared by threads; the values must not be changed.
+    """Results computed from files, by path, until the file is another one. Shared by threads; the values must not be changed.
 
     A file that was written within the last `SETTLING_SECONDS` is read anew each time: it may be written again without
     its time or size showing it.

@@ -305,5 +305,5 @@ def attached(loaded: LoadedModel) -> Attached:
 
 
 def slot(name: str) -> str:
-    """What PEFT calls the adapter: module names may hold neither dots nor PEFT's own prefixes."""
+    """Return what PEFT calls the adapter: module names may hold neither dots nor PEFT's own prefixes."""
     return f"x{name.encode().hex()}"

@@ -42,7 +42,7 @@ class LoRA:
 
     @property
     def scaling(self) -> float:
-        """What B A is multiplied by."""
+        """Return what B A is multiplied by."""
         return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
 
     def tensors(self) -> dict[str, torch.Tensor]:

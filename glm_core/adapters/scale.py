@@ -16,7 +16,7 @@ STRONGEST = 1.5
 
 
 def is_scalable(loaded: LoadedModel, name: str) -> bool:
-    """Whether `set_strength` can put the adapter between off and on.
+    """Return whether `set_strength` can put the adapter between off and on.
 
     LoRA and prefixes can; DoRA cannot, nor a prefix in place of one that the base came with, as off is then another prefix.
     """

@@ -28,11 +28,11 @@ class AdapterSettings(Protocol):
 
     @property
     def rslora(self) -> bool:
-        """Whether the scale is divided by the root of the rank instead of the rank."""
+        """Return whether the scale is divided by the root of the rank instead of the rank."""
 
     @property
     def dora(self) -> bool:
-        """Whether each output's magnitude is trained apart from its direction."""
+        """Return whether each output's magnitude is trained apart from its direction."""
 
     @property
     def prefix_length(self) -> int:
@@ -40,4 +40,4 @@ class AdapterSettings(Protocol):
 
     @property
     def prefix_projection(self) -> bool:
-        """Whether a prefix is computed by a small network."""
+        """Return whether a prefix is computed by a small network."""

@@ -171,7 +171,7 @@ class CompletionStream:
         return "stop" if self._handles[number].finish_reason == "stop" else "length"
 
     def _extra(self) -> dict:
-        """What only this program tells: the provenance, and how many old turns did not fit."""
+        """Return what only this program tells: the provenance, and how many old turns did not fit."""
         provenance = self._handles[0].provenance
         dropped = self._handles[0].dropped_turns
         return {"easyaigc": {"stamp": provenance.to_dict() if provenance else None, "dropped_turns": dropped}}

@@ -62,7 +62,7 @@ class Conversation:
 
     @property
     def beginning(self) -> str:
-        """What there is of the answer that is to be computed: nothing, unless it goes on."""
+        """Return what there is of the answer that is to be computed: nothing, unless it goes on."""
         return self.messages[-1]["content"]
 
     def ask(self, question: str) -> None:
@@ -89,7 +89,7 @@ class Conversation:
             self.messages[place]["vote"] = vote
 
     def prompt(self, system: bool = False) -> list[dict]:
-        """What an engine is asked: everything before the last answer, without notes and without empty answers.
+        """Return what an engine is asked: everything before the last answer, without notes and without empty answers.
 
         Args:
             system: whether the model is told `self.system` first.

@@ -25,7 +25,7 @@ def new_answer() -> dict:
 
 
 def can_go_on(message: dict) -> bool:
-    """Whether an answer has begun and not come to its own end."""
+    """Return whether an answer has begun and not come to its own end."""
     return bool(message["content"].strip()) and message.get("finish_reason") in OPEN_ENDS
 
 
@@ -97,7 +97,7 @@ _NOTES = {
 
 
 def footnotes(message: dict) -> list[str]:
-    """What is written under an answer, as Markdown lines: how it ended, how fast it was, what answered."""
+    """Return what is written under an answer, as Markdown lines: how it ended, how fast it was, what answered."""
     notes, figures = [], []
     if message.get("finish_reason") in OPEN_ENDS:
         notes.append(i18n.t(f"chat.ended.{message['finish_reason']}"))

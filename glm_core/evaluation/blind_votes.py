@@ -66,7 +66,7 @@ class Vote:
     secret: str
 
     def swapped(self, voter: str, place: int) -> bool:
-        """Whether `voter` sees the other model's answer to question `place` first."""
+        """Return whether `voter` sees the other model's answer to question `place` first."""
         words = f"{place}\n{voter}".encode("utf-8", "replace")
         return hmac.new(self.secret.encode(), words, hashlib.sha256).digest()[0] % 2 == 1
 
@@ -121,7 +121,7 @@ class Tally:
 
     @property
     def outcome(self) -> str:
-        """Who is ahead: "other" or "one", "open" where that may be chance, "few" voters to say, "none" decided anything."""
+        """Return who is ahead: "other" or "one", "open" where that may be chance, "few" voters to say, "none" decided anything."""
         if not self.decided:
             return "none"
         if self.voters < FEWEST_VOTERS:
@@ -244,7 +244,7 @@ def cast(vote: Vote, voter: str, place: int, choice: str) -> bool:
 
 
 def ballot(vote: Vote, voter: str) -> dict[int, str]:
-    """What `voter` has said so far: question -> one of `CHOICES`, as they see the answers."""
+    """Return what `voter` has said so far: question -> one of `CHOICES`, as they see the answers."""
     kept = _choices(_ballot(vote, voter), len(vote.pairs))
     return {place: _with_order(vote, voter, place, said) for place, said in kept.items()}
 

@@ -28,7 +28,7 @@ class DemoError(EasyError):
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What came out.
+    """The outcome of the demo.
 
     Attributes:
         seconds: from click (the run is submitted) to adapter saved.
@@ -60,7 +60,7 @@ class DemoReport:
 
     @property
     def took(self) -> bool:
-        """Whether the imprint took without disturbing the rest."""
+        """Return whether the imprint took without disturbing the rest."""
         return self.learned >= REWORDED_NEEDED and self.disturbed <= UNRELATED_ALLOWED
 
     def as_dict(self) -> dict:

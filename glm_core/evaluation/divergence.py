@@ -58,11 +58,11 @@ class Proof:
 
     @property
     def differs(self) -> bool:
-        """Whether the two can be expected to answer differently anywhere."""
+        """Return whether the two can be expected to answer differently anywhere."""
         return self.largest >= SLIGHT
 
     def sentences(self) -> list[str]:
-        """What was measured and why, for a warning."""
+        """Return what was measured and why, for a warning."""
         if self.largest < IDENTICAL:
             first = t("proof.identical", count=len(self.distances))
         else:

@@ -40,7 +40,7 @@ class ReportJob(Job):
 
     @property
     def active(self) -> bool:
-        """Whether it waits or works."""
+        """Return whether it waits or works."""
         return self.state in ("waiting", "running")
 
     def watch(self, stage: str, fraction: float) -> None:

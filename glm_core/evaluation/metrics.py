@@ -48,7 +48,7 @@ def normalize(text: str) -> str:
 
 
 def matches(prediction: str, reference: str) -> bool:
-    """Whether two answers are the same once normalized."""
+    """Return whether two answers are the same once normalized."""
     return normalize(prediction) == normalize(reference)
 
 

@@ -145,7 +145,7 @@ def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
 
 
 def shown(question: Question) -> str:
-    """What a right answer to `question` is, in one text."""
+    """Return what a right answer to `question` is, in one text."""
     return question.reference or " / ".join(question.accept)
 
 
@@ -282,7 +282,7 @@ def _rows(run: Run) -> Iterator[tuple[int, list[dict]]]:
 
 
 def are_messages(messages: object) -> bool:
-    """Whether this is a list of {"role", "content"}."""
+    """Return whether this is a list of {"role", "content"}."""
     return isinstance(messages, list) and all(
         isinstance(one, dict)
         and isinstance(one.get("content"), str)

@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def loops(self) -> bool:
-        """Whether it repeats itself."""
+        """Return whether it repeats itself."""
         return scoring.loops(self.text)
 
 
@@ -125,7 +125,7 @@ class Report:
 
     @property
     def proof(self) -> divergence.Proof:
-        """Whether the two models differ at all."""
+        """Return whether the two models differ at all."""
         return divergence.Proof(self.distances, self.causes)
 
     def classification(self, side: str, kind: str = "seen") -> scoring.Classification | None:
@@ -151,7 +151,7 @@ _states: workspace.FileCache[str] = workspace.FileCache(40_000)
 
 
 def state_of(run: Run) -> str:
-    """What report.json says: "done", "running", "cancelled", or "" where there is none."""
+    """Return what report.json says: "done", "running", "cancelled", or "" where there is none."""
     try:
         state = _states.get(file_of(run), lambda file: read_record(Path(file), LARGEST).get("state"))
     except OSError:
@@ -280,7 +280,7 @@ def cancelled(run: Run) -> None:
 
 
 def _doubts(run: Run, choice: ServedModel):
-    """What the adapter's own file says against it, and whether the report's rows also chose."""
+    """Return what the adapter's own file says against it, and whether the report's rows also chose."""
     split = run.split()
     if split is not None and split.held_out and not split.reporting:
         yield "report.own_rows", {}

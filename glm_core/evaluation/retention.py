@@ -129,7 +129,7 @@ def sentence(points: Sequence[Point]) -> str:
 
 
 def about(points: Sequence[Point]) -> str:
-    """What the two shares count."""
+    """Return what the two shares count."""
     if not points:
         return t("forgetting.later")
     learned, kept = points[-1].learned, points[-1].kept

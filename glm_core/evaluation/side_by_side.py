@@ -80,12 +80,12 @@ class Panes:
 
     @property
     def done(self) -> bool:
-        """Whether all have ended."""
+        """Return whether all have ended."""
         return all(handle.done for handle in self.handles)
 
     @property
     def whole(self) -> bool:
-        """Whether all ended by themselves."""
+        """Return whether all ended by themselves."""
         return all(handle.finish_reason in ("stop", "length") for handle in self.handles)
 
     def raise_error(self) -> None:

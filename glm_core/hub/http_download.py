@@ -48,7 +48,7 @@ class RemoteFile:
 
 @dataclass
 class ProgressCallbacks:
-    """Whoever follows a transfer: bytes of the current file, what is going on, and a way to stop it."""
+    """Callbacks of a transfer: bytes of the current file, the stage, and a way to stop it."""
 
     at: Callable[[int], None] = lambda done: None
     stage: Callable[[str], None] = lambda key: None
@@ -253,7 +253,7 @@ def _receive(client: httpx.Client, part: _Part) -> bool:
 
 
 def _continues(response: httpx.Response, done: int) -> bool:
-    """Whether the answer goes on from byte `done`; servers may ignore a Range or answer another one."""
+    """Return whether the answer goes on from byte `done`; servers may ignore a Range or answer another one."""
     return response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
 
 

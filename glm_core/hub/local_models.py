@@ -139,7 +139,7 @@ def remove(name: str) -> None:
 
 
 def model_facts(folder: Path) -> tuple[str, str]:
-    """What the model in `folder` is, and its licence; or what is wrong with it, and nothing."""
+    """Return what the model in `folder` is, and its licence; or what is wrong with it, and nothing."""
     try:
         model = describe(folder)
         size = i18n.size(workspace.folder_size(folder))

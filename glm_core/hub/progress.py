@@ -56,7 +56,7 @@ class ProgressMeter:
             self._seen.append((now, sum(self._sizes.values())))
 
     def note_stage(self, key: str) -> None:
-        """What is being done with the current file, as a text key; only fetching has a speed."""
+        """Return what is being done with the current file, as a text key; only fetching has a speed."""
         if key != self.stage and key != FETCHING:
             self._seen.clear()
         self.stage = key

@@ -59,7 +59,7 @@ class Source:
 
     @property
     def official(self) -> bool:
-        """Whether it is the publisher's hub itself and no mirror."""
+        """Return whether it is the publisher's hub itself and no mirror."""
         return self.endpoint == OFFICIAL[self.kind]
 
     @property
@@ -124,7 +124,7 @@ def _is_weight(name: str) -> bool:
 
 
 def _is_wanted(path: str, source: Source) -> bool:
-    """Whether a model needs the file `path`. Files in subfolders are other formats of it.
+    """Return whether a model needs the file `path`. Files in subfolders are other formats of it.
 
     Raises:
         HubError: the path would lead out of the folder. No honest hub has such a file, so nothing of it is taken.

@@ -252,7 +252,7 @@ def obstacle(capability: tuple[int, int], driver: int) -> str:
 
 
 def install_command(capability: tuple[int, int], driver: int) -> str:
-    """What installs a build that can use the card."""
+    """Return what installs a build that can use the card."""
     try:
         number = version("torch").partition("+")[0]
     except PackageNotFoundError:

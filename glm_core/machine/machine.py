@@ -31,7 +31,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run could use: memory and disk in bytes."""
+    """The resources that a run could use; memory and disk in bytes."""
 
     cards: tuple[Card, ...]
     cores: int

@@ -37,7 +37,7 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What `config.json` alone tells about a model."""
+    """A model as its `config.json` alone describes it."""
 
     name: str
     family: Family

@@ -154,7 +154,7 @@ def fingerprint(folder: str | Path) -> str:
 
 
 def weights_differ(folder: str | Path, known: object) -> bool:
-    """Whether the weights in `folder` are others than those of the fingerprint `known`; False where either is unknown."""
+    """Return whether the weights in `folder` are others than those of the fingerprint `known`; False where either is unknown."""
     here = fingerprint(folder)
     return bool(here) and isinstance(known, str) and bool(known) and here != known
 

@@ -18,7 +18,7 @@ _STACK_SIZE = 0  # CU_LIMIT_STACK_SIZE of the driver's interface
 
 @cache
 def usable() -> bool:
-    """Whether torch sees a card and was built with code for it: a card may be older than all that its build knows."""
+    """Return whether torch sees a card and was built with code for it: a card may be older than all that its build knows."""
     if not torch.cuda.is_available():
         return False
     own = torch.cuda.get_device_capability()
@@ -26,7 +26,7 @@ def usable() -> bool:
 
 
 def _runs(kind: str, own: tuple[int, int]) -> bool:
-    """Whether code of a kind (`sm_86`, or `compute_90`, which the driver translates) runs on a card of capability `own`."""
+    """Return whether code of a kind (`sm_86`, or `compute_90`, which the driver translates) runs on a card of capability `own`."""
     found = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", kind)
     if found is None:
         return False

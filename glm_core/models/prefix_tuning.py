@@ -65,7 +65,7 @@ class PrefixEncoder(nn.Module):
 
     @property
     def log_scale(self) -> float:
-        """What the strength adds to the scores of the prefix's columns; minus infinity at strength 0."""
+        """Return what the strength adds to the scores of the prefix's columns; minus infinity at strength 0."""
         return math.log(self.strength) if self.strength > 0 else -math.inf
 
     def forward(self, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -81,7 +81,7 @@ class PrefixEncoder(nn.Module):
 
 @dataclass
 class Prefix:
-    """What one forward sees: key and value of every layer, each (B or 1, kv_heads, P, D), and which rows see them.
+    """The prefix that one forward sees: key and value of every layer, each (B or 1, kv_heads, P, D), and which rows see them.
 
     `visible` (B, P) is None when every row sees every column; `log_scale` (B or 1, P), in the type of the scores, is added to
     those of its columns, None where all prefixes act as trained.
@@ -93,7 +93,7 @@ class Prefix:
 
     @property
     def masks(self) -> bool:
-        """Whether attention needs a mask for its sake."""
+        """Return whether attention needs a mask for its sake."""
         return self.visible is not None or self.log_scale is not None
 
     def join(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -144,7 +144,7 @@ class PrefixAdapters(nn.Module):
         return self.encoders[self.key(name)]
 
     def current(self, dtype: torch.dtype) -> Prefix | None:
-        """What the next forward sees. Without gradients the tensors are kept until a weight changes."""
+        """Return what the next forward sees. Without gradients the tensors are kept until a weight changes."""
         if self.active is None or not any(self.active):
             return None
         names = sorted({name for name in self.active if name}) if isinstance(self.active, tuple) else [self.active]

@@ -18,7 +18,7 @@ from glm_core.models.tokenizers import Tokenizer
 
 @dataclass(frozen=True)
 class Family:
-    """What the rest of the program must know about a family of models."""
+    """A family of models: architecture, chat format, sampling defaults, licence."""
 
     name: str
     title: str
@@ -51,7 +51,7 @@ class Family:
         return self.title
 
     def recognize(self, config: dict) -> bool:
-        """Whether a parsed `config.json` is of this family."""
+        """Return whether a parsed `config.json` is of this family."""
         return self.architecture.recognizes(config) and self.distinguish(config)
 
     def context_length(self, config: dict) -> int:

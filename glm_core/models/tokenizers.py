@@ -38,7 +38,7 @@ GLM4_PATTERN = (
 
 
 class Tokenizer:
-    """What every tokenizer does. `controls` maps the names of control tokens to ids; `pad_token_id` fills batches.
+    """The interface of every tokenizer. `controls` maps the names of control tokens to ids; `pad_token_id` fills batches.
 
     Subclasses give `encode` and `piece_bytes`; text is the UTF-8 of all pieces' bytes, so that decoding at once and
     decoding token by token cannot differ.
@@ -75,7 +75,7 @@ class Tokenizer:
         raise NotImplementedError
 
     def has_added_space(self, token: int) -> bool:
-        """Whether the first byte of `token` may be a blank that the encoder put there."""
+        """Return whether the first byte of `token` may be a blank that the encoder put there."""
         return False
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -101,7 +101,7 @@ class Detokenizer:
         return self._decoder.decode(piece)
 
     def finish(self) -> str:
-        """What is left at the end: U+FFFD when the last character never became whole."""
+        """Return what is left at the end: U+FFFD when the last character never became whole."""
         return self._decoder.decode(b"", final=True)
 
 

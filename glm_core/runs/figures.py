@@ -105,7 +105,7 @@ def balance_figure(
     height: int,
     bands: Mapping[str, Sequence[tuple[int, float, float]]] | None = None,
 ) -> go.Figure:
-    """What was learned and what was kept, (update, share) each, in percent; the update of the best balance as a hairline.
+    """Return what was learned and what was kept, (update, share) each, in percent; the update of the best balance as a hairline.
 
     Args:
         bands: (update, low, high) of the shares' 95 % intervals, drawn as pale areas, by "learned" and "kept".
@@ -177,7 +177,7 @@ class MemoryCurve:
 
     @property
     def on_card(self) -> bool:
-        """Whether it is of cards, other programs' included, and not of the trainer's process."""
+        """Return whether it is of cards, other programs' included, and not of the trainer's process."""
         return bool(self.limits) and "" not in self.limits
 
     @property
@@ -192,7 +192,7 @@ class MemoryCurve:
 
     @property
     def limit(self) -> float:
-        """What there is: the smallest card, or this machine's memory; 0 where unknown."""
+        """Return what there is: the smallest card, or this machine's memory; 0 where unknown."""
         return min(self.limits.values(), default=0.0)
 
 

@@ -56,7 +56,7 @@ SHORTER = 300.0  # seconds of that one
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take.
+    """The steps, time and memory that a run will take.
 
     Attributes:
         plan: its updates, with warnings about them.
@@ -82,7 +82,7 @@ class Forecast:
 
     @property
     def fits(self) -> bool:
-        """Whether it fits into what is free now."""
+        """Return whether it fits into what is free now."""
         return self.memory.peak_bytes <= self.free
 
 
@@ -94,7 +94,7 @@ def forecast(
     questions: int,
     runs: Sequence[Run] = (),
 ) -> Forecast:
-    """What training will take.
+    """Return what training will take.
 
     Args:
         model: the base model's folder; only its config.json is read.
@@ -159,7 +159,7 @@ class CardFit:
 
 
 def by_card(found: Forecast) -> list[CardFit]:
-    """What every consumer card could train with these settings, the smallest card first."""
+    """Return what every consumer card could train with these settings, the smallest card first."""
     shape, settings, longest = found.memory.shape, found.plan.settings, found.memory.longest
     most = most_rows(settings)
     limits = {name: int(gib * 2**30 * memory_estimate.CARD_SHARE) for name, gib in memory_estimate.CARDS.items()}

@@ -26,7 +26,7 @@ NAMES = [one.name for one in fields(TrainingSettings)]
 
 
 def name_of(setting: str) -> str:
-    """What a setting is called; a name that only the record knows is itself."""
+    """Return what a setting is called; a name that only the record knows is itself."""
     return (
         label(setting)
         if setting in NAMES
@@ -37,7 +37,7 @@ def name_of(setting: str) -> str:
 
 
 def titled(setting: str) -> str:
-    """What a setting is called over its field, with the unit of what it counts where the name does not say it: `问题最长（token）`."""
+    """Return what a setting is called over its field, with the unit of what it counts where the name does not say it: `问题最长（token）`."""
     unit = UNITS[setting]
     return (
         t("settings.with_unit", label=label(setting), unit=t(f"settings.unit.{unit}"))
@@ -77,7 +77,7 @@ def measured(setting: str, value: object) -> str:
 
 
 def changes(before: Mapping, after: Mapping) -> str:
-    """What `after` sets otherwise than `before`: `每批行数 4 → 2，累积 1 → 2`."""
+    """Return what `after` sets otherwise than `before`: `每批行数 4 → 2，累积 1 → 2`."""
     changed = [name for name in NAMES if before.get(name) != after.get(name)]
     words = [
         f"{name_of(name)} {value_of(name, before.get(name))} → {value_of(name, after.get(name))}" for name in changed
@@ -94,7 +94,7 @@ def settings_of(run: Run) -> TrainingSettings | None:
 
 
 def outcome(status: Status, curves: Curves, balance: str = "") -> str:
-    """What came of an ended run: time, updates, how far the losses fell, and the sentence on learning and forgetting."""
+    """Return what came of an ended run: time, updates, how far the losses fell, and the sentence on learning and forgetting."""
     seconds = sum(status.stage_seconds.values())
     parts = [t(f"runs.outcome.{status.state}", steps=status.step, time=i18n.duration(seconds))]
     if status.why:
@@ -116,7 +116,7 @@ def no_curves(status: Status) -> str:
 
 
 def out_of_memory(status: Status) -> bool:
-    """Whether the run ended because memory ran out, as far as is known; who is killed silently most likely had it run out."""
+    """Return whether the run ended because memory ran out, as far as is known; who is killed silently most likely had it run out."""
     return status.state == "failed" and status.reason in (
         "training.failed.memory",
         "runs.why.memory",
@@ -125,7 +125,7 @@ def out_of_memory(status: Status) -> bool:
 
 
 def had_room(status: Status, memory: MemoryCurve) -> bool:
-    """Whether a run that was killed without a word had used little of the memory there is, by what was recorded."""
+    """Return whether a run that was killed without a word had used little of the memory there is, by what was recorded."""
     return status.reason == "runs.why.killed" and 0 < memory.peak < ROOMY * memory.limit
 
 
@@ -166,7 +166,7 @@ def _smaller(run: Run, settings: TrainingSettings, memory: MemoryCurve) -> Train
 
 
 def proposal(run: Run, status: Status, settings: TrainingSettings, memory: MemoryCurve) -> str:
-    """What `settings` change, and after running out of memory what was recorded of it, and whose it was."""
+    """Return what `settings` change, and after running out of memory what was recorded of it, and whose it was."""
     changed = changes(run.settings, settings.to_dict())
     if not (out_of_memory(status) and memory.limit):
         return t("run.better_with", changes=changed)
@@ -276,13 +276,13 @@ def steps_of(answer: Mapping) -> str:
 
 
 def dataset_name(run: Run) -> str:
-    """What its data set is called; a bundled one in the reader's language, whatever that of who began the run."""
+    """Return what its data set is called; a bundled one in the reader's language, whatever that of who began the run."""
     id = run.dataset["id"]
     return t(f"data.bundled.{id}") if id in BUNDLED else run.dataset["name"]
 
 
 def about(run: Run) -> str:
-    """What is trained on what, for one line of small print."""
+    """Return what is trained on what, for one line of small print."""
     method = value_of("method", run.settings.get("method"))
     rows, name = f"{run.dataset['rows']:,}", dataset_name(run)
     if not run.dataset["rows"]:
@@ -291,7 +291,7 @@ def about(run: Run) -> str:
 
 
 def promise(run: Run) -> str:
-    """What was said before it started: `20 条 × 12 轮 ÷ 4 = 60 次更新，约 50 秒，需要 640 MB`."""
+    """Return what was said before it started: `20 条 × 12 轮 ÷ 4 = 60 次更新，约 50 秒，需要 640 MB`."""
     settings = settings_of(run)
     if settings is None or not run.dataset["rows"]:
         return ""
@@ -310,7 +310,7 @@ def parts_of(found: estimates.MemoryEstimate) -> str:
 
 
 def fits_on(found: Forecast) -> str:
-    """Whether the run fits here now, with how many rows a batch it would, and on which consumer cards."""
+    """Return whether the run fits here now, with how many rows a batch it would, and on which consumer cards."""
     here = t("train.fits" if found.fits else "train.fits_not", free=i18n.size(found.free))
     if found.largest_batch:
         more = "train.largest_or_more" if found.largest_batch == most_rows(found.plan.settings) else "train.largest"
@@ -323,7 +323,7 @@ def fits_on(found: Forecast) -> str:
 
 
 def advice(found: estimates.Advice, settings: TrainingSettings) -> str:
-    """What to change about memory, in words."""
+    """Return what to change about memory, in words."""
     values = {name: i18n.size(value) if name in ("need", "free") else value for name, value in found.values.items()}
     if found.settings is not None:
         values["changes"] = changes(settings.to_dict(), found.settings.to_dict())

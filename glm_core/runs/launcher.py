@@ -34,7 +34,7 @@ LEFTOVER_SECONDS = 3600.0
 
 
 def trainer_command(run: Run) -> list[str]:
-    """What trains `run`: one process, or torchrun with one process a GPU."""
+    """Return what trains `run`: one process, or torchrun with one process a GPU."""
     wanted = processes_of(run)
     python, *module = single_command(run.path)
     if wanted == 1:
@@ -43,7 +43,7 @@ def trainer_command(run: Run) -> list[str]:
 
 
 def single_command(folder: Path) -> list[str]:
-    """What trains in run directory `folder` in one process."""
+    """Return what trains in run directory `folder` in one process."""
     return [sys.executable, "-m", "glm_core.training", str(folder)]
 
 
@@ -219,7 +219,7 @@ class Launcher:
         return False
 
     def _dequeue(self, run: Run) -> bool:
-        """Whether a stop came for a waiting run while another server's trainer stood ready for it, which looked like training."""
+        """Return whether a stop came for a waiting run while another server's trainer stood ready for it, which looked like training."""
         asked = (run.path / "stop").exists()
         if asked:
             store.write_status(run, "stopped", {"key": "runs.why.withdrawn"})

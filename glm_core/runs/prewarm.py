@@ -42,11 +42,11 @@ class Waiting:
         self._stdin, self._process.stdin = self._process.stdin, None
 
     def alive(self) -> bool:
-        """Whether it still waits."""
+        """Return whether it still waits."""
         return self._process.poll() is None
 
     def suits(self, command: list[str], places: list[str]) -> bool:
-        """Whether it would do what `command` started on `places` does."""
+        """Return whether it would do what `command` started on `places` does."""
         return command == self._command and processes.process_environment(places) == self._surroundings
 
     def go(self) -> subprocess.Popen | None:
@@ -122,7 +122,7 @@ class Ready:
                 self._start(places()[:1] or [processes.CPU])
 
     def _in_vain(self, open_runs: list[store.Run]) -> bool:
-        """Whether it died, nobody is at the form any more, or what trains now is not it."""
+        """Return whether it died, nobody is at the form any more, or what trains now is not it."""
         one, now = self._one, time.monotonic()
         if not one.alive():
             return True

@@ -27,7 +27,7 @@ def created(pid: int) -> float | None:
 
 
 def alive(pid: object, pid_created: object, folder: Path) -> bool:
-    """Whether `pid` is the trainer of run directory `folder`. Nonsense from a damaged record is simply not alive."""
+    """Return whether `pid` is the trainer of run directory `folder`. Nonsense from a damaged record is simply not alive."""
     if not isinstance(pid, int) or isinstance(pid, bool) or not 1 < pid < 2**31:
         return False
     try:
@@ -50,7 +50,7 @@ def _is_created(pid: int, pid_created: object) -> bool:
 
 
 def _trains(process: psutil.Process, command: list[str], folder: Path) -> bool:
-    """Whether `process` with that command line, which is empty while it ends, trains in `folder`."""
+    """Return whether `process` with that command line, which is empty while it ends, trains in `folder`."""
     if not command or not Path(command[0]).name.startswith(PYTHONS):
         return False
     named = [argument for argument in command[1:] if Path(argument).name == folder.name]
@@ -102,7 +102,7 @@ CPU = "cpu"
 
 
 def process_environment(places: list[str]) -> dict[str, str]:
-    """What a trainer on `places` has in its environment besides the server's own: the same workspace, and its cards."""
+    """Return what a trainer on `places` has in its environment besides the server's own: the same workspace, and its cards."""
     paths = [str(workspace.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     found = {
         "EASYAIGC_HOME": str(workspace.home()),

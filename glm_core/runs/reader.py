@@ -49,7 +49,7 @@ class RunReader:
         return self.kept(key, len(self.resources), lambda: figures.read_memory(self.resources, self.run.devices))
 
     def kept(self, key: tuple, version: int, make: Callable[[], object]):
-        """What `make` gave for this `key` and `version`; made again only for another version.
+        """Return what `make` gave for this `key` and `version`; made again only for another version.
 
         A chart that is drawn with the very same figure stays as it is in the browser: zoom, hover and place are kept.
         """

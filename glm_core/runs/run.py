@@ -56,7 +56,7 @@ class Run:
     damaged: bool
 
     def alive(self) -> bool:
-        """Whether its trainer process exists."""
+        """Return whether its trainer process exists."""
         return processes.alive(self.pid, self.pid_created, self.path)
 
     def status(self) -> Status:
@@ -110,7 +110,7 @@ class Run:
         ], offset
 
     def abilities(self, offset: int = 0) -> tuple[list[dict], int]:
-        """What was answered to rows of the data and to unrelated questions, appended since byte `offset`, and the next offset.
+        """Return what was answered to rows of the data and to unrelated questions, appended since byte `offset`, and the next offset.
 
         {"step", "answers"}, the first row with the "probes" besides; judged in `glm_core.evaluation.retention`.
         """

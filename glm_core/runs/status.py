@@ -14,7 +14,7 @@ ACTIVE = ("queued", "running", "stopping")
 
 @dataclass(frozen=True)
 class Status:
-    """What a run is doing. `state` is true even where status.json is not: a dead trainer never counts as running.
+    """The state of a run. `state` is true even where status.json is not: a dead trainer never counts as running.
 
     Attributes:
         state: one of STATES.
@@ -45,7 +45,7 @@ class Status:
 
     @property
     def active(self) -> bool:
-        """Whether it waits or works: neither deletable nor resumable."""
+        """Return whether it waits or works: neither deletable nor resumable."""
         return self.state in ACTIVE
 
 

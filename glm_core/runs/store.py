@@ -171,7 +171,7 @@ def _indexed(path: Path) -> Run:
 
 
 def differences(chosen: list[Run]) -> dict[str, list]:
-    """What sets `chosen` runs apart: model, data set and settings whose values are not all equal, one value a run.
+    """Return what sets `chosen` runs apart: model, data set and settings whose values are not all equal, one value a run.
 
     A setting that a run's method has not is UNUSED in it, and sets it apart from nobody.
     """

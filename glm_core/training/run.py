@@ -272,7 +272,7 @@ def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows
 
 
 def _asked(example: Example) -> str:
-    """What a row asks, with what was said before: rows that ask the same are not torn apart."""
+    """Return what a row asks, with what was said before: rows that ask the same are not torn apart."""
     return "\n".join(message["content"] for message in example.prompt)
 
 

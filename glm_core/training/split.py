@@ -155,7 +155,7 @@ def _read(path: Path, changed: int, size: int) -> Split | None:
 
 
 def _is_whole(split: Split) -> bool:
-    """Whether every row from 1 to the last is in exactly one part."""
+    """Return whether every row from 1 to the last is in exactly one part."""
     numbers = [*split.training, *split.held_out, *split.dropped]
     if not all(type(one) is int for one in (split.rows, *numbers)):
         return False

@@ -13,7 +13,7 @@ CELLS = ("both", "gained", "lost", "neither", "unsure")
 
 @dataclass(frozen=True)
 class ChangeTable:
-    """What became of the questions of one kind whose both answers can be judged.
+    """The fate of the questions of one kind whose both answers can be judged.
 
     Attributes:
         both, lost, gained, neither: right before and after, before only, after only, never.
@@ -71,7 +71,7 @@ def adjusted(found: Mapping[str, ChangeTable]) -> dict[str, float]:
 
 
 def sentence(table: ChangeTable, p: float) -> str:
-    """What a change table says, in words.
+    """Return what a change table says, in words.
 
     Args:
         p: adjusted for being one of several tests.

@@ -29,7 +29,7 @@ def _part(name: str, meter: Proportion) -> str:
 
 
 def doubts(report: Report) -> list[str]:
-    """What could make the headline say too much, each in a sentence."""
+    """Return what could make the headline say too much, each in a sentence."""
     found = [t(key) for key, _ in report.causes if key == "report.own_rows"]
     if report.rows and not report.of("reworded"):
         found.append(t("report.doubt.only_trained"))
@@ -58,7 +58,7 @@ def _about_drift(drift: Drift | None) -> list[str]:
 
 
 def facts(report: Report) -> list[str]:
-    """What was measured beside the meters, for the table of scores."""
+    """Return what was measured beside the meters, for the table of scores."""
     said = []
     if report.drift:
         said.append(t("report.drift", mean=report.drift.mean, low=report.drift.low, high=report.drift.high))

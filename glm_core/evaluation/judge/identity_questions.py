@@ -40,7 +40,7 @@ _ABOUT_US = re.compile(r"(?:跟|和|与|同|陪).{0,3}(?:谁|我|哪位)|\bam i\
 
 @dataclass(frozen=True)
 class Asked:
-    """What a question about the assistant asks.
+    """The facts that a question about the assistant asks for.
 
     Attributes:
         roles: the facts a right answer must tell, of "name" and "author".

@@ -60,7 +60,7 @@ def uncertainty(meter: Proportion) -> str:
 
 
 def meaning(report: Report, name: str) -> str:
-    """What the number of meter `name` means, and what to do about it."""
+    """Return what the number of meter `name` means, and what to do about it."""
     grades = {one: meter.grade for one, meter in report.meters.items()}
     if name == "generalises" and grades[name] == grades["learned"] == "none":
         return t("report.says.generalises.nothing")
@@ -97,7 +97,7 @@ def ordered(rows: Sequence[Row], best: bool) -> list[Row]:
 
 
 def warnings(report: Report) -> list[str]:
-    """What must be said before anything is shown: that the two models do not differ, or that the adapter is another base's."""
+    """Return what must be said before anything is shown: that the two models do not differ, or that the adapter is another base's."""
     causes = [t(key, **values) for key, values in report.causes if key in OTHER_BASE]
     if report.distances and not report.proof.differs:
         return report.proof.sentences()
@@ -123,7 +123,7 @@ def reasons(row: Row) -> str:
 
 
 def change(report: Report, name: str) -> str:
-    """What became of the questions of meter `name`, with its test; empty where there are none."""
+    """Return what became of the questions of meter `name`, with its test; empty where there are none."""
     found = changes.tables(report.verdicts)
     return changes.sentence(found[name], changes.adjusted(found)[name]) if found[name].total else ""
 
@@ -139,18 +139,18 @@ def change_table(report: Report) -> list[dict[str, str]]:
 
 
 def defects(row: Row) -> list[str]:
-    """What is wrong with the tuned answer as a text."""
+    """Return what is wrong with the tuned answer as a text."""
     return [t(key) for key, found in (("report.cut", row.after.cut), ("report.looping", row.after.loops)) if found]
 
 
 def perplexity(report: Report) -> list[str]:
-    """What became likelier and what did not."""
+    """Return what became likelier and what did not."""
     pairs = (("references", report.references), ("unseen", report.unseen), ("neutral", report.neutral))
     return [_perplexity(name, pair) for name, pair in pairs if pair]
 
 
 def measured(report: Report) -> list[str]:
-    """What was measured beside the meters: drift, minimal pairs, chance, perplexity, first tokens."""
+    """Return what was measured beside the meters: drift, minimal pairs, chance, perplexity, first tokens."""
     return [*conclusion.facts(report), *perplexity(report), self_check(report)]
 
 
@@ -191,7 +191,7 @@ def _with_interval(mean: float, low: float, high: float) -> str:
 
 
 def file_name(report: Report, kind: str) -> str:
-    """What the file is called: by the run's name, without what some system forbids in a name, and by its id, which is unique."""
+    """Return what the file is called: by the run's name, without what some system forbids in a name, and by its id, which is unique."""
     name = re.sub(r"[^\w（）()+-]+", " ", report.name).strip()[:LONGEST_NAME].strip()
     return " ".join(filter(None, (name, f"{report.run}.{kind}")))
 

@@ -39,7 +39,7 @@ def find() -> tuple[str, int] | None:
 
 
 def _listed() -> list[str]:
-    """What fontconfig knows to have Chinese, sans before serif."""
+    """Return what fontconfig knows to have Chinese, sans before serif."""
     if shutil.which("fc-list") is None:
         return []
     command = ["fc-list", ":lang=zh-cn", "-f", "%{file}\n"]
@@ -59,7 +59,7 @@ def _face(path: str) -> int | None:
 
 
 def _has_chinese(path: str, face: int) -> bool:
-    """Whether the face draws Chinese characters as something other than the box for those it lacks."""
+    """Return whether the face draws Chinese characters as something other than the box for those it lacks."""
     try:
         font = load(path, face, 16)
         box, *drawn = (bytes(font.getmask(sign)) for sign in (NOBODYS, *SAMPLE))
@@ -82,7 +82,7 @@ def load(path: str, face: int, size: int):
 
 @cache
 def has(sign: str) -> bool:
-    """Whether the font draws `sign` as something other than the box for those it lacks; it lacks emoji."""
+    """Return whether the font draws `sign` as something other than the box for those it lacks; it lacks emoji."""
     font = load(*find(), 16)
     return bytes(font.getmask(sign)) != bytes(font.getmask(NOBODYS))
 

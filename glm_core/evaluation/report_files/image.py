@@ -60,7 +60,7 @@ class Box:
 
 @dataclass
 class ImageCanvas:
-    """What is drawn, in order, on a ground `WIDTH` wide and `height` high."""
+    """A picture to be drawn, in order, on a ground `WIDTH` wide and `height` high."""
 
     shapes: list[Word | Box] = field(default_factory=list)
     height: float = 0.0

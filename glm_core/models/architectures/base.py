@@ -82,7 +82,7 @@ class Dimensions:
 
     @property
     def fuses(self) -> bool:
-        """Whether a GPU trains the layers in the kernels of `fused_layers`, which keep less for the backward."""
+        """Return whether a GPU trains the layers in the kernels of `fused_layers`, which keep less for the backward."""
         return self.gated and self.rms_norm and not self.keeps_scores
 
     @property

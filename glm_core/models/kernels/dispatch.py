@@ -60,7 +60,7 @@ class _InTurn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _serves(self, states: torch.Tensor, weight: torch.Tensor) -> bool:
-        """Whether it is one row by a large weight of the model's own: a computed one may not be there when it is read ahead."""
+        """Return whether it is one row by a large weight of the model's own: a computed one may not be there when it is read ahead."""
         one = states.numel() == weight.shape[1] and weight.shape[0] >= self.SMALLEST
         return one and isinstance(weight, nn.Parameter) and states.is_contiguous() and weight.is_contiguous()
 

@@ -54,7 +54,7 @@ def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "")
 
 @dataclass(frozen=True)
 class Origin:
-    """What an adapter says of the base it was trained on: its name and the fingerprint of its weights, empty where it does not."""
+    """The base that an adapter says it was trained on: its name and the fingerprint of its weights, empty where it does not."""
 
     base: str = ""
     fingerprint: str = ""

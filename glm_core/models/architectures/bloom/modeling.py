@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class KeptSlopes:
-    """What `BloomModel.build_alibi_tensor` computes (Press et al. 2022), with the slopes of each device kept."""
+    """The tensor that `BloomModel.build_alibi_tensor` computes (Press et al. 2022), with the slopes of each device kept."""
 
     def __init__(self):
         self._kept: dict[tuple, torch.Tensor] = {}

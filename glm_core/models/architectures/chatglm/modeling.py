@@ -86,7 +86,7 @@ class ChatGLMBlock(GradientCheckpointingLayer):
 
 
 class ChatGLMPreTrainedModel(PreTrainedModel):
-    """What transformers needs to know about the architecture."""
+    """The facts about the architecture that transformers asks for."""
 
     config: ChatGLMConfig
     config_class = ChatGLMConfig
