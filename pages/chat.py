@@ -30,7 +30,9 @@ def draw_top() -> tuple:
 
 def draw_hello() -> None:
     """What one can do here, with a few questions to begin with."""
-    st.markdown(t("chat.hello"))
+    guest = not account.may("trainer")
+    published = any(one.tuned or one.merged_run for one in choices)
+    st.markdown(t("chat.hello" if not guest else "chat.hello_runs" if published else "chat.hello_base"))
     with st.container(horizontal=True):
         for key in EXAMPLES:
             st.button(literal(t(key)), key=key, on_click=act, args=(talk.ask, t(key)))

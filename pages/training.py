@@ -124,7 +124,8 @@ form.keep_draft()
 with outlook, st.container(border=True, key="forecast"), ui.guarded():
     settings = form.read()
     found = draw_forecast(settings, len(pinned))
-    if st.button(t("train.start"), type="primary", icon=":material/play_arrow:", key="start", width="stretch"):
+    word = "train.enqueue" if any(run.status().active for run in earlier) else "train.start"
+    if st.button(t(word), type="primary", icon=":material/play_arrow:", key="start", width="stretch"):
         start(settings, pinned, {"seconds": found.seconds, "peak_bytes": found.memory.peak_bytes})
     with st.expander(t("train.by_card"), icon=":material/memory:"):
         draw_cards(found)

@@ -1,6 +1,6 @@
 """What guests may chat with, and how long their words are kept; an administrator decides both on the accounts page.
 
-A guest sees every base, and of the runs only those that were published.
+A guest sees every base, and of the runs, and of the models that runs were merged into, only those that were published.
 """
 
 import json
@@ -36,7 +36,7 @@ def choices_for(account: Account, choices: Sequence[ServedModel]) -> list[Served
     if account.may("trainer"):
         return list(choices)
     given = published()
-    return [choice for choice in choices if not choice.tuned or choice.name in given]
+    return [choice for choice in choices if (choice.name if choice.tuned else choice.merged_run) in given | {""}]
 
 
 def days() -> int:

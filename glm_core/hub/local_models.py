@@ -145,16 +145,25 @@ def model_facts(folder: Path) -> tuple[str, str]:
         size = i18n.size(workspace.folder_size(folder))
     except (EasyError, OSError) as error:
         return str(error), ""
+    bundled = folder.parent == workspace.ASSETS / "models" or _merged_into_bundled(folder)
     values = {
-        "family": model.family.title,
+        "family": t("models.structure", family=model.family.title) if bundled else model.family.title,
         "parameters": parameter_count(model.parameters),
         "context": f"{model.context_length:,}",
     }
     bits = f" · int{model.bits}" if model.bits else ""
-    bundled = folder.parent == workspace.ASSETS / "models"
     return t("models.facts", **values, size=size) + bits, t(
         "models.licence.bundled" if bundled else model.family.licence
     )
+
+
+def _merged_into_bundled(folder: Path) -> bool:
+    """Return whether a merged model in `folder` has a bundled base, whose licence and size it then has."""
+    try:
+        record = workspace.read_json(folder / "easyaigc.json", {})
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("bundled_base") is True
 
 
 def parameter_count(parameters: int) -> str:

@@ -255,7 +255,7 @@ def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str
 
 
 def going_on(run: Run, status: Status) -> str:
-    """A run that has not ended in one line: `小印的烙印：训练中，28/60`."""
+    """A run that has not ended in one line: `小印：训练中，28/60`."""
     words = t("run.going_on", name=run.name, state=t(f"ui.state.{status.state}"))
     return f"{words} {status.step:,}/{status.total_steps:,}" if status.total_steps else words
 
@@ -291,7 +291,7 @@ def about(run: Run) -> str:
 
 
 def promise(run: Run) -> str:
-    """Return what was said before it started: `20 条 × 12 轮 ÷ 4 = 60 次更新，约 50 秒，需要 640 MB`."""
+    """Return what was said before it started: `20 条 × 12 轮 ÷ 4 = 60 步，约 50 秒，需要 640 MB`."""
     settings = settings_of(run)
     if settings is None or not run.dataset["rows"]:
         return ""

@@ -1,5 +1,6 @@
 """Which models can answer: the bases on disk, and every run that has an adapter. Reads folders, loads nothing."""
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,10 @@ from glm_core.models import checkpoints
 from glm_core.runs import store
 from glm_core.runs.files import RunError, read_record, string
 from glm_core.serving.request import UnknownModel
+
+MERGED = "easyaigc.json"
+"In the folder of a merged model: which run and which base it is of."
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class ServedModel:
         step: the update after which the adapter was saved.
         created: seconds since the epoch.
         fingerprint: of the weights the adapter was trained on, empty where it does not say.
+        merged_run: of a base that a run was merged into, the run's id; who may not use the run may not use it either.
     """
 
     name: str
@@ -32,6 +38,7 @@ class ServedModel:
     step: int | None = None
     created: float = 0.0
     fingerprint: str = ""
+    merged_run: str = ""
 
     @property
     def tuned(self) -> bool:
@@ -108,9 +115,20 @@ def _bases() -> list[ServedModel]:
     for folder in (workspace.ASSETS / "models", workspace.home() / "models"):
         for config in sorted(folder.glob("[!.]*/config.json")):
             name = config.parent.name
-            found.setdefault(name, ServedModel(name, name, config.parent.resolve(), created=config.stat().st_mtime))
+            base, created = config.parent.resolve(), config.stat().st_mtime
+            found.setdefault(name, ServedModel(name, name, base, created=created, merged_run=merged_run(config.parent)))
     demo = found.pop(workspace.DEMO_MODEL.name, None)
     return ([demo] if demo else []) + list(found.values())
+
+
+def merged_run(folder: Path) -> str:
+    """The id of the run that was merged into the model in `folder`, empty for any other model.
+
+    Merges of earlier releases say it by the name of their folder only.
+    """
+    told = string(read_record(folder / MERGED).get("run"))
+    named = RUN_ID.search(folder.name)
+    return told or (named[0] if named else "")
 
 
 def _of_run(run: store.Run, bases: dict[str, ServedModel], folders: dict[str, Path | None]) -> ServedModel | None:

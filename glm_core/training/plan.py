@@ -48,7 +48,7 @@ class Plan:
 
     @property
     def sentence(self) -> str:
-        """The arithmetic in words: `20 条 × 12 轮 ÷ 4 = 60 次更新`."""
+        """The arithmetic in words: `20 条 × 12 轮 ÷ 4 = 60 步`."""
         return i18n.t(self.key, **self.values)
 
     @property

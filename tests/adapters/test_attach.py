@@ -263,7 +263,7 @@ def test_adapter_of_another_base_is_refused(chatglm, tmp_path, name, changes):
     other = models.load(tiny_chatglm(tmp_path / "other", **changes))
     plain = logits(other)
     for _ in range(2):
-        with pytest.raises(AdapterError, match="底座"):
+        with pytest.raises(AdapterError, match="基座模型"):
             attach.load_adapter(other, tmp_path / "adapter", "run")
         (tmp_path / "adapter" / "easyaigc.json").unlink(missing_ok=True)  # then the shapes alone must tell
     assert torch.equal(logits(other), plain)

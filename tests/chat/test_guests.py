@@ -10,6 +10,7 @@ from glm_core.auth import accounts, database
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations, guests
 from glm_core.chat.conversations import Conversation
+from glm_core.serving import served_models
 from glm_core.serving.served_models import ServedModel
 
 BASE, RUN, OTHER = (
@@ -32,6 +33,21 @@ def test_guests_know_the_bases_until_a_run_is_published():
     guests.publish([], by="boss")
     assert guests.choices_for(somebody("guest"), CHOICES) == [BASE]
     assert [row["who"] for row in accounts.audit() if row["action"] == "audit.option.guest_runs"] == ["boss", "boss"]
+
+
+def test_a_model_that_a_run_was_merged_into_is_given_to_guests_with_the_run_only(workspace):
+    folder = workspace / "models" / "my-model"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "easyaigc.json").write_text('{"run": "run-1"}')
+    old = workspace / "models" / "chatglm-demo-20261128-152723-d842"
+    old.mkdir()
+    (old / "config.json").write_text("{}")
+    merged = [one for one in served_models.catalogue() if one.base.parent == workspace / "models"]
+    assert {one.merged_run for one in merged} == {"run-1", "20261128-152723-d842"}
+    assert guests.choices_for(somebody("guest"), [BASE, *merged]) == [BASE]
+    guests.publish(["run-1"], by="boss")
+    assert [one.name for one in guests.choices_for(somebody("guest"), [BASE, *merged])] == ["base", "my-model"]
 
 
 @pytest.mark.parametrize("kept", ["{", "3", '{"a": 1}', '[1, null, {"x": 2}]', "null"])

@@ -94,7 +94,7 @@ def test_questions_and_choices_that_do_not_exist_are_refused(vote, place, choice
 )
 def test_foreign_ids_and_paths_are_no_votes(vote, identifier, workspace):
     (workspace / "vote.json").write_text((blind_votes.folder() / vote.id / "vote.json").read_text("utf-8"), "utf-8")
-    with pytest.raises(VoteError, match="没有这次盲投"):
+    with pytest.raises(VoteError, match="没有这次盲评"):
         blind_votes.get(identifier)
 
 

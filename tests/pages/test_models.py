@@ -146,7 +146,7 @@ def test_an_adapter_that_does_not_fit_is_a_sentence(base, tmp_path):
     wide = next(one for one in app.selectbox(key="adapter_base").options if one == "wide")
     app.selectbox(key="adapter_base").select(wide).run()
     click(app, "import")
-    assert "换成训练它时用的底座" in app.error[0].value and store.runs() == []
+    assert "换成训练它时用的基座模型" in app.error[0].value and store.runs() == []
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
@@ -277,8 +277,8 @@ def test_an_adapter_of_an_earlier_base_is_said_to_be_one(base, tmp_path):
     assert "权重换过了" not in words(open_page("models"))
     shutil.rmtree(base)
     tiny_chatglm(base, seed=5)
-    assert "底座 tiny 的权重换过了" in words(open_page("models")) and store.get(run.id)
-    assert "底座 tiny 的权重换过了" in words(open_page("chat", model=run.id)), "and where it is loaded to answer"
+    assert "基座模型 tiny 的权重换过了" in words(open_page("models")) and store.get(run.id)
+    assert "基座模型 tiny 的权重换过了" in words(open_page("chat", model=run.id)), "and where it is loaded to answer"
 
 
 def test_a_merge_that_ended_with_the_server_can_be_begun_again_and_its_result_deleted(base, tmp_path):

@@ -106,7 +106,7 @@ def primaries(app):
 def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
     app = open_page("training")
     assert not app.exception and not app.error
-    assert "20 条 × 12 轮 ÷ 4 = 60 次更新" in words(app)
+    assert "20 条 × 12 轮 ÷ 4 = 60 步" in words(app)
     time_, memory = (metric.value for metric in app.metric)
     assert time_.endswith("秒") and memory.endswith("MB")
     assert "放得下" in words(app)
@@ -116,11 +116,11 @@ def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
 def test_the_arithmetic_follows_the_form_and_a_set_that_would_learn_nothing_gets_a_better_setting():
     app = open_page("training")
     app.number_input(key="set_epochs").set_value(1).run()
-    assert "20 条 × 1 轮 ÷ 4 = 5 次更新" in words(app)
-    assert any("5 次更新" in warning.value for warning in app.warning)
+    assert "20 条 × 1 轮 ÷ 4 = 5 步" in words(app)
+    assert any("5 步" in warning.value for warning in app.warning)
     app.button(key="better").click().run()
     assert not app.warning
-    assert "= 60 次更新" in words(app)
+    assert "= 60 步" in words(app)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -203,7 +203,7 @@ def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
     assert run.owner == "local" and run.settings == PRESETS["imprint"].to_dict() and run.questions
     assert run.expected["peak_bytes"] > 0
     assert app.title[0].value == run.name
-    assert "60 次更新，约 " in words(app)
+    assert "60 步，约 " in words(app)
 
 
 def test_the_command_that_is_shown_names_files_that_exist_and_is_understood(model):
@@ -281,7 +281,7 @@ def test_a_finished_run_leads_to_the_comparison(model):
     (run.path / "adapter" / "easyaigc.json").write_text("{}")
     app = open_page("run", run=run.id)
     assert primaries(app) == ["next-compare"]
-    assert "4 次更新，用了 50 秒。训练损失从 2 降到 0.667。验证损失在第 2 步最低" in words(app)
+    assert "4 步，用了 50 秒。训练损失从 2 降到 0.667。验证损失在第 2 步最低" in words(app)
 
 
 def scored(run, **changes):
@@ -461,8 +461,8 @@ def test_settings_say_their_unit_and_what_nothing_means(model):
     app.run()
     table = app.table[0].value
     said = {name: str(value) for name, value in zip(table.index, table.iloc[:, 0], strict=True)}
-    assert said["问题最长"] == "128 token" and said["微批大小"] == "4 条"
-    assert said["更新次数上限"] == "不限" and said["早停耐心"] == "不用"
+    assert said["问题最长"] == "128 token" and said["每批条数"] == "4 条"
+    assert said["步数上限"] == "不限" and said["早停（连续几次不变好）"] == "不用"
 
 
 def cards(count: int) -> tuple:

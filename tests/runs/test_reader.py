@@ -124,7 +124,7 @@ def test_the_outcome_tells_time_losses_and_the_best_step():
         {"step": 2, "eval_loss": 0.9},
     ]
     said = labels.outcome(Status("finished", step=2, stage_seconds={"training": 80}), tidy(rows))
-    assert said == "训练完成：2 次更新，用了 1 分 20 秒。训练损失从 2 降到 0.5。验证损失在第 1 步最低，0.7。"
+    assert said == "训练完成：2 步，用了 1 分 20 秒。训练损失从 2 降到 0.5。验证损失在第 1 步最低，0.7。"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def keys(found):
 
 def test_imprint_says_its_arithmetic_and_raises_no_doubt():
     found = plan(20, PRESETS["imprint"])
-    assert found.sentence == "20 条 × 12 轮 ÷ 4 = 60 次更新"
+    assert found.sentence == "20 条 × 12 轮 ÷ 4 = 60 步"
     assert found.updates == 60 and not found.warnings and found.better is None
 
 

@@ -428,7 +428,7 @@ def test_nan_from_the_weights_is_told_apart(make, base, tmp_path):
     weights = load_file(broken / "model.safetensors")
     weights["transformer.final_layernorm.weight"][:] = float("nan")
     save_file(weights, broken / "model.safetensors", {"format": "pt"})
-    fails(make(model=broken), "第一次更新损失就是 NaN")
+    fails(make(model=broken), "第一步损失就是 NaN")
 
 
 @pytest.mark.parametrize("damage", ["cut", "lost", "config", "tokenizer"])

@@ -125,6 +125,9 @@ def keep_as_model(job: Export) -> Path:
 
     check_free(job.path.name)
     with writing(models_folder()):
+        bundled = job.base.resolve().parent == workspace.ASSETS / "models"
+        record = {"run": job.run_id, "title": job.title, "base": job.base.name, "bundled_base": bundled}
+        workspace.write_json(job.path / "easyaigc.json", record)
         models_folder().mkdir(parents=True, exist_ok=True)
         os.rename(job.path, models_folder() / job.path.name)
     forget(job)

@@ -100,10 +100,10 @@ def test_a_plain_peft_folder_needs_no_file_of_ours(base, tmp_path):
 def test_an_adapter_of_another_base_is_refused(base, tmp_path):
     files = trained(base, tmp_path / "a")
     other = tiny_chatglm(workspace.home() / "models" / "other", hidden_size=32, inner_hidden_size=128)
-    with pytest.raises(EasyError, match="换成训练它时用的底座"):
+    with pytest.raises(EasyError, match="换成训练它时用的基座模型"):
         import_adapter.import_adapter(zipped(files), other)
     prefix = trained(base, tmp_path / "p", "ptuning")
-    with pytest.raises(EasyError, match="换成训练它时用的底座"):
+    with pytest.raises(EasyError, match="换成训练它时用的基座模型"):
         import_adapter.import_adapter(zipped(prefix), other)
     nothing_came(base)
 
