@@ -1,6 +1,6 @@
-"""The router that st.App runs: theme, language, navigation; and the few helpers every page begins with.
+"""The router that st.App runs (theme, language, navigation) and the helpers that every page uses.
 
-Pages draw with streamlit themselves. What an answer or a run *is* comes from the other rooms; nothing here knows about models or data.
+Pages draw with Streamlit themselves; answers and runs come from other packages, and nothing here knows about models or data.
 """
 
 import html
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from functools import partial, wraps
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -25,49 +25,20 @@ from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
 from glm_core.machine.machine import Machine
 from glm_core.markdown import literal
+from glm_core.page_list import PAGES
 from glm_core.workspace import ASSETS, ROOT
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PageEntry:
-    """One page of the dashboard: its file and address are `name`, its title is the text `page.<name>`, `role` who may see it."""
-
-    name: str
-    icon: str
-    hidden: bool = False
-    role: str = "trainer"
-
-    @property
-    def file(self) -> Path:
-        return ROOT / "pages" / f"{self.name}.py"
-
-
-@dataclass(frozen=True)
 class User:
-    """The reader of a page: `name` owns runs and conversations. Until the dashboard is shared there is one, this computer's own."""
+    """The reader of a page: `name` owns runs and conversations. Until the dashboard is shared it is this computer's user."""
 
     name: str
     account: Account = accounts.LOCAL
 
 
-PAGES = (
-    PageEntry("home", ":material/home:"),
-    PageEntry("datasets", ":material/dataset:"),
-    PageEntry("upload", ":material/upload_file:", hidden=True),
-    PageEntry("training", ":material/model_training:"),
-    PageEntry("run", ":material/monitoring:", hidden=True),
-    PageEntry("runs", ":material/history:", hidden=True),
-    PageEntry("compare", ":material/compare:"),
-    PageEntry("report", ":material/fact_check:", hidden=True),
-    PageEntry("vote", ":material/how_to_vote:", hidden=True, role="guest"),
-    PageEntry("chat", ":material/chat:", role="guest"),
-    PageEntry("models", ":material/deployed_code:"),
-    PageEntry("download", ":material/download:", hidden=True),
-    PageEntry("settings", ":material/settings:"),
-    PageEntry("accounts", ":material/group:", hidden=True),
-)
 STATE_COLOURS = {
     "queued": "gray",
     "running": "green",
@@ -76,6 +47,8 @@ STATE_COLOURS = {
     "finished": "green",
     "failed": "red",
 }
+BEGUN = "begun"
+"Session state: the folder and the role for which the page was last drawn."
 AVATARS = {"user": ":material/person:", "assistant": ":material/smart_toy:"}
 LONGEST_SHOWN = 4_000
 UPLOADER_STYLE = """<style>
@@ -87,7 +60,7 @@ CONNECTION_STYLE = """<style>
 [data-testid=stConnectionStatus] label { font-size: 0; }
 [data-testid=stConnectionStatus] label::after { content: "{words}"; font-size: 0.875rem; text-transform: none; }
 </style>"""
-"Streamlit says CONNECTING while it cannot reach the server, to readers of any language, and for ever to one who was signed out elsewhere."
+"Streamlit says CONNECTING, in English only, while it cannot reach the server, and for ever to a reader who was signed out elsewhere."
 _SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout" target="_self" style="color: inherit">{words}</a></p>"""
 _SIGN_IN = """<p>{why}</p><a href="/login" target="_self" style="display: inline-block; padding: 0.4rem 1rem; border-radius: 0.375rem;
 background: #1F7A63; color: #FFF; text-decoration: none">{words}</a>"""
@@ -96,7 +69,7 @@ LANGUAGES_BY_NAME = {name: language for language, name in LANGUAGE_NAMES.items()
 
 
 def _session_language() -> str | None:
-    """The reader's language: the switch's, before it is drawn the address' (`?lang=English`), then the browser's; None outside a page."""
+    """Return the reader's language: of the switch, before it is drawn of the address (`?lang=English`), then of the browser; None outside a page."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
     asked = LANGUAGES_BY_NAME.get(st.query_params.get("lang"))
@@ -129,7 +102,7 @@ def main() -> None:
 
 
 def _keep_apart(account: Account | None) -> None:
-    """Forget what a session knows once somebody else has it: an old tab after another sign-in, or who learned its number."""
+    """Clear the session state when another account uses the session, as in an old tab after a new sign-in."""
     whose = account.folder if account else ""
     if st.session_state.setdefault("whose", whose) != whose:
         st.session_state.clear()
@@ -137,9 +110,9 @@ def _keep_apart(account: Account | None) -> None:
 
 
 def _pages_for(account: Account | None) -> list:
-    """Every page, of which those that `account` may open are in the navigation. A guest, who has no home page, begins in the chat.
+    """Return all pages; those that `account` may open are in the navigation. Guests, who have no home page, begin in the chat.
 
-    The others have their address too: `begin` says there, in the reader's language, why they are closed.
+    The other pages keep their address: `begin` says there, in the reader's language, why they are closed.
     """
     trainer = account is not None and account.may("trainer")
     pages = [
@@ -168,20 +141,20 @@ def _ask_to_sign_in() -> None:
 
 
 def visitor() -> Account | None:
-    """Return who is looking: this computer's own user while nothing is shared, else whose session the browser has; None when it has ended."""
+    """Return the reader's account: this computer's user while nothing is shared, else that of the session; None when it has ended."""
     if not state.sharing().on:
         return accounts.LOCAL
     return accounts.session(st.context.cookies.to_dict().get(COOKIE, ""))
 
 
 def note(action: str, target: str = "") -> None:
-    """Write into the audit log what the reader has just changed; `action` is the text key of what they did."""
+    """Write what the reader has just changed into the audit log; `action` is a text key."""
     account = visitor()
     accounts.note(account.name if account else "-", action, target)
 
 
 def run_audited(change: Callable[[], object], action: str, target: str = "") -> None:
-    """For a button's `on_click`: do `change`, and write into the audit log who did."""
+    """Run `change` and write it with the reader's name into the audit log; for `on_click`."""
     change()
     note(action, target)
 
@@ -201,26 +174,26 @@ def _draw_language_switch() -> None:
 
 
 def owns(owner: str) -> bool:
-    """Return whether the reader may stop, rename or delete what `owner` has made: their own, an administrator everything."""
+    """Return True where the reader may stop, rename or delete what `owner` made: one's own, an administrator everything."""
     account = visitor()
     return account is not None and (account.may("administrator") or account.folder == owner)
 
 
 def must_own(owner: str) -> None:
-    """Go on only if the reader may change what `owner` has made.
+    """Go on only if the reader may change what `owner` made.
 
     Raises:
-        AccountError: they may not.
+        AccountError: the reader may not.
     """
     if not owns(owner):
         raise AccountError("security.not_yours")
 
 
 def must_be(role: str) -> None:
-    """Go on only if the reader may do what `role` may; for what a page does after it was drawn.
+    """Go on only if the reader has the rights of `role`.
 
     Raises:
-        AccountError: they may not, or their session has ended.
+        AccountError: the reader has not, or the session has ended.
     """
     account = visitor()
     if account is None or not account.may(role):
@@ -228,7 +201,7 @@ def must_be(role: str) -> None:
 
 
 def begin(page: str) -> User:
-    """The first line of every page: who is looking. Ends the page of somebody who may not see it, else draws nothing.
+    """Return the reader; the first line of every page. Ends the page of a reader who may not see it, else draws nothing.
 
     Args:
         page: the page's name in `PAGES`.
@@ -244,21 +217,59 @@ def begin(page: str) -> User:
         st.error(t("security.role"), icon=":material/lock:")
         link("chat", t("page.chat"), icon=":material/chat:")
         st.stop()
+    st.session_state[BEGUN] = (account.folder, entry.role)
     return User(account.folder, account)
 
 
 def address() -> str:
-    """Scheme, name and port under which the reader's browser sees this server."""
+    """Return scheme, name and port under which the reader's browser reaches this server."""
     return network.seen_at(st.context.url, st.get_option("server.port"))
 
 
 def shared_addresses() -> list[str]:
-    """Where others find this server, the likeliest first; none while it is not shared.
+    """Return the addresses of this server for others, the likeliest first; none while it is not shared.
 
     Behind a proxy that is the reader's own address; the LAN addresses, which the proxy may hide, come after it.
     """
     shared = state.sharing()
     return network.for_others(address(), shared.urls()) if shared.on else []
+
+
+def checked(action: Callable) -> Callable:
+    """Return `action` for `on_click`, `on_change` or `on_dismiss`, which asks again for the reader's rights before it acts.
+
+    Streamlit runs callbacks and fragments without the script, so that `begin` does not run before them. They need the reader for whom
+    the page was drawn, with the role the page needs.
+
+    Raises:
+        AccountError: when called for anybody else.
+    """
+
+    @wraps(action)
+    def guarded_action(*arguments, **options):
+        _must_still_be()
+        return action(*arguments, **options)
+
+    return guarded_action
+
+
+def fragment(draw: Callable | None = None, *, run_every: float | None = None) -> Callable:
+    """`st.fragment` whose reruns ask again for the reader's rights, as `checked` does; also a decorator."""
+    if draw is None:
+        return partial(fragment, run_every=run_every)
+    return st.fragment(checked(draw), run_every=run_every)
+
+
+def dialog(title: str, **options) -> Callable:
+    """`st.dialog` whose reruns ask again for the reader's rights, as `checked` does."""
+    return lambda draw: st.dialog(title, **options)(checked(draw))
+
+
+def _must_still_be() -> None:
+    folder, role = st.session_state.get(BEGUN, ("", "administrator"))
+    account = visitor()
+    if account is None or account.folder != folder or not account.may(role):
+        raise AccountError("security.role")
 
 
 def go(page: str, **query: str) -> None:
@@ -267,24 +278,24 @@ def go(page: str, **query: str) -> None:
 
 
 def link(page: str, label: str, *, icon: str | None = None, **query: str) -> None:
-    """A quiet link to another page, `query` as in `go`."""
+    """Draw a quiet link to another page, `query` as in `go`."""
     st.page_link(ROOT / "pages" / f"{page}.py", label=label, icon=icon, query_params=query)
 
 
 def keep_widget(key: str) -> None:
-    """Before a keyed chooser is drawn: keep its choice when its options are called otherwise, in another language.
+    """Keep the choice of a keyed widget when its options are labelled in another language; call it before the widget is drawn.
 
-    Streamlit and the browser know a choice by its words; put into the session, it is worded anew.
+    Streamlit and the browser know a choice by its label; set in the session state, it gets the new label.
     """
     if key in st.session_state:
         st.session_state[key] = st.session_state[key]
 
 
 def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None:
-    """Return what belongs here, and the one button that fills it.
+    """Draw a sentence about what belongs here and the one button that fills it.
 
     Args:
-        text_key: the sentence that says what belongs here.
+        text_key: the sentence.
         button_key: the label of the button that leads to `page`.
     """
     with st.container(border=True, horizontal_alignment="center", key=f"empty-{page}"):
@@ -296,7 +307,7 @@ def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None
 
 
 def machine_sentence(machine: Machine) -> str:
-    """Return what this machine has for a model, in one line: each card, or the processor, with the memory free now."""
+    """Return one line about the machine: each GPU, or the processor, with the memory that is free now."""
     if not machine.cards:
         return t(
             "ui.machine.cpu",
@@ -316,26 +327,26 @@ def machine_sentence(machine: Machine) -> str:
 
 
 def draw_idle_cards() -> None:
-    """Return what to do about a card that is there and cannot be used."""
+    """Say what to do about a GPU that is present and cannot be used."""
     for card in this_machine.idle_cards():
         st.warning(t(card.obstacle, name=card.name), icon=":material/memory:")
         st.code(card.command, language="bash", wrap_lines=True)
 
 
 def state_badge(state: str) -> str:
-    """A run's state as a coloured word for markdown."""
+    """Return a run's state as a colored word in Markdown."""
     return f":{STATE_COLOURS[state]}-badge[{t(f'ui.state.{state}')}]"
 
 
 def local_time(seconds: float) -> str:
-    """A moment (seconds since 1970) in the reader's time zone: `11-24 15:30`, with the year where it is another one."""
+    """Return a moment (seconds since 1970) in the reader's time zone: `11-24 15:30`, with the year unless it is this one."""
     zone = st.context.timezone
     moment = datetime.fromtimestamp(seconds, ZoneInfo(zone) if zone else None)
     return moment.strftime("%m-%d %H:%M" if moment.year == datetime.now().year else "%Y-%m-%d %H:%M")
 
 
 def draw_messages(messages: list[dict]) -> None:
-    """A conversation of a data set. What people wrote is shown letter by letter, never run; very long texts by their start."""
+    """Draw a conversation of a data set: text literally, never as markup, and very long texts by their start."""
     for message in messages:
         content = literal(message["content"][:LONGEST_SHOWN])
         if message["role"] == "system":
@@ -345,9 +356,9 @@ def draw_messages(messages: list[dict]) -> None:
 
 
 def name_uploader(word: str) -> None:
-    """Let the page's file uploader say `word` (of the text tables) on its button, which streamlit has in English only.
+    """Label the button of the page's file uploader with `word`; Streamlit labels it in English only.
 
-    The line beneath it, English too, is hidden: formats and size belong into the uploader's tooltip.
+    The line beneath it, also English, is hidden: formats and size belong in the uploader's tooltip.
     """
     st.html(UPLOADER_STYLE.replace("{word}", word))
 

@@ -23,7 +23,7 @@ def draw_top() -> tuple:
             fields = sampling_controls.draw(choice, talk)
         with st.popover("", icon=":material/history:", help=t("chat.history"), key="history"):
             history.draw(account, talk)
-        fresh = {"on_click": lambda: show(Conversation(account.folder))}
+        fresh = {"on_click": ui.checked(lambda: show(Conversation(account.folder)))}
         st.button("", icon=":material/add_comment:", help=t("chat.start_new"), key="new", **fresh)
     return choice, fields
 
@@ -35,7 +35,7 @@ def draw_hello() -> None:
     st.markdown(t("chat.hello" if not guest else "chat.hello_runs" if published else "chat.hello_base"))
     with st.container(horizontal=True):
         for key in EXAMPLES:
-            st.button(literal(t(key)), key=key, on_click=act, args=(talk.ask, t(key)))
+            st.button(literal(t(key)), key=key, on_click=ui.checked(act), args=(talk.ask, t(key)))
     if account.name == accounts.GUEST_NAME:
         st.caption(t("chat.visit", days=guests.days()))
 

@@ -113,7 +113,7 @@ def choose_question(questions: dict[str, list[Question]]) -> str:
             format_func=short,
             key=f"pick-{kind}",
             label_visibility="collapsed",
-            on_change=take_pick,
+            on_change=ui.checked(take_pick),
             args=(f"pick-{kind}",),
         )
     return st.text_area(

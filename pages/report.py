@@ -143,7 +143,7 @@ if job is not None and job.state == "failed":
     st.error(literal(t("report.failed", why=job.error)), icon=":material/error:")
 if job is not None and job.active:
     st.caption(literal(chosen.name))
-    st.fragment(draw_job, run_every=REFRESH_SECONDS)(chosen)
+    ui.fragment(draw_job, run_every=REFRESH_SECONDS)(chosen)
 elif (made := report.read(chosen)) is not None:
     draw_report(chosen, made)
 else:

@@ -107,4 +107,4 @@ except RunError:
     st.stop()
 active = chosen.status().active
 draw_header(chosen, active)
-st.fragment(draw_live, run_every=REFRESH_SECONDS if active else None)(chosen)
+ui.fragment(draw_live, run_every=REFRESH_SECONDS if active else None)(chosen)

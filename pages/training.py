@@ -32,7 +32,7 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     if found.plan.better:
         st.button(
             t("train.better"),
-            on_click=form.fill,
+            on_click=ui.checked(form.fill),
             args=(found.plan.better,),
             key="better",
             help=labels.changes(settings.to_dict(), found.plan.better.to_dict()),
@@ -40,7 +40,7 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     if found.advice:
         st.caption(labels.advice(found.advice, settings))
         if found.advice.settings:
-            st.button(t("train.advice"), on_click=form.fill, args=(found.advice.settings,), key="advice")
+            st.button(t("train.advice"), on_click=ui.checked(form.fill), args=(found.advice.settings,), key="advice")
     return found
 
 

@@ -49,7 +49,11 @@ def draw_question(vote: Vote, voter: str, place: int, said: str | None) -> None:
         for choice in blind_votes.CHOICES:
             kind = "primary" if choice == said else "secondary"
             st.button(
-                t(f"vote.choice.{choice}"), key=choice, type=kind, on_click=choose, args=(vote, voter, place, choice)
+                t(f"vote.choice.{choice}"),
+                key=choice,
+                type=kind,
+                on_click=ui.checked(choose),
+                args=(vote, voter, place, choice),
             )
 
 
@@ -63,17 +67,17 @@ def draw_steps(vote: Vote, place: int) -> None:
             icon=back[1],
             type="tertiary",
             disabled=place == 0,
-            on_click=move,
+            on_click=ui.checked(move),
             args=(vote, place - 1),
         )
-        st.button(on[0], key="next", icon=on[1], type="tertiary", on_click=move, args=(vote, place + 1))
+        st.button(on[0], key="next", icon=on[1], type="tertiary", on_click=ui.checked(move), args=(vote, place + 1))
 
 
 def draw_end(vote: Vote, done: int) -> None:
     """Thanks, and the way back to the first question."""
     count = len(vote.pairs)
     st.markdown(t("vote.thanks", count=count) if done == count else t("vote.thanks_some", done=done, count=count))
-    st.button(t("vote.again"), key="again", icon=":material/replay:", on_click=move, args=(vote, 0))
+    st.button(t("vote.again"), key="again", icon=":material/replay:", on_click=ui.checked(move), args=(vote, 0))
 
 
 def draw_ballot(vote: Vote, voter: str) -> None:

@@ -37,8 +37,10 @@ def draw_past(one: Listed, here: bool) -> None:
     """One line of the history."""
     with st.container(horizontal=True, horizontal_alignment="distribute", key=f"past-{one.id}"):
         label, help = literal(one.name), t("chat.delete")
-        st.button(label, on_click=open_listed, args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here)
-        act = {"on_click": delete, "args": (one, here)}
+        st.button(
+            label, on_click=ui.checked(open_listed), args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here
+        )
+        act = {"on_click": ui.checked(delete), "args": (one, here)}
         st.button("", icon=":material/delete:", help=help, key=f"delete-{one.id}", type="tertiary", **act)
 
 
@@ -60,7 +62,12 @@ def draw_import(user: str) -> None:
     key = f"import-{st.session_state.get('imports', 0)}"
     ui.name_uploader(t("datasets.browse"))
     st.file_uploader(
-        t("chat.import"), ["json"], key=key, help=t("chat.import_help"), on_change=bring_in, args=(user, key)
+        t("chat.import"),
+        ["json"],
+        key=key,
+        help=t("chat.import_help"),
+        on_change=ui.checked(bring_in),
+        args=(user, key),
     )
     if problem := st.session_state.pop("import_problem", None):
         st.error(literal(str(problem)), icon=":material/error:")

@@ -51,7 +51,7 @@ def draw_question(talk: Conversation, place: int) -> None:
             help=t("chat.edit"),
             key=f"edit-{place}",
             type="tertiary",
-            on_click=lambda: st.session_state.update(editing=place),
+            on_click=ui.checked(lambda: st.session_state.update(editing=place)),
         )
 
 
@@ -85,7 +85,7 @@ def draw_answer(talk: Conversation, place: int, trainer: bool) -> None:
                 icon, help, act_on = (
                     ":material/edit_note:",
                     t("chat.row"),
-                    {"on_click": row_editor.open_for, "args": (place,)},
+                    {"on_click": ui.checked(row_editor.open_for), "args": (place,)},
                 )
                 st.button("", icon=icon, help=help, key=f"row-{place}", type="tertiary", **act_on)
         if place == len(talk.messages) - 1:
@@ -97,7 +97,7 @@ def draw_vote(talk: Conversation, place: int) -> None:
     key = f"vote-{talk.id}-{place}"
     kept = {vote: thumb for thumb, vote in THUMBS.items()}
     st.session_state[key] = kept.get(talk.messages[place].get("vote"))  # the answer may have been replaced
-    st.feedback("thumbs", key=key, on_change=vote, args=(talk, place, key))
+    st.feedback("thumbs", key=key, on_change=ui.checked(vote), args=(talk, place, key))
 
 
 def vote(talk: Conversation, place: int, key: str) -> None:
@@ -111,7 +111,7 @@ def vote(talk: Conversation, place: int, key: str) -> None:
 def draw_retry(talk: Conversation) -> None:
     """The last answer anew, or further where it has not come to its end."""
     icon, help = ":material/refresh:", t("chat.again")
-    st.button("", icon=icon, help=help, on_click=act, args=(talk.again,), key="again", type="tertiary")
+    st.button("", icon=icon, help=help, on_click=ui.checked(act), args=(talk.again,), key="again", type="tertiary")
     if can_go_on(talk.messages[-1]):
         label, icon = t("chat.go_on"), ":material/east:"
-        st.button(label, icon=icon, on_click=act, args=(talk.go_on,), key="go-on", type="tertiary")
+        st.button(label, icon=icon, on_click=ui.checked(act), args=(talk.go_on,), key="go-on", type="tertiary")

@@ -30,7 +30,7 @@ def draw(talk: Conversation) -> None:
     """The editor over the page, while one is open."""
     place = st.session_state.get("correcting", 0)
     if 0 < place < len(talk.messages):
-        st.dialog(t("chat.row"), width="medium", on_dismiss=close)(draw_editor)(talk, place)
+        ui.dialog(t("chat.row"), width="medium", on_dismiss=ui.checked(close))(draw_editor)(talk, place)
 
 
 def draw_editor(talk: Conversation, place: int) -> None:
@@ -47,7 +47,7 @@ def draw_editor(talk: Conversation, place: int) -> None:
         turns, help = len(before) // 2, t("chat.row_before_help")
         st.checkbox(t("chat.row_before", turns=turns), key="row-before", help=help)
     draw_sets()
-    st.button(t("chat.row_keep"), type="primary", key="row-keep", on_click=keep, args=(before,))
+    st.button(t("chat.row_keep"), type="primary", key="row-keep", on_click=ui.checked(keep), args=(before,))
     if problem := st.session_state.pop("row_problem", None):
         st.error(literal(str(problem)), icon=":material/error:")
 

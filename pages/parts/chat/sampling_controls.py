@@ -65,7 +65,7 @@ def draw(choice: ServedModel, talk: Conversation) -> dict:
         t("chat.seed"), help=t("chat.seed_help"), key="dial_seed", max_chars=10, persist_state="session"
     )
     values["seed"] = int(seed) if seed.isascii() and seed.strip().isdecimal() else None
-    st.button(t("chat.defaults"), on_click=set_dials, args=(official,), key="defaults", width="stretch")
+    st.button(t("chat.defaults"), on_click=ui.checked(set_dials), args=(official,), key="defaults", width="stretch")
     return values
 
 
@@ -94,7 +94,7 @@ def draw_system(talk: Conversation) -> None:
         help=t("chat.system_help"),
         height=90,
         placeholder=t("chat.system_example"),
-        on_change=keep_system,
+        on_change=ui.checked(keep_system),
         args=(talk, key),
     )
 

@@ -9,7 +9,7 @@ import time
 
 import streamlit as st
 
-from glm_core import state
+from glm_core import state, ui
 from glm_core.chat.conversations import Conversation
 from glm_core.i18n import t
 from glm_core.markdown import harmless
@@ -57,7 +57,7 @@ def answer(talk: Conversation, choice: ServedModel, fields: dict, typed: bool) -
             talk.save()
 
 
-@st.fragment(run_every=SETTLE_SECONDS)
+@ui.fragment(run_every=SETTLE_SECONDS)
 def settle() -> None:
     """Runs only while no script does: an answer that is still marked as computing then was stopped."""
     if st.session_state.get("computing"):

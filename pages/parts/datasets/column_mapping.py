@@ -38,7 +38,9 @@ def readable(content: bytes, file: str) -> bool:
     except EasyError as error:
         ui.show_error(error)
         if "incoming" in st.session_state:
-            st.button(t("datasets.other_file"), key="other", on_click=st.session_state.pop, args=("incoming",))
+            st.button(
+                t("datasets.other_file"), key="other", on_click=ui.checked(st.session_state.pop), args=("incoming",)
+            )
         return False
     return True
 
@@ -57,7 +59,7 @@ def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
     task = None if template or found.examples else suggest(found.columns)
     if task:
         word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
-        st.button(word, on_click=lambda: st.session_state.update(task=task.name), key="suggest")
+        st.button(word, on_click=ui.checked(lambda: st.session_state.update(task=task.name)), key="suggest")
     mapping = draw_mapping(found, template)
     return read(content, file, template, mapping) if mapping else found
 

@@ -12,7 +12,9 @@ REFRESH_SECONDS = 1.0
 def draw_request(chosen: library.Dataset, rows: list[Example]) -> None:
     """The button that begins it, and with that closes the popover it is in."""
     help = t("datasets.sheet_help", rows=f"{chosen.rows:,}")
-    st.button(t("datasets.sheet"), help=help, on_click=ask, args=(chosen, rows), key="sheet", width="stretch")
+    st.button(
+        t("datasets.sheet"), help=help, on_click=ui.checked(ask), args=(chosen, rows), key="sheet", width="stretch"
+    )
 
 
 def ask(chosen: library.Dataset, rows: list[Example]) -> None:
@@ -33,7 +35,7 @@ def draw_sheet(chosen: library.Dataset) -> None:
         return
     with st.container(border=True, key="sheet-state"), ui.guarded():
         if sheet.state == "running":
-            st.fragment(draw_progress, run_every=REFRESH_SECONDS)(sheet, chosen)
+            ui.fragment(draw_progress, run_every=REFRESH_SECONDS)(sheet, chosen)
         elif sheet.state == "done":
             draw_download(sheet, chosen)
         else:
@@ -46,7 +48,7 @@ def draw_progress(sheet: xlsx_job.WorkbookExport, chosen: library.Dataset) -> No
         st.rerun()
     done = f"{round(sheet.fraction * chosen.rows):,}"
     st.progress(sheet.fraction, t("datasets.sheet_running", done=done, rows=f"{chosen.rows:,}"))
-    st.button(t("datasets.cancel"), on_click=sheet.cancel, key="sheet-cancel")
+    st.button(t("datasets.cancel"), on_click=ui.checked(sheet.cancel), key="sheet-cancel")
 
 
 def draw_download(sheet: xlsx_job.WorkbookExport, chosen: library.Dataset) -> None:

@@ -58,9 +58,9 @@ def draw_loading() -> None:
         load_job.forget(state.engine())
     elif job is not None:
         running = job.state == "running"
-        st.fragment(draw_load, run_every=REFRESH_SECONDS if running else None)(job, running)
+        ui.fragment(draw_load, run_every=REFRESH_SECONDS if running else None)(job, running)
     elif (folder := state.engine().loading) is not None:
-        st.fragment(draw_elsewhere, run_every=REFRESH_SECONDS)(folder)
+        ui.fragment(draw_elsewhere, run_every=REFRESH_SECONDS)(folder)
 
 
 def draw_load(job: load_job.Load, was_running: bool) -> None:
@@ -71,14 +71,17 @@ def draw_load(job: load_job.Load, was_running: bool) -> None:
         if job.state == "running":
             stage = t("models.stopping" if job.stopping else job.stage)
             st.progress(job.fraction or 0.0, t("models.loading", name=literal(job.folder.name)) + " · " + stage)
-            stop = {"on_click": ui.run_audited, "args": (job.cancel, "audit.model.load_stop", job.folder.name)}
+            stop = {
+                "on_click": ui.checked(ui.run_audited),
+                "args": (job.cancel, "audit.model.load_stop", job.folder.name),
+            }
             st.button(t("models.cancel"), **stop, disabled=job.stopping, key="cancel-loading")
             return
         if job.error is not None:
             ui.show_error(job.error)
         elif job.before is not None and job.after is not None:
             st.markdown(t("models.load_cancelled", before=i18n.size(job.before.used), after=i18n.size(job.after.used)))
-        st.button(t("models.dismiss"), on_click=load_job.forget, args=(job.engine,), key="dismiss-loading")
+        st.button(t("models.dismiss"), on_click=ui.checked(load_job.forget), args=(job.engine,), key="dismiss-loading")
 
 
 def draw_elsewhere(folder: Path) -> None:
@@ -89,7 +92,7 @@ def draw_elsewhere(folder: Path) -> None:
     with st.container(border=True, key="loading"):
         st.progress(progress[1] or 0.0, t("models.loading_elsewhere", name=literal(folder.name), stage=t(progress[0])))
         args = (state.engine().cancel_loading, "audit.model.load_stop", folder.name)
-        st.button(t("models.cancel"), on_click=ui.run_audited, args=args, key="cancel-loading")
+        st.button(t("models.cancel"), on_click=ui.checked(ui.run_audited), args=args, key="cancel-loading")
 
 
 def draw_model(choice: served_models.ServedModel) -> None:

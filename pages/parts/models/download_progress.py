@@ -12,7 +12,7 @@ REFRESH_SECONDS = 1.0
 def draw_download(one: download_job.Download, token: str) -> None:
     """One download, redrawn by itself while it runs."""
     running = one.state == "running"
-    st.fragment(draw_now, run_every=REFRESH_SECONDS if running else None)(one, running, token)
+    ui.fragment(draw_now, run_every=REFRESH_SECONDS if running else None)(one, running, token)
 
 
 def draw_now(one: download_job.Download, was_running: bool, token: str) -> None:
@@ -49,7 +49,7 @@ def draw_actions(one: download_job.Download, token: str) -> None:
     """What can be done about one download now."""
     with st.container(horizontal=True):
         if one.state == "running":
-            stop = {"on_click": ui.run_audited, "args": (one.stop, "audit.model.download_stop", one.name)}
+            stop = {"on_click": ui.checked(ui.run_audited), "args": (one.stop, "audit.model.download_stop", one.name)}
             st.button(t("download.stop"), icon=":material/pause:", key=f"stop-{one.name}", **stop)
         elif one.state == "done":
             if st.button(t("download.to_models"), key=f"open-{one.name}"):

@@ -22,7 +22,7 @@ def begin(run: store.Run, base, dtype: str | None = None, strength: float = 1.0)
 def draw_jobs() -> None:
     """Merges under way and ended ones, redrawn by themselves while one runs."""
     running = any(job.state == "running" for job in export.jobs())
-    st.fragment(draw_each, run_every=REFRESH_SECONDS if running else None)(running)
+    ui.fragment(draw_each, run_every=REFRESH_SECONDS if running else None)(running)
 
 
 def draw_each(was_running: bool) -> None:
@@ -36,7 +36,9 @@ def draw_each(was_running: bool) -> None:
             if job.state == "running":
                 st.progress(job.fraction or 0.0, t(job.stage))
                 args = (job.cancel, "audit.model.merge_stop", job.title)
-                st.button(t("models.cancel"), on_click=ui.run_audited, args=args, key=f"cancel-{job.path.name}")
+                st.button(
+                    t("models.cancel"), on_click=ui.checked(ui.run_audited), args=args, key=f"cancel-{job.path.name}"
+                )
             else:
                 draw_outcome(job)
 
@@ -56,7 +58,9 @@ def draw_outcome(job: export.Export) -> None:
         elif job.state == "broken" and st.button(t("models.merge_again"), key=f"again-{job.path.name}"):
             begin(store.get(job.run_id), job.base, job.dtype, job.strength)
         if not here:
-            st.button(t("models.dismiss"), on_click=export.forget, args=(job,), key=f"dismiss-{job.path.name}")
+            st.button(
+                t("models.dismiss"), on_click=ui.checked(export.forget), args=(job,), key=f"dismiss-{job.path.name}"
+            )
 
 
 def draw_result(job: export.Export) -> None:

@@ -16,7 +16,7 @@ def draw(run: Run, found: Report) -> None:
     """The next answer to mark, or once all are marked the agreement and the corrected meters."""
     st.caption(t("report.calibrate.about", count=len(calibration.choose(found))))
     if ui.owns(run.owner):
-        st.fragment(draw_marking)(run, found)
+        ui.fragment(draw_marking)(run, found)
     else:
         draw_result(found, calibration.read(run, found))
 
@@ -34,7 +34,7 @@ def draw_marking(run: Run, found: Report) -> None:
     draw_result(found, marks)
     if marks:
         again = {"key": "marks-again", "icon": ":material/restart_alt:"}
-        st.button(t("report.calibrate.again"), on_click=keep, args=(run, found), **again)
+        st.button(t("report.calibrate.again"), on_click=ui.checked(keep), args=(run, found), **again)
 
 
 def draw_row(run: Run, found: Report, row: Row) -> None:
@@ -47,7 +47,7 @@ def draw_row(run: Run, found: Report, row: Row) -> None:
     with st.container(horizontal=True), ui.guarded():
         for key, right in (("1", True), ("2", False)):
             word = t("report.calibrate.right" if right else "report.calibrate.wrong")
-            st.button(word, key=f"mark-{key}", shortcut=key, on_click=keep, args=(run, found, row, right))
+            st.button(word, key=f"mark-{key}", shortcut=key, on_click=ui.checked(keep), args=(run, found, row, right))
 
 
 def keep(run: Run, found: Report, row: Row | None = None, right: bool = False) -> None:

@@ -24,7 +24,7 @@ def draw_scores(watch: RunReader) -> None:
     elif aside is None:
         st.caption(t("run.scores.not_known"))
     elif (job := state.reports().job(run)) is not None and job.active:
-        st.fragment(draw_scoring, run_every=REFRESH_SECONDS)(run)
+        ui.fragment(draw_scoring, run_every=REFRESH_SECONDS)(run)
     elif (made := report.read(run)) is None:
         st.caption(t("run.scores.about"))
         with ui.guarded():

@@ -31,7 +31,7 @@ def draw_presets(form: Form) -> None:
                 key=f"choose-{name}",
                 icon=icon,
                 disabled=chosen,
-                on_click=form.choose_preset,
+                on_click=ui.checked(form.choose_preset),
                 args=(name,),
                 width="stretch",
             )
@@ -49,7 +49,9 @@ def draw_choices(form: Form) -> None:
         left, right = st.columns(2)
         left.text_input(t("train.assistant"), library.IMPRINT[0], key="assistant", max_chars=40)
         right.text_input(t("train.author"), library.IMPRINT[1], key="author", max_chars=40)
-    st.selectbox(t("train.model"), list(form.models), key="model", help=t("train.model_help"), on_change=form.refill)
+    st.selectbox(
+        t("train.model"), list(form.models), key="model", help=t("train.model_help"), on_change=ui.checked(form.refill)
+    )
     st.segmented_control(
         label("method"),
         ("lora", "ptuning"),
@@ -57,7 +59,7 @@ def draw_choices(form: Form) -> None:
         required=True,
         help=describe("method"),
         format_func=lambda choice: say_choice("method", choice),
-        on_change=form.refill,
+        on_change=ui.checked(form.refill),
     )
 
 
