@@ -27,9 +27,10 @@ from glm_core.generation import decode
 from glm_core.models import quantization
 from glm_core.models.kernels import dispatch
 from glm_core.models.tokenizers import Tokenizer
+from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
-from glm_core.serving.session import Loaded, Session
+from glm_core.serving.session import Session
 from glm_core.training.settings import TrainingSettings
 
 PROMPT = 48
@@ -109,7 +110,7 @@ def prepare(hidden: int, layers: int, device: str, shape: str = "chatglm") -> Se
         elif name.endswith("bias"):
             parameter.data.normal_(std=0.2)
     loaded.model.eval().requires_grad_(False)
-    return Session(loaded, Loaded(loaded.name, Path("nowhere"), loaded.family.name, 2048, {}, 0.0))
+    return Session(loaded, LoadedBase(loaded.name, Path("nowhere"), loaded.family.name, 2048, {}, 0.0))
 
 
 def make_adapters(session: Session, folder: Path) -> list[ServedModel]:

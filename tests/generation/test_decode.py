@@ -12,9 +12,10 @@ from glm_core import models
 from glm_core.generation import kv_cache
 from glm_core.generation.decode import CudaGraphRunner, DecodeRunner
 from glm_core.serving import batch
+from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
-from glm_core.serving.session import Loaded, Session
+from glm_core.serving.session import Session
 from tests.serving import test_families
 from tests.serving.test_families import QUESTIONS, adapt, begin, finish
 
@@ -41,7 +42,7 @@ def session(request, load, tmp_path, monkeypatch):
     monkeypatch.setattr(kv_cache, "CHUNK", 16)
     loaded = load(request.param)
     loaded.model.eval()
-    return Session(loaded, Loaded(request.param, tmp_path, request.param, 512, {}, 0.0))
+    return Session(loaded, LoadedBase(request.param, tmp_path, request.param, 512, {}, 0.0))
 
 
 def runner(session: Session) -> DecodeRunner:

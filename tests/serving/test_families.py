@@ -9,9 +9,10 @@ from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausa
 from glm_core.adapters import attach
 from glm_core.models import LoadedModel, registry
 from glm_core.models.tokenizers import V3_CONTROLS, Tokenizer
+from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
-from glm_core.serving.session import Loaded, Session
+from glm_core.serving.session import Session
 from glm_core.training.settings import TrainingSettings
 from tests.tiny import randomize
 
@@ -88,7 +89,7 @@ def finish(session):
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_mixed_rows_answer_as_if_alone(name, tmp_path):
-    session = Session(load(name), Loaded(name, tmp_path, name, 512, {}, 0.0))
+    session = Session(load(name), LoadedBase(name, tmp_path, name, 512, {}, 0.0))
     choices = adapt(name, tmp_path)
     alone = {}
     for choice in choices:
@@ -109,7 +110,7 @@ def test_mixed_rows_answer_as_if_alone(name, tmp_path):
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_prompts_computed_in_one_forward_answer_as_if_alone(name, tmp_path):
-    session = Session(load(name), Loaded(name, tmp_path, name, 512, {}, 0.0))
+    session = Session(load(name), LoadedBase(name, tmp_path, name, 512, {}, 0.0))
     choices, handles, alone = adapt(name, tmp_path), [], []
     for choice in choices:
         for question in QUESTIONS:
@@ -132,7 +133,7 @@ def test_prompts_computed_in_one_forward_answer_as_if_alone(name, tmp_path):
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_a_prefix_acts_at_every_strength_beside_other_rows(name, tmp_path):
-    session = Session(load(name), Loaded(name, tmp_path, name, 512, {}, 0.0))
+    session = Session(load(name), LoadedBase(name, tmp_path, name, 512, {}, 0.0))
     base, lora, _, prefix = adapt(name, tmp_path)
 
     def begin_at(choice, strength, question):
@@ -163,7 +164,7 @@ def test_a_prefix_acts_at_every_strength_beside_other_rows(name, tmp_path):
 
 
 def test_prompts_of_like_length_are_computed_together(tmp_path):
-    session = Session(load("chatglm3"), Loaded("chatglm3", tmp_path, "chatglm3", 8192, {}, 0.0))
+    session = Session(load("chatglm3"), LoadedBase("chatglm3", tmp_path, "chatglm3", 8192, {}, 0.0))
     choice, widths = ServedModel("chatglm3", "chatglm3", tmp_path), (3, 400, 4, 5, 420, 1500)
     rows = [
         session.prepare(RequestHandle(Request([{"role": "user", "content": "x" * width}], max_new_tokens=1), choice))
@@ -176,7 +177,7 @@ def test_prompts_of_like_length_are_computed_together(tmp_path):
 @pytest.mark.parametrize("name", list(MODELS))
 def test_one_answer_is_that_of_generate(name, tmp_path):
     loaded = load(name)
-    session = Session(loaded, Loaded(name, tmp_path, name, 512, {}, 0.0))
+    session = Session(loaded, LoadedBase(name, tmp_path, name, 512, {}, 0.0))
     for question in QUESTIONS:
         handle = begin(session, ServedModel(name, name, tmp_path), question)
         finish(session)
@@ -195,7 +196,7 @@ def test_one_answer_is_that_of_generate(name, tmp_path):
 @pytest.mark.parametrize("name", list(MODELS))
 def test_an_answer_goes_on_from_its_beginning_as_the_model_itself_would(name, tmp_path):
     loaded = load(name)
-    session = Session(loaded, Loaded(name, tmp_path, name, 512, {}, 0.0))
+    session = Session(loaded, LoadedBase(name, tmp_path, name, 512, {}, 0.0))
     messages, beginning = [{"role": "user", "content": "你好"}], "Well, then"
     handles = []
     for start in (beginning, ""):

@@ -150,7 +150,8 @@ def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
     """Through a whole step: prefixes at two strengths, LoRA and base in one batch."""
     from glm_core import models
     from glm_core.models.architectures.chatglm import decode_step
-    from glm_core.serving.session import Loaded, Session
+    from glm_core.serving.base import LoadedBase
+    from glm_core.serving.session import Session
     from tests.serving import test_families
     from tests.tiny import tiny_chatglm
 
@@ -162,7 +163,7 @@ def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
         monkeypatch.setattr(
             decode_step, "kernels_for", lambda states, use=use: calls.append(use) or (triton if use else None)
         )
-        session = Session(models.load(folder), Loaded("chatglm", tmp_path, "chatglm", 512, {}, 0.0))
+        session = Session(models.load(folder), LoadedBase("chatglm", tmp_path, "chatglm", 512, {}, 0.0))
         handles = [test_families.begin(session, choice, "你好", 12) for choice in choices]
         test_families.finish(session)
         texts.append([handle.text for handle in handles])
