@@ -34,9 +34,9 @@ def run_evaluation(arguments: argparse.Namespace) -> int:
     from glm_core.evaluation import report
     from glm_core.evaluation.report_files import terminal
     from glm_core.runs import store
-    from glm_core.serving.engine import Engine
+    from glm_core.serving.engine import LocalEngine
 
-    engine = Engine()
+    engine = LocalEngine()
     try:
         run = store.get(Path(arguments.run).name)
         made = report.make(engine, run, engine.find(run.id), show_stage)
