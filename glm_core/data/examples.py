@@ -1,9 +1,10 @@
-"""What a data set is made of: examples, the problems of rows that could not become one, and the checks both share.
+"""A data set's parts: examples, the problems of rows that could not become one, notices about the file, shared checks.
 
-Covers one row at a time; how rows come out of a file is `formats`, `jsonrows`, `tables` and `plaintext`.
+Covers one row at a time; how rows come out of a file is `readers`.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 
@@ -45,7 +46,8 @@ class Example:
     """One conversation that ends with the answer to learn.
 
     `messages` is a list of {"role": "system" | "user" | "assistant", "content": str}: an optional system message, then
-    user and assistant in turn. `line` is where it stood in its file (0 when it came from none).
+    user and assistant in turn; an answer that must not be learned has "learn": False. `line` is where it stood in its
+    file (0 when it came from none).
     """
 
     messages: list[dict]
@@ -68,16 +70,82 @@ class Example:
 
 
 @dataclass(frozen=True)
-class ReadResult:
-    """A file as examples. `layout` names what was recognized ("unknown": map the `columns` by hand)."""
+class Notice:
+    """Something that was read otherwise than it stands in the file, or was not used at all.
 
-    examples: list[Example]
+    Attributes:
+        kind: one of `NOTICES`.
+        count: how many rows, answers, columns, sheets or splits it is about.
+        key, values: entry of the text tables that words it, and what fills it.
+        other: the `reading` that gives the other plausible reading of the file; empty where there is none.
+    """
+
+    kind: str
+    count: int
+    key: str
+    values: dict[str, str] = field(default_factory=dict)
+    other: str = ""
+
+    @property
+    def message(self) -> str:
+        """The sentence, in the language of the reader."""
+        return i18n.t(self.key, count=f"{self.count:,}", **self.values)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def as_record(self) -> dict:
+        """The form that JSON keeps, for `notices_from`."""
+        return asdict(self)
+
+
+NOTICES = (
+    "rows_not_learned",
+    "answers_not_learned",
+    "columns_ignored",
+    "rejected_unused",
+    "reasoning_unused",
+    "reading_guessed",
+    "sheets",
+    "no_header",
+    "placeholder",
+    "splits",
+)
+
+
+def notices_from(records: object) -> list[Notice]:
+    """The notices that `records` keep; what this version cannot word is left out."""
+    found = []
+    for record in records if isinstance(records, list | tuple) else ():
+        try:
+            notice = Notice(**record)
+            str(notice)
+        except (TypeError, KeyError, IndexError, ValueError, AttributeError):
+            continue
+        found.append(notice)
+    return found
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """A file as examples. `layout` names what was recognized ("unknown": map the `columns` by hand).
+
+    Attributes:
+        columns: of the first rows; `sample` are the first raw rows, for a live example while mapping.
+        rows: rows of the file that were looked at.
+        notices: parts of the file that were read otherwise than they stand there or not used, by kind.
+        sheets: all sheets of a workbook by name.
+    """
+
+    examples: Sequence[Example]
     problems: list[Problem]
     layout: str
     columns: tuple[str, ...] = ()
     file: str = ""
     rows: int = 0
-    sample: list[dict] = field(default_factory=list)  # the first raw rows, for a live example while mapping
+    sample: list[dict] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    sheets: tuple[str, ...] = ()
 
 
 def pair(question: str, answer: str) -> Example:

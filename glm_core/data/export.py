@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from glm_core import i18n
 from glm_core.data.examples import DataError, Example, RowError, is_blank
-from glm_core.data.readers.layouts import Layout, converter
+from glm_core.data.readers.layouts import Layout
+from glm_core.data.readers.pairs import converter
 
 FORMATS = ("jsonl", "csv", "xlsx")
 COLUMNS = ("system", "history", "prompt", "response")
@@ -60,11 +61,7 @@ def from_table(rows: Iterable[dict], start: int = 0) -> list[Example]:
     Raises:
         DataError: names the first row and field that cannot be used.
     """
-    convert = converter(
-        Layout(
-            "prompt_response", {"question": "prompt", "answer": "response", "history": "history", "system": "system"}
-        )
-    )
+    convert = converter(Layout("prompt_response", ("prompt",), "response", history="history", system="system"))
     examples = []
     for number, row in enumerate(rows, start + 1):
         if all(is_blank(value) for value in row.values()):

@@ -1,34 +1,63 @@
 """The layouts that data sets are published in, recognized by their column names: which column is what.
 
-Covers Alpaca, ShareGPT, messages, conversations, content/summary, prompt/response/history, question/answer, and the
-Chinese and common English names for the same columns. What is none of these is mapped by hand (`templates`).
+Covers Alpaca, ShareGPT, messages, conversations, content/summary, prompt/response/history, question/answer, preference
+pairs and KTO, and the Chinese and common English names for the same columns (`columns`). What is none of these is mapped
+by hand (`templates`). How a recognized row becomes messages: `pairs` and `chats`.
 """
 
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, fields
 
-from glm_core.data.examples import RowError, check_messages, is_blank, kind_of, text_of
+from glm_core.data.readers import columns as names_of
+from glm_core.data.readers.columns import first, folded, is_identifier, nearly
 
 Convert = Callable[[dict], list[dict]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A recognized layout: `columns` gives for each role (question, answer, …) the name the file has for it."""
+    """A recognized layout: for each part of an example the name of the column that the file has for it.
+
+    Attributes:
+        questions: columns that make the question together, in the order in which they are joined.
+        chat: the column of a whole conversation; `answer` is then what is said last, where it has a column of its own.
+        verdict: the columns that say whether a row is to be learned.
+        media: columns of images, audio or video.
+        split: the column that says which part of the data set a row belongs to.
+    """
 
     name: str
-    columns: dict[str, str] = field(default_factory=dict)
+    questions: tuple[str, ...] = ()
+    answer: str | None = None
+    chat: str | None = None
+    history: str | None = None
+    system: str | None = None
+    rejected: str | None = None
+    reasoning: str | None = None
+    verdict: tuple[str, ...] = ()
+    media: tuple[str, ...] = ()
+    split: str | None = None
 
     @property
     def has_instruction(self) -> bool:
         """Return whether its rows already say what to do, so that a task template must not say it again."""
-        return "chat" in self.columns or self.name == "alpaca" or not {"history", "system"}.isdisjoint(self.columns)
+        several = len(self.questions) > 1
+        return bool(self.chat or several or self.name == "alpaca" or self.history or self.system)
+
+    @property
+    def used(self) -> set[str]:
+        """All columns that it takes."""
+        found: set[str] = set()
+        for one in fields(self):
+            value = getattr(self, one.name)
+            found.update(value if isinstance(value, tuple) else [value] if value and one.name != "name" else [])
+        return found
 
 
 # name -> names of the question column, names of the answer column, in order of preference
+_CHOSEN = ("chosen", "chosen response", "response chosen", "response j", "preferred")
 _PAIRS = {
-    "alpaca": (("instruction", "指令"), ("output", "response", "输出", "回答")),
+    "alpaca": (names_of.INSTRUCTION, ("output", "response", "输出", "回答")),
     "content_summary": (("content",), ("summary",)),
     "prompt_response": (
         ("prompt", "query", "input", "提示", "输入"),
@@ -40,188 +69,121 @@ _PAIRS = {
     ),
 }
 _MARKS = ("instruction", "output", "prompt", "response", "question", "answer", "summary")  # of a half-named layout
-_CHATS = ("messages", "conversations", "conversation")
-_OPTIONAL = {
-    "input": ("input", "输入"),
-    "history": ("history", "历史"),
-    "system": ("system", "system_prompt", "系统提示", "系统"),
-}
-_ROLES = {
-    "human": "user",
-    "user": "user",
-    "用户": "user",
-    "gpt": "assistant",
-    "assistant": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-    "助手": "assistant",
-    "system": "system",
-}
 
 
-def recognize(columns: Iterable[str]) -> Layout | None:
-    """The layout that has all its columns among `columns` (case and spaces aside), or None."""
-    names = _folded(columns)
-    for chat in _CHATS:
-        if chat in names:
-            found = _first(names, _OPTIONAL["system"])
-            return Layout(
-                "messages" if chat == "messages" else "conversations",
-                {"chat": names[chat]} | ({"system": found} if found else {}),
-            )
-    for layout, (questions, answers) in _PAIRS.items():
-        question, answer = _first(names, questions), _first(names, answers)
-        if question and answer:
-            return Layout(layout, {"question": question, "answer": answer} | _optional(layout, names, question))
-    return None
+def recognize(columns: Iterable[str], flags: Collection[str] = ()) -> Layout | None:
+    """The layout that has all its columns among `columns` (case and spaces aside), or None.
+
+    Args:
+        flags: the columns whose cells are truth values or weights, which alone may say that a row is not to be learned.
+    """
+    columns = tuple(columns)
+    names = folded(columns)
+    shared = _shared(names, flags)
+    rejected = first(names, names_of.REJECTED)
+    chosen = first(names, _CHOSEN)
+    chat = first(names, names_of.CHATS)
+    if chat and not (
+        chosen is None and _main(names)[1] and chat not in (names.get("messages"), names.get("conversations"))
+    ):
+        kind = "messages" if names_of.fold(chat) == "messages" else "conversations"
+        return Layout(kind, chat=chat, answer=chosen, rejected=rejected, **shared)
+    layout, answer = _main(names)
+    if layout is None and chosen and rejected:
+        return Layout("preference", answer=chosen, rejected=rejected, **shared)
+    if layout is None or answer is None:
+        return _nearly(columns, shared)
+    questions = _questions(columns, names, layout)
+    if rejected and chosen:
+        layout, answer = "preference", chosen
+    history = first(names, names_of.HISTORY)
+    return Layout(layout, tuple(questions), answer, history=history, rejected=rejected, **shared)
 
 
 def guess(columns: Iterable[str]) -> Layout | None:
     """The layout of which only one of question and answer is there: the missing one goes by its usual name."""
-    names = _folded(columns)
+    names = folded(columns)
     for layout, (questions, answers) in _PAIRS.items():
-        question, answer = _first(names, questions[:1]), _first(names, answers[:1])
-        if (question or answer) and (question or answer).strip().lower() in _MARKS:
-            found = {"question": question or questions[0], "answer": answer or answers[0]}
-            return Layout(layout, found | _optional(layout, names, question))
+        question, answer = first(names, questions[:1]), first(names, answers[:1])
+        if (question or answer) and (question or answer or "").strip().lower() in _MARKS:
+            found = (question or questions[0], *([names["input"]] if layout == "alpaca" and "input" in names else []))
+            history, system = first(names, names_of.HISTORY), first(names, names_of.SYSTEM)
+            return Layout(layout, found, answer or answers[0], history=history, system=system)
     return None
 
 
-def converter(layout: Layout) -> Convert:
-    """The function that makes messages of one row in `layout`; it raises RowError."""
-    if "chat" in layout.columns:
-        return lambda record: _chat(record, layout.columns["chat"], layout.columns.get("system"))
-    return lambda record: _pair(record, layout.columns)
+def is_header(cells: Iterable[str]) -> bool:
+    """Return whether the cells of a table's row are names of a known layout, or of most of one."""
+    cells = [cell for cell in cells if cell]
+    return len(cells) > 1 and recognize(cells) is not None
 
 
-def variant(layout: Layout, record: dict) -> str:
-    """The published name of a layout of conversations: "sharegpt" where turns say `from`, else its column's name."""
-    chat = layout.columns.get("chat")
-    if chat is None:
-        return layout.name
-    try:
-        turns = _listed(record.get(chat), chat)
-    except RowError:
-        return layout.name
-    return "sharegpt" if turns and isinstance(turns[0], dict) and "from" in turns[0] else layout.name
+def knows(cell: str) -> bool:
+    """Return whether `cell` is a name that columns have."""
+    known = (names_of.ANSWERS, names_of.QUESTIONS, names_of.CONTEXTS, names_of.TITLES, names_of.CHATS, names_of.SYSTEM)
+    return any(names_of.fold(cell) in group for group in known)
 
 
-def cell(record: dict, column: str) -> str:
-    """The text of one column of a row.
-
-    Raises:
-        RowError: the column is missing, or as `text_of`.
-    """
-    if column not in record:
-        raise RowError("data.row.missing", column)
-    return text_of(record[column], column)
+def ignored(columns: Iterable[str], layout: Layout) -> list[str]:
+    """The columns of a row that no part of an example takes, but those that only number rows."""
+    used = layout.used
+    return [column for column in columns if column not in used and not is_identifier(column)]
 
 
-def optional_cell(record: dict, column: str | None) -> str:
-    """As `cell`, but empty where the column is missing or blank."""
-    if column is None or is_blank(record.get(column)):
-        return ""
-    return text_of(record[column], column)
+def _shared(names: dict[str, str], flags: Collection[str]) -> dict:
+    """The columns that every layout may have."""
+    return {
+        "system": first(names, names_of.SYSTEM),
+        "reasoning": first(names, names_of.REASONING),
+        "verdict": tuple(names[name] for name in names_of.VERDICTS if name in names and names[name] in flags),
+        "media": tuple(names[name] for name in names_of.MEDIA if name in names),
+        "split": first(names, names_of.SPLITS),
+    }
 
 
-def _folded(columns: Iterable[str]) -> dict[str, str]:
-    names: dict[str, str] = {}
+def _main(names: dict[str, str]) -> tuple[str | None, str | None]:
+    """The layout's name and answer column, by the first of its question columns that is there."""
+    if "content" in names and "summary" in names:
+        return "content_summary", names["summary"]
+    for layout, (questions, answers) in _PAIRS.items():
+        if layout != "content_summary" and (question := first(names, questions)):
+            return layout, _answer(names, answers, question)
+    question = first(names, names_of.QUESTIONS) or first(names, names_of.DETAILED) or first(names, names_of.TITLES)
+    return ("question_answer", _answer(names, (), question)) if question else (None, None)
+
+
+def _answer(names: dict[str, str], preferred: tuple[str, ...], question: str) -> str | None:
+    rest = {name: column for name, column in names.items() if column != question}
+    return first(rest, (*_CHOSEN, *preferred, *names_of.ANSWERS))
+
+
+def _questions(columns: tuple[str, ...], names: dict[str, str], layout: str) -> list[str]:
+    """The columns that belong to the question, in the order of the file; an instruction comes before its input."""
+    if layout == "content_summary":
+        return [names["content"]]
+    wanted = {*names_of.QUESTIONS, *names_of.CONTEXTS}
+    if not any(name in names for name in names_of.QUESTIONS) or any(name in names for name in names_of.DETAILED):
+        wanted |= {*names_of.TITLES, *names_of.DETAILED}
+    if {"a", "b", "c"} <= set(names):
+        wanted |= {"a", "b", "c", "d", "e"}
+    found = [
+        column for column in columns if names.get(names_of.fold(column)) == column and names_of.fold(column) in wanted
+    ]
+    instruction, extra = first(names, names_of.INSTRUCTION), first(names, names_of.INPUT)
+    if instruction and extra and found.index(extra) < found.index(instruction):
+        found.remove(instruction)
+        found.insert(found.index(extra), instruction)
+    return found
+
+
+def _nearly(columns: tuple[str, ...], shared: dict) -> Layout | None:
+    """A layout whose names only have the words in them, such as 用户的问题 and 标准回复."""
+    roles: dict[str, list[str]] = {"question": [], "answer": []}
     for column in columns:
-        names.setdefault(column.strip().lower(), column)
-    return names
-
-
-def _first(names: dict[str, str], wanted: Iterable[str]) -> str | None:
-    return next((names[name] for name in wanted if name in names), None)
-
-
-def _optional(layout: str, names: dict[str, str], question: str | None) -> dict[str, str]:
-    roles = ("input", "history", "system") if layout == "alpaca" else ("history", "system")
-    found = {role: _first(names, _OPTIONAL[role]) for role in roles}
-    return {role: column for role, column in found.items() if column and column != question}
-
-
-def _pair(record: dict, columns: dict[str, str]) -> list[dict]:
-    messages = []
-    if system := optional_cell(record, columns.get("system")):
-        messages.append({"role": "system", "content": system})
-    if "history" in columns:
-        messages += past_turns(record.get(columns["history"]), columns["history"])
-    messages.append({"role": "user", "content": _question(record, columns)})
-    messages.append({"role": "assistant", "content": cell(record, columns["answer"])})
-    return messages
-
-
-def _question(record: dict, columns: dict[str, str]) -> str:
-    """The question; in Alpaca the instruction and, on the next line, its input."""
-    extra = optional_cell(record, columns.get("input"))
-    if not extra:
-        return cell(record, columns["question"])
-    instruction = optional_cell(record, columns["question"])
-    return f"{instruction}\n{extra}" if instruction else extra
-
-
-def past_turns(value: object, column: str) -> list[dict]:
-    """Earlier turns as messages: a list of [question, answer] pairs, or of messages; JSON text of either; or nothing.
-
-    Raises:
-        RowError: names the pair, such as `history[1]`.
-    """
-    messages: list[dict] = []
-    for index, turn in enumerate(_listed(value, column)):
-        place = f"{column}[{index}]"
-        if isinstance(turn, dict) and ("role" in turn or "from" in turn):
-            messages.append(_message(turn, place))
-        elif isinstance(turn, (list, tuple)) and len(turn) == 2:
-            messages.append({"role": "user", "content": text_of(turn[0], f"{place}[0]")})
-            messages.append({"role": "assistant", "content": text_of(turn[1], f"{place}[1]")})
-        else:
-            raise RowError("data.row.history", place)
-    if messages:
-        check_messages(messages, column)
-        if messages[0]["role"] == "system":
-            raise RowError("data.row.role_order", f"{column}[0].role", expected="user", found="system")
-    return messages
-
-
-def _chat(record: dict, column: str, system: str | None) -> list[dict]:
-    if column not in record:
-        raise RowError("data.row.missing", column)
-    turns = _listed(record[column], column)
-    if not turns:
-        raise RowError("data.row.no_turns", column)
-    messages = [_message(turn, f"{column}[{index}]") for index, turn in enumerate(turns)]
-    named = ("from", "value") if "from" in turns[0] else ("role", "content")
-    check_messages(messages, column, *named)
-    if (text := optional_cell(record, system)) and messages[0]["role"] != "system":
-        messages.insert(0, {"role": "system", "content": text})
-    return messages
-
-
-def _message(turn: object, place: str) -> dict:
-    if not isinstance(turn, dict):
-        raise RowError("data.row.turn", place)
-    role_key = "from" if "from" in turn else "role"
-    text_key = "value" if "value" in turn or (role_key == "from" and "content" not in turn) else "content"
-    for key in (role_key, text_key):
-        if key not in turn:
-            raise RowError("data.row.missing", f"{place}.{key}")
-    role = _ROLES.get(turn[role_key].strip().lower()) if isinstance(turn[role_key], str) else None
-    if role is None:
-        raise RowError("data.row.role", f"{place}.{role_key}", found=str(turn[role_key])[:40])
-    return {"role": role, "content": text_of(turn[text_key], f"{place}.{text_key}")}
-
-
-def _listed(value: object, column: str) -> list:
-    """A list, or the list that a table's cell holds as JSON text."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise RowError("data.row.list_text", column) from error
-    if is_blank(value):
-        return []
-    if not isinstance(value, list):
-        raise RowError("data.row.not_list", column, kind=kind_of(value))
-    return value
+        folded_name = names_of.fold(column)
+        exact = "question" if folded_name in names_of.QUESTIONS else "answer" if folded_name in names_of.ANSWERS else ""
+        if role := exact or nearly(column):
+            roles[role].append(column)
+    if len(roles["question"]) != 1 or len(roles["answer"]) != 1:
+        return None
+    return Layout("question_answer", (roles["question"][0],), roles["answer"][0], **shared)

@@ -4,17 +4,24 @@ Good rows become examples, each bad row one problem with its line and field. Onl
 raises. Columns that fit no layout are given back for mapping, with layout "unknown".
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
-from glm_core.data.examples import UNKNOWN, DataError, Example, Problem, ReadResult, RowError
-from glm_core.data.readers import layouts, templates
-from glm_core.data.readers.json_rows import Row, json_rows
-from glm_core.data.readers.plaintext import TEXT, text_rows
-from glm_core.data.readers.tables import csv_rows, parquet_rows, xlsx_rows
-from glm_core.data.readers.text_encoding import decode
+from glm_core import i18n
+from glm_core.data.examples import DataError, Example, Problem, ReadResult, RowError
+from glm_core.data.readers import speakers, templates
+from glm_core.data.readers.formats.csv_rows import csv_rows
+from glm_core.data.readers.formats.json_rows import json_rows
+from glm_core.data.readers.formats.parquet_rows import parquet_rows
+from glm_core.data.readers.formats.plaintext import text_rows
+from glm_core.data.readers.formats.shapes import Row
+from glm_core.data.readers.formats.text_encoding import decode
+from glm_core.data.readers.formats.xlsx_rows import SheetLine, xlsx_rows
+from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.row_reader import RowReader
+from glm_core.data.readers.values import RowNotLearned
 
 Progress = Callable[[str, float | None], None]
 
@@ -25,22 +32,74 @@ _STEP = 2_000  # rows between two reports of progress
 _SAMPLE = 20
 
 _TABLES = (".csv", ".tsv", ".tab", ".xlsx", ".parquet")
-_BY_ENDING = {
-    "json": lambda content, file: json_rows(_text(content, file), file, by_line=False),
-    "jsonl": lambda content, file: json_rows(_text(content, file), file, by_line=True),
-    "ndjson": lambda content, file: json_rows(_text(content, file), file, by_line=True),
-    "csv": lambda content, file: csv_rows(_text(content, file), file),
-    "tsv": lambda content, file: csv_rows(_text(content, file), file, "\t"),
-    "tab": lambda content, file: csv_rows(_text(content, file), file, "\t"),
-    "xlsx": xlsx_rows,
-    "parquet": parquet_rows,
-    "txt": lambda content, file: text_rows(_text(content, file), file),
-    "md": lambda content, file: text_rows(_text(content, file), file),
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Answers to what a file leaves open.
+
+    Attributes:
+        reading: "pairs", "conversations" or "paragraphs", where a notice names the other reading.
+        sheets: names of the sheets of a workbook to read; empty: those with data.
+        header: whether the first row of a table names its columns; None looks.
+    """
+
+    reading: str = ""
+    sheets: tuple[str, ...] = ()
+    header: bool | None = None
+
+    @property
+    def headless(self) -> bool | None:
+        """The same as tables ask for it."""
+        return None if self.header is None else not self.header
+
+
+@dataclass
+class _Source:
+    """A file while it is read."""
+
+    content: bytes
+    file: str
+    options: ReadOptions
+    tally: Tally = field(default_factory=Tally)
+    sheets: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return _text(self.content, self.file)
+
+
+def _table(delimiter: str | None) -> Callable[[_Source], Iterator[Row]]:
+    return lambda one: csv_rows(one.text, one.file, delimiter, one.tally, one.options.headless)
+
+
+def _plain(one: _Source) -> Iterator[Row]:
+    return text_rows(one.text, one.file, one.tally, one.options.reading)
+
+
+_BY_ENDING: dict[str, Callable[[_Source], Iterator[Row]]] = {
+    "json": lambda one: json_rows(one.text, one.file, by_line=False, tally=one.tally),
+    "jsonl": lambda one: json_rows(one.text, one.file, by_line=True, tally=one.tally),
+    "ndjson": lambda one: json_rows(one.text, one.file, by_line=True, tally=one.tally),
+    "csv": _table(None),
+    "tsv": _table("\t"),
+    "tab": _table("\t"),
+    "xlsx": lambda one: xlsx_rows(
+        one.content, one.file, one.tally, one.options.sheets, one.options.headless, one.sheets
+    ),
+    "parquet": lambda one: parquet_rows(one.content, one.file),
+    "txt": _plain,
+    "md": _plain,
 }
 
 
 def read(
-    path, template: str | None = None, *, mapping: dict[str, str] | None = None, progress: Progress | None = None
+    path,
+    template: str | None = None,
+    *,
+    mapping: dict[str, str] | None = None,
+    options: ReadOptions | None = None,
+    progress: Progress | None = None,
 ) -> ReadResult:
     """Read the data set at `path`.
 
@@ -48,13 +107,15 @@ def read(
         path: a file whose ending is one of `ENDINGS`.
         template: a task of `templates.TEMPLATES` ("translation", "classification", …) whose words ask the question.
         mapping: role ("user", "assistant", "system", "history") or field of the template -> column, or words with
-            {column} in them. Without it the layout is recognized.
+            {column} in them, or a dotted path into nested fields. Without it the layout is recognized.
+        options: answers to what the file leaves open.
         progress: called with "data.stage.reading" and the fraction done (None: not known).
 
     Raises:
         DataError: the file cannot be read at all, or template or mapping name what is not there.
     """
-    return read_bytes(_content(Path(path)), Path(path).name, template, mapping=mapping, progress=progress)
+    path = Path(path)
+    return read_bytes(_content(path), path.name, template, mapping=mapping, options=options, progress=progress)
 
 
 def read_bytes(
@@ -63,6 +124,7 @@ def read_bytes(
     template: str | None = None,
     *,
     mapping: dict[str, str] | None = None,
+    options: ReadOptions | None = None,
     progress: Progress | None = None,
 ) -> ReadResult:
     """As `read`, of an upload: its `content`, and `file`, the name it came with."""
@@ -74,16 +136,23 @@ def read_bytes(
         raise DataError("data.empty", file=file)
     report = progress or (lambda stage, fraction: None)
     lines = None if ending in ("xlsx", "parquet") else content.count(b"\n") + 1
-    rows = _reported(_BY_ENDING[ending](content, file), lines, report)
-    result = _gather(rows, file, task, mapping)
+    source = _Source(content, file, options or ReadOptions())
+    rows = _reported(_BY_ENDING[ending](source), lines, report)
+    result = _gather(rows, source, task, mapping)
     report("data.stage.reading", 1.0)
     return result
 
 
-def read_text(pasted: str, template: str | None = None, *, mapping: dict[str, str] | None = None) -> ReadResult:
+def read_text(
+    pasted: str,
+    template: str | None = None,
+    *,
+    mapping: dict[str, str] | None = None,
+    options: ReadOptions | None = None,
+) -> ReadResult:
     """As `read`, of text pasted into a box: JSON, a table, dialogues or paragraphs, by what it looks like."""
     content = pasted.encode("utf-8", errors="surrogatepass")
-    return read_bytes(content, "text.txt", template, mapping=mapping)
+    return read_bytes(content, "text.txt", template, mapping=mapping, options=options)
 
 
 def _content(path: Path) -> bytes:
@@ -116,24 +185,45 @@ def _reported(rows: Iterator[Row], lines: int | None, report: Progress) -> Itera
         yield row
 
 
-def _gather(rows: Iterator[Row], file: str, task, mapping) -> ReadResult:
+def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
     head = list(islice(rows, _HEAD))
     records = [record for _, record in head if isinstance(record, dict)]
     if not records:
-        raise _nothing(head, file)
+        raise _nothing(head, source.file)
+    rows = chain(head, rows)
+    if not mapping and (found := speakers.find_columns(records)):
+        rows = speakers.conversations(rows, found, source.tally, source.options.reading)
+        head = list(islice(rows, _HEAD))
+        rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
     columns = _columns(records)
-    reader = _Reader(records, columns, task, mapping)
+    reader = RowReader(records, columns, task, mapping, source.tally)
     examples, problems, count = [], reader.notes(head), 0
-    for line, record in chain(head, rows):
+    for line, record in rows:
         count += 1
         try:
             if isinstance(record, RowError):
                 raise record
-            if reader.convert:
-                examples.append(Example(reader.messages(record), line))
+            if reader.convert and reader.wanted(record):
+                examples.append(Example(reader.messages(record), int(line)))
+        except RowNotLearned:
+            source.tally.add("rows_not_learned")
         except RowError as error:
-            problems.append(Problem(line, error.field, str(error)))
-    return ReadResult(examples, problems, reader.layout, columns, file, count, records[:_SAMPLE])
+            problems.append(_problem(line, error))
+    if not examples and not problems:
+        error = RowError("data.row.none_learned", rows=f"{count:,}")
+        problems.append(Problem(int(head[0][0]), error.field, str(error)))
+    notices = source.tally.notices(count)
+    sheets = tuple(source.sheets)
+    return ReadResult(
+        examples, problems, reader.layout, columns, source.file, count, records[:_SAMPLE], notices, sheets
+    )
+
+
+def _problem(line: int, error: RowError) -> Problem:
+    message = str(error)
+    if isinstance(line, SheetLine):
+        message = i18n.t("data.row.in_sheet", sheet=line.sheet, message=message)
+    return Problem(int(line), error.field, message)
 
 
 def _nothing(rows: list[Row], file: str) -> DataError:
@@ -150,57 +240,3 @@ def _columns(records: list[dict]) -> tuple[str, ...]:
     for record in records:
         names.update(dict.fromkeys(record))
     return tuple(islice(names, 1_000))
-
-
-class _Reader:
-    """Turns the rows of one file into messages: by the mapping, the template, or each row's own layout."""
-
-    def __init__(self, records: list[dict], columns: tuple[str, ...], task, mapping):
-        self.task = task
-        self.by_columns: dict[tuple, layouts.Convert] = {}
-        self.layout, self.convert = self._choose(records, columns, mapping)
-        self.columns = columns
-        self.mixed = mapping is None and self.convert is not None and columns != (TEXT,)
-
-    def _choose(self, records, columns, mapping) -> tuple[str, layouts.Convert | None]:
-        """The layout of the file and its conversion: that of the kind of row there is most of."""
-        if mapping:
-            return "mapped", templates.from_mapping(mapping, self.task, columns)
-        if columns == (TEXT,):
-            return TEXT, templates.continue_text
-        for kind, _ in Counter(tuple(record) for record in records).most_common():
-            if found := self._recognize(kind):
-                layout, convert = found
-                first = next(record for record in records if tuple(record) == kind)
-                return layouts.variant(layout, first), convert
-        if guessed := layouts.guess(columns):
-            return guessed.name, layouts.converter(guessed)
-        return UNKNOWN, None
-
-    def _recognize(self, kind: tuple) -> tuple[layouts.Layout, layouts.Convert] | None:
-        layout = layouts.recognize(kind)
-        if self.task and (layout is None or not layout.has_instruction):
-            if convert := templates.from_columns(self.task, kind):
-                return layout or layouts.Layout(self.task.name), convert
-        if layout is None:
-            return None
-        return layout, templates.from_layout(self.task, layout) if self.task else layouts.converter(layout)
-
-    def messages(self, record: dict) -> list[dict]:
-        if not self.mixed:
-            return self.convert(record)
-        kind = tuple(record)
-        convert = self.by_columns.get(kind)
-        if convert is None:
-            found = self._recognize(kind)
-            half = layouts.guess(kind)
-            convert = found[1] if found else layouts.converter(half) if half else self.convert
-            self.by_columns[kind] = convert
-        return convert(record)
-
-    def notes(self, head: list[Row]) -> list[Problem]:
-        """The one problem of a file whose columns fit nothing: which there are, and what to do."""
-        if self.convert:
-            return []
-        error = RowError("data.row.unknown", columns=", ".join(self.columns[:20]))
-        return [Problem(head[0][0], error.field, str(error))]

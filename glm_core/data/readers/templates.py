@@ -8,8 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from glm_core.data.examples import DataError, RowError
-from glm_core.data.readers.layouts import Convert, Layout, cell, converter, optional_cell, past_turns
-from glm_core.data.readers.plaintext import TEXT, halves
+from glm_core.data.readers.chats import past_turns
+from glm_core.data.readers.formats.plaintext import TEXT, halves
+from glm_core.data.readers.layouts import Convert, Layout
+from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.pairs import converter, watched
+from glm_core.data.readers.transcripts import transcript
+from glm_core.data.readers.values import cell, joined, optional_cell
 
 _HOLE = re.compile(r"\{([^{}]+)\}")
 
@@ -113,10 +118,12 @@ def suggest(columns: Iterable[str]) -> Template | None:
     return next((task for task in _TASKS if all(names & set(usual) for usual in task.fields.values())), None)
 
 
-def from_columns(template: Template, columns: Iterable[str]) -> Convert | None:
+def from_columns(template: Template, columns: Iterable[str], tally: Tally) -> Convert | None:
     """The conversion of rows whose columns have the usual names of the template's fields, or None."""
-    found = usual_columns(template, columns)
-    return _filled(template, found) if all(found.values()) else None
+    found = {field: column for field, column in usual_columns(template, columns).items() if column}
+    if len(found) < len(template.fields):
+        return None
+    return watched(_filled(template, found), Layout(template.name, tuple(found.values())), tally)
 
 
 def usual_columns(template: Template, columns: Iterable[str]) -> dict[str, str | None]:
@@ -142,15 +149,15 @@ def _is_words(value: object) -> bool:
     return isinstance(value, str) and re.search(r"[^\W\d_]", value) is not None
 
 
-def from_layout(template: Template, layout: Layout) -> Convert:
+def from_layout(template: Template, layout: Layout, tally: Tally) -> Convert:
     """Rows of a known layout asked in the template's words, unless they already say what is to be done."""
-    if layout.has_instruction or template.user == _HOLE.search(template.user)[0]:
-        return converter(layout)
+    if layout.has_instruction or layout.answer is None or template.user == _HOLE.findall(template.user)[0].join("{}"):
+        return converter(layout, tally)
     question, answer = template.sides
-    return _filled(template, {question: layout.columns["question"], answer: layout.columns["answer"]})
+    return watched(_filled(template, {question: layout.questions[0], answer: layout.answer}), layout, tally)
 
 
-def from_mapping(mapping: dict[str, str], template: Template | None, columns: tuple[str, ...]) -> Convert:
+def from_mapping(mapping: dict[str, str], template: Template | None, columns: tuple[str, ...], tally: Tally) -> Convert:
     """The conversion a reader chose: field or role -> column, or -> words with {column} in them.
 
     Raises:
@@ -160,19 +167,30 @@ def from_mapping(mapping: dict[str, str], template: Template | None, columns: tu
         _require(set(template.fields), mapping)
         for column in mapping.values():
             _check_column(column, columns)
-        return _filled(template, mapping)
+        return watched(_filled(template, mapping), Layout("mapped", tuple(mapping.values())), tally)
     chosen = {}
     for role, column in mapping.items():
         if role not in _ROLES:
             raise DataError("data.mapping.role", role=role, roles=", ".join(template.fields if template else _ROLES))
         chosen[_ROLES[role]] = _source(column, columns)
     _require({"question", "answer"}, chosen)
-    return lambda record: _mapped(record, chosen)
+    taken = Layout("mapped", tuple(_taken(mapping.values(), columns)))
+    return watched(lambda record: _mapped(record, chosen, tally), taken, tally)
+
+
+def _taken(sources: Iterable[str], columns: tuple[str, ...]) -> Iterable[str]:
+    """The columns that a mapping uses, those of nested fields too."""
+    for source in sources:
+        for name in [source] if source in columns else _HOLE.findall(source) or [source]:
+            yield name if name in columns else name.split(".")[0]
 
 
 def continue_text(record: dict) -> list[dict]:
     """A paragraph of plain text: its first half is given, the second continues it."""
-    parts = halves(cell(record, TEXT))
+    text = cell(record, TEXT)
+    if messages := transcript(text):
+        return messages
+    parts = halves(text)
     if parts is None:
         raise RowError("data.row.too_short", TEXT)
     task = TEMPLATES["continuation"]
@@ -208,21 +226,23 @@ def _require(names: set[str], mapping: dict) -> None:
 
 
 def _check_column(column: str, columns: tuple[str, ...]) -> None:
-    if column not in columns:
+    if column not in columns and column.split(".")[0] not in columns:
         raise DataError("data.mapping.column", column=column, columns=", ".join(columns[:40]))
 
 
 def _source(column: str, columns: tuple[str, ...]) -> Callable[[dict], str] | str:
-    """A column's name, or the function that fills a pattern such as "{title}：{body}"."""
+    """A column's name, or the function that fills a pattern such as "{title}：{body}" or follows a path "info.title"."""
     holes = _HOLE.findall(column)
-    if column in columns or not holes:
-        _check_column(column, columns)
+    if column in columns:
         return column
+    if not holes:
+        _check_column(column, columns)
+        return lambda record: _path_text(record, column)
     for hole in holes:
         _check_column(hole, columns)
 
     def fill(record: dict) -> str:
-        values = {hole: optional_cell(record, hole) for hole in holes}
+        values = {hole: _path_text(record, hole) for hole in holes}
         if not any(values.values()):
             raise RowError("data.row.blank", holes[0])
         return _fill(column, values)
@@ -230,16 +250,34 @@ def _source(column: str, columns: tuple[str, ...]) -> Callable[[dict], str] | st
     return fill
 
 
-def _mapped(record: dict, chosen: dict) -> list[dict]:
+def _path_text(record: dict, path: str) -> str:
+    """The text at a column, or at a dotted path into it; list members go by number, from 0; empty where it ends early."""
+    if path in record:
+        return joined(record[path], path)
+    value: object = record
+    for part in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.lstrip("-").isdigit() and -len(value) <= int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return ""
+    return joined(value, path)
+
+
+def _mapped(record: dict, chosen: dict, tally: Tally) -> list[dict]:
     messages = []
     if "system" in chosen and (system := _value(record, chosen["system"], optional=True)):
         messages.append({"role": "system", "content": system})
     if "history" in chosen:
-        messages += past_turns(record.get(chosen["history"]), chosen["history"])
+        messages += past_turns(record.get(chosen["history"]), chosen["history"], tally)
     return messages + _turn(_value(record, chosen["question"]), _value(record, chosen["answer"]))
 
 
 def _value(record: dict, source, optional: bool = False) -> str:
     if callable(source):
-        return source(record)
+        text = source(record)
+        if not text and not optional:
+            raise RowError("data.row.blank", "")
+        return text
     return optional_cell(record, source) if optional else cell(record, source)

@@ -282,7 +282,7 @@ def test_a_zip_of_something_else_is_no_sheet():
 
 
 def test_a_sheet_that_unpacks_to_gigabytes_is_refused_quickly(monkeypatch):
-    monkeypatch.setattr("glm_core.data.readers.tables.MAX_UNPACKED", 1_000)
+    monkeypatch.setattr("glm_core.data.readers.formats.xlsx_rows.MAX_UNPACKED", 1_000)
     assert "GB" in failure(in_format("xlsx"), "a.xlsx")
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glm_core.data import DataError, read_bytes
-from glm_core.data.readers.text_encoding import decode
+from glm_core.data.readers.formats.text_encoding import decode
 
 CHINESE = '{"question":"今天天气怎么样？","answer":"晴，气温二十五度。"}\n'
 RARE = st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=6)

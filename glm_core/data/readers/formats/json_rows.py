@@ -1,5 +1,5 @@
-"""JSON text becomes rows with their real line numbers: an array, one object a line, objects in sequence, or rows
-wrapped in an object such as {"data": [...]}.
+"""JSON text becomes rows with their real line numbers: an array, one object a line, objects in sequence, or a single
+object that holds rows in one of the forms of `shapes`.
 
 A broken line of a line file is a problem of that line. A broken array cannot be trusted beyond the break: DataError.
 """
@@ -8,14 +8,14 @@ import json
 import re
 from collections.abc import Iterator
 
-from glm_core.data.examples import MAX_TEXT, DataError, RowError, kind_of
+from glm_core.data.examples import MAX_TEXT, DataError, RowError
+from glm_core.data.readers.formats.shapes import WRAPPERS, Row, expand, is_row, unfold
+from glm_core.data.readers.layouts import recognize
+from glm_core.data.readers.notices import Tally
 from glm_core.errors import Phrase
-
-Row = tuple[int, dict | RowError]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder(parse_constant=lambda name: None)  # NaN and Infinity are empty cells
-_WRAPPERS = ("data", "train", "rows", "examples", "items", "dataset", "records", "数据")
 _REASONS = {  # what Python's json says -> entry of the text tables
     "Expecting value": "data.json.value",
     "Expecting ',' delimiter": "data.json.comma",
@@ -28,18 +28,37 @@ _REASONS = {  # what Python's json says -> entry of the text tables
 }
 
 
-def json_rows(text: str, file: str, by_line: bool) -> Iterator[Row]:
+def json_rows(text: str, file: str, by_line: bool, tally: Tally | None = None) -> Iterator[Row]:
     """The rows of JSON `text`; `by_line` when the ending promises one object a line.
 
     Raises:
         DataError: the text is no JSON at all, with line and column.
     """
     start = _SPACE.match(text).end()
-    if text[start : start + 1] == "[":
-        return _array(text, start + 1, file)
     if _is_line_file(text, by_line):
-        return _lines(text)
-    return _objects(text, start, file)
+        return _expanded(_lines(text))
+    if text[start : start + 1] == "[":
+        return _expanded(_array(text, start + 1, file))
+    return _expanded(_objects(text, start, file, not by_line, Tally() if tally is None else tally))
+
+
+def _expanded(values: Iterator[tuple[int, object]]) -> Iterator[Row]:
+    """The rows in the elements of a file. A first element that is a list of column names heads lists of cells."""
+    header: list[str] | None = None
+    for position, (line, value) in enumerate(values):
+        if isinstance(value, RowError):
+            yield line, value
+        elif position == 0 and isinstance(value, list) and _is_header(value):
+            header = value
+        elif header and isinstance(value, list):
+            yield line, dict(zip(header, value, strict=False))
+        else:
+            for row in expand(value):
+                yield line, row
+
+
+def _is_header(value: list) -> bool:
+    return len(value) > 1 and all(isinstance(cell, str) for cell in value) and recognize(value) is not None
 
 
 def _is_line_file(text: str, by_line: bool) -> bool:
@@ -48,28 +67,30 @@ def _is_line_file(text: str, by_line: bool) -> bool:
     if len(lines) < 2:
         return False
     readable = [_parses(line) for line in lines]
+    if lines[0].lstrip().startswith("["):
+        return sum(readable) > 1 and 2 * sum(readable) >= len(readable)
     return readable[0] or (by_line and 2 * sum(readable) >= len(readable))
 
 
 def _parses(line: str) -> bool:
     try:
-        return isinstance(_DECODER.decode(line), dict)
+        return is_row(_DECODER.decode(line))
     except (ValueError, RecursionError):
         return False
 
 
-def _lines(text: str) -> Iterator[Row]:
+def _lines(text: str) -> Iterator[tuple[int, object]]:
     # Not splitlines: it also breaks at U+2028 and form feeds, which are legal inside JSON strings.
     for number, line in enumerate(text.split("\n"), 1):
         if line and not line.isspace():
             yield number, _line_row(line)
 
 
-def _line_row(line: str) -> dict | RowError:
+def _line_row(line: str) -> object:
     if len(line) > MAX_TEXT:
         return RowError("data.row.too_long", length=len(line), limit=MAX_TEXT)
     try:
-        return _as_row(_DECODER.decode(line))
+        return _DECODER.decode(line)
     except json.JSONDecodeError as error:
         return RowError("data.row.json", column=error.colno, reason=_reason(error))
     except RecursionError:
@@ -78,11 +99,7 @@ def _line_row(line: str) -> dict | RowError:
         return RowError("data.row.number")
 
 
-def _as_row(value: object) -> dict | RowError:
-    return value if isinstance(value, dict) else RowError("data.row.not_object", kind=kind_of(value))
-
-
-def _array(text: str, index: int, file: str, whole: bool = True) -> Iterator[Row]:
+def _array(text: str, index: int, file: str, whole: bool = True) -> Iterator[tuple[int, object]]:
     """Elements of the array whose "[" ended at `index`; `whole` when nothing may follow the array."""
     line, counted = 1, 0
     index = _SPACE.match(text, index).end()
@@ -91,7 +108,7 @@ def _array(text: str, index: int, file: str, whole: bool = True) -> Iterator[Row
         line, counted = line + text.count("\n", counted, index), index
         value, end = _parse(text, index, file)
         long = end - index > MAX_TEXT
-        yield line, RowError("data.row.too_long", length=end - index, limit=MAX_TEXT) if long else _as_row(value)
+        yield line, RowError("data.row.too_long", length=end - index, limit=MAX_TEXT) if long else value
         index = _SPACE.match(text, end).end()
         more = text[index : index + 1] == ","
         if more:
@@ -103,28 +120,33 @@ def _array(text: str, index: int, file: str, whole: bool = True) -> Iterator[Row
         raise _broken(json.JSONDecodeError("Extra data", text, rest), file)
 
 
-def _objects(text: str, index: int, file: str) -> Iterator[Row]:
-    """Objects one after another, each over as many lines as it likes; or a single one that wraps the rows."""
+def _objects(text: str, index: int, file: str, as_table: bool, tally: Tally) -> Iterator[tuple[int, object]]:
+    """Objects one after another, each over as many lines as it likes; or a single one that holds the rows."""
     value, end = _parse(text, index, file)
-    key = _wrapper(value) if _SPACE.match(text, end).end() == len(text) else None
-    if key is not None:
+    single = isinstance(value, dict) and _SPACE.match(text, end).end() == len(text)
+    if single and (key := _wrapper(value)) is not None:
         yield from _array(text, _member(text, index, key) + 1, file, whole=False)
+        return
+    if single and (rows := unfold(value, as_table, tally)) is not None:
+        for number, row in enumerate(rows, 1):
+            long = isinstance(row, dict) and any(
+                isinstance(cell, str) and len(cell) > MAX_TEXT for cell in row.values()
+            )
+            yield number, RowError("data.row.too_long", length=MAX_TEXT, limit=MAX_TEXT) if long else row
         return
     line, counted = 1, 0
     while True:
         line, counted = line + text.count("\n", counted, index), index
-        yield line, _as_row(value)
+        yield line, value
         index = _SPACE.match(text, end).end()
         if index == len(text):
             return
         value, end = _parse(text, index, file)
 
 
-def _wrapper(value: object) -> str | None:
-    """The key under which `value` keeps its rows, if it is such a wrapper."""
-    if not isinstance(value, dict):
-        return None
-    named = (key for key, rows in value.items() if key.lower() in _WRAPPERS and isinstance(rows, list))
+def _wrapper(value: dict) -> str | None:
+    """The key under which `value` keeps a plain list of objects, whose lines can be told."""
+    named = (key for key, rows in value.items() if key.lower() in WRAPPERS and isinstance(rows, list))
     return next((key for key in named if not value[key] or isinstance(value[key][0], dict)), None)
 
 

@@ -60,12 +60,26 @@ def _utf16_without_mark(content: bytes) -> str | None:
     """UTF-16 writes ASCII (quotes, commas, line ends) with a zero in every second byte, always on the same side."""
     head = content[:4096]
     even, odd = head[0::2].count(0), head[1::2].count(0)
-    if max(even, odd) < len(head) / 20 or min(even, odd) > max(even, odd) / 20:
+    if not even and not odd:
         return None
+    if max(even, odd) < len(head) / 20 or min(even, odd) > max(even, odd) / 20:
+        return _utf16_chinese(content)
     try:
         return content.decode("utf-16-le" if odd > even else "utf-16-be")
     except UnicodeDecodeError:
         return None
+
+
+def _utf16_chinese(content: bytes) -> str | None:
+    """UTF-16 of Chinese text, which has few zero bytes: only the right order of bytes gives common Chinese characters."""
+    for encoding in ("utf-16-le", "utf-16-be"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text and "\n" in text and _reads_as_chinese(text):
+            return text
+    return None
 
 
 def _damaged_utf8(content: bytes, first: int) -> str | None:

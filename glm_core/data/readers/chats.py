@@ -1,0 +1,179 @@
+"""Conversations become messages: turns of role and content, rounds of question and answer, texts in turn, transcripts.
+
+Covers whole conversations in one value; a row of columns is `pairs`.
+"""
+
+from functools import lru_cache
+
+from glm_core.data.examples import RowError, check_messages, is_blank
+from glm_core.data.readers import columns as names_of
+from glm_core.data.readers.layouts import Layout, recognize
+from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, verdict
+
+_SAID_BY = {
+    "user": "human user 用户 客户 顾客 患者 病人 学生 买家 来访者 提问者 咨询者 访客 家长 人类 人 客人 customer client patient"
+    " student buyer prompter question q 问",
+    "assistant": "gpt assistant chatgpt bot model 助手 客服 医生 大夫 老师 店员 卖家 商家 咨询师 顾问 机器人 助理 专员 模型"
+    " agent doctor teacher seller support ai moss chatbot answer a 答 gpt-4 gpt4 claude llm",
+    "system": "system developer 系统",
+}
+ROLES = {word: role for role, words in _SAID_BY.items() for word in words.split()}
+_FLAGS = ("weight", "loss_weight", "loss", "learn", "train", "trainable")
+
+
+def role_of(name: object) -> str | None:
+    """The role that a speaker's name stands for; None for a name that nobody knows."""
+    return ROLES.get(name.strip().strip("<>|[]").lower()) if isinstance(name, str) else None
+
+
+def messages_of(value: object, column: str, tally: Tally) -> list[dict]:
+    """The messages of a conversation, an answer last.
+
+    Raises:
+        RowError: names the turn, such as `conversations[3].from`.
+    """
+    turns = listed(value, column)
+    if not turns:
+        raise RowError("data.row.no_turns", column)
+    messages = turn_messages(turns, column, tally)
+    check_messages(messages, column, *_keys(turns[0]))
+    return messages
+
+
+def turn_messages(turns: list, column: str, tally: Tally) -> list[dict]:
+    """The messages of turns, whose order is not checked yet."""
+    if len(turns) > 1 and len(turns) % 2 == 0 and all(isinstance(turn, str) for turn in turns):
+        return _in_turn(turns, column, tally)
+    messages: list[dict] = []
+    for index, turn in enumerate(turns):
+        messages += _turn(turn, f"{column}[{index}]", tally)
+    return messages
+
+
+def past_turns(value: object, column: str, tally: Tally) -> list[dict]:
+    """Earlier turns as messages: a list of [question, answer] pairs, rounds, or messages; JSON text of it; or nothing.
+
+    Raises:
+        RowError: names the pair, such as `history[1]`.
+    """
+    messages: list[dict] = []
+    for index, turn in enumerate(listed(value, column)):
+        if not isinstance(turn, dict | list | tuple) or (not isinstance(turn, dict) and len(turn) != 2):
+            raise RowError("data.row.history", f"{column}[{index}]")
+        messages += _turn(turn, f"{column}[{index}]", tally)
+    if messages:
+        check_messages(messages, column)
+        if messages[0]["role"] == "system":
+            raise RowError("data.row.role_order", f"{column}[0].role", expected="user", found="system")
+    return messages
+
+
+def settle(messages: list[dict], tally: Tally) -> list[dict]:
+    """`messages` with their unlearned answers and placeholders counted.
+
+    Raises:
+        RowNotLearned: none of the answers is to be learned.
+    """
+    answers = [message for message in messages if message["role"] == "assistant"]
+    unlearned = sum(not message.get("learn", True) for message in answers)
+    if answers and unlearned == len(answers):
+        raise RowNotLearned
+    if unlearned:
+        tally.add("answers_not_learned", unlearned)
+    tally.check_answers(messages)
+    return messages
+
+
+def said(role: str, content: str, turn: dict | None = None) -> dict:
+    """One message; an answer that `turn` marks as not to be learned says so."""
+    message: dict = {"role": role, "content": content}
+    if turn and role == "assistant" and any(key in turn and verdict(turn[key]) is False for key in _FLAGS):
+        message["learn"] = False
+    return message
+
+
+def is_message(value: object) -> bool:
+    """Return whether a value is an object with a speaker."""
+    return isinstance(value, dict) and ("role" in value or "from" in value)
+
+
+def _keys(turn: object) -> tuple[str, str]:
+    if isinstance(turn, dict):
+        role, text = _speaker_keys(tuple(turn))
+        return role or "role", text or "content"
+    return "role", "content"
+
+
+def _in_turn(texts: list[str], column: str, tally: Tally) -> list[dict]:
+    roles = ("user", "assistant")
+    return [
+        said(
+            roles[index % 2],
+            content_text(text, f"{column}[{index}]")
+            if index % 2 == 0
+            else answer_text(text, f"{column}[{index}]", tally),
+        )
+        for index, text in enumerate(texts)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _speaker_keys(keys: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """The names under which a turn says who speaks, and what."""
+    names = names_of.folded(keys)
+    role = names_of.first(names, names_of.SPEAKERS)
+    return role, names_of.first({name: key for name, key in names.items() if key != role}, names_of.TEXTS)
+
+
+@lru_cache(maxsize=256)
+def _round_layout(keys: tuple[str, ...]) -> Layout | None:
+    """How a turn that is a whole round names question and answer."""
+    found = recognize(keys)
+    return found if found and found.questions and found.answer else None
+
+
+def _turn(turn: object, place: str, tally: Tally) -> list[dict]:
+    if isinstance(turn, list | tuple) and len(turn) == 2 and all(isinstance(one, str) for one in turn):
+        question, answer = content_text(turn[0], f"{place}[0]"), answer_text(turn[1], f"{place}[1]", tally)
+        return [said("user", question), said("assistant", answer)]
+    if isinstance(turn, list | tuple) and len(turn) == 2:
+        content_text(turn[0], f"{place}[0]")
+        content_text(turn[1], f"{place}[1]")
+    if not isinstance(turn, dict):
+        raise RowError("data.row.turn", place)
+    keys = tuple(turn)
+    role_key, text_key = _speaker_keys(keys)
+    if (layout := _round_layout(keys)) and text_key is None:
+        return _round(turn, layout, place, tally)
+    return [_message(turn, role_key or "role", text_key, place, tally)]
+
+
+def _round(turn: dict, layout: Layout, place: str, tally: Tally) -> list[dict]:
+    """A question and its answer in one object, with a system message where there is one."""
+    question = "\n".join(text for column in layout.questions if (text := joined(turn.get(column), f"{place}.{column}")))
+    answer, field = turn.get(layout.answer), f"{place}.{layout.answer}"
+    if role_of(turn.get("role")) == "system" and is_blank(answer):
+        return [said("system", content_text(question, place))]
+    messages = [said("system", system)] if (system := joined(turn.get(layout.system), place)) else []
+    messages.append(said("user", content_text(question, f"{place}.{layout.questions[-1]}")))
+    if layout.reasoning and not is_blank(turn.get(layout.reasoning)):
+        tally.add("reasoning_unused")
+    return [*messages, said("assistant", answer_text(answer, field, tally), turn)]
+
+
+def _message(turn: dict, role_key: str, text_key: str | None, place: str, tally: Tally) -> dict:
+    text_key = text_key or ("value" if role_key == "from" else "content")
+    for key in (role_key, text_key):
+        if key not in turn:
+            raise RowError("data.row.missing", f"{place}.{key}")
+    role = role_of(turn[role_key])
+    if role is None:
+        raise RowError("data.row.role", f"{place}.{role_key}", found=str(turn[role_key])[:40])
+    field = f"{place}.{text_key}"
+    if role != "assistant":
+        return said(role, content_text(turn[text_key], field))
+    reasoning = names_of.first(names_of.folded(turn), names_of.REASONING)
+    if reasoning and not is_blank(turn[reasoning]):
+        tally.add("reasoning_unused")
+    return said(role, answer_text(turn[text_key], field, tally), turn)

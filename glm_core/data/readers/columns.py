@@ -1,0 +1,115 @@
+"""The names that columns of published data sets have, and which part of an example each name stands for.
+
+Names are compared without case, spaces and underscores. What has none of these names is mapped by hand (`templates`).
+"""
+
+import re
+from collections.abc import Iterable
+
+
+def _names(words: str) -> tuple[str, ...]:
+    return tuple(words.split("|"))
+
+
+INSTRUCTION = ("instruction", "instruct", "指令", "任务", "要求")
+INPUT = ("input", "输入")
+ANSWERS = _names(
+    "chosen|output|response|answer|completion|reply|target|assistant|gpt|bot|a|answers|outputs|responses|"
+    "best answer|correct answer|reference answer|model answer|expected output|expected answer|"
+    "ground truth|solution|output text|answer text|response j|chosen response|response chosen|preferred|"
+    "答案|回答|回复|输出|答|答复|解答|应答|标准答案|参考答案|正确答案|回答内容|回复内容|答案内容|客服|"
+    "客服回复|客服回答|医生回复|医生回答|助手|助理|模型回答|期望输出"
+)
+QUESTIONS = (
+    *INSTRUCTION,
+    *INPUT,
+    *_names(
+        "prompt|query|question|ask|q|user|human|inputs|questions|prompts|request|user input|user query|"
+        "user question|user prompt|input text|question text|question content|problem|utterance|提示|提示词|"
+        "问题|提问|问|问句|问法|题目|题干|咨询|用户|客户|用户问题|客户问题|用户提问|用户输入|客户提问|"
+        "问题内容|问题描述|提问内容|咨询内容|患者提问"
+    ),
+)
+CONTEXTS = _names(
+    "context|contexts|reference|references|passage|passages|background|knowledge|evidence|document|"
+    "documents|options|choices|hint|description|desc|details|上下文|背景|背景知识|背景资料|参考|参考资料|"
+    "参考内容|资料|材料|知识|文档|段落|选项|补充说明|问题补充|补充|描述|详情|问题详情|提示信息"
+)
+TITLES = ("title", "标题")
+DETAILED = _names("ask|desc|description|details|描述|详情|提问内容|问题描述|咨询内容")
+CHATS = _names(
+    "messages|conversations|conversation|dialogue|dialog|dialogues|dialogs|chat|chats|turns|rounds|"
+    "paragraph|utterances|对话|消息|会话|聊天记录|多轮对话"
+)
+HISTORY = _names("history|histories|past|chat history|历史|历史对话|对话历史")
+SYSTEM = _names("system|system prompt|system message|sys|系统提示|系统提示词|系统|系统消息|人设")
+REJECTED = _names(
+    "rejected|rejected response|response rejected|rejected answer|rejected output|response k|dispreferred|"
+    "bad answer|bad response|negative answer|loser|被拒绝|拒绝回答|差回答|较差回答|错误回答"
+)
+REASONING = _names(
+    "complex cot|cot|reasoning|reasoning content|thinking|thoughts|thought|think|chain of thought|"
+    "rationale|reasoning process|reasoning chain|reasoning trace|思考|思维链|推理|推理过程|思考过程|"
+    "思考内容"
+)
+VERDICTS = _names("label|kto tag|weight|loss|loss weight|learn|train|trainable|标签")
+MEDIA = _names("images|image|audios|audio|videos|video|image path|image url|pictures|图片|图像|音频|视频")
+SPLITS = ("split", "subset", "划分", "数据划分")
+SPEAKERS = _names("role|from|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称")
+TEXTS = _names("content|value|text|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
+_IDS = re.compile(
+    r"(.*[\s_.-])?(id|ids|idx|index|uuid|guid|hash|no|number)|.*[a-z]I[dD]|编号|序号|行号|.*(编号|序号)|.*ID|\#\d+|unnamed:.*",
+    re.IGNORECASE,
+)
+_NEARLY = {
+    "question": re.compile(r"question|prompt|query|instruction|问题|提问|问句|咨询|题目", re.IGNORECASE),
+    "answer": re.compile(r"answer|response|reply|completion|output|答案|回答|回复|答复|解答", re.IGNORECASE),
+}
+_ABOUT = re.compile(
+    r"(^|[\s_.-])(ids?|idx|type|kind|count|num|number|time|date|url|score|len|length|source|tokens?|lang\w*|model|name)($|[\s_.-])"
+    r"|(类型|类别|分类|编号|序号|时间|日期|次数|数量|字数|长度|来源|评分|得分|链接|网址|人|者|状态|语言|模型)$",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(r"[^\W\d_]")
+_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+def fold(name: str) -> str:
+    """`name` without case, outer spaces, and differences of underscore, dash and space."""
+    return re.sub(r"[\s_\-]+", " ", name.replace("\ufeff", "").strip().lower())
+
+
+def folded(columns: Iterable[str]) -> dict[str, str]:
+    """Folded name -> the first column that has it, in the order of the file."""
+    names: dict[str, str] = {}
+    for column in columns:
+        names.setdefault(fold(column), column)
+    return names
+
+
+def first(names: dict[str, str], wanted: Iterable[str]) -> str | None:
+    """The column of the first of the `wanted` names that is there."""
+    return next((names[name] for name in wanted if name in names), None)
+
+
+def nearly(column: str) -> str:
+    """ "question" or "answer" where the name of `column` has the word in it and is not about it (its type, its number)."""
+    if _ABOUT.search(column) or is_identifier(column):
+        return ""
+    found = [role for role, words in _NEARLY.items() if words.search(column)]
+    return found[0] if len(found) == 1 else ""
+
+
+def is_identifier(column: str) -> bool:
+    """Return whether `column` numbers rows and says nothing."""
+    return _IDS.fullmatch(column.strip()) is not None
+
+
+def holds_text(value: object) -> bool:
+    """Return whether a cell, list or object holds words: two letters, or one Chinese character."""
+    if isinstance(value, str):
+        head = value[:400]
+        return _HAN.search(head) is not None or len(_WORDS.findall(head)) > 1
+    if isinstance(value, dict):
+        return any(holds_text(one) for one in value.values())
+    return isinstance(value, list) and any(holds_text(one) for one in value[:20])

@@ -1,0 +1,68 @@
+"""csv and tsv become rows: the separator, quotes, and lines that break them.
+
+Covers text in cells; which row is the header is `table_header`.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from glm_core.data.examples import MAX_TEXT, DataError, RowError
+from glm_core.data.readers.formats.shapes import Row
+from glm_core.data.readers.formats.table_header import named_rows
+from glm_core.data.readers.notices import Tally
+
+_MAX_RESTARTS = 100
+_SEP = re.compile(r"\ufeff?[ \t]*\"?sep=(.)\"?[ \t]*(?=\n|\Z)", re.IGNORECASE)
+
+csv.field_size_limit(MAX_TEXT)
+
+
+def csv_rows(
+    text: str, file: str, delimiter: str | None = None, tally: Tally | None = None, headless: bool | None = None
+) -> Iterator[Row]:
+    """Rows of comma- or tab-separated text, by the names in its header.
+
+    A quote that is never closed is a problem of the line where it opened; reading goes on with the next line.
+
+    Args:
+        headless: as `table_header.Table`.
+
+    Raises:
+        DataError: no header, too many columns, or quotes that break more than a hundred times.
+    """
+    skipped = 0
+    if found := _SEP.match(text):
+        delimiter, text, skipped = found[1], text[found.end() + 1 :], 1
+    cells = _cells(text, file, delimiter or _delimiter(text), skipped)
+    return named_rows(cells, file, Tally() if tally is None else tally, headless)
+
+
+def _delimiter(text: str) -> str:
+    """The separator of the first lines: a comma, or what Excel writes in other countries."""
+    for line in text[:20_000].lstrip().split("\n")[:12]:
+        mark = "," if "," in line else max(";\t|", key=line.count)
+        if mark in line:
+            return mark
+    return ","
+
+
+def _cells(text: str, file: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list | RowError]]:
+    lines = list(io.StringIO(text, newline=""))
+    position = 0
+    for _ in range(_MAX_RESTARTS):
+        reader = csv.reader(lines[position:], delimiter=delimiter, strict=True)
+        start = position
+        try:
+            for cells in reader:
+                if cells:
+                    yield start + 1 + skipped, cells
+                start = position + reader.line_num
+            return
+        except csv.Error:
+            length = len(lines[start])
+            key = "data.row.too_long" if length > MAX_TEXT else "data.row.quotes"
+            yield start + 1 + skipped, RowError(key, length=length, limit=MAX_TEXT)
+            position = start + 1
+    raise DataError("data.quotes", file=file, line=position + skipped)

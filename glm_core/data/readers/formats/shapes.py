@@ -1,0 +1,162 @@
+"""The shapes in which one JSON value holds rows: wrapped, as columns, by split, SQuAD, or one object of question and answer.
+
+Covers the whole of a file that is a single object, and rows that are lists or hold several rows. What the columns of a
+row mean is `layouts`.
+"""
+
+from collections.abc import Iterator
+
+from glm_core.data.examples import RowError, is_blank, kind_of
+from glm_core.data.readers.chats import is_message
+from glm_core.data.readers.layouts import guess, recognize
+from glm_core.data.readers.notices import Tally
+
+Row = tuple[int, dict | RowError]
+
+WRAPPERS = ("data", "rows", "examples", "items", "dataset", "records", "list", "result", "results", "samples", "数据")
+TRAIN = ("train", "training", "train_sft", "训练", "训练集", "训练数据")
+OTHERS = (
+    "test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation", "holdout", "test_sft",
+    "测试", "测试集", "验证", "验证集", "开发集", "评测", "评测集", "测试数据", "验证数据",
+)  # fmt: skip
+_KEY = "question"
+
+
+def split_role(name: object) -> str:
+    """ "train" or "other" for the name of a split; empty for any other name."""
+    word = str(name).strip().lower() if isinstance(name, str) else ""
+    return "train" if word in TRAIN else "other" if word in OTHERS else ""
+
+
+def unfold(value: dict, as_table: bool, tally: Tally) -> list | None:
+    """The rows that a file of the single object `value` holds; None where the object itself is the one row.
+
+    Args:
+        as_table: read lists under column names as the columns of a table, not as the rounds of a conversation.
+    """
+    for find in (_splits, _split_table, _wrapped, _indexed):
+        if (rows := find(value, tally)) is not None:
+            return rows
+    if as_table and (rows := _columns(value)) is not None:
+        return rows
+    return _questions(value)
+
+
+def expand(value: object) -> Iterator[dict | RowError]:
+    """The rows in one element of a file: the element itself, what a list stands for, the questions of a SQuAD article."""
+    if isinstance(value, dict):
+        if isinstance(value.get("paragraphs"), list) or isinstance(value.get("qas"), list):
+            yield from _squad(value)
+        else:
+            yield value
+    elif isinstance(value, list) and (row := _list_row(value)):
+        yield row
+    else:
+        yield RowError("data.row.not_object", kind=kind_of(value))
+
+
+def is_row(value: object) -> bool:
+    """Return whether an element of a file can be a row: an object, or a list that stands for one."""
+    return isinstance(value, dict) or (isinstance(value, list) and _list_row(value) is not None)
+
+
+def _list_row(value: list) -> dict | None:
+    if not value:
+        return None
+    if all(is_message(one) for one in value):
+        return {"messages": value}
+    if len(value) == 2 and all(isinstance(one, str) for one in value):
+        return {_KEY: value[0], "answer": value[1]}
+    pairs = all(isinstance(one, list) and len(one) == 2 and all(isinstance(text, str) for text in one) for one in value)
+    texts = len(value) % 2 == 0 and all(isinstance(one, str) for one in value)
+    if pairs or texts or all(isinstance(one, dict) and recognize(one) for one in value):
+        return {"messages": value}
+    return None
+
+
+def _splits(value: dict, tally: Tally) -> list | None:
+    parts = {name: part for name, part in value.items() if split_role(name) and isinstance(part, list | dict)}
+    train = [name for name in parts if split_role(name) == "train"]
+    rows = [_rows_of(part, tally) for name, part in parts.items() if name in train]
+    if not train or not all(isinstance(one, list) for one in rows):
+        return None
+    if left := [name for name in parts if name not in train]:
+        tally.add("splits", sum(len(parts[name]) for name in left), *left)
+    return [row for part in rows for row in part or ()]
+
+
+def _rows_of(part: list | dict, tally: Tally) -> list | None:
+    return part if isinstance(part, list) else unfold(part, True, tally)
+
+
+def _wrapped(value: dict, tally: Tally) -> list | None:
+    for key, inner in value.items():
+        if key.lower() not in WRAPPERS:
+            continue
+        if isinstance(inner, list) and (not inner or is_row(inner[0])):
+            return inner
+        if isinstance(inner, dict) and (rows := unfold(inner, True, tally)) is not None:
+            return rows
+    return None
+
+
+def _split_table(value: dict, tally: Tally) -> list | None:
+    """{"columns": [...], "data": [[...], ...]}, as pandas and others write tables."""
+    names = next(
+        (value[key] for key in ("columns", "header", "headers", "fields") if isinstance(value.get(key), list)), None
+    )
+    cells = next((value[key] for key in ("data", "rows", "values") if isinstance(value.get(key), list)), None)
+    if not names or cells is None or not all(isinstance(row, list) for row in cells):
+        return None
+    texts = [str(name.get("name") if isinstance(name, dict) else name) for name in names]
+    return [dict(zip(texts, row, strict=False)) for row in cells]
+
+
+def _columns(value: dict) -> list | None:
+    """{"question": [...], "answer": [...]}: the columns of a table; all lists are of one length."""
+    lists = {name: cells for name, cells in value.items() if isinstance(cells, list)}
+    sizes = {len(cells) for cells in lists.values()}
+    if len(lists) < 2 or len(lists) < len(value) or len(sizes) != 1 or not recognize(lists):
+        return None
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _indexed(value: dict, tally: Tally) -> list | None:
+    """{"0": {row}, "1": {row}}, or {"question": {"0": ...}, "answer": {"0": ...}}."""
+    inner = list(value.values())
+    if not inner or not all(isinstance(one, dict) and one for one in inner):
+        return None
+    if len(inner) > 1 and recognize(value) and all(set(one) == set(inner[0]) for one in inner):
+        return [{name: cells[index] for name, cells in value.items()} for index in inner[0]]
+    if all(recognize(one) or guess(one) for one in inner[:20]) and not recognize(value):
+        return inner
+    return None
+
+
+def _questions(value: dict) -> list | None:
+    """One object of question to answer."""
+    known = recognize(value) or guess(value)
+    if known or not value or not all(isinstance(text, str) for text in value.values()):
+        return None
+    if len(value) < 3 and not all(_is_asked(name) for name in value):
+        return None
+    return [{_KEY: question, "answer": answer} for question, answer in value.items()]
+
+
+def _is_asked(name: str) -> bool:
+    return not name.isidentifier() or any("\u4e00" <= one <= "\u9fff" for one in name)
+
+
+def _squad(article: dict) -> Iterator[dict | RowError]:
+    paragraphs = article.get("paragraphs", [article])
+    for paragraph in paragraphs:
+        if not isinstance(paragraph, dict) or not isinstance(paragraph.get("qas"), list):
+            yield RowError("data.row.not_object", kind=kind_of(paragraph))
+            continue
+        for asked in paragraph["qas"]:
+            if not isinstance(asked, dict):
+                yield RowError("data.row.not_object", kind=kind_of(asked))
+                continue
+            answers = asked.get("answers", asked.get("answer"))
+            row = {"context": paragraph.get("context"), "question": asked.get("question"), "answers": answers}
+            yield {name: cell for name, cell in row.items() if name != "context" or not is_blank(cell)}

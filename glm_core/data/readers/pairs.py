@@ -1,0 +1,167 @@
+"""A row of columns becomes messages: question columns joined, the answer, and what else its layout names."""
+
+from glm_core.data.examples import RowError, check_messages, is_blank
+from glm_core.data.readers.chats import is_message, messages_of, past_turns, said, settle, turn_messages
+from glm_core.data.readers.columns import holds_text
+from glm_core.data.readers.layouts import Convert, Layout, ignored
+from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.transcripts import transcript
+from glm_core.data.readers.values import (
+    RowNotLearned,
+    answer_text,
+    cell,
+    content_text,
+    joined,
+    listed,
+    optional_cell,
+    verdict,
+)
+
+
+def converter(layout: Layout, tally: Tally | None = None) -> Convert:
+    """The function that makes messages of one row in `layout`.
+
+    It raises RowError for a row that cannot be used and RowNotLearned for one that its file says not to learn.
+    """
+    tally = Tally() if tally is None else tally
+    build = _chat if layout.chat else _preference if layout.name == "preference" and not layout.questions else _pair
+
+    def convert(record: dict) -> list[dict]:
+        if any(verdict(record.get(column)) is False for column in layout.verdict):
+            raise RowNotLearned
+        for column in layout.media:
+            if not is_blank(record.get(column)) and record[column] not in ([], {}):
+                raise RowError("data.row.media", column)
+        messages = settle(build(record, layout, tally), tally)
+        count_unused(record, layout, tally)
+        return messages
+
+    return convert
+
+
+def watched(convert: Convert, layout: Layout, tally: Tally) -> Convert:
+    """`convert`, counting what the columns of `layout` leave unused."""
+
+    def counted(record: dict) -> list[dict]:
+        messages = settle(convert(record), tally)
+        count_unused(record, layout, tally)
+        return messages
+
+    return counted
+
+
+def count_unused(record: dict, layout: Layout, tally: Tally) -> None:
+    """Count what this row has beside its example."""
+    if layout.rejected and not is_blank(record.get(layout.rejected)) and record[layout.rejected] != []:
+        tally.add("rejected_unused")
+    if layout.reasoning and not is_blank(record.get(layout.reasoning)):
+        tally.add("reasoning_unused")
+    known = tally.names.get("columns_ignored", {})
+    for column in ignored(record, layout):
+        if column not in known and holds_text(record[column]):
+            tally.add("columns_ignored", 1, column)
+
+
+def _chat(record: dict, layout: Layout, tally: Tally) -> list[dict]:
+    if layout.chat not in record:
+        raise RowError("data.row.missing", layout.chat)
+    value = record[layout.chat]
+    if isinstance(value, str) and (found := transcript(value)):
+        messages = found
+    elif layout.answer and not is_blank(record.get(layout.answer)):
+        messages = _continued(turn_messages(listed(value, layout.chat), layout.chat, tally), record, layout, tally)
+    else:
+        messages = messages_of(value, layout.chat, tally)
+    if (text := optional_cell(record, layout.system)) and messages[0]["role"] != "system":
+        messages.insert(0, said("system", text))
+    return messages
+
+
+def _continued(messages: list[dict], record: dict, layout: Layout, tally: Tally) -> list[dict]:
+    """`messages`, with the answer that has a column of its own behind them where they end with a question."""
+    if messages and messages[-1]["role"] == "assistant":
+        check_messages(messages, layout.chat or "")
+        return messages
+    messages = messages + _answers(record[layout.answer or ""], layout.answer or "", tally)
+    check_messages(messages, layout.chat or layout.answer or "")
+    return messages
+
+
+def _preference(record: dict, layout: Layout, tally: Tally) -> list[dict]:
+    """Whole conversations that were chosen and rejected, as lists of messages or as one text."""
+    value = record.get(layout.answer or "")
+    if isinstance(value, str):
+        found = transcript(value)
+        if not found:
+            raise RowError("data.row.no_turns", layout.answer or "")
+        return found
+    return messages_of(value, layout.answer or "", tally)
+
+
+def _pair(record: dict, layout: Layout, tally: Tally) -> list[dict]:
+    answer = layout.answer or ""
+    if rounds := _rounds(record, layout, tally):
+        return rounds
+    messages = [said("system", system)] if (system := optional_cell(record, layout.system)) else []
+    if layout.history:
+        messages += past_turns(record.get(layout.history), layout.history, tally)
+    asked = next((record[name] for name in layout.questions if is_messages(record.get(name))), None)
+    if asked is not None:
+        messages += turn_messages(asked, layout.questions[0], tally)
+    else:
+        messages.append(said("user", question_text(record, layout.questions)))
+    if answer not in record:
+        raise RowError("data.row.missing", answer)
+    answers = _answers(record[answer], answer, tally)
+    if is_messages(record[answer]) and len(answers) > 1 and answers[0]["role"] != "assistant":
+        messages = answers  # the whole conversation stands in the answer's column again
+    else:
+        messages += answers
+    if len(messages) > 2 or asked is not None:
+        check_messages(messages, layout.questions[0])
+    return messages
+
+
+def is_messages(value: object) -> bool:
+    """Return whether a value is a list of messages."""
+    return isinstance(value, list) and bool(value) and all(is_message(one) for one in value)
+
+
+def question_text(record: dict, columns: tuple[str, ...]) -> str:
+    """The question: its columns' texts, a line each.
+
+    Raises:
+        RowError: all are blank, or one cannot be text.
+    """
+    if len(columns) == 1:
+        return cell(record, columns[0])
+    texts = [text for column in columns if (text := _extra(record, column, columns))]
+    return "\n".join(texts) if texts else cell(record, columns[0])
+
+
+def _extra(record: dict, column: str, columns: tuple[str, ...]) -> str:
+    text = joined(record.get(column), column)
+    option = text and len(column.strip()) == 1 and column.strip().upper() in "ABCDE" and len(columns) > 3
+    return f"{column.strip()}. {text}" if option else text
+
+
+def _answers(value: object, column: str, tally: Tally) -> list[dict]:
+    """The messages of an answer's cell: one, or those of a list of them."""
+    if is_messages(value):
+        return turn_messages(value, column, tally)
+    flagged = value if isinstance(value, dict) else None
+    return [said("assistant", answer_text(value, column, tally), flagged)]
+
+
+def _rounds(record: dict, layout: Layout, tally: Tally) -> list[dict]:
+    """Lists of as many questions as answers: the rounds of one conversation; empty where they are none."""
+    questions = record.get(layout.questions[-1]) if layout.questions else None
+    answers = record.get(layout.answer or "")
+    same = isinstance(questions, list) and isinstance(answers, list) and 0 < len(questions) == len(answers)
+    if not same or not all(isinstance(one, str) for one in [*questions, *answers]):
+        return []
+    messages = [said("system", system)] if (system := optional_cell(record, layout.system)) else []
+    for index, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+        messages.append(said("user", content_text(question, f"{layout.questions[-1]}[{index}]")))
+        messages.append(said("assistant", answer_text(answer, f"{layout.answer}[{index}]", tally)))
+    return messages

@@ -1,0 +1,107 @@
+"""The rows of one file become messages: by the mapping, the template, or each row's own layout."""
+
+from collections import Counter
+
+from glm_core.data.examples import UNKNOWN, Problem, RowError
+from glm_core.data.readers import columns as names_of
+from glm_core.data.readers import layouts, pairs, templates
+from glm_core.data.readers.chats import settle
+from glm_core.data.readers.formats.plaintext import TEXT
+from glm_core.data.readers.formats.shapes import Row, split_role
+from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.transcripts import transcript
+from glm_core.data.readers.values import is_flag
+
+
+class RowReader:
+    """Turns the rows of one file into messages: by the mapping, the template, or each row's own layout."""
+
+    def __init__(self, records: list[dict], columns: tuple[str, ...], task, mapping, tally: Tally):
+        self.task, self.tally = task, tally
+        self.by_columns: dict[tuple, layouts.Convert] = {}
+        self.flags = _flags(records, columns)
+        self.split = _split_column(records, columns)
+        self.layout, self.convert = self._choose(records, columns, mapping)
+        self.columns = columns
+        self.mixed = mapping is None and self.convert is not None and columns != (TEXT,)
+
+    def _choose(self, records, columns, mapping) -> tuple[str, layouts.Convert | None]:
+        """The layout of the file and its conversion: that of the kind of row there is most of."""
+        if mapping:
+            return "mapped", templates.from_mapping(mapping, self.task, columns, self.tally)
+        if columns == (TEXT,):
+            return ("transcript" if _are_transcripts(records) else TEXT), self._continue
+        for kind, _ in Counter(tuple(record) for record in records).most_common():
+            if found := self._recognize(kind):
+                layout, convert = found
+                first = next(record for record in records if tuple(record) == kind)
+                return variant(layout, first), convert
+        if guessed := layouts.guess(columns):
+            return guessed.name, pairs.converter(guessed, self.tally)
+        return UNKNOWN, None
+
+    def _continue(self, record: dict) -> list[dict]:
+        return settle(templates.continue_text(record), self.tally)
+
+    def _recognize(self, kind: tuple) -> tuple[layouts.Layout, layouts.Convert] | None:
+        layout = layouts.recognize(kind, self.flags)
+        if self.task and (layout is None or not layout.has_instruction):
+            if convert := templates.from_columns(self.task, kind, self.tally):
+                return layout or layouts.Layout(self.task.name), convert
+        if layout is None:
+            return None
+        if self.task:
+            return layout, templates.from_layout(self.task, layout, self.tally)
+        return layout, pairs.converter(layout, self.tally)
+
+    def wanted(self, record: dict) -> bool:
+        """Whether a row belongs to the split that is read."""
+        if not self.split or split_role(record.get(self.split)) != "other":
+            return True
+        self.tally.add("splits", 1, str(record[self.split]))
+        return False
+
+    def messages(self, record: dict) -> list[dict]:
+        if not self.mixed:
+            return self.convert(record)
+        kind = tuple(record)
+        convert = self.by_columns.get(kind)
+        if convert is None:
+            found = self._recognize(kind)
+            half = layouts.guess(kind)
+            convert = found[1] if found else pairs.converter(half, self.tally) if half else self.convert
+            self.by_columns[kind] = convert
+        return convert(record)
+
+    def notes(self, head: list[Row]) -> list[Problem]:
+        """The one problem of a file whose columns fit nothing: which there are, and what to do."""
+        if self.convert:
+            return []
+        error = RowError("data.row.unknown", columns=", ".join(self.columns[:20]))
+        return [Problem(int(head[0][0]), error.field, str(error))]
+
+
+def variant(layout: layouts.Layout, record: dict) -> str:
+    """The published name of a layout of conversations: "sharegpt" where turns say `from`, else its column's name."""
+    turns = record.get(layout.chat) if layout.chat else None
+    first = turns[0] if isinstance(turns, list) and turns else None
+    return "sharegpt" if isinstance(first, dict) and "from" in first else layout.name
+
+
+def _flags(records: list[dict], columns: tuple[str, ...]) -> set[str]:
+    """The columns that say whether a row is to be learned: all their cells are truth values or weights."""
+    named = [column for column in columns if names_of.fold(column) in names_of.VERDICTS]
+    cells = {column: [record[column] for record in records if record.get(column) not in (None, "")] for column in named}
+    return {column for column, values in cells.items() if values and all(map(is_flag, values))}
+
+
+def _split_column(records: list[dict], columns: tuple[str, ...]) -> str | None:
+    """The column that names the split of a row, where rows of several splits are there."""
+    column = names_of.first(names_of.folded(columns), names_of.SPLITS)
+    found = {split_role(record.get(column)) for record in records} if column else set()
+    return column if {"train", "other"} <= found else None
+
+
+def _are_transcripts(records: list[dict]) -> bool:
+    texts = [record[TEXT] for record in records[:20] if isinstance(record.get(TEXT), str)]
+    return bool(texts) and 2 * sum(bool(transcript(text)) for text in texts) > len(texts)

@@ -1,0 +1,145 @@
+"""Cells and contents become text: message contents of parts, answers in lists, reasoning apart from the answer.
+
+Covers one value at a time. Errors name the field.
+"""
+
+import json
+import re
+
+from glm_core.data.examples import RowError, is_blank, kind_of, text_of
+from glm_core.data.readers.notices import Tally
+
+_THINKING = re.compile(r"\s*<(think|thinking|thought|reasoning)>(.*?)</\1>\s*", re.DOTALL | re.IGNORECASE)
+_IMAGE = re.compile(r"<image>|<\|?image_?\d*\|>|<img>\s*[^<]*</img>", re.IGNORECASE)
+_NO, _YES = ("false", "0", "0.0", "no", "否", "假"), ("true", "1", "1.0", "yes", "是", "真")
+
+
+class RowNotLearned(Exception):
+    """A row that its file marks as not to be learned."""
+
+
+def cell(record: dict, column: str) -> str:
+    """The text of one column of a row.
+
+    Raises:
+        RowError: the column is missing, or as `text_of`.
+    """
+    if column not in record:
+        raise RowError("data.row.missing", column)
+    return text_of(record[column], column)
+
+
+def optional_cell(record: dict, column: str | None) -> str:
+    """As `cell`, but empty where the column is missing or blank."""
+    if column is None or is_blank(record.get(column)):
+        return ""
+    return text_of(record[column], column)
+
+
+def content_text(value: object, field: str) -> str:
+    """The text of a message: itself, or the parts {"type": "text"} of it joined.
+
+    Raises:
+        RowError: a part is an image, audio or video; or as `text_of`.
+    """
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        value = "\n".join(_part_text(part, field) for part in value)
+    elif isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        value = "\n".join(value)
+    elif isinstance(value, dict) and ("text" in value or "parts" in value):
+        return content_text(value.get("parts", value.get("text")), field)
+    text = text_of(value, field)
+    if "<" in text and _IMAGE.search(text):
+        raise RowError("data.row.media", field)
+    return text
+
+
+def _part_text(part: dict, field: str) -> str:
+    kind = part.get("type", "text")
+    if kind not in ("text", "input_text", "output_text"):
+        media = isinstance(kind, str) and re.search("image|audio|video|file", kind)
+        raise RowError("data.row.media" if media else "data.row.not_text", field, kind=str(kind)[:40])
+    return text_of(part.get("text", part.get("content", part.get("value"))), field)
+
+
+def joined(value: object, field: str) -> str:
+    """The text of a column that belongs to the question: lists and options on a line each; empty where it is blank."""
+    if is_blank(value) or value in ([], {}):
+        return ""
+    if isinstance(value, dict):
+        inner = value.get("text")
+        if isinstance(inner, list) and isinstance(value.get("label"), list):
+            return "\n".join(
+                f"{label}. {text_of(one, field)}" for label, one in zip(value["label"], inner, strict=False)
+            )
+        return "\n".join(f"{name}. {text_of(one, field)}" for name, one in value.items())
+    if isinstance(value, list):
+        return "\n".join(joined(one, f"{field}[{index}]") for index, one in enumerate(value))
+    return text_of(value, field)
+
+
+def answer_text(value: object, field: str, tally: Tally) -> str:
+    """The text of an answer: itself, a message's content, or the first of several answers.
+
+    Raises:
+        RowError: there is none; or as `text_of`.
+    """
+    if isinstance(value, dict):
+        inner = value.get("content", value.get("value", value.get("text", value)))
+        return answer_text(inner, field, tally) if inner is not value else text_of(value, field)
+    if isinstance(value, list) and value:
+        if all(isinstance(one, dict) and "type" in one and "role" not in one for one in value):
+            return content_text(value, field)
+        if isinstance(value[0], dict | str):
+            if len({json.dumps(one, sort_keys=True, default=str) for one in value}) > 1:
+                tally.guess("first_answer")
+            return answer_text(value[0], field, tally)
+    return without_reasoning(content_text(value, field), field, tally)
+
+
+def without_reasoning(text: str, field: str, tally: Tally) -> str:
+    """`text` without the chain of thought that it begins with.
+
+    Raises:
+        RowError: nothing else is there.
+    """
+    if "<" not in text[:40] or not (found := _THINKING.match(text)):
+        return text
+    if not is_blank(found[2]):
+        tally.add("reasoning_unused")
+    return text_of(text[found.end() :], field)
+
+
+def verdict(value: object) -> bool | None:
+    """True or False as a truth value, weight or word says whether to learn; None where it says nothing."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return None if value != value else value > 0
+    word = value.strip().lower() if isinstance(value, str) else ""
+    return True if word in _YES else False if word in _NO else None
+
+
+def is_flag(value: object) -> bool:
+    """Return whether a cell may be a verdict: true, false, or a weight from 0 to 1."""
+    if isinstance(value, int | float):
+        return 0 <= value <= 1
+    return verdict(value) is not None
+
+
+def listed(value: object, column: str) -> list:
+    """A list, or the list that a table's cell holds as JSON text; empty where it is blank.
+
+    Raises:
+        RowError: it is something else.
+    """
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise RowError("data.row.list_text", column) from error
+    if is_blank(value):
+        return []
+    if not isinstance(value, list):
+        raise RowError("data.row.not_list", column, kind=kind_of(value))
+    return value
