@@ -83,13 +83,16 @@ class Notice:
     kind: str
     count: int
     key: str
-    values: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str | list[str]] = field(default_factory=dict)
     other: str = ""
 
     @property
     def message(self) -> str:
         """The sentence, in the language of the reader."""
-        return i18n.t(self.key, count=f"{self.count:,}", **self.values)
+        said = {
+            name: i18n.join(value, "item") if isinstance(value, list) else value for name, value in self.values.items()
+        }
+        return i18n.t(self.key, count=f"{self.count:,}", **said)
 
     def __str__(self) -> str:
         return self.message

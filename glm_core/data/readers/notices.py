@@ -67,5 +67,5 @@ class Tally:
 
     def _notice(self, kind: str) -> Notice:
         names = list(self.names.get(kind, ()))
-        shown = "、".join(names[:_NAMED]) + ("…" if len(names) > _NAMED else "")
+        shown = [*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])]
         return Notice(kind, self.counts[kind], f"data.notice.{kind}", {"names": shown})
