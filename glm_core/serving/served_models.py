@@ -102,7 +102,7 @@ def _run_called(identifier: str, bases: dict[str, ServedModel]) -> ServedModel |
         run = store.get(identifier)
     except RunError:
         return None
-    return None if run.damaged else _of_run(run, bases)
+    return None if run.damaged else _of_run(run, bases, {})
 
 
 def trained_on(choice: ServedModel) -> list[store.Run]:
