@@ -7,51 +7,134 @@ directive. Not here: drawing (pages do that).
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache, lru_cache
 from itertools import groupby
 
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+
 from glm_core.workspace import home
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
-_LIVE = re.compile(r"[\\\[\]<$]|:(?=[a-zA-Z+])|(?<=[\w+]):|(?<=:material)/")
 _ANY_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-# Streamlit makes links and dashes of plain text too, after all escapes; a word joiner inside is invisible and stops it
+# Streamlit makes links, icons and dashes of plain text too, after all escapes; an invisible word joiner inside stops it
 _JOINER = "\u2060"
-_RESTLESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)|(?<=-)(?=[->])|(?<=<)(?=-)", re.IGNORECASE)
+_HARD_BREAK = "  \n"
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_RESTLESS = re.compile(
+    r"(?<=:material)(?=/)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)|(?<=-)(?=[->])|(?<=<)(?=-)", re.IGNORECASE
+)
 
 
 def harmless(text: str) -> str:
-    """Markdown whose lists, emphasis and code still work, while images, links, HTML, formulas and directives do not."""
-    lines, fence = [], None
-    for line in text.split("\n"):
-        opening = _FENCE.match(line)
-        if fence is None and opening:
-            fence = opening.group(1)
-            lines.append("\n" + line)
-        elif fence is not None:
-            lines.append(line)
-            if opening and opening.group(1).startswith(fence) and not line.strip(" `~"):
-                fence = None
-        else:
-            lines.append(_quiet_line(line))
-    return "\n".join(lines).strip("\n").removesuffix("  ")
+    """Return Markdown with the lists, tables, emphasis and code of `text`, in which nothing else is live.
+
+    A CommonMark parser reads the text; what it found is written anew in one canonical form with every punctuation mark of plain text
+    escaped. Links, images, HTML, formulas and Streamlit directives are never read as such, so they come out as the characters they are.
+    """
+    text = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return "\n".join(_blocks(SyntaxTreeNode(_parser().parse(text)).children, tight=False))
 
 
-def _quiet_line(line: str) -> str:
-    """One line outside code blocks, its live characters escaped outside code spans; line breaks are kept."""
-    pieces, place = [], 0
-    for span in _CODE_SPAN.finditer(line):
-        pieces += [_LIVE.sub(_escape, line[place : span.start()]), span.group()]
-        place = span.end()
-    return "".join(pieces) + _LIVE.sub(_escape, line[place:]) + ("  " if line.strip() else "")
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    return parser.disable(["link", "image", "autolink", "reference", "html_block", "html_inline"])
 
 
-def _escape(found: re.Match) -> str:
-    return "\\" + found.group()
+def _blocks(nodes: Sequence[SyntaxTreeNode], *, tight: bool) -> list[str]:
+    """Return the lines of blocks, separated by blank lines unless `tight`."""
+    lines: list[str] = []
+    for node in nodes:
+        if lines and not (tight and node.type in ("paragraph", "bullet_list", "ordered_list")):
+            lines.append("")
+        lines += _block(node)
+    return lines
+
+
+def _block(node: SyntaxTreeNode) -> list[str]:
+    """Return the lines of one block."""
+    match node.type:
+        case "heading":
+            return [f"{'#' * int(node.tag[1])} {_inline(node).replace(_HARD_BREAK, ' ')}"]
+        case "paragraph":
+            return _inline(node).split("\n")
+        case "fence" | "code_block":
+            return _fenced(node.content, node.info if node.type == "fence" else "")
+        case "blockquote":
+            return [f"> {line}".rstrip() for line in _blocks(node.children, tight=False)] or [">"]
+        case "bullet_list":
+            return _items(node, lambda place: "- ")
+        case "ordered_list":
+            start = int(node.attrs.get("start", 1))
+            return _items(node, lambda place: f"{start + place}. ")
+        case "table":
+            return _table(node)
+        case "hr":
+            return ["***"]
+    return [_escaped(node.content)]
+
+
+def _items(node: SyntaxTreeNode, mark: Callable[[int], str]) -> list[str]:
+    """Return the lines of a list, each item's first one behind its mark and the others indented by as much."""
+    tight = all(block.hidden for item in node.children for block in item.children if block.type == "paragraph")
+    lines: list[str] = []
+    for place, item in enumerate(node.children):
+        if lines and not tight:
+            lines.append("")
+        first, *others = _blocks(item.children, tight=tight) or [""]
+        lines.append((mark(place) + first).rstrip() if not first else mark(place) + first)
+        lines += [" " * len(mark(place)) + line if line else "" for line in others]
+    return lines
+
+
+def _fenced(content: str, info: str) -> list[str]:
+    """Return a code block whose fence is longer than any run of backticks in it."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", content)), default=0))
+    language = re.match(r"[\w+#.\-]{0,20}", info.strip())
+    return [fence + (language.group() if language else ""), *content.removesuffix("\n").split("\n"), fence]
+
+
+def _table(node: SyntaxTreeNode) -> list[str]:
+    rows = [
+        ["| " + " | ".join(_inline(cell, in_table=True) for cell in row.children) + " |", len(row.children)]
+        for part in node.children
+        for row in part.children
+    ]
+    return [rows[0][0], "|" + " --- |" * rows[0][1], *(row for row, _ in rows[1:])]
+
+
+def _inline(node: SyntaxTreeNode, in_table: bool = False) -> str:
+    """Return the text of a block: emphasis and code as Markdown, everything else escaped."""
+    parts = []
+    for child in node.children:
+        match child.type:
+            case "inline":
+                parts.append(_inline(child, in_table))
+            case "strong" | "em" | "s":
+                mark = {"strong": "**", "em": "*", "s": "~~"}[child.type]
+                parts.append(mark + _inline(child, in_table) + mark)
+            case "code_inline":
+                parts.append(_code_span(child.content, in_table))
+            case "softbreak" | "hardbreak":
+                parts.append(_HARD_BREAK)
+            case _:
+                parts.append(_escaped(child.content))
+    return "".join(parts)
+
+
+def _code_span(content: str, in_table: bool) -> str:
+    runs = {len(run) for run in re.findall("`+", content)}
+    mark = "`" * next(length for length in range(1, len(runs) + 2) if length not in runs)
+    pad = " " if content[:1] + content[-1:] != content[:1].strip() + content[-1:].strip() or "`" in content else ""
+    return mark + pad + (content.replace("|", "\\|") if in_table else content) + pad + mark
+
+
+def _escaped(text: str) -> str:
+    """Return plain text with every punctuation mark escaped and nothing that Streamlit would turn into a link or a sign."""
+    return _ANY_PUNCTUATION.sub(r"\\\1", _RESTLESS.sub(_JOINER, text.replace("\n", " ")))
 
 
 def literal(text: str) -> str:
