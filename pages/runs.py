@@ -1,46 +1,80 @@
-"""Every run: its state, its curve, its note; and what sets chosen runs apart."""
+"""Every run in one table to sort, filter and open: what it learned, what it kept, its curve; and what sets chosen runs apart."""
 
 import pandas as pd
 import streamlit as st
 
-from glm_core import ui
+from glm_core import charts, ui
+from glm_core.evaluation import retention
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
-from glm_core.runs import Run, figures, labels, store
+from glm_core.runs import Run, figures, labels, rollback, store
 
-PAGE = 20
-
-
-@st.cache_data(max_entries=500, show_spinner=False)
-def curve_of(identifier: str, size: int) -> tuple[str, float | None]:
-    """A run's small loss curve and its last loss; `size` of metrics.jsonl tells when to read it again."""
-    _, losses = figures.tidy(store.get(identifier).metrics()[0]).series("loss")
-    return figures.spark_line(losses), losses[-1] if losses else None
+PAGE = 100
+CURVE_POINTS = 40
+MOST_COMPARED = 4
 
 
-def draw_run(run: Run) -> None:
-    """One run in a row: the way to its page, its curve, its note."""
-    with st.container(border=True, key=f"run-{run.id}"):
-        what, outcome = st.columns([5, 3], vertical_alignment="center")
-        with what:
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                ui.link("run", literal(run.name), run=run.id)
-                st.markdown(ui.state_badge(run.status().state))
-            st.caption(literal(f"{ui.local_time(run.created)} · {labels.about(run)}"))
-            if run.note:
-                st.caption(literal(run.note))
-        picture, loss = curve_of(run.id, run.size_of("metrics.jsonl"))
-        if picture:
-            with outcome, st.container(horizontal=True, vertical_alignment="center"):
-                st.image(picture)
-                st.caption(t("runs.last_loss", loss=f"{loss:.3g}"), width="content")
+@st.cache_data(max_entries=2000, show_spinner=False)
+def curve_of(identifier: str, _size: int) -> list[float]:
+    """The losses of a run, thinned; the size of metrics.jsonl tells when to read it again."""
+    losses = figures.tidy(store.get(identifier).metrics()[0]).series("loss")[1]
+    return list(charts.thin(range(len(losses)), losses, CURVE_POINTS)[1]) if losses else []
 
 
-def draw_differences(found: list[Run]) -> None:
+@st.cache_data(max_entries=2000, show_spinner=False)
+def shares_of(identifier: str, _size: int, step: int | None) -> tuple[float | None, float | None]:
+    """Learned and kept, 0 to 1, at the step in use; None where it was not asked."""
+    run = store.get(identifier)
+    points = {point.step: point for point in retention.read(run, run.abilities()[0])}
+    found = points.get(step) or (points[max(points)] if points else None)
+    return (found.learned.value, found.kept.value) if found and found.step else (None, None)
+
+
+def row_of(run: Run) -> dict:
+    """One line of the table."""
+    learned, kept = shares_of(run.id, run.size_of("abilities.jsonl"), rollback.current(run))
+    return {
+        "name": run.name,
+        "state": t(f"ui.state.{run.status().state}"),
+        "created": pd.Timestamp(run.created, unit="s", tz="UTC").tz_convert(st.context.timezone or "UTC"),
+        "learned": learned,
+        "kept": kept,
+        "curve": curve_of(run.id, run.size_of("metrics.jsonl")),
+        "dataset": labels.dataset_name(run),
+        "model": run.model_name,
+        "note": run.note,
+    }
+
+
+def draw_table(found: list[Run]) -> list[Run]:
+    """The table; returns the runs whose rows are selected."""
+    share = {"format": "percent", "min_value": 0.0, "max_value": 1.0, "width": "small"}
+    kinds = {
+        "created": (st.column_config.DatetimeColumn, {"format": "MM-DD HH:mm"}),
+        "learned": (st.column_config.ProgressColumn, share | {"help": t("runs.column.learned_help")}),
+        "kept": (st.column_config.ProgressColumn, share | {"help": t("runs.column.kept_help")}),
+        "curve": (st.column_config.LineChartColumn, {"width": "small"}),
+    }
+    table = pd.DataFrame([row_of(run) for run in found])
+    config = {
+        name: kinds[name][0](t(f"runs.column.{name}"), **kinds[name][1]) if name in kinds else t(f"runs.column.{name}")
+        for name in table.columns
+    }
+    picked = st.dataframe(
+        table, hide_index=True, column_config=config, on_select="rerun", selection_mode="multi-row", key="table"
+    )
+    return [found[place] for place in picked.selection.rows if place < len(found)]
+
+
+def draw_differences(found: list[Run], picked: list[Run]) -> None:
     """A table of the settings in which the chosen runs differ: a row a setting, a column a run."""
     times = {run.id: ui.local_time(run.created) for run in found}
     names = unique_labels({run.id: run.name for run in found}, times)
-    chosen = st.multiselect(t("runs.choose"), list(names), format_func=names.get, key="chosen", max_selections=4)
+    chosen = [run.id for run in picked][:MOST_COMPARED]
+    if not chosen:
+        chosen = st.multiselect(
+            t("runs.choose"), list(names), format_func=names.get, key="chosen", max_selections=MOST_COMPARED
+        )
     if len(chosen) < 2:
         return
     runs = [store.get(identifier) for identifier in chosen]
@@ -53,19 +87,38 @@ def draw_differences(found: list[Run]) -> None:
     st.table(pd.DataFrame(table, [labels.name_of(name) for name in rows], heads))
 
 
+def filtered(found: list[Run], words: str) -> list[Run]:
+    """The runs in whose name, note, data set or model every one of `words` occurs."""
+    wanted = words.lower().split()
+    texts = {run.id: " ".join((run.name, run.note, labels.dataset_name(run), run.model_name)).lower() for run in found}
+    return [run for run in found if all(word in texts[run.id] for word in wanted)]
+
+
 ui.begin("runs")
 ui.link("training", t("run.back"), icon=":material/arrow_back:")
 st.title(t("page.runs"), anchor=False)
-found = store.runs()
-if not found:
+every = store.runs()
+if not every:
     ui.empty_state("runs.none", "run.to_training", "training")
     st.stop()
-if len(found) > 1:
-    with st.expander(t("runs.differences"), icon=":material/compare_arrows:"):
-        draw_differences(found)
-shown = st.session_state.get("shown", PAGE)
-for run in found[:shown]:
-    draw_run(run)
-if len(found) > shown and st.button(t("runs.older")):
-    st.session_state.shown = shown + PAGE
-    st.rerun()
+search = st.text_input(t("runs.search"), key="search", placeholder=t("runs.search"), label_visibility="collapsed")
+found = filtered(every, search)
+shown = found[: st.session_state.get("shown", PAGE)]
+if not shown:
+    st.caption(t("runs.nothing_found"))
+    st.stop()
+with ui.guarded():
+    picked = draw_table(shown)
+    st.caption(t("runs.pick"))
+    with st.container(horizontal=True):
+        if len(picked) == 1 and st.button(t("runs.open"), type="primary", key="open", icon=":material/monitoring:"):
+            ui.go("run", run=picked[0].id)
+        if picked and all(run.adapter() for run in picked[:MOST_COMPARED]):
+            if st.button(t("runs.compare"), key="compare", icon=":material/compare:"):
+                ui.go("compare", run=picked[0].id, also=[run.id for run in picked[1:MOST_COMPARED]])
+        if len(found) > len(shown) and st.button(t("runs.older"), key="older"):
+            st.session_state.shown = len(shown) + PAGE
+            st.rerun()
+    if len(shown) > 1:
+        with st.expander(t("runs.differences"), icon=":material/compare_arrows:", expanded=len(picked) > 1):
+            draw_differences(shown, picked)

@@ -76,12 +76,14 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
     dataset = st.session_state.dataset
     if dataset == "imprint":
         dataset = keep_imprint(st.session_state.assistant, st.session_state.author)
+    title = library.get(dataset).name
     run = store.create(
         form.models[st.session_state.model].base,
         dataset,
         settings,
         pinned,
         user.name,
+        labels.propose_name(title, st.session_state.model, settings, earlier),
         expected=expected,
         identifier=state.launcher().claim(),
     )

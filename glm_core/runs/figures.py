@@ -1,4 +1,4 @@
-"""What a run's rows look like: curves of loss, rate, speed and memory, a spark line, a table to download. Draws nothing itself.
+"""What a run's rows look like: curves of loss, rate, speed and memory, a table to download. Draws nothing itself.
 
 Rows come from files that a killed and resumed trainer wrote twice in part, so they are put in order first (`tidy`).
 """
@@ -274,22 +274,6 @@ def _chosen(card: tuple[str, str], devices: Sequence[str]) -> bool:
 
 def _title(card: tuple[str, str]) -> str:
     return f"{card[1]} · {card[0]}"
-
-
-def spark_line(values: Sequence[float], width: int = 120, height: int = 28) -> str:
-    """The shape of a curve as a small SVG picture, newest value right; empty below two values."""
-    if len(values) < 2:
-        return ""
-    x, y = charts.thin(range(len(values)), list(values), most=width)
-    low, high = min(y), max(y)
-    scale = (height - 4) / ((high - low) or 1)
-    points = " ".join(
-        f"{2 + p * (width - 4) / (len(values) - 1):.1f},{2 + (high - v) * scale:.1f}" for p, v in zip(x, y, strict=True)
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
-        f'<polyline points="{points}" fill="none" stroke="{charts.TUNED}" stroke-width="1.5" stroke-linejoin="round"/></svg>'
-    )
 
 
 def to_csv(rows: Sequence[dict]) -> str:

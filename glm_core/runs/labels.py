@@ -281,6 +281,29 @@ def dataset_name(run: Run) -> str:
     return t(f"data.bundled.{id}") if id in BUNDLED else run.dataset["name"]
 
 
+def propose_name(dataset: str, model: str, settings: TrainingSettings, runs: Sequence[Run]) -> str:
+    """Return a name for a new run: its data's, and where earlier runs have it, what sets it apart (`店铺问答 · 40 轮`)."""
+    taken = {run.name for run in runs}
+    if dataset not in taken:
+        return dataset
+    former = next(run for run in runs if run.name == dataset or run.name.startswith(f"{dataset} · "))
+    names = [] if former.model_name == model else [f"{dataset} · {model}"]
+    for setting in NAMES:
+        value = getattr(settings, setting)
+        if counts(setting, settings.method) and former.settings.get(setting, value) != value:
+            names.append(f"{dataset} · {_told(setting, value)}")
+    names += [f"{dataset} · {number}" for number in range(2, len(runs) + 3)]
+    return next(name for name in names if name not in taken)
+
+
+def _told(setting: str, value: object) -> str:
+    """A setting's value that says by itself which setting it is of: `40 轮`, `学习率 0.001`."""
+    if setting == "epochs":
+        return t("runs.named.epochs", epochs=value)
+    said = value_of(setting, value)
+    return said if setting in ("method", "quantization") else f"{name_of(setting)} {said}"
+
+
 def about(run: Run) -> str:
     """Return what is trained on what, for one line of small print."""
     method = value_of("method", run.settings.get("method"))

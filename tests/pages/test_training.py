@@ -412,7 +412,12 @@ def test_the_list_shows_every_run_and_only_differences_of_settings(model):
     second.annotate("too few epochs")
     app = open_page("runs")
     assert not app.exception
-    assert "已完成" in words(app) and "失败" in words(app) and "too few epochs" in words(app)
+    listed = app.dataframe[0].value
+    assert listed["state"].tolist() == ["失败", "已完成"] and listed["note"].tolist() == ["too few epochs", ""]
+    assert [list(curve) for curve in listed["curve"]] == [[], [2.0, 1.0, 2 / 3]] and listed["learned"].isna().all()
+    app.text_input(key="search").set_value("FEW").run()
+    assert app.dataframe[0].value["note"].tolist() == ["too few epochs"]
+    app.text_input(key="search").set_value("").run()
     app.multiselect(key="chosen").set_value([first.id, second.id]).run()
     table = app.table[0].value
     assert table.loc["轮数"].tolist() == ["12", "3"] and "学习率" not in table.index

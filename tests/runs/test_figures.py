@@ -73,13 +73,6 @@ def test_the_table_has_every_column_once():
     }
 
 
-def test_a_spark_line_needs_two_points_and_stays_in_its_box():
-    assert figures.spark_line([1.0]) == ""
-    assert figures.spark_line([3.0, 3.0]).startswith("<svg")
-    points = figures.spark_line([5.0, 1.0, 2.0]).split('points="')[1].split('"')[0]
-    assert all(0 <= float(v) <= 120 for pair in points.split() for v in pair.split(","))
-
-
 def test_a_curve_without_a_value_has_no_numbers_on_its_axes():
     empty, begun = figures.series_figure(figures.tidy([]), "loss"), figures.series_figure(figures.tidy(rows(3)), "loss")
     assert (empty.layout.xaxis.showticklabels, empty.layout.yaxis.showticklabels) == (False, False)

@@ -166,3 +166,29 @@ def test_only_new_answers_are_read_and_a_file_that_begins_again_is_read_anew():
     (run.path / "samples.jsonl").write_text(json.dumps(answer(0, "x")) + "\n")
     reader.refresh()
     assert [row["answer"] for row in reader.samples] == ["x"]
+
+
+def test_a_new_run_is_named_by_its_data_and_by_what_sets_it_apart():
+    settings = TrainingSettings()
+    assert labels.propose_name("店铺问答", "tiny", settings, store.runs()) == "店铺问答"
+    first = make("店铺问答")
+    store.change(first, settings=settings.to_dict())
+    named = [
+        labels.propose_name("店铺问答", model, one, store.runs())
+        for model, one in (
+            ("tiny", settings.changed(epochs=40)),
+            ("tiny", settings.changed(learning_rate=5e-4)),
+            ("tiny", settings.changed(method="ptuning")),
+            ("large", settings),
+            ("tiny", settings),
+        )
+    ]
+    assert named == [
+        "店铺问答 · 40 轮",
+        "店铺问答 · 学习率 0.0005",
+        "店铺问答 · P-Tuning v2",
+        "店铺问答 · large",
+        "店铺问答 · 2",
+    ]
+    store.change(make("店铺问答 · 40 轮"), settings=settings.changed(epochs=40).to_dict())
+    assert labels.propose_name("店铺问答", "tiny", settings.changed(epochs=40), store.runs()) == "店铺问答 · 2"

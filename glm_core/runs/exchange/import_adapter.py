@@ -58,6 +58,7 @@ class Origin:
 
     base: str = ""
     fingerprint: str = ""
+    name: str = ""
 
     def warning(self, base: Path) -> str:
         """The text key of what speaks against the model in folder `base` even where its shapes fit; empty where nothing does."""
@@ -74,7 +75,17 @@ def origin(files: Files) -> Origin:
     """Where the adapter in `files` says that it comes from."""
     own, peft = (_record_named(files, name) for name in (INFO, CONFIG))
     named = string(own.get("base")) or string(peft.get("base_model_name_or_path"))
-    return Origin(PurePosixPath(named.replace("\\", "/")).name, string(own.get("fingerprint")))
+    return Origin(
+        PurePosixPath(named.replace("\\", "/")).name,
+        string(own.get("fingerprint")),
+        string(own.get("name"), store.LONGEST_NAME),
+    )
+
+
+def has_adapter(files: Files) -> bool:
+    """Return whether a LoRA with its configuration, or a prefix, is among `files` or in their zips."""
+    found = {name for name, _ in _contents(files)}
+    return {CONFIG, LORA} <= found or PREFIX in found
 
 
 def _record_named(files: Files, wanted: str) -> dict:

@@ -19,7 +19,7 @@ def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.Se
     """One adapter: where it comes from, and the ways to take it away."""
     run = store.get(choice.name)
     with st.container(border=True, key=f"adapter-{choice.name}"):
-        left, right = st.columns([3, 1], vertical_alignment="center")
+        left, right = st.columns([3, 2], vertical_alignment="center")
         with left, st.container(gap="xsmall"):
             ui.link("run", literal(choice.title), run=choice.name)
             size = i18n.size(workspace.folder_size(choice.adapter))
@@ -28,8 +28,32 @@ def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.Se
             if choice.outdated:
                 st.caption(f":material/warning: {literal(t('models.outdated', base=choice.base.name))}")
         with right, st.container(horizontal=True, horizontal_alignment="right"):
+            if st.button(t("models.chat"), icon=":material/chat:", key=f"chat-{choice.name}"):
+                ui.go("chat", model=choice.name)
+            if st.button(t("models.compare"), icon=":material/compare:", key=f"compare-{choice.name}"):
+                ui.go("compare", run=choice.name)
+            if ui.owns(run.owner):
+                with st.popover("", icon=":material/more_horiz:", help=t("run.more"), key=f"more-{choice.name}"):
+                    draw_changes(run)
             with st.popover(t("models.export"), icon=":material/download:", key=f"export-{choice.name}"), ui.guarded():
                 draw_export(run, choice, bases)
+
+
+def draw_changes(run: store.Run) -> None:
+    """Rename the run, or delete it with its adapter."""
+    with ui.guarded():
+        name = st.text_input(t("run.name"), run.name, max_chars=store.LONGEST_NAME, key=f"name-{run.id}")
+        if name != run.name:
+            ui.must_own(run.owner)
+            run.rename(name)
+            ui.note("audit.run.rename", name)
+            st.rerun()
+        if st.checkbox(t("run.delete_sure"), key=f"sure-{run.id}"):
+            if st.button(t("run.delete"), icon=":material/delete:", key=f"remove-{run.id}", width="stretch"):
+                ui.must_own(run.owner)
+                run.remove()
+                ui.note("audit.run.remove", run.name)
+                st.rerun()
 
 
 def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[served_models.ServedModel]) -> None:
@@ -85,6 +109,9 @@ def draw_import(bases: list[served_models.ServedModel], owner: str) -> None:
         if not given:
             return
         files = [(one.name, one) for one in given]
+        if not import_adapter.has_adapter(files):
+            st.error(t("models.import_nothing"), icon=":material/error:")
+            return
         origin = import_adapter.origin(files)
         place = next((place for place, base in enumerate(bases) if base.name == origin.base), None)
         base = st.selectbox(
@@ -95,7 +122,9 @@ def draw_import(bases: list[served_models.ServedModel], owner: str) -> None:
             key="adapter_base",
             placeholder=t("models.choose_base"),
         )
-        name = st.text_input(t("run.name"), Path(files[0][0]).stem, max_chars=store.LONGEST_NAME, key="adapter_name")
+        name = st.text_input(
+            t("run.name"), origin.name or Path(files[0][0]).stem, max_chars=store.LONGEST_NAME, key="adapter_name"
+        )
         if base is not None and (warning := origin.warning(base.base)):
             st.caption(f":material/warning: {literal(t(warning, base=base.name, named=origin.base))}")
         if st.button(t("models.import_now"), key="import", disabled=base is None):
