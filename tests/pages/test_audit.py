@@ -30,6 +30,7 @@ NO_CHANGE = {
     "xlsx_job.start": "a file to download; the set stays as it is",
     "export.forget": "a message is put away",
     "load_job.forget": "a message is put away",
+    "calibration.forget": "the owner's own marks on a report",
     "figures.tidy": "sorts rows of numbers",
     "ui.keep_widget": "the state of a widget on the reader's own page",
     "state.sharing().start": "told who does it, notes it itself (tests/auth/test_middleware_shared.py)",
@@ -99,7 +100,7 @@ def test_the_search_finds_the_actions_there_are():
         "export.start_merge",
         "blind_votes.cast",
         "download_job.discard",
-        "one.remove",
+        "talk.remove",
         "talk.vote",
         "job.cancel",
     } <= found
