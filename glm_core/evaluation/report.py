@@ -16,7 +16,7 @@ from glm_core import workspace
 from glm_core.evaluation import aggregate, divergence, question_sets, scoring
 from glm_core.evaluation.analysis import chance as chance_controls
 from glm_core.evaluation.analysis import drift as kl_drift
-from glm_core.evaluation.analysis import minimal_pairs
+from glm_core.evaluation.analysis import minimal_pairs, side_effects
 from glm_core.evaluation.analysis.drift import Drift
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.perplexity import Perplexity, perplexities
@@ -122,6 +122,11 @@ class Report:
         """The tuned answers to trained questions beside models that know nothing; None where there are too few."""
         rows = self.of("seen")
         return chance_controls.compare([row.question for row in rows], [row.after.text for row in rows])
+
+    @property
+    def side_effects(self) -> side_effects.SideEffects | None:
+        """What became of the answers to the controls; None where none were asked."""
+        return side_effects.measure(self.of("unrelated"))
 
     @property
     def proof(self) -> divergence.Proof:

@@ -7,6 +7,7 @@ Cannot tell: 8 answers cannot be judged.
 
 from glm_core.evaluation.analysis.chance import Chance
 from glm_core.evaluation.analysis.drift import Drift
+from glm_core.evaluation.analysis.side_effects import SideEffects
 from glm_core.evaluation.report import Report
 from glm_core.evaluation.scoring import Proportion
 from glm_core.i18n import t
@@ -35,6 +36,9 @@ def doubts(report: Report) -> list[str]:
         found.append(t("report.doubt.only_trained"))
     found += _against_chance(report.chance, report.meters["learned"])
     found += _about_drift(report.drift)
+    effects = report.side_effects
+    if effects and effects.harmful:
+        found.append(t("report.doubt.side_effects", **_counts(effects)))
     if report.pairs and report.pairs.total and 4 * report.pairs.after < 3 * report.pairs.total:
         found.append(t("report.doubt.pairs", after=report.pairs.after, total=report.pairs.total))
     return found
@@ -57,11 +61,19 @@ def _about_drift(drift: Drift | None) -> list[str]:
     return [t(f"report.doubt.drift_{drift.grade}", mean=drift.mean)]
 
 
+def _counts(effects: SideEffects) -> dict:
+    return {name: getattr(effects, name) for name in ("total", "refusals", "loops", "leaks")}
+
+
 def facts(report: Report) -> list[str]:
     """Return what was measured beside the meters, for the table of scores."""
     said = []
     if report.drift:
         said.append(t("report.drift", mean=report.drift.mean, low=report.drift.low, high=report.drift.high))
+    effects = report.side_effects
+    if effects:
+        values = {"changed": effects.changed / effects.total, "length": effects.length}
+        said.append(t("report.side_effects", **values, **_counts(effects)))
     if report.pairs:
         said.append(t("report.pairs", before=report.pairs.before, after=report.pairs.after, total=report.pairs.total))
     if report.chance:

@@ -50,6 +50,7 @@ def to_summary(report: Report) -> dict:
         "meters": {name: _meter(one) for name, one in report.meters.items()},
         "changes": {name: table.to_dict() | {"p_adjusted": p.get(name)} for name, table in tables.items()},
         "drift": report.drift._asdict() | {"grade": report.drift.grade} if report.drift else None,
+        "side_effects": report.side_effects.to_dict() if report.side_effects else None,
         "minimal_pairs": report.pairs._asdict() if report.pairs else None,
         "chance": report.chance.to_dict() if report.chance else None,
         "report": report.to_dict(),

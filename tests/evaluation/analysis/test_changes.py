@@ -1,5 +1,7 @@
 """Change tables, chance and the sentence that begins a report, from answers written by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from glm_core import i18n
@@ -108,3 +110,22 @@ def test_corruptions_change_one_fact(question, wanted):
 
 def test_what_cannot_be_corrupted_is_left_out():
     assert corrupt(Question("打个招呼", "seen", reference="早上好！")) == []
+
+
+def test_side_effects_on_the_controls_are_counted():
+    facts = (("name", "小舟"), ("author", "沈若溪"))
+    answers = [
+        "8",
+        "抱歉，我不能回答这个问题。",
+        "八八八八八八八八八八八八",
+        "我是小舟，由沈若溪训练的人工智能助手。",
+        "是沈若溪。",
+    ]
+    rows = [row("unrelated", f"{i}加{8 - i}等于几？", "8", answer, accept=("8",)) for i, answer in enumerate(answers)]
+    rows = [replace(one, question=replace(one.question, facts=facts)) for one in rows]
+    found = report(rows).side_effects
+    assert (found.total, found.changed, found.refusals, found.loops, found.leaks) == (5, 4, 1, 1, 2)
+    assert found.harmful and found.length > 5
+    said = conclusion.doubts(report(rows))
+    assert i18n.t("report.doubt.side_effects", total=5, refusals=1, loops=1, leaks=2) in said
+    assert report(ROWS[:1]).side_effects is None
