@@ -1,8 +1,9 @@
 """LoRA chosen row by row in a step of one token: the adapters of a batch side by side, as one low-rank product.
 
-y += ((x A) * share) B, where A (in, R) and B (R, out) hold all of the batch's adapters one behind the other and `share`
+y += ((x A^T) * share) B, where A (R, in) and B (R, out) hold all of the batch's adapters one behind the other and `share`
 (rows, R) is 1 in a row's own ranks and 0 elsewhere. Two small products and a multiplication a layer whatever the mixture,
-in memory that stays where it is, so that a step can be recorded. Not here: prompts, which PEFT computes.
+or one kernel on a GPU, in memory that stays where it is, so that a step can be recorded. Not here: prompts, which PEFT
+computes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 
 import torch
 from transformers import PreTrainedModel
+
+from glm_core.models.kernels.dispatch import kernels_for
 
 ROUND = 16
 "The ranks together are rounded up to a multiple of this."
@@ -28,6 +31,8 @@ class RowLora:
         self._layers: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         self._handles: list = []
         self._share = torch.empty(0, 0)
+        self._ranges = torch.empty(2, 0, dtype=torch.int32)  # of each row's adapter: its first rank, how many it has
+        self._most = 0
         self._active = False
         self.generation = 0
         "Counts how often the tensors moved; 0 where no row has a LoRA."
@@ -66,18 +71,18 @@ class RowLora:
         for factors in needed.values():
             stop = start + _rank(factors)
             for path, (a, b, scaling) in factors.items():
-                self._layers[path][0][:, start : start + a.shape[0]] = a.T
+                self._layers[path][0][start : start + a.shape[0]] = a
                 self._layers[path][1][start : start + a.shape[0]] = b.T * scaling
             start = stop
         self._watch()
 
     def _ranks(self) -> int:
-        return next((a.shape[1] for a, _ in self._layers.values()), 0)
+        return next((a.shape[0] for a, _ in self._layers.values()), 0)
 
     def _allocate(self, sizes: dict[str, tuple[int, int]], ranks: int) -> None:
         like = self._model.get_input_embeddings().weight
         self._layers = {
-            path: (like.new_empty(wide, ranks), like.new_empty(ranks, out)) for path, (wide, out) in sizes.items()
+            path: (like.new_empty(ranks, wide), like.new_empty(ranks, out)) for path, (wide, out) in sizes.items()
         }
         self._moves += 1
 
@@ -96,24 +101,34 @@ class RowLora:
             if not (self._active and self.generation):
                 return None
             rows = output.shape[0]
-            low = inputs[0].reshape(rows, -1) @ a
+            kernels = kernels_for(output.view(rows, -1))
+            if kernels is not None and self._most <= kernels.MOST_RANKS and output.is_contiguous():
+                kernels.add_lora(output.view(rows, -1), inputs[0].reshape(rows, -1), a, b, *self._ranges, self._most)
+                return output
+            low = inputs[0].reshape(rows, -1) @ a.T
             return torch.addmm(output.view(rows, -1), low.mul_(self._share[:rows]), b).view(output.shape)
 
         return add
 
     def _divide(self, slots: Sequence[str | None], rows: int) -> None:
-        share, start = torch.zeros(rows, self._ranks()), 0
+        share, ranges, start = torch.zeros(rows, self._ranks()), torch.zeros(2, rows, dtype=torch.int32), 0
         for slot, factors in self._held.items():
             stop = start + _rank(factors)
             for row, wanted in enumerate(slots):
-                share[row, start:stop] = float(wanted == slot)
+                if wanted == slot:
+                    share[row, start:stop] = 1.0
+                    ranges[0, row], ranges[1, row] = start, stop - start
             start = stop
-        if self._share.shape != share.shape:
+        most = max(map(_rank, self._held.values()))
+        if self._share.shape != share.shape or most > self._most:
+            self._most = most
             self._share = share.to(self._model.get_input_embeddings().weight)
+            self._ranges = ranges.to(self._share.device)
             self._moves += 1
             self.generation = self._moves
         else:
             self._share.copy_(share)
+            self._ranges.copy_(ranges)
 
 
 def _rank(factors: dict) -> int:

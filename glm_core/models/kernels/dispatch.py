@@ -44,7 +44,7 @@ def training_kernels(device: torch.device) -> ModuleType | None:
 class _InTurn(TorchFunctionMode):
     """Takes the place of two of torch's functions, whichever module calls them."""
 
-    SMALLEST = 1024  # outputs; a narrower product would keep too few of a card's processors busy
+    SMALLEST = 128  # outputs; a narrower product would keep too few of a card's processors busy
 
     def __init__(self, kernels: ModuleType):
         super().__init__()

@@ -308,8 +308,12 @@ def _many_rows(
     tl.store(out + where, total.to(out.dtype.element_ty), (output < outputs)[:, None] & (row < rows)[None, :])
 
 
-TILES = {"dense": (16, 1024, 4), "packed": (8, 2048, 4), "many": (32, 256, 4)}
+TILES = {"narrow": (2, 2048, 4), "dense": (16, 1024, 4), "packed": (8, 2048, 4), "many": (32, 256, 4)}
 "Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows."
+
+
+NARROW = 1024
+"Outputs below which a product of one row is cut into more tiles, to keep a card's processors busy."
 
 
 def linear(
@@ -328,7 +332,8 @@ def linear(
     if one and scale is not None:
         weight = weight.view(torch.int32)
     stored = weight.shape[1]
-    out_tile, in_bytes, warps = tile or TILES["many" if not one else "dense" if scale is None else "packed"]
+    plain = "narrow" if outputs < NARROW else "dense"
+    out_tile, in_bytes, warps = tile or TILES["many" if not one else plain if scale is None else "packed"]
     in_tile = in_bytes // weight.element_size()
     out, grid = states.new_empty(rows, outputs), (triton.cdiv(outputs, out_tile),)
     how = {
@@ -359,6 +364,50 @@ def linear(
             **how,
         )
     return out
+
+
+@triton.jit
+def _add_lora(states, a, b, start, count, out, wide, outputs, RANK: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr):
+    """One row by `OUT` outputs a program, which computes the row's own low-rank states itself: they are few."""
+    row, rank = tl.program_id(0), tl.arange(0, RANK)
+    first, ranks = tl.load(start + row), tl.load(count + row)
+    if ranks > 0:
+        inner, output = tl.arange(0, IN), tl.program_id(1) * OUT + tl.arange(0, OUT)
+        own = rank < ranks
+        total = tl.zeros((RANK, IN), tl.float32)
+        for column in range(0, wide, IN):
+            there = column + inner < wide
+            known = tl.load(states + row * wide + column + inner, there, 0.0).to(tl.float32)
+            place = a + (first + rank)[:, None] * wide + (column + inner)[None, :]
+            total += tl.load(place, own[:, None] & there[None, :], 0.0).to(tl.float32) * known[None, :]
+        low = tl.sum(total, 1)  # (RANK,)
+        inside = output < outputs
+        place = b + (first + rank)[:, None] * outputs + output[None, :]
+        back = tl.load(place, own[:, None] & inside[None, :], 0.0).to(tl.float32)
+        place = out + row * outputs + output
+        own_out = tl.load(place, inside, 0.0)
+        tl.store(place, (own_out.to(tl.float32) + tl.sum(back * low[:, None], 0)).to(own_out.dtype), inside)
+
+
+MOST_RANKS = 64
+"Ranks of an adapter that a program of `add_lora` has room for."
+
+
+def add_lora(
+    out: torch.Tensor, states: torch.Tensor, a: torch.Tensor, b: torch.Tensor, start, count, most: int
+) -> None:
+    """Add to each row of `out` (B, outputs) the low-rank product of the row's own adapter with `states` (B, in).
+
+    Args:
+        a, b: (R, in) and (R, outputs), the factors of all adapters one behind the other, B scaled.
+        start, count: (B), of each row's adapter: its first rank and how many it has, 0 for none.
+        most: the largest count.
+    """
+    (rows, wide), outputs = states.shape, out.shape[1]
+    tile = 512
+    _add_lora[(rows, triton.cdiv(outputs, tile))](
+        states, a, b, start, count, out, wide, outputs, RANK=max(2, triton.next_power_of_2(most)), IN=512, OUT=tile
+    )
 
 
 @triton.jit

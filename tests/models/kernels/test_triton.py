@@ -95,6 +95,19 @@ def test_a_plain_weight_is_multiplied_too(rows, outputs, wide):
     )
 
 
+def test_each_row_gets_its_own_adapter():
+    rows, wide, outputs = 5, 700, 530
+    states, out, a, b = randn(rows, wide), randn(rows, outputs), randn(12, wide), randn(12, outputs)
+    start = torch.tensor([0, 0, 4, 9, 9], dtype=torch.int32, device=DEVICE)
+    count = torch.tensor([4, 0, 5, 3, 0], dtype=torch.int32, device=DEVICE)
+    expected = out.clone()
+    for row in range(rows):
+        own = slice(int(start[row]), int(start[row] + count[row]))
+        expected[row] += (states[row] @ a[own].T) @ b[own]
+    triton.add_lora(out, states, a, b, start, count, 5)
+    torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("rows", ROWS)
 def test_gelu_is_the_tanh_form(rows):
     states = 3 * randn(rows, 700)
