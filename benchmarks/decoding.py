@@ -145,8 +145,9 @@ def begin(
         choice = choices[number % len(choices)]
         messages = [{"role": "user", "content": f"{number}{question}"}]
         handles.append(RequestHandle(Request(messages, choice.name, max_new_tokens=tokens, temperature=0.0), choice))
-    rows = [session.prepare(handle) for handle in handles]
-    for group in session.groups(rows):
+    for handle in handles:
+        session.prepare(handle)
+    while group := session.next_group():
         session.join(group)
     return handles
 

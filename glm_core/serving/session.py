@@ -78,6 +78,11 @@ class Session:
         slot = self.adapters.need(handle.choice, handle.request.strength, self._busy())
         self._prepared.append(self._row(handle, slot))
 
+    def begin(self, handle: RequestHandle) -> None:
+        """Take `handle` in and compute its prompt at once, alone; raises as `prepare`."""
+        self.prepare(handle)
+        self.join(self._prepared[-1:])
+
     def next_group(self) -> list[Sequence]:
         """Return those of the prepared rows, the first among them, whose prompts are computed in one forward; often none."""
         if not self._prepared:
