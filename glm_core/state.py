@@ -20,6 +20,7 @@ from glm_core.auth import accounts, database, descriptors
 from glm_core.auth.network import LOCAL_HOSTS, Sharing
 from glm_core.auth.page_sockets import PageSockets
 from glm_core.errors import EasyError
+from glm_core.hub import private_hosts
 from glm_core.machine import machine as this_machine
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ def start() -> None:
     """Begin watching the runs and tidying up in the background. Returns at once; called when the server starts."""
     _closing.clear()
     descriptors.raise_limit()
+    private_hosts.refuse_when(lambda: sharing().on)
     threading.Thread(target=_watch_runs, name="runs", daemon=True).start()
     threading.Thread(target=_tidy, name="tidy", daemon=True).start()
     threading.Thread(target=_store_last_uses, name="last-uses", daemon=True).start()

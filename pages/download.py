@@ -7,7 +7,7 @@ import os
 
 import streamlit as st
 
-from glm_core import i18n, ui
+from glm_core import i18n, state, ui
 from glm_core.hub import download_job, sources
 from glm_core.hub.published import PUBLISHED, Published
 from glm_core.i18n import t
@@ -73,7 +73,9 @@ def draw_source() -> tuple[str, str, str]:
 
 
 def begin(kind: str, repo: str, endpoint: str, token: str) -> None:
-    """Start a download and show the page anew."""
+    """Start a download and show the page anew. While shared, only administrators name the address of a mirror."""
+    if endpoint and state.sharing().on:
+        ui.must_be("administrator")
     download_job.start(sources.Source(kind, repo.strip(), endpoint), token)
     ui.note("audit.model.download", repo.strip())
     st.rerun()

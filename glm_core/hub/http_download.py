@@ -19,6 +19,7 @@ import httpx
 
 from glm_core import i18n, workspace
 from glm_core.errors import EasyError
+from glm_core.hub import private_hosts
 from glm_core.jobs import Cancelled
 
 WAITS = (1.0, 2.0, 5.0, 10.0, 20.0)  # seconds between attempts that bring nothing new
@@ -73,7 +74,7 @@ def new_client(token: str = "") -> httpx.Client:
     headers = {"User-Agent": "easyAIGC", "Accept-Encoding": "identity"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    return httpx.Client(follow_redirects=True, timeout=TIMEOUT, headers=headers)
+    return httpx.Client(follow_redirects=True, timeout=TIMEOUT, headers=headers, transport=private_hosts.transport())
 
 
 @contextmanager
@@ -88,6 +89,8 @@ def opened(client: httpx.Client, url: str, headers: dict | None = None) -> Itera
         with client.stream("GET", url, headers=headers) as response:
             _check_status(response)
             yield response
+    except private_hosts.PrivateHostError as error:
+        raise HubError(error.key, **error.values) from error
     except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
         raise HubError("hub.bad_redirect", host=_host(url)) from error
     except (httpx.TransportError, httpx.DecodingError) as error:

@@ -1,0 +1,82 @@
+"""Refusal of download addresses inside this computer and its networks, so that nobody reads services there through a mirror's address.
+
+While the dashboard is shared, every request of a download, redirects among them, connects only to addresses of the public Internet. The
+name is resolved once and the connection made to what was checked. EASYAIGC_ENDPOINTS lists hosts that are allowed all the same.
+"""
+
+import ipaddress
+import os
+import socket
+import urllib.request
+from collections.abc import Callable
+
+import httpx
+
+from glm_core.errors import EasyError
+
+
+class PrivateHostError(EasyError):
+    """A download's address leads into this computer or its networks."""
+
+
+_refusing: Callable[[], bool] = lambda: False  # noqa: E731 - replaced as a whole
+
+
+def refuse_when(refusing: Callable[[], bool]) -> None:
+    """Refuse private addresses in new downloads whenever `refusing` says so; by default they are allowed."""
+    global _refusing
+    _refusing = refusing
+
+
+def transport() -> httpx.BaseTransport | None:
+    """Return the transport for a new client: one that refuses private addresses, or None for httpx's own."""
+    return PublicTransport() if _refusing() else None
+
+
+def allowed_hosts() -> frozenset[str]:
+    """Return the hosts that the operator allows: EASYAIGC_ENDPOINTS, separated by commas."""
+    given = os.environ.get("EASYAIGC_ENDPOINTS", "").split(",")
+    return frozenset(name.strip().lower() for name in given if name.strip())
+
+
+def public_address(host: str, port: int) -> str:
+    """Return an address of `host` to connect to.
+
+    Raises:
+        PrivateHostError: one of its addresses is not of the public Internet, and the operator does not list the host.
+        httpx.ConnectError: the name cannot be resolved.
+    """
+    try:
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpx.ConnectError(str(error)) from error
+    addresses = [entry[4][0] for entry in entries]
+    if host.lower() not in allowed_hosts() and not all(_is_public(address) for address in addresses):
+        raise PrivateHostError("hub.private_host", host=host[:100])
+    return addresses[0]
+
+
+def _is_public(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return parsed.is_global and not parsed.is_multicast
+
+
+class PublicTransport(httpx.HTTPTransport):
+    """An HTTP transport that connects to public addresses only. httpx calls it for each redirect too."""
+
+    def __init__(self) -> None:
+        proxy = urllib.request.getproxies().get("https")
+        super().__init__(proxy=proxy)
+        self._pinned = proxy is None
+        "With a proxy, which resolves names itself, the name stays in the request."
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        port = request.url.port or {"http": 80}.get(request.url.scheme, 443)
+        address = public_address(host, port)
+        if self._pinned:
+            request.headers.setdefault("Host", request.url.netloc.decode("ascii"))
+            request.extensions = {**request.extensions, "sni_hostname": host}
+            request.url = request.url.copy_with(host=address)
+        return super().handle_request(request)
