@@ -1,4 +1,4 @@
-"""`python -m glm_core demo | evaluate RUN`: the main job and a report in the terminal; the exit code tells whether it worked."""
+"""`python -m glm_core demo | evaluate RUN | export RUN`: the main job, a report and an export in the terminal; the exit code tells whether it worked."""
 
 import argparse
 import json
@@ -23,6 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     evaluate.add_argument("--json", action="store_true", help=i18n.t("evaluate.help_json"))
     evaluate.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
     evaluate.set_defaults(work=run_evaluation)
+    from glm_core.runs.exchange import command
+
+    command.add_parser(commands)
     arguments = parser.parse_args(argv)
     i18n.use(arguments.lang)
     return arguments.work(arguments)

@@ -32,7 +32,6 @@ KEPT_FILES = (
     "vocab*",
     "merges.txt",
     "*LICENSE*",
-    "README.md",
 )
 
 Progress = Callable[[str, float | None], None]
@@ -63,20 +62,37 @@ def merge(
     base, adapter, folder = Path(base), Path(adapter), Path(folder)
     if folder.exists():
         raise AdapterError("adapters.error.folder_exists", folder=str(folder))
+    with workspace.replace_folder(folder) as building:
+        write_merged(base, adapter, building, dtype=dtype, strength=strength, progress=progress)
+    return folder
+
+
+def write_merged(
+    base: Path,
+    adapter: Path,
+    folder: Path,
+    *,
+    dtype: str = "float16",
+    strength: float = 1.0,
+    progress: Progress | None = None,
+) -> None:
+    """Write what `merge` writes into `folder`, which is there already.
+
+    Raises:
+        AdapterError, ModelError: as for `merge`.
+    """
     description = describe(base)
     if description.bits:
         raise AdapterError("adapters.error.quantized_base", folder=base.name)
     tensors, extra = _merged_tensors(base, adapter, description, strength, progress)
-    with workspace.replace_folder(folder) as building:
-        _write_shards(building, tensors, getattr(torch, dtype))
-        config = checkpoints.read_config(base) | {"torch_dtype": dtype} | extra
-        config.pop("dtype", None)
-        config.pop("auto_map", None)  # names code that is not copied and never run
-        workspace.write_json(building / "config.json", config)
-        for pattern in KEPT_FILES:
-            for file in base.glob(pattern):
-                shutil.copy2(file, building / file.name)
-    return folder
+    write_shards(folder, tensors, getattr(torch, dtype))
+    config = checkpoints.read_config(base) | {"torch_dtype": dtype} | extra
+    config.pop("dtype", None)
+    config.pop("auto_map", None)  # names code that is not copied and never run
+    workspace.write_json(folder / "config.json", config)
+    for pattern in KEPT_FILES:
+        for file in base.glob(pattern):
+            shutil.copy2(file, folder / file.name)
 
 
 def _merged_tensors(base: Path, adapter: Path, description, strength: float, progress):
@@ -119,7 +135,7 @@ def _add_lora(source, found: lora_io.LoRA, rename: Renamer, strength: float, bas
         raise AdapterError("adapters.error.no_module", name=sorted(waiting)[0])
 
 
-def _write_shards(folder: Path, tensors: Iterator[tuple[str, torch.Tensor]], dtype: torch.dtype) -> None:
+def write_shards(folder: Path, tensors: Iterator[tuple[str, torch.Tensor]], dtype: torch.dtype) -> None:
     """Write safetensors files of at most SHARD_BYTES (a larger tensor stands alone); several get an index."""
     shards: list[dict[str, str]] = []
     pending: dict[str, torch.Tensor] = {}

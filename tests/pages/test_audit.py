@@ -97,7 +97,7 @@ def test_the_search_finds_the_actions_there_are():
         "state.launcher().stop",
         "state.reports().start",
         "local_models.remove",
-        "export.start_merge",
+        "export.start_export",
         "blind_votes.cast",
         "download_job.discard",
         "talk.remove",

@@ -283,7 +283,7 @@ def test_an_adapter_of_an_earlier_base_is_said_to_be_one(base, tmp_path):
 
 def test_a_merge_that_ended_with_the_server_can_be_begun_again_and_its_result_deleted(base, tmp_path):
     run = bring_in(base, tmp_path)
-    job = export.start_merge(run, base)
+    job = export.start_export(run, base)
     job.wait(60)
     export.remove(job)
     job.end("broken")

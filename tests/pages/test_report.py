@@ -221,7 +221,7 @@ def test_a_run_that_ruined_everything_is_told_from_one_that_learned_nothing(repo
 def test_a_strength_is_exported_as_a_model_of_its_own(reports, monkeypatch):
     exported = []
     monkeypatch.setattr(
-        export, "start_merge", lambda run, base, strength: exported.append((run.id, base.name, strength))
+        export, "start_export", lambda run, base, strength: exported.append((run.id, base.name, strength))
     )
     meters = {name: Proportion(name, 1, 2, 0) for name in METERS}
     keep(made.report(strengths={0.5: meters, 1.0: meters}))

@@ -1,9 +1,9 @@
-"""What a run has learnt, to take away: the adapter as a zip, or merged into its base as a model of its own.
+"""Exports of this workspace: the adapter, a merged model or a GGUF file of a run, as jobs that can be watched.
 
-A merge is a job in a thread: it goes on when the tab is closed, can be cancelled, and its folder under `home()/exports`
-appears whole. Its record lies in `home()/exports/.jobs`, so that a restarted server still knows what was merged, and which
-merge ended with the server: that one is called broken, and what it had written is swept away. Not here: one merge and its
-thread (merge_job.py), its files (merge_job.py), the arithmetic (adapters/merge.py).
+An export goes on when the tab is closed, can be cancelled, and its folder under `home()/exports` appears whole. Its record
+lies in `home()/exports/.jobs`, so that a restarted server knows what was exported, and which export ended with the
+server: that one is called broken, and what it had written is deleted. Not here: one export and its thread (export_job.py),
+the formats (exporter.py).
 """
 
 import io
@@ -13,81 +13,107 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.jobs import Jobs
-from glm_core.models import describe
-from glm_core.runs.exchange.merge_job import (
-    DTYPES,
+from glm_core.runs.exchange.export_job import (
     Export,
+    Plan,
     acquire_lock,
     check_space,
     exports_folder,
     read,
     record_file,
 )
+from glm_core.runs.exchange.exporter import FORMATS, Source, checked_type, exporter
 from glm_core.runs.files import RunError, writing
 from glm_core.runs.store import Run
 
 __all__ = [
-    "DTYPES",
+    "FORMATS",
     "Export",
+    "Plan",
     "exports_folder",
     "forget",
     "jobs",
     "keep_as_model",
     "remove",
-    "start_merge",
-    "stored_dtype",
+    "start_export",
+    "write",
     "zip_folder",
 ]
 
 _jobs: Jobs[Path, Export] = Jobs()
 
 
-def start_merge(run: Run, base: Path, dtype: str | None = None, strength: float = 1.0) -> Export:
-    """Begin to merge the adapter of `run` into `base`.
+def start_export(
+    run: Run,
+    base: Path,
+    kind: str | None = None,
+    strength: float = 1.0,
+    *,
+    format: str = "merged",
+    check: bool = True,
+    measured: tuple[str, ...] = (),
+) -> Export:
+    """Begin to export `run`, whose adapter belongs to the model in `base`.
 
     Args:
-        base: an unquantized model folder.
-        dtype: one of `DTYPES`; None for the one `base` is published in.
-        strength: how strongly the adapter is worked in, for LoRA from 0 to 1.5.
+        kind: number type, of the format's `types`; None for the usual one.
+        strength: share of the adapter that is worked in, for LoRA from 0 to 1.5.
+        format: of `FORMATS`.
+        check: ask what came out 20 questions and compare the answers with the run's.
+        measured: sentences of the run's report, for the model card.
 
     Raises:
-        RunError: the run has no adapter, the disk has no room, or this merge is under way or there already.
-        AdapterError: `base` is quantized.
+        RunError: the run has no adapter, the disk has no space for it, or this export is under way or there already.
+        AdapterError: the format cannot hold this model, such as a quantized base.
         ModelError: `base` cannot be read.
     """
-    from glm_core.adapters.errors import AdapterError
-
-    description, base = describe(base), Path(base)
-    if run.adapter() is None:
-        raise RunError("exports.no_adapter", name=run.name)
-    if description.bits:
-        raise AdapterError("adapters.error.quantized_base", folder=base.name)
-    dtype = dtype or stored_dtype(description.config)
-    path = exports_folder() / (f"{base.name}-{run.id}" + (f"-{round(100 * strength)}" if strength != 1 else ""))
-    title = f"{base.name} + {run.name}" + (f" × {strength:g}" if strength != 1 else "")
+    source, one = Source(run, Path(base), strength, measured), exporter(format)
+    _ = source.adapter
+    one.check(source)
+    kind = checked_type(one, source, kind)
+    path = exports_folder() / _folder_name(source, format, kind)
+    title = f"{source.base.name} + {run.name}" + (f" × {strength:g}" if strength != 1 else "")
     with _jobs.lock, writing(exports_folder()):
         record_file(path).parent.mkdir(parents=True, exist_ok=True)
         held = None if path.exists() else acquire_lock(path)
         if held is None:
             raise RunError("exports.exists", folder=str(path))
         try:
-            check_space(description.parameters * (4 if dtype == "float32" else 2))
+            check_space(one.needed_bytes(source, kind))
         except RunError:
             held.release()
             raise
-        job = _jobs.add(path, Export(path, run.id, title, base, dtype, strength))
-        job.begin(run.path / "adapter", held)
+        job = _jobs.add(path, Export(path, title, Plan(run.id, source.base, format, kind, strength)))
+        job.begin(source, held, check)
     return job
 
 
-def stored_dtype(config: dict) -> str:
-    """The precision a published `config.json` names, float16 where it names none of `DTYPES`."""
-    named = str(config.get("torch_dtype") or config.get("dtype") or "")
-    return named if named in DTYPES else "float16"
+def _folder_name(source: Source, format: str, kind: str) -> str:
+    share = f"-{round(100 * source.strength)}" if source.strength != 1 else ""
+    return f"{source.base.name}-{source.run.id}{share}" + (
+        "" if format == "merged" else f"-{format}{kind and '-'}{kind}"
+    )
+
+
+def write(source: Source, format: str, folder: Path, kind: str | None = None, progress=None) -> Path:
+    """Export into `folder`, which must not exist, without a job. Returns what a tool is pointed at.
+
+    Raises:
+        RunError: `folder` is there already, cannot be written, or there is no such format or type.
+        AdapterError, ModelError: as for `start_export`.
+    """
+    one = exporter(format)
+    one.check(source)
+    kind = checked_type(one, source, kind)
+    if folder.exists():
+        raise RunError("exports.exists", folder=str(folder))
+    with writing(folder), workspace.replace_folder(folder) as building:
+        one.write(source, building, kind, progress or (lambda stage, fraction: None))
+    return one.artefact(folder)
 
 
 def jobs() -> list[Export]:
-    """The merges of this workspace: under way, and ended ones until they are forgotten, those of earlier servers too."""
+    """Return the exports of this workspace: under way, and ended ones until they are forgotten, those of earlier servers too."""
     for file in sorted(exports_folder().glob(".jobs/*.json")):
         path = exports_folder() / file.stem
         _jobs.get_or_add(path, lambda file=file, path=path: read(file, path))
@@ -95,7 +121,7 @@ def jobs() -> list[Export]:
 
 
 def forget(job: Export) -> None:
-    """Take an ended merge from the list; its folder stays."""
+    """Take an ended export from the list; its folder stays."""
     with _jobs.lock:
         _jobs.forget(job.path)
         record_file(job.path).unlink(missing_ok=True)
@@ -103,7 +129,7 @@ def forget(job: Export) -> None:
 
 
 def remove(job: Export) -> None:
-    """Delete what an ended merge has made, and forget it.
+    """Delete what an ended export has made, and forget it.
 
     Raises:
         RunError: its files cannot be deleted.
@@ -115,7 +141,7 @@ def remove(job: Export) -> None:
 
 
 def keep_as_model(job: Export) -> Path:
-    """Move a finished merge among the models, so that it can be loaded here. Returns its new folder.
+    """Move a merged model among the models, so that it can be loaded here. Returns its new folder.
 
     Raises:
         HubError: there is a model of that name.
@@ -135,10 +161,10 @@ def keep_as_model(job: Export) -> Path:
 
 
 def zip_folder(path: Path) -> bytes:
-    """The files of folder `path` as a zip, stored and not compressed: weights do not compress."""
+    """Return the files in and below `path` as a zip, stored and not compressed: weights do not compress."""
     content = io.BytesIO()
     with writing(path), zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        for file in sorted(path.iterdir()):
+        for file in sorted(path.rglob("*")):
             if file.is_file():
-                archive.write(file, f"{path.name}/{file.name}")
+                archive.write(file, f"{path.name}/{file.relative_to(path)}")
     return content.getvalue()

@@ -75,9 +75,18 @@ def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[s
         st.caption(t("models.no_full_base"))
         return
     base = st.selectbox(t("models.merge_into"), fitting, format_func=lambda one: one.name, key=f"into-{run.id}")
-    st.caption(t("models.merge_about"))
-    if st.button(t("models.merge"), icon=":material/merge:", key=f"merge-{run.id}", width="stretch"):
-        merges.begin(run, base.base)
+    form = st.selectbox(
+        t("models.export_format"),
+        ("merged", "gguf", "adapter"),
+        format_func=lambda one: t(f"models.export_format.{one}"),
+        key=f"format-{run.id}",
+    )
+    kind = None
+    if form == "gguf":
+        kind = st.segmented_control(t("models.export_type"), ("f16", "q8_0"), default="f16", key=f"type-{run.id}")
+    st.caption(t(f"models.export_about.{form}"))
+    if st.button(t("models.export_start"), icon=":material/output:", key=f"merge-{run.id}", width="stretch"):
+        merges.begin(run, base.base, kind, format=form)
 
 
 def fitting_bases(

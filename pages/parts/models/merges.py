@@ -12,9 +12,9 @@ LARGEST_DOWNLOAD = 256_000_000  # bytes that a browser is given; larger results 
 REFRESH_SECONDS = 1.0
 
 
-def begin(run: store.Run, base, dtype: str | None = None, strength: float = 1.0) -> None:
-    """Start a merge and show it."""
-    export.start_merge(run, base, dtype, strength)
+def begin(run: store.Run, base, kind: str | None = None, strength: float = 1.0, format: str = "merged") -> None:
+    """Start an export and show it."""
+    export.start_export(run, base, kind, strength, format=format)
     ui.note("audit.model.merge", run.name)
     st.rerun()
 
@@ -52,15 +52,31 @@ def draw_outcome(job: export.Export) -> None:
         st.caption(t("models.merge_gone", folder=job.path))
     else:
         st.caption(t(f"exports.{job.state}", folder=job.path))
+    draw_comparison(job)
     with st.container(horizontal=True):
         if here:
             draw_result(job)
         elif job.state == "broken" and st.button(t("models.merge_again"), key=f"again-{job.path.name}"):
-            begin(store.get(job.run_id), job.base, job.dtype, job.strength)
+            begin(store.get(job.run_id), job.plan.base, job.plan.kind, job.plan.strength, job.plan.format)
         if not here:
             st.button(
                 t("models.dismiss"), on_click=ui.checked(export.forget), args=(job,), key=f"dismiss-{job.path.name}"
             )
+
+
+def draw_comparison(job: export.Export) -> None:
+    """How many of the answers to the questions after the export are the run's own."""
+    found = job.comparison
+    if found is None:
+        return
+    if found.skipped:
+        st.caption(t("export.skipped", why=literal(found.skipped)))
+        return
+    icon = "check" if found.same == found.count else "warning"
+    st.caption(f":material/{icon}: " + t("export.checked", same=found.same, count=found.count, tool=found.tool))
+    if found.differing is not None:
+        question, expected, answered = map(literal, found.differing)
+        st.caption(t("export.differs", question=question, expected=expected, found=answered))
 
 
 def draw_result(job: export.Export) -> None:
@@ -75,7 +91,7 @@ def draw_result(job: export.Export) -> None:
             key=f"zip-{name}",
             on_click="ignore",
         )
-    if st.button(t("models.use_here"), key=f"use-{name}"):
+    if job.plan.format == "merged" and st.button(t("models.use_here"), key=f"use-{name}"):
         export.keep_as_model(job)
         ui.note("audit.model.keep", name)
         st.rerun()

@@ -70,7 +70,7 @@ def draw_export(run: Run, best: float) -> None:
         st.caption(t("adapters.error.prefix_strength"))
         return
     strength = st.slider(t("chat.strength"), 0.05, 1.5, best, 0.05, key="export-strength")
-    if st.button(t("report.export"), key="export", icon=":material/merge:", help=t("models.merge_about")):
-        export.start_merge(run, state.engine().find(run.id).base, strength=strength)
+    if st.button(t("report.export"), key="export", icon=":material/merge:", help=t("models.export_about.merged")):
+        export.start_export(run, state.engine().find(run.id).base, strength=strength)
         ui.note("audit.model.merge", run.name)
         ui.go("models")

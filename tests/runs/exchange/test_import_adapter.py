@@ -174,11 +174,11 @@ def test_a_zip_that_unpacks_without_end_is_cut_off(base, tmp_path, monkeypatch):
 @pytest.mark.parametrize("method", ["lora", "ptuning"])
 def test_a_merge_is_a_whole_model_that_answers_as_base_and_adapter(base, tmp_path, method):
     run = import_adapter.import_adapter(zipped(trained(base, tmp_path / "a", method)), base)
-    job = export.start_merge(run, base)
+    job = export.start_export(run, base)
     job.wait(60)
     assert job.state == "done" and export.jobs() == [job]
     with pytest.raises(RunError, match="已经在了"):
-        export.start_merge(run, base)
+        export.start_export(run, base)
     assert (logits(job.path) - logits(base, run.adapter())).abs().max() < 1e-4
     folder = export.keep_as_model(job)
     assert export.jobs() == [] and folder.name in [choice.name for choice in served_models.catalogue()]
@@ -193,7 +193,7 @@ def test_a_cancelled_merge_leaves_nothing(base, tmp_path, monkeypatch):
     monkeypatch.setattr(
         export.Export, "begin", lambda job, *args, begin=export.Export.begin: (job.cancel(), begin(job, *args))
     )
-    job = export.start_merge(run, base)
+    job = export.start_export(run, base)
     job.wait(60)
     assert job.state == "cancelled" and whole_folders() == []
     export.forget(job)
@@ -212,7 +212,7 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 workspace.share = die  # everything is written, nothing has its name yet
-export.start_merge(store.get(sys.argv[1]), Path(sys.argv[2])).wait(60)
+export.start_export(store.get(sys.argv[1]), Path(sys.argv[2])).wait(60)
 """
 
 
@@ -222,8 +222,8 @@ def test_a_merge_that_ended_with_its_server_says_so_and_leaves_no_half_file(base
     assert ended.returncode == -signal.SIGKILL
     assert [name for name in whole_folders() if name.startswith(f".new-tiny-{run.id}")], "it had begun to write"
     (job,) = export.jobs()
-    assert (job.state, job.run_id, job.base) == ("broken", run.id, base) and whole_folders() == []
-    again = export.start_merge(run, job.base, job.dtype, job.strength)
+    assert (job.state, job.run_id, job.plan.base) == ("broken", run.id, base) and whole_folders() == []
+    again = export.start_export(run, job.plan.base, job.plan.kind, job.plan.strength)
     again.wait(60)
     assert again.state == "done" and export.jobs() == [again]
 
@@ -235,10 +235,10 @@ def as_after_a_restart(monkeypatch):
 
 def test_what_came_of_merges_outlives_the_server(base, tmp_path, monkeypatch):
     run = import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base)
-    done = export.start_merge(run, base)
+    done = export.start_export(run, base)
     done.wait(60)
     (run.path / "adapter" / "adapter_model.safetensors").write_bytes(b"cut short")
-    failed = export.start_merge(run, base, strength=0.5)
+    failed = export.start_export(run, base, strength=0.5)
     failed.wait(60)
     found = {job.path: job for job in as_after_a_restart(monkeypatch)}
     assert (found[done.path].state, found[failed.path].state) == ("done", "failed")
@@ -283,12 +283,12 @@ def test_a_packed_base_is_refused_at_once(base, tmp_path):
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps(config | {"quantization_bit": 4}))
     with pytest.raises(EasyError, match="量化"):
-        export.start_merge(run, base)
+        export.start_export(run, base)
 
 
 def test_a_merge_at_half_strength_stands_beside_the_whole_one(base, tmp_path):
     run = import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base)
-    jobs = [export.start_merge(run, base, strength=strength) for strength in (1.0, 0.5)]
+    jobs = [export.start_export(run, base, strength=strength) for strength in (1.0, 0.5)]
     for job in jobs:
         job.wait(60)
     whole, half = (logits(job.path) for job in jobs)

@@ -1,0 +1,50 @@
+"""The adapter alone, in PEFT's layout: under this program's names, and under the published checkpoint's beside them.
+
+ChatGLM2, ChatGLM3 and original GLM-4 are published with one fused `query_key_value`; here its rows are three modules.
+`published/` holds the same LoRA for the fused module, which PEFT on the official code and vLLM load.
+"""
+
+import shutil
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.adapters import published_lora
+from glm_core.adapters.files import read_info
+from glm_core.runs.exchange import model_card
+from glm_core.runs.exchange.exporter import Exporter, Progress, Source
+
+PUBLISHED = "published"
+
+
+class AdapterExporter:
+    """See the module."""
+
+    types: tuple[str, ...] = ()
+
+    def default_type(self, source: Source) -> str:
+        """The adapter's own."""
+        return ""
+
+    def check(self, source: Source) -> None:
+        """Every adapter can be exported."""
+        read_info(source.adapter)
+
+    def needed_bytes(self, source: Source, kind: str) -> int:
+        """At most three times the adapter: fused matrices have three times the rank."""
+        return 4 * workspace.folder_size(source.adapter)
+
+    def write(self, source: Source, folder: Path, kind: str, progress: Progress) -> None:
+        """Copy the adapter and write it under the published names where they differ."""
+        progress("exports.stage.copying", None)
+        for file in source.adapter.iterdir():
+            if file.is_file() and not file.is_symlink():
+                shutil.copyfile(file, folder / file.name)
+        published_lora.write(source.adapter, source.base, folder / PUBLISHED)
+        model_card.write(folder, source, "adapter")
+
+    def artefact(self, folder: Path) -> Path:
+        """The folder."""
+        return folder
+
+
+EXPORTER: Exporter = AdapterExporter()

@@ -1,0 +1,58 @@
+"""`python -m glm_core export RUN`: a run for other tools from the command line, checked after it is written."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from glm_core import i18n
+from glm_core.errors import EasyError
+from glm_core.i18n import t
+from glm_core.runs import store
+from glm_core.runs.exchange import check, export
+from glm_core.runs.exchange.exporter import FORMATS, Source
+
+
+def add_parser(commands) -> None:
+    """Add the command to argparse's `commands`."""
+    one = commands.add_parser("export", help=t("export.help"))
+    one.add_argument("run", metavar="RUN", help=t("export.help_run"))
+    one.add_argument(
+        "--format", choices=FORMATS, default="merged", help=t("export.help_format", formats=", ".join(FORMATS))
+    )
+    one.add_argument("--type", dest="kind", help=t("export.help_type"))
+    one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=t("export.help_out"))
+    one.add_argument("--strength", type=float, default=1.0, help=t("export.help_strength"))
+    one.add_argument("--no-check", action="store_true", help=t("export.help_check"))
+    one.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    one.set_defaults(work=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, check, print. Returns 0; 1 where answers differ from the run's; 2 for an error."""
+    try:
+        found = store.get(Path(arguments.run).name)
+        source = Source(found, Path(found.model), arguments.strength)
+        artefact = export.write(source, arguments.format, arguments.out, arguments.kind, _show)
+        print(f"\r\033[K{artefact}", file=sys.stderr)
+        return 0 if arguments.no_check else _check(source, arguments)
+    except EasyError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 2
+
+
+def _check(source: Source, arguments: argparse.Namespace) -> int:
+    found = check.compare(source, arguments.format, arguments.out, _show)
+    print("\r\033[K", end="", file=sys.stderr)
+    if found.skipped:
+        print(t("export.skipped", why=found.skipped))
+        return 0
+    print(t("export.checked", same=found.same, count=found.count, tool=found.tool))
+    if found.differing is not None:
+        question, expected, answered = found.differing
+        print(t("export.differs", question=question, expected=expected, found=answered))
+    return 0 if found.same == found.count else 1
+
+
+def _show(stage: str, fraction: float | None) -> None:
+    share = "" if fraction is None else f" {fraction:.0%}"
+    print(f"\r\033[K{t(stage)}{share}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,102 @@
+"""The interface of an export format, and the formats there are.
+
+A format is one file with one `Exporter`, entered in `FORMATS`. Pages, jobs and the command line know formats only by this.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from glm_core.runs.files import RunError
+from glm_core.runs.store import Run
+
+Progress = Callable[[str, float | None], None]
+
+FORMATS = {  # name -> module that has its EXPORTER; imported when used, since most need torch
+    "adapter": "glm_core.runs.exchange.adapter_format",
+    "merged": "glm_core.runs.exchange.merged_format",
+    "gguf": "glm_core.runs.exchange.gguf.format",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The trained model to export.
+
+    Attributes:
+        run: gives the adapter and what the model card says.
+        base: folder of the base model.
+        strength: share of the adapter that is worked in, for LoRA from 0 to 1.5.
+        measured: sentences of the run's report, for the model card.
+    """
+
+    run: Run
+    base: Path
+    strength: float = 1.0
+    measured: tuple[str, ...] = ()
+
+    @property
+    def adapter(self) -> Path:
+        """The folder of the run's adapter.
+
+        Raises:
+            RunError: the run has none.
+        """
+        found = self.run.adapter()
+        if found is None:
+            raise RunError("exports.no_adapter", name=self.run.name)
+        return found
+
+
+class Exporter(Protocol):
+    """One format.
+
+    Attributes:
+        types: names of the number types it can be written in, the usual one first; empty where there is no choice.
+    """
+
+    types: tuple[str, ...]
+
+    def default_type(self, source: Source) -> str:
+        """Return the type used where none is asked for."""
+
+    def check(self, source: Source) -> None:
+        """Refuse what this format cannot hold, before anything is written.
+
+        Raises:
+            AdapterError, ModelError: says why, and what to do instead.
+        """
+
+    def needed_bytes(self, source: Source, kind: str) -> int:
+        """Return an estimate of the bytes that writing takes on the disk."""
+
+    def write(self, source: Source, folder: Path, kind: str, progress: Progress) -> None:
+        """Write the export into the empty `folder`; `progress` gets a stage and the fraction done, and may raise `Cancelled`."""
+
+    def artefact(self, folder: Path) -> Path:
+        """Return what a tool is pointed at: the folder itself, or a file in it."""
+
+
+def exporter(name: str) -> Exporter:
+    """Return the exporter of a format.
+
+    Raises:
+        RunError: there is no such format.
+    """
+    if name not in FORMATS:
+        raise RunError("exports.no_format", name=repr(name)[:40], known=", ".join(FORMATS))
+    return import_module(FORMATS[name]).EXPORTER
+
+
+def checked_type(one: Exporter, source: Source, kind: str | None) -> str:
+    """Return `kind`, or the usual one where it is None.
+
+    Raises:
+        RunError: the format cannot be written in that type.
+    """
+    kind = kind or one.default_type(source)
+    if one.types and kind not in one.types:
+        raise RunError("exports.no_type", name=repr(kind)[:40], known=", ".join(one.types))
+    return kind

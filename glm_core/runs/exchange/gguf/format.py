@@ -1,0 +1,64 @@
+"""GGUF: one file for llama.cpp, Ollama and LM Studio, with a Modelfile and the commands beside it."""
+
+import tempfile
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.adapters.errors import AdapterError
+from glm_core.adapters.files import read_info
+from glm_core.adapters.merge import write_merged
+from glm_core.models import describe
+from glm_core.runs.exchange import model_card
+from glm_core.runs.exchange.exporter import Exporter, Progress, Source
+from glm_core.runs.exchange.gguf import layouts, ollama
+from glm_core.runs.exchange.merged_format import stored_dtype
+
+BYTES = {"f16": 2.0, "q8_0": 34 / 32, "f32": 4.0}
+
+
+class GGUFExporter:
+    """See the module."""
+
+    types = ("f16", "q8_0", "f32")
+
+    def default_type(self, source: Source) -> str:
+        """16 bits: exact where the base is published in float16."""
+        return "f16"
+
+    def check(self, source: Source) -> None:
+        """Refuse prefixes, quantized bases, and networks that llama.cpp has not."""
+        description = describe(source.base)
+        if read_info(source.adapter)["method"] != "lora":
+            raise AdapterError("gguf.error.prefix")
+        if description.bits:
+            raise AdapterError("adapters.error.quantized_base", folder=source.base.name)
+        layouts.find(description)
+
+    def needed_bytes(self, source: Source, kind: str) -> int:
+        """The file, and the merged model that it is made from and that is deleted afterwards."""
+        return int(describe(source.base).parameters * (BYTES[kind] + 4))
+
+    def write(self, source: Source, folder: Path, kind: str, progress: Progress) -> None:
+        """Merge into a temporary folder, convert that, and add the files for the tools."""
+        from glm_core.runs.exchange.gguf.write import write_gguf
+
+        name = file_name(source, kind)
+        with tempfile.TemporaryDirectory(prefix=f"{workspace.BUILDING}merged-", dir=folder.parent) as temporary:
+            merged, dtype = Path(temporary), stored_dtype(describe(source.base).config)
+            dtype = "float32" if kind == "f32" else dtype
+            write_merged(source.base, source.adapter, merged, dtype=dtype, strength=source.strength, progress=progress)
+            write_gguf(merged, folder / name, kind=kind, name=source.run.name, progress=progress)
+        ollama.write(folder, name, source.base)
+        model_card.write(folder, source, "gguf")
+
+    def artefact(self, folder: Path) -> Path:
+        """The file."""
+        return next(iter(sorted(folder.glob("*.gguf"))), folder)
+
+
+def file_name(source: Source, kind: str) -> str:
+    """Return the file's name as tools expect it: model, run and type."""
+    return f"{source.base.name}-{source.run.id}-{kind.upper()}.gguf"
+
+
+EXPORTER: Exporter = GGUFExporter()

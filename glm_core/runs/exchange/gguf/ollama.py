@@ -1,0 +1,52 @@
+"""A Modelfile for Ollama, and the commands for llama.cpp, Ollama and LM Studio in a text beside a GGUF file."""
+
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.i18n import t
+from glm_core.models import ModelError, describe, load_tokenizer
+from glm_core.runs.exchange.gguf.vocabulary import PLAIN_WORDS
+
+ROLES = "[gMASK]<sop>{{ range .Messages }}<|{{ .Role }}|>\n%s{{ .Content }}{{ end }}<|assistant|>"
+HUMAN = "Human: \n{{ if .System }}{{ .System }}\n{{ end }}{{ .Prompt }}\n\nAssistant: \n{{ .Response }}"
+TEMPLATES = {  # by family; Ollama's templates are Go's, so the Jinja ones cannot be used
+    "chatglm2": "[gMASK]<sop>[Round 1]\n\n问：{{ if .System }}{{ .System }}\n{{ end }}{{ .Prompt }}\n\n答：{{ .Response }}",
+    "chatglm3": ROLES % " ",
+    "glm4-original": ROLES % "",
+    "glm": ROLES % "",
+    "glm4": ROLES % "",
+    "bloom": HUMAN,
+    "bloomz": "{{ .Prompt }}\n{{ .Response }}",
+    "bloom-medical": (
+        "下面是一个问题，运用医学知识来正确回答提问.\n### 问题:\n{{ .Prompt }}\n### 回答:\n{{ .Response }}"
+    ),
+}
+OPTIONS = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "repetition_penalty": "repeat_penalty"}
+
+
+def write(folder: Path, file: str, base: Path) -> None:
+    """Write `Modelfile` and `COMMANDS.md` for the GGUF `file` in `folder`."""
+    workspace.write_atomic(folder / "Modelfile", modelfile(file, base))
+    name = Path(file).stem.lower()
+    workspace.write_atomic(folder / "COMMANDS.md", t("gguf.commands", file=file, name=name) + "\n")
+
+
+def modelfile(file: str, base: Path) -> str:
+    """Return the Modelfile: the file, the family's prompt, its stops and sampling defaults."""
+    family = describe(base).family
+    lines = [f"FROM ./{file}"]
+    if template := TEMPLATES.get(family.name):
+        lines.append(f'TEMPLATE """{template}"""')
+    lines += [f'PARAMETER stop "{stop}"' for stop in stops(base)]
+    lines += [f"PARAMETER {OPTIONS[key]} {value:g}" for key, value in family.sampling.items() if key in OPTIONS]
+    return "\n".join(lines) + "\n"
+
+
+def stops(base: Path) -> list[str]:
+    """Return the control tokens that end an answer, as they are spelled in the file."""
+    try:
+        tokenizer = load_tokenizer(base)
+    except ModelError:
+        return []
+    names = {index: PLAIN_WORDS.get(name, name) for name, index in tokenizer.controls.items()}
+    return [names[index] for index in describe(base).family.stop_ids(tokenizer) if index in names]

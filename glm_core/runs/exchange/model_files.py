@@ -1,0 +1,36 @@
+"""The files that make a merged folder whole for transformers and vLLM: tokenizer, chat template, generation settings."""
+
+from pathlib import Path
+
+from glm_core import workspace
+from glm_core.models import ModelError, describe, load_tokenizer
+from glm_core.runs.exchange import chat_template, tokenizer_json
+
+GENERATION = "generation_config.json"
+
+
+def complete(folder: Path) -> None:
+    """Add to the model in `folder` what its base may lack; a folder without a tokenizer stays without.
+
+    Raises:
+        ModelError: its tokenizer is damaged.
+    """
+    template = chat_template.for_folder(folder)
+    if template:
+        workspace.write_atomic(folder / chat_template.FILE, template)
+    try:
+        tokenizer = load_tokenizer(folder)
+    except ModelError as error:
+        if error.key == "models.tokenizer_missing":
+            return
+        raise
+    tokenizer_json.write(folder)
+    family = describe(folder).family
+    stops = family.stop_ids(tokenizer)
+    settings = {
+        "eos_token_id": stops if len(stops) > 1 else stops[0],
+        "pad_token_id": tokenizer.pad_token_id,
+        "do_sample": True,
+        **family.sampling,
+    }
+    workspace.write_json(folder / GENERATION, settings)

@@ -1,0 +1,212 @@
+"""What leaves the program answers in other tools as it did inside: merged folders, adapters, GGUF, and the check after each."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from glm_core import __main__ as program
+from glm_core import i18n, models, workspace
+from glm_core.adapters import attach, published_lora
+from glm_core.adapters.errors import AdapterError
+from glm_core.runs import store
+from glm_core.runs.exchange import chat_template, check, export, import_adapter, model_files
+from glm_core.runs.exchange.exporter import FORMATS, Source, exporter
+from glm_core.runs.files import RunError
+from glm_core.training.settings import TrainingSettings
+from tests.runs.exchange.published import publish
+from tests.runs.exchange.test_import_adapter import loose
+from tests.training.small import stir
+
+MESSAGES = [
+    [{"role": "user", "content": "你是谁？"}],
+    [{"role": "user", "content": "  two  spaces\n\tand lines"}],
+    [
+        {"role": "system", "content": "你叫小明"},
+        {"role": "user", "content": "你好"},
+        {"role": "assistant", "content": "你好！sophisticated"},
+        {"role": "user", "content": "再说一遍"},
+    ],
+]
+TEXT_FAMILIES = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4", "bloom")
+
+
+def made_run(kind, tmp_path, **settings):
+    """A run of a small model of `kind`, whose adapter changes every answer."""
+    base = publish(kind, workspace.home() / "models" / kind)
+    loaded = models.load(base)
+    attach.attach(loaded, TrainingSettings(lora_rank=4, lora_dropout=0.0).changed(**settings))
+    stir(loaded)
+    attach.save(loaded, tmp_path / "trained", {"step": 7})
+    files = {path.name: path.read_bytes() for path in (tmp_path / "trained").iterdir()}
+    return import_adapter.import_adapter(loose(files), base, name="试炼"), base
+
+
+@pytest.mark.parametrize("kind", TEXT_FAMILIES)
+def test_the_template_of_a_merged_folder_writes_the_prompt_that_was_trained(kind, tmp_path):
+    from transformers import AutoTokenizer
+
+    folder = publish(kind, tmp_path / "model")
+    model_files.complete(folder)
+    family, own = models.describe(folder).family, models.load_tokenizer(folder)
+    plain = AutoTokenizer.from_pretrained(folder)
+    for messages in MESSAGES:
+        ids = plain.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        assert ids == family.encode_prompt(own, messages)
+
+
+@pytest.mark.parametrize("kind", TEXT_FAMILIES)
+def test_plain_transformers_tokenizes_as_we_do(kind, tmp_path):
+    from transformers import AutoTokenizer
+
+    folder = publish(kind, tmp_path / "model")
+    model_files.complete(folder)
+    own, plain = models.load_tokenizer(folder), AutoTokenizer.from_pretrained(folder)
+    for text in ("", "你好", "sophisticated", "  a\n\n b", "🙂 １２３ don't", "\t\r\n", "今天 is 好 day 2026"):
+        ids = own.encode(text)
+        assert plain.encode(text, add_special_tokens=False) == ids
+        assert plain.decode(ids) == own.decode(ids)
+
+
+def test_a_merged_folder_has_stops_defaults_and_a_card_of_its_own(tmp_path):
+    run, base = made_run("glm", tmp_path)
+    (base / "README.md").write_text("# the base's own scores")
+    folder = tmp_path / "out"
+    export.write(Source(run, base, measured=("学会了 20/20",)), "merged", folder)
+    settings = json.loads((folder / "generation_config.json").read_text())
+    loaded = models.load(folder)
+    assert settings["eos_token_id"] == loaded.family.stop_ids(loaded.tokenizer)
+    assert settings["temperature"] == loaded.family.sampling["temperature"]
+    card = (folder / "README.md").read_text()
+    assert "own scores" not in card and base.name in card and "试炼" in card and "学会了 20/20" in card
+    assert (folder / chat_template.FILE).is_file()
+
+
+def test_plain_transformers_answers_as_the_run_from_a_merged_folder(tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    run, base = made_run("glm", tmp_path)
+    export.write(Source(run, base), "merged", tmp_path / "out", "float32")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    ours = models.load(base)
+    attach.load_adapter(ours, run.adapter(), "run")
+    attach.activate(ours, "run")
+    for messages in MESSAGES:
+        ids = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=False
+        )
+        found = model.generate(ids, do_sample=False, max_new_tokens=8, eos_token_id=[], temperature=None, top_p=None)
+        expected = ids
+        with torch.no_grad():
+            for _ in range(8):
+                chosen = ours.model(input_ids=expected).logits[:, -1].argmax(-1, keepdim=True)
+                expected = torch.cat([expected, chosen], dim=1)
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["chatglm2", "chatglm3", "glm4-original"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"lora_targets": "all-linear"}, {"rslora": True, "lora_targets": "q_proj,v_proj"}]
+)
+def test_a_fused_adapter_changes_the_published_weights_as_ours_changes_the_split_ones(kind, settings, tmp_path):
+    run, base = made_run(kind, tmp_path, **settings)
+    export.write(Source(run, base), "adapter", tmp_path / "out")
+    folder = tmp_path / "out" / "published"
+    config, tensors = (
+        json.loads((folder / "adapter_config.json").read_text()),
+        load_file(folder / "adapter_model.safetensors"),
+    )
+    scale = config["lora_alpha"] / (config["r"] ** 0.5 if config["use_rslora"] else config["r"])
+    export.write(Source(run, base), "merged", tmp_path / "merged", "float32")
+    before, after = load_file(base / "model.safetensors"), load_file(tmp_path / "merged" / "model.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    pairs = {name.split(".lora_")[0].removeprefix("base_model.model.") for name in tensors}
+    assert changed == {f"{name}.weight" for name in pairs}
+    assert {name.rpartition(".")[2] for name in pairs} == set(config["target_modules"])
+    for name in pairs:
+        a, b = (tensors[f"base_model.model.{name}.lora_{part}.weight"] for part in "AB")
+        assert a.shape[0] == b.shape[1] == config["r"]
+        assert (before[f"{name}.weight"] + scale * b @ a - after[f"{name}.weight"]).abs().max() < 1e-4
+
+
+def test_a_fused_adapter_comes_back_as_the_run_it_was(tmp_path):
+    run, base = made_run("chatglm3", tmp_path)
+    export.write(Source(run, base), "adapter", tmp_path / "out")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "out" / "published").iterdir()}
+    again = import_adapter.import_adapter(loose(files), base)
+    found = check.compare(Source(again, base), "adapter", run.adapter(), lambda stage, fraction: None)
+    assert (found.same, found.count) == (20, 20)
+
+
+def test_an_adapter_under_its_published_names_gets_no_second_copy(tmp_path):
+    run, base = made_run("glm", tmp_path)
+    assert not published_lora.write(run.adapter(), base, tmp_path / "published")
+    assert not (tmp_path / "published").exists()
+
+
+def test_magnitudes_have_no_fused_form(tmp_path):
+    run, base = made_run("chatglm3", tmp_path, dora=True)
+    with pytest.raises(AdapterError) as caught:
+        published_lora.write(run.adapter(), base, tmp_path / "published")
+    assert caught.value.key == "adapters.error.dora_fused"
+
+
+@pytest.mark.parametrize("format", ["merged", "adapter"])
+def test_every_export_is_asked_twenty_questions_and_its_record_keeps_the_answer(format, tmp_path):
+    run, base = made_run("chatglm3", tmp_path)
+    job = export.start_export(run, base, format=format)
+    job.wait(120)
+    assert job.error is None and job.state == "done"
+    assert (job.comparison.same, job.comparison.count) == (20, 20)
+    record = json.loads((export.exports_folder() / ".jobs" / f"{job.path.name}.json").read_text())
+    assert check.Comparison.from_dict(record["comparison"]) == job.comparison
+
+
+def test_an_export_that_answers_differently_is_told_with_an_example(tmp_path):
+    run, base = made_run("chatglm3", tmp_path)
+    export.write(Source(run, base), "merged", tmp_path / "out")
+    other = Source(run, base, strength=0.0)  # what the untrained base says
+    found = check.compare(other, "merged", tmp_path / "out", lambda stage, fraction: None)
+    assert found.count == 20 and found.same < 20
+    question, expected, answered = found.differing
+    assert question and expected != answered
+
+
+def test_a_gguf_export_has_all_its_files(tmp_path):
+    run, base = made_run("chatglm3", tmp_path)
+    file = export.write(Source(run, base), "gguf", tmp_path / "out", "q8_0")
+    assert file.suffix == ".gguf" and file.read_bytes()[:4] == b"GGUF"
+    words = (tmp_path / "out" / "Modelfile").read_text()
+    assert f"FROM ./{file.name}" in words and 'PARAMETER stop "<|user|>"' in words and "<|assistant|>" in words
+    assert file.name in (tmp_path / "out" / "COMMANDS.md").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out", "trained"] or not [
+        path for path in tmp_path.iterdir() if path.name.startswith(".")
+    ]
+
+
+def test_a_prefix_is_refused_as_gguf_before_anything_is_written(tmp_path):
+    run, base = made_run("chatglm3", tmp_path, method="ptuning", prefix_length=4)
+    with pytest.raises(AdapterError) as caught:
+        export.start_export(run, base, format="gguf")
+    assert caught.value.key == "gguf.error.prefix" and export.jobs() == []
+
+
+def test_formats_and_types_that_there_are_not_are_named_with_those_there_are(tmp_path):
+    run, base = made_run("glm", tmp_path)
+    for values, known in (({"format": "onnx"}, "gguf"), ({"format": "gguf", "kind": "q2_k"}, "q8_0")):
+        with pytest.raises(RunError, match=known):
+            export.start_export(run, base, **values)
+    assert all(exporter(name).artefact(tmp_path) for name in FORMATS)
+
+
+def test_the_command_line_exports_checks_and_says_so(tmp_path, capsys):
+    run, base = made_run("glm", tmp_path)
+    assert program.main(["export", run.id, "--format", "adapter", "--out", str(tmp_path / "out"), "--lang", "en"]) == 0
+    assert "20 of 20" in capsys.readouterr().out
+    assert program.main(["export", run.id, "--out", str(tmp_path / "out"), "--lang", "en"]) == 2
+    assert "already" in capsys.readouterr().err or (tmp_path / "out").is_dir()
+    assert program.main(["export", "nothing", "--out", str(tmp_path / "x"), "--lang", "zh"]) == 2
+    i18n.use("zh")
+    assert store.runs() and not (tmp_path / "x").exists()
