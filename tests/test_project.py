@@ -10,7 +10,7 @@ from tests.paths import ROOT
 SOURCES = [ROOT / "app.py", *(ROOT / "glm_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
 OWN = {"glm_core", "pages", "app"}
 OPTIONAL = {"requirements-gpu.txt": {"bitsandbytes"}}
-BROUGHT = {"triton"}  # by torch itself where there is a card; not asked for elsewhere
+BROUGHT = {"triton", "llama_cpp"}  # by torch itself where there is a GPU; used where somebody has installed it
 
 
 def required(file: str) -> set[str]:

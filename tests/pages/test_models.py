@@ -133,7 +133,7 @@ def test_an_adapter_comes_in_and_goes_out_merged(base, tmp_path):
     click(app, f"merge-{run.id}")
     export.jobs()[0].wait(60)
     app = open_page("models")
-    assert "合并好了" in words(app)
+    assert "导出好了" in words(app)
     click(app, f"use-tiny-{run.id}")
     assert f"load-tiny-{run.id}" in keys(open_page("models"))
 
@@ -288,11 +288,11 @@ def test_a_merge_that_ended_with_the_server_can_be_begun_again_and_its_result_de
     export.remove(job)
     job.end("broken")
     app = open_page("models")
-    assert "服务器在合并途中停了" in words(app)
+    assert "服务器在导出途中停了" in words(app)
     click(app, f"again-{job.path.name}")
     export.jobs()[0].wait(60)
     app = open_page("models")
-    assert job.path.is_dir() and "合并好了" in words(app)
+    assert job.path.is_dir() and "导出好了" in words(app)
     click(app, f"drop-sure-{job.path.name}")
     assert not job.path.exists() and export.jobs() == []
 
