@@ -19,7 +19,7 @@ from glm_core import workspace
 from glm_core.adapters import lora_io
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
-from glm_core.models import checkpoints, config_mapping, describe
+from glm_core.models import checkpoints, describe
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def published_places(base: Path) -> dict[str, Place]:
     Found by renaming row numbers in place of the rows, as the weights are renamed when they are loaded.
     """
     description = describe(base)
-    rename = config_mapping.renamer(description.family, description.settings)
+    rename = description.family.architecture.renamer(description.settings)
     places = {}
     for name, shape in _shapes(checkpoints.weight_files(base)):
         module, _, leaf = name.rpartition(".")
