@@ -8,6 +8,7 @@ from glm_core.chat import guests
 from glm_core.chat.conversations import Conversation
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts import share
 from pages.parts.chat import history, messages, row_editor, sampling_controls, streaming
 from pages.parts.chat.current import act, current, follow_address, show
 
@@ -19,12 +20,16 @@ def draw_top() -> tuple:
     """The model that answers, how it does, and the way to other conversations; returns the first two."""
     with st.container(horizontal=True, key="chat-top"):
         choice = sampling_controls.choose_model(choices, talk)
-        with st.popover("", icon=":material/tune:", help=t("chat.sampling"), key="sampling"):
+        with st.popover(t("chat.tune"), icon=":material/tune:", help=t("chat.sampling"), key="sampling"):
             fields = sampling_controls.draw(choice, talk)
-        with st.popover("", icon=":material/history:", help=t("chat.history"), key="history"):
+        with st.popover(t("chat.past"), icon=":material/history:", help=t("chat.history"), key="history"):
             history.draw(account, talk)
         fresh = {"on_click": ui.checked(lambda: show(Conversation(account.folder)))}
-        st.button("", icon=":material/add_comment:", help=t("chat.start_new"), key="new", **fresh)
+        st.button(t("chat.fresh"), icon=":material/add_comment:", help=t("chat.start_new"), key="new", **fresh)
+        if account.may("trainer"):
+            share.draw("chat", account, choice.name if choice.tuned else choice.merged_run, model=choice.name)
+    if choice.tuned:
+        sampling_controls.draw_strength(talk)
     return choice, fields
 
 
@@ -76,5 +81,3 @@ if open_end:
     messages.draw_retry(talk)
 if account.may("trainer") and not open_end:
     row_editor.draw(talk)
-if account.may("administrator") and talk.messages and choice.tuned:
-    ui.link("settings", t("chat.share"), icon=":material/share:")

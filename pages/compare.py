@@ -16,7 +16,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
 from glm_core.runs import store
 from glm_core.serving.served_models import ServedModel
-from pages.parts import runs_table
+from pages.parts import runs_table, share
 from pages.parts.compare import panes, question_set
 
 LISTED = 20
@@ -78,14 +78,24 @@ def start_with(choice: ServedModel) -> None:
         st.session_state.comparing = True
 
 
-def draw_settings() -> dict:
-    """How all answer: greedy or drawn, and the adapters' strength."""
+def draw_sampling() -> dict:
+    """How all answer: the likeliest token each time, or sampled."""
     drawn = st.toggle(t("compare.sampled"), key="sampled", help=t("compare.sampled_help"))
     seed = st.number_input(
         t("chat.seed"), 0, 2**31 - 1, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn
     )
-    strength = st.slider(t("chat.strength"), 0.0, 1.5, 1.0, 0.05, help=t("chat.strength_help"), key="strength")
-    return {"temperature": None if drawn else 0.0, "seed": int(seed), "strength": strength}
+    return {"temperature": None if drawn else 0.0, "seed": int(seed)}
+
+
+def draw_strength() -> float:
+    """The adapters' strength, over the answers; letting go of it asks again."""
+    told = {"help": t("chat.strength_help"), "key": "strength", "on_change": ui.checked(ask_again)}
+    return st.slider(t("chat.strength"), 0.0, 1.5, 1.0, 0.05, **told)
+
+
+def ask_again() -> None:
+    """Answer the question in view once more, with what has been changed."""
+    st.session_state.comparing = "panes" in st.session_state
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -150,7 +160,7 @@ def draw_buttons(main: ServedModel) -> None:
             ui.go("report", run=main.name)
 
 
-user = ui.begin("compare").name
+user = ui.begin("compare")
 st.title(t("page.compare"), anchor=False)
 if not state.engine().local:
     st.info(t("serving.remote_only", url=state.engine().loaded.name), icon=":material/cloud:")
@@ -162,18 +172,20 @@ if not choices:
 with st.container(horizontal=True, key="compare-top"):
     main = choose_run(choices)
     others = choose_others(choices, main)
-    with st.popover(t("compare.strength"), icon=":material/tune:", help=t("compare.settings"), key="settings"):
-        fields = draw_settings()
+    with st.popover("", icon=":material/tune:", help=t("compare.settings"), key="settings"):
+        fields = draw_sampling()
+    share.draw("compare", user.account, main.name, run=main.name)
 runs = [main, *others]
 questions = question_sets(main.name, main.created)
 asked = choose_question(questions)
 draw_buttons(main)
+fields["strength"] = draw_strength()
 
 shown = st.session_state.get("panes")
 with st.container():  # always there, as below: what follows keeps its place, and an open expander stays open
     if st.session_state.pop("comparing", False) and asked.strip():
         with ui.guarded():
-            panes.ask(asked.strip(), runs, fields, user)
+            panes.ask(asked.strip(), runs, fields, user.name)
             st.rerun()
     elif shown and shown.runs == tuple(run.name for run in runs):
         panes.draw(shown, runs)
@@ -188,5 +200,5 @@ pressed = st.button(t("compare.set_go"), key="set", icon=":material/playlist_pla
 with st.container():
     if pressed:
         with ui.guarded():
-            question_set.ask(runs, questions, fields["strength"], user)
-question_set.draw(runs)
+            question_set.ask(runs, questions, fields["strength"], user.name)
+question_set.draw(runs, fields["strength"])

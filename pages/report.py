@@ -13,7 +13,7 @@ from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, RunError, store
-from pages.parts import blind_vote, runs_table
+from pages.parts import blind_vote, runs_table, share
 from pages.parts.report import calibration, downloads, questions, tables
 
 REFRESH_SECONDS = 1.0
@@ -101,6 +101,7 @@ def draw_report(run: Run, found: report.Report) -> None:
         downloads.draw(found)
         if st.button(t("report.again"), key="again", icon=":material/refresh:"):
             start(run)
+        share.draw("report", account, run=run.id)
     questions.draw_details(found)
     with st.expander(t("report.scores"), icon=":material/table:"):
         tables.draw_scores(found)
@@ -126,7 +127,7 @@ def outdated(run: Run, found: report.Report) -> bool:
     return any(report.version_of(choice) != found.adapter for choice in choices)
 
 
-ui.begin("report")
+account = ui.begin("report").account
 try:
     chosen = store.get(st.query_params.get("run", ""))
 except RunError:

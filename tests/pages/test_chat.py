@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core import i18n, state
+from glm_core import i18n, state, ui
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations, guests, transcripts
@@ -87,10 +87,16 @@ def test_a_run_in_the_address_answers(engine):
     assert "作者训练" in " ".join(caption.value for caption in app.caption)
 
 
-def test_who_may_share_is_led_there_from_a_tuned_model_that_has_answered(engine):
-    way = i18n.t("chat.share")
-    assert way in links(say(open_page("chat", run="run-1"), "你好"))
-    assert way not in links(open_page("chat", run="run-1")) and way not in links(say(open_page("chat"), "你好"))
+def test_the_address_of_this_very_model_can_be_sent_from_the_conversation(engine, monkeypatch):
+    monkeypatch.setattr(ui, "shared_addresses", lambda: ["http://192.168.1.2:8501"])
+    assert "http://192.168.1.2:8501/chat?model=run-1" in [one.value for one in open_page("chat", run="run-1").code]
+    assert i18n.t("share.settings") in links(open_page("chat"))
+
+
+def test_letting_go_of_the_strength_answers_the_last_question_anew(engine):
+    app = say(open_page("chat", run="run-1"), "你好")
+    app.slider(key="dial_strength").set_value(0.5).run()
+    assert len(engine.requests) == 2 and engine.requests[-1].strength == 0.5 and texts(app) == ["你好", "微调：你好"]
 
 
 def links(app) -> list[str]:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from glm_core import i18n, state, workspace
+from glm_core import i18n, state, ui, workspace
+from glm_core.chat import guests
 from glm_core.evaluation import blind_votes
 from glm_core.runs import store
 from glm_core.serving import EngineBusy
@@ -258,3 +259,27 @@ def test_a_busy_engine_leaves_no_pane_running(three):
     three.submit = refuse_the_third
     ask(app, "你好")
     assert app.error and not app.exception and all(handle.cancelled for handle in handles) and len(handles) == 2
+
+
+def test_another_strength_asks_again_and_what_was_measured_before_says_at_which(engine):
+    app = open_page("compare", run="run-1")
+    app.button(key="set").click().run()
+    assert i18n.t("compare.measured", strength=1.0, steps="60") in [one.value for one in app.caption]
+    assert "set-vote-start" in {button.key for button in app.button}
+    engine.requests.clear()
+    app.slider(key="strength").set_value(0.4).run()
+    assert [one.strength for one in engine.requests] == [1.0, 0.4], "both answers are asked for at once"
+    assert i18n.t("compare.measured_other", then=1.0, now=0.4) in [one.value for one in app.info]
+    assert "set-vote-start" not in {button.key for button in app.button}, "no vote on answers of another strength"
+
+
+def test_the_way_to_share_is_on_the_page(engine, monkeypatch):
+    app = open_page("compare", run="run-1")
+    assert i18n.t("share.not_shared") in shown(app)
+    monkeypatch.setattr(ui, "shared_addresses", lambda: ["http://192.168.1.2:8501"])
+    app = open_page("compare", run="run-1")
+    assert "http://192.168.1.2:8501/compare?run=run-1" in [one.value for one in app.code]
+    app.toggle(key="guests-run-1").set_value(True).run()
+    assert guests.published() == {"run-1"}
+    app.toggle(key="guests-run-1").set_value(False).run()
+    assert guests.published() == set()

@@ -11,6 +11,7 @@ from glm_core.i18n import t
 from glm_core.markdown import unique_labels
 from glm_core.models import describe
 from glm_core.serving.served_models import ServedModel
+from pages.parts.chat.current import act
 
 IDLE = {"temperature": 0.8, "top_p": 0.8, "top_k": 0, "repetition_penalty": 1.0, "max_new_tokens": 512}
 DIALS = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
@@ -59,14 +60,26 @@ def draw(choice: ServedModel, talk: Conversation) -> dict:
         st.session_state.dials_of = official
         set_dials(official)
     values = {name: draw_dial(name, step, RANGES[name]) for name, step in DIALS.items()}
-    if choice.tuned:
-        values["strength"] = draw_dial("strength", 0.05, (0.0, 1.5))
+    values["strength"] = st.session_state.get("dial_strength", 1.0) if choice.tuned else 1.0
     seed = st.text_input(
         t("chat.seed"), help=t("chat.seed_help"), key="dial_seed", max_chars=10, persist_state="session"
     )
     values["seed"] = int(seed) if seed.isascii() and seed.strip().isdecimal() else None
     st.button(t("chat.defaults"), on_click=ui.checked(set_dials), args=(official,), key="defaults", width="stretch")
     return values
+
+
+def draw_strength(talk: Conversation) -> None:
+    """The adapter's strength, over the conversation; letting go of it answers the last question anew."""
+    st.session_state.setdefault("dial_strength", 1.0)
+    told = {"help": t("chat.strength_help"), "key": "dial_strength", "persist_state": "session"}
+    st.slider(t("chat.strength"), 0.0, 1.5, step=0.05, on_change=ui.checked(ask_again), args=(talk,), **told)
+
+
+def ask_again(talk: Conversation) -> None:
+    """Answer the last question with the new strength, where there is one."""
+    if talk.messages:
+        act(talk.again)
 
 
 def draw_dial(name: str, step: float, bounds: tuple) -> float:

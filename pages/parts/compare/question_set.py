@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from glm_core import state, ui
+from glm_core import i18n, state, ui
 from glm_core.evaluation.answer_pairs import Difference, Question
 from glm_core.evaluation.blind_votes import Pair
 from glm_core.evaluation.side_by_side import changed, compare_all
@@ -32,16 +32,25 @@ def ask(runs: Sequence[ServedModel], questions: Mapping[str, Sequence[Question]]
 
         rows = compare_all(state.engine(), runs, asked, draw_share, owner, strength)
     place.empty()
-    st.session_state.set_result = {"runs": [(run.name, run.step) for run in runs], "rows": rows}
+    made = {"runs": [(run.name, run.step) for run in runs], "strength": strength}
+    st.session_state.set_result = made | {"rows": rows}
 
 
-def draw(runs: Sequence[ServedModel]) -> None:
-    """What was last asked of exactly these runs: the counts, all answers, and a vote on them."""
+def draw(runs: Sequence[ServedModel], strength: float) -> None:
+    """What was last asked of exactly these runs: the counts, all answers, and a vote on them; dimmed at another strength."""
     result = st.session_state.get("set_result")
     if not result or result["runs"] != [(run.name, run.step) for run in runs]:
         return
-    draw_counts(runs, result["rows"])
-    draw_answers(runs, result["rows"])
+    current = result["strength"] == strength
+    steps = i18n.join((f"{run.step or 0:,}" for run in runs), "item")
+    st.caption(t("compare.measured", strength=result["strength"], steps=steps))
+    if not current:
+        st.info(t("compare.measured_other", then=result["strength"], now=strength), icon=":material/tune:")
+    with st.container(key="set-current" if current else "set-dimmed"):
+        draw_counts(runs, result["rows"])
+        draw_answers(runs, result["rows"])
+    if not current:
+        return
     with st.expander(t("report.vote"), icon=":material/how_to_vote:"):
         draw_vote(runs, result["rows"])
 
