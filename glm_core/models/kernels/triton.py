@@ -404,9 +404,9 @@ def add_lora(
         most: the largest count.
     """
     (rows, wide), outputs = states.shape, out.shape[1]
-    tile = 512
+    tile = min(1024, triton.next_power_of_2(outputs))
     _add_lora[(rows, triton.cdiv(outputs, tile))](
-        states, a, b, start, count, out, wide, outputs, RANK=max(2, triton.next_power_of_2(most)), IN=512, OUT=tile
+        states, a, b, start, count, out, wide, outputs, RANK=max(2, triton.next_power_of_2(most)), IN=1024, OUT=tile
     )
 
 
