@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from glm_core import workspace
 from glm_core.models import checkpoints, registry
+from glm_core.models.architectures.causal_lm import refusal_key
 from glm_core.models.errors import ModelError
 from glm_core.models.registry import Family
 from glm_core.models.tokenizers import Tokenizer, load_tokenizer
@@ -73,6 +74,8 @@ def describe_config(config: dict, name: str) -> ModelDescription:
         ModelError: no known family, or impossible sizes.
     """
     family = registry.find(config)
+    if family is None and (refused := refusal_key(config)):
+        raise ModelError(refused, name=name, kind=str(config.get("model_type"))[:60])
     if family is None:
         raise ModelError("models.family_unknown", name=name, kind=repr(config.get("model_type"))[:60])
     settings = family.architecture.settings(config)

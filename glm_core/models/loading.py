@@ -119,6 +119,8 @@ class WeightLoader:
         for name, module in list(self.model.named_modules()):
             if type(module).__name__.endswith("RotaryEmbedding"):
                 quantization.replace_module(self.model, name, type(module)(self.model.config).to(self.device))
+            elif hasattr(module, "scalar_embed_scale"):  # Gemma's embedding, which was made on the meta device
+                module.embed_scale = torch.tensor(module.scalar_embed_scale, device=self.device)
         self.model.eval()
 
     def _tie(self) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from glm_core.models import chat_formats
+from glm_core.models import chat_formats, template_format
 from glm_core.models.architectures.base import Architecture
 from glm_core.models.architectures.bloom.architecture import Bloom
+from glm_core.models.architectures.causal_lm import CausalLM
 from glm_core.models.architectures.chatglm.architecture import ChatGLM
 from glm_core.models.architectures.glm import FusedGlm, Glm, Glm4
 from glm_core.models.tokenizers import Tokenizer
@@ -30,6 +31,8 @@ class Family:
     """(tokenizer, messages, max_source, max_target) -> ids, labels (-100 outside answers), whether it was cut."""
     stops: tuple[str, ...] = ()
     """Control tokens that end an answer, besides the tokenizer's end token."""
+    endings: Callable[[Tokenizer], list[int]] | None = None
+    """Ids that end an answer, where the tokenizer's files say it."""
     clean: Callable[[str], str] = chat_formats.clean
     """Tidies a finished answer."""
     sampling: dict = field(default_factory=dict)
@@ -61,7 +64,8 @@ class Family:
     def stop_ids(self, tokenizer: Tokenizer) -> list[int]:
         """Ids that end an answer."""
         named = [tokenizer.controls[name] for name in self.stops if name in tokenizer.controls]
-        return [tokenizer.eos_token_id, *(token for token in named if token != tokenizer.eos_token_id)]
+        read = self.endings(tokenizer) if self.endings else []
+        return list(dict.fromkeys([tokenizer.eos_token_id, *named, *read]))
 
 
 def _origin(config: dict) -> str:
@@ -134,6 +138,45 @@ def _roles(name: str, title: str, architecture: Architecture, licence: str, **ch
     )
 
 
+def _templated(name: str, title: str, architecture: Architecture, licence: str, **changes) -> Family:
+    """A family whose prompts are what the template of its tokenizer makes."""
+    return Family(
+        name=name,
+        title=title,
+        architecture=architecture,
+        licence=licence,
+        encode_prompt=template_format.encode_prompt,
+        encode_example=template_format.encode_example,
+        endings=template_format.ending_ids,
+        clean=str.strip,
+        system=True,
+        **changes,
+    )
+
+
+def _is_edge(config: dict) -> bool:
+    """GLM-Edge turns whole heads and has no bias; GLM-4-9B-hf turns half of each and has one."""
+    rope = config.get("rope_parameters")
+    part = (rope.get("partial_rotary_factor") if isinstance(rope, dict) else None) or config.get(
+        "partial_rotary_factor"
+    )
+    return part == 1.0 and not config.get("attention_bias")
+
+
+_CAUSAL = {
+    "llama": "Llama",
+    "mistral": "Mistral",
+    "qwen2": "Qwen2",
+    "qwen3": "Qwen3",
+    "gemma3_text": "Gemma 3",
+    "phi3": "Phi-3",
+    "hunyuan_v1_dense": "Hunyuan",
+    "ernie4_5": "ERNIE 4.5",
+    "smollm3": "SmolLM3",
+    "olmo2": "OLMo 2",
+    "granite": "Granite",
+}
+
 _BELLE = {"temperature": 0.5, "top_p": 0.85, "top_k": 30, "repetition_penalty": 1.2}
 
 FAMILIES = [
@@ -174,6 +217,23 @@ FAMILIES = [
         separate_prefix_width=True,
         licence="families.licence.chatglm",
     ),
+    _templated(
+        "glm-edge",
+        "GLM-Edge",
+        Glm(),
+        "families.licence.glm4",
+        distinguish=_is_edge,
+        sampling={"temperature": 0.8, "top_p": 0.8},
+    ),
+    _templated(
+        "glm-z1",
+        "GLM-Z1",
+        Glm4(),
+        "families.licence.mit",
+        distinguish=_is_named("glm-z1"),
+        commercial=True,
+        sampling={"temperature": 0.6, "top_p": 0.95},
+    ),
     _roles("glm", "GLM-4-9B-hf", Glm(), "families.licence.glm4"),
     _roles("glm4", "GLM-4-0414", Glm4(), "families.licence.mit", commercial=True),
     _bloom(
@@ -185,6 +245,10 @@ FAMILIES = [
     ),
     _bloom("bloom-medical", "BLOOM (Huatuo)", chat_formats.medical_text, _BELLE, distinguish=_is_named("huatuo")),
     _bloom("bloom", "BLOOM", chat_formats.human_text, _BELLE),
+    *(
+        _templated(kind, title, CausalLM(kind), "families.licence.own", sampling={"temperature": 0.7, "top_p": 0.9})
+        for kind, title in _CAUSAL.items()
+    ),
 ]
 
 

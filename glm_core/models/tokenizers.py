@@ -1,20 +1,25 @@
 """Tokenizers of every family behind one small interface: `encode`, `decode`, control tokens by name, incremental text.
 
 Covers ChatGLM-6B (`ice_text.model`), ChatGLM2/3 (`tokenizer.model`, SentencePiece), GLM-4 (`tokenizer.model`, a
-tiktoken list) and `tokenizer.json` (GLM-4-hf, BLOOM); trains new tokenizers in the ChatGLM-6B layout. User text
+tiktoken list) and `tokenizer.json` (GLM-4-hf, BLOOM, Llama, Qwen, Gemma and others, with their chat template); trains new tokenizers in the ChatGLM-6B layout. User text
 never turns into control tokens: those are only ever added by id. Not here: prompts (chat_formats.py).
 """
 
 import base64
 import codecs
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glm_core import workspace
 from glm_core.models.errors import ModelError
+
+if TYPE_CHECKING:
+    from glm_core.models.chat_templates import ChatTemplate
 
 SPACE = "▁"
 V1_CONTROLS = ("[MASK]", "[gMASK]", "[sMASK]", "<unused_0>", "<sop>", "<eop>", "<ENC>", "<dBLOCK>")
@@ -48,6 +53,13 @@ class Tokenizer:
     pad_token_id: int = 0
     eos_token_id: int = 0
     vocab_size: int = 0
+    chat_template: "ChatTemplate | None" = None
+    start_ids: list[int] = []
+    """Ids that every text of the model begins with."""
+    ending_ids: list[int] = []
+    """Ids that the model's settings name as ends of an answer."""
+    marks: frozenset[str] = frozenset()
+    """Texts of added tokens that are no control tokens, such as `<think>`."""
     leading_spaces = 0
     """How many blanks the encoder may have put before the text, which decoding takes away again; -1: any number."""
 
@@ -68,6 +80,18 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` alone, without control tokens."""
+        raise NotImplementedError
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of the control tokens."""
+        return frozenset(self.controls.values())
+
+    def encode_marked(self, text: str) -> tuple[list[int], list[int]]:
+        """Ids of a rendered chat template, whose control tokens are spelled out, and the character each begins at.
+
+        `chat_templates.BREAK` stands for no text; what is at its two sides is encoded apart.
+        """
         raise NotImplementedError
 
     def piece_bytes(self, token: int) -> bytes:
@@ -196,27 +220,45 @@ class TiktokenTokenizer(Tokenizer):
         return self.bpe.decode_single_token_bytes(token) if 0 <= token < self._ranks else b""
 
 
-class ByteLevelTokenizer(Tokenizer):
-    """`tokenizer.json` with byte-level merges: BLOOM, GLM-4-hf, GLM-4-0414."""
+class JsonTokenizer(Tokenizer):
+    """`tokenizer.json`: byte-level merges (BLOOM, GLM-4-hf, Llama 3, Qwen), or pieces with a mark for blanks (Gemma, Phi-3)."""
 
     def __init__(self, file: Path, config: dict):
         import tokenizers
 
-        try:
-            self.bpe = tokenizers.Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises bare Exception for every malformed file
-            raise ModelError("models.tokenizer_broken", file=str(file), why=error) from error
-        if not isinstance(self.bpe.decoder, tokenizers.decoders.ByteLevel):
+        self._file = file
+        self.bpe = self._open()
+        decoder = json.loads(self.bpe.to_str()).get("decoder") or {}
+        parts = decoder.get("decoders", [decoder])
+        self.byte_level = any(part.get("type") == "ByteLevel" for part in parts)
+        marked = {"Replace", "ByteFallback", "Metaspace"} & {part.get("type") for part in parts}
+        if not self.byte_level and not marked:
             raise ModelError("models.tokenizer_kind", file=str(file))
+        strips = [part for part in parts if part.get("type") == "Strip" and part.get("start")]
+        spaced = [part for part in parts if part.get("type") == "Metaspace" and part.get("prepend_scheme") != "never"]
+        self.leading_spaces = 1 if strips or spaced else 0
         self.bpe.encode_special_tokens = True
-        self.bpe.no_padding()
-        self.bpe.no_truncation()
         added = self.bpe.get_added_tokens_decoder()
         self.controls = {token.content: index for index, token in added.items() if token.special}
         self._texts = {index: token.content.encode() for index, token in added.items() if not token.special}
+        self.marks = frozenset(token.content for token in added.values() if not token.special and token.content.strip())
         self.vocab_size = self.bpe.get_vocab_size()
         self.eos_token_id = self._token_id(config, "eos_token", 0)
         self.pad_token_id = self._token_id(config, "pad_token", self.eos_token_id)
+        self.ending_ids = self._endings(config)
+        self.start_ids = self._starts(config)
+        self._marked: tokenizers.Tokenizer | None = None
+
+    def _open(self):
+        import tokenizers
+
+        try:
+            found = tokenizers.Tokenizer.from_file(str(self._file))
+        except Exception as error:  # the library raises bare Exception for every malformed file
+            raise ModelError("models.tokenizer_broken", file=str(self._file), why=error) from error
+        found.no_padding()
+        found.no_truncation()
+        return found
 
     def _token_id(self, config: dict, name: str, default: int) -> int:
         """The id that the tokenizer's settings name by its text, or the model's by its number."""
@@ -229,8 +271,40 @@ class ByteLevelTokenizer(Tokenizer):
             return numbered
         return default if found is None else found
 
+    def _endings(self, config: dict) -> list[int]:
+        named = config.get("eos_token_id")
+        several = named if isinstance(named, list) else [named]
+        return [one for one in several if isinstance(one, int) and 0 <= one < self.vocab_size]
+
+    def _starts(self, config: dict) -> list[int]:
+        """The ids that the file's post-processor puts before a text, else the one that the settings ask for."""
+        found = self.bpe.encode("", add_special_tokens=True).ids
+        found = [token for token in found if token != self.eos_token_id]
+        if not found and config.get("add_bos_token"):
+            bos = self._token_id(config, "bos_token", -1)
+            found = [bos] if bos >= 0 else []
+        return found
+
     def encode(self, text: str) -> list[int]:
         return self.bpe.encode(text, add_special_tokens=False).ids
+
+    def encode_marked(self, text: str) -> tuple[list[int], list[int]]:
+        import tokenizers
+
+        from glm_core.models.chat_templates import BREAK
+
+        if self._marked is None:
+            self._marked = self._open()
+            self._marked.post_processor = tokenizers.processors.ByteLevel(
+                trim_offsets=False
+            )  # it alone would move starts
+        ids, places, at = [], [], 0
+        for part in text.split(BREAK):
+            found = self._marked.encode(part, add_special_tokens=False)
+            ids += found.ids
+            places += [at + start for start, _ in found.offsets]
+            at += len(part) + len(BREAK)
+        return ids, places
 
     def piece_bytes(self, token: int) -> bytes:
         if token in self._texts:
@@ -238,7 +312,14 @@ class ByteLevelTokenizer(Tokenizer):
         piece = self.bpe.id_to_token(token) if token >= 0 else None
         if piece is None or piece in self.controls:
             return b""
-        return bytes(BYTE_OF_CHARACTER[character] for character in piece if character in BYTE_OF_CHARACTER)
+        if self.byte_level:
+            return bytes(BYTE_OF_CHARACTER[character] for character in piece if character in BYTE_OF_CHARACTER)
+        if found := re.fullmatch(r"<0x([0-9A-F]{2})>", piece):
+            return bytes([int(found[1], 16)])
+        return piece.replace(SPACE, " ").encode()
+
+    def has_added_space(self, token: int) -> bool:
+        return (self.bpe.id_to_token(token) or "").startswith(SPACE)
 
 
 def _byte_characters() -> dict[str, int]:
@@ -298,7 +379,14 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
             return TiktokenTokenizer(file, _added_tokens(config))
         return SentencePieceTokenizer(file)
     if (file := folder / "tokenizer.json").is_file():
-        return ByteLevelTokenizer(file, {**_read_config(folder / "config.json"), **config})
+        endings = {
+            key: value
+            for key, value in _read_config(folder / "generation_config.json").items()
+            if key == "eos_token_id"
+        }
+        tokenizer = JsonTokenizer(file, {**_read_config(folder / "config.json"), **endings, **config})
+        tokenizer.chat_template = _read_template(folder, config)
+        return tokenizer
     raise ModelError("models.tokenizer_missing", folder=str(folder))
 
 
@@ -308,6 +396,31 @@ def _read_config(file: Path) -> dict:
     except (ValueError, OSError, RecursionError) as error:
         raise ModelError("models.config_broken", file=str(file), why=error) from error
     return config if isinstance(config, dict) else {}
+
+
+def _read_template(folder: Path, config: dict) -> "ChatTemplate | None":
+    """The chat template of `folder`: a file of its own, else an entry of the tokenizer's settings; None where there is none."""
+    from glm_core.models.chat_templates import ChatTemplate
+
+    if (file := folder / "chat_template.jinja").is_file():
+        try:
+            source = file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ModelError("models.config_broken", file=str(file), why=error) from error
+    else:
+        source = _read_config(folder / "chat_template.json").get("chat_template") or config.get("chat_template")
+        if isinstance(source, list):
+            known = {one.get("name"): one.get("template") for one in source if isinstance(one, dict)}
+            source = known.get("default")
+    if not isinstance(source, str) or not source.strip():
+        return None
+    named = {}
+    for key in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        token = config.get(key)
+        token = token.get("content") if isinstance(token, dict) else token
+        if isinstance(token, str):
+            named[key] = token
+    return ChatTemplate(source, named)
 
 
 def _added_tokens(config: dict) -> dict[str, int]:

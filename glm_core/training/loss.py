@@ -131,8 +131,10 @@ class AnswerLoss(nn.Module):
         # make the norms' outputs float32 and double the activations.
         with torch.autocast(input_ids.device.type, enabled=False):
             hidden = self.model.base_model(input_ids=input_ids, use_cache=False, **layout)[0]
+            hidden = self.architecture.head_inputs(self.model, hidden)  # (B, S, H)
             return sum_losses(hidden, self.model.get_output_embeddings(), places, targets) / items
 
     def hidden_states(self, input_ids, attention_mask) -> torch.Tensor:
         """Return what the head is applied to, (B, S, H)."""
-        return self.model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)[0]
+        hidden = self.model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)[0]
+        return self.architecture.head_inputs(self.model, hidden)

@@ -108,11 +108,14 @@ class StepCache(Protocol):
     """The KV cache of a decoding step, as far as a network sees it: a transformers `Cache` that knows each row's length.
 
     Attributes:
+        rows, columns: of the step's window, its own column included.
         layers: each with `keys` and `values` (R, kv_heads, capacity, D).
         lengths: (R,), tokens of each row so far, the column that its next one writes.
         ahead, log_scale: (R,), what is added to the scores of how many first columns, those of a prefix.
     """
 
+    rows: int
+    columns: int
     layers: list
     lengths: "torch.Tensor"
     ahead: "torch.Tensor"
@@ -200,6 +203,10 @@ class Architecture(Protocol):
         Args:
             mask: (B, S), 0 for the padding at the right.
         """
+        ...
+
+    def head_inputs(self, model: "PreTrainedModel", hidden: "torch.Tensor") -> "torch.Tensor":
+        """Return what the head is applied to, of the network's last hidden states (B, S, H)."""
         ...
 
     def attach_prefixes(self, model: "PreTrainedModel", current: Callable[[], "Prefix | None"]) -> None:

@@ -81,6 +81,10 @@ class RotaryDecoder:
         """Nothing: no token looks at the padding behind it, so no mask is needed."""
         return {}
 
+    def head_inputs(self, model, hidden: "torch.Tensor") -> "torch.Tensor":
+        """The hidden states as they are."""
+        return hidden
+
     def attach_prefixes(self, model: "PreTrainedModel", current: Callable[[], "Prefix | None"]) -> None:
         """Let the attention function of every layer join the prefix to its keys and values."""
         from glm_core.models.architectures import prefixed_attention

@@ -43,6 +43,10 @@ def _fits(layer: nn.Module) -> bool:
         return False
     if getattr(attention, "sliding_window", None) or getattr(attention, "is_causal", True) is not True:
         return False
+    if hasattr(layer, "residual_multiplier") or not getattr(attention, "use_rope", True):
+        return False  # Granite scales what it adds, layers of SmolLM3 rotate nothing
+    if not hasattr(layer, "input_layernorm"):
+        return False  # OLMo 2 normalizes only what it adds
     width = attention.head_dim
     norms = [name for name, module in layer.named_modules() if name.endswith("norm")]
     known = {"input_layernorm", "post_attention_layernorm", "post_self_attn_layernorm", "post_mlp_layernorm"}

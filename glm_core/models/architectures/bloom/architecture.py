@@ -115,6 +115,10 @@ class Bloom:
 
         return {"attention_mask": spread(mask, model.dtype)}
 
+    def head_inputs(self, model, hidden: "torch.Tensor") -> "torch.Tensor":
+        """The hidden states as they are."""
+        return hidden
+
     def attach_prefixes(self, model, current: Callable[[], "Prefix | None"]) -> None:
         """Lay the prefix where the blocks look for it, as their forward passes no argument on."""
         from glm_core.models.architectures.bloom.modeling import let_blocks_see

@@ -125,6 +125,10 @@ class ChatGLM:
         """Positions (B, 2, S) and an additive mask (B, 1, S, S)."""
         return model.base_model.lay_out(ids, mask)
 
+    def head_inputs(self, model, hidden: "torch.Tensor") -> "torch.Tensor":
+        """The hidden states as they are."""
+        return hidden
+
     def attach_prefixes(self, model, current: Callable[[], "Prefix | None"]) -> None:
         """The network takes a prefix as an argument."""
         hand_prefix_in(model, current)

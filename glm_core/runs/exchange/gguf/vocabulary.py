@@ -15,7 +15,7 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.models import load_tokenizer
 from glm_core.models.tokenizers import (
     BYTE_OF_CHARACTER,
-    ByteLevelTokenizer,
+    JsonTokenizer,
     SentencePieceTokenizer,
     TiktokenTokenizer,
     Tokenizer,
@@ -86,7 +86,7 @@ def read(folder: Path, size: int) -> Vocabulary:
         found = _sentencepiece(tokenizer)
     elif isinstance(tokenizer, TiktokenTokenizer):
         found = _tiktoken(tokenizer)
-    elif isinstance(tokenizer, ByteLevelTokenizer):
+    elif isinstance(tokenizer, JsonTokenizer) and tokenizer.byte_level:
         found = _byte_level(tokenizer)
     else:
         raise AdapterError("gguf.error.tokenizer", kind=type(tokenizer).__name__)
@@ -163,7 +163,7 @@ def merge_pairs(ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]]:
     return pairs
 
 
-def _byte_level(tokenizer: ByteLevelTokenizer) -> Vocabulary:
+def _byte_level(tokenizer: JsonTokenizer) -> Vocabulary:
     content = json.loads(tokenizer.bpe.to_str())
     model, kind = content["model"], _kinds()
     if content.get("normalizer") or model.get("type") != "BPE":

@@ -1,0 +1,183 @@
+"""Chat templates of tokenizers: rendered in a sandbox, bounded, and split into ids and labels.
+
+The rendering equals transformers' `apply_chat_template`. Two things are added: text of a message never becomes a control
+token, and every answer is found in the rendering, with the token that ends it. Not here: families that have no template
+but a format of their own (chat_formats.py).
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from glm_core.models.errors import ModelError
+
+IGNORED = -100
+TEMPLATE_BYTES = 200_000
+SECONDS = 2.0
+"Longest rendering of a conversation."
+RANGE = 1000
+"Longest `range` that a template may walk."
+BREAK = "\ue0f1"
+"A private-use character, laid inside the spelling of a control token in a message, where its encoding is cut."
+_EMPTY_THOUGHT = re.compile(r"\s*<think>\s*</think>\s*")
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+class ChatTemplate:
+    """The template of one tokenizer.
+
+    Args:
+        source: jinja2 text, a stranger's.
+        named: what it may refer to by name: `bos_token` and so on.
+
+    Raises:
+        ModelError: too long, or no valid template.
+    """
+
+    def __init__(self, source: str, named: Mapping[str, str] | None = None):
+        if len(source.encode()) > TEMPLATE_BYTES:
+            raise ModelError("models.template_broken", why=f"> {TEMPLATE_BYTES} bytes")
+        self.source, self._named = source, dict(named or {})
+        self._compiled = _compile(source)
+
+    def render(self, messages: Messages, answering: bool = False, **options: Any) -> str:
+        """Return the conversation as text.
+
+        Args:
+            answering: end where the assistant's answer begins.
+            options: of the template itself, such as `enable_thinking`.
+
+        Raises:
+            ModelError: the template refuses the conversation, fails, or takes too long.
+        """
+        environment = self._compiled.environment
+        environment.begin()
+        given = {**self._named, "tools": None, "documents": None, **options}
+        try:
+            return self._compiled.render(messages=list(messages), add_generation_prompt=answering, **given)
+        except Exception as error:  # of a stranger's template
+            raise ModelError("models.template_failed", why=str(error)[:200]) from error
+
+    def answers(self, messages: Messages) -> tuple[str, list[tuple[int, int]]]:
+        """Return the whole conversation as text, and where in it each learned answer is: (start, end) characters.
+
+        An answer begins where the prompt for it ends, and ends with its message. One whose prompt reads otherwise in the
+        whole conversation is not learned, as it would be learned in a place where it is never asked. An empty thought
+        block ahead of it, which publishers write for rows without thoughts, is not learned.
+        """
+        whole, spans = self.render(messages), []
+        for number, message in enumerate(messages):
+            if message["role"] != "assistant" or message.get("learn") is False:
+                continue
+            prompt, upto = self.render(messages[:number], answering=True), self.render(messages[: number + 1])
+            if not whole.startswith(prompt):
+                prompt = prompt[: _common(prompt, whole)] if number == len(messages) - 1 else ""
+            if prompt and (whole.startswith(upto) or number == len(messages) - 1):
+                end = len(upto) if whole.startswith(upto) else len(whole)
+                start = len(prompt)
+                empty = _EMPTY_THOUGHT.match(whole, start)
+                spans.append((empty.end() if empty else start, end))
+        return whole, spans
+
+
+def guard(messages: Messages, controls: Iterable[str], marks: Iterable[str] = ()) -> list[dict]:
+    """Return `messages` in which no content spells one of `controls` in one piece.
+
+    Args:
+        marks: other tokens that a template uses, such as `<think>`, which only an assistant may spell.
+    """
+    strict = _spellings(tuple(sorted({*controls, *marks}, key=len, reverse=True)))
+    lenient = _spellings(tuple(sorted(controls, key=len, reverse=True)))
+    return [_guarded(message, lenient if message["role"] == "assistant" else strict) for message in messages]
+
+
+def _guarded(value: Any, pattern: re.Pattern) -> Any:
+    if isinstance(value, str):
+        clean = value.replace(BREAK, "")
+        return pattern.sub(lambda found: found[0][0] + BREAK + found[0][1:], clean)
+    if isinstance(value, Mapping):
+        return {key: one if key in ("role", "learn") else _guarded(one, pattern) for key, one in value.items()}
+    return [_guarded(one, pattern) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+@lru_cache(maxsize=64)
+def _spellings(controls: tuple[str, ...]) -> re.Pattern:
+    return re.compile("|".join(map(re.escape, controls)) or r"(?!)")
+
+
+def _common(one: str, other: str) -> int:
+    """Length of the common beginning."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+@lru_cache(maxsize=32)
+def _compile(source: str):
+    import jinja2
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """`{% generation %}` marks answers for other trainers; its body is rendered as it is."""
+
+        tags = {"generation"}
+
+        def parse(self, parser):
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    class Bounded(ImmutableSandboxedEnvironment):
+        """Gives up when a rendering takes too long; products and powers, which make long texts, are refused for texts."""
+
+        intercepted_binops = frozenset(("*", "**"))
+        deadline = 0.0
+
+        def begin(self) -> None:
+            self.deadline = time.monotonic() + SECONDS
+
+        def _check(self) -> None:
+            if time.monotonic() > self.deadline:
+                raise jinja2.TemplateRuntimeError(f"> {SECONDS} s")
+
+        def call(self, *arguments, **named):
+            self._check()
+            return super().call(*arguments, **named)
+
+        def getattr(self, obj, attribute):
+            self._check()
+            return super().getattr(obj, attribute)
+
+        def getitem(self, obj, argument):
+            self._check()
+            return super().getitem(obj, argument)
+
+        def call_binop(self, context, operator, left, right):
+            self._check()
+            numbers = all(isinstance(side, (int, float)) and abs(side) < 1e6 for side in (left, right))
+            if not numbers or operator == "**":
+                raise jinja2.TemplateRuntimeError(f"{operator} is for small numbers")
+            return super().call_binop(context, operator, left, right)
+
+    def refuse(message: str):
+        raise jinja2.TemplateRuntimeError(message)
+
+    def short_range(*arguments: int) -> range:
+        found = range(*arguments)
+        return found if len(found) <= RANGE else refuse(f"range > {RANGE}")
+
+    def to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+    environment = Bounded(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    environment.filters["tojson"] = to_json
+    environment.globals.update(
+        raise_exception=refuse, range=short_range, strftime_now=lambda form: datetime.now().strftime(form)
+    )
+    try:
+        return environment.from_string(source)
+    except jinja2.TemplateError as error:
+        raise ModelError("models.template_broken", why=str(error)[:200]) from error

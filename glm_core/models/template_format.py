@@ -1,0 +1,78 @@
+"""The chat format of models that bring a template: prompts and training examples by `ChatTemplate`.
+
+A model without one, a base model, gets lines of questions and answers, which is said where it is described.
+"""
+
+from glm_core.models.chat_formats import IGNORED, Example, split_rounds
+from glm_core.models.chat_templates import guard
+from glm_core.models.tokenizers import Tokenizer
+
+Turns = list[dict]
+
+
+def encode_prompt(tokenizer: Tokenizer, messages: Turns, **options) -> list[int]:
+    """Return the ids of the conversation up to where the answer begins.
+
+    Args:
+        options: of the template, such as `enable_thinking`.
+    """
+    if tokenizer.chat_template is None:
+        rounds, question = split_rounds(messages)
+        return [*tokenizer.start_ids, *tokenizer.encode(plain_text(rounds, question))]
+    guarded = guard(messages, tokenizer.controls, tokenizer.marks)
+    return tokenizer.encode_marked(tokenizer.chat_template.render(guarded, answering=True, **options))[0]
+
+
+def encode_example(tokenizer: Tokenizer, messages: Turns, max_source: int, max_target: int) -> Example:
+    """Return ids and labels of a conversation; every answer is learned, and the token that ends it.
+
+    The oldest rounds are left out while it is too long; what still does not fit is cut at its end.
+    """
+    room, kept, cut = max_source + max_target, list(messages), False
+    ids, labels = _encode(tokenizer, kept)
+    while len(ids) > room and (shorter := _without_oldest(kept)):
+        kept, cut = shorter, True
+        ids, labels = _encode(tokenizer, kept)
+    return ids[:room], labels[:room], cut or len(ids) > room
+
+
+def plain_text(rounds: list[tuple[str, str]], question: str) -> str:
+    """Return the conversation of a base model: a question a line, its answer on the next."""
+    past = "".join(f"Question: {asked}\nAnswer: {answer}\n" for asked, answer in rounds)
+    return f"{past}Question: {question}\nAnswer:"
+
+
+def _without_oldest(messages: Turns) -> Turns:
+    """The conversation without its first round; empty where only one is left."""
+    heads = [message for message in messages if message["role"] == "system"]
+    turns = [message for message in messages if message["role"] != "system"]
+    starts = [place for place, message in enumerate(turns) if message["role"] == "user"]
+    return [*heads, *turns[starts[1] :]] if len(starts) > 1 else []
+
+
+def _encode(tokenizer: Tokenizer, messages: Turns) -> tuple[list[int], list[int]]:
+    """Ids up to the end of the last answer, and labels."""
+    if tokenizer.chat_template is None:
+        prompt = encode_prompt(tokenizer, messages[:-1])
+        answer = [*tokenizer.encode(f" {messages[-1]['content']}"), tokenizer.eos_token_id]
+        return prompt + answer, [IGNORED] * len(prompt) + answer
+    text, spans = tokenizer.chat_template.answers(guard(messages, tokenizer.controls, tokenizer.marks))
+    ids, places = tokenizer.encode_marked(text)
+    labels = [IGNORED] * len(ids)
+    for start, end in spans:
+        inside = [number for number, place in enumerate(places) if start <= place < end]
+        ending = next((n for n in reversed(inside) if ids[n] in tokenizer.special_ids), None)
+        for number in inside:
+            if ending is None or number <= ending:
+                labels[number] = ids[number]
+    last = max((number for number, label in enumerate(labels) if label != IGNORED), default=len(ids) - 1)
+    ids, labels = ids[: last + 1], labels[: last + 1]
+    if ids and ids[-1] not in tokenizer.special_ids:  # a template that ends answers with nothing
+        ids, labels = [*ids, tokenizer.eos_token_id], [*labels, tokenizer.eos_token_id]
+    return ids, labels
+
+
+def ending_ids(tokenizer: Tokenizer) -> list[int]:
+    """Return the ids that end an answer: those that the settings name, and the one that the template writes."""
+    learned = _encode(tokenizer, [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])[0]
+    return [*tokenizer.ending_ids, learned[-1]]

@@ -1,1 +1,0 @@
-"""The ordinary clients of OpenAI's API against a running server of ours."""
