@@ -5,9 +5,12 @@ import re
 import sys
 from importlib.metadata import packages_distributions
 
+import pytest
+
 from tests.paths import ROOT
 
 SOURCES = [ROOT / "app.py", *(ROOT / "glm_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
+PAPERS = [ROOT / "README.md", ROOT / "README.en.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN = {"glm_core", "pages", "app"}
 OPTIONAL = {"requirements-gpu.txt": {"bitsandbytes"}}
 BROUGHT = {"triton", "llama_cpp"}  # by torch itself where there is a GPU; used where somebody has installed it
@@ -47,11 +50,16 @@ def test_optional_libraries_are_in_a_file_of_their_own():
     assert required("requirements-gpu.txt") == OPTIONAL["requirements-gpu.txt"]
 
 
-def test_the_readme_points_to_what_exists():
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_papers_point_to_what_exists(paper):
+    text = paper.read_text(encoding="utf-8")
+    targets = {one or other for one, other in re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", text)}
+    assert [target for target in targets if not (paper.parent / target).exists()] == []
+
+
+def test_every_document_is_reached_from_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = set(re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", readme))
-    assert targets
-    assert [target for pair in targets for target in pair if target and not (ROOT / target).exists()] == []
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if f"(docs/{path.name})" not in readme] == []
 
 
 def numbers(text: str) -> list[str]:
