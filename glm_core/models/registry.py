@@ -5,7 +5,7 @@ others (architectures/), the prompts themselves (chat_formats.py). Imports no to
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from glm_core.models import chat_formats, template_format
@@ -267,5 +267,11 @@ def by_name(name: str) -> Family:
 
 
 def find(config: dict) -> Family | None:
-    """The first family that recognizes `config`."""
-    return next((family for family in FAMILIES if family.recognize(config)), None)
+    """Return the first family that recognizes `config`.
+
+    An export in transformers' layout names the family it comes from in `easyaigc_family`: prompts and stops are that
+    family's, the network is the one that the layout has.
+    """
+    found = next((family for family in FAMILIES if family.recognize(config)), None)
+    named = next((family for family in FAMILIES if family.name == config.get("easyaigc_family")), None)
+    return replace(named, architecture=found.architecture) if found and named else found

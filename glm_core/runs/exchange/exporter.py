@@ -17,6 +17,7 @@ Progress = Callable[[str, float | None], None]
 FORMATS = {  # name -> module that has its EXPORTER; imported when used, since most need torch
     "adapter": "glm_core.runs.exchange.adapter_format",
     "merged": "glm_core.runs.exchange.merged_format",
+    "transformers": "glm_core.runs.exchange.transformers_format",
     "gguf": "glm_core.runs.exchange.gguf.format",
 }
 

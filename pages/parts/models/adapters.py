@@ -77,7 +77,7 @@ def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[s
     base = st.selectbox(t("models.merge_into"), fitting, format_func=lambda one: one.name, key=f"into-{run.id}")
     form = st.selectbox(
         t("models.export_format"),
-        ("merged", "gguf", "adapter"),
+        ("merged", "transformers", "gguf", "adapter"),
         format_func=lambda one: t(f"models.export_format.{one}"),
         key=f"format-{run.id}",
     )

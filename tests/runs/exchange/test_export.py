@@ -17,6 +17,7 @@ from glm_core.runs.files import RunError
 from glm_core.training.settings import TrainingSettings
 from tests.runs.exchange.published import publish
 from tests.runs.exchange.test_import_adapter import loose
+from tests.tiny import tiny_chatglm
 from tests.training.small import stir
 
 MESSAGES = [
@@ -34,7 +35,8 @@ TEXT_FAMILIES = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4", "bloom"
 
 def made_run(kind, tmp_path, **settings):
     """A run of a small model of `kind`, whose adapter changes every answer."""
-    base = publish(kind, workspace.home() / "models" / kind)
+    base = workspace.home() / "models" / kind
+    (tiny_chatglm if kind == "chatglm" else lambda folder: publish(kind, folder))(base)
     loaded = models.load(base)
     attach.attach(loaded, TrainingSettings(lora_rank=4, lora_dropout=0.0).changed(**settings))
     stir(loaded)
@@ -210,3 +212,31 @@ def test_the_command_line_exports_checks_and_says_so(tmp_path, capsys):
     assert program.main(["export", "nothing", "--out", str(tmp_path / "x"), "--lang", "zh"]) == 2
     i18n.use("zh")
     assert store.runs() and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("kind", ["chatglm2", "chatglm3", "glm4-original"])
+def test_published_code_is_not_needed_in_transformers_layout(kind, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    run, base = made_run(kind, tmp_path)
+    folder = export.write(Source(run, base), "transformers", tmp_path / "out", "float32")
+    plain, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    ours = models.load(base)
+    attach.load_adapter(ours, run.adapter(), "run")
+    attach.activate(ours, "run")
+    for messages in MESSAGES:
+        ids = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=False
+        )
+        with torch.no_grad():
+            assert (plain(input_ids=ids).logits - ours.model(input_ids=ids).logits).abs().max() < 1e-3
+    assert models.describe(folder).family.name == kind
+    found = check.compare(Source(run, base), "transformers", folder, lambda stage, fraction: None)
+    assert (found.same, found.count) == (20, 20)
+
+
+def test_a_network_that_transformers_has_not_keeps_its_published_layout(tmp_path):
+    run, base = made_run("chatglm", tmp_path)
+    with pytest.raises(AdapterError) as caught:
+        export.start_export(run, base, format="transformers")
+    assert caught.value.key == "exports.no_layout" and "ChatGLM-6B" in str(caught.value)
