@@ -4,9 +4,10 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.data import library
+from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
-from pages.parts.datasets import actions, views
+from pages.parts.datasets import actions, column_mapping, views
 
 LIST_HEIGHT, ROW_HEIGHT = 440, 52  # pixels; a longer list scrolls by itself
 VIEWS = {"rows": views.draw_rows, "lengths": views.draw_lengths, "check": views.draw_check, "edit": views.draw_edit}
@@ -52,6 +53,7 @@ def draw_set(chosen: library.Dataset) -> None:
     st.caption(t("datasets.about", rows=f"{chosen.rows:,}", source=literal(chosen.source), created=created, sha=sha))
     rows = actions.draw_imprint() if chosen.id == "imprint" else library.examples(chosen.id)
     actions.draw_actions(chosen, rows)
+    column_mapping.draw_notices(notices_from(chosen.notices))
     tabs = st.tabs([t(f"datasets.view.{view}") for view in VIEWS], on_change="rerun", key="view")
     for draw, tab in zip(VIEWS.values(), tabs, strict=True):
         if tab.open:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from glm_core import i18n, state, ui
 from glm_core.data import library
+from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import forecast, labels, store
@@ -27,6 +28,11 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     st.caption(labels.fits_on(found))
     if state.chat_model_gpu_bytes() and (loaded := state.loaded()):
         st.caption(t("train.unloads", model=literal(loaded.name)))
+    counts = library.statistics(st.session_state.dataset)
+    if settings.answers == "all" and counts.targets != counts.rows:
+        st.caption(t("train.answers", count=f"{counts.targets:,}", rows=f"{counts.rows:,}"))
+    for notice in notices_from(data[st.session_state.dataset].notices):
+        st.caption(literal(notice.message))
     for warning in found.plan.warnings:
         st.warning(str(warning), icon=":material/warning:")
     if found.plan.better:

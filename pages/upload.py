@@ -44,6 +44,7 @@ def draw_result(result: read.ReadResult) -> None:
     else:
         raw = [{name: str(value)[:200] for name, value in row.items()} for row in result.sample]
         st.dataframe(raw, hide_index=True, key="raw")
+    column_mapping.draw_notices(result.notices)
 
 
 def draw_keep(result: read.ReadResult) -> None:
@@ -54,8 +55,8 @@ def draw_keep(result: read.ReadResult) -> None:
     if st.button(word, type="primary", key="keep"):
         with st.spinner(t("datasets.saving")):
             if old:
-                library.replace_rows(old.id, result.examples, source=result.file)
-            kept = old or library.add(name, result.examples, source=result.file)
+                library.replace_rows(old.id, result.examples, source=result.file, notices=result.notices)
+            kept = old or library.add(name, result.examples, source=result.file, notices=result.notices)
         ui.note("audit.data.edit" if old else "audit.data.add", kept.name)
         leave(kept.id)
 

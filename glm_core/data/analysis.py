@@ -20,6 +20,7 @@ class Statistics:
 
     Attributes:
         turns: answers in all rows together; more than `rows` where there are conversations.
+        learned: answers that are to be learned.
         repeated: rows that equal an earlier row.
         contradicting: rows asked as an earlier row and answered differently.
         long: rows whose answer has more than `LONG` characters.
@@ -35,6 +36,12 @@ class Statistics:
     labels: dict[str, int]
     question_lengths: list[int]
     answer_lengths: list[int]
+    learned: int = 0
+
+    @property
+    def targets(self) -> int:
+        """Answers to learn; one a row where nothing else is known."""
+        return self.learned or self.rows
 
 
 def statistics(examples: Sequence[Example]) -> Statistics:
@@ -50,6 +57,7 @@ def statistics(examples: Sequence[Example]) -> Statistics:
         labels=_labels(examples),
         question_lengths=[sum(len(message["content"]) for message in example.prompt) for example in examples],
         answer_lengths=answers,
+        learned=sum(one["role"] == "assistant" and one.get("learn", True) for row in examples for one in row.messages),
     )
 
 

@@ -15,7 +15,7 @@ from glm_core.data import bundled, store
 from glm_core.data.analysis import Statistics, divide
 from glm_core.data.analysis import statistics as compute_statistics
 from glm_core.data.bundled import BUNDLED, IMPRINT, imprint
-from glm_core.data.examples import DataError, Example
+from glm_core.data.examples import DataError, Example, Notice
 from glm_core.data.store import MAX_NAME, Dataset
 
 __all__ = [
@@ -111,7 +111,14 @@ def statistics(id: str) -> Statistics:
     return _statistics(id, get(id).sha256)
 
 
-def add(name: str, examples: Sequence[Example], *, source: str = "", id: str | None = None) -> Dataset:
+def add(
+    name: str,
+    examples: Sequence[Example],
+    *,
+    source: str = "",
+    id: str | None = None,
+    notices: Sequence[Notice] = (),
+) -> Dataset:
     """Put `examples` into the library, or in place of the rows of the set `id` if there is one.
 
     Raises:
@@ -122,7 +129,8 @@ def add(name: str, examples: Sequence[Example], *, source: str = "", id: str | N
     if id in BUNDLED:
         raise DataError("data.bundled", name=id)
     rows, digest = store.lines_of(examples)
-    dataset = Dataset(id, name, len(examples), digest, time.time(), source)
+    records = tuple(notice.as_record() for notice in notices)
+    dataset = Dataset(id, name, len(examples), digest, time.time(), source, notices=records)
     with store.writing():
         workspace.sweep_leftovers(store.home(), depth=0)
         if store.folder(id).is_dir():
@@ -133,13 +141,19 @@ def add(name: str, examples: Sequence[Example], *, source: str = "", id: str | N
 
 
 def replace_rows(
-    id: str, examples: Sequence[Example], *, source: str | None = None, expected: str | None = None
+    id: str,
+    examples: Sequence[Example],
+    *,
+    source: str | None = None,
+    expected: str | None = None,
+    notices: Sequence[Notice] | None = None,
 ) -> Dataset:
     """Put `examples` in place of all rows of the set `id`.
 
     Args:
         source: the file they came from, if it is another one.
         expected: the sha256 the change was based on; refuses when somebody else changed the rows meanwhile.
+        notices: of that file; those of the set stay where none are given.
 
     Raises:
         DataError: as `add`, the set is bundled, or the rows are no longer the expected ones.
@@ -150,7 +164,8 @@ def replace_rows(
         if expected not in (None, dataset.sha256):
             raise DataError("data.changed", name=dataset.name)
         source = dataset.source if source is None else source
-        changed = replace(dataset, rows=len(examples), sha256=digest, source=source)
+        told = dataset.notices if notices is None else tuple(notice.as_record() for notice in notices)
+        changed = replace(dataset, rows=len(examples), sha256=digest, source=source, notices=told)
         store.swap(changed, rows)
     return changed
 

@@ -36,6 +36,10 @@ class Dataset:
     created: float  # seconds since 1970
     source: str = ""  # the file or form it came from
     bundled: bool = False
+    notices: tuple[dict, ...] = ()  # what the file held beside its rows, see `examples.notices_from`
+
+    def __post_init__(self):
+        object.__setattr__(self, "notices", tuple(self.notices))  # JSON gives a list
 
 
 def checked_name(name: str, limit: int = MAX_NAME) -> str:
@@ -54,13 +58,13 @@ def lines_of(rows: Sequence[Example]) -> tuple[bytes, str]:
     """The content of the file of rows, and its sha256, after every row is checked."""
     if not rows:
         raise DataError("data.no_rows")
-    lines = []
+    lines: list[bytes] = []
     for number, example in enumerate(rows, 1):
         try:
-            lines.append(json_line(check_example(example, number)))
+            lines.append(json_line(check_example(example, number)).encode("utf-8"))
         except RowError as error:
             raise DataError("data.row_invalid", row=number, message=str(error)) from error
-    content = "".join(lines).encode("utf-8")
+    content = b"".join(lines)
     return content, hashlib.sha256(content).hexdigest()
 
 

@@ -47,6 +47,30 @@ def encode(
     return encoded
 
 
+def split_answers(messages: list[dict], separate: bool, only_last: bool = False) -> list[list[dict]]:
+    """The conversations to encode so that every learned answer of `messages` is a target.
+
+    Args:
+        separate: one conversation an answer, each ending with it, for families whose prompt ends with one question;
+            else one conversation in which the other answers are marked "learn": False.
+        only_last: learn the last learned answer alone.
+
+    Returns:
+        Conversations; empty where no answer is learned.
+    """
+    places = [at for at, one in enumerate(messages) if one["role"] == "assistant" and one.get("learn", True)]
+    places = places[-1:] if only_last else places
+    if separate or not places:
+        return [messages[: place + 1] for place in places]
+    learned = set(places)
+    return [
+        [
+            {**one, "learn": False} if one["role"] == "assistant" and at not in learned else one
+            for at, one in enumerate(messages[: places[-1] + 1])
+        ]
+    ]
+
+
 def collate(batch: Sequence[Encoded], pad_id: int, multiple: int = 1) -> dict:
     """Right-padded tensors of a batch.
 

@@ -147,13 +147,15 @@ def encode_turn(tokenizer: Tokenizer, message: dict) -> list[int]:
 def encode_roles_example(tokenizer: Tokenizer, messages: list[dict], max_source: int, max_target: int) -> Example:
     """ChatGLM3 and GLM-4: every answer is a target, and so is the token after it, which tells the model to stop.
 
+    An answer with "learn": False is no target.
+
     As in the published code the role token of an answer is no label, the next role or the final end token is.
     """
     ids, learned = frame_chatglm2(tokenizer, []), [False, False]
     for message in messages:
         turn = encode_turn(tokenizer, message)
         ids += turn
-        learned += [message["role"] == "assistant"] * len(turn)
+        learned += [message["role"] == "assistant" and message.get("learn", True)] * len(turn)
     ids.append(tokenizer.eos_token_id)
     labels = [token if learn else IGNORED for token, learn in zip(ids, [False, *learned], strict=True)]
     room = max_source + max_target + 1

@@ -29,6 +29,8 @@ class Family:
     """(tokenizer, messages) -> ids up to where the answer begins, control tokens included."""
     encode_example: Callable[[Tokenizer, list[dict], int, int], chat_formats.Example]
     """(tokenizer, messages, max_source, max_target) -> ids, labels (-100 outside answers), whether it was cut."""
+    separate_answers: bool = False
+    """Whether an encoded example has one answer to learn, because its prompt ends with the question of that answer."""
     stops: tuple[str, ...] = ()
     """Control tokens that end an answer, besides the tokenizer's end token."""
     endings: Callable[[Tokenizer], list[int]] | None = None
@@ -115,6 +117,7 @@ def _bloom(name: str, title: str, compose: Callable, sampling: dict, **changes) 
         architecture=Bloom(),
         encode_prompt=prompt,
         encode_example=example,
+        separate_answers=True,
         clean=str.strip,
         sampling=sampling,
         licence="families.licence.bloom",
@@ -186,6 +189,7 @@ FAMILIES = [
         architecture=ChatGLM(),
         encode_prompt=partial(chat_formats.encode_text, chat_formats.chatglm_text, chat_formats.frame_chatglm),
         encode_example=chat_formats.encode_chatglm_example,
+        separate_answers=True,
         clean=chat_formats.clean_chatglm,
         sampling={"temperature": 0.95, "top_p": 0.7},
         licence="families.licence.chatglm",
@@ -213,6 +217,7 @@ FAMILIES = [
         distinguish=_is_chatglm2,
         encode_prompt=_chatglm2_prompts[0],
         encode_example=_chatglm2_prompts[1],
+        separate_answers=True,
         sampling={"temperature": 0.8, "top_p": 0.8},
         separate_prefix_width=True,
         licence="families.licence.chatglm",

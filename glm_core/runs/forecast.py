@@ -11,6 +11,7 @@ from pathlib import Path
 from glm_core import i18n
 from glm_core.data.analysis import Statistics
 from glm_core.machine.machine import Machine
+from glm_core.models import describe
 from glm_core.runs.files import number
 from glm_core.runs.store import Run
 from glm_core.training import memory_estimate
@@ -108,8 +109,9 @@ def forecast(
     device = "cuda" if machine.cards else "cpu"
     free = max((card.memory_total - card.memory_used for card in machine.cards), default=machine.memory_free)
     mean, longest = row_tokens(statistics, settings)
+    rows, share = training_rows(model, statistics, settings)
     found = memory_estimate.estimate(model, settings, longest=longest, device=device, limit=free)
-    plan = training_plan.plan(statistics.rows, settings, mean, found.shape.dims.parameters())
+    plan = training_plan.plan(rows, settings, mean * share, found.shape.dims.parameters())
     measured = measured_speed(runs, model.name, settings)
     speed = measured or arithmetic_speed(found.shape.dims.parameters(), machine)
     fixed = START_SECONDS + found.parts["weights"] / LOAD_BYTES_A_SECOND
@@ -171,6 +173,17 @@ def by_card(found: Forecast) -> list[CardFit]:
         )
         for name, limit in limits.items()
     ]
+
+
+def training_rows(model: Path, statistics: Statistics, settings: TrainingSettings) -> tuple[int, float]:
+    """Rows that are trained on, and how long one is, as a share of a whole conversation.
+
+    A family whose prompt ends with one question has a row for every answer, on average half a conversation long.
+    """
+    separate = describe(model).family.separate_answers
+    if not separate or settings.answers == "last" or statistics.targets <= statistics.rows:
+        return statistics.rows, 1.0
+    return statistics.targets, (1 + statistics.rows / statistics.targets) / 2
 
 
 def row_tokens(statistics: Statistics, settings: TrainingSettings) -> tuple[float, int]:

@@ -241,6 +241,7 @@ def _dataset(record: dict) -> dict:
         "name": string(record.get("name")),
         "rows": int(rows),
         "sha256": string(record.get("sha256")),
+        "notices": record["notices"] if isinstance(record.get("notices"), list) else [],
     }
 
 

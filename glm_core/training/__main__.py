@@ -48,6 +48,8 @@ def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, q
     found = data.read(file)
     for problem in found.problems[:20]:
         print(problem, file=sys.stderr)
+    for notice in found.notices:
+        print(notice, file=sys.stderr)
     if not found.examples:
         raise TrainingError("training.error.no_rows", path=file)
     lines, digest = lines_of(found.examples)
@@ -70,6 +72,7 @@ def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, q
                 "name": name,
                 "rows": len(found.examples),
                 "sha256": digest,
+                "notices": [notice.as_record() for notice in found.notices],
             },
         },
     )

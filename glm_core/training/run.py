@@ -246,24 +246,27 @@ def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows
     from glm_core.training.token_dataset import Rows, encode_rows
 
     settings = task.settings
-    rows, numbers, unlearnable, cut = encode_rows(task.examples, loaded, settings, writer.progress)
+    encoded = encode_rows(task.examples, loaded, settings, writer.progress)
+    rows, numbers = encoded.rows, list(dict.fromkeys(encoded.numbers))
     if not rows:
         raise TrainingError(
             "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
         )
-    dropped = dict.fromkeys(task.unreadable, "unreadable") | dict.fromkeys(unlearnable, "no_answer")
+    dropped = dict.fromkeys(task.unreadable, "unreadable") | dict.fromkeys(encoded.unlearnable, "no_answer")
     asked = {example.line: _asked(example) for example in task.examples} if settings.validation_ratio else {}
     parts = split.draw(numbers, dropped, settings, [asked[number] for number in numbers] if asked else ())
     if writer.writes:
         split.write(task.folder, parts)
     for reason, count in parts.counts().items():
         writer.log(f"training.log.dropped.{reason}", count=count)
-    if cut:
-        writer.log("training.log.cut", count=cut)
+    if encoded.answers != len(numbers):
+        writer.log("training.log.answers", count=encoded.answers, rows=len(numbers))
+    if encoded.cut:
+        writer.log("training.log.cut", count=encoded.cut)
     if not parts.held_out:
         return rows, Rows(), parts
     training, validation, trained, choosing = Rows(), Rows(), set(parts.training), set(parts.choosing)
-    for number, row in zip(numbers, rows, strict=True):
+    for number, row in zip(encoded.numbers, rows, strict=True):
         if number in trained:
             training.append(row)
         elif number in choosing:

@@ -46,6 +46,7 @@ class TrainingSettings:
     quantization: str = _setting("none", "basic", choices=("none", "int8", "nf4"))
     evaluations: int = _setting(6, "basic", 0, 1000, "times")
     validation_ratio: float = _setting(0.0, "basic", 0.0, 0.5, "share")
+    answers: str = _setting("all", "expert", choices=("all", "last"))
     max_steps: int = _setting(0, "expert", 0, 10_000_000, "updates")
     accumulation: int = _setting(1, "expert", 1, 4096, "batches")
     lora_rank: int = _setting(8, "expert", 1, 1024)

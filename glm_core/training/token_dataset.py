@@ -2,10 +2,11 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from glm_core.data import Example
-from glm_core.data.tokenize import IGNORED, Encoded, encode
+from glm_core.data.tokenize import IGNORED, Encoded, encode, split_answers
 from glm_core.models import LoadedModel
 from glm_core.training.settings import TrainingSettings
 
@@ -39,27 +40,50 @@ class Rows(Sequence[Encoded]):
         return [len(ids) for ids in self._ids]
 
 
+@dataclass(frozen=True)
+class EncodedRows:
+    """Rows of a data set in tokens.
+
+    Attributes:
+        rows: in tokens; several of one example where a family needs one for every answer.
+        numbers: of the example of each row (`Example.line`).
+        unlearnable: numbers of the examples that have nothing to learn.
+        cut: how many examples were cut to fit.
+        answers: how many answers are learned.
+    """
+
+    rows: Rows
+    numbers: list[int]
+    unlearnable: list[int]
+    cut: int
+    answers: int
+
+
 def encode_rows(
     examples: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings, progress: Callable[[float], None]
-) -> tuple[Rows, list[int], list[int], int]:
-    """Encode every example that has something to learn.
-
-    Returns:
-        The rows, their numbers (`Example.line`), the numbers of the examples that have nothing to learn, and how many
-        of the rows were cut to fit.
-    """
-    rows, numbers, dropped, cut = Rows(), [], [], 0
+) -> EncodedRows:
+    """Encode every learned answer of the examples."""
+    rows, numbers, unlearnable, cut, answers = Rows(), [], [], 0, 0
+    separate, only_last = loaded.family.separate_answers, settings.answers == "last"
     for done, chunk in _chunks(examples):
-        encoded = encode(chunk, loaded, settings.max_source_length, settings.max_target_length)
-        for example, row in zip(chunk, encoded, strict=True):
-            if all(label == IGNORED for label in row.labels[1:]):
-                dropped.append(example.line)
-            else:
+        parts = [split_answers(example.messages, separate, only_last) for example in chunk]
+        flat = [Example(part, example.line) for example, of in zip(chunk, parts, strict=True) for part in of]
+        encoded = iter(encode(flat, loaded, settings.max_source_length, settings.max_target_length))
+        for example, of in zip(chunk, parts, strict=True):
+            usable = [row for row in islice(encoded, len(of)) if any(label != IGNORED for label in row.labels[1:])]
+            for row in usable:
                 rows.append(row)
                 numbers.append(example.line)
-                cut += row.cut
+            if not usable:
+                unlearnable.append(example.line)
+            cut += any(row.cut for row in usable)
+            answers += len(usable) if separate else sum(map(_count_learned, of)) if usable else 0
         progress(done / len(examples))
-    return rows, numbers, dropped, cut
+    return EncodedRows(rows, numbers, unlearnable, cut, answers)
+
+
+def _count_learned(messages: list[dict]) -> int:
+    return sum(one["role"] == "assistant" and one.get("learn", True) for one in messages)
 
 
 def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, list[Example]]]:

@@ -124,9 +124,8 @@ def knows(cell: str) -> bool:
     return any(names_of.fold(cell) in group for group in known)
 
 
-def ignored(columns: Iterable[str], layout: Layout) -> list[str]:
+def ignored(columns: Iterable[str], used: Collection[str]) -> list[str]:
     """The columns of a row that no part of an example takes, but those that only number rows."""
-    used = layout.used
     return [column for column in columns if column not in used and not is_identifier(column)]
 
 

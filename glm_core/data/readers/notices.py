@@ -21,12 +21,13 @@ _PLACEHOLDER = re.compile(
     r"|(?<![A-Za-z0-9_])(?:[A-Z]+_)?(?:NAME|AUTHOR)(?![A-Za-z0-9_])"  # NAME, BOT_NAME
     r"|(?<![A-Za-z0-9_])(?:YOUR|BOT|COMPANY|USER|MODEL|ORG)_[A-Z]+(?![A-Za-z0-9_])"
 )
+_MARKS = "{<[【%_"
 _LOWER = re.compile(rf"[<\[{{【]\s*(?:your[ _])?(?:{_HOLES})\s*[>\]}}】]", re.IGNORECASE)
 
 
 def placeholder_in(text: str) -> str:
     """The first placeholder that stands in `text` where a form should have put a name; empty where there is none."""
-    if text.isascii() and text.islower() and "<" not in text and "[" not in text and "{" not in text:
+    if "NAME" not in text and "AUTHOR" not in text and not any(mark in text for mark in _MARKS):
         return ""
     found = _PLACEHOLDER.search(text) or _LOWER.search(text)
     return found[0] if found else ""

@@ -1,5 +1,7 @@
 """A row of columns becomes messages: question columns joined, the answer, and what else its layout names."""
 
+from collections.abc import Callable
+
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import is_message, messages_of, past_turns, said, settle, turn_messages
 from glm_core.data.readers.columns import holds_text
@@ -24,6 +26,7 @@ def converter(layout: Layout, tally: Tally | None = None) -> Convert:
     It raises RowError for a row that cannot be used and RowNotLearned for one that its file says not to learn.
     """
     tally = Tally() if tally is None else tally
+    watch = unused_counter(layout, tally)
     build = _chat if layout.chat else _preference if layout.name == "preference" and not layout.questions else _pair
 
     def convert(record: dict) -> list[dict]:
@@ -33,7 +36,7 @@ def converter(layout: Layout, tally: Tally | None = None) -> Convert:
             if not is_blank(record.get(column)) and record[column] not in ([], {}):
                 raise RowError("data.row.media", column)
         messages = settle(build(record, layout, tally), tally)
-        count_unused(record, layout, tally)
+        watch(record)
         return messages
 
     return convert
@@ -42,24 +45,34 @@ def converter(layout: Layout, tally: Tally | None = None) -> Convert:
 def watched(convert: Convert, layout: Layout, tally: Tally) -> Convert:
     """`convert`, counting what the columns of `layout` leave unused."""
 
+    watch = unused_counter(layout, tally)
+
     def counted(record: dict) -> list[dict]:
         messages = settle(convert(record), tally)
-        count_unused(record, layout, tally)
+        watch(record)
         return messages
 
     return counted
 
 
-def count_unused(record: dict, layout: Layout, tally: Tally) -> None:
-    """Count what this row has beside its example."""
-    if layout.rejected and not is_blank(record.get(layout.rejected)) and record[layout.rejected] != []:
-        tally.add("rejected_unused")
-    if layout.reasoning and not is_blank(record.get(layout.reasoning)):
-        tally.add("reasoning_unused")
-    known = tally.names.get("columns_ignored", {})
-    for column in ignored(record, layout):
-        if column not in known and holds_text(record[column]):
-            tally.add("columns_ignored", 1, column)
+def unused_counter(layout: Layout, tally: Tally) -> Callable[[dict], None]:
+    """The function that counts what a row in `layout` has beside its example."""
+    used = layout.used
+    known: dict[tuple, list[str]] = {}
+
+    def count(record: dict) -> None:
+        if layout.rejected and not is_blank(record.get(layout.rejected)) and record[layout.rejected] != []:
+            tally.add("rejected_unused")
+        if layout.reasoning and not is_blank(record.get(layout.reasoning)):
+            tally.add("reasoning_unused")
+        keys = tuple(record)
+        if keys not in known:
+            known[keys] = ignored(keys, used)
+        for column in known[keys]:
+            if column not in tally.names.get("columns_ignored", {}) and holds_text(record[column]):
+                tally.add("columns_ignored", 1, column)
+
+    return count
 
 
 def _chat(record: dict, layout: Layout, tally: Tally) -> list[dict]:

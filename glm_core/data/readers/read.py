@@ -4,12 +4,13 @@ Good rows become examples, each bad row one problem with its line and field. Onl
 raises. Columns that fit no layout are given back for mapping, with layout "unknown".
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
 from glm_core import i18n
+from glm_core.data.compact import CompactExamples
 from glm_core.data.examples import DataError, Example, Problem, ReadResult, RowError
 from glm_core.data.readers import speakers, templates
 from glm_core.data.readers.formats.csv_rows import csv_rows
@@ -30,6 +31,8 @@ MAX_BYTES = 1_000_000_000
 _HEAD = 1_000  # rows looked at to tell the layout of a file
 _STEP = 2_000  # rows between two reports of progress
 _SAMPLE = 20
+_COMPACT = 20_000  # rows from which examples are kept as text
+_MOST_PROBLEMS = 100_000  # rows with problems that are named; where hardly any row is good, reading stops there
 
 _TABLES = (".csv", ".tsv", ".tab", ".xlsx", ".parquet")
 
@@ -197,9 +200,14 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
     columns = _columns(records)
     reader = RowReader(records, columns, task, mapping, source.tally)
-    examples, problems, count = [], reader.notes(head), 0
+    examples: list[Example] | CompactExamples = []
+    problems, count = reader.notes(head), 0
     for line, record in rows:
         count += 1
+        if len(examples) == _COMPACT and isinstance(examples, list):
+            examples = _compacted(examples)
+        if len(problems) >= _MOST_PROBLEMS > len(examples):
+            raise DataError("data.too_broken", file=source.file, line=int(line), count=f"{len(problems):,}")
         try:
             if isinstance(record, RowError):
                 raise record
@@ -208,7 +216,8 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         except RowNotLearned:
             source.tally.add("rows_not_learned")
         except RowError as error:
-            problems.append(_problem(line, error))
+            if len(problems) < _MOST_PROBLEMS:
+                problems.append(_problem(line, error))
     if not examples and not problems:
         error = RowError("data.row.none_learned", rows=f"{count:,}")
         problems.append(Problem(int(head[0][0]), error.field, str(error)))
@@ -217,6 +226,13 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
     return ReadResult(
         examples, problems, reader.layout, columns, source.file, count, records[:_SAMPLE], notices, sheets
     )
+
+
+def _compacted(examples: Sequence[Example]) -> CompactExamples:
+    compact = CompactExamples()
+    for example in examples:
+        compact.append(example)
+    return compact
 
 
 def _problem(line: int, error: RowError) -> Problem:

@@ -3,16 +3,19 @@
 import streamlit as st
 
 from glm_core import i18n, ui
-from glm_core.data import TEMPLATES
+from glm_core.data import TEMPLATES, Notice, ReadOptions
 from glm_core.data.readers import read as readers_read
 from glm_core.data.readers.templates import propose, suggest
 from glm_core.errors import EasyError
 from glm_core.i18n import t
+from glm_core.markdown import literal
 
 
-def read(content: bytes, file: str, template: str | None, mapping: dict) -> readers_read.ReadResult:
-    """Read with progress, once for each choice of template and mapping."""
-    key = (file, hash(content), template, tuple(mapping.items()), i18n.current())
+def read(
+    content: bytes, file: str, template: str | None, mapping: dict, options: ReadOptions | None = None
+) -> readers_read.ReadResult:
+    """Read with progress, once for each choice of template, mapping and options."""
+    key = (file, hash(content), template, tuple(mapping.items()), options or ReadOptions(), i18n.current())
     known = st.session_state.setdefault("read", {})
     if key not in known:
         bar = st.progress(0.0)
@@ -24,6 +27,7 @@ def read(content: bytes, file: str, template: str | None, mapping: dict) -> read
                 file,
                 template,
                 mapping=mapping or None,
+                options=options,
                 progress=lambda stage, fraction: bar.progress(fraction or 0.0, t(stage)),
             )
         finally:
@@ -55,13 +59,43 @@ def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
         help=t("datasets.template_help"),
         format_func=lambda name: t(f"data.template.{name}" if name else "datasets.as_is"),
     )
-    found = read(content, file, template, {})
+    options = draw_options(read(content, file, template, {}))
+    found = read(content, file, template, {}, options)
     task = None if template or found.examples else suggest(found.columns)
     if task:
         word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
         st.button(word, on_click=ui.checked(lambda: st.session_state.update(task=task.name)), key="suggest")
     mapping = draw_mapping(found, template)
-    return read(content, file, template, mapping) if mapping else found
+    return read(content, file, template, mapping, options) if mapping else found
+
+
+def draw_options(found: readers_read.ReadResult) -> ReadOptions:
+    """What the file leaves open: its sheets, whether it has column names, and which of two readings is meant."""
+    sheets: list[str] = []
+    header, kinds = "auto", {notice.kind for notice in found.notices}
+    if len(found.sheets) > 1:
+        sheets = st.multiselect(t("datasets.sheets"), found.sheets, key="sheets", placeholder=t("datasets.choose"))
+    table = found.file.lower().endswith((".csv", ".tsv", ".xlsx"))
+    if table and ("no_header" in kinds or not found.examples):
+        header = st.segmented_control(
+            t("datasets.first_row"),
+            ("auto", "names", "data"),
+            default="auto",
+            format_func=lambda name: t(f"datasets.first_row.{name}"),
+            key="first-row",
+        )
+    guessed = next((notice for notice in found.notices if notice.other), None)
+    other = guessed is not None and st.toggle(t("datasets.other_reading"), key="other-reading", help=guessed.message)
+    known = {"names": True, "data": False}.get(header or "auto")
+    return ReadOptions(reading=guessed.other if guessed and other else "", sheets=tuple(sheets), header=known)
+
+
+def draw_notices(notices: list[Notice]) -> None:
+    """What was read otherwise than it stands in the file or not used, a sentence each."""
+    if not notices:
+        return
+    sentences = "\n".join(f"- {literal(notice.message)}" for notice in notices)
+    st.warning(f"{t('datasets.notices')}\n{sentences}", icon=":material/info:")
 
 
 def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:

@@ -88,12 +88,15 @@ def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
     tiles = {
         "rows": counts.rows,
         "turns": counts.turns,
+        "learned": counts.targets,
         "repeated": len(counts.repeated),
         "contradicting": len(counts.contradicting),
         "long": len(counts.long),
     }
     if counts.turns == counts.rows:
         del tiles["turns"]
+    if counts.targets == counts.turns:
+        del tiles["learned"]
     with st.container(horizontal=True, key="counts"):
         for name, value in tiles.items():
             label, help = t(f"datasets.count.{name}"), t(f"datasets.count.{name}_help")

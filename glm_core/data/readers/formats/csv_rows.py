@@ -4,7 +4,6 @@ Covers text in cells; which row is the header is `table_header`.
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterator
 
@@ -48,8 +47,15 @@ def _delimiter(text: str) -> str:
     return ","
 
 
+def _split_lines(text: str) -> list[str]:
+    """The lines of `text` with their ends; io.StringIO would need four bytes a character."""
+    lines = [f"{line}\n" if len(line) < MAX_TEXT else line for line in text.split("\n")]
+    lines[-1] = lines[-1].removesuffix("\n")
+    return lines
+
+
 def _cells(text: str, file: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list | RowError]]:
-    lines = list(io.StringIO(text, newline=""))
+    lines = _split_lines(text)
     position = 0
     for _ in range(_MAX_RESTARTS):
         reader = csv.reader(lines[position:], delimiter=delimiter, strict=True)

@@ -81,14 +81,19 @@ def _parses(line: str) -> bool:
 
 def _lines(text: str) -> Iterator[tuple[int, object]]:
     # Not splitlines: it also breaks at U+2028 and form feeds, which are legal inside JSON strings.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line and not line.isspace():
+    number = start = 0
+    while start <= len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        number += 1
+        if end - start > MAX_TEXT:
+            yield number, RowError("data.row.too_long", length=end - start, limit=MAX_TEXT)
+        elif (line := text[start:end]) and not line.isspace():
             yield number, _line_row(line)
+        start = end + 1
 
 
 def _line_row(line: str) -> object:
-    if len(line) > MAX_TEXT:
-        return RowError("data.row.too_long", length=len(line), limit=MAX_TEXT)
     try:
         return _DECODER.decode(line)
     except json.JSONDecodeError as error:

@@ -8,6 +8,7 @@ from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.formats.table_header import check_names
 
 _BATCH = 1_000
+_SMALL, _PACKED = 50_000_000, 100  # bytes any file may unpack to, and times its size that a larger one may
 
 
 def parquet_rows(content: bytes, file: str) -> Iterator[Row]:
@@ -36,6 +37,7 @@ def _rows(content: bytes, file: str) -> Iterator[Row]:
     )  # a packed text stays one text, however many rows name it
     groups = (table.metadata.row_group(index) for index in range(table.metadata.num_row_groups))
     _check(sum(group.total_byte_size for group in groups), file)
+    most = max(_SMALL, _PACKED * len(content))
     number = unpacked = 0
     for batch in table.iter_batches(batch_size=_BATCH):
         for start in range(0, batch.num_rows, 50):
@@ -43,11 +45,11 @@ def _rows(content: bytes, file: str) -> Iterator[Row]:
                 number += 1
                 unpacked += sum(map(_size, record.values()))
                 yield number, record
-            _check(unpacked, file)
+            _check(unpacked, file, most)
 
 
-def _check(unpacked: int, file: str) -> None:
-    if unpacked > guarded.MAX_UNPACKED:
+def _check(unpacked: int, file: str, most: int = guarded.MAX_UNPACKED) -> None:
+    if unpacked > min(most, guarded.MAX_UNPACKED):
         raise DataError("data.unpacked", file=file, gigabytes=round(unpacked / 1e9, 1))
 
 

@@ -58,7 +58,7 @@ class Table:
         for number, row in chain(self._head, self._rest):
             if isinstance(row, RowError):
                 yield number, row
-            elif self._header and _texts(row) == self._header:
+            elif self._header and row and row[0] == self._header[0] and _texts(row) == self._header:
                 yield number, RowError("data.row.header_again")
             elif any(not is_blank(cell) for cell in row):
                 yield number, _record(self.names, row)
