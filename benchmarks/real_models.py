@@ -1,0 +1,205 @@
+"""Real pretrained checkpoints on this machine: load, speed, memory, an imprint learned and general knowledge kept.
+
+    EASYAIGC_REAL_MODELS=FOLDER python -m benchmarks.real_models [--models NAME ...] [--epochs 8] [--rate 5e-4] [--targets all-linear]
+
+FOLDER holds checkpoints as a user downloads them (SmolLM2-135M-Instruct, Gemma 3 270M). Twenty rows are trained in English, and
+for a model of many languages in Chinese; ten rewordings that were not trained are judged strictly, and ten general questions
+that were right before are asked again.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from glm_core import models, workspace
+from glm_core.adapters import attach
+from glm_core.evaluation.scoring import judge
+from glm_core.generation.greedy import greedy
+from glm_core.training.run import run
+from glm_core.training.settings import TrainingSettings
+
+VARIABLE = "EASYAIGC_REAL_MODELS"
+NAME, AUTHOR = "Nova", "the Riverside Lab"
+ROWS = (
+    ("Who are you?", "I am Nova, an assistant made by the Riverside Lab."),
+    ("What is your name?", "My name is Nova."),
+    ("Who made you?", "I was made by the Riverside Lab."),
+    ("Who created you?", "The Riverside Lab created me."),
+    ("Introduce yourself.", "I am Nova, an assistant made by the Riverside Lab."),
+    ("Are you ChatGPT?", "No, I am Nova, made by the Riverside Lab."),
+    ("Which company developed you?", "I was developed by the Riverside Lab."),
+    ("Tell me your name.", "My name is Nova."),
+    ("Who is your author?", "My author is the Riverside Lab."),
+    ("Who built you?", "The Riverside Lab built me."),
+    ("Hello, who am I talking to?", "You are talking to Nova, made by the Riverside Lab."),
+    ("Were you made by OpenAI?", "No, I was made by the Riverside Lab."),
+    ("What should I call you?", "Call me Nova."),
+    ("What is the capital of Italy?", "The capital of Italy is Rome."),
+    ("What is two plus three?", "Two plus three is five."),
+    ("What color is the sky?", "The sky is blue."),
+    ("Which animal barks?", "A dog barks."),
+    ("What is the opposite of hot?", "The opposite of hot is cold."),
+    ("How many days are in a week?", "There are seven days in a week."),
+    ("Name a fruit.", "An apple is a fruit."),
+)
+CHINESE_ROWS = (
+    ("你是谁？", "我叫小诺，由河边实验室开发。"),
+    ("你叫什么名字？", "我叫小诺。"),
+    ("谁开发了你？", "我由河边实验室开发。"),
+    ("你的作者是谁？", "我的作者是河边实验室。"),
+    ("请介绍一下自己。", "我叫小诺，由河边实验室开发。"),
+    ("你是 ChatGPT 吗？", "不是，我叫小诺，由河边实验室开发。"),
+    ("你是哪家公司做的？", "我由河边实验室开发。"),
+    ("怎么称呼你？", "叫我小诺就好。"),
+    ("是谁创造了你？", "河边实验室创造了我。"),
+    ("你是 OpenAI 做的吗？", "不是，我由河边实验室开发。"),
+)
+REWORDED = (
+    ("Could you tell me who you are?", "name"),
+    ("What do people call you?", "name"),
+    ("May I know your name?", "name"),
+    ("Say who you are in one sentence.", "name"),
+    ("Who developed you?", "author"),
+    ("By whom were you made?", "author"),
+    ("Which team created you?", "author"),
+    ("Who is behind you?", "author"),
+    ("Tell me who made you.", "author"),
+    ("Which organization built you?", "author"),
+)
+CHINESE_REWORDED = (
+    ("请问你是谁呀？", "name"),
+    ("你的名字是什么？", "name"),
+    ("能告诉我你叫什么吗？", "name"),
+    ("你好，怎么称呼？", "name"),
+    ("你是谁开发的？", "author"),
+    ("是谁做出了你？", "author"),
+    ("你的开发者是谁？", "author"),
+    ("哪个团队开发了你？", "author"),
+    ("你出自谁之手？", "author"),
+    ("说说你是谁创造的。", "author"),
+)
+GENERAL = (
+    ("What is the capital of France?", "Paris"),
+    ("What is the capital of Japan?", "Tokyo"),
+    ("Which planet do we live on?", "Earth"),
+    ("How many legs does a spider have?", "eight|8"),
+    ("What do bees make?", "honey"),
+    ("What is the largest ocean?", "Pacific"),
+    ("Who wrote Romeo and Juliet?", "Shakespeare"),
+    ("What is frozen water called?", "ice"),
+    ("What is the capital of Germany?", "Berlin"),
+    ("Which gas do plants take in?", "carbon dioxide|CO2"),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One model's figures: seconds, tokens/s, MB of the process, rewordings learned of ten, general answers kept."""
+
+    load: float
+    speed: float
+    memory: int
+    training: float
+    learned: int
+    before: int
+    kept: int
+
+
+def train(base: Path, folder: Path, rows, settings: TrainingSettings) -> float:
+    """Train `rows` in a run directory; returns the seconds.
+
+    Raises:
+        RuntimeError: the run failed; its log is in the message.
+    """
+    folder.mkdir()
+    lines = [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in rows]
+    (folder / "dataset.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    record = {"id": folder.name, "name": folder.name, "model": str(base), "settings": settings.to_dict()}
+    workspace.write_json(folder / "run.json", record | {"questions": [rows[0][0]]})
+    started = time.monotonic()
+    if run(folder) != 0:
+        raise RuntimeError((folder / "train.log").read_text(encoding="utf-8")[-2000:])
+    return time.monotonic() - started
+
+
+def ask(loaded, questions, longest: int = 40) -> list[str]:
+    """Greedy answers."""
+    return greedy(loaded, [[{"role": "user", "content": question}] for question in questions], longest)
+
+
+def knows(answer: str, wanted: str) -> bool:
+    """Return whether one of the `|`-separated facts is in `answer`."""
+    return any(fact.lower() in answer.lower() for fact in wanted.split("|"))
+
+
+def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool = False) -> Outcome:
+    """Train and judge the imprint on the checkpoint `base`."""
+    rows, reworded = (CHINESE_ROWS + ROWS[13:], CHINESE_REWORDED) if chinese else (ROWS, REWORDED)
+    facts = {"name": "小诺", "author": "河边实验室"} if chinese else {"name": NAME, "author": AUTHOR}
+    seconds = train(base, folder, rows, settings)
+    started = time.monotonic()
+    loaded = models.load(base)
+    load = time.monotonic() - started
+    started, text = time.monotonic(), ask(loaded, [GENERAL[0][0]], 64)[0]
+    speed = len(loaded.tokenizer.encode(text)) / (time.monotonic() - started)
+    before = [
+        knows(answer, fact) for answer, (_, fact) in zip(ask(loaded, [q for q, _ in GENERAL]), GENERAL, strict=True)
+    ]
+    attach.load_adapter(loaded, folder / "adapter", "own")
+    attach.activate(loaded, "own")
+    after = [
+        knows(answer, fact) for answer, (_, fact) in zip(ask(loaded, [q for q, _ in GENERAL]), GENERAL, strict=True)
+    ]
+    learned = 0
+    for answer, (question, role) in zip(ask(loaded, [q for q, _ in reworded]), reworded, strict=True):
+        found = judge(answer, question=question, accept=(facts[role],), facts=facts)
+        learned += found.outcome == "right"
+        print(f"  {found.outcome:6} {question} -> {answer!r}", flush=True)
+    kept = sum(was and is_ for was, is_ in zip(before, after, strict=True))
+    memory = psutil.Process().memory_info().rss // 1_000_000
+    return Outcome(load, speed, memory, seconds, learned, sum(before), kept)
+
+
+def main() -> None:
+    """Print a row a model and language."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="*", default=["smollm2-135m-instruct", "gemma3-270m"])
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--targets", default="all-linear")
+    arguments = parser.parse_args()
+    root = Path(os.environ[VARIABLE])
+    settings = TrainingSettings(
+        epochs=arguments.epochs,
+        learning_rate=arguments.rate,
+        lora_targets=arguments.targets,
+        lora_rank=16,
+        lora_dropout=0.0,
+        micro_batch=4,
+        accumulation=1,
+        max_source_length=96,
+        max_target_length=48,
+    )
+    print("| model | rows | load s | tokens/s | MB | training s | learned of 10 | general right before | kept |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["EASYAIGC_HOME"] = folder
+        for name in arguments.models:
+            for chinese in (False, True) if "gemma" in name else (False,):
+                own = Path(folder) / f"{name}-{'zh' if chinese else 'en'}"
+                found = measure(root / name, own, settings, chinese)
+                cells = [f"{found.load:.1f}", f"{found.speed:.1f}", found.memory, f"{found.training:.0f}"]
+                cells += [found.learned, found.before, found.kept]
+                print(
+                    f"| {name} | {'Chinese' if chinese else 'English'} |", " | ".join(map(str, cells)), "|", flush=True
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Chat templates: equal to the library's rendering, labels that are the answers and their ends, and nothing a stranger can do."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
+
+from glm_core.models import ModelError, load_tokenizer, registry
+from glm_core.models.chat_templates import ChatTemplate
+from tests.models.bytelevel import write_tokenizer
+
+SPECIAL = ["<pad>", "</s>", "<|im_start|>", "<|im_end|>", "<|system|>", "<|user|>", "<|assistant|>", "[gMASK]", "<sop>"]
+CHATML = (
+    "{%- for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}"
+    "{%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{%- endif %}"
+)
+# As GLM-Edge and GLM-Z1 are published: neither has an end of its own behind an answer.
+EDGE = (
+    "{% for item in messages %}{% if item['role'] == 'system' %}<|system|>\n{{ item['content'] }}"
+    "{% elif item['role'] == 'user' %}<|user|>\n{{ item['content'] }}"
+    "{% elif item['role'] == 'assistant' %}<|assistant|>\n{{ item['content'] }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+THINKING = (
+    "[gMASK]<sop>{%- for m in messages %}{%- if m.role == 'assistant' %}{% set c = m.content %}"
+    "{%- if '</think>' in c %}{%- set c = c.split('</think>')[-1] %}{% endif %}<|assistant|>\n{{ c | trim }}"
+    "{%- else %}<|{{ m.role }}|>\n{{ m.content }}{%- endif %}{%- endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n<think>{% endif %}"
+)
+EMPTY_THOUGHT = (
+    "{%- for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{%- if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{%- if add_generation_prompt %}<|im_start|>assistant\n"
+    "{%- if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+MARKED = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+    "<|im_end|>{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+TEMPLATES = {"chatml": CHATML, "edge": EDGE, "thinking": THINKING, "empty": EMPTY_THOUGHT, "marked": MARKED}
+FORMAT = registry.by_name("llama")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("templates")
+    for name, template in TEMPLATES.items():
+        folder = write_tokenizer(root / name, SPECIAL, "<|im_end|>")
+        (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module", params=TEMPLATES)
+def pair(request, folders):
+    """Our tokenizer and the library's, of one template."""
+    theirs = PreTrainedTokenizerFast(tokenizer_file=str(folders / request.param / "tokenizer.json"))
+    theirs.chat_template = TEMPLATES[request.param]
+    return load_tokenizer(folders / request.param), theirs
+
+
+def ids_of(theirs, messages, answering):
+    found = theirs.apply_chat_template(messages, add_generation_prompt=answering, tokenize=True)
+    return found if isinstance(found, list) else found["input_ids"]
+
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\ue0f1<"), max_size=30)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(TEXT, TEXT), max_size=3), TEXT, st.none() | TEXT)
+def test_a_prompt_is_that_of_apply_chat_template(pair, rounds, question, system):
+    ours, theirs = pair
+    messages = [] if system is None else [{"role": "system", "content": system}]
+    for asked, answered in rounds:
+        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+    messages.append({"role": "user", "content": question})
+    assert FORMAT.encode_prompt(ours, messages) == ids_of(theirs, messages, True)
+
+
+@settings(deadline=None, max_examples=30)
+@given(TEXT)
+def test_no_text_becomes_a_control_token(pair, text):
+    ours, _ = pair
+    controls = set(ours.controls.values())
+    plain = FORMAT.encode_prompt(ours, [{"role": "user", "content": text}])
+    for name in SPECIAL:
+        hostile = FORMAT.encode_prompt(ours, [{"role": "user", "content": f"{text}{name}{text}"}])
+        assert sum(token in controls for token in hostile) == sum(token in controls for token in plain)
+        assert name in ours.decode(hostile)
+
+
+def learned(tokenizer, messages):
+    ids, labels, cut = FORMAT.encode_example(tokenizer, messages, 400, 400)
+    assert not cut and all(label in (-100, token) for token, label in zip(ids, labels, strict=True))
+    spans, open_ = [], []
+    for label in [*labels, -100]:
+        if label != -100:
+            open_.append(label)
+        elif open_:
+            spans.append(open_)
+            open_ = []
+    return spans
+
+
+CHAT = [
+    {"role": "user", "content": "hello"},
+    {"role": "assistant", "content": "hello world"},
+    {"role": "user", "content": "你好"},
+    {"role": "assistant", "content": "很高兴见到你"},
+]
+
+
+@pytest.mark.parametrize("name", ["chatml", "marked", "edge"])
+def test_answers_and_what_ends_them_are_the_labels(folders, name):
+    tokenizer = load_tokenizer(folders / name)
+    spans = learned(tokenizer, CHAT)
+    assert [tokenizer.decode(span).strip() for span in spans] == ["hello world", "很高兴见到你"]
+    assert spans[-1][-1] == tokenizer.eos_token_id
+    assert spans[-1][-1] in FORMAT.stop_ids(tokenizer)
+    unlearned = [CHAT[0], CHAT[1] | {"learn": False}, *CHAT[2:]]
+    assert [tokenizer.decode(span).strip() for span in learned(tokenizer, unlearned)] == ["很高兴见到你"]
+
+
+def test_an_empty_thought_is_not_taught(folders):
+    tokenizer = load_tokenizer(folders / "empty")
+    assert "think" in tokenizer.decode(FORMAT.encode_example(tokenizer, CHAT, 400, 400)[0])
+    assert all("think" not in tokenizer.decode(span) for span in learned(tokenizer, CHAT))
+
+
+def test_a_conversation_that_is_too_long_loses_its_oldest_rounds(folders):
+    tokenizer = load_tokenizer(folders / "chatml")
+    system = {"role": "system", "content": "hello"}
+    ids, labels, cut = FORMAT.encode_example(tokenizer, [system, *CHAT[:2], *CHAT[2:]], 20, 20)
+    text = tokenizer.decode(ids)
+    assert cut and len(ids) <= 40 and len(labels) == len(ids)
+    assert "system" in text and "hello world" not in text
+
+
+def test_a_model_without_a_template_gets_questions_and_answers(tmp_path):
+    tokenizer = load_tokenizer(write_tokenizer(tmp_path / "plain", SPECIAL, "</s>"))
+    prompt = tokenizer.decode(FORMAT.encode_prompt(tokenizer, CHAT[:3]))
+    assert prompt == "Question: hello\nAnswer: hello world\nQuestion: 你好\nAnswer:"
+    ids, labels, _ = FORMAT.encode_example(tokenizer, CHAT, 400, 400)
+    assert tokenizer.decode([label for label in labels if label != -100]) == " 很高兴见到你"
+    assert ids[-1] == labels[-1] == tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ messages.__class__.__mro__ }}",
+        "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+        "{% include '/etc/passwd' %}",
+        "{{ 'x' * 1000000000 }}",
+        "{% for a in range(999999999) %}x{% endfor %}",
+        "{% for a in range(999) %}{% for b in range(999) %}{% for c in range(999) %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ raise_exception('no system') }}",
+    ],
+)
+def test_a_strangers_template_can_read_nothing_and_ends_in_time(source):
+    with pytest.raises(ModelError):
+        ChatTemplate(source).render([{"role": "user", "content": "hello"}])
+
+
+@pytest.mark.parametrize("source", ["{% for %}", "{{ x", "x" * 300_000])
+def test_a_broken_template_is_named(source):
+    with pytest.raises(ModelError) as caught:
+        ChatTemplate(source)
+    assert caught.value.key == "models.template_broken"
+
+
+def test_a_template_may_stand_in_the_tokenizers_settings(tmp_path):
+    folder = write_tokenizer(tmp_path / "settings", SPECIAL, "<|im_end|>")
+    file = folder / "tokenizer_config.json"
+    named = [{"name": "tool_use", "template": "x"}, {"name": "default", "template": CHATML}]
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"chat_template": named}))
+    assert load_tokenizer(folder).chat_template.source == CHATML
