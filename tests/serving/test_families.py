@@ -124,8 +124,9 @@ def test_prompts_computed_in_one_forward_answer_as_if_alone(name, tmp_path):
                 handles.append(
                     RequestHandle(Request(messages, choice.name, max_new_tokens=limit, temperature=0.0), choice)
                 )
-    rows = [session.prepare(handle) for handle in handles]
-    session.join(rows)
+    for handle in handles:
+        session.prepare(handle)
+    session.join(session.prepared)
     finish(session)
     assert [handle.text for handle in handles[: len(alone)]] == [handle.text for handle in alone]
     assert {handle.completion_tokens for handle in handles[len(alone) :]} == {1}
@@ -166,12 +167,13 @@ def test_a_prefix_acts_at_every_strength_beside_other_rows(name, tmp_path):
 def test_prompts_of_like_length_are_computed_together(tmp_path):
     session = Session(load("chatglm3"), LoadedBase("chatglm3", tmp_path, "chatglm3", 8192, {}, 0.0))
     choice, widths = ServedModel("chatglm3", "chatglm3", tmp_path), (3, 400, 4, 5, 420, 1500)
-    rows = [
+    for width in widths:
         session.prepare(RequestHandle(Request([{"role": "user", "content": "x" * width}], max_new_tokens=1), choice))
-        for width in widths
-    ]
-    groups = session.groups(rows)
-    assert [sorted(rows.index(row) for row in group) for group in groups] == [[0, 2, 3], [1, 4], [5]]
+    rows, groups = session.prepared, []
+    while group := session.next_group():
+        groups.append(sorted(rows.index(row) for row in group))
+        session.join(group)
+    assert sorted(groups) == [[0, 2, 3], [1, 4], [5]]
 
 
 @pytest.mark.parametrize("name", list(MODELS))
