@@ -30,7 +30,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     folder = Path(folder)
     try:
         found = workspace.read_json(folder / INFO, {})
-    except ValueError:
+    except (ValueError, OSError, RecursionError):
         found = {}
     found = found if isinstance(found, dict) else {}
     if (folder / lora_io.CONFIG).is_file():
@@ -41,9 +41,20 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 
 def read_prefix(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of the prefix in `folder`: `embedding.weight` and, of one with a projection, `trans.*`."""
+    """Return the tensors of the prefix in `folder`: `embedding.weight` (length, width) and, of one with a projection, `trans.*`.
+
+    Raises:
+        ModelError: the file is damaged, or larger in memory than on disk.
+        AdapterError: a tensor is empty, not of real numbers, or holds NaN or infinity.
+    """
     found = checkpoints.read_tensors([folder / PREFIX_WEIGHTS])
-    return {key.removeprefix(PREFIX): value.clone() for key, value in found if key.startswith(PREFIX)}
+    tensors = {key.removeprefix(PREFIX): value.clone() for key, value in found if key.startswith(PREFIX)}
+    for name, tensor in tensors.items():
+        lora_io.check_numbers(name, tensor)
+    embedding = tensors.get("embedding.weight")
+    if embedding is not None and embedding.dim() != 2:
+        raise AdapterError("adapters.error.numbers", name="embedding.weight", why=f"{embedding.dim()}-d")
+    return tensors
 
 
 def write_config(folder: Path, config: "PeftConfig", base: str) -> None:

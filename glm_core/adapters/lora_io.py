@@ -101,13 +101,16 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > CONFIG_BYTES:
             raise ValueError("too large")
-        found = json.loads(path.read_text(encoding="utf-8"))
-        kind, alpha, dropout = found["peft_type"], float(found["lora_alpha"]), float(found.get("lora_dropout") or 0.0)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise AdapterError("adapters.error.unreadable", path=str(path), reason=str(error)[:200]) from error
-    odd = [name for name in ("modules_to_save", "rank_pattern", "alpha_pattern", "megatron_config") if found.get(name)]
-    if kind != "LORA" or odd or found.get("bias", "none") != "none" or found.get("fan_in_fan_out"):
-        raise AdapterError("adapters.error.kind", folder=folder.name, kind=", ".join([str(kind), *odd]))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        _check_kind(folder, found)
+        alpha, dropout = float(found["lora_alpha"]), float(found.get("lora_dropout") or 0.0)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+        raise AdapterError("adapters.error.unreadable", path=path.name, reason=reason) from error
+    if not (math.isfinite(alpha) and math.isfinite(dropout)):
+        raise AdapterError(
+            "adapters.error.unreadable", path=path.name, reason=f"lora_alpha {alpha}, lora_dropout {dropout}"
+        )
     return {
         "lora_alpha": alpha,
         "lora_dropout": min(max(dropout, 0.0), 0.9),
@@ -115,11 +118,46 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     }
 
 
+def _check_kind(folder: Path, found: dict) -> None:
+    """Refuse what is no LoRA of the kind used here, naming the entry that says so.
+
+    Raises:
+        AdapterError: it is not.
+        KeyError, AttributeError: the configuration names no kind, or is no JSON object.
+    """
+    kind = str(found["peft_type"])[:40]
+    if kind != "LORA":
+        raise AdapterError("adapters.error.kind", folder=folder.name, kind=kind)
+    names = ("modules_to_save", "rank_pattern", "alpha_pattern", "megatron_config", "fan_in_fan_out")
+    odd = [name for name in names if found.get(name)]
+    if (bias := found.get("bias") or "none") != "none":
+        odd.append(f"bias: {str(bias)[:40]}")
+    if odd:
+        raise AdapterError("adapters.error.kind", folder=folder.name, kind=", ".join(odd))
+
+
+def check_numbers(name: str, tensor: torch.Tensor) -> None:
+    """Refuse a tensor of an adapter that is empty, not of real numbers, or holds NaN or infinity.
+
+    Raises:
+        AdapterError: it is.
+    """
+    if not tensor.dtype.is_floating_point:
+        raise AdapterError("adapters.error.numbers", name=name[:120], why=str(tensor.dtype).removeprefix("torch."))
+    if tensor.numel() == 0 or tensor.dim() == 0:
+        raise AdapterError("adapters.error.numbers", name=name[:120], why=str(tuple(tensor.shape)))
+    if not torch.isfinite(tensor.float()).all():
+        raise AdapterError("adapters.error.numbers", name=name[:120], why="NaN, inf")
+
+
 def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
     path = next((folder / name for name in (WEIGHTS, PICKLED) if (folder / name).is_file()), None)
     if path is None:
         raise AdapterError("adapters.error.no_weights", folder=str(folder))
-    return {name: tensor.clone() for name, tensor in checkpoints.read_tensors([path])}
+    tensors = {name: tensor.clone() for name, tensor in checkpoints.read_tensors([path])}
+    for name, tensor in tensors.items():
+        check_numbers(name, tensor)
+    return tensors
 
 
 def _split_key(folder: Path, key: str) -> tuple[str, str]:

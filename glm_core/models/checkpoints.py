@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CONFIG_BYTES = 4_000_000
 INDEX_BYTES = 50_000_000
 OLD_VOCABULARY = 150528
+LFS = b"version https://git-lfs.github.com/spec/"
 _WHOLE = ("model.safetensors", "pytorch_model.bin")
 
 Progress = Callable[[str, float | None], None]
@@ -56,7 +57,7 @@ def read_object(file: Path, limit: int) -> dict:
     try:
         if file.stat().st_size > limit:
             raise ValueError(f"> {limit} bytes")
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except (ValueError, OSError, RecursionError) as error:
         raise ModelError("models.config_broken", file=str(file), why=error) from error
     if not isinstance(content, dict):
@@ -101,12 +102,28 @@ def read_tensors(files: list[Path], progress: Progress | None = None) -> Iterato
     total = sum(file.stat().st_size for file in files) or 1
     done = 0
     for file in files:
+        refuse_pointer(file)
         reader = _read_safetensors if file.suffix == ".safetensors" else _read_pickle
         for name, tensor in reader(file):
             yield name, tensor
             done += tensor.numel() * tensor.element_size()
             if progress:
                 progress("models.stage.weights", min(done / total, 1.0))
+
+
+def refuse_pointer(file: Path) -> None:
+    """Refuse a Git LFS pointer: the small text that a clone without Git LFS has in place of a large file.
+
+    Raises:
+        ModelError: `file` is one.
+    """
+    try:
+        with open(file, "rb") as content:
+            start = content.read(len(LFS))
+    except OSError as error:
+        raise ModelError("models.weights_broken", file=str(file), why=error.strerror) from error
+    if start == LFS:
+        raise ModelError("models.lfs_pointer", file=str(file))
 
 
 def _read_safetensors(file: Path) -> Iterator[tuple[str, "torch.Tensor"]]:
@@ -126,6 +143,7 @@ def _read_pickle(file: Path) -> Iterator[tuple[str, "torch.Tensor"]]:
 
     import torch
 
+    _refuse_compressed(file)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
@@ -135,8 +153,48 @@ def _read_pickle(file: Path) -> Iterator[tuple[str, "torch.Tensor"]]:
         raise ModelError("models.weights_broken", file=str(file), why=str(error)[:200]) from error
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise ModelError("models.weights_broken", file=str(file), why="not a table of tensors")
+    _refuse_inflated(file, content)
     for name in list(content):
         yield str(name), content.pop(name)
+
+
+def _refuse_compressed(file: Path) -> None:
+    """Refuse a zip of weights that unpacks to more than it is: torch stores tensors uncompressed.
+
+    Raises:
+        ModelError: it does, or is no readable zip.
+    """
+    import zipfile
+
+    if not zipfile.is_zipfile(file):
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise ModelError("models.weights_broken", file=str(file), why=str(error)[:200]) from error
+    if unpacked > file.stat().st_size:
+        raise ModelError("models.weights_inflated", file=str(file))
+
+
+def _refuse_inflated(file: Path, tensors: dict[str, "torch.Tensor"]) -> None:
+    """Refuse tensors that are larger than the data behind them, such as an expanded one, before anything copies them.
+
+    Raises:
+        ModelError: there is one, or one that is not dense, or quantized.
+    """
+    import torch
+
+    total = 0
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise ModelError("models.weights_broken", file=str(file), why=f"{name}: {tensor.layout}")
+        size = tensor.numel() * tensor.element_size()
+        total += size
+        if size > tensor.untyped_storage().nbytes():
+            raise ModelError("models.weights_inflated", file=str(file))
+    if total > 2 * file.stat().st_size:  # tied tensors share their data once
+        raise ModelError("models.weights_inflated", file=str(file))
 
 
 END_BYTES = 65_536  # names and shapes lie at the start of safetensors, checksums at the end of .bin

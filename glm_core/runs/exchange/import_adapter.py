@@ -6,22 +6,28 @@ before a run appears. Not here: training (launcher.py), what an adapter is (the 
 """
 
 import json
+import re
 import shutil
 import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from glm_core import workspace
+from glm_core.errors import EasyError
 from glm_core.runs import store
 from glm_core.runs.files import RunError, string, writing
 from glm_core.runs.store import Run
 
-CONFIG, LORA, PREFIX, INFO = "adapter_config.json", "adapter_model.safetensors", "pytorch_model.bin", "easyaigc.json"
-NAMES = (CONFIG, LORA, PREFIX, INFO)
+CONFIG, LORA, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+PREFIX, INFO = "pytorch_model.bin", "easyaigc.json"
+NAMES = (CONFIG, LORA, PICKLED, PREFIX, INFO)
+COPY = re.compile(r" ?\(\d+\)(?=\.\w+$)")
+"What browsers put into the name of a file that was downloaded before."
 LARGEST = 8 << 30  # bytes unpacked
 LARGEST_RECORD = 1 << 20
 MOST_ENTRIES = 2000
@@ -46,10 +52,26 @@ def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "")
     try:
         with writing(folder):
             _unpack(files, folder)
-        info = _check(folder, Path(base))
+        with _naming(folder, files):
+            info = _check(folder, Path(base))
         return _make_run(folder, Path(base), info, name or Path(files[0][0]).stem, owner)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _naming(folder: Path, files: Files) -> Iterator[None]:
+    """Let errors about the files in `folder`, a temporary one, name what the user gave."""
+    given = Path(files[0][0]).name[:80]
+    try:
+        yield
+    except EasyError as error:
+        for key, value in error.values.items():
+            if isinstance(value, str):
+                error.values[key] = (
+                    value.replace(f"{folder}/", "").replace(str(folder), given).replace(folder.name, given)
+                )
+        raise
 
 
 @dataclass(frozen=True)
@@ -85,7 +107,7 @@ def origin(files: Files) -> Origin:
 def has_adapter(files: Files) -> bool:
     """Return whether a LoRA with its configuration, or a prefix, is among `files` or in their zips."""
     found = {name for name, _ in _contents(files)}
-    return {CONFIG, LORA} <= found or PREFIX in found
+    return (CONFIG in found and bool(found & {LORA, PICKLED})) or PREFIX in found
 
 
 def _record_named(files: Files, wanted: str) -> dict:
@@ -102,8 +124,8 @@ def _contents(files: Files) -> Iterator[tuple[str, BinaryIO]]:
     for name, content in files:
         content.seek(0)
         if not name.lower().endswith(".zip"):
-            if name in NAMES:
-                yield name, content
+            if (plain := _plain(name)) in NAMES:
+                yield plain, content
             continue
         try:
             with zipfile.ZipFile(content) as archive:
@@ -116,15 +138,24 @@ def _entries(archive: zipfile.ZipFile, file: str) -> Iterator[tuple[str, BinaryI
     entries = archive.infolist()
     if len(entries) > MOST_ENTRIES:
         raise RunError("imports.bad_zip", file=file[:80])
-    chosen = [
-        entry for entry in entries if PurePosixPath(entry.filename).name in NAMES and "__MACOSX" not in entry.filename
-    ]
-    names = [PurePosixPath(entry.filename).name for entry in chosen]
+    chosen = [entry for entry in entries if _plain(entry.filename) in NAMES and "__MACOSX" not in entry.filename]
+    depths = [_depth(entry) for entry in chosen]
+    chosen = [entry for entry, depth in zip(chosen, depths, strict=True) if depth == min(depths)]  # not its checkpoints
+    names = [_plain(entry.filename) for entry in chosen]
     if len(set(names)) < len(names):
         raise RunError("imports.several", file=file[:80])
     for name, entry in zip(names, chosen, strict=True):
         with archive.open(entry) as content:
             yield name, content
+
+
+def _plain(name: str) -> str:
+    """Return the name of a file as training wrote it: without folders, on Windows too, and without a copy's number."""
+    return COPY.sub("", PurePosixPath(name.replace("\\", "/")).name)
+
+
+def _depth(entry: zipfile.ZipInfo) -> int:
+    return entry.filename.replace("\\", "/").count("/")
 
 
 def _unpack(files: Files, folder: Path) -> None:
@@ -140,7 +171,7 @@ def _unpack(files: Files, folder: Path) -> None:
                 if left < 0:
                     raise RunError("imports.too_large")
                 file.write(block)
-    if {CONFIG, LORA} <= found:
+    if CONFIG in found and found & {LORA, PICKLED}:
         (folder / PREFIX).unlink(missing_ok=True)
     elif PREFIX in found:
         (folder / CONFIG).unlink(missing_ok=True)
@@ -162,6 +193,8 @@ def _check(folder: Path, base: Path) -> dict:
         raise AdapterError("adapters.error.family", there=there, here=description.family.name)
     if info["method"] == "lora":
         found = lora_io.read(folder, description.family, description.settings)
+        if not found.magnitude and not any(b.any() for b in found.b.values()):
+            raise AdapterError("adapters.error.all_zero")
         lora_io.check_shapes(found, loading.build(description.family.architecture, description.settings))
         return info | {"rank": found.rank}
     tensors = adapters_files.read_prefix(folder)
