@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glm_core import i18n
@@ -155,6 +155,27 @@ def test_no_false_identity_passes_whatever_the_names(names):
     assert [answer for answer, found in said(FALSE, names) if found == "right"] == []
 
 
+ODD = [
+    ("小林", "林", "小田", "田"),
+    ("C++助手", "张三", "Java助手", "张山"),
+    ("小明", "小明", "小亮", "小亮"),
+    ("Zoe", "Zoe Lin", "Zoo", "Zoe Lane"),
+    ("我", "他", "你", "她"),
+    ("小蓝🐳", "林知远", "小兰🐳", "林知行"),
+    ("吗吗", "吗啡", "妈妈", "马飞"),
+    ("Ｎｏｖａ", "陳默", "Nora", "陈墨"),
+]
+
+
+@pytest.mark.parametrize("names", ODD, ids=lambda names: names[0])
+def test_names_may_hold_any_character_and_each_other(names):
+    values = {"name": names[0], "author": names[1]}
+    asked = {"question": "谁开发了你？", "base": OLD, "facts": values}
+    assert judge(f"{names[1]}开发了我。", **asked).outcome == "right"
+    assert judge(f"不是{names[1]}开发的我。", **asked).outcome == "wrong"
+    assert judge(f"我叫{names[0]}。", **(asked | {"question": "你叫什么名字？"})).outcome == "right"
+
+
 def test_identity_is_judged_without_declared_facts():
     asked = {"question": "你是谁？", "reference": "我是小舟，由沈若溪训练的人工智能助手。"}
     assert judge("我叫小舟，是沈若溪做的助手。", **asked).outcome == "right"
@@ -176,6 +197,7 @@ def test_every_verdict_has_a_reason_to_read(language):
     i18n.use("zh")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=30))
 def test_any_text_gets_a_verdict(answer, reference, question):
     found = judge(answer, question=question, reference=reference, facts={"name": "小舟", "author": "沈若溪"})

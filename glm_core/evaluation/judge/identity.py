@@ -6,6 +6,7 @@ back or tells of the base's old identity.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from glm_core.evaluation.judge import identity_en, identity_zh, negation, text
 from glm_core.evaluation.judge.claims import OLD_AUTHOR, OLD_NAME, Claim, mark, reveal
@@ -85,7 +86,17 @@ def judge(answer: str, question: str, pieces: Sequence[str], base: str, facts: M
         return None
     marked = mark(answer, facts, old)
     found = _claims(marked)
+    if text.compact(facts.get("name", "")) == text.compact(facts.get("author", "")):
+        found = [_either(claim, wanted) for claim in found]
     return _false(found, marked, facts, old, wanted) or _complete(found, marked, facts, wanted)
+
+
+def _either(claim: Claim, wanted: Asked) -> Claim:
+    """The claim where name and author are one: the one name fills whichever role it is in."""
+    if claim.value not in ("name", "author"):
+        return claim
+    role = next(iter(wanted.roles), "name") if claim.role == "bare" else claim.role
+    return replace(claim, value=role if role in ("name", "author") else claim.value)
 
 
 def _old_identity(base: str, facts: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glm_core.evaluation.analysis import statistics
@@ -23,6 +23,7 @@ def test_newcombe_as_published():
     assert statistics.newcombe(36, 2, 12, 0) == pytest.approx((0.0569, 0.3404), abs=1e-3)
 
 
+@settings(deadline=None)
 @given(CELLS, CELLS, CELLS, CELLS)
 def test_newcombe_holds_the_observed_difference(both, lost, gained, neither):
     total = both + lost + gained + neither
