@@ -6,16 +6,22 @@ overhead a token exceeds a small model's forward. Not here: queues, threads and 
 
 from collections import abc
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
 from glm_core.generation.decode import DecodeRunner
 from glm_core.generation.prefill import prefill
 from glm_core.models.tokenizers import Detokenizer
+from glm_core.serving import likelihood
 from glm_core.serving.adapter_slots import Adapters
-from glm_core.serving.request import EngineUnavailable, PromptTooLong, RequestHandle, ServingError
+from glm_core.serving.grammar import TokenMask
+from glm_core.serving.request import EngineUnavailable, PromptTooLong, RequestHandle, ServingError, TokenLogprob
 from glm_core.serving.sampling import Sampler, SamplingParams, choose, pick
 from glm_core.serving.text_stream import AnswerText
+
+if TYPE_CHECKING:
+    from glm_core.models import LoadedModel
 
 RESERVED_SHARE = 4
 "At most one part in this many of the context is kept free for the answer; the rest may hold the conversation."
@@ -99,32 +105,49 @@ def group_by_length(rows: abc.Sequence["Sequence"]) -> list[list["Sequence"]]:
 
 
 class Sequence:
-    """One answer being computed."""
+    """One answer being computed.
+
+    Args:
+        mask: follows the grammar of the request, where it has one.
+    """
 
     def __init__(
-        self, handle: RequestHandle, loaded, slot: str | None, prompt: list[int], sampling: SamplingParams, limit: int
+        self,
+        handle: RequestHandle,
+        loaded: "LoadedModel",
+        slot: str | None,
+        prompt: list[int],
+        sampling: SamplingParams,
+        limit: int,
+        mask: TokenMask | None = None,
     ):
         self.handle = handle
         self.prompt = prompt
         self.slot = slot
         "Where its adapter is (`Adapters`); None = the base."
-        self.sampler = Sampler(sampling, prompt)
+        self.sampler = Sampler(sampling, prompt, handle.request.logit_bias, mask)
         self.length = len(prompt)
         self.last = -1
         "The newest token, which the next step feeds."
         self._limit = limit
         self._stop_ids = frozenset(loaded.family.stop_ids(loaded.tokenizer))
-        self._text = AnswerText(Detokenizer(loaded.tokenizer), loaded.family.clean, handle.request.stop)
+        clean = loaded.family.clean if mask is None else str  # which would change what the grammar has let through
+        self._text = AnswerText(Detokenizer(loaded.tokenizer), clean, handle.request.stop)
         if beginning := handle.request.beginning:
             handle.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
         handle.prompt_tokens = len(prompt)
+
+    @property
+    def foreseen(self) -> bool:
+        """Return whether the next token can be chosen before this one is looked at."""
+        return self.sampler.foreseen and self.handle.request.logprobs is None
 
     @property
     def left(self) -> int:
         """Tokens that its answer may still have."""
         return self._limit - self.handle.completion_tokens
 
-    def take(self, token: int) -> None:
+    def take(self, token: int, logprob: TokenLogprob | None = None) -> None:
         """Add the token just chosen to the answer; may end it."""
         if token < 0:
             self.end("error", EngineUnavailable("serving.not_finite"))
@@ -132,7 +155,7 @@ class Sequence:
             self.end("stop")
         else:
             self.last = token
-            self.handle.add(self._text.push(token))
+            self.handle.add(self._text.push(token), logprob)
             if self._text.stopped:
                 self.end("stop")
             elif self.handle.completion_tokens >= self._limit:
@@ -147,8 +170,9 @@ class Sequence:
 class PendingStep:
     """The tokens of a step that the device may not have finished, for the rows that took part."""
 
-    def __init__(self, rows: list[Sequence], tokens: torch.Tensor):
-        self.rows, self._tokens, self._there = rows, tokens.to("cpu", non_blocking=True), None
+    def __init__(self, rows: list[Sequence], tokens: torch.Tensor, logits: torch.Tensor):
+        self.rows, self.logits = rows, logits
+        self._tokens, self._there = tokens.to("cpu", non_blocking=True), None
         if tokens.device.type == "cuda":
             self._there = torch.cuda.Event()
             self._there.record()
@@ -185,8 +209,9 @@ class Batch:
         """Compute the prompts of `rows` in one forward, their first tokens, and add the rows that these do not end."""
         with self._adapters.using([row.slot for row in rows]):
             begun = prefill(self._loaded, [row.prompt for row in rows])
-        for row, token in zip(rows, choose(begun.logits, [row.sampler for row in rows]), strict=True):
-            row.take(token)
+        tokens = choose(begun.logits, [row.sampler for row in rows])
+        for row, token, logprob in zip(rows, tokens, self._logprobs(rows, begun.logits, tokens), strict=True):
+            row.take(token, logprob)
         for index, row in enumerate(rows):
             if not row.handle.done:
                 where = begun.positions[index], begun.strides[index]
@@ -202,21 +227,35 @@ class Batch:
         """
         due = self._ahead or self._launch()
         self._ahead = self._launch() if self._may_go_ahead(due) else None
-        for row, token in zip(due.rows, due.wait(), strict=True):
+        tokens = due.wait()
+        logprobs = self._logprobs(due.rows, due.logits, tokens)
+        for row, token, logprob in zip(due.rows, tokens, logprobs, strict=True):
             if not row.handle.done:
                 row.sampler.note(token)
-                row.take(token)
+                row.take(token, logprob)
         self.sweep()
 
     def _launch(self) -> "PendingStep":
         """Begin a step; its tokens are fed to the next one."""
-        tokens = pick(self._stepper.step(), [row.sampler for row in self.rows])
+        logits = self._stepper.step()
+        tokens = pick(logits, [row.sampler for row in self.rows])
         self._stepper.next_ids()[:, 0] = tokens.clamp(min=0)
-        return PendingStep(list(self.rows), tokens)
+        return PendingStep(list(self.rows), tokens, logits)
+
+    def _logprobs(self, rows: list[Sequence], logits: torch.Tensor, tokens: list[int]) -> list[TokenLogprob | None]:
+        """Of the rows that want them. Nothing runs ahead of such rows, so `logits` (n, V) are still those of the step."""
+        found: list[TokenLogprob | None] = [None] * len(rows)
+        for index, row in enumerate(rows):
+            if row.handle.request.logprobs is not None and tokens[index] >= 0:
+                many = row.handle.request.logprobs
+                (found[index],) = likelihood.token_logprobs(
+                    self._loaded, logits[index : index + 1], [tokens[index]], many
+                )
+        return found
 
     def _may_go_ahead(self, due: "PendingStep") -> bool:
         """Return whether every row will want another token after `due`, and none of them needs to see that first."""
-        return self._stepper.fixed and all(row.sampler.foreseen and row.left > (row in due.rows) for row in self.rows)
+        return self._stepper.fixed and all(row.foreseen and row.left > (row in due.rows) for row in self.rows)
 
     @torch.inference_mode()
     def sweep(self) -> None:

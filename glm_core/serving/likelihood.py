@@ -8,6 +8,7 @@ import torch
 from glm_core.data.examples import pair
 from glm_core.data.tokenize import collate, encode
 from glm_core.serving.base import LogLikelihood
+from glm_core.serving.request import TokenLogprob
 from glm_core.training.loss import AnswerLoss, find_targets
 
 if TYPE_CHECKING:
@@ -81,3 +82,41 @@ def divergences(
 
 def _log_probabilities(loaded: "LoadedModel", states: torch.Tensor) -> torch.Tensor:
     return loaded.model.get_output_embeddings()(states).float().log_softmax(-1)
+
+
+def token_logprobs(loaded: "LoadedModel", logits: torch.Tensor, tokens: Sequence[int], many: int) -> list[TokenLogprob]:
+    """Return the probabilities of `tokens` under `logits` (N, V), with those of the `many` likeliest at each place."""
+    scores = logits.float().log_softmax(-1)
+    values = scores.gather(1, torch.tensor(tokens, device=scores.device)[:, None])[:, 0].tolist()
+    top = scores.topk(many, dim=-1) if many else None
+    found = []
+    for row, (token, value) in enumerate(zip(tokens, values, strict=True)):
+        best = zip(top.indices[row].tolist(), top.values[row].tolist(), strict=True) if top else ()
+        likeliest = tuple((*_spelling(loaded, one), score) for one, score in best)
+        found.append(TokenLogprob(token, *_spelling(loaded, token), value, likeliest))
+    return found
+
+
+@torch.inference_mode()
+def prompt_logprobs(loaded: "LoadedModel", ids: Sequence[int], many: int) -> list[TokenLogprob]:
+    """Return the probability of each token of a prompt behind those before it; None for the first one."""
+    inputs = torch.tensor([list(ids)], device=loaded.model.device)
+    mask = loaded.family.architecture.prompt_inputs(loaded.model, inputs, None)
+    logits = loaded.model(input_ids=inputs, use_cache=False, **mask).logits[0, :-1]  # (S - 1, V)
+    first = TokenLogprob(ids[0], *_spelling(loaded, ids[0]), None)
+    parts = logits.split(CHUNK_ROWS) if len(ids) > 1 else ()
+    places = range(1, len(ids), CHUNK_ROWS)
+    rest = (
+        token_logprobs(loaded, part, ids[at : at + CHUNK_ROWS], many) for part, at in zip(parts, places, strict=True)
+    )
+    return [first, *(one for some in rest for one in some)]
+
+
+def _spelling(loaded: "LoadedModel", token: int) -> tuple[str, bytes]:
+    """The text and the bytes of a token; a control token is spelled by its name."""
+    tokenizer = loaded.tokenizer
+    piece = tokenizer.piece_bytes(token)
+    if piece:
+        return piece.decode("utf-8", "replace"), piece
+    name = next((name for name, number in tokenizer.controls.items() if number == token), f"<{token}>")
+    return name, name.encode()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from glm_core import i18n
 from glm_core.errors import EasyError
@@ -18,12 +19,17 @@ RANGES = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
     "top_k": (0, 1000),
+    "min_p": (0.0, 1.0),
     "repetition_penalty": (0.5, 2.0),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
     "strength": (0.0, 1.5),
     "seed": (-(2**63), 2**63 - 1),
 }
 ROLES = ("system", "user", "assistant")
 STOP_LIMIT = 16
+BIAS_LIMIT = 100.0
+MOST_LOGPROBS = 20
 
 
 class ServingError(EasyError):
@@ -96,6 +102,19 @@ class Request:
     top_p: float | None = None
     top_k: int | None = None
     repetition_penalty: float | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    "(token id, what is added to its logit)."
+    logprobs: int | None = None
+    "How many of the likeliest tokens `RequestHandle.logprobs` has beside each token; None = it stays empty."
+    grammar: str = ""
+    "What the answer has to match, as `serving.grammar` returns it; empty = nothing."
+    prompt: str | tuple[int, ...] | None = None
+    "A text or token ids to go on from, instead of `messages` in the model's chat format."
+    echo: bool = False
+    "With `logprobs`, also of the tokens of `prompt`."
     seed: int | None = None
     stop: tuple[str, ...] = ()
     strength: float = 1.0
@@ -125,7 +144,7 @@ def _check_messages(messages: tuple) -> None:
             raise RequestError("serving.bad_role", f"messages[{number}].role")
         if not isinstance(message.get("content"), str):
             raise RequestError("serving.bad_content", f"messages[{number}].content")
-    if messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
+    if messages[-1]["role"] == "assistant":
         raise RequestError("serving.no_question", f"messages[{len(messages) - 1}]")
 
 
@@ -136,6 +155,22 @@ def _check_number(name: str, value, low, high) -> None:
     right = isinstance(value, int) if whole else isinstance(value, int | float)
     if isinstance(value, bool) or not right or not low <= value <= high:
         raise RequestError("serving.out_of_range", name, low=low, high=high, value=repr(value))
+
+
+class TokenLogprob(NamedTuple):
+    """A token of an answer or a prompt with the natural logarithm of its probability, before any sampling settings.
+
+    Attributes:
+        text: what it stands for; a piece of a character is U+FFFD.
+        value: None for the first token of a prompt, which nothing precedes.
+        top: (text, bytes, value) of the likeliest tokens at its place, the likeliest first.
+    """
+
+    token: int
+    text: str
+    bytes: bytes
+    value: float | None
+    top: tuple[tuple[str, bytes, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,6 +237,11 @@ class RequestHandle:
         self.provenance: Provenance | None = None
         self.dropped_turns = 0
         "How many of the oldest turns were left out because the context is full."
+        self.logprobs: list[TokenLogprob] = []
+        "Of every token of the answer so far, where the request wants them."
+        self.prompt_logprobs: list[TokenLogprob] = []
+        self.prompt_text = ""
+        "The text of `Request.prompt`, also where it came as token ids."
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.created = time.monotonic()
@@ -214,6 +254,11 @@ class RequestHandle:
         self._cancelled = threading.Event()
 
     # for the reader
+
+    @property
+    def continuation(self) -> str:
+        """What the answer has besides `Request.beginning`: all pieces."""
+        return "".join(self._pieces)
 
     def cancel(self) -> None:
         """Stop the computation within one token; the text so far stays."""
@@ -315,9 +360,11 @@ class RequestHandle:
         """It is this request's turn and everything it needs is loaded."""
         self.state, self.started = "answering", time.monotonic()
 
-    def add(self, piece: str) -> None:
+    def add(self, piece: str, logprob: TokenLogprob | None = None) -> None:
         """One token has been computed and `piece` of text may be shown (often none)."""
         self.completion_tokens += 1
+        if logprob is not None:
+            self.logprobs.append(logprob)
         if self.first_token is None:
             self.first_token = time.monotonic()
         if piece:

@@ -5,13 +5,20 @@ processors. Not here: beams, and anything that looks at text.
 """
 
 import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from glm_core.generation.decode import argmax_finite
 
+if TYPE_CHECKING:
+    from glm_core.serving.grammar import TokenMask
+
 SEED_LIMIT = 2**63 - 1
+RARE = ("min_p", "presence_penalty", "frequency_penalty")
 CANDIDATES = 1024
 "Likeliest tokens that are sorted where no top-k says how many; where a nucleus is wider, the whole vocabulary is."
 
@@ -26,14 +33,20 @@ class SamplingParams:
     "Only the likeliest tokens that together reach this probability are drawn from."
     top_k: int = 0
     "Only this many likeliest tokens are drawn from; 0 = all."
+    min_p: float = 0.0
+    "Only tokens at least this many times as likely as the likeliest are drawn from."
+    presence_penalty: float = 0.0
+    "Taken from the logit of every token that the answer already has."
+    frequency_penalty: float = 0.0
+    "The same, times how often the answer has it."
     repetition_penalty: float = 1.0
     "Above 1 makes tokens that were already there (prompt included) less likely (Keskar et al. 2019)."
     seed: int = 0
     "The same seed and settings give the same answer."
 
     def to_dict(self) -> dict:
-        """Field name -> value, as stamps and the API show it."""
-        return asdict(self)
+        """Field name -> value, as provenances and the API show it; without the rarer ones that do nothing."""
+        return {name: value for name, value in asdict(self).items() if value or name not in RARE}
 
 
 def resolve(wanted: dict, defaults: dict) -> SamplingParams:
@@ -42,7 +55,7 @@ def resolve(wanted: dict, defaults: dict) -> SamplingParams:
     A request without a seed gets a random one, which its provenance then names.
     """
     fields = {}
-    for name in ("temperature", "top_p", "top_k", "repetition_penalty"):
+    for name in ("temperature", "top_p", "top_k", "repetition_penalty", *RARE):
         value = wanted.get(name)
         fields[name] = value if value is not None else defaults.get(name, getattr(SamplingParams, name))
     seed = wanted.get("seed")
@@ -50,12 +63,28 @@ def resolve(wanted: dict, defaults: dict) -> SamplingParams:
 
 
 class Sampler:
-    """Draws the tokens of one row; it remembers what the row has seen and where its random stream is."""
+    """Draws the tokens of one row; it remembers what the row has seen and where its random stream is.
 
-    def __init__(self, sampling: SamplingParams, seen: list[int]):
+    Args:
+        seen: ids of the prompt.
+        bias: (token id, what is added to its logit).
+        mask: follows the grammar that the answer has to match.
+    """
+
+    def __init__(
+        self,
+        sampling: SamplingParams,
+        seen: list[int],
+        bias: Sequence[tuple[int, float]] = (),
+        mask: "TokenMask | None" = None,
+    ):
         self.sampling = sampling
         self._generator = torch.Generator().manual_seed(sampling.seed % SEED_LIMIT)
         self._seen = dict.fromkeys(seen) if sampling.repetition_penalty != 1.0 else None
+        self._counts: Counter[int] | None = (
+            Counter() if sampling.presence_penalty or sampling.frequency_penalty else None
+        )
+        self._bias, self._mask = dict(bias), mask
 
     @property
     def greedy(self) -> bool:
@@ -63,23 +92,42 @@ class Sampler:
         return self.sampling.temperature <= 0
 
     @property
+    def adjusts(self) -> bool:
+        """Return whether the row's logits are changed before a token is chosen."""
+        return self._seen is not None or self._counts is not None or bool(self._bias) or self._mask is not None
+
+    @property
     def foreseen(self) -> bool:
-        """Return whether the device alone can go on: what it chooses depends on nothing but the logits."""
-        return self.greedy and self.sampling.repetition_penalty == 1.0
+        """Return whether the device alone can go on: the choice depends on nothing but the logits."""
+        return self.greedy and not self.adjusts
 
     def note(self, token: int) -> None:
         """Remember that the row now contains `token`."""
         if self._seen is not None:
             self._seen[token] = None
+        if self._counts is not None:
+            self._counts[token] += 1
+        if self._mask is not None:
+            self._mask.note(token)
 
-    def penalise(self, logits: torch.Tensor) -> None:
-        """Apply the repetition penalty in place to `logits` (V,)."""
-        if self._seen is None:
-            return
-        ids = torch.tensor(list(self._seen), dtype=torch.long, device=logits.device)
-        scores = logits[ids]
-        penalty = self.sampling.repetition_penalty
-        logits[ids] = torch.where(scores < 0, scores * penalty, scores / penalty)
+    def adjust(self, logits: torch.Tensor) -> None:
+        """Apply penalties, bias and grammar in place to `logits` (V,)."""
+        if self._seen is not None:
+            ids = torch.tensor(list(self._seen), dtype=torch.long, device=logits.device)
+            scores, penalty = logits[ids], self.sampling.repetition_penalty
+            logits[ids] = torch.where(scores < 0, scores * penalty, scores / penalty)
+        if self._counts:
+            frequency, presence = self.sampling.frequency_penalty, self.sampling.presence_penalty
+            self._add(logits, {token: -presence - frequency * count for token, count in self._counts.items()})
+        if self._bias:
+            self._add(logits, self._bias)
+        if self._mask is not None:
+            self._mask.apply(logits)
+
+    @staticmethod
+    def _add(logits: torch.Tensor, values: Mapping[int, float]) -> None:
+        ids = torch.tensor(list(values), dtype=torch.long, device=logits.device)
+        logits[ids] += torch.tensor(list(values.values()), dtype=logits.dtype, device=logits.device)
 
     def uniform(self) -> float:
         """The next number of this row's own random stream, on the CPU so that every device draws alike."""
@@ -104,10 +152,10 @@ def pick(logits: torch.Tensor, samplers: list[Sampler]) -> torch.Tensor:
     Returns:
         Token ids; -1 for a row whose logits are not finite, since any choice would be noise.
     """
-    if any(sampler.sampling.repetition_penalty != 1.0 for sampler in samplers):
+    if any(sampler.adjusts for sampler in samplers):
         logits = logits.float().clone()
         for row, sampler in zip(logits, samplers, strict=True):
-            sampler.penalise(row)
+            sampler.adjust(row)
     drawing = [i for i, sampler in enumerate(samplers) if not sampler.greedy]
     best = argmax_finite(logits)
     return _with_draws(logits, best, samplers, drawing) if drawing else best
@@ -117,7 +165,9 @@ def _with_draws(logits: torch.Tensor, best: torch.Tensor, samplers: list[Sampler
     """`best` (B,) with a drawn token in the rows `drawing`, unless it is -1."""
     rows = logits if len(drawing) == len(samplers) else logits[drawing]
     own = [samplers[i] for i in drawing]
-    settings = torch.tensor([[s.sampling.temperature, s.sampling.top_p, s.sampling.top_k, s.uniform()] for s in own])
+    settings = torch.tensor(
+        [[s.sampling.temperature, s.sampling.top_p, s.sampling.top_k, s.uniform(), s.sampling.min_p] for s in own]
+    )
     limit, settings = _candidates(own, logits.shape[-1]), settings.to(logits.device)
     drawn, enough = _draw(rows.float(), settings, limit)
     if limit < logits.shape[-1] and not enough:
@@ -139,12 +189,12 @@ def _draw(logits: torch.Tensor, settings: torch.Tensor, limit: int) -> tuple[tor
     """Inverse-transform sampling of each row of `logits` (B, V) among its `limit` likeliest, inside top-k and top-p.
 
     Args:
-        settings: (B, 4): temperature, top-p, top-k (0 = all), and where in the mass the row's point lies, from 0 to 1.
+        settings: (B, 5): temperature, top-p, top-k (0 = all), where in the mass the row's point lies, from 0 to 1, min-p.
 
     Returns:
         Token ids (B,), and whether `limit` was enough for every row's nucleus, both on the device.
     """
-    temperature, top_p, top_k, point = settings.split(1, dim=1)
+    temperature, top_p, top_k, point, min_p = settings.split(1, dim=1)
     logits = logits / temperature
     values, ids = logits.topk(limit, dim=-1) if limit < logits.shape[-1] else logits.sort(dim=-1, descending=True)
     rank = torch.arange(limit, device=logits.device)
@@ -153,6 +203,7 @@ def _draw(logits: torch.Tensor, settings: torch.Tensor, limit: int) -> tuple[tor
     probabilities = (values - whole).exp()
     sums = probabilities.cumsum(dim=-1)
     enough = ((top_k > 0) | (sums[:, -1:] >= top_p)).all()
+    probabilities[probabilities < min_p * probabilities[:, :1]] = 0
     probabilities[(sums - probabilities >= top_p) & (rank > 0)] = 0  # the likeliest token always stays
     mass = probabilities.cumsum(dim=-1)
     place = torch.searchsorted(mass, point * mass[:, -1:], right=True).clamp(max=limit - 1)

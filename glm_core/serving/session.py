@@ -17,7 +17,15 @@ from glm_core.serving import likelihood
 from glm_core.serving.adapter_slots import Adapters
 from glm_core.serving.base import LoadedBase, LogLikelihood
 from glm_core.serving.batch import Batch, Sequence, fit_prompt, group_by_length
-from glm_core.serving.request import EngineUnavailable, PromptTooLong, Provenance, RequestHandle, ServingError
+from glm_core.serving.grammar import GrammarCompiler
+from glm_core.serving.request import (
+    EngineUnavailable,
+    PromptTooLong,
+    Provenance,
+    RequestError,
+    RequestHandle,
+    ServingError,
+)
 from glm_core.serving.sampling import resolve
 from glm_core.serving.served_models import ServedModel
 
@@ -33,6 +41,7 @@ class Session:
             str | None, Batch
         ] = {}  # one for all that can be mixed (None), one for each slot that cannot
         self._prepared: list[Sequence] = []  # that have not joined yet
+        self._grammars: GrammarCompiler | None = None
 
     @classmethod
     def load(cls, path: Path, progress: Callable[[str, float | None], None]) -> "Session":
@@ -97,10 +106,18 @@ class Session:
         key = self._key(group[0])
         for row in group:
             row.handle.begin()
+            self._echo(row)
         batch = self._batches.get(key) or Batch(self.loaded, self.adapters, key)
         batch.join(group)
         self._batches[key] = batch
         self._tidy()
+
+    def _echo(self, row: Sequence) -> None:
+        """Compute the probabilities of the prompt's own tokens where they are asked for."""
+        request = row.handle.request
+        if request.echo and request.logprobs is not None:
+            with self.adapters.using([row.slot]):
+                row.handle.prompt_logprobs = likelihood.prompt_logprobs(self.loaded, row.prompt, request.logprobs)
 
     def _key(self, row: Sequence) -> str | None:
         return None if self.adapters.mixable(row.slot) else row.slot
@@ -165,14 +182,42 @@ class Session:
         self._batches = {key: batch for key, batch in self._batches.items() if batch.rows or batch.ready}
 
     def _row(self, handle: RequestHandle, slot: str | None) -> Sequence:
-        request, info = handle.request, self.info
-        wanted = request.max_new_tokens
-        prompt, handle.dropped_turns = fit_prompt(
-            self.loaded, request.messages, info.context_length, wanted, request.beginning
-        )
-        sampling = resolve(vars(request), info.sampling)
+        request, context = handle.request, self.info.context_length
+        prompt = self._prompt(handle)
+        sampling = resolve(vars(request), self.info.sampling)
         handle.provenance = self._stamp(handle.choice, request.strength, sampling.to_dict())
-        return Sequence(handle, self.loaded, slot, prompt, sampling, min(wanted, info.context_length - len(prompt)))
+        if any(not 0 <= token < self._width for token, _bias in request.logit_bias):
+            raise RequestError("serving.no_token", "logit_bias", size=self._width)
+        limit = min(request.max_new_tokens, context - len(prompt))
+        mask = self._compiler().follow(request.grammar) if request.grammar else None
+        return Sequence(handle, self.loaded, slot, prompt, sampling, limit, mask)
+
+    def _prompt(self, handle: RequestHandle) -> list[int]:
+        """The ids of the conversation, oldest turns left out, or of a bare prompt."""
+        request, context = handle.request, self.info.context_length
+        if request.prompt is None:
+            ids, handle.dropped_turns = fit_prompt(
+                self.loaded, request.messages, context, request.max_new_tokens, request.beginning
+            )
+            return ids
+        tokenizer = self.loaded.tokenizer
+        ids = tokenizer.encode(request.prompt) if isinstance(request.prompt, str) else list(request.prompt)
+        if not ids or any(not 0 <= token < self._width for token in ids):
+            raise RequestError("serving.no_token", "prompt", size=self._width)
+        if len(ids) >= context:
+            raise PromptTooLong("serving.too_long", "prompt", tokens=len(ids), room=context - 1, context=context)
+        handle.prompt_text = tokenizer.decode(ids)
+        return ids
+
+    @property
+    def _width(self) -> int:
+        """Columns of the logits."""
+        return self.loaded.model.get_output_embeddings().weight.shape[0]
+
+    def _compiler(self) -> GrammarCompiler:
+        if self._grammars is None:
+            self._grammars = GrammarCompiler(self.loaded.family, self.loaded.tokenizer, self._width)
+        return self._grammars
 
     def _stamp(self, choice: ServedModel, strength: float, sampling: dict) -> Provenance:
         if not choice.tuned:

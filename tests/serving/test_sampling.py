@@ -44,7 +44,7 @@ def test_the_penalty_is_that_of_transformers():
     seen = [3, 7, 7, 20]
     expected = RepetitionPenaltyLogitsProcessor(1.3)(torch.tensor([seen]), logits[None].clone())[0]
     mine = logits.clone()
-    Sampler(SamplingParams(repetition_penalty=1.3), seen).penalise(mine)
+    Sampler(SamplingParams(repetition_penalty=1.3), seen).adjust(mine)
     assert torch.equal(mine, expected)
 
 

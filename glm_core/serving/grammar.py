@@ -1,0 +1,160 @@
+"""Answers that must match a grammar: JSON, a JSON schema, a regular expression, one of several texts.
+
+llguidance follows the grammar; here it learns the tokens of any of our tokenizers and gives the mask of one row's next
+token. A grammar is a string as `json_schema`, `regex` and `choice` return it, so that requests can carry it.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy
+
+from glm_core.serving.request import RequestError
+
+if TYPE_CHECKING:
+    import torch
+    from llguidance import LLMatcher
+
+    from glm_core.models.registry import Family
+    from glm_core.models.tokenizers import Tokenizer
+
+COMPACT = {"whitespace_flexible": False}
+"No free line ends and blanks, in which a small model would wander until its answer is cut."
+LONGEST_REASON = 200
+
+
+def json_schema(schema: dict | bool, field: str = "response_format") -> str:
+    """Return the grammar of JSON texts that `schema` describes.
+
+    Raises:
+        RequestError: the schema is wrong, or uses what cannot be enforced; `field` names the part of the request.
+    """
+    from llguidance import LLMatcher
+
+    try:
+        return _checked(LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=COMPACT), field)
+    except ValueError as error:
+        raise RequestError("serving.bad_grammar", field, why=str(error)[:LONGEST_REASON]) from error
+
+
+def json_object() -> str:
+    """Return the grammar of any JSON object."""
+    return json_schema({"type": "object"})
+
+
+def regex(pattern: str, field: str = "guided_regex") -> str:
+    """Return the grammar of texts that match `pattern` as a whole.
+
+    Raises:
+        RequestError: as `json_schema`.
+    """
+    from llguidance import LLMatcher
+
+    return _checked(LLMatcher.grammar_from_regex(pattern), field)
+
+
+def choice(texts: Sequence[str], field: str = "guided_choice") -> str:
+    """Return the grammar of the given texts.
+
+    Raises:
+        RequestError: as `json_schema`.
+    """
+    from llguidance import LLMatcher
+
+    words = " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
+    return _checked(LLMatcher.grammar_from_lark(f"start: {words}"), field)
+
+
+def _checked(grammar: str, field: str) -> str:
+    from llguidance import LLMatcher
+
+    if why := LLMatcher.validate_grammar(grammar):
+        first = why.strip().splitlines()[0] if not why.startswith("WARNING") else ""
+        if first:
+            raise RequestError("serving.bad_grammar", field, why=first[:LONGEST_REASON])
+    return grammar
+
+
+class _Vocabulary:
+    """A tokenizer as llguidance asks for it."""
+
+    bos_token_id = None
+
+    def __init__(self, tokenizer: "Tokenizer", width: int, stops: Sequence[int]):
+        self._tokenizer = tokenizer
+        self.tokens = [tokenizer.piece_bytes(token) if token < tokenizer.vocab_size else b"" for token in range(width)]
+        self.special_token_ids = [token for token, piece in enumerate(self.tokens) if not piece]
+        self.eos_token_id = stops[0]
+        self._ids = {piece: token for token, piece in reversed(list(enumerate(self.tokens))) if piece}
+        self._longest = max(map(len, self._ids), default=1)
+
+    def __call__(self, text: bytes) -> list[int]:
+        """Return ids whose bytes are exactly `text`: SentencePiece puts a blank before it, and that would not match."""
+        ids = self._tokenizer.encode(text.decode("utf-8", "replace"))
+        return ids if b"".join(self.tokens[token] for token in ids) == text else self._spell(text)
+
+    def _spell(self, text: bytes) -> list[int]:
+        """The longest pieces from the left."""
+        ids, start = [], 0
+        while start < len(text):
+            ends = range(min(len(text), start + self._longest), start, -1)
+            end = next((end for end in ends if text[start:end] in self._ids), None)
+            if end is None:
+                break  # a byte that the vocabulary lacks
+            ids.append(self._ids[text[start:end]])
+            start = end
+        return ids
+
+
+class GrammarCompiler:
+    """Follows grammars with the tokens of one model.
+
+    Args:
+        width: columns of its logits.
+    """
+
+    def __init__(self, family: "Family", tokenizer: "Tokenizer", width: int):
+        from llguidance import LLTokenizer, TokenizerWrapper
+
+        self._stops = sorted(token for token in family.stop_ids(tokenizer) if 0 <= token < width)
+        self._width = width
+        vocabulary = _Vocabulary(tokenizer, width, self._stops)
+        self._tokenizer = LLTokenizer(TokenizerWrapper(vocabulary), n_vocab=width, eos_token=self._stops)
+
+    def follow(self, grammar: str) -> "TokenMask":
+        """Return the masks of a new answer.
+
+        Raises:
+            RequestError: the grammar is too complex.
+        """
+        from llguidance import LLMatcher
+
+        matcher = LLMatcher(self._tokenizer, grammar)
+        if matcher.is_error():
+            raise RequestError("serving.bad_grammar", "response_format", why=matcher.get_error()[:LONGEST_REASON])
+        return TokenMask(matcher, self._width, self._stops)
+
+
+class TokenMask:
+    """Where one answer is in its grammar."""
+
+    def __init__(self, matcher: "LLMatcher", width: int, stops: Sequence[int]):
+        self._matcher, self._width, self._stops = matcher, width, list(stops)
+
+    def apply(self, logits: "torch.Tensor") -> None:
+        """Set the logits (V,) of tokens that the grammar does not allow next to minus infinity, in place."""
+        import torch
+
+        allowed = numpy.zeros(self._width, dtype=bool)
+        if self._matcher.is_stopped():
+            allowed[self._stops] = True
+        else:
+            bits = numpy.frombuffer(self._matcher.compute_bitmask(), dtype=numpy.uint8)
+            allowed[:] = numpy.unpackbits(bits, bitorder="little")[: self._width]
+        logits.masked_fill_(torch.from_numpy(~allowed).to(logits.device), -torch.inf)
+
+    def note(self, token: int) -> None:
+        """The answer goes on with `token`."""
+        if not self._matcher.is_stopped():
+            self._matcher.consume_token(token)

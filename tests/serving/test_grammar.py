@@ -1,0 +1,58 @@
+"""Answers held to a grammar match it whole, in a batch with rows that are held to nothing, on every kind of tokenizer."""
+
+import json
+import re
+
+import jsonschema
+import pytest
+
+from glm_core.serving import RequestError, grammar
+from tests.engine import ask
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "minimum": 0, "maximum": 99}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+def answers(engine, grammars, **fields):
+    handles = [engine.submit(ask("给我一个人", max_new_tokens=200, grammar=one, **fields)) for one in grammars]
+    for handle in handles:
+        "".join(handle)
+    return handles
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_rows_with_and_without_a_grammar_share_a_batch_and_each_keeps_its_own(engine, temperature):
+    wanted = [
+        grammar.json_schema(PERSON),
+        "",
+        grammar.regex("[0-9]{3}-[a-z]{2}"),
+        grammar.choice(["正面", "负面"]),
+        grammar.json_schema(PERSON),
+    ]
+    free = engine.submit(ask("给我一个人", max_new_tokens=200, temperature=temperature, seed=7))
+    alone = "".join(free)
+    person, plain, code, label, other = answers(engine, wanted, temperature=temperature, seed=7)
+    for one in (person, other):
+        jsonschema.validate(json.loads(one.text), PERSON)
+        assert one.finish_reason == "stop"
+    assert re.fullmatch("[0-9]{3}-[a-z]{2}", code.text) and label.text in ("正面", "负面")
+    assert plain.text == alone
+
+
+def test_what_cannot_be_followed_is_refused_and_names_its_field():
+    for act, field in (
+        (lambda: grammar.json_schema({"type": "nothing"}), "response_format"),
+        (lambda: grammar.regex("[a-"), "guided_regex"),
+    ):
+        with pytest.raises(RequestError) as caught:
+            act()
+        assert caught.value.field == field
+
+
+def test_the_answer_streams_as_what_it_is(engine):
+    handle = engine.submit(ask("给我一个人", max_new_tokens=200, grammar=grammar.json_schema(PERSON)))
+    assert json.loads("".join(handle)) == json.loads(handle.text)
