@@ -1,4 +1,4 @@
-"""`python -m glm_core demo | evaluate RUN | export RUN`: the main job, a report and an export in the terminal; the exit code tells whether it worked."""
+"""`python -m glm_core demo | evaluate RUN | export RUN | benchmark RUN`: what the pages do, in the terminal, with an exit code."""
 
 import argparse
 import json
@@ -23,6 +23,12 @@ def main(argv: list[str] | None = None) -> int:
     evaluate.add_argument("--json", action="store_true", help=i18n.t("evaluate.help_json"))
     evaluate.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
     evaluate.set_defaults(work=run_evaluation)
+    benchmark = commands.add_parser("benchmark", help=i18n.t("benchmark.help"))
+    benchmark.add_argument("run", metavar="RUN", help=i18n.t("evaluate.help_run"))
+    benchmark.add_argument("--tasks", metavar="FILE", help=i18n.t("benchmark.help_tasks"))
+    benchmark.add_argument("--json", action="store_true", help=i18n.t("evaluate.help_json"))
+    benchmark.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    benchmark.set_defaults(work=run_benchmark)
     from glm_core.runs.exchange import command
 
     command.add_parser(commands)
@@ -52,6 +58,32 @@ def run_evaluation(arguments: argparse.Namespace) -> int:
     summary = json.dumps(terminal.to_summary(made), ensure_ascii=False, indent=2) if arguments.json else ""
     print(summary or terminal.to_text(made))
     return 0 if made.meters["learned"].grade == "good" else 1
+
+
+def run_benchmark(arguments: argparse.Namespace) -> int:
+    """Answer multiple-choice tasks with the original and a run and print what changed; 0 when that was done."""
+    from glm_core import workspace
+    from glm_core.errors import EasyError
+    from glm_core.evaluation import benchmark
+    from glm_core.serving.engine import LocalEngine
+
+    engine = LocalEngine()
+    try:
+        tasks = benchmark.read_tasks(arguments.tasks or workspace.ASSETS / "evaluation" / "general_choices.jsonl")
+        found = benchmark.compare(engine, engine.find(Path(arguments.run).name), tasks, show_share)
+    except EasyError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 2
+    finally:
+        engine.close()
+    print(file=sys.stderr)
+    print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2) if arguments.json else found.text())
+    return 0
+
+
+def show_share(share: float) -> None:
+    """One line on standard error that is drawn over and over."""
+    print(f"\r\033[K{share:.0%}", end="", file=sys.stderr, flush=True)
 
 
 def show_stage(stage: str, share: float) -> None:

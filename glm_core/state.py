@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from glm_core.serving.base import Engine, LoadedBase
 
 TICK_SECONDS = 1.0
-WAITING = 64
+WAITING = 128
 "Longest queue of requests before the next one is told to come back later: enough for a class of forty and their scripts."
-SHARE = 16
+SHARE = 64
 "Of these, how many one account may have."
 TIDY_SECONDS = 86_400.0
 LAST_USES_SECONDS = 20.0

@@ -31,7 +31,7 @@ def home(workspace, tiny_folder):
 @pytest.fixture(scope="session")
 def shared_engine():
     """One engine for the whole room: its model is loaded once."""
-    engine = LocalEngine()
+    engine = LocalEngine(waiting=64)
     yield engine
     engine.close()
 

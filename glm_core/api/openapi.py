@@ -1,16 +1,16 @@
 """What /openapi.json says: the API as an OpenAPI 3.1 description, for programs that write clients or test them.
 
-Ranges and errors come from where they are checked (`serving/request.py`, `schemas.py`). Its words are English, as OpenAPI's are.
+The bodies are the models that check them (`schemas.py`). Its words are English, as OpenAPI's are.
 """
 
 import contextlib
 
+from pydantic.json_schema import models_json_schema
+
 from glm_core import __version__, workspace
-from glm_core.api.schemas import CHOICES, LEGACY_TOKENS
-from glm_core.api.schemas import DEFAULT_TOKENS as TOKENS
+from glm_core.api import schemas
 from glm_core.errors import EasyError
 from glm_core.serving.base import Engine
-from glm_core.serving.request import RANGES, ROLES, STOP_LIMIT
 
 ERRORS = {
     400: "A field is wrong, or the conversation does not fit the model; `error.param` names the field.",
@@ -47,6 +47,9 @@ def description() -> dict:
             "/v1/chat/completions": {"post": _asking("chat", "Answer a conversation.", "ChatRequest", "ChatAnswer")},
             "/v1/completions": {
                 "post": _asking("complete", "Ask each prompt as one question.", "TextRequest", "TextAnswer")
+            },
+            "/v1/responses": {
+                "post": _asking("respond", "Answer in the newer form.", "ResponsesRequest", "ResponseObject")
             },
             "/v1/models": {"get": _reading("models", "Bases and tuned models.", "Models", 401, 403, 429, 500, 503)},
             "/v1/models/{name}": {"get": _one_model()},
@@ -94,17 +97,22 @@ def _ref(schema: str) -> dict:
 
 
 def _schemas() -> dict:
+    bodies = [(model, "validation") for model in (schemas.ChatRequest, schemas.TextRequest, schemas.ResponsesRequest)]
+    described = models_json_schema(bodies, by_alias=True, ref_template="#/components/schemas/{model}")[1]["$defs"]
+    return described | _answers()
+
+
+def _answers() -> dict:
     text, whole, maybe = {"type": "string"}, {"type": "integer"}, {"type": ["string", "null"]}
     usage = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), whole)
     model = {"id": text, "object": {"const": "model"}, "created": whole, "owned_by": text}
     error = {"message": text, "type": text, "param": maybe, "code": text}
+    output = {"type": "array", "items": {"type": "object"}}
     return {
-        "ChatRequest": _chat_request(),
-        "TextRequest": _text_request(),
-        "Message": _object({"role": {"enum": [*ROLES, "developer"]}, "content": _content()}),
-        "Reply": _object({"role": {"const": "assistant"}, "content": text}),
+        "Reply": _object({"role": {"const": "assistant"}, "content": maybe}),
         "ChatAnswer": _answer("chat.completion", {"message": _ref("Reply")}),
         "TextAnswer": _answer("text_completion", {"text": text}),
+        "ResponseObject": _object({"id": text, "object": {"const": "response"}, "status": text, "output": output}),
         "Usage": _object(usage),
         "Model": _object(model),
         "Models": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
@@ -114,18 +122,12 @@ def _schemas() -> dict:
     }
 
 
-def _object(properties: dict, *optional: str) -> dict:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def _content() -> dict:
-    part = _object({"type": {"const": "text"}, "text": {"type": "string"}})
-    return {"oneOf": [{"type": "string"}, {"type": "array", "items": part}]}
+def _object(properties: dict) -> dict:
+    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _answer(kind: str, what: dict) -> dict:
-    choice = {"index": {"type": "integer"}, "finish_reason": {"enum": ["stop", "length"]}} | what
+    choice = {"index": {"type": "integer"}, "finish_reason": {"enum": ["stop", "length", "tool_calls"]}} | what
     fields = {
         "id": {"type": "string"},
         "object": {"const": kind},
@@ -137,46 +139,6 @@ def _answer(kind: str, what: dict) -> dict:
         "easyaigc": {"type": "object", "description": "What answered, and how many old turns did not fit."},
     }
     return _object(fields)
-
-
-def _chat_request() -> dict:
-    messages = {"type": "array", "items": _ref("Message"), "minItems": 1, "description": "The last one is the user's."}
-    fields = {"messages": messages} | _settings(TOKENS) | {"max_completion_tokens": _number("max_new_tokens", TOKENS)}
-    return _object(fields, *(set(fields) - {"model", "messages"}))
-
-
-def _text_request() -> dict:
-    text = {"type": "string", "minLength": 1}
-    prompts = {"type": "array", "items": text, "minItems": 1, "maxItems": CHOICES}
-    fields = {"prompt": {"oneOf": [text, prompts]}} | _settings(LEGACY_TOKENS)
-    return _object(fields, *(set(fields) - {"model", "prompt"}))
-
-
-def _settings(tokens: int) -> dict:
-    """The fields that both requests have."""
-    numbers = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "strength")
-    stop, switch = {"type": "string", "minLength": 1}, {"type": ["boolean", "null"], "default": False}
-    stops = {"type": "array", "items": stop, "maxItems": STOP_LIMIT}
-    options = {
-        "type": ["object", "null"],
-        "properties": {"include_usage": switch},
-        "description": "Only while streaming.",
-    }
-    return {
-        "model": {"type": "string", "minLength": 1, "description": "A base's name or a run's."},
-        "max_tokens": _number("max_new_tokens", tokens),
-        **{name: _number(name) for name in numbers},
-        "n": {"type": ["integer", "null"], "minimum": 1, "maximum": CHOICES, "default": 1},
-        "stop": {"oneOf": [stop, stops, {"type": "null"}]},
-        "stream": switch,
-        "stream_options": options,
-    }
-
-
-def _number(name: str, default: int | None = None) -> dict:
-    low, high = RANGES[name]
-    kind = "integer" if isinstance(low, int) else "number"
-    return {"type": [kind, "null"], "minimum": low, "maximum": high} | ({} if default is None else {"default": default})
 
 
 AUTH_HEADER = '  -H "Authorization: Bearer {key}" \\\n'

@@ -1,57 +1,53 @@
-"""What the API has answered, counted for the operator, in the text form that Prometheus reads."""
+"""What the API has answered, counted for the operator in the form that Prometheus reads."""
 
-import threading
-from collections import Counter
 from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from glm_core.serving.base import Engine
 from glm_core.serving.request import RequestHandle
 
-HELP = {
-    "easyaigc_requests_total": ("counter", "Answers by how they ended; refused ones by their HTTP status."),
-    "easyaigc_prompt_tokens_total": ("counter", "Tokens read."),
-    "easyaigc_completion_tokens_total": ("counter", "Tokens written."),
-    "easyaigc_first_token_seconds_sum": ("counter", "Seconds from the request to its first token, added up."),
-    "easyaigc_first_token_seconds_count": ("counter", "Answers that had a first token."),
-    "easyaigc_waiting": ("gauge", "Requests in the queue, the pages' too."),
-    "easyaigc_answering": ("gauge", "Requests being answered, the pages' too."),
-    "easyaigc_model_loaded": ("gauge", "Whether a model is in memory."),
-}
+SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ApiMetrics:
     """Counters of one process, for any number of threads."""
 
     def __init__(self):
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._lock = threading.Lock()
+        self._registry = CollectorRegistry()
+        made = {"namespace": "easyaigc", "registry": self._registry}
+        self._requests = Counter(
+            "requests", "Answers by how they ended; refused ones by their HTTP status.", ("ended", "status"), **made
+        )
+        self._prompt_tokens = Counter("prompt_tokens", "Tokens read.", **made)
+        self._completion_tokens = Counter("completion_tokens", "Tokens written.", **made)
+        self._first_token = Histogram(
+            "first_token_seconds", "Seconds from a request to its first token.", buckets=SECONDS, **made
+        )
+        self._waiting = Gauge("waiting", "Requests in the queue, the pages' too.", **made)
+        self._answering = Gauge("answering", "Requests being answered, the pages' too.", **made)
+        self._loaded = Gauge("model_loaded", "Whether a model is in memory.", **made)
 
     def answered(self, handles: Sequence[RequestHandle]) -> None:
-        """Count answers that have ended, however they did."""
-        with self._lock:
-            for handle in handles:
-                ended = handle.finish_reason or "cancelled"
-                self._counts["easyaigc_requests_total", f'{{ended="{ended}"}}'] += 1
-                self._counts["easyaigc_prompt_tokens_total", ""] += handle.prompt_tokens
-                self._counts["easyaigc_completion_tokens_total", ""] += handle.completion_tokens
-                if handle.first_token_seconds is not None:
-                    self._counts["easyaigc_first_token_seconds_sum", ""] += handle.first_token_seconds
-                    self._counts["easyaigc_first_token_seconds_count", ""] += 1
+        """Count answers that have ended, each once: a failed one as refused."""
+        for handle in handles:
+            if handle.error is not None:
+                self.refused(handle.error.status)
+            else:
+                self._requests.labels(handle.finish_reason or "cancelled", "").inc()
+            self._prompt_tokens.inc(handle.prompt_tokens)
+            self._completion_tokens.inc(handle.completion_tokens)
+            if handle.first_token_seconds is not None:
+                self._first_token.observe(handle.first_token_seconds)
 
     def refused(self, status: int) -> None:
         """Count a request that got an error instead of an answer."""
-        with self._lock:
-            self._counts["easyaigc_requests_total", f'{{ended="refused",status="{status}"}}'] += 1
+        self._requests.labels("refused", str(status)).inc()
 
     def text(self, engine: Engine) -> str:
         """Everything counted, and how the engine is now."""
-        with self._lock:
-            values = dict(self._counts)
-        values["easyaigc_waiting", ""] = engine.waiting
-        values["easyaigc_answering", ""] = engine.answering
-        values["easyaigc_model_loaded", ""] = int(engine.loaded is not None)
-        lines = []
-        for name, (kind, help) in HELP.items():
-            lines += [f"# HELP {name} {help}", f"# TYPE {name} {kind}"]
-            lines += [f"{name}{labels} {value:g}" for (other, labels), value in sorted(values.items()) if other == name]
-        return "\n".join(lines) + "\n"
+        self._waiting.set(engine.waiting)
+        self._answering.set(engine.answering)
+        self._loaded.set(engine.loaded is not None)
+        return generate_latest(self._registry).decode()

@@ -13,17 +13,19 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from glm_core.api.parsing import Completion
 from glm_core.api.prometheus import ApiMetrics
-from glm_core.api.schemas import Completion
-from glm_core.serving.request import EngineBusy, EngineUnavailable, RequestHandle, ServingError
+from glm_core.api.tools import CallReader
+from glm_core.serving.request import EngineBusy, EngineUnavailable, RequestHandle, ServingError, TokenLogprob
 
 RETRY_SECONDS = 10
 "Retry-After when the engine is away (training has the memory, or a model is loading badly)."
 
+STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 ERROR_TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
 
 
-async def _merged(handles: Sequence[RequestHandle]) -> AsyncIterator[tuple[int, str | None]]:
+async def merged(handles: Sequence[RequestHandle]) -> AsyncIterator[tuple[int, str | None]]:
     """The pieces of all handles as they come, each with the number of its handle; None when that one has ended.
 
     Raises:
@@ -63,40 +65,40 @@ class CompletionStream:
         self._handles = handles
         self._wanted = wanted
         self._meter = meter
+        self._readers = [CallReader() for _ in handles]
+        self._sent = [0] * len(handles)  # of each choice, tokens whose probabilities were sent
         self._id = f"{'cmpl' if wanted.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
         self._created = int(time.time())
 
     async def complete(self, http: HTTPRequest) -> Response:
         """Wait for the whole answer, or for the client to go away."""
         try:
-            async with _watched(http, self._handles), contextlib.aclosing(_merged(self._handles)) as pieces:
+            async with watched(http, self._handles), contextlib.aclosing(merged(self._handles)) as pieces:
                 async for _piece in pieces:
                     pass
         except ServingError as error:
-            self._meter.refused(error.status)
             return failure(error)
         finally:
             self._meter.answered(self._handles)
-        choices = [self._choice(number, handle.text) for number, handle in enumerate(self._handles)]
+        choices = [self._choice(number) for number in range(len(self._handles))]
         kind = "text_completion" if self._wanted.legacy else "chat.completion"
         return JSONResponse(self._envelope(kind, choices) | {"usage": self._usage()} | self._extra())
 
     async def streamed(self, http: HTTPRequest) -> Response:
         """Server-sent events. The status waits for the first piece, so that an error before it has its own."""
-        watcher = _watched(http, self._handles)
+        watcher = watched(http, self._handles)
         await watcher.__aenter__()
-        pieces = _merged(self._handles)
+        pieces = merged(self._handles)
         try:
             first = await anext(pieces)
         except BaseException as error:
             await watcher.__aexit__(None, None, None)
             self._meter.answered(self._handles)
             if isinstance(error, ServingError):
-                self._meter.refused(error.status)
                 return failure(error)
             raise
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._events(first, pieces, watcher), media_type="text/event-stream", headers=headers)
+        events = self._events(first, pieces, watcher)
+        return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
 
     async def _events(self, first: tuple[int, str | None], pieces, watcher) -> AsyncIterator[str]:
         begun: set[int] = set()
@@ -108,10 +110,10 @@ class CompletionStream:
                     for line in self._lines(number, piece, begun):
                         yield line
             if self._wanted.include_usage:
-                yield _sse(self._envelope(self._chunk, []) | {"usage": self._usage()})
+                yield sse(self._envelope(self._chunk, []) | {"usage": self._usage()})
             yield "data: [DONE]\n\n"
         except ServingError as error:
-            yield _sse(error_body(error))
+            yield sse(error_body(error))
         finally:
             for handle in self._handles:
                 handle.cancel()
@@ -122,31 +124,77 @@ class CompletionStream:
         """The events for one piece of choice `number`, or for its end."""
         if number not in begun:
             begun.add(number)
-            yield self._event(number, piece or "", role=True)
-        elif piece is not None:
-            yield self._event(number, piece)
+            yield self._event(number, {"role": "assistant", "content": ""})
+            if self._wanted.echo:
+                yield self._event(number, {"content": self._handles[number].prompt_text})
+        for delta in self._deltas(number, piece):
+            yield self._event(number, delta)
         if piece is None:
-            yield self._event(number, None, ended=True)
+            yield self._event(number, {}, ended=True)
+
+    def _deltas(self, number: int, piece: str | None) -> Iterator[dict]:
+        """What a piece adds to the message: text, or a part of a call."""
+        if self._wanted.calls is None:
+            if piece:
+                yield {"content": piece}
+            return
+        reader = self._readers[number]
+        known = reader.name is not None
+        text, arguments = reader.push(piece or "", ended=piece is None)
+        if text:
+            yield {"content": text}
+        if reader.name is not None and not known:
+            function = {"name": reader.name, "arguments": ""}
+            yield {"tool_calls": [{"index": 0, "id": reader.id, "type": "function", "function": function}]}
+        if arguments:
+            yield {"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]}
 
     @property
     def _chunk(self) -> str:
         return "text_completion" if self._wanted.legacy else "chat.completion.chunk"
 
-    def _event(self, number: int, piece: str | None, role: bool = False, ended: bool = False) -> str:
+    def _event(self, number: int, delta: dict, ended: bool = False) -> str:
         choice = {"index": number, "logprobs": None, "finish_reason": self._finish_reason(number) if ended else None}
+        handle, sent = self._handles[number], self._sent[number]
+        if handle.request.logprobs is not None and ("role" not in delta or ended):
+            self._sent[number] = len(handle.logprobs)
+            choice["logprobs"] = self._logprobs(number, handle.logprobs[sent:], sent == 0)
         if self._wanted.legacy:
-            choice["text"] = piece or ""
+            choice["text"] = delta.get("content", "")
         else:
-            content = {} if piece is None else {"content": piece}
-            choice["delta"] = ({"role": "assistant"} if role else {}) | content
+            choice["delta"] = delta
         usage = {"usage": None} if self._wanted.include_usage else {}
-        return _sse(self._envelope(self._chunk, [choice]) | usage | (self._extra() if ended else {}))
+        return sse(self._envelope(self._chunk, [choice]) | usage | (self._extra() if ended else {}))
 
-    def _choice(self, number: int, words: str) -> dict:
+    def _choice(self, number: int) -> dict:
+        handle, call = self._handles[number], self._call(number)
         choice = {"index": number, "logprobs": None, "finish_reason": self._finish_reason(number)}
+        if handle.request.logprobs is not None:
+            choice["logprobs"] = self._logprobs(number, handle.logprobs, True)
         if self._wanted.legacy:
-            return choice | {"text": words}
-        return choice | {"message": {"role": "assistant", "content": words, "refusal": None}}
+            return choice | {"text": (handle.prompt_text if self._wanted.echo else "") + handle.continuation}
+        message = {"role": "assistant", "content": handle.continuation, "refusal": None}
+        return choice | {"message": message | call}
+
+    def _call(self, number: int) -> dict:
+        """The call in place of the text, where the answer is one."""
+        if self._wanted.calls is None:
+            return {}
+        reader = self._readers[number]
+        _text, arguments = reader.push(self._handles[number].continuation, ended=True)
+        if reader.name is None:
+            return {}
+        function = {"name": reader.name, "arguments": arguments}
+        return {"content": None, "tool_calls": [{"id": reader.id, "type": "function", "function": function}]}
+
+    def _logprobs(self, number: int, tokens: Sequence[TokenLogprob], first: bool) -> dict:
+        """Tokens and their probabilities in OpenAI's form; `first`: nothing of this choice has been sent."""
+        if not self._wanted.legacy:
+            return {"content": [_token(one) for one in tokens], "refusal": None}
+        handle = self._handles[number]
+        echoed = handle.prompt_logprobs if first and self._wanted.echo else []
+        offset = 0 if first else len("".join(one.text for one in handle.logprobs[: len(handle.logprobs) - len(tokens)]))
+        return _legacy_logprobs([*echoed, *tokens], offset)
 
     def _usage(self) -> dict[str, int]:
         """OpenAI's three counts: each prompt once, every answer."""
@@ -168,6 +216,8 @@ class CompletionStream:
 
     def _finish_reason(self, number: int) -> str:
         """In OpenAI's words: an answer broken off by its deadline ended for its length."""
+        if self._readers[number].name is not None and self._handles[number].finish_reason == "stop":
+            return "tool_calls"
         return "stop" if self._handles[number].finish_reason == "stop" else "length"
 
     def _extra(self) -> dict:
@@ -177,8 +227,33 @@ class CompletionStream:
         return {"easyaigc": {"stamp": provenance.to_dict() if provenance else None, "dropped_turns": dropped}}
 
 
+def _token(one: TokenLogprob) -> dict:
+    def entry(text: str, piece: bytes, value: float | None) -> dict:
+        return {"token": text, "bytes": list(piece), "logprob": value}
+
+    return entry(one.text, one.bytes, one.value) | {"top_logprobs": [entry(*top) for top in one.top]}
+
+
+def _legacy_logprobs(tokens: Sequence[TokenLogprob], offset: int) -> dict:
+    """The lists of /v1/completions. A likeliest token and the one that stands there are both among `top_logprobs`."""
+    offsets = []
+    for one in tokens:
+        offsets.append(offset)
+        offset += len(one.text)
+    tops = [
+        None if one.value is None else {text: value for text, _piece, value in one.top} | {one.text: one.value}
+        for one in tokens
+    ]
+    return {
+        "tokens": [one.text for one in tokens],
+        "token_logprobs": [one.value for one in tokens],
+        "top_logprobs": tops,
+        "text_offset": offsets,
+    }
+
+
 @contextlib.asynccontextmanager
-async def _watched(http: HTTPRequest, handles: Sequence[RequestHandle]) -> AsyncIterator[None]:
+async def watched(http: HTTPRequest, handles: Sequence[RequestHandle]) -> AsyncIterator[None]:
     """Cancel `handles` as soon as the client's connection is gone."""
 
     async def watch() -> None:
@@ -213,5 +288,6 @@ def error_body(error: ServingError) -> dict:
     return {"error": {"message": str(error), "type": kind, "param": parameter, "code": error.code}}
 
 
-def _sse(record: dict) -> str:
+def sse(record: dict) -> str:
+    """One server-sent event."""
     return f"data: {json.dumps(record, ensure_ascii=False)}\n\n"

@@ -9,9 +9,11 @@ its handle. Not here: who may call (the guard in front decides), how an answer l
 import contextlib
 import functools
 import logging
+import re
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 
 from starlette.concurrency import run_in_threadpool
@@ -24,9 +26,10 @@ from starlette.routing import Route
 
 from glm_core import i18n
 from glm_core.api import openapi
-from glm_core.api.prometheus import ApiMetrics
+from glm_core.api.parsing import BodyError, Completion, parse, parse_legacy, parse_responses
+from glm_core.api.prometheus import CONTENT_TYPE, ApiMetrics
+from glm_core.api.response_objects import ResponseObject
 from glm_core.api.responses import CompletionStream, failure
-from glm_core.api.schemas import BodyError, Completion, parse, parse_legacy
 from glm_core.serving.base import Engine
 from glm_core.serving.request import RequestHandle, ServingError
 
@@ -36,7 +39,16 @@ BODY_LIMIT = 1_000_000
 "Bytes of a request body; a conversation of the longest context is far smaller."
 
 
-METHODS = {"/v1/chat/completions": "POST", "/v1/completions": "POST", "/v1/models": "GET"}
+DRAIN_LIMIT, DRAIN_SECONDS = 32_000_000, 5.0
+"How much more of a body that is too large is read, so that its sender gets to see the answer instead of a broken pipe."
+METHODS = {
+    "/v1/chat/completions": "POST",
+    "/v1/completions": "POST",
+    "/v1/responses": "POST",
+    "/v1/models": "GET",
+    "/v1/models/": "GET",
+}
+WITHOUT_PREFIX = ("/chat/completions", "/completions", "/responses", "/embeddings", "/models", "/models/{rest:rest}")
 EVERY_METHOD = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"]
 
 
@@ -53,18 +65,21 @@ def routes(engine: Callable[[], Engine]) -> list[Route]:
     """The API's routes.
 
     Args:
-        engine: gives the one engine (`Engine` or `RemoteEngine`); called once a request, cheap after the first time.
+        engine: gives the one engine; called once a request, cheap after the first time.
     """
     api = Api(engine)
     return [
         Route("/v1/chat/completions", _guarded(api.chat), methods=["POST"]),
         Route("/v1/completions", _guarded(api.completions), methods=["POST"]),
+        Route("/v1/responses", _guarded(api.responses), methods=["POST"]),
         Route("/v1/models", _guarded(api.models), methods=["GET"]),
+        Route("/v1/models/", _guarded(api.models), methods=["GET"], include_in_schema=False),
         Route("/v1/models/{name:rest}", _guarded(api.model), methods=["GET"]),
         Route("/v1/{rest:rest}", _guarded(api.unknown), methods=EVERY_METHOD),
         Route("/openapi.json", _guarded(api.description), methods=["GET"]),
         Route("/health", _guarded(api.health), methods=["GET"]),
         Route("/metrics", _guarded(api.metrics), methods=["GET"]),
+        *(Route(path, _guarded(api.unknown), methods=EVERY_METHOD, include_in_schema=False) for path in WITHOUT_PREFIX),
     ]
 
 
@@ -74,18 +89,28 @@ def _guarded(handler: Callable[[HTTPRequest], Awaitable[Response]]) -> Callable[
     @functools.wraps(handler)
     async def handling(http: HTTPRequest) -> Response:
         _speak(http)
+        identifier = _request_id(http)
         try:
-            return await handler(http)
+            answer = await handler(http)
         except ServingError as error:
-            return failure(error)
+            answer = failure(error)
         except (ClientDisconnect, HTTPException):
             raise
         except Exception as error:
             number = secrets.token_hex(3)
-            log.error("incident %s", number, exc_info=error)
-            return failure(ServingError("serving.defect", number=number))
+            log.error("incident %s, request %s", number, identifier, exc_info=error)
+            answer = failure(ServingError("serving.defect", number=number))
+        answer.headers["x-request-id"] = identifier
+        log.info("%s %s %s %d", identifier, http.method, http.url.path, answer.status_code)
+        return answer
 
     return handling
+
+
+def _request_id(http: HTTPRequest) -> str:
+    """The client's own x-request-id where it is a plain word, else a new one."""
+    own = http.headers.get("x-request-id", "")
+    return own if re.fullmatch(r"[A-Za-z0-9._:-]{1,100}", own) else f"req_{secrets.token_hex(12)}"
 
 
 class Api:
@@ -106,6 +131,18 @@ class Api:
     async def completions(self, http: HTTPRequest) -> Response:
         """POST /v1/completions: each prompt is asked as one question, for programs that know nothing else."""
         return await self._answer(http, parse_legacy)
+
+    async def responses(self, http: HTTPRequest) -> Response:
+        """POST /v1/responses: text in, text out, in OpenAI's newer form."""
+        try:
+            wanted, asked = parse_responses(await _body(http), _owner(http))
+            engine = await self._engine()
+            (handle,) = await run_in_threadpool(_submit_all, engine, wanted)
+        except ServingError as error:
+            self._meter.refused(error.status)
+            return failure(error)
+        answer = ResponseObject(handle, asked, self._meter)
+        return await (answer.streamed(http) if wanted.stream else answer.complete(http))
 
     async def _answer(self, http: HTTPRequest, read: Callable[[bytes, str], Completion]) -> Response:
         try:
@@ -133,6 +170,11 @@ class Api:
     async def unknown(self, http: HTTPRequest) -> Response:
         """Any other address or method under /v1, so that clients get an error they can read."""
         path = http.url.path
+        if path in ("/v1/embeddings", "/embeddings"):
+            raise BodyError("serving.no_embeddings", status=404, code="model_not_found")
+        if not path.startswith("/v1"):
+            base = str(http.base_url).rstrip("/")
+            raise BodyError("serving.no_v1", status=404, code="unknown_url", path=path, base=base)
         allowed = "GET" if path.startswith("/v1/models/") else METHODS.get(path)
         if allowed is None:
             raise BodyError("serving.no_such_route", status=404, code="unknown_url", path=path)
@@ -165,7 +207,7 @@ class Api:
     async def metrics(self, _http: HTTPRequest) -> Response:
         """GET /metrics, as Prometheus reads it."""
         engine = await self._engine()
-        return Response(self._meter.text(engine), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(self._meter.text(engine), media_type=CONTENT_TYPE)
 
 
 def _submit_all(engine: Engine, wanted: Completion) -> list[RequestHandle]:
@@ -209,17 +251,22 @@ def ending_on_signals(close: Callable[[], None]) -> Iterator[None]:
 
 
 async def _body(http: HTTPRequest) -> bytes:
-    """The request body, read no further than the limit.
+    """The request body, kept no further than the limit.
 
     Raises:
-        BodyError: 413, the body is larger.
+        BodyError: 413, the body is larger. What else comes within a bound is read and thrown away.
     """
     chunks, size = [], 0
+    deadline = time.monotonic() + DRAIN_SECONDS
     async for chunk in http.stream():
         size += len(chunk)
-        if size > BODY_LIMIT:
-            raise BodyError("serving.body_too_large", status=413, code="request_too_large", limit=i18n.size(BODY_LIMIT))
-        chunks.append(chunk)
+        if size <= BODY_LIMIT:
+            chunks.append(chunk)
+            deadline = time.monotonic() + DRAIN_SECONDS
+        elif size > DRAIN_LIMIT or time.monotonic() > deadline:
+            break
+    if size > BODY_LIMIT:
+        raise BodyError("serving.body_too_large", status=413, code="request_too_large", limit=i18n.size(BODY_LIMIT))
     return b"".join(chunks)
 
 

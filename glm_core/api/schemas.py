@@ -1,152 +1,24 @@
-"""The body of a chat completion or of a plain completion, checked field by field, as `Request`s.
+"""The bodies that the API takes, as pydantic models: what checks a request is what describes it (`openapi.py`).
 
-Fields that would change the answer and that this engine cannot honour are refused, never ignored. Fields that only
-label a request (`user`, `metadata`, `store` ...) are accepted.
+Fields that would change the answer and that this engine cannot honour are refused by name, never ignored. Fields that only
+label a request (`user`, `metadata` ...) are taken and do nothing. Ranges are those of `serving.request`.
 """
 
-import json
-from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from glm_core.serving.request import Request, RequestError, ServingError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from glm_core.serving.request import BIAS_LIMIT, MOST_LOGPROBS, RANGES, STOP_LIMIT
 
 DEFAULT_TOKENS = 2048
 "The longest answer when the client sets none, as ChatGLM-6B's `max_length`; the context may end it earlier."
-
 LEGACY_TOKENS = 16
 "The same for /v1/completions, where OpenAI's default is this."
 CHOICES = 8
-"Answers one call may ask for."
-
-_ROLES = {"developer": "system"}
-# field -> values that mean "not used"; anything else is refused
-_UNSUPPORTED = {
-    "presence_penalty": (None, 0),
-    "frequency_penalty": (None, 0),
-    "logit_bias": (None, {}),
-    "logprobs": (None, False),
-    "top_logprobs": (None, 0),
-    "tools": (None, []),
-    "functions": (None, []),
-    "tool_choice": (None, "none", "auto"),
-    "response_format": (None, {"type": "text"}),
-    "modalities": (None, ["text"]),
-    "audio": (None,),
-}
-_UNSUPPORTED_LEGACY = {"echo": (None, False), "suffix": (None, ""), "best_of": (None, 1)}
-
-
-class BodyError(ServingError):
-    """A request that cannot be read at all, or an address that does not exist."""
-
-    def __init__(self, key: str, status: int = 400, code: str = "invalid_request", **values):
-        super().__init__(key, **values)
-        self.status, self.code = status, code
-
-
-@dataclass(frozen=True)
-class Completion:
-    """A checked body: what to ask the engine, and how to send the answer.
-
-    `requests` has one entry a choice: `n` of the first prompt, then `n` of the next one.
-    """
-
-    requests: tuple[Request, ...]
-    n: int
-    stream: bool
-    include_usage: bool
-    legacy: bool = False
-    "Whether it came to /v1/completions, whose answers look different."
-
-    @property
-    def model(self) -> str:
-        """The model asked for."""
-        return self.requests[0].model
-
-
-def parse(body: bytes, owner: str = "") -> Completion:
-    """Check and convert the JSON `body` of /v1/chat/completions.
-
-    Raises:
-        BodyError: it is no JSON object.
-        RequestError: a field has the wrong type, is out of range or is not supported; the error names it.
-    """
-    record = _object(body)
-    _refuse(record, _UNSUPPORTED)
-    return _completion(record, [_messages(record.get("messages"))], owner, DEFAULT_TOKENS)
-
-
-def parse_legacy(body: bytes, owner: str = "") -> Completion:
-    """The same for /v1/completions. These are chat models: each prompt is asked as one question of a user.
-
-    Raises:
-        BodyError, RequestError: as `parse`.
-    """
-    record = _object(body)
-    _refuse(record, _UNSUPPORTED | _UNSUPPORTED_LEGACY)
-    prompts = record.get("prompt")
-    prompts = [prompts] if isinstance(prompts, str) else prompts
-    if not isinstance(prompts, list) or not prompts or not all(isinstance(prompt, str) for prompt in prompts):
-        raise RequestError("serving.bad_prompt", "prompt")
-    asked = [({"role": "user", "content": prompt},) for prompt in prompts]
-    return _completion(record, asked, owner, LEGACY_TOKENS, legacy=True)
-
-
-def _refuse(record: dict, unsupported: dict[str, tuple]) -> None:
-    for name, unused in unsupported.items():
-        value = record.get(name)
-        if not any(isinstance(value, bool) == isinstance(none, bool) and value == none for none in unused):
-            raise RequestError("serving.unsupported", name, value=json.dumps(value, ensure_ascii=False)[:60])
-
-
-def _completion(
-    record: dict, asked: list[tuple[dict, ...]], owner: str, tokens: int, legacy: bool = False
-) -> Completion:
-    stream = _boolean(record, "stream")
-    options = record.get("stream_options")
-    if options is not None and (not isinstance(options, dict) or not stream):
-        raise RequestError("serving.bad_stream_options", "stream_options")
-    n = _whole(record.get("n"))
-    n = 1 if n is None else n
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n * len(asked) <= CHOICES:
-        raise RequestError("serving.out_of_range", "n", low=1, high=CHOICES, value=repr(n)[:40])
-    requests = tuple(_request(record, messages, owner, tokens, turn) for messages in asked for turn in range(n))
-    return Completion(requests, n, stream, _boolean(options or {}, "include_usage"), legacy)
-
-
-def _object(body: bytes) -> dict:
-    try:
-        record = json.loads(body.decode("utf-8"))
-        json.dumps(record, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text for any tokenizer
-    except (ValueError, RecursionError) as error:
-        raise BodyError("serving.no_json", detail=str(error)[:120]) from error
-    if not isinstance(record, dict):
-        raise BodyError("serving.no_json", detail=type(record).__name__)
-    return record
-
-
-def _request(record: dict, messages: tuple[dict, ...], owner: str, default: int, turn: int) -> Request:
-    """One choice; the second one of the same prompt draws with the next seed, since it shall be another answer."""
-    seed, strength = _whole(record.get("seed")), record.get("strength")
-    limit = "max_completion_tokens" if "max_completion_tokens" in record else "max_tokens"
-    tokens = _whole(record.get(limit))
-    try:
-        return Request(
-            messages=messages,
-            model=_string(record, "model"),
-            max_new_tokens=default if tokens is None else tokens,
-            temperature=record.get("temperature"),
-            top_p=record.get("top_p"),
-            top_k=_whole(record.get("top_k")),
-            repetition_penalty=record.get("repetition_penalty"),
-            seed=seed + turn if turn and isinstance(seed, int) else seed,
-            stop=_stop(record.get("stop")),
-            strength=1.0 if strength is None else strength,
-            owner=owner,
-        )
-    except RequestError as error:
-        if error.field != "max_new_tokens":
-            raise
-        raise RequestError(error.key, **error.values | {"field": limit}) from None  # by the name that the client used
+"Answers one prompt may have."
+PROMPTS = 64
+"Prompts one call may have, and answers all in all."
+LEGACY_LOGPROBS = 5
 
 
 def _whole(value: object) -> object:
@@ -154,46 +26,266 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
-def _messages(messages: object) -> tuple[dict, ...]:
-    if not isinstance(messages, list) or not messages:
-        raise RequestError("serving.no_messages")
-    return tuple(_message(message, number) for number, message in enumerate(messages))
+def _bounds(name: str) -> dict:
+    low, high = RANGES[name]
+    return {"ge": low, "le": high}
 
 
-def _message(message: object, number: int) -> dict:
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-        raise RequestError("serving.bad_role", f"messages[{number}].role")
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(_part(part, f"messages[{number}].content[{place}]") for place, part in enumerate(content))
-    return {"role": _ROLES.get(message["role"], message["role"]), "content": content}
+Whole = BeforeValidator(_whole)
+Text = Annotated[str, StringConstraints(min_length=1)]
+Anything = Any
+Tokens = Annotated[int, Field(**_bounds("max_new_tokens")), Whole]
+Count = Annotated[int, Field(ge=0), Whole]
+TokenIds = Annotated[list[Count], Field(min_length=1)]
+BiasKey = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
+Bias = Annotated[float, Field(ge=-BIAS_LIMIT, le=BIAS_LIMIT)]
+Zero = Annotated[float, Field(ge=0, le=0)]
+One = Annotated[float, Field(ge=1, le=1)]
+Nothing = Annotated[list, Field(max_length=0)]
 
 
-def _part(part: object, field: str) -> str:
-    if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
-        raise RequestError("serving.bad_part", field)
-    return part["text"]
+class Part(BaseModel):
+    """Base of everything below: no other fields, no conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
-def _stop(stop: object) -> tuple[str, ...]:
-    if stop is None:
-        return ()
-    if isinstance(stop, str):
-        return (stop,)
-    if not isinstance(stop, list):
-        raise RequestError("serving.bad_stop", "stop", limit=16)
-    return tuple(stop)
+class TextPart(Part):
+    """A piece of a message."""
+
+    type: Literal["text"]
+    text: str
 
 
-def _string(record: dict, name: str) -> str:
-    value = record.get(name)
-    if not isinstance(value, str) or not value:
-        raise RequestError("serving.no_model", name)
-    return value
+class CalledFunction(Part):
+    """Which function was called, its arguments as JSON."""
+
+    name: Text
+    arguments: str = "{}"
 
 
-def _boolean(record: dict, name: str) -> bool:
-    value = record.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise RequestError("serving.not_boolean", name)
-    return bool(value)
+class ToolCall(Part):
+    """A call in an answer of the history."""
+
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: CalledFunction
+    index: Count | None = None
+
+
+class Message(Part):
+    """One message of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[TextPart] | None = None
+    name: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    refusal: Anything = None
+    audio: None = None
+    annotations: Anything = None
+    function_call: None = None
+    reasoning_content: Anything = None
+
+
+class Function(Part):
+    """A function that the model may call."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Anything] | None = None
+    strict: bool | None = None
+
+
+class Tool(Part):
+    """A tool; only functions are served."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class NamedFunction(Part):
+    name: Text
+
+
+class NamedTool(Part):
+    """The tool that has to be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class PlainFormat(Part):
+    """Free text, or any JSON object."""
+
+    type: Literal["text", "json_object"]
+
+
+class Schema(Part):
+    """A JSON schema by OpenAI's wrapping."""
+
+    name: str = ""
+    description: str | None = None
+    schema_: dict[str, Anything] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class SchemaFormat(Part):
+    """JSON that matches a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: Schema
+
+
+class StructuredOutputs(Part):
+    """What the answer has to match, in vLLM's words; exactly one of them."""
+
+    json_: str | dict[str, Anything] | None = Field(default=None, alias="json")
+    regex: Text | None = None
+    choice: Annotated[list[Text], Field(min_length=1)] | None = None
+    json_object: Literal[True] | None = None
+
+
+class StreamOptions(Part):
+    """Only while streaming."""
+
+    include_usage: bool | None = None
+    include_obfuscation: Literal[False] | None = None
+    continuous_usage_stats: Literal[False] | None = None
+
+
+class Sampled(Part):
+    """The fields that every request has."""
+
+    model: Text = Field(description="A base's name or a run's.")
+    temperature: Annotated[float, Field(**_bounds("temperature"))] | None = None
+    top_p: Annotated[float, Field(**_bounds("top_p"))] | None = None
+    stream: bool | None = None
+    user: Anything = None
+    metadata: Anything = None
+    store: Anything = None
+    service_tier: Anything = None
+    safety_identifier: Anything = None
+    prompt_cache_key: Anything = None
+    prompt_cache_retention: Anything = None
+
+
+class Generation(Sampled):
+    """The fields that chat and plain completions have; below `stop` those that are taken where they change nothing."""
+
+    max_tokens: Tokens | None = None
+    top_k: Annotated[int, Field(ge=-1, le=RANGES["top_k"][1]), Whole] | None = Field(
+        default=None, description="0 or -1: all."
+    )
+    min_p: Annotated[float, Field(**_bounds("min_p"))] | None = None
+    repetition_penalty: Annotated[float, Field(**_bounds("repetition_penalty"))] | None = None
+    presence_penalty: Annotated[float, Field(**_bounds("presence_penalty"))] | None = None
+    frequency_penalty: Annotated[float, Field(**_bounds("frequency_penalty"))] | None = None
+    logit_bias: dict[BiasKey, Bias] | None = None
+    seed: Annotated[int, Field(**_bounds("seed")), Whole] | None = None
+    strength: Annotated[float, Field(**_bounds("strength"))] | None = None
+    n: Annotated[int, Field(ge=1, le=CHOICES), Whole] | None = None
+    stop: Text | Annotated[list[Text], Field(max_length=STOP_LIMIT)] | None = None
+    stream_options: StreamOptions | None = None
+    guided_json: str | dict[str, Anything] | None = None
+    guided_regex: Text | None = None
+    guided_choice: Annotated[list[Text], Field(min_length=1)] | None = None
+    structured_outputs: StructuredOutputs | None = None
+    min_tokens: Zero | None = None
+    ignore_eos: Literal[False] | None = None
+    include_stop_str_in_output: Literal[False] | None = None
+    skip_special_tokens: Literal[True] | None = None
+    spaces_between_special_tokens: Literal[True] | None = None
+    stop_token_ids: Nothing | None = None
+    bad_words: Nothing | None = None
+    use_beam_search: Literal[False] | None = None
+    length_penalty: One | None = None
+
+
+class ChatRequest(Generation):
+    """POST /v1/chat/completions."""
+
+    messages: Annotated[list[Message], Field(min_length=1)] = Field(
+        description="Where the last one is the assistant's, the answer goes on from it."
+    )
+    max_completion_tokens: Tokens | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MOST_LOGPROBS), Whole] | None = None
+    response_format: PlainFormat | SchemaFormat | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    functions: Nothing | None = None
+    function_call: Literal["none"] | None = None
+    modalities: list[Literal["text"]] | None = None
+    audio: None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+
+
+class TextRequest(Generation):
+    """POST /v1/completions: a text is asked as one question; token ids, and texts with `echo`, are gone on from as they are."""
+
+    prompt: (
+        Text
+        | Annotated[list[Text], Field(min_length=1, max_length=PROMPTS)]
+        | TokenIds
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=PROMPTS)]
+    )
+    echo: bool | None = None
+    logprobs: Annotated[int, Field(ge=0, le=LEGACY_LOGPROBS), Whole] | None = None
+    suffix: Literal[""] | None = None
+    best_of: One | None = None
+
+
+class InputText(Part):
+    """A piece of an item of /v1/responses."""
+
+    type: Literal["input_text", "output_text", "text"]
+    text: str
+    annotations: Anything = None
+    logprobs: Anything = None
+
+
+class InputItem(Part):
+    """A message of /v1/responses."""
+
+    type: Literal["message"] = "message"
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[InputText]
+    id: Anything = None
+    status: Anything = None
+
+
+class FlatSchemaFormat(Part):
+    """JSON that matches a schema, as /v1/responses writes it."""
+
+    type: Literal["json_schema"]
+    name: str = ""
+    description: str | None = None
+    schema_: dict[str, Anything] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class TextSettings(Part):
+    """The form of the answer."""
+
+    format: PlainFormat | FlatSchemaFormat | None = None
+    verbosity: Literal["medium"] | None = None
+
+
+class ResponsesRequest(Sampled):
+    """POST /v1/responses: text in, text out; nothing is stored."""
+
+    input: Text | Annotated[list[InputItem], Field(min_length=1)]
+    instructions: str | None = None
+    max_output_tokens: Tokens | None = None
+    text: TextSettings | None = None
+    tools: Nothing | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    include: Nothing | None = None
+    background: Literal[False] | None = None
+    stream_options: Anything = None
+    top_logprobs: Zero | None = None

@@ -125,11 +125,15 @@ class Engine(Protocol):
             EngineUnavailable: models are not in this process.
         """
 
-    def log_likelihoods(self, model: ServedModel, texts: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+    def log_likelihoods(
+        self, model: ServedModel, texts: Sequence[tuple[str, str]], plain: bool = False
+    ) -> list[LogLikelihood]:
         """Return how likely the second of each pair is behind the first.
 
         Args:
             texts: (question, answer), the answer with the token that ends it; at most 512 tokens of each count.
+            plain: (context, continuation) as bare text instead, whole and without an end. Networks that need marks
+                around their context (ChatGLM-6B) read a pair as question and answer all the same.
 
         Raises:
             EngineUnavailable: models are not in this process, or the adapter cannot be read.

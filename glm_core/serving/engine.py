@@ -156,9 +156,11 @@ class LocalEngine:
         """Return for every question whether it leaves room for an answer in the context of `model`."""
         return self._between_steps(model, lambda session: [session.fits(question) for question in questions])
 
-    def log_likelihoods(self, model: ServedModel, texts: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+    def log_likelihoods(
+        self, model: ServedModel, texts: Sequence[tuple[str, str]], plain: bool = False
+    ) -> list[LogLikelihood]:
         """Return how likely the answer of each pair (question, answer) is; see `base.Engine`."""
-        return self._measure(model, texts, lambda session, some: session.log_likelihoods(model, some))
+        return self._measure(model, texts, lambda session, some: session.log_likelihoods(model, some, plain))
 
     def kl_divergences(self, model: ServedModel, texts: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
         """Return how far `model` is from its base on each answer, and its tokens; see `base.Engine`."""

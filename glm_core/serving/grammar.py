@@ -66,6 +66,20 @@ def choice(texts: Sequence[str], field: str = "guided_choice") -> str:
     return _checked(LLMatcher.grammar_from_lark(f"start: {words}"), field)
 
 
+def text_or_json(schema: dict, field: str = "tools") -> str:
+    """Return the grammar of free text that does not begin with a brace, or of JSON that `schema` describes.
+
+    Raises:
+        RequestError: as `json_schema`.
+    """
+    from llguidance import LLMatcher
+
+    body = json.dumps(schema | {"x-guidance": COMPACT}, ensure_ascii=False)
+    return _checked(
+        LLMatcher.grammar_from_lark(f"start: TEXT | call\nTEXT: /[^{{](.|\\n)*/\ncall: %json {body}\n"), field
+    )
+
+
 def _checked(grammar: str, field: str) -> str:
     from llguidance import LLMatcher
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from glm_core.data.examples import pair
-from glm_core.data.tokenize import collate, encode
+from glm_core.data.tokenize import IGNORED, Encoded, collate, encode
 from glm_core.serving.base import LogLikelihood
 from glm_core.serving.request import TokenLogprob
 from glm_core.training.loss import AnswerLoss, find_targets
@@ -42,12 +42,40 @@ def answer_states(
 ) -> list[AnswerStates]:
     """Compute each (question, answer), the token that ends the answer included; at most `longest` tokens of an answer."""
     examples = [pair(question, answer) for question, answer in texts]
-    batch = collate(encode(examples, loaded, LONGEST_SOURCE, longest), loaded.tokenizer.pad_token_id)
+    return _states(loaded, encode(examples, loaded, LONGEST_SOURCE, longest))
+
+
+@torch.inference_mode()
+def of_continuations(
+    loaded: "LoadedModel", texts: Sequence[tuple[str, str]], context_length: int
+) -> list[LogLikelihood]:
+    """Return how likely each continuation of (context, continuation) is as bare text; the start of a long context is cut.
+
+    The two are encoded together, blanks between them with the continuation, as lm-eval does.
+    """
+    rows = [_continuation(loaded, *text) for text in texts]
+    encoded = [
+        Encoded(ids[-context_length:], labels[-context_length:], len(ids) > context_length) for ids, labels in rows
+    ]
+    return [_of_states(loaded, found) for found in _states(loaded, encoded)]
+
+
+def _continuation(loaded: "LoadedModel", context: str, continuation: str) -> tuple[list[int], list[int]]:
+    """The ids of both, and labels of the continuation alone. Without any context the first token is not counted."""
+    kept = context.rstrip()
+    whole = loaded.tokenizer.encode(context + continuation)
+    before = len(loaded.tokenizer.encode(kept)) if kept else 0
+    before = max(1, min(before, len(whole)))
+    return whole, [IGNORED] * before + whole[before:]
+
+
+def _states(loaded: "LoadedModel", encoded: Sequence[Encoded]) -> list[AnswerStates]:
+    batch = collate(encoded, loaded.tokenizer.pad_token_id)
     batch = {name: tensor.to(loaded.model.device) for name, tensor in batch.items()}
     labels = batch.pop("labels")  # (B, T)
     hidden = AnswerLoss(loaded.model, loaded.family.architecture).hidden_states(**batch)  # (B, T, H)
     found = []
-    for row in range(len(texts)):
+    for row in range(len(encoded)):
         places, targets = find_targets(labels[row : row + 1])
         found.append(AnswerStates(hidden[row, places], targets))
     return found

@@ -167,7 +167,9 @@ class RemoteEngine:
         """Never: as `load`."""
         raise self._not_here()
 
-    def log_likelihoods(self, model: ServedModel, texts: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+    def log_likelihoods(
+        self, model: ServedModel, texts: Sequence[tuple[str, str]], plain: bool = False
+    ) -> list[LogLikelihood]:
         """Never: as `load`."""
         raise self._not_here()
 

@@ -151,10 +151,14 @@ class Session:
             return False
         return True
 
-    def log_likelihoods(self, model: ServedModel, texts: abc.Sequence[tuple[str, str]]) -> list[LogLikelihood]:
-        """Return how likely each answer of (question, answer) is under `model`."""
+    def log_likelihoods(
+        self, model: ServedModel, texts: abc.Sequence[tuple[str, str]], plain: bool = False
+    ) -> list[LogLikelihood]:
+        """Return how likely each answer of (question, answer) is under `model`; `plain` as in `base.Engine`."""
         slot = self.adapters.need(model, 1.0, self._busy())
         with self.adapters.using([slot] * len(texts)):
+            if plain and not self._marked:
+                return likelihood.of_continuations(self.loaded, texts, self.info.context_length)
             return likelihood.of_answers(self.loaded, texts)
 
     def kl_divergences(self, model: ServedModel, texts: abc.Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
@@ -201,6 +205,8 @@ class Session:
             )
             return ids
         tokenizer = self.loaded.tokenizer
+        if self._marked:
+            raise RequestError("serving.no_bare_prompt", "prompt", name=self.info.name)
         ids = tokenizer.encode(request.prompt) if isinstance(request.prompt, str) else list(request.prompt)
         if not ids or any(not 0 <= token < self._width for token in ids):
             raise RequestError("serving.no_token", "prompt", size=self._width)
@@ -208,6 +214,11 @@ class Session:
             raise PromptTooLong("serving.too_long", "prompt", tokens=len(ids), room=context - 1, context=context)
         handle.prompt_text = tokenizer.decode(ids)
         return ids
+
+    @property
+    def _marked(self) -> bool:
+        """Return whether the network finds its context by marks, so that it cannot go on from bare tokens."""
+        return bool(self.loaded.family.architecture.control_ids(self.loaded.model.config.to_dict()))
 
     @property
     def _width(self) -> int:

@@ -14,6 +14,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from glm_core.api import routes
+from glm_core.api.prometheus import ApiMetrics
+from glm_core.serving import RequestHandle
 from glm_core.serving.engine import LocalEngine
 from tests.engine import ask
 
@@ -96,13 +98,13 @@ WRONG = [
     ({"messages": []}, "messages"),
     ({"messages": "你好"}, "messages"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
-    ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
+    ({"messages": ["你好"]}, "messages[0]"),
+    ({"messages": [{"role": "user", "content": "x", "mood": 1}]}, "messages[0].mood"),
     ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
     (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
         "messages[0].content[0]",
     ),
-    ({"messages": [{"role": "assistant", "content": "x"}]}, "messages[0]"),
     ({"temperature": 2.5}, "temperature"),
     ({"temperature": "hot"}, "temperature"),
     ({"temperature": True}, "temperature"),
@@ -120,10 +122,23 @@ WRONG = [
     ({"seed": "1"}, "seed"),
     ({"stream": "yes"}, "stream"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
-    ({"logprobs": True}, "logprobs"),
-    ({"tools": [{"type": "function"}]}, "tools"),
-    ({"presence_penalty": 1}, "presence_penalty"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"top_logprobs": 21}, "top_logprobs"),
+    ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ({"tool_choice": "required"}, "tool_choice"),
+    ({"presence_penalty": 3}, "presence_penalty"),
+    ({"logit_bias": {"x": 1}}, "logit_bias"),
+    ({"logit_bias": {"999999": 1}}, "logit_bias"),
+    ({"response_format": {"type": "yaml"}}, "response_format.type"),
+    ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "x"}}}}, "response_format"),
+    ({"guided_regex": "[a-"}, "guided_regex"),
+    ({"guided_choice": []}, "guided_choice"),
+    ({"guided_regex": "a", "guided_choice": ["b"]}, "guided_choice"),
+    ({"min_tokens": 5}, "min_tokens"),
+    ({"ignore_eos": True}, "ignore_eos"),
+    ({"stop_token_ids": [1]}, "stop_token_ids"),
+    ({"bad_words": ["a"]}, "bad_words"),
+    ({"length_penalty": 0.5}, "length_penalty"),
+    ({"made_up": 1}, "made_up"),
     ({"model": None}, "model"),
     ({"model": 3}, "model"),
 ]
@@ -235,14 +250,13 @@ def test_many_requests_leave_the_event_loop_free(server, engine):
             pool.submit(httpx.post, f"{server}/v1/chat/completions", json=GREEDY | {"max_tokens": 40}, timeout=60)
             for _ in range(40)
         ]
-        slowest = 0.0
+        meanwhile = 0
         while not all(result.done() for result in results):
-            started = time.monotonic()
-            assert httpx.get(f"{server}/health", timeout=10).status_code == 200
-            slowest = max(slowest, time.monotonic() - started)
+            assert httpx.get(f"{server}/health", timeout=60).status_code == 200
+            meanwhile += not all(result.done() for result in results)
     codes = {result.result().status_code for result in results}
     assert codes <= {200, 429} and 200 in codes
-    assert slowest < 2
+    assert meanwhile
 
 
 @pytest.mark.parametrize("grace, tokens, last", [(0.0, 490, "error"), (60.0, 40, "data: [DONE]")])
@@ -341,13 +355,13 @@ def test_plain_completions_of_several_prompts_keep_their_order(client):
     "fields, parameter",
     [
         ({"prompt": None}, "prompt"),
-        ({"prompt": [1, 2]}, "prompt"),
+        ({"prompt": [1, "x"]}, "prompt"),
         ({"prompt": []}, "prompt"),
-        ({"echo": True}, "echo"),
         ({"suffix": "x"}, "suffix"),
         ({"best_of": 2}, "best_of"),
-        ({"logprobs": 3}, "logprobs"),
-        ({"prompt": ["a"] * 9}, "n"),
+        ({"logprobs": 6}, "logprobs"),
+        ({"prompt": ["a"] * 65}, "prompt"),
+        ({"prompt": ["a"] * 33, "n": 2}, "prompt"),
     ],
 )
 def test_a_wrong_field_of_a_plain_completion_is_named(http, fields, parameter):
@@ -360,8 +374,31 @@ def test_the_figures_count_what_was_answered_and_refused(http):
     http.post("/v1/chat/completions", json=GREEDY | {"model": "nothing"})
     figures = http.get("/metrics")
     assert figures.headers["content-type"].startswith("text/plain; version=0.0.4")
-    values = dict(line.rsplit(" ", 1) for line in figures.text.splitlines() if not line.startswith("#"))
-    assert values['easyaigc_requests_total{ended="length"}'] == "1"
-    assert values['easyaigc_requests_total{ended="refused",status="404"}'] == "1"
-    assert int(values["easyaigc_completion_tokens_total"]) == answer.json()["usage"]["completion_tokens"]
-    assert values["easyaigc_first_token_seconds_count"] == "1" and values["easyaigc_model_loaded"] == "1"
+    values = {
+        name: float(value)
+        for name, value in (line.rsplit(" ", 1) for line in figures.text.splitlines() if not line.startswith("#"))
+    }
+    assert values['easyaigc_requests_total{ended="length",status=""}'] == 1
+    assert values['easyaigc_requests_total{ended="refused",status="404"}'] == 1
+    assert values["easyaigc_completion_tokens_total"] == answer.json()["usage"]["completion_tokens"]
+    assert values["easyaigc_first_token_seconds_count"] == 1 and values["easyaigc_model_loaded"] == 1
+    assert values['easyaigc_first_token_seconds_bucket{le="300.0"}'] == 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_that_fails_is_counted_once(http, stream):
+    body = GREEDY | {"messages": [{"role": "user", "content": "天气" * 600}], "stream": stream}
+    answer = http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 400 and answer.json()["error"]["code"] == "context_length_exceeded"
+    assert "maximum context length is 512" in answer.json()["error"]["message"]
+    lines = [line for line in http.get("/metrics").text.splitlines() if line.startswith("easyaigc_requests_total{")]
+    assert lines == ['easyaigc_requests_total{ended="refused",status="400"} 1.0']
+
+
+def test_counters_above_a_million_keep_every_digit():
+    meter, handle = ApiMetrics(), RequestHandle(ask())
+    for tokens in (1_234_567, 1):
+        handle.prompt_tokens = tokens
+        meter.answered([handle])
+    values = dict(line.rsplit(" ", 1) for line in meter.text(LocalEngine()).splitlines() if not line.startswith("#"))
+    assert float(values["easyaigc_prompt_tokens_total"]) == 1_234_568

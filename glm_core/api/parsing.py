@@ -1,0 +1,316 @@
+"""JSON bodies become checked `schemas`, and these the engine's `Request`s; every fault names its field in the client's language."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from glm_core.api import schemas, tools
+from glm_core.serving import grammar
+from glm_core.serving.request import RANGES, STOP_LIMIT, Request, RequestError, ServingError
+
+M = TypeVar("M", bound=schemas.Part)
+ENGINE_NAMES = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}
+ENGINE_NAMES["max_output_tokens"] = "max_new_tokens"
+BOUNDS = {
+    "n": (1, schemas.CHOICES),
+    "top_logprobs": (0, 20),
+    "logprobs": (0, schemas.LEGACY_LOGPROBS),
+    "top_k": (-1, 1000),
+}
+ENCODINGS = ("utf-8-sig", "gb18030")
+
+
+class BodyError(ServingError):
+    """A request that cannot be read at all, or an address that does not exist."""
+
+    def __init__(self, key: str, status: int = 400, code: str = "invalid_request", **values):
+        super().__init__(key, **values)
+        self.status, self.code = status, code
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A checked body: what to ask the engine, and how to send the answer.
+
+    `requests` has one entry a choice: `n` of the first prompt, then `n` of the next one.
+    """
+
+    requests: tuple[Request, ...]
+    n: int
+    stream: bool
+    include_usage: bool
+    legacy: bool = False
+    "Whether it came to /v1/completions, whose answers look different."
+    calls: "tools.Calls | None" = None
+    "How the answer is a call of a tool."
+
+    @property
+    def echo(self) -> bool:
+        """Return whether the prompt is sent back before the answer."""
+        return self.requests[0].echo
+
+    @property
+    def model(self) -> str:
+        """The model asked for."""
+        return self.requests[0].model
+
+
+def parse(body: bytes, owner: str = "") -> Completion:
+    """Check and convert the JSON `body` of /v1/chat/completions.
+
+    Raises:
+        BodyError: it is no JSON object.
+        RequestError: a field has the wrong type, is out of range or is not supported; the error names it.
+    """
+    asked = _checked(schemas.ChatRequest, body)
+    calls = tools.Calls.of(asked.tools or [], asked.tool_choice)
+    messages, beginning = _conversation(asked.messages)
+    if calls is not None:
+        messages = (calls.instructions(), *messages)
+    fields = _fields(asked, "max_completion_tokens", schemas.DEFAULT_TOKENS) | {"beginning": beginning, "owner": owner}
+    if asked.logprobs or asked.top_logprobs:
+        fields["logprobs"] = asked.top_logprobs or 0
+    held = _grammar(asked) or (_format_grammar(asked.response_format) if asked.response_format else "")
+    fields["grammar"] = calls.grammar() if calls is not None else held
+    return _completion(asked, [{"messages": messages}], fields, calls=calls)
+
+
+def parse_legacy(body: bytes, owner: str = "") -> Completion:
+    """The same for /v1/completions. These are chat models: a text is asked as one question of a user, unless it is
+    token ids, or is to be echoed with its probabilities.
+
+    Raises:
+        BodyError, RequestError: as `parse`.
+    """
+    asked = _checked(schemas.TextRequest, body)
+    prompts = (
+        asked.prompt if isinstance(asked.prompt, list) and not isinstance(asked.prompt[0], int) else [asked.prompt]
+    )
+    n = asked.n or 1
+    if n * len(prompts) > schemas.PROMPTS:
+        raise RequestError("serving.too_many_prompts", "prompt", most=schemas.PROMPTS, value=n * len(prompts))
+    fields = _fields(asked, "max_tokens", schemas.LEGACY_TOKENS) | {"owner": owner, "grammar": _grammar(asked)}
+    fields |= {"logprobs": asked.logprobs, "echo": bool(asked.echo)}
+    return _completion(asked, [_prompt(one, bool(asked.echo)) for one in prompts], fields, legacy=True)
+
+
+def parse_responses(body: bytes, owner: str = "") -> tuple[Completion, schemas.ResponsesRequest]:
+    """The same for /v1/responses, with the body itself, which its answer repeats.
+
+    Raises:
+        BodyError, RequestError: as `parse`.
+    """
+    asked = _checked(schemas.ResponsesRequest, body)
+    items = [schemas.Message(role="user", content=asked.input)] if isinstance(asked.input, str) else asked.input
+    messages, beginning = _conversation(items)
+    if asked.instructions:
+        messages = ({"role": "system", "content": asked.instructions}, *messages)
+    form = asked.text.format if asked.text else None
+    fields = {
+        "max_new_tokens": asked.max_output_tokens or schemas.DEFAULT_TOKENS,
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "owner": owner,
+        "beginning": beginning,
+        "grammar": _format_grammar(form, "text") if form else "",
+    }
+    return Completion((Request(messages, asked.model, **fields),), 1, bool(asked.stream), False), asked
+
+
+def _checked(model: type[M], body: bytes) -> M:
+    record = {name: value for name, value in _object(body).items() if value is not None}
+    try:
+        return model.model_validate(record)
+    except ValidationError as error:
+        raise _fault(record, error.errors(include_url=False, include_context=False)) from error
+
+
+def _object(body: bytes) -> dict:
+    """The JSON object in `body`: UTF-8 with or without a byte order mark, or GBK, as Windows consoles send it.
+
+    Raises:
+        BodyError: there is none.
+    """
+    why = ""
+    for encoding in ENCODINGS:
+        try:
+            record = json.loads(body.decode(encoding))
+            json.dumps(record, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text for any tokenizer
+            break
+        except UnicodeDecodeError as error:
+            why = why or str(error)
+        except (ValueError, RecursionError) as error:
+            raise BodyError("serving.no_json", detail=str(error)[:120]) from error
+    else:
+        raise BodyError("serving.no_json", detail=why[:120])
+    if not isinstance(record, dict):
+        raise BodyError("serving.no_json", detail=type(record).__name__)
+    return record
+
+
+def _fault(record: dict, faults: Sequence[dict]) -> RequestError:
+    """The most telling of pydantic's faults in our words. Of a union's branches the one that got furthest is meant."""
+    fault = max(faults, key=lambda one: len(_path(record, one["loc"])))
+    path, kind = _path(record, fault["loc"]), fault["type"]
+    field = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
+    top = path[0] if path else ""
+    value = json.dumps(_at(record, path), ensure_ascii=False)[:60]
+    if kind == "missing":
+        keys = {"model": "serving.no_model", "messages": "serving.no_messages"}
+        return RequestError(keys.get(field, "serving.missing"), field)
+    if kind == "extra_forbidden":
+        return _unknown(field, value)
+    bounds = RANGES.get(ENGINE_NAMES.get(top, top)) if top not in BOUNDS else BOUNDS[top]
+    if len(path) == 1 and bounds and not isinstance(record[top], bool | list | dict):
+        return RequestError("serving.out_of_range", field, low=bounds[0], high=bounds[1], value=value)
+    if top == "messages" and len(path) > 1:
+        return _message_fault(path, field)
+    if top == "prompt" and isinstance(record[top], list) and len(record[top]) > schemas.PROMPTS:
+        return RequestError("serving.too_many_prompts", "prompt", most=schemas.PROMPTS, value=len(record[top]))
+    plain = {"messages": "no_messages", "prompt": "bad_prompt", "stream": "not_boolean"}
+    plain |= {"stream_options": "bad_stream_options", "model": "no_model"}
+    if top in plain:
+        return RequestError(f"serving.{plain[top]}", top)
+    if top == "logit_bias":
+        return RequestError("serving.unsupported", top, value=json.dumps(record[top], ensure_ascii=False)[:60])
+    if top == "stop":
+        return RequestError("serving.bad_stop", "stop", limit=STOP_LIMIT)
+    return RequestError("serving.unsupported", field, value=value)
+
+
+def _message_fault(path: Sequence[str | int], field: str) -> RequestError:
+    if len(path) > 3 and path[2] == "content":
+        return RequestError("serving.bad_part", f"messages[{path[1]}].content[{path[3]}]")
+    known = {"role": "serving.bad_role", "content": "serving.bad_content"}
+    return RequestError(known.get(str(path[2]) if len(path) > 2 else "", "serving.bad_message"), field)
+
+
+def _unknown(field: str, value: str) -> RequestError:
+    error = RequestError("serving.unsupported", field, value=value)
+    error.code = "unknown_parameter"
+    return error
+
+
+def _path(record: object, location: Sequence[str | int]) -> list[str | int]:
+    """The part of a fault's location that is a place in the body; names of a union's branches are not."""
+    path, inside = [], record
+    for step in location:
+        inner = isinstance(inside, list) and isinstance(step, int) and step < len(inside)
+        if inner or (isinstance(inside, dict) and step in inside):
+            path.append(step)
+            inside = inside[step]
+        elif step == location[-1] and isinstance(inside, dict) and isinstance(step, str) and step.islower():
+            path.append(step)
+    return path
+
+
+def _at(record: object, path: Sequence[str | int]) -> object:
+    for step in path:
+        try:
+            record = record[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return record
+
+
+def _fields(asked: schemas.Generation, limit: str, default: int) -> dict:
+    """The engine's fields that both kinds of completion share."""
+    tokens = getattr(asked, limit) or asked.max_tokens or default
+    bias = tuple((int(token), float(value)) for token, value in (asked.logit_bias or {}).items())
+    names = ("temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "seed")
+    return {name: getattr(asked, name) for name in names} | {
+        "model": asked.model,
+        "max_new_tokens": tokens,
+        "top_k": None if asked.top_k is None else max(asked.top_k, 0),
+        "logit_bias": bias,
+        "stop": (asked.stop,) if isinstance(asked.stop, str) else tuple(asked.stop or ()),
+        "strength": 1.0 if asked.strength is None else asked.strength,
+    }
+
+
+def _completion(
+    asked: schemas.Generation, prompts: Sequence[dict], fields: dict, legacy: bool = False, calls=None
+) -> Completion:
+    """A choice's second answer draws with the next seed, since it shall be another one."""
+    if asked.stream_options is not None and not asked.stream:
+        raise RequestError("serving.bad_stream_options", "stream_options")
+    n, seed = asked.n or 1, asked.seed
+    seeds = [seed if seed is None else min(seed + turn, RANGES["seed"][1]) for turn in range(n)]
+    requests = tuple(Request(**fields | prompt | {"seed": one}) for prompt in prompts for one in seeds)
+    usage = bool(asked.stream_options and asked.stream_options.include_usage)
+    return Completion(requests, n, bool(asked.stream), usage, legacy, calls)
+
+
+def _prompt(prompt: str | list[int], echo: bool) -> dict:
+    if isinstance(prompt, str) and not echo:
+        return {"messages": ({"role": "user", "content": prompt},)}
+    shown = prompt if isinstance(prompt, str) else ""
+    return {"messages": ({"role": "user", "content": shown},), "prompt": shown or tuple(prompt)}
+
+
+def _conversation(messages: Sequence[schemas.Message | schemas.InputItem]) -> tuple[tuple[dict, ...], str]:
+    """The engine's messages, and the beginning of the answer where the last one is the assistant's."""
+    found = [_message(message) for message in messages]
+    beginning = found.pop()["content"] if found[-1]["role"] == "assistant" else ""
+    if not found or found[-1]["role"] != "user":
+        found.append({"role": "user", "content": ""})
+    return tuple(found), beginning
+
+
+def _message(message: schemas.Message | schemas.InputItem) -> dict:
+    content = message.content
+    text = "".join(part.text for part in content) if isinstance(content, list) else content or ""
+    if message.role in ("tool", "function"):
+        return {"role": "user", "content": tools.result(message.name or "", text)}
+    made = getattr(message, "tool_calls", None)
+    if made:
+        text = "\n".join(filter(None, [text, *(tools.written(one.function) for one in made)]))
+    return {"role": "system" if message.role == "developer" else message.role, "content": text}
+
+
+def _grammar(asked: schemas.Generation) -> str:
+    """The grammar in vLLM's fields; empty where there is none.
+
+    Raises:
+        RequestError: there are several, or it cannot be followed.
+    """
+    outputs = asked.structured_outputs
+    wanted = {
+        "guided_json": (grammar.json_schema, asked.guided_json),
+        "guided_regex": (grammar.regex, asked.guided_regex),
+        "guided_choice": (grammar.choice, asked.guided_choice),
+        "structured_outputs.json": (grammar.json_schema, outputs and outputs.json_),
+        "structured_outputs.regex": (grammar.regex, outputs and outputs.regex),
+        "structured_outputs.choice": (grammar.choice, outputs and outputs.choice),
+        "structured_outputs.json_object": (
+            grammar.json_schema,
+            {"type": "object"} if outputs and outputs.json_object else None,
+        ),
+    }
+    given = {field: (make, value) for field, (make, value) in wanted.items() if value is not None}
+    if len(given) > 1:
+        raise RequestError("serving.unsupported", list(given)[1], value=f"+ {next(iter(given))}")
+    for field, (make, value) in given.items():
+        if make is grammar.json_schema and isinstance(value, str):
+            value = _schema_text(value, field)
+        return make(value, field)
+    return ""
+
+
+def _schema_text(text: str, field: str) -> dict:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError("serving.bad_grammar", field, why=str(error)[:120]) from error
+
+
+def _format_grammar(form, field: str = "response_format") -> str:
+    if form.type == "text":
+        return ""
+    if form.type == "json_object":
+        return grammar.json_object()
+    schema = form.json_schema.schema_ if isinstance(form, schemas.SchemaFormat) else form.schema_
+    return grammar.json_schema(schema, field)
