@@ -1,0 +1,148 @@
+"""A shared server for an hour: browsers of guests and trainers that come and go, and streams of the API.
+
+    python -m benchmarks.soak [--minutes 60] [--browsers 20] [--streams 20] [--port 8598]
+
+Everything runs on 127.0.0.1 and ends by itself. Every second browser is a guest's. A browser draws pages in turn and closes its tab now
+and then; half of the new tabs sign in anew. Streams ask marked questions, whose greedy answers must be what the same question got alone.
+Prints memory, descriptors and threads of the server by quarter; exits with 1 when memory of the last quarter is more than 5 % above the
+second's, descriptors or threads grew, an answer was crossed, or the server did not answer /health within a second.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.browser import Browser
+from benchmarks.load import EACH, PASSWORD, Caller, Tally, call_until, people, prepare, serving
+from glm_core.auth import accounts
+
+SAMPLE_SECONDS = 5.0
+STAY_SECONDS = (5.0, 40.0)
+"How long a tab stays open."
+MEMORY_GROWTH = 0.05
+SPARE = 12
+"Descriptors or threads by which quarters may differ: tabs come and go at random."
+HEALTH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The server at one moment: resident bytes, open descriptors, threads, seconds of /health."""
+
+    memory: int
+    descriptors: int
+    threads: int
+    health: float
+
+
+async def watch(server: psutil.Process, client: httpx.AsyncClient, end: float) -> list[Sample]:
+    """Sample the server until `end` (monotonic seconds)."""
+    samples = []
+    while time.monotonic() < end:
+        began = time.monotonic()
+        (await client.get("/health", timeout=60)).raise_for_status()
+        health = time.monotonic() - began
+        memory = server.memory_info().rss
+        samples.append(Sample(memory, server.num_fds(), server.num_threads(), health))
+        await asyncio.sleep(SAMPLE_SECONDS)
+    return samples
+
+
+async def come_and_go(url: str, name: str, end: float, counts: Counter, chance: random.Random) -> None:
+    """Open tabs of one person one after the other, drawing the chat again and again in each."""
+    while time.monotonic() < end:
+        browser = Browser(url, name, PASSWORD)
+        await browser.open()
+        counts["tabs"] += 1
+        leave = min(end, time.monotonic() + chance.uniform(*STAY_SECONDS))
+        while time.monotonic() < leave:
+            await browser.run()
+            await browser.until(lambda browser=browser: browser.settled)
+            counts["pages"] += 1
+            await asyncio.sleep(chance.uniform(0.5, 3.0))
+        await browser.close()
+
+
+async def soak(
+    url: str, server: psutil.Process, options: argparse.Namespace, names: list[str], keys: list[str]
+) -> bool:
+    """Run everything at once for the time asked; return True where all stayed flat."""
+    tally, counts, chance = Tally(), Counter(), random.Random(options.seed)
+    async with httpx.AsyncClient(base_url=url, timeout=300) as client:
+        callers = [Caller(client, key, tally) for key in keys[: options.streams]]
+        questions = await prepare(callers[0], max(EACH, EACH * options.streams))
+        marks = {one.mark for one in questions}
+        end = time.monotonic() + 60 * options.minutes
+        own = [questions[EACH * place : EACH * place + EACH] for place in range(options.streams)]
+        tasks = [call_until(end, caller, mine, marks) for caller, mine in zip(callers, own, strict=True)]
+        tasks += [
+            come_and_go(url, name, end, counts, random.Random(chance.random())) for name in names[: options.browsers]
+        ]
+        samples, *_ = await asyncio.gather(watch(server, client, end), *tasks)
+    return report(samples, tally.counts + counts)
+
+
+def report(samples: list[Sample], counts: Counter) -> bool:
+    """Print the quarters and the verdict."""
+    size = len(samples) // 4
+    quarters = [samples[place * size : (place + 1) * size] for place in range(4)]
+    print("| quarter | memory MB | descriptors | threads | slowest /health s |\n|---|---|---|---|---|")
+    rows = []
+    for place, quarter in enumerate(quarters, 1):
+        middle = [
+            statistics.median(getattr(one, name) for one in quarter) for name in ("memory", "descriptors", "threads")
+        ]
+        rows.append(middle)
+        slowest = max(one.health for one in quarter)
+        print(f"| {place} | {middle[0] / 1e6:.0f} | {middle[1]:.0f} | {middle[2]:.0f} | {slowest:.2f} |")
+    print(dict(counts))
+    growth = rows[3][0] / rows[1][0] - 1
+    failed = [name for name in counts if name.startswith("failed")]
+    checks = {
+        f"memory {growth:+.1%}": growth <= MEMORY_GROWTH,
+        "descriptors flat": rows[3][1] <= rows[1][1] + SPARE,
+        "threads flat": rows[3][2] <= rows[1][2] + SPARE,
+        "no answer crossed": not counts["crossed"] and not counts["different"],
+        "no answer failed": not failed,
+        "health": max(one.health for one in samples) <= HEALTH_SECONDS,
+    }
+    for name, good in checks.items():
+        print(f"{'ok  ' if good else 'BAD '} {name}")
+    return all(checks.values())
+
+
+def main() -> int:
+    """Exit code 0 where memory, descriptors and threads stayed flat and no answer was crossed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--browsers", type=int, default=20)
+    parser.add_argument("--streams", type=int, default=20)
+    parser.add_argument("--port", type=int, default=8598)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["EASYAIGC_HOME"] = home
+        accounts.create("boss", PASSWORD, "administrator")
+        names, keys = people(max(options.streams, 1 + options.browsers // 2))
+        guests = [accounts.create(f"guest{place}", PASSWORD, "guest").name for place in range(options.browsers // 2)]
+        mixed = [name for pair in zip(names, guests, strict=False) for name in pair] + names[len(guests) :]
+        with serving(Path(home), options.port) as server:
+            good = asyncio.run(soak(f"http://localhost:{options.port}", server, options, mixed, keys))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
