@@ -66,14 +66,14 @@ def draw_sides(before: str, after: str, places) -> None:
 
 
 def draw_details(found: report.Report) -> None:
-    """Every question, filtered by verdict and kind, best or worst first."""
+    """Every question, filtered by verdict and kind, best or worst first; where a meter is not known, what it could not judge."""
     st.subheader(t("report.details"), anchor=False)
     judged = [row.verdict.name for row in found.rows]
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         verdict = st.pills(
             t("report.filter"),
             ("all", *scoring.VERDICTS),
-            default="all",
+            default="unsure" if any(meter.grade == "unsure" for meter in found.meters.values()) else "all",
             key="verdict",
             required=True,
             format_func=lambda one: (
