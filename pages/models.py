@@ -45,8 +45,7 @@ if not installed:
 bases.draw_broken()
 st.subheader(t("models.adapters"), anchor=False)
 merges.draw_jobs()
-for choice in tuned:
-    adapters.draw_adapter(choice, installed)
+adapters.draw_all(tuned, installed)
 if not tuned:
     st.caption(t("models.no_adapters"))
 adapters.draw_import(installed, user.name)

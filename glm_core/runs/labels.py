@@ -1,5 +1,6 @@
 """A run in words: what a setting's value reads like, what came of it, what to change after it ran out of memory."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -294,6 +295,12 @@ def propose_name(dataset: str, model: str, settings: TrainingSettings, runs: Seq
             names.append(f"{dataset} · {_told(setting, value)}")
     names += [f"{dataset} · {number}" for number in range(2, len(runs) + 3)]
     return next(name for name in names if name not in taken)
+
+
+def file_name(run: Run, step: int | None, ending: str) -> str:
+    """Return the name of a file to take away: the run's name and step, without what some system forbids in a name."""
+    name = re.sub(r"[^\w（）()+-]+", " ", run.name).strip() or run.id
+    return f"{name}{'' if step is None else f'-{step}'}.{ending}"
 
 
 def _told(setting: str, value: object) -> str:

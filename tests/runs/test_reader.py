@@ -192,3 +192,8 @@ def test_a_new_run_is_named_by_its_data_and_by_what_sets_it_apart():
     ]
     store.change(make("店铺问答 · 40 轮"), settings=settings.changed(epochs=40).to_dict())
     assert labels.propose_name("店铺问答", "tiny", settings.changed(epochs=40), store.runs()) == "店铺问答 · 2"
+
+
+def test_a_file_to_take_away_is_named_as_people_call_it():
+    assert labels.file_name(make("店铺问答 · 40 轮 <x>/y"), 60, "zip") == "店铺问答 40 轮 x y-60.zip"
+    assert labels.file_name(run := make("///"), None, "zip") == f"{run.id}.zip"

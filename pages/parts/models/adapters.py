@@ -9,10 +9,27 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.models import describe
-from glm_core.runs import store
+from glm_core.runs import labels, store
 from glm_core.runs.exchange import export, import_adapter
 from glm_core.serving import served_models
 from pages.parts.models import merges
+
+LISTED = 20
+
+
+def draw_all(tuned: list[served_models.ServedModel], bases: list[served_models.ServedModel]) -> None:
+    """The newest adapters, those with the searched words in their names, and a button for older ones."""
+    words = ""
+    if len(tuned) > LISTED:
+        found = t("models.search_adapters")
+        words = st.text_input(found, key="adapters-search", placeholder=found, label_visibility="collapsed")
+    chosen = [one for one in tuned if words.strip().lower() in f"{one.title} {one.base.name}".lower()]
+    shown = st.session_state.get("adapters-shown", LISTED)
+    for choice in chosen[:shown]:
+        draw_adapter(choice, bases)
+    if len(chosen) > shown and st.button(t("runs.older"), key="adapters-older"):
+        st.session_state["adapters-shown"] = shown + LISTED
+        st.rerun()
 
 
 def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.ServedModel]) -> None:
@@ -62,7 +79,7 @@ def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[s
         st.download_button(
             t("models.export_adapter"),
             lambda: export.zip_folder(choice.adapter),
-            f"{run.id}.zip",
+            labels.file_name(run, choice.step, "zip"),
             "application/zip",
             key=f"zip-{run.id}",
             on_click="ignore",
