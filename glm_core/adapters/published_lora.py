@@ -24,7 +24,7 @@ from glm_core.models import checkpoints, describe
 
 @dataclass(frozen=True)
 class Place:
-    """Where a module's rows lie in the published checkpoint."""
+    """The rows of a module in the published checkpoint."""
 
     module: str
     first: int

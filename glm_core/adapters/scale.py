@@ -1,4 +1,4 @@
-"""How adapters act on answers: at which strength, and several of them on the rows of one batch.
+"""Strength of adapters, and several adapters on the rows of one batch.
 
 One thread owns a model, as in attach.py.
 """

@@ -34,7 +34,7 @@ def kept(parent: Path) -> list[int]:
 
 
 def surplus(steps: list[int], most: int) -> list[int]:
-    """Which of the ascending `steps` to drop so that `most` are left: those that leave the smallest gaps, never the last."""
+    """Return the ascending `steps` to drop so that `most` are left: those that leave the smallest gaps, never the last."""
     left = list(steps)
     while len(left) > most:
         before = [0, *left]

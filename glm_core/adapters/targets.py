@@ -1,4 +1,4 @@
-"""Which linear modules LoRA adapts: the architecture's own choice, or names that a user typed. Needs no torch."""
+"""Linear modules that LoRA adapts: the architecture's own choice, or names that a user typed. Needs no torch."""
 
 from collections.abc import Collection, Mapping
 

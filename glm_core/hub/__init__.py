@@ -1,1 +1,1 @@
-"""Where weights come from: the published models, downloads, and the models on this disk."""
+"""Sources of weights: the published models, downloads, and the models on this disk."""

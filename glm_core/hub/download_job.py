@@ -47,15 +47,15 @@ class Download(Job):
 
     @property
     def target(self) -> Path:
-        """Where the model will be."""
+        """The folder of the finished model."""
         return models_folder() / self.name
 
     def progress(self) -> Progress:
-        """How far it is now."""
+        """Return the progress now."""
         return self._meter.progress(self.state == "running")
 
     def verified(self) -> tuple[int, int, int]:
-        """How many files the publisher's own digest covers, how many the hub's, and how many none."""
+        """Return the numbers of files with the publisher's digest, with the hub's, and with none."""
         published = sum(file.published for file in self.files)
         digests = sum(bool(file.sha256) for file in self.files)
         return published, digests - published, len(self.files) - digests

@@ -44,7 +44,7 @@ class RemoteFile:
     url: str
     sha256: str = ""
     published: bool = False
-    """Whether `sha256` is the publisher's, known here, and not just what this server says."""
+    """True where `sha256` is the publisher's, known here, and not only this server's claim."""
 
 
 @dataclass

@@ -172,7 +172,7 @@ def parameter_count(parameters: int) -> str:
 
 
 def check_verdict(found: Sequence[Checked]) -> str:
-    """Which of the files checked are not what they should be, or that all are."""
+    """Return a sentence that names the files with a wrong digest, or says that all are right."""
     wrong = [
         file.name + t("mark.colon") + t(f"models.verdict.{file.verdict}") for file in found if file.verdict != "right"
     ]

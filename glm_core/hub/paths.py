@@ -1,4 +1,4 @@
-"""Where models and downloads lie under the workspace, and the only way a folder gets a name among the models."""
+"""Folders of models and downloads in the workspace, and the move by which a finished download joins the models."""
 
 import errno
 import os
@@ -10,12 +10,12 @@ from glm_core.hub.http_download import HubError
 
 
 def models_folder() -> Path:
-    """Where models of one's own lie."""
+    """Return the folder of the user's own models."""
     return workspace.home() / "models"
 
 
 def downloads_folder() -> Path:
-    """Where unfinished downloads lie."""
+    """Return the folder of unfinished downloads."""
     return workspace.home() / "downloads"
 
 

@@ -1,4 +1,4 @@
-"""How far a download is: bytes by file, and the speed over the last seconds."""
+"""Progress of a download: bytes by file, and the speed over the last seconds."""
 
 import time
 from collections import deque
@@ -14,7 +14,7 @@ FETCHING = "download.stage.fetching"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a download is: bytes, bytes a second, seconds left (None while unknown), the file and what is done with it."""
+    """Progress of a download: bytes, bytes a second, seconds left (None while unknown), the file and what is done with it."""
 
     done: int
     total: int
@@ -62,7 +62,7 @@ class ProgressMeter:
         self.stage = key
 
     def progress(self, running: bool) -> Progress:
-        """How far it is now."""
+        """Return the progress now."""
         done, speed = sum(list(self._sizes.values())), self._speed() if running else 0.0
         left = (self._total - done) / speed if speed and self._total else None
         return Progress(done, self._total, speed, left, self.file, self.stage)

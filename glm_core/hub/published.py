@@ -1,7 +1,7 @@
 """The published models this program is made for: where they lie, how large they are, what their files' digests are.
 
 Facts of the publishers' pages, no weights. Family, parameters, context and licence come from the configuration, as for
-any folder (`describe_config`). Not here: fetching (sources.py), memory (the training room computes it from `config`).
+any folder (`describe_config`). Not here: fetching (sources.py), memory (glm_core.training.memory_estimate computes it from `config`).
 """
 
 from dataclasses import dataclass, field
@@ -98,7 +98,7 @@ class Published:
     huggingface: str
     """Its repository on Hugging Face and the mirrors of it, "owner/name"."""
     config: dict = field(repr=False)
-    """What of `config.json` decides its family and its size."""
+    """The entries of `config.json` that decide its family and its size."""
     download_bytes: int
     """Of the files that are needed."""
     modelscope: str = ""

@@ -34,7 +34,7 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model comes from.
+    """A repository at a hub.
 
     Raises:
         HubError: the address is no plain http or https one, or the repository or revision is no name.
@@ -68,14 +68,14 @@ class Source:
         return self.repo.rpartition("/")[2]
 
     def listing_url(self) -> str:
-        """Where the names, sizes and digests of its files are."""
+        """Return the address of the list of its files: names, sizes and digests."""
         revision = quote(self.revision, safe="")
         if self.kind == "modelscope":
             return f"{self.endpoint}/api/v1/models/{self.repo}/repo/files?Revision={revision}&Recursive=true"
         return f"{self.endpoint}/api/models/{self.repo}/tree/{revision}?recursive=true"
 
     def file_url(self, name: str) -> str:
-        """Where the bytes of file `name` are."""
+        """Return the address of the file `name`."""
         revision, path = quote(self.revision, safe=""), quote(name, safe="")
         if self.kind == "modelscope":
             return f"{self.endpoint}/api/v1/models/{self.repo}/repo?Revision={revision}&FilePath={path}"

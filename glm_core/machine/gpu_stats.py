@@ -1,4 +1,4 @@
-"""What training uses of the machine: process memory and CPU by psutil, each GPU by NVML. Needs no torch and no GPU.
+"""Samples of the machine during training: process memory and CPU by psutil, each GPU by NVML. Needs no torch and no GPU.
 
 Not here: writing the samples (writer.py), and what the machine could offer a run (glm_core.machine.machine).
 """

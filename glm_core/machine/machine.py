@@ -1,4 +1,4 @@
-"""What this machine could give a run now: cards, cores, memory, disk. What a process uses is sampled in the training room.
+"""Resources free for a run now: GPUs, cores, memory, disk. The use by a process is sampled in gpu_stats.py.
 
 Memory and cores are those this process may use: in a container the control group's limit counts, not the host's size.
 """

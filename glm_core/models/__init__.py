@@ -1,6 +1,6 @@
 """A checkpoint becomes a loaded model: `load`, `load_tokenizer`, `describe`.
 
-Importing this room is cheap: torch and transformers come in with the first `load`.
+Importing this package is cheap: torch and transformers come in with the first `load`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""How each family writes a conversation: prompts, training examples with labels, and the tidying of answers.
+"""Text of a conversation by family: prompts, training examples with labels, and the tidying of answers.
 
 Follows the published chat and fine-tuning code of each model. Messages are {"role": "user" | "assistant" | "system",
 "content": str}. Not here: which family a checkpoint belongs to (registry.py).

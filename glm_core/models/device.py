@@ -1,4 +1,4 @@
-"""Whether torch can compute on a card, and what a process takes of it before it has a tensor there."""
+"""Check that torch can compute on a GPU, and the memory a process takes there before its first tensor."""
 
 import ctypes
 import logging

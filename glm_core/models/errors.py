@@ -1,4 +1,4 @@
-"""The room's one exception."""
+"""The exception of this package."""
 
 from glm_core.errors import EasyError
 

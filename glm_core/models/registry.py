@@ -30,7 +30,7 @@ class Family:
     encode_example: Callable[[Tokenizer, list[dict], int, int], chat_formats.Example]
     """(tokenizer, messages, max_source, max_target) -> ids, labels (-100 outside answers), whether it was cut."""
     separate_answers: bool = False
-    """Whether an encoded example has one answer to learn, because its prompt ends with the question of that answer."""
+    """True where an encoded example has one answer to learn, because its prompt ends with the question of that answer."""
     stops: tuple[str, ...] = ()
     """Control tokens that end an answer, besides the tokenizer's end token."""
     endings: Callable[[Tokenizer], list[int]] | None = None
@@ -40,15 +40,15 @@ class Family:
     sampling: dict = field(default_factory=dict)
     """The published defaults: temperature, top_p, ..."""
     distinguish: Callable[[dict], bool] = field(default=lambda config: True)
-    """Whether a `config.json` of the architecture is of this family and of no other; `_name_or_path` may be the folder."""
+    """Tell whether a `config.json` of the architecture is of this family and of no other; `_name_or_path` may be the folder."""
     context: int | None = None
     """Context length where the published file is wrong about it."""
     commercial: bool = False
-    """Whether the licence permits commercial use without asking."""
+    """True where the licence permits commercial use without asking."""
     separate_prefix_width: bool = False
-    """Whether a projected prefix stores its full width (ChatGLM2 and 3) instead of the hidden size (ChatGLM-6B)."""
+    """True where a projected prefix stores its full width (ChatGLM2 and 3) instead of the hidden size (ChatGLM-6B)."""
     system: bool = False
-    """Whether it was trained with a system message of its own; the others read it as the head of the first question."""
+    """True where it was trained with a system message of its own; the others read it as the head of the first question."""
     licence: str = ""
     """Text key: the licence's name and what it permits."""
 

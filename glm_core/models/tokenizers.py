@@ -61,7 +61,7 @@ class Tokenizer:
     marks: frozenset[str] = frozenset()
     """Texts of added tokens that are no control tokens, such as `<think>`."""
     leading_spaces = 0
-    """How many blanks the encoder may have put before the text, which decoding takes away again; -1: any number."""
+    """Number of blanks that the encoder may have put before the text, which decoding takes away again; -1: any number."""
 
     @property
     def gmask_token_id(self) -> int:

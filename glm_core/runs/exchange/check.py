@@ -45,7 +45,7 @@ GENERAL = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         same, count: how many of how many answers are equal.

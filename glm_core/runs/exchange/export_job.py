@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is exported, and how.
+    """The options of an export.
 
     Attributes:
         run_id, base: the run, and the folder of the model its adapter belongs to.

@@ -2,7 +2,7 @@
 
 Takes a zip, or the files themselves: PEFT's LoRA (`adapter_config.json`, `adapter_model.safetensors`), the official prefix
 (`pytorch_model.bin`, read as tensors without running code), and this program's own exports. It is checked against the base
-before a run appears. Not here: training (launcher.py), what an adapter is (the training room).
+before a run appears. Not here: training (launcher.py), what an adapter is (glm_core.adapters).
 """
 
 import json
@@ -94,7 +94,7 @@ class Origin:
 
 
 def origin(files: Files) -> Origin:
-    """Where the adapter in `files` says that it comes from."""
+    """Return the base that the adapter in `files` names."""
     own, peft = (_record_named(files, name) for name in (INFO, CONFIG))
     named = string(own.get("base")) or string(peft.get("base_model_name_or_path"))
     return Origin(
