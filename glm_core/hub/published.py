@@ -151,6 +151,13 @@ PUBLISHED = (
         18_800_000_000,
         "ZhipuAI/GLM-4-9B-0414",
     ),
+    Published(
+        "zai-org/GLM-Z1-9B-0414",
+        _GLM | {"model_type": "glm4", "max_position_embeddings": 32768},
+        18_800_000_000,
+        "ZhipuAI/GLM-Z1-9B-0414",
+    ),
+    Published("zai-org/codegeex4-all-9b", _GLM4, 18_800_000_000, "ZhipuAI/codegeex4-all-9b"),
     Published("bigscience/bloomz-560m", _bloom(1024, 24, 16), 1_120_000_000, "AI-ModelScope/bloomz-560m"),
     Published("bigscience/bloomz-1b7", _bloom(2048, 24, 16), 3_440_000_000),
     Published("bigscience/bloomz-7b1-mt", _bloom(4096, 30, 32), 14_140_000_000, "AI-ModelScope/bloomz-7b1-mt"),

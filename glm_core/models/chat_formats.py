@@ -162,6 +162,22 @@ def encode_roles_example(tokenizer: Tokenizer, messages: list[dict], max_source:
     return ids[:room], labels[:room], len(ids) > room
 
 
+def with_system(system: str) -> tuple[Callable, Callable]:
+    """`encode_prompt` and `encode_example` of a family of roles that was always told `system`, unless a row says otherwise."""
+
+    def told(messages: list[dict]) -> list[dict]:
+        own = bool(messages) and messages[0]["role"] == "system"
+        return messages if own else [{"role": "system", "content": system}, *messages]
+
+    def prompt(tokenizer: Tokenizer, messages: list[dict]) -> list[int]:
+        return encode_roles(tokenizer, told(messages))
+
+    def example(tokenizer: Tokenizer, messages: list[dict], max_source: int, max_target: int) -> Example:
+        return encode_roles_example(tokenizer, told(messages), max_source, max_target)
+
+    return prompt, example
+
+
 def clean_chatglm(text: str) -> str:
     """ChatGLM-6B: full-width punctuation beside Chinese characters."""
     return _BESIDE_CHINESE.sub(lambda mark: mark[0].translate(_FULL_WIDTH), clean(text))

@@ -126,14 +126,18 @@ def _bloom(name: str, title: str, compose: Callable, sampling: dict, **changes) 
     )
 
 
-def _roles(name: str, title: str, architecture: Architecture, licence: str, **changes) -> Family:
+def _roles(
+    name: str, title: str, architecture: Architecture, licence: str, default_system: str = "", **changes
+) -> Family:
+    encoders = chat_formats.encode_roles, chat_formats.encode_roles_example
+    prompt, example = chat_formats.with_system(default_system) if default_system else encoders
     return Family(
         name=name,
         title=title,
         architecture=architecture,
         licence=licence,
-        encode_prompt=chat_formats.encode_roles,
-        encode_example=chat_formats.encode_roles_example,
+        encode_prompt=prompt,
+        encode_example=example,
         stops=("<|user|>", "<|observation|>"),
         sampling={"temperature": 0.8, "top_p": 0.8},
         system=True,
@@ -180,6 +184,11 @@ _CAUSAL = {
     "granite": "Granite",
 }
 
+CODEGEEX_SYSTEM = (
+    "你是一位智能编程助手，你叫CodeGeeX。你会为用户回答关于编程、代码、计算机方面的任何问题，"
+    "并提供格式规范、可以执行、准确安全的代码，并在必要时提供详细的解释。"
+)
+"The system message that CodeGeeX4 is published with."
 _BELLE = {"temperature": 0.5, "top_p": 0.85, "top_k": 30, "repetition_penalty": 1.2}
 
 FAMILIES = [
@@ -193,6 +202,15 @@ FAMILIES = [
         clean=chat_formats.clean_chatglm,
         sampling={"temperature": 0.95, "top_p": 0.7},
         licence="families.licence.chatglm",
+    ),
+    _roles(
+        "codegeex4",
+        "CodeGeeX4-9B",
+        FusedGlm(),
+        "families.licence.glm4",
+        default_system=CODEGEEX_SYSTEM,
+        distinguish=_is_named("codegeex4"),
+        context=131072,
     ),
     _roles(
         "glm4-original",

@@ -67,6 +67,8 @@ def test_published_configurations(folder, family, parameters, context):
     [
         ({**GLM, "model_type": "glm"}, "glm"),
         ({**GLM, "model_type": "glm4"}, "glm4"),
+        ({**GLM, "model_type": "glm4", "_name_or_path": "zai-org/GLM-Z1-9B-0414"}, "glm-z1"),
+        ({**GLM, "model_type": "glm", "partial_rotary_factor": 1.0, "attention_bias": False}, "glm-edge"),
         (BLOOM, "bloom"),
         ({**BLOOM, "_name_or_path": "bigscience/bloomz-7b1-mt"}, "bloomz"),
         ({**BLOOM, "_name_or_path": "scutcyr/BELLE-7B-2M"}, "bloom"),
@@ -318,3 +320,16 @@ def test_impossible_sizes_are_named(field, value):
     }
     with pytest.raises(ModelError, match=field):
         registry.by_name("chatglm").architecture.settings({**config, field: value})
+
+
+def test_codegeex4_is_told_who_it_is_unless_a_row_tells_otherwise(byte_level):
+    config = {"model_type": "chatglm", "ffn_hidden_size": 1, "padded_vocab_size": 151552}
+    family, tokenizer = registry.find({**config, "_name_or_path": "codegeex4-all-9b"}), byte_level
+    asked, own = {"role": "user", "content": "hi"}, {"role": "system", "content": "brief"}
+    roles = registry.by_name("glm4-original")
+    default = {"role": "system", "content": registry.CODEGEEX_SYSTEM}
+    assert family.encode_prompt(tokenizer, [asked]) == roles.encode_prompt(tokenizer, [default, asked])
+    assert family.encode_prompt(tokenizer, [own, asked]) == roles.encode_prompt(tokenizer, [own, asked])
+    answered = [asked, {"role": "assistant", "content": "hello"}]
+    expected = roles.encode_example(tokenizer, [default, *answered], 400, 400)
+    assert family.encode_example(tokenizer, answered, 400, 400) == expected
