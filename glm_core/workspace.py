@@ -228,7 +228,7 @@ class FileCache(Generic[T]):
         self._most = most
         self._found: dict[str, tuple[tuple, T]] = {}
 
-    def get(self, path: str | Path, make: Callable[[str | Path], T]) -> T:
+    def get(self, path: str | Path, make: Callable[[Path], T]) -> T:
         """Return `make(path)`, kept since the file was last changed.
 
         Raises:
@@ -244,7 +244,7 @@ class FileCache(Generic[T]):
         known = self._found.get(name)
         if known is not None and known[0] == state:
             return known[1]
-        value = make(path)
+        value = make(Path(path))
         if time.time() - max(status.st_mtime, status.st_ctime) > SETTLING_SECONDS:
             if len(self._found) >= self._most:
                 self._found.clear()

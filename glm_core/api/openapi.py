@@ -4,6 +4,7 @@ The bodies are the models that check them (`schemas.py`). Its words are English,
 """
 
 import contextlib
+from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
@@ -97,7 +98,9 @@ def _ref(schema: str) -> dict:
 
 
 def _schemas() -> dict:
-    bodies = [(model, "validation") for model in (schemas.ChatRequest, schemas.TextRequest, schemas.ResponsesRequest)]
+    bodies: list[Any] = [
+        (model, "validation") for model in (schemas.ChatRequest, schemas.TextRequest, schemas.ResponsesRequest)
+    ]
     described = models_json_schema(bodies, by_alias=True, ref_template="#/components/schemas/{model}")[1]["$defs"]
     return described | _answers()
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -109,7 +109,7 @@ def parse_responses(body: bytes, owner: str = "") -> tuple[Completion, schemas.R
     if asked.instructions:
         messages = ({"role": "system", "content": asked.instructions}, *messages)
     form = asked.text.format if asked.text else None
-    fields = {
+    fields: dict[str, Any] = {
         "max_new_tokens": asked.max_output_tokens or schemas.DEFAULT_TOKENS,
         "temperature": asked.temperature,
         "top_p": asked.top_p,
@@ -125,7 +125,7 @@ def _checked(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate(record)
     except ValidationError as error:
-        raise _fault(record, error.errors(include_url=False, include_context=False)) from error
+        raise _fault(record, list(map(dict, error.errors(include_url=False, include_context=False)))) from error
 
 
 def _object(body: bytes) -> dict:
@@ -156,7 +156,7 @@ def _fault(record: dict, faults: Sequence[dict]) -> RequestError:
     fault = max(faults, key=lambda one: len(_path(record, one["loc"])))
     path, kind = _path(record, fault["loc"]), fault["type"]
     field = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
-    top = path[0] if path else ""
+    top = str(path[0]) if path else ""
     value = json.dumps(_at(record, path), ensure_ascii=False)[:60]
     if kind == "missing":
         keys = {"model": "serving.no_model", "messages": "serving.no_messages"}

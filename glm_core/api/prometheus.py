@@ -1,6 +1,7 @@
 """What the API has answered, counted for the operator in the form that Prometheus reads."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -16,7 +17,7 @@ class ApiMetrics:
 
     def __init__(self):
         self._registry = CollectorRegistry()
-        made = {"namespace": "easyaigc", "registry": self._registry}
+        made: dict[str, Any] = {"namespace": "easyaigc", "registry": self._registry}
         self._requests = Counter(
             "requests", "Answers by how they ended; refused ones by their HTTP status.", ("ended", "status"), **made
         )

@@ -6,7 +6,7 @@ name and address. Cross-site posts never get here (`middleware.py`). Sessions an
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -79,7 +79,7 @@ class LoginRoutes:
 
     async def _sign_in(self, http: Request, where: str, name: str, password: str) -> Response:
         address, known = _address(http), name.casefold()[:64]
-        limits = {(address, known): LIMITS["here"], address: LIMITS["address"]}
+        limits: dict[Hashable, int] = {(address, known): LIMITS["here"], address: LIMITS["address"]}
         limit = self._attempts.take(limits)
         if not limit.allowed and not _is_this_computer(http):
             return await _too_many(where, http, limit.reset)

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -146,7 +147,10 @@ class Sharing:
     ):
         self._main_address, self._announce, self._options = main_address, announce, options
         self._allowed = [name.lower() for name in allowed]
-        self._app = self._loop = self._listener = self._task = None
+        self._app: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listener: _Listener | None = None
+        self._task: asyncio.Task | None = None
         self._port = 0
         self.on = False
         self.hosts = frozenset(self._allowed)

@@ -53,7 +53,7 @@ def _rows(id: str) -> list[Example]:
         raise DataError(
             "data.nothing", file=asset(id).name, line=result.problems[0].line, message=result.problems[0].message
         )
-    return result.examples
+    return list(result.examples)
 
 
 def examples(id: str) -> list[Example]:

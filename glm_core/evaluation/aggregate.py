@@ -4,6 +4,7 @@ The definitions are in metrics.py and scoring.py; here they are averaged over ro
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from glm_core.evaluation import metrics
 from glm_core.evaluation.scoring import KINDS, Classification
@@ -97,7 +98,7 @@ def check(record: dict) -> dict[str, dict[str, list[Interval]]]:
     Raises:
         ValueError, TypeError, AttributeError: they are none.
     """
-    found = {
+    found: dict[str, dict[str, list[Any]]] = {
         kind: {name: [tuple(map(float, one)) for one in sides] for name, sides in table.items()}
         for kind, table in record.items()
     }

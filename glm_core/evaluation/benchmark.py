@@ -6,9 +6,10 @@ lines, and the CSV files of C-Eval and CMMLU.
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from glm_core.errors import EasyError
 from glm_core.evaluation.analysis.statistics import mcnemar, newcombe, wilson
@@ -103,7 +104,9 @@ def read_tasks(path: str | Path) -> list[Task]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TaskError("benchmark.unreadable", file=path.name, why=error) from error
-    rows = csv.DictReader(text.splitlines()) if path.suffix.lower() == ".csv" else filter(str.strip, text.splitlines())
+    rows: Iterable[Any] = (
+        csv.DictReader(text.splitlines()) if path.suffix.lower() == ".csv" else filter(str.strip, text.splitlines())
+    )
     tasks = [_task(row, path.name, number) for number, row in enumerate(rows, 1)]
     if not tasks:
         raise TaskError("benchmark.empty", file=path.name)

@@ -53,7 +53,9 @@ def held_out(report: Report, run: Run) -> HeldOut | None:
     if not rows:
         return None
     references = [shown(row.question) for row in rows]
-    sides = [metrics.score([getattr(row, side).text for row in rows], references) for side in ("before", "after")]
+    before, after = (
+        metrics.score([getattr(row, side).text for row in rows], references) for side in ("before", "after")
+    )
     ranked = sorted(
         (
             (metrics.score_pair(row.after.text, reference)[RANKED_BY], place)
@@ -61,4 +63,4 @@ def held_out(report: Report, run: Run) -> HeldOut | None:
         ),
         reverse=True,
     )
-    return HeldOut(*sides, tuple(rows[place] for _, place in ranked), tuple(score for score, _ in ranked))
+    return HeldOut(before, after, tuple(rows[place] for _, place in ranked), tuple(score for score, _ in ranked))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from glm_core import workspace
 from glm_core.evaluation import aggregate, divergence, question_sets, scoring
@@ -205,7 +206,7 @@ def _read(run: Run) -> Report | None:
         return None  # another program's, or damaged: the page offers to make it anew
 
 
-def _numbers(record: object, kind):
+def _numbers(record: Any, kind):
     """A tuple of numbers of `kind` as kept; None where there is none.
 
     Raises:
@@ -219,7 +220,7 @@ def _numbers(record: object, kind):
     return found
 
 
-def _perplexity(record: object) -> Perplexity | None:
+def _perplexity(record: Any) -> Perplexity | None:
     """As kept; reports made before there were intervals have two numbers."""
     return Perplexity(*(None if number is None else float(number) for number in record)) if record else None
 

@@ -53,9 +53,9 @@ class Verdict:
 
 def compare_answers(question: Question, before: str, after: str) -> Verdict:
     """Judge the base's and the tuned answer to `question`."""
-    judged = [judge_answer(question, answer, before) for answer in (before, after)]
+    first, second = (judge_answer(question, answer, before) for answer in (before, after))
     near = [closeness(answer, question.reference) if question.reference else 0.0 for answer in (before, after)]
-    return Verdict(*judged, *near)
+    return Verdict(first, second, *near)
 
 
 @dataclass(frozen=True)

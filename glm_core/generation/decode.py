@@ -196,7 +196,8 @@ class DecodeRunner:
         for states in (self._ids, self._positions, self._strides, self._active):
             states[row] = states[last]
             states[last] = 0
-        for values in (self._slots, self._lengths, self._log_scales):
+        state: tuple[list, ...] = (self._slots, self._lengths, self._log_scales)
+        for values in state:
             values[row] = values[last]
             values.pop()
         self._changed = True

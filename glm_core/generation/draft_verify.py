@@ -58,10 +58,10 @@ class DraftVerifier:
         rest.sort(key=lambda i: max(map(len, drafts[i]), default=0))  # answers of like length end together
         dims = self._loaded.family.architecture.dimensions(self._loaded.model.config.to_dict())
         kept = 2 * dims.layers * dims.query  # a token's keys and values, repeated for every query head
-        batch = self._together(
+        together = self._together(
             kept * (self._longest + max((len(self._prompt(conversations[i])) for i in rest), default=0))
         )
-        decoded = greedy(self._loaded, [conversations[i] for i in rest], self._longest, batch)
+        decoded = greedy(self._loaded, [conversations[i] for i in rest], self._longest, together)
         found |= dict(zip(rest, decoded, strict=True))
         return [found[i] for i in range(len(conversations))]
 

@@ -34,7 +34,7 @@ def prefill(loaded: "LoadedModel", prompts: Sequence[Sequence[int]]) -> Prefill:
     """Compute `prompts`, with the adapters that act on `loaded` just now."""
     ids, mask = _padded(loaded, prompts)  # (B, S)
     model, architecture, cache = loaded.model, loaded.family.architecture, DynamicCache()
-    inputs = {cache_argument(type(model)): cache, "use_cache": True, "logits_to_keep": 1}
+    inputs = {cache_argument(model.__class__): cache, "use_cache": True, "logits_to_keep": 1}
     logits = model(input_ids=ids, **inputs, **architecture.prompt_inputs(model, ids, mask)).logits[:, -1]
     return Prefill(logits, cache, *architecture.next_positions(model, ids, mask))
 

@@ -7,6 +7,7 @@ on. An access token is never written. Not here: hubs (sources.py), moving bytes 
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Download(Job):
         state: "running", "stopped" (it can go on), "failed" or "done".
     """
 
-    def __init__(self, folder: Path, source: Source, files: list[RemoteFile] = ()):
+    def __init__(self, folder: Path, source: Source, files: Sequence[RemoteFile] = ()):
         super().__init__()
         self.name, self.folder, self.source = folder.name, folder, source
         self.files, self.state = list(files), "stopped"

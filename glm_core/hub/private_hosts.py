@@ -50,7 +50,7 @@ def public_address(host: str, port: int) -> str:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(str(error)) from error
-    addresses = [entry[4][0] for entry in entries]
+    addresses = [str(entry[4][0]) for entry in entries]
     if host.lower() not in allowed_hosts() and not all(_is_public(address) for address in addresses):
         raise PrivateHostError("hub.private_host", host=host[:100])
     return addresses[0]

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
@@ -183,7 +184,7 @@ def _same_host(url: str, following: str | None) -> str | None:
     return following if following and urlsplit(following)[:2] == urlsplit(url)[:2] else None
 
 
-def _read_listing(client: httpx.Client, url: str, watch: ProgressCallbacks) -> tuple[object, str | None]:
+def _read_listing(client: httpx.Client, url: str, watch: ProgressCallbacks) -> tuple[Any, str | None]:
     """The JSON at `url`, and the address of the page after it."""
     host = urlsplit(url).netloc
 

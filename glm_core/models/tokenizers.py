@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glm_core import workspace
 from glm_core.models.errors import ModelError
@@ -402,6 +402,7 @@ def _read_template(folder: Path, config: dict) -> "ChatTemplate | None":
     """The chat template of `folder`: a file of its own, else an entry of the tokenizer's settings; None where there is none."""
     from glm_core.models.chat_templates import ChatTemplate
 
+    source: Any = None
     if (file := folder / "chat_template.jinja").is_file():
         try:
             source = file.read_text(encoding="utf-8")

@@ -206,7 +206,7 @@ def read_memory(rows: Sequence[dict], devices: Sequence[str] = ()) -> MemoryCurv
     cards = {name: values for name, values in _cards(rows, "memory_used").items() if _chosen(name, devices)}
     if cards:
         totals = _cards(rows, "memory_total")
-        limits = {name: number(totals[name][-1], 0.0) for name in cards}
+        limits: dict[str | tuple[str, str], float] = {name: number(totals[name][-1], 0.0) for name in cards}
         return MemoryCurve(seconds, {_title(name): values for name, values in cards.items()}, limits)
     used = [number(row.get("process_memory"), 0.0) for row in rows]
     limit = number(rows[-1].get("memory_total"), 0.0) if rows else 0.0

@@ -35,7 +35,8 @@ class Waiting:
     """One process that waits for the run directory `folder`, to train there on `places`."""
 
     def __init__(self, command: list[str], folder: Path, places: list[str]):
-        self.folder, self.claimed = folder, None
+        self.folder = folder
+        self.claimed: float | None = None
         self._command, self._surroundings = command, processes.process_environment(places)
         self._process = processes.start_process([*command, WAIT], places, stdin=subprocess.PIPE)
         # Closed when this is given up: a Popen outlives its last user, and the pipe with it.

@@ -242,7 +242,9 @@ class Batch:
         self._stepper.next_ids()[:, 0] = tokens.clamp(min=0)
         return PendingStep(list(self.rows), tokens, logits)
 
-    def _logprobs(self, rows: list[Sequence], logits: torch.Tensor, tokens: list[int]) -> list[TokenLogprob | None]:
+    def _logprobs(
+        self, rows: abc.Sequence[Sequence], logits: torch.Tensor, tokens: list[int]
+    ) -> list[TokenLogprob | None]:
         """Of the rows that want them. Nothing runs ahead of such rows, so `logits` (n, V) are still those of the step."""
         found: list[TokenLogprob | None] = [None] * len(rows)
         for index, row in enumerate(rows):

@@ -6,7 +6,7 @@ token. A grammar is a string as `json_schema`, `regex` and `choice` return it, s
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from glm_core.models.registry import Family
     from glm_core.models.tokenizers import Tokenizer
 
-COMPACT = {"whitespace_flexible": False}
+COMPACT: Any = {"whitespace_flexible": False}
 "No free line ends and blanks, in which a small model would wander until its answer is cut."
 LONGEST_REASON = 200
 

@@ -52,7 +52,8 @@ class Load(Job):
     def __init__(self, engine: Engine, folder: Path):
         super().__init__()
         self.engine, self.folder = engine, folder
-        self.stage, self.fraction = "models.stage.waiting", None
+        self.stage = "models.stage.waiting"
+        self.fraction: float | None = None
         self.before: LoadedMemory | None = None
         self.after: LoadedMemory | None = None
 

@@ -82,7 +82,8 @@ class RemoteEngine:
         self._running: set[RemoteHandle] = set()
         self._lock = threading.Lock()
         self._choices: tuple[float, list[ServedModel]] = (-CATALOGUE_SECONDS, [])
-        self.progress = self.loading = None
+        self.progress: tuple[str, float | None] | None = None
+        self.loading: Path | None = None
 
     @property
     def loaded(self) -> LoadedBase:

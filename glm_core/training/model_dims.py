@@ -43,7 +43,7 @@ def read_shape(model: Any) -> Shape:
         ModelError: a size in it is missing or impossible.
     """
     config = _read_config(model)
-    family = registry.find(config)
+    family = registry.find(dict(config))
     if family is None:
         raise MemoryEstimateError("memory.error.family", family=str(config.get("model_type", "?")))
     settings = family.architecture.settings(config)

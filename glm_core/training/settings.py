@@ -10,7 +10,7 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, cast
 
 from glm_core import i18n
 from glm_core.errors import EasyError
@@ -140,7 +140,7 @@ def _checked(one: Field, value: Any) -> Any:
         value = float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(float(value))):
+    if type(value) is not kind or (kind is float and not math.isfinite(cast(float, value))):
         raise SettingsError(
             "settings.error.type", one.name, value=repr(value)[:80], kind=i18n.t(f"settings.kind.{kind.__name__}")
         )

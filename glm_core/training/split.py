@@ -147,8 +147,8 @@ def _read(path: Path, changed: int, size: int) -> Split | None:
         if record["version"] != VERSION:
             return None
         dropped = {one["row"]: one["reason"] for one in record["dropped"]}
-        parts = [tuple(record[name]) for name in ("training", "held_out")]
-        split = Split(record["rows"], *parts, dropped, tuple(record.get("reporting", ())))
+        training, held_out = tuple(record["training"]), tuple(record["held_out"])
+        split = Split(record["rows"], training, held_out, dropped, tuple(record.get("reporting", ())))
         return split if _is_whole(split) else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -1,6 +1,7 @@
 """A row of columns becomes messages: question columns joined, the answer, and what else its layout names."""
 
 from collections.abc import Callable
+from typing import Any
 
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import is_message, messages_of, past_turns, said, settle, turn_messages
@@ -158,7 +159,7 @@ def _extra(record: dict, column: str, columns: tuple[str, ...]) -> str:
     return f"{column.strip()}. {text}" if option else text
 
 
-def _answers(value: object, column: str, tally: Tally) -> list[dict]:
+def _answers(value: Any, column: str, tally: Tally) -> list[dict]:
     """The messages of an answer's cell: one, or those of a list of them."""
     if is_messages(value):
         return turn_messages(value, column, tally)

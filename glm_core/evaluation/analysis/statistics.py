@@ -42,7 +42,8 @@ def _phi(both: int, lost: int, gained: int, neither: int) -> float:
     product = (both + lost) * (gained + neither) * (both + gained) * (lost + neither)
     if not product:
         return 0.0
-    cross, half = both * neither - lost * gained, (both + lost + gained + neither) / 2
+    cross: float = both * neither - lost * gained
+    half = (both + lost + gained + neither) / 2
     cross = cross - half if cross > half else 0.0 if cross >= 0 else cross
     return cross / math.sqrt(product)
 

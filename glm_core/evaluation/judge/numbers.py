@@ -6,6 +6,7 @@ Covers: Chinese numerals, units with their factors, clock times, dates, model an
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)) | {"俩": 2, "仨": 3}
 SCALES = {"十": 10, "百": 100, "千": 1000}
@@ -13,7 +14,7 @@ MYRIADS = {"万": 10_000, "亿": 100_000_000}
 MARK = "\ue0ff"
 "Stands in a text where a number stood."
 _NUMERAL = "零〇一二两三四五六七八九十百千万亿俩"
-_UNITS = {
+_UNITS: dict[str, dict[str, float]] = {
     "seconds": {"秒": 1, "秒钟": 1, "分钟": 60, "小时": 3600, "个小时": 3600, "钟头": 3600, "个钟头": 3600, "天": 86400,
                 "日": 86400, "周": 604800, "星期": 604800, "个星期": 604800, "礼拜": 604800, "个礼拜": 604800,
                 "seconds": 1, "minutes": 60, "minute": 60, "min": 60, "hours": 3600, "hour": 3600, "days": 86400,
@@ -75,7 +76,7 @@ def _leading(shown: str) -> float | None:
     return float(found[0]) if found else None
 
 
-def _same_value(dimension: str, left: object, right: object) -> bool:
+def _same_value(dimension: str, left: Any, right: Any) -> bool:
     if dimension == "date":
         return all(one == other or one is None or other is None for one, other in zip(left, right, strict=True))
     if dimension == "clock":

@@ -66,8 +66,8 @@ def _side(raw: str) -> _Side:
     plain = _TAIL.sub("", text.compact(raw))
     for pattern, modal in _MODALS:
         plain = pattern.sub(modal, plain)
-    for pattern, expanded in _CONTRACTIONS:
-        plain = re.sub(pattern, expanded, plain)
+    for short, expanded in _CONTRACTIONS:
+        plain = re.sub(short, expanded, plain)
     found, rest = numbers.quantities(plain)
     rest = rest.replace(numbers.MARK, " ")
     return _Side(found, tuple(text.words(rest)), frozenset(one for one in rest if text.IS_CJK.match(one)), rest)

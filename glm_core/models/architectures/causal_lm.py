@@ -170,7 +170,7 @@ class CausalLM(RotaryDecoder):
         near = window_mask(cache, window, dtype)  # (B, 1, 1, columns)
         mask: Any = {"full_attention": cache.visible(dtype), "sliding_attention": near} if types else near
         inputs = {"attention_mask": mask, "position_ids": positions, "use_cache": True}
-        inputs[cache_argument(type(model))] = cache
+        inputs[cache_argument(model.__class__)] = cache
         with sdpa_kernel(REPEATABLE):
             return model(ids, **inputs).logits[:, -1]
 

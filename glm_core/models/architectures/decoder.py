@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def cache_argument(kind: type) -> str:
+def cache_argument(kind: Any) -> str:
     """Return the name of the cache in the forward of models of a kind: newer transformers have a shorter one."""
     return "cache" if "cache" in inspect.signature(kind.forward).parameters else "past_key_values"
 
@@ -73,7 +73,7 @@ class RotaryDecoder:
             return logits
         mask = cache.visible(model.get_input_embeddings().weight.dtype)  # (B, 1, 1, columns)
         inputs = {"attention_mask": mask, "position_ids": positions, "use_cache": True}
-        inputs[cache_argument(type(model))] = cache
+        inputs[cache_argument(model.__class__)] = cache
         with sdpa_kernel(REPEATABLE), decode_kernels(kernels_for(ids), ids.shape[0]):
             return model(ids, **inputs).logits[:, -1]
 

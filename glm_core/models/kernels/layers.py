@@ -162,4 +162,5 @@ class Rotation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        return _rotated(gradient.contiguous(), *ctx.saved_tensors, ctx.pairs, -1.0), None, None, None
+        cosine, sine = ctx.saved_tensors
+        return _rotated(gradient.contiguous(), cosine, sine, ctx.pairs, -1.0), None, None, None

@@ -151,8 +151,8 @@ def keep_as_model(job: Export) -> Path:
 
     check_free(job.path.name)
     with writing(models_folder()):
-        bundled = job.base.resolve().parent == workspace.ASSETS / "models"
-        record = {"run": job.run_id, "title": job.title, "base": job.base.name, "bundled_base": bundled}
+        bundled = job.plan.base.resolve().parent == workspace.ASSETS / "models"
+        record = {"run": job.plan.run_id, "title": job.title, "base": job.plan.base.name, "bundled_base": bundled}
         workspace.write_json(job.path / "easyaigc.json", record)
         models_folder().mkdir(parents=True, exist_ok=True)
         os.rename(job.path, models_folder() / job.path.name)

@@ -54,7 +54,8 @@ class Export(Job):
     def __init__(self, path: Path, title: str, plan: Plan):
         super().__init__()
         self.path, self.title, self.plan = path, title, plan
-        self.stage, self.fraction = "exports.stage.starting", None
+        self.stage = "exports.stage.starting"
+        self.fraction: float | None = None
         self.comparison: Comparison | None = None
 
     @property

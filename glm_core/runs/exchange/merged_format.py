@@ -18,7 +18,7 @@ DTYPES = ("float16", "bfloat16", "float32")
 class MergedExporter:
     """See the module."""
 
-    types = DTYPES
+    types: tuple[str, ...] = DTYPES
 
     def default_type(self, source: Source) -> str:
         """The precision in which the base is published."""

@@ -63,7 +63,7 @@ def build(folder: Path, tokenizer: Tokenizer) -> tokenizers.Tokenizer | None:
 
 
 def _sentencepiece(file: Path, tokenizer: SentencePieceTokenizer) -> tokenizers.Tokenizer | None:
-    proto = sentencepiece_model_pb2.ModelProto()
+    proto = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made when it is imported
     proto.ParseFromString(file.read_bytes())
     rules = proto.normalizer_spec
     if proto.trainer_spec.model_type != BPE or rules.precompiled_charsmap or rules.remove_extra_whitespaces:

@@ -31,7 +31,7 @@ FAMILY = "easyaigc_family"
 class TransformersExporter(MergedExporter):
     """See the module."""
 
-    types = DTYPES
+    types: tuple[str, ...] = DTYPES
 
     def check(self, source: Source) -> None:
         """Refuse quantized bases, prefixes, and networks that transformers has not."""

@@ -7,6 +7,7 @@ A broken line of a line file is a problem of that line. A broken array cannot be
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from glm_core.data.examples import MAX_TEXT, DataError, RowError
 from glm_core.data.readers.formats.shapes import WRAPPERS, Row, expand, is_row, unfold
@@ -127,6 +128,7 @@ def _array(text: str, index: int, file: str, whole: bool = True) -> Iterator[tup
 
 def _objects(text: str, index: int, file: str, as_table: bool, tally: Tally) -> Iterator[tuple[int, object]]:
     """Objects one after another, each over as many lines as it likes; or a single one that holds the rows."""
+    value: Any
     value, end = _parse(text, index, file)
     single = isinstance(value, dict) and _SPACE.match(text, end).end() == len(text)
     if single and (key := _wrapper(value)) is not None:

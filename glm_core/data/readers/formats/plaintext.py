@@ -38,9 +38,9 @@ def text_rows(text: str, file: str, tally: Tally | None = None, reading: str = "
             return csv_rows(text, file, mark, tally)
     if (rows := speaker_rows(text, tally, reading)) is not None:
         return rows
-    if reading != "paragraphs" and (rows := asked_rows(text)):
+    if reading != "paragraphs" and (asked := asked_rows(text)):
         tally.guess("asked", "paragraphs")
-        return iter(rows)
+        return iter(asked)
     return _paragraphs(text)
 
 

@@ -6,6 +6,7 @@ Sheets whose header names a known layout are read together; notes are left out a
 
 import io
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
 
 from glm_core.data.examples import DataError, RowError, is_blank
@@ -60,7 +61,7 @@ def _check_zip(content: bytes, file: str) -> bool:
         raise DataError("data.xlsx.none", file=file) from error
     except (OSError, ValueError) as error:
         raise DataError("data.xlsx.broken", file=file, reason=str(error)[:200]) from error
-    except zipfile.zlib.error as error:
+    except zlib.error as error:
         raise DataError("data.xlsx.broken", file=file, reason=str(error)[:200]) from error
 
 

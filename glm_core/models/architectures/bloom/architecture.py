@@ -107,7 +107,7 @@ class Bloom:
         """Logits (B, V): the model's forward with the columns that each row has, which ALiBi counts."""
         seen = cache.seen()  # (B, columns)
         mask = None if seen is None else seen.long()
-        return model(ids, attention_mask=mask, use_cache=True, **{cache_argument(type(model)): cache}).logits[:, -1]
+        return model(ids, attention_mask=mask, use_cache=True, **{cache_argument(model.__class__): cache}).logits[:, -1]
 
     def training_inputs(self, model, ids: "torch.Tensor", mask: "torch.Tensor") -> dict:
         """An additive mask (B, 1, S, S)."""

@@ -19,7 +19,7 @@ BYTES = {"f16": 2.0, "q8_0": 34 / 32, "f32": 4.0}
 class GGUFExporter:
     """See the module."""
 
-    types = ("f16", "q8_0", "f32")
+    types: tuple[str, ...] = ("f16", "q8_0", "f32")
 
     def default_type(self, source: Source) -> str:
         """16 bits: exact where the base is published in float16."""
