@@ -1,5 +1,6 @@
 """What leaves the program answers in other tools as it did inside: merged folders, adapters, GGUF, and the check after each."""
 
+import io
 import json
 
 import pytest
@@ -240,3 +241,12 @@ def test_a_network_that_transformers_has_not_keeps_its_published_layout(tmp_path
     with pytest.raises(AdapterError) as caught:
         export.start_export(run, base, format="transformers")
     assert caught.value.key == "exports.no_layout" and "ChatGLM-6B" in str(caught.value)
+
+
+def test_a_zip_of_an_exported_adapter_comes_in_again(tmp_path):
+    run, base = made_run("chatglm3", tmp_path)
+    export.write(Source(run, base), "adapter", tmp_path / "out")
+    archive = io.BytesIO(export.zip_folder(tmp_path / "out"))
+    again = import_adapter.import_adapter([("out.zip", archive)], base)
+    name = "adapter_model.safetensors"
+    assert (again.adapter() / name).read_bytes() == (run.adapter() / name).read_bytes()
