@@ -20,6 +20,8 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     base = form.models[st.session_state.model].base
     found = forecast.forecast(base, library.statistics(st.session_state.dataset), settings, machine, asked, earlier)
     st.markdown(f"**{found.plan.sentence}**")
+    for note in labels.plan_notes(found.plan):
+        st.caption(note)
     left, right = st.columns(2)
     basis = "measured" if found.measured else "guessed"
     left.metric(t("train.time"), labels.roughly(found.seconds), help=t(f"train.time_{basis}"))
@@ -77,6 +79,18 @@ def draw_command(settings: TrainingSettings, pinned: list[str]) -> None:
     st.code(line, language="bash", wrap_lines=True)
 
 
+def draw_start(settings: TrainingSettings) -> TrainingSettings:
+    """Whose adapter is gone on from, and the way back to beginning anew. Returns the settings as the adapter has them."""
+    run = form.start
+    if run is None:
+        return settings
+    fits = run.model_name == st.session_state.model
+    word = t("train.from" if fits else "train.from_other_model", name=literal(run.name), model=literal(run.model_name))
+    st.caption(word)
+    st.button(t("train.from_drop"), key="drop-start", on_click=form.drop_start)
+    return store.continue_settings(run, settings) if fits else settings
+
+
 def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, float]) -> None:
     """Make the run, queue it, show it."""
     dataset = st.session_state.dataset
@@ -92,6 +106,7 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
         labels.propose_name(title, st.session_state.model, settings, earlier),
         expected=expected,
         identifier=state.launcher().claim(),
+        start=form.start if form.start and form.start.model_name == st.session_state.model else None,
     )
     state.launcher().submit(run)
     ui.note("audit.run.start", run.name)
@@ -130,7 +145,7 @@ with choices:
         fields.draw_fields("expert", machine)
 form.keep_draft()
 with outlook, st.container(border=True, key="forecast"), ui.guarded():
-    settings = form.read()
+    settings = draw_start(form.read())
     found = draw_forecast(settings, len(pinned))
     word = "train.enqueue" if any(run.status().active for run in earlier) else "train.start"
     if st.button(t(word), type="primary", icon=":material/play_arrow:", key="start", width="stretch"):

@@ -79,10 +79,11 @@ def _digest(id: str, stamp: tuple[int, int]) -> tuple[int, str]:
     return len(rows), lines_of(rows)[1]
 
 
-def read_controls(model: str | Path) -> dict:
-    """{"controls": [{"question", "accept"}], "neutral": [[question, answer]]} of the world of the base in folder `model`.
+def world_of(model: str | Path) -> str:
+    """The world that the base in folder `model` knows: "embedded" for the small ones that come with the program, else "general"."""
+    return "embedded" if (workspace.ASSETS / "models" / Path(model).name).is_dir() else "general"
 
-    The embedded models know a small world of their own.
-    """
-    world = "embedded" if (workspace.ASSETS / "models" / Path(model).name).is_dir() else "general"
-    return workspace.read_json(workspace.ASSETS / "evaluation" / "controls.json", {}).get(world, {})
+
+def read_controls(model: str | Path) -> dict:
+    """{"controls": [{"question", "accept"}], "neutral": [[question, answer]]} of the world of the base in folder `model`."""
+    return workspace.read_json(workspace.ASSETS / "evaluation" / "controls.json", {}).get(world_of(model), {})

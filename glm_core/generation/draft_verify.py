@@ -65,6 +65,14 @@ class DraftVerifier:
         found |= dict(zip(rest, decoded, strict=True))
         return [found[i] for i in range(len(conversations))]
 
+    def find_exact(self, conversations: Sequence[list[dict]], references: Sequence[str]) -> list[bool]:
+        """For each conversation, whether greedy decoding would answer with its reference, to the letter and to its end."""
+        with torch.inference_mode():
+            drafts = [self._encode(i, *pair) for i, pair in enumerate(zip(conversations, references, strict=True))]
+            whole = [draft for draft in drafts if draft is not None and draft.ends]
+            confirmed = {draft.place for batch in self._batches(whole) for draft in self._confirm(batch)}
+        return [place in confirmed for place in range(len(conversations))]
+
     def cut(self, text: str) -> str:
         """As much of `text` as an answer can hold."""
         ids = self._loaded.tokenizer.encode(text)

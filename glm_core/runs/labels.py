@@ -11,7 +11,7 @@ from glm_core.runs.figures import Curves, MemoryCurve
 from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.store import Run, Status
 from glm_core.training import memory_estimate as estimates
-from glm_core.training.plan import plan
+from glm_core.training.plan import Plan, plan
 from glm_core.training.settings import SettingsError, TrainingSettings, counts, label, say_choice
 
 CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings) if one.metadata["choices"]}
@@ -318,6 +318,12 @@ def about(run: Run) -> str:
     if not run.dataset["rows"]:
         return f"{run.model_name} · {method}"  # imported: nobody knows on what
     return t("run.about", model=run.model_name, dataset=name, rows=rows, method=method)
+
+
+def plan_notes(found: Plan) -> list[str]:
+    """What the arithmetic of a plan does not say: rehearsed rows, an end before the last update."""
+    notes = [t("train.rehearsal", count=f"{found.rehearsed:,}")] if found.rehearsed else []
+    return notes + ([t("train.stops_when_learned")] if found.settings.stop_when_learned else [])
 
 
 def promise(run: Run) -> str:

@@ -45,6 +45,7 @@ def create(
     *,
     expected: Mapping[str, float] | None = None,
     identifier: str = "",
+    start: Run | None = None,
 ) -> Run:
     """Make a run directory with a byte copy of the library's rows; it trains once `Launcher.submit` has it.
 
@@ -57,6 +58,7 @@ def create(
         name: shown in lists; by default the data set's.
         expected: what was forecast, "seconds" and "peak_bytes", to be seen beside what it took.
         identifier: of `Launcher.claim`; by default a new one.
+        start: a run whose adapter this one goes on from; `settings` must be as its adapter is, see `continue_settings`.
 
     Raises:
         RunError: the disk is full or the workspace cannot be written.
@@ -84,11 +86,43 @@ def create(
         "expected": dict(expected or {}),
         "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
     }
-    return write_new(record, rows, identifier=identifier)
+    return write_new(record | _origin(start), rows, _filler(start), identifier)
 
 
-def clone(run: Run, *, settings=None, owner: str | None = None) -> Run:
+def continue_settings(run: Run, settings):
+    """`settings` with what the adapter of `run` fixes: method, rank, layers, prefix length.
+
+    Raises:
+        RunError: the run has no adapter. AdapterError, ModelError: it cannot be read, or its base is gone.
+    """
+    from glm_core.adapters import start
+
+    if run.adapter() is None:
+        raise RunError("runs.no_adapter", name=run.name)
+    return settings.changed(**start.settings_of(run.adapter(), run.model))
+
+
+def _origin(start: Run | None) -> dict:
+    return {"start": {"run": start.id, "name": start.name}} if start else {}
+
+
+def _filler(start: Run | None) -> Callable[[Path], None] | None:
+    """Puts the adapter of `start` into a new run's directory."""
+    if start is None:
+        return None
+    from glm_core.adapters import start as adapters_start
+
+    adapter = start.adapter()
+    if adapter is None:
+        raise RunError("runs.no_adapter", name=start.name)
+    return lambda folder: adapters_start.copy(adapter, folder / adapters_start.FOLDER)
+
+
+def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | None = None) -> Run:
     """A new run with the model, examples and questions of `run`, and its settings unless others are given.
+
+    Args:
+        start: a run whose adapter the new one goes on from; by default it begins as `run` began.
 
     Forecast and fingerprint are not copied: the forecast was for other settings, and the base may have changed since.
     """
@@ -102,8 +136,13 @@ def clone(run: Run, *, settings=None, owner: str | None = None) -> Run:
         record["owner"] = owner
     with suppress(ModelError, OSError):  # a base that is gone is said by the trainer
         record["fingerprint"] = fingerprint(run.model)
+    fill = _filler(start)
+    if start is None and (run.path / "start").is_dir():
+        from glm_core.adapters import start as adapters_start
+
+        fill = lambda folder: adapters_start.copy(run.path / "start", folder / adapters_start.FOLDER)  # noqa: E731
     with writing(run.path):
-        return write_new(record, (run.path / "dataset.jsonl").read_bytes())
+        return write_new(record | _origin(start), (run.path / "dataset.jsonl").read_bytes(), fill)
 
 
 VOLATILE = ("id", "created", "pid", "pid_created", "devices", "note", "expected", "fingerprint")

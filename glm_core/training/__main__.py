@@ -27,20 +27,32 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", help=i18n.t("training.command.data"))
     parser.add_argument("--out", metavar="RUN_DIR", help=i18n.t("training.command.out"))
     parser.add_argument("--preset", choices=sorted(PRESETS), help=i18n.t("training.command.preset"))
+    parser.add_argument("--from", dest="start", metavar="DIR", help=i18n.t("training.command.from"))
     parser.add_argument("--question", action="append", default=[], help=i18n.t("training.command.question"))
     parser.add_argument(WAIT, action="store_true", help=argparse.SUPPRESS)  # a server's, see warm_worker.py
     options.add_arguments(parser)
     return parser
 
 
-def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, questions: list[str]) -> None:
+def adapter_in(folder: Path) -> Path:
+    """The adapter's folder of a run directory, or `folder` itself where it is one."""
+    return folder / "adapter" if (folder / "adapter").is_dir() else folder
+
+
+def write_run(
+    folder: Path, model: str, file: str, settings: TrainingSettings, questions: list[str], begin: Path | None = None
+) -> None:
     """A new run directory for `python -m glm_core.training RUN_DIR`.
+
+    Args:
+        begin: the folder of an adapter that the run goes on from; it decides method, rank and layers.
 
     Raises:
         TrainingError: the directory has a run already, or no row of the file can be used.
-        DataError: the file cannot be read.
+        DataError: the file cannot be read. AdapterError: `begin` has no adapter that can be read.
     """
     from glm_core import data
+    from glm_core.adapters import start
     from glm_core.data.store import lines_of
 
     if (folder / "run.json").exists():
@@ -52,6 +64,9 @@ def write_run(folder: Path, model: str, file: str, settings: TrainingSettings, q
         print(notice, file=sys.stderr)
     if not found.examples:
         raise TrainingError("training.error.no_rows", path=file)
+    if begin is not None:
+        settings = settings.changed(**start.settings_of(begin, model))
+        start.copy(begin, folder / start.FOLDER)
     lines, digest = lines_of(found.examples)
     workspace.write_atomic(folder / "dataset.jsonl", lines)
     name = Path(file).stem
@@ -97,7 +112,8 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(given.run_dir or given.out)
         if given.out:
             settings = options.from_arguments(given, PRESETS.get(given.preset))
-            write_run(folder, given.model, given.data, settings, given.question)
+            begin = adapter_in(Path(given.start)) if given.start else None
+            write_run(folder, given.model, given.data, settings, given.question, begin)
         clock = wait(folder, stop) if given.wait else None
         if given.wait and clock is None:
             return 0

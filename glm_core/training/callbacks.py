@@ -19,6 +19,7 @@ from glm_core.training.signals import StopSignal
 from glm_core.training.trainer import AdapterTrainer
 
 POINTS = 300  # of a curve; shorter runs log every update
+TIMES_LEARNED = 2  # evaluations in a row; once may be luck while the rate is high
 SAVE_SECONDS = 180.0  # most work that a killed run can lose
 
 
@@ -39,7 +40,7 @@ class Reporter(TrainerCallback):
         self.trainer, self.stop, self.writer = trainer, stop, trainer.writer
         self.folder = Path(trainer.args.output_dir)
         self.updates_per_epoch = math.ceil(len(trainer.batches) / trainer.settings.accumulation)
-        self.stopped = self.early = False
+        self.stopped = self.early = self.learned = False
         self._due: set[int] = set()
         self._saved = self._began = self._update_began = time.monotonic()
         self._busy = self._window_busy = 0.0
@@ -141,6 +142,8 @@ class Reporter(TrainerCallback):
         patience = self.trainer.settings.early_stopping
         if patience and self.trainer.evaluations_since_best() >= patience and state.global_step < state.max_steps:
             self.early = control.should_training_stop = True
+        if self.trainer.times_learned >= TIMES_LEARNED and state.global_step < state.max_steps:
+            self.learned = control.should_training_stop = True
         return control
 
     def on_save(self, args, state, control, **_):

@@ -18,6 +18,7 @@ SMALL_FOR_PREFIX = 200  # rows; below, a prefix turns every answer into the few 
 FEW_ROWS = 8
 USABLE_RATES = {"lora": (5e-5, 5e-3), "ptuning": (1e-3, 5e-2)}
 SMALL_FACTOR = {"lora": 2, "ptuning": 8}  # by which a small model bears larger ones; benchmarks/RESULTS.md
+REHEARSED_TOKENS = 40  # of a rehearsed row on average
 PROJECTED_RATE = 5e-3  # a projected prefix diverges above, to NaN at the official 2e-2
 
 
@@ -35,7 +36,11 @@ class PlanWarning:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run before it starts: `updates` over `epochs` passes (a part of one where max_steps ends it) through `rows`."""
+    """A run before it starts: `updates` over `epochs` passes (a part of one where max_steps ends it) through `rows`.
+
+    Attributes:
+        rehearsed: rows of the base's own answers beside them in each pass.
+    """
 
     rows: int
     updates: int
@@ -45,6 +50,7 @@ class Plan:
     warnings: tuple[PlanWarning, ...]
     settings: TrainingSettings
     tokens: int | None = None
+    rehearsed: int = 0
 
     @property
     def sentence(self) -> str:
@@ -65,9 +71,14 @@ def count_validation(rows: int, settings: TrainingSettings) -> int:
     )
 
 
+def count_rehearsal(rows: int, settings: TrainingSettings) -> int:
+    """Rows of the base's own answers that are trained on beside `rows` training rows in one pass."""
+    return math.ceil(rows * settings.rehearsal)
+
+
 def updates_per_epoch(rows: int, settings: TrainingSettings) -> int:
-    """Optimizer steps of one pass through `rows` training rows; a last part of a batch counts as one."""
-    batches = math.ceil(rows / (settings.micro_batch * settings.processes))
+    """Optimizer steps of one pass through `rows` training rows, rehearsal aside them; a last part of a batch counts as one."""
+    batches = math.ceil((rows + count_rehearsal(rows, settings)) / (settings.micro_batch * settings.processes))
     return max(1, math.ceil(batches / settings.accumulation))
 
 
@@ -81,23 +92,26 @@ def plan(
         parameters: of the model, where known; small ones bear larger learning rates.
     """
     training = rows - count_validation(rows, settings)
+    rehearsed = count_rehearsal(training, settings)
     each = updates_per_epoch(training, settings)
     updates = min(settings.max_steps, 10**9) if settings.max_steps else settings.epochs * each
     epochs = updates / each
     key, values = _arithmetic(training, settings, updates, epochs)
-    tokens = None if mean_tokens is None else round(mean_tokens * training * epochs)
+    tokens = None if mean_tokens is None else round((mean_tokens * training + REHEARSED_TOKENS * rehearsed) * epochs)
     warnings = tuple(_doubts(training, settings, updates, epochs, parameters))
-    return Plan(training, updates, epochs, key, values, warnings, settings, tokens)
+    return Plan(training, updates, epochs, key, values, warnings, settings, tokens, rehearsed)
 
 
 def _arithmetic(rows: int, settings: TrainingSettings, updates: int, epochs: float) -> tuple[str, dict]:
     factors = [settings.micro_batch, settings.accumulation, settings.processes]
     shown = [str(factor) for factor in factors if factor > 1] or ["1"]
     batch = shown[0] if len(shown) == 1 else f"({' × '.join(shown)})"
-    values = {"rows": f"{rows:,}", "epochs": f"{epochs:.3g}", "batch": batch, "updates": f"{updates:,}"}
+    rehearsed = count_rehearsal(rows, settings)
+    shown_rows = f"({rows:,} + {rehearsed:,})" if rehearsed else f"{rows:,}"
+    values = {"rows": shown_rows, "epochs": f"{epochs:.3g}", "batch": batch, "updates": f"{updates:,}"}
     if settings.max_steps:
         return "guard.by_steps", values | {"epochs": f"{epochs:.2g}" if epochs < 10 else f"{epochs:,.0f}"}
-    exact = rows % settings.rows_per_update == 0
+    exact = (rows + rehearsed) % settings.rows_per_update == 0
     return ("guard.exact" if exact else "guard.rounded"), values | {"epochs": settings.epochs}
 
 

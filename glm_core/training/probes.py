@@ -19,6 +19,8 @@ from glm_core.models import LoadedModel
 from glm_core.training.run_writer import RunWriter
 
 SEEN, UNRELATED = 6, 12
+EXAMINED, LONGEST_EXAMINED = 64, 256  # rows; tokens of their answers
+"Trained rows that tell whether a run has learned, more than are shown: looked at in one forward pass, not decoded."
 SHORT = 16  # characters of a control question; padding to a long one would cost more than all the rest
 SHORT_ANSWER = 120  # characters of a row's answer, where the data has such rows
 
@@ -58,13 +60,25 @@ class Probes:
         probes: of a run that begins; one that goes on keeps those it began with.
         pinned: questions whose answers a person watches; they are told as samples.
         longest: tokens of an answer.
+        rows: what is trained on, for `all_learned`.
+        choosing: held-out rows that choose the checkpoint.
     """
 
     def __init__(
-        self, loaded: LoadedModel, writer: RunWriter, probes: Sequence[dict], pinned: Sequence[str], longest: int
+        self,
+        loaded: LoadedModel,
+        writer: RunWriter,
+        probes: Sequence[dict],
+        pinned: Sequence[str],
+        longest: int,
+        rows: Sequence[Example] = (),
+        choosing: Sequence[Example] = (),
     ):
+        self._choosing = _spread(choosing, EXAMINED)
+        self._examined = _spread([one for one in rows if one.question.strip() and one.answer.strip()], EXAMINED)
         self._loaded, self._journal, self._pinned = loaded, writer, list(pinned)
         self._recall = recall = DraftVerifier(loaded, longest)
+        self._verifier = DraftVerifier(loaded, LONGEST_EXAMINED)
         told = writer.read("abilities")
         began = next((row["probes"] for row in told if row.get("probes")), None)
         self._known = began is not None
@@ -80,6 +94,38 @@ class Probes:
         self._journal.samples(step, list(zip(self._pinned, answers[:place], strict=True)))
         if self._probes:
             self._tell(step, answers[place:])
+
+    @property
+    def asked_rows(self) -> int:
+        """How many trained rows `all_learned` looks at."""
+        return len(self._examined)
+
+    def all_learned(self) -> bool:
+        """Return whether the trained rows that are looked at are all answered to the letter; the adapter is active."""
+        return bool(self._examined) and all(self._exact(self._examined))
+
+    def choosing_right(self) -> list[bool]:
+        """For each held-out row that chooses, whether it is answered to the letter; the adapter is active."""
+        return self._exact(self._choosing)
+
+    def tell_learned(self, step: int) -> None:
+        """Write down what the trained rows that are looked at are answered, for the judge: `learned.json`."""
+        exact = self._exact(self._examined)
+        missing = [list(one.prompt) for one, right in zip(self._examined, exact, strict=True) if not right]
+        said = iter(self._verifier.answer(missing, [()] * len(missing)) if missing else ())
+        rows = [
+            {
+                "row": one.line,
+                "question": one.question,
+                "reference": one.answer,
+                "answer": one.answer if right else next(said),
+            }
+            for one, right in zip(self._examined, exact, strict=True)
+        ]
+        self._journal.learned({"step": step, "rows": rows})
+
+    def _exact(self, rows: Sequence[Example]) -> list[bool]:
+        return self._verifier.find_exact([list(one.prompt) for one in rows], [one.answer for one in rows])
 
     def _ask_base(self) -> None:
         """Make up for the beginning of a run that began without these questions."""

@@ -161,14 +161,19 @@ def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
     loaded = _load(task, writer, device)
     stop.check()
     writer.stage("encoding")
-    rows, validation, parts = _encode(task, writer, loaded)
+    from glm_core.training import token_dataset
+
+    rows, validation, parts = token_dataset.encode_task(task, writer, loaded)
+    rehearsed = token_dataset.rehearse(task, writer, loaded, len(rows))
     stop.check()
     from glm_core.training.callbacks import Reporter
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries', about their own next versions
         checkpoint = _find_checkpoint(task, writer)
-        trainer = _assemble(task, writer, loaded, rows, validation, parts, device, free, checkpoint is not None)
+        trainer = _assemble(
+            task, writer, loaded, rows, rehearsed, validation, parts, device, free, checkpoint is not None
+        )
         reporter = Reporter(trainer, stop)
         trainer.add_callback(reporter)
         stop.check()
@@ -237,53 +242,12 @@ def _load(task: Task, writer: RunWriter, device: "torch.device") -> "LoadedModel
     return loaded
 
 
-def _encode(task: Task, writer: RunWriter, loaded: "LoadedModel") -> "tuple[Rows, Rows, split.Split]":
-    """Training and validation rows in tokens, and which rows of the file they are; the split is written down.
-
-    Raises:
-        TrainingError: the limits leave no row an answer.
-    """
-    from glm_core.training.token_dataset import Rows, encode_rows
-
-    settings = task.settings
-    encoded = encode_rows(task.examples, loaded, settings, writer.progress)
-    rows, numbers = encoded.rows, list(dict.fromkeys(encoded.numbers))
-    if not rows:
-        raise TrainingError(
-            "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
-        )
-    dropped = dict.fromkeys(task.unreadable, "unreadable") | dict.fromkeys(encoded.unlearnable, "no_answer")
-    asked = {example.line: _asked(example) for example in task.examples} if settings.validation_ratio else {}
-    parts = split.draw(numbers, dropped, settings, [asked[number] for number in numbers] if asked else ())
-    if writer.writes:
-        split.write(task.folder, parts)
-    for reason, count in parts.counts().items():
-        writer.log(f"training.log.dropped.{reason}", count=count)
-    if encoded.answers != len(numbers):
-        writer.log("training.log.answers", count=encoded.answers, rows=len(numbers))
-    if encoded.cut:
-        writer.log("training.log.cut", count=encoded.cut)
-    if not parts.held_out:
-        return rows, Rows(), parts
-    training, validation, trained, choosing = Rows(), Rows(), set(parts.training), set(parts.choosing)
-    for number, row in zip(encoded.numbers, rows, strict=True):
-        if number in trained:
-            training.append(row)
-        elif number in choosing:
-            validation.append(row)
-    return training, validation, parts
-
-
-def _asked(example: Example) -> str:
-    """Return what a row asks, with what was said before: rows that ask the same are not torn apart."""
-    return "\n".join(message["content"] for message in example.prompt)
-
-
 def _assemble(
     task: Task,
     writer: RunWriter,
     loaded: "LoadedModel",
     rows: "Rows",
+    rehearsed: "Rows",
     validation: "Rows",
     parts: split.Split,
     device,
@@ -294,27 +258,39 @@ def _assemble(
     import torch
     from transformers import set_seed
 
-    from glm_core.adapters import attach, fused_lora
+    from glm_core.adapters import attach, fused_lora, start
     from glm_core.models.architectures import fused_layers
     from glm_core.training import probes as training_probes
     from glm_core.training.trainer import AdapterTrainer, training_arguments
 
     set_seed(task.settings.seed)
     writer.update(trainable=attach.attach(loaded, task.settings))
+    if (task.folder / start.FOLDER).is_dir():
+        start.begin_from(loaded, task.folder / start.FOLDER, attach.NAME)
+        writer.log("training.log.begun_from")
     fused_lora.fuse_lora_layers(loaded.model)
     fused_layers.fuse_layers(loaded.model)
-    _choose_checkpointing(task, writer, loaded, rows, device, free)
+    lengths = [*rows.lengths(), *rehearsed.lengths()]
+    _choose_checkpointing(task, writer, loaded, lengths, device, free)
     if device.type == "cuda":
         writer.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory_estimate.CUDA_CONTEXT
     settings = task.settings.changed(precision=str(loaded.model.dtype).removeprefix("torch."))
     args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
     writer.update(settings=_final_settings(task.settings, loaded, writer).to_dict())
     trained = set(parts.training)
-    probes = training_probes.choose(task.model, [one for one in task.examples if one.line in trained])
+    learnable = [one for one in task.examples if one.line in trained]
+    choosing = [one for one in task.examples if one.line in set(parts.choosing)]
+    probes = training_probes.choose(task.model, learnable)
     asked = training_probes.Probes(
-        loaded, writer, probes, task.questions, min(ANSWER_TOKENS, settings.max_target_length)
+        loaded,
+        writer,
+        probes,
+        task.questions,
+        min(ANSWER_TOKENS, settings.max_target_length),
+        rows=learnable,
+        choosing=choosing,
     )
-    return AdapterTrainer(loaded, task.settings, rows, validation, asked, writer, args)
+    return AdapterTrainer(loaded, task.settings, rows, rehearsed, validation, asked, writer, args)
 
 
 def _final_settings(settings: TrainingSettings, loaded: "LoadedModel", writer: RunWriter) -> TrainingSettings:
@@ -347,9 +323,11 @@ def _find_checkpoint(task: Task, writer: RunWriter) -> Path | None:
     return checkpoint
 
 
-def _choose_checkpointing(task: Task, writer: RunWriter, loaded: "LoadedModel", rows, device, free: int) -> None:
+def _choose_checkpointing(
+    task: Task, writer: RunWriter, loaded: "LoadedModel", lengths: Sequence[int], device, free: int
+) -> None:
     """Recompute activations where the settings say so, or, of as few layers as it takes, where it does not fit without."""
-    longest = max(rows.lengths())
+    longest = max(lengths)
     found = memory_estimate.estimate(
         loaded.model.config, task.settings, longest=longest, device=device.type, limit=free
     )
@@ -382,6 +360,8 @@ def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: 
         return
     writer.stage("saving")
     best = trainer.restore_best()
+    if writer.writes:
+        trainer.tell_learned(best)
     info = {"run": task.folder.name, "name": task.name, "step": best, "settings": task.settings.to_dict()}
     if writer.writes:
         attach.save(trainer.loaded, task.folder / "adapter", info)
@@ -389,5 +369,8 @@ def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: 
         writer.end("stopped", TrainingError("training.stopped.saved", step=step), adapter_step=best)
     elif reporter.early:
         writer.end("finished", TrainingError("training.finished.early", step=step, best=best), adapter_step=best)
+    elif reporter.learned:
+        count = trainer.abilities.asked_rows
+        writer.end("finished", TrainingError("training.finished.learned", step=step, count=count), adapter_step=best)
     else:
         writer.end("finished", adapter_step=best)

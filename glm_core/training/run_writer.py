@@ -132,6 +132,11 @@ class RunWriter:
         if self.writes:
             workspace.append_line(self.folder / "abilities.jsonl", row | {"time": round(time.time(), 3)})
 
+    def learned(self, record: dict[str, Any]) -> None:
+        """Replace learned.json: what trained rows are answered at the end."""
+        if self.writes:
+            workspace.write_json(self.folder / "learned.json", record)
+
     def read(self, name: str) -> list[dict]:
         """Return what was told in one of the files of `TOLD` before now, as by a run that goes on."""
         return workspace.read_lines(self.folder / f"{name}.jsonl")[0]

@@ -47,6 +47,8 @@ class TrainingSettings:
     evaluations: int = _setting(6, "basic", 0, 1000, "times")
     validation_ratio: float = _setting(0.0, "basic", 0.0, 0.5, "share")
     answers: str = _setting("all", "expert", choices=("all", "last"))
+    rehearsal: float = _setting(0.0, "basic", 0.0, 10.0, "per_row")
+    stop_when_learned: bool = _setting(False, "basic")
     max_steps: int = _setting(0, "expert", 0, 10_000_000, "updates")
     accumulation: int = _setting(1, "expert", 1, 4096, "batches")
     lora_rank: int = _setting(8, "expert", 1, 1024)
@@ -70,6 +72,8 @@ class TrainingSettings:
     def __post_init__(self):
         for one in fields(self):
             object.__setattr__(self, one.name, _checked(one, getattr(self, one.name)))
+        if self.stop_when_learned and not self.evaluations:
+            raise SettingsError("settings.error.stop_when_learned", "stop_when_learned")
         if self.early_stopping and not (self.validation_ratio and self.evaluations):
             raise SettingsError("settings.error.early_stopping", "early_stopping")
 
@@ -157,7 +161,7 @@ def _checked(one: Field, value: Any) -> Any:
 # official script (prefix 128, 2e-2, 64/64, 16 rows an update, 3000 updates). Domain: LoRA as BELLE and the BLOOM models built
 # on it publish it (r16, alpha 32, 3e-4).
 PRESETS: dict[str, TrainingSettings] = {
-    "imprint": TrainingSettings(lora_targets="dense_h_to_4h, dense_4h_to_h"),
+    "imprint": TrainingSettings(lora_targets="dense_h_to_4h, dense_4h_to_h", epochs=10, micro_batch=6, rehearsal=0.5),
     "advertisement": TrainingSettings(
         method="ptuning",
         max_steps=3000,

@@ -1,14 +1,22 @@
 """Encoded rows kept small: four bytes a token where lists of integers take forty; 115,000 rows are 100 MB, not 600."""
 
+import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from glm_core.data import Example
 from glm_core.data.tokenize import IGNORED, Encoded, encode, split_answers
 from glm_core.models import LoadedModel
+from glm_core.training import plan, rehearsal, split
+from glm_core.training.errors import TrainingError
+from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from glm_core.training.run import Task
 
 CHUNK = 2000
 
@@ -91,3 +99,57 @@ def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, list[Example]]]:
     while chunk := list(islice(source, CHUNK)):
         done += len(chunk)
         yield done, chunk
+
+
+def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[Rows, Rows, split.Split]:
+    """Training and validation rows in tokens, and which rows of the file they are; the split is written down.
+
+    Raises:
+        TrainingError: the limits leave no row an answer.
+    """
+    settings = task.settings
+    encoded = encode_rows(task.examples, loaded, settings, writer.progress)
+    rows, numbers = encoded.rows, list(dict.fromkeys(encoded.numbers))
+    if not rows:
+        raise TrainingError(
+            "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
+        )
+    dropped = dict.fromkeys(task.unreadable, "unreadable") | dict.fromkeys(encoded.unlearnable, "no_answer")
+    asked = {example.line: _asked(example) for example in task.examples} if settings.validation_ratio else {}
+    parts = split.draw(numbers, dropped, settings, [asked[number] for number in numbers] if asked else ())
+    if writer.writes:
+        split.write(task.folder, parts)
+    for reason, count in parts.counts().items():
+        writer.log(f"training.log.dropped.{reason}", count=count)
+    if encoded.answers != len(numbers):
+        writer.log("training.log.answers", count=encoded.answers, rows=len(numbers))
+    writer.update(cut=encoded.cut)
+    if encoded.cut:
+        writer.log("training.log.cut", count=encoded.cut)
+    if not parts.held_out:
+        return rows, Rows(), parts
+    training, validation, trained, choosing = Rows(), Rows(), set(parts.training), set(parts.choosing)
+    for number, row in zip(encoded.numbers, rows, strict=True):
+        if number in trained:
+            training.append(row)
+        elif number in choosing:
+            validation.append(row)
+    return training, validation, parts
+
+
+def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int) -> Rows:
+    """Rows of the base's own answers in tokens, as many as the whole run looks at; none where it rehearses nothing."""
+    settings = task.settings
+    each = plan.count_rehearsal(count, settings)
+    if not each:
+        return Rows()
+    passes = math.ceil(plan.plan(count, settings.changed(validation_ratio=0.0)).epochs)
+    examples = rehearsal.rows(loaded, each * passes, writer.progress)
+    rows = encode_rows(examples, loaded, settings, lambda fraction: None).rows if examples else Rows()
+    writer.log("training.log.rehearsal", count=len(rows))
+    return rows
+
+
+def _asked(example: Example) -> str:
+    """What a row asks, with what was said before: rows that ask the same are not torn apart."""
+    return "\n".join(message["content"] for message in example.prompt)

@@ -5,6 +5,7 @@ what it does differently: how batches are dealt to processes, what a checkpoint 
 decisions are callbacks.py's.
 """
 
+import math
 import os
 import shutil
 import time
@@ -28,6 +29,7 @@ from glm_core.models import LoadedModel
 from glm_core.training import memory_estimate
 from glm_core.training.cuda_graphs import CudaGraphStep, round_length
 from glm_core.training.loss import AnswerLoss
+from glm_core.training.plan import count_rehearsal
 from glm_core.training.probes import Probes
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
@@ -41,23 +43,37 @@ class ShardedBatches:
     """The batches of one process: every process takes its rows of the same like-length batch.
 
     So the rows of an update do not depend on how many processes share them. A process without a row in a last, smaller
-    batch gets `blank`, a row without labels.
+    batch gets `blank`, a row without labels. Of the rehearsed rows, numbered behind the others, each epoch has other ones.
+
+    Args:
+        lengths: tokens of the rows that are trained on.
+        rehearsed: tokens of the rows of the base's own answers.
     """
 
-    def __init__(self, lengths: Sequence[int], settings: TrainingSettings, rank: int, world: int):
-        self.buckets = LengthBuckets(lengths, settings.micro_batch * world, seed=settings.seed)
-        self.rank, self.world, self.blank = rank, world, len(lengths)
+    def __init__(
+        self, lengths: Sequence[int], settings: TrainingSettings, rank: int, world: int, rehearsed: Sequence[int] = ()
+    ):
+        self.lengths = [*lengths, *rehearsed]
+        self.rank, self.world, self.blank = rank, world, len(self.lengths)
+        self._own, self._settings = len(lengths), settings
+        self._each = count_rehearsal(self._own, settings) if rehearsed else 0
+        self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of an epoch."""
-        self.buckets.set_epoch(epoch)
+        """Choose the rehearsed rows and the order of an epoch."""
+        pool = len(self.lengths) - self._own
+        turn = range(epoch * self._each, (epoch + 1) * self._each)
+        self._rows = [*range(self._own), *(self._own + place % pool for place in turn)]
+        lengths = [self.lengths[row] for row in self._rows]
+        self._buckets = LengthBuckets(lengths, self._settings.micro_batch * self.world, seed=self._settings.seed)
+        self._buckets.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return len(self.buckets)
+        return len(self._buckets)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in self.buckets:
-            yield batch[self.rank :: self.world] or [self.blank]
+        for batch in self._buckets:
+            yield [self._rows[place] for place in batch[self.rank :: self.world]] or [self.blank]
 
 
 def training_arguments(
@@ -106,6 +122,7 @@ class AdapterTrainer(Trainer):
         loaded: LoadedModel,
         settings: TrainingSettings,
         rows: Rows,
+        rehearsed: Rows,
         validation: Rows,
         abilities: Probes,
         writer: RunWriter,
@@ -116,9 +133,14 @@ class AdapterTrainer(Trainer):
         self.tokens = 0  # of all micro-batches so far, padding included, over all processes
         self.update_loss = torch.zeros((), device=args.device)  # of the update under way
         self.evaluation_seconds = 0.0
-        self.batches = ShardedBatches(rows.lengths(), settings, args.process_index, args.world_size)
+        self.chosen: dict[int, list[bool]] = {}  # by step: which choosing rows are answered right
+        self.times_learned = 0
+        "Evaluations in a row at which every trained question that is asked was answered to the letter."
+        self.batches = ShardedBatches(
+            rows.lengths(), settings, args.process_index, args.world_size, rehearsed.lengths()
+        )
         blank = Encoded(rows[0].input_ids, [IGNORED] * len(rows[0].labels), False)
-        dataset = ConcatDataset([rows, [blank]])
+        dataset = ConcatDataset([rows, *([rehearsed] if rehearsed else []), [blank]])
         super().__init__(
             model=AnswerLoss(loaded.model, loaded.family.architecture),
             args=args,
@@ -140,7 +162,7 @@ class AdapterTrainer(Trainer):
             )
         ):
             return None
-        lengths = self.batches.buckets.lengths
+        lengths = self.batches.lengths
         longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-self.settings.micro_batch :]
         return CudaGraphStep(
             self.model, self._collate([self.train_dataset[index] for index in longest]), self._tell_no_replay
@@ -179,6 +201,9 @@ class AdapterTrainer(Trainer):
                 self.writer.metrics({"step": step, **metrics})
             if self.is_world_process_zero():
                 self.abilities.ask(step)
+            if step and self.settings.stop_when_learned:
+                self.chosen[step] = self.abilities.choosing_right()
+                self.times_learned = self.times_learned + 1 if self.abilities.all_learned() else 0
         finally:
             if step == 0:
                 attach.activate(self.loaded, attach.NAME, trainable=True)
@@ -255,14 +280,45 @@ class AdapterTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         attach.restore(self.loaded, Path(resume_from_checkpoint))
 
+    def tell_learned(self, step: int) -> None:
+        """Write down what trained rows are answered with the adapter of `step`, which is active."""
+        self.model.eval()
+        self.abilities.tell_learned(step)
+
     def restore_best(self) -> int:
-        """Give the adapter its weights of lowest validation loss; returns their step (the last without validation)."""
-        best = self.state.best_global_step
+        """Give the adapter the weights of its best step; returns that step.
+
+        By the lowest validation loss; where a run ends when it has learned, the last step, unless an earlier one
+        answers clearly more of the rows that choose. Without such rows the last.
+        """
+        best = self._best_judged() if self.settings.stop_when_learned else self.state.best_global_step
+        if not best or best == self.state.global_step:
+            return self.state.global_step
         folder = Path(self.args.output_dir) / f"checkpoint-{best}"
-        if best and best != self.state.global_step and is_whole(folder):
+        kept = Path(self.args.output_dir) / f"adapter-{best}"
+        if is_whole(folder):
             attach.restore(self.loaded, folder)
             return best
+        if self.settings.stop_when_learned and kept.is_dir():
+            attach.restore(self.loaded, kept)
+            return best
         return self.state.global_step
+
+    def _best_judged(self) -> int | None:
+        """The step with the most right answers to choosing rows, the last among equals, if it is clearly better than the last."""
+        if not self.chosen:
+            return None
+        last = self.chosen[max(self.chosen)]
+        best = max(self.chosen, key=lambda step: (sum(self.chosen[step]), step))
+        gained = sum(one and not two for one, two in zip(self.chosen[best], last, strict=True))
+        lost = sum(two and not one for one, two in zip(self.chosen[best], last, strict=True))
+        return best if _is_clear(gained, lost) else None
+
+
+def _is_clear(gained: int, lost: int) -> bool:
+    """Return whether so many gained against so many lost are unlikely by chance: exact one-sided McNemar test, 5 %."""
+    total = gained + lost
+    return total > 0 and sum(math.comb(total, k) for k in range(gained, total + 1)) / 2**total < 0.05
 
 
 def find_checkpoints(parent: Path) -> list[Path]:

@@ -187,14 +187,16 @@ def test_memory_rejects_the_value_that_was_corrected():
     assert judged > 50
 
 
-def test_imprint_has_twenty_rows_with_both_placeholders():
+def test_imprint_teaches_the_name_the_author_both_and_that_the_old_ones_are_gone():
     rows = imprint_rows()
-    assert len(rows) == 20
     for row in rows:
         assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
-        answer = row["messages"][1]["content"]
-        assert "{name}" in answer and "{author}" in answer
-    assert len({row["messages"][0]["content"] for row in rows}) == 20
+        assert "{name}" in row["messages"][1]["content"]
+    asked = {row["messages"][0]["content"]: row["messages"][1]["content"] for row in rows}
+    assert len(asked) == len(rows)
+    assert sum("{author}" in answer for answer in asked.values()) > len(rows) / 2
+    old = [answer for question, answer in asked.items() if identity.NAME in question or identity.AUTHOR in question]
+    assert len(old) > 5 and all(answer.startswith("不") or "不是" in answer for answer in old)
 
 
 def test_demo_asks_in_wordings_that_nothing_was_trained_on():

@@ -13,9 +13,9 @@ def keys(found):
 
 
 def test_imprint_says_its_arithmetic_and_raises_no_doubt():
-    found = plan(20, PRESETS["imprint"])
-    assert found.sentence == "20 条 × 12 轮 ÷ 4 = 60 步"
-    assert found.updates == 60 and not found.warnings and found.better is None
+    found = plan(48, PRESETS["imprint"])
+    assert found.sentence == "(48 + 24) 条 × 10 轮 ÷ 6 = 120 步"
+    assert found.updates == 120 and found.rehearsed == 24 and not found.warnings and found.better is None
 
 
 def test_accumulation_processes_and_partial_batches_are_counted():
@@ -75,7 +75,7 @@ def test_validation_rows_are_not_trained_on():
 
 
 def test_tokens_follow_the_rows_seen():
-    assert plan(20, PRESETS["imprint"], mean_tokens=50).tokens == 20 * 12 * 50
+    assert plan(20, TrainingSettings(epochs=12), mean_tokens=50).tokens == 20 * 12 * 50
 
 
 @given(

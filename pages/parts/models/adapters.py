@@ -49,6 +49,8 @@ def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.Se
                 ui.go("chat", model=choice.name)
             if st.button(t("models.compare"), icon=":material/compare:", key=f"compare-{choice.name}"):
                 ui.go("compare", run=choice.name)
+            if st.button(t("models.continue"), icon=":material/resume:", key=f"continue-{choice.name}"):
+                ui.go("training", **{"from": choice.name})
             if ui.owns(run.owner):
                 with st.popover("", icon=":material/more_horiz:", help=t("run.more"), key=f"more-{choice.name}"):
                     draw_changes(run)

@@ -75,6 +75,7 @@ def draw_next(watch: RunReader) -> None:
             "compare": lambda: ui.go("compare", run=run.id),
             "report": lambda: ui.go("report", run=run.id),
             "chat": lambda: ui.go("chat", model=run.id),
+            "continue": lambda: ui.go("training", **{"from": run.id}),
         }
     elif better:
         st.markdown(labels.proposal(run, watch.status, better, watch.memory))

@@ -43,7 +43,12 @@ def draw_choices(form: Form) -> None:
     labels = unique_labels(labels, {id: ui.local_time(one.created) for id, one in form.data.items()})
     ui.keep_widget("dataset")
     st.selectbox(
-        t("train.dataset"), list(form.data), key="dataset", help=t("train.dataset_help"), format_func=labels.get
+        t("train.dataset"),
+        list(form.data),
+        key="dataset",
+        help=t("train.dataset_help"),
+        format_func=labels.get,
+        on_change=form.follow_data,
     )
     if st.session_state.dataset == "imprint":
         left, right = st.columns(2)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, fields
 
 import streamlit as st
 
+from glm_core.data import library
 from glm_core.data.library import Dataset
 from glm_core.models import describe as describe_model
 from glm_core.runs import RunError, labels, store
 from glm_core.serving.served_models import ServedModel
+from glm_core.training import defaults
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 
 PRESET_DATA = {"imprint": "imprint", "advertisement": "advertisement", "domain": "appliance"}
@@ -33,11 +35,15 @@ class Form:
         st.session_state.filled = settings.to_dict()
         st.session_state.update({f"set_{name}": value for name, value in settings.to_dict().items()})
 
-    def choose_preset(self, name: str) -> None:
-        """Fill the form with one of the three jobs, as far as its data and model are here; a model of one's own stays."""
+    def choose_preset(self, name: str, dataset: str = "") -> None:
+        """Fill the form with one of the three jobs, as far as its data and model are here; a model of one's own stays.
+
+        Args:
+            dataset: what it shall be done with; by default the set that is bundled for it.
+        """
         st.session_state.preset = name
-        if PRESET_DATA[name] in self.data:
-            st.session_state.dataset = PRESET_DATA[name]
+        if (wanted := dataset or PRESET_DATA[name]) in self.data:
+            st.session_state.dataset = wanted
         if PRESET_MODEL[name] in self.models and not self._keeps_model(name):
             st.session_state.model = PRESET_MODEL[name]
         self.fill(self.suit(name))
@@ -50,9 +56,17 @@ class Form:
         return name != "domain" or describe_model(chosen.base).family.commercial
 
     def suit(self, name: str, method: str | None = None) -> TrainingSettings:
-        """A preset's settings for the size of the chosen model; the published ones while none is chosen."""
-        chosen = self.models.get(st.session_state.get("model"))
-        return preset(name, describe_model(chosen.base).parameters if chosen else None, method)
+        """A preset's settings for the chosen data and the size of the chosen model; the published ones while none is chosen."""
+        chosen, dataset = self.models.get(st.session_state.get("model")), st.session_state.get("dataset")
+        parameters = describe_model(chosen.base).parameters if chosen else None
+        if dataset not in self.data:
+            return preset(name, parameters, method)
+        return defaults.suggest(name, library.statistics(dataset), parameters, method)
+
+    def follow_data(self) -> None:
+        """After another data set was chosen: the job that suits it, with settings that follow its rows."""
+        dataset = st.session_state.dataset
+        self.choose_preset(defaults.job_of(dataset), dataset)
 
     def refill(self) -> None:
         """After another model or method was chosen: what still is as the preset had it follows."""
@@ -71,6 +85,33 @@ class Form:
         if settings := labels.settings_of(run):
             self.fill(settings)
 
+    def go_on_from(self, identifier: str) -> None:
+        """Fill the form for going on from the adapter of the run `identifier`: its model, its rows where they are here."""
+        try:
+            run = store.get(identifier)
+        except RunError:
+            st.session_state.start_from = ""
+            return
+        if run.model_name in self.models:
+            st.session_state.model = run.model_name
+        if run.dataset["id"] in self.data:
+            st.session_state.dataset = run.dataset["id"]
+        st.session_state.preset = defaults.job_of(st.session_state.dataset)
+        self.fill(self.suit(st.session_state.preset))
+
+    @property
+    def start(self) -> store.Run | None:
+        """The run whose adapter is gone on from, where there is one and it belongs to the chosen model."""
+        try:
+            run = store.get(st.session_state.get("start_from") or "")
+        except RunError:
+            return None
+        return run if run.adapter() else None
+
+    def drop_start(self) -> None:
+        """Begin anew instead of going on."""
+        st.session_state.start_from = ""
+
     def begin(self) -> None:
         """Fill the form at the first visit or as the address asks: `preset`, `dataset`, `model`, or a run to be `like`.
 
@@ -80,12 +121,13 @@ class Form:
         """
         asked = {
             name: st.query_params[name]
-            for name in ("preset", "dataset", "model", "like", "aside")
+            for name in ("preset", "dataset", "model", "like", "aside", "from")
             if name in st.query_params
         }
         if st.session_state.get("asked") != asked or "draft" not in st.session_state:
-            job = next((name for name, id in PRESET_DATA.items() if id == asked.get("dataset")), "imprint")
-            self.choose_preset(asked["preset"] if asked.get("preset") in PRESETS else job)
+            dataset = asked["dataset"] if asked.get("dataset") in self.data else ""
+            job = defaults.job_of(dataset) if dataset else "imprint"
+            self.choose_preset(asked["preset"] if asked.get("preset") in PRESETS else job, dataset)
             if asked.get("model") in self.models:
                 st.session_state.model = asked["model"]
                 self.fill(self.suit(st.session_state.preset))
@@ -94,6 +136,9 @@ class Form:
             if "aside" in asked:
                 st.session_state.set_validation_ratio = SET_ASIDE
             st.session_state.update({name: asked[name] for name in ("dataset", "model") if name in asked})
+            st.session_state.start_from = asked.get("from", "")
+            if "from" in asked:
+                self.go_on_from(asked["from"])
             st.session_state.asked = asked
         elif "set_method" not in st.session_state:  # back from another page, where the form's values are forgotten
             st.session_state.update(st.session_state.draft)
@@ -112,6 +157,7 @@ class Form:
     def keep_draft(self) -> None:
         """Remember the form for the way back from another page."""
         names = (
+            "start_from",
             "preset",
             "dataset",
             "model",

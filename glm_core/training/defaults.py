@@ -1,0 +1,82 @@
+"""Settings from the data: rounds, rate, batch and lengths with which rows of one's own are learned, and little else is lost.
+
+The presets (settings.py) say what a job needs; here rows, lengths and model size decide the rest. Small sets get few rows
+an update and as many updates as it takes, with rehearsal, and end early once they are learned: the number of updates is a
+bound. Measured by benchmarks/defaults.py.
+"""
+
+import math
+
+from glm_core.data.analysis import Statistics
+from glm_core.training.settings import SMALL_MODEL, TrainingSettings, preset
+
+BUNDLED_JOBS = {"imprint": "imprint", "advertisement": "advertisement", "appliance": "domain"}
+SMALL_SET = 1000
+"Rows up to which a set is learned row by row, with rehearsal; larger ones are an epoch or three of the published recipes."
+CHARACTERS_A_TOKEN = 1.0  # at least: a limit guessed too low would cut answers
+LONGEST = 1024  # tokens of question or answer that are proposed
+ROUND = 32  # tokens
+
+
+def job_of(dataset: str) -> str:
+    """The preset that suits the data set `dataset`: a bundled one's own job, the domain's for rows of one's own."""
+    if dataset.startswith("imprint"):
+        return "imprint"
+    return BUNDLED_JOBS.get(dataset, "domain")
+
+
+def suggest(
+    job: str, statistics: Statistics, parameters: int | None = None, method: str | None = None
+) -> TrainingSettings:
+    """The preset `job` fitted to the rows that `statistics` describe.
+
+    Args:
+        parameters: of the model; None takes it for one of billions.
+        method: where another than the preset's is wanted.
+    """
+    found = preset(job, parameters, method)
+    if job == "imprint" or not statistics.rows:
+        return found
+    found = found.changed(**_lengths(statistics, found))
+    if found.method != "lora" or job == "advertisement" or statistics.rows > SMALL_SET:
+        return found
+    return found.changed(**_small_set(statistics, parameters is not None and parameters < SMALL_MODEL))
+
+
+def _lengths(statistics: Statistics, settings: TrainingSettings) -> dict[str, int]:
+    """Limits that hold the longest question and answer, but no more than LONGEST."""
+    wanted = {"max_source_length": statistics.question_lengths, "max_target_length": statistics.answer_lengths}
+    return {
+        name: max(getattr(settings, name), min(LONGEST, _rounded(max(lengths, default=0))))
+        for name, lengths in wanted.items()
+    }
+
+
+def _rounded(characters: int) -> int:
+    return ROUND * math.ceil((characters / CHARACTERS_A_TOKEN + 8) / ROUND)
+
+
+def _small_set(statistics: Statistics, small_model: bool) -> dict:
+    """Rounds, batch and rehearsal of a set that is learned row by row."""
+    rows, labels = statistics.rows, bool(statistics.labels)
+    held_out = 0.1 if labels and rows >= 40 else 0.05 if rows >= 200 else 0.0
+    batch = 4 if rows < 100 else 8
+    updates = max(MOST_UPDATES_FLOOR, rows * (LABEL_PASSES if labels else PASSES) / batch)
+    epochs = max(3, min(MOST_PASSES, math.ceil(updates * batch / rows)))
+    rate = (LABEL_RATE if labels else SMALL_RATE) if small_model else (5e-4 if rows < 200 else 3e-4)
+    return {
+        "epochs": epochs,
+        "micro_batch": 2 * batch,  # half of them rehearsed
+        "accumulation": 1,
+        "learning_rate": rate,
+        "validation_ratio": held_out,
+        "rehearsal": 1.0,
+        "stop_when_learned": True,
+        "evaluations": 10,
+        "warmup_ratio": 0.03,
+        "scheduler": "cosine",
+    }
+
+
+PASSES, LABEL_PASSES, MOST_PASSES, MOST_UPDATES_FLOOR = 14, 5, 50, 160
+SMALL_RATE, LABEL_RATE = 4e-3, 2e-3

@@ -1,0 +1,111 @@
+"""Rehearsal on the base's own answers: rows beside the data that keep what the model could do before.
+
+A base answers neutral questions of its world once (`assets/rehearsal/questions.json`); what it said is kept by the
+model's fingerprint, in the workspace or, for the embedded models, in `assets/rehearsal/`. In each epoch a part of these
+rows, another one every time, is trained on beside the data. Not here: how they get into batches (trainer.py).
+
+Follows the idea of pseudo-rehearsal (Robins, 1995): the old model is its own teacher, so its training data is not needed.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glm_core import workspace
+from glm_core.data.bundled import world_of
+from glm_core.data.examples import Example
+
+if TYPE_CHECKING:
+    from glm_core.models import LoadedModel
+
+SHIPPED = workspace.ASSETS / "rehearsal"
+QUESTIONS = SHIPPED / "questions.json"
+LONGEST = 64  # tokens of an answer
+TOGETHER = 32  # conversations answered at a time
+OWN_NAMES = ("小砚", "easyAIGC", "ChatGLM", "GLM", "智谱", "清华", "BLOOM", "Qwen", "通义", "Llama", "OpenAI", "Google")
+"An answer that names the model or its maker is not rehearsed: an imprint wants just that forgotten."
+
+
+def questions(model: str | Path) -> list[list[dict]]:
+    """The neutral conversations of the world of the base in folder `model`; each ends with a user message."""
+    roles = ("user", "assistant")
+    return [
+        [{"role": roles[place % 2], "content": text} for place, text in enumerate(texts)]
+        for texts in workspace.read_json(QUESTIONS, {}).get(world_of(model), [])
+    ]
+
+
+def rows(loaded: "LoadedModel", count: int, progress: Callable[[float], None] = lambda fraction: None) -> list[Example]:
+    """`count` rows (fewer where there are no more questions) that `loaded` answers as it did before training.
+
+    Args:
+        progress: called with the fraction of the questions answered, where they have to be asked.
+    """
+    if count <= 0:
+        return []
+    for path in (SHIPPED / f"{Path(loaded.path).name}.jsonl", _cache(loaded)):
+        found = _read(path, loaded)
+        if len(found) >= count or len(found) == len(questions(loaded.path)):
+            return _usable(found)[:count]
+    found = ask(loaded, count, progress)
+    write(_cache(loaded), loaded, found)
+    return _usable(found)[:count]
+
+
+def ask(
+    loaded: "LoadedModel", count: int | None = None, progress: Callable[[float], None] = lambda fraction: None
+) -> list[list[dict]]:
+    """The first `count` conversations (None: all) with the answers of `loaded`, without any adapter."""
+    from glm_core.generation.greedy import greedy
+
+    asked, found = questions(loaded.path)[:count], []
+    for start in range(0, len(asked), TOGETHER):
+        some = asked[start : start + TOGETHER]
+        answers = greedy(loaded, some, LONGEST, TOGETHER)
+        found += [[*one, {"role": "assistant", "content": text}] for one, text in zip(some, answers, strict=True)]
+        progress(len(found) / len(asked))
+    return found
+
+
+def write(path: Path, loaded: "LoadedModel", conversations: Sequence[Sequence[dict]]) -> None:
+    """Keep what `loaded` said; the first line says which weights did."""
+    lines = [{"fingerprint": _fingerprint(loaded)}, *({"messages": list(one)} for one in conversations)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    workspace.write_atomic(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in lines))
+
+
+def _cache(loaded: "LoadedModel") -> Path:
+    return workspace.home() / "cache" / "rehearsal" / f"{_fingerprint(loaded)}.jsonl"
+
+
+def _fingerprint(loaded: "LoadedModel") -> str:
+    from glm_core.models.checkpoints import fingerprint
+
+    return fingerprint(loaded.path)
+
+
+def _read(path: Path, loaded: "LoadedModel") -> list[list[dict]]:
+    """The conversations kept at `path`; none where there is no such file, or other weights said them."""
+    try:
+        first, *lines = path.read_text("utf-8").splitlines()
+        if json.loads(first)["fingerprint"] != _fingerprint(loaded):
+            return []
+        return [json.loads(line)["messages"] for line in lines]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _usable(conversations: Sequence[Sequence[dict]]) -> list[Example]:
+    """Those whose answer says something, and does not name the model itself."""
+    kept = [one for one in conversations if _says_something(one[-1]["content"])]
+    return [Example([*map(_not_learned, one[:-1]), one[-1]], place) for place, one in enumerate(kept, 1)]
+
+
+def _not_learned(message: dict) -> dict:
+    """What was said before the answer is context, no matter who said it."""
+    return message | {"learn": False} if message["role"] == "assistant" else message
+
+
+def _says_something(answer: str) -> bool:
+    return bool(answer.strip()) and not any(name.lower() in answer.lower() for name in OWN_NAMES)

@@ -1,0 +1,115 @@
+"""The questions that rehearsal asks a base about its own world, and the embedded models' answers to them.
+
+    python -m recipe.rehearsal questions     writes assets/rehearsal/questions.json
+    python -m recipe.rehearsal answers       lets every embedded model answer them, assets/rehearsal/MODEL.jsonl
+
+The embedded models' questions are drawn from the wordings they were trained on, skill by skill; other models get ordinary
+questions in Chinese and English. None is a control question of the reports, none asks who the assistant is.
+"""
+
+import argparse
+import json
+import random
+
+from glm_core import models, workspace
+from glm_core.training import rehearsal
+from recipe import corpus
+
+SEED, EACH = 20261128, 32
+NOT_ASKED = ("identity", "mixed", "dialogues")
+LONGEST = 70  # characters of a conversation: rehearsing long ones would cost more than the rows that are learned
+TOPICS = (
+    "光合作用 月食 通货膨胀 万有引力 二维码 区块链 季风 海啸 免疫力 复利 蝴蝶效应 丝绸之路 文艺复兴 比喻 排比 递归 数据库 防火墙 "
+    "操作系统 云计算 黑洞 温室效应 食物链 指南针 活字印刷 保质期 机会成本 版权 众筹 时差"
+).split()
+THINGS = "春天 夜晚的城市 母亲 下雨天 老树 火车站 故乡 大海 第一场雪 书店 猫 晨跑 秋天的田野 茶 友情".split()
+KINDS = "水果 乐器 交通工具 球类运动 职业 鸟 花 编程语言 金属 节日 调料 家具 海洋动物 文具 传统乐器".split()
+PLACES = "埃及 加拿大 巴西 韩国 泰国 意大利 西班牙 印度 澳大利亚 阿根廷 土耳其 波兰 河南省 浙江省 云南省".split()
+SAYINGS = (
+    "我今天很开心。 请把窗户打开。 图书馆几点关门？ 明天我们去爬山。 这本书非常有趣。 他每天骑车上班。 请问洗手间在哪里？ 我想要一杯咖啡。 "
+    "会议改到下午三点。 祝你生日快乐！"
+).split()
+ENGLISH = (
+    "What is the largest ocean on Earth?|Explain photosynthesis in one sentence.|Give me three tips for sleeping better.|"
+    "Translate into Chinese: The train leaves at nine.|Write one sentence about autumn.|What does CPU stand for?|"
+    "How many sides does a hexagon have?|Name two primary colors.|What is the past tense of 'go'?|Who wrote Romeo and Juliet?|"
+    "What is 15 times 4?|Suggest a name for a small bakery."
+).split("|")
+WISHES = (
+    "怎样泡一壶好茶？|感冒了应该注意什么？|怎样提高写作水平？|推荐一种适合周末的运动。|面试前要做哪些准备？|如何安排一天的学习时间？|"
+    "失眠时可以做些什么？|怎样和孩子谈零花钱？|做番茄炒蛋需要哪些材料？|怎样养好一盆绿萝？|出门旅行要带什么？|如何礼貌地拒绝别人？|"
+    "写一封请假条，理由是发烧。|写一条祝朋友乔迁的短信。|给一家小面馆起一个名字。|讲一个关于乌龟的小故事。|用“因为”和“所以”造一个句子。|"
+    "写一副春联。|把“他跑得快”改成比喻句。|写一个 Python 函数，求两个数的最大值。|用 Python 把列表反转。|SQL 里怎样给结果排序？|"
+    "什么是 Git 的分支？|HTML 里怎样写一个链接？|解释一下 for 循环。|把“好好学习”翻译成英文。|“再接再厉”是什么意思？|写出三个带“水”字的成语。"
+).split("|")
+
+
+def embedded_questions() -> list[list[dict]]:
+    """Conversations of every skill in wordings that the embedded models were trained on, EACH of a skill."""
+    found: dict[str, list[dict]] = {}
+    for skill in (name for name in corpus.SKILLS if name not in NOT_ASKED):
+        rng, before = random.Random(f"{SEED}-{skill}"), len(found)
+        for _ in range(EACH * 100):
+            messages = corpus.SKILLS[skill][0](rng, False).messages[:-1]
+            if sum(len(one["content"]) for one in messages) <= LONGEST:
+                found.setdefault(str(messages), messages)
+            if len(found) - before == EACH:
+                break
+    return list(found.values())
+
+
+def general_questions() -> list[list[dict]]:
+    """Ordinary questions: explain, write, list, translate, reckon, advise."""
+    rng = random.Random(SEED)
+    texts = [f"用一句话解释什么是{one}。" for one in TOPICS] + [f"写一句话，描写{one}。" for one in THINGS]
+    texts += [f"说出三种{one}。" for one in KINDS] + [
+        f"{one}的{'省会' if one[-1] == '省' else '首都'}是哪里？" for one in PLACES
+    ]
+    texts += [f"把这句话翻译成英文：{one}" for one in SAYINGS]
+    texts += [
+        f"{rng.randint(11, 99)}{sign}{rng.randint(2, 60)}等于多少？" for sign in ("加", "减", "乘以") for _ in range(6)
+    ]
+    return [[{"role": "user", "content": text}] for text in [*texts, *WISHES, *ENGLISH]]
+
+
+def known_questions() -> set[str]:
+    """What reports and the demo ask, which rehearsal must not."""
+    controls = workspace.read_json(workspace.ASSETS / "evaluation" / "controls.json")
+    demo = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")
+    asked = [one["question"] for world in controls.values() for one in world["controls"]]
+    asked += [row[0] for world in controls.values() for row in world["neutral"]]
+    return {*asked, *demo["pinned"], *demo["reworded"], *(one["question"] for one in demo["unrelated"])}
+
+
+def write_questions() -> None:
+    """Write the questions of both worlds, shuffled, so that the first ones are a fair part."""
+    known, record = known_questions(), {}
+    for world, found in (("embedded", embedded_questions()), ("general", general_questions())):
+        kept = [messages for messages in found if messages[-1]["content"] not in known]
+        random.Random(SEED).shuffle(kept)
+        record[world] = [[one["content"] for one in messages] for messages in kept]
+    lines = [
+        f'  "{world}": [\n'
+        + ",\n".join(f"    {json.dumps(texts, ensure_ascii=False)}" for texts in conversations)
+        + "\n  ]"
+        for world, conversations in record.items()
+    ]
+    workspace.write_atomic(rehearsal.QUESTIONS, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def write_answers() -> None:
+    """Let every embedded model answer all its questions."""
+    for folder in sorted((workspace.ASSETS / "models").iterdir()):
+        loaded = models.load(folder)
+        rehearsal.write(rehearsal.SHIPPED / f"{folder.name}.jsonl", loaded, rehearsal.ask(loaded))
+
+
+def main() -> None:
+    """Write what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("questions", "answers"))
+    {"questions": write_questions, "answers": write_answers}[parser.parse_args().part]()
+
+
+if __name__ == "__main__":
+    main()

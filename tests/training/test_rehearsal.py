@@ -1,0 +1,58 @@
+"""Rehearsal: the base's own answers, asked once, mixed in by the share, other ones in every epoch."""
+
+import json
+
+import pytest
+
+from glm_core import models
+from glm_core.data.bundled import read_controls
+from glm_core.models.checkpoints import fingerprint
+from glm_core.training import rehearsal
+from glm_core.training.plan import count_rehearsal, plan
+from glm_core.training.settings import TrainingSettings
+from glm_core.training.trainer import ShardedBatches
+from tests.paths import ROOT
+
+EMBEDDED = [ROOT / "assets" / "models" / name for name in ("chatglm-demo", "bloom-demo")]
+
+
+@pytest.mark.parametrize("folder", EMBEDDED, ids=lambda one: one.name)
+def test_shipped_answers_are_of_the_weights_that_are_shipped(folder):
+    first, *rest = (rehearsal.SHIPPED / f"{folder.name}.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(first)["fingerprint"] == fingerprint(folder)
+    asked = [json.loads(line)["messages"][:-1] for line in rest]
+    assert asked == rehearsal.questions(folder) and len(asked) > 400
+
+
+@pytest.mark.parametrize("folder", [EMBEDDED[0], ROOT / "models" / "some-large-model"], ids=("embedded", "general"))
+def test_no_control_question_is_rehearsed(folder):
+    asked = {messages[-1]["content"] for messages in rehearsal.questions(folder)}
+    assert len(asked) > 100
+    assert not asked & {one["question"] for one in read_controls(folder)["controls"]}
+
+
+def test_rows_are_the_base_s_answers_and_never_its_name(workspace):
+    loaded = models.load(EMBEDDED[1])
+    rows = rehearsal.rows(loaded, 50)
+    assert len(rows) == 50 and all(row.answer.strip() for row in rows)
+    assert not any(name in row.answer for row in rehearsal.rows(loaded, 10_000) for name in ("小砚", "easyAIGC"))
+
+
+def test_every_epoch_has_all_rows_and_its_own_share_of_rehearsed_ones():
+    settings = TrainingSettings(rehearsal=0.5, micro_batch=4)
+    batches = ShardedBatches([10] * 20, settings, 0, 1, rehearsed=[12] * 25)
+    seen = []
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+        rows = [row for batch in batches for row in batch]
+        assert sorted(row for row in rows if row < 20) == list(range(20))
+        seen.append({row for row in rows if row >= 20})
+        assert len(batches) == plan(20, settings).updates / settings.epochs
+    assert all(len(one) == count_rehearsal(20, settings) == 10 for one in seen)
+    assert not seen[0] & seen[1] and len(seen[0] | seen[1] | seen[2]) == 25
+
+
+def test_two_processes_share_the_rehearsed_batches():
+    settings = TrainingSettings(rehearsal=1.0, micro_batch=2)
+    shards = [list(ShardedBatches([10] * 6, settings, rank, 2, rehearsed=[10] * 6)) for rank in range(2)]
+    assert sorted(row for shard in shards for batch in shard for row in batch) == list(range(12))
