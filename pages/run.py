@@ -7,7 +7,7 @@ from glm_core.evaluation import retention
 from glm_core.i18n import t
 from glm_core.runs import Run, RunError, labels, store
 from glm_core.runs.reader import RunReader
-from pages.parts.run.actions import draw_header, draw_next
+from pages.parts.run.actions import draw_header, draw_next, learning_of
 from pages.parts.run.curves import draw_answers, draw_curves, draw_resources, draw_tiles
 from pages.parts.run.retention import points_of
 from pages.parts.run.scores import draw_scores
@@ -32,9 +32,34 @@ def draw_state(watch: RunReader) -> None:
     elif status.state == "failed":
         st.error(status.why or t("run.failed"), icon=":material/error:")
     else:
+        draw_verdict(watch)
         st.markdown(labels.outcome(status, watch.curves, retention.sentence(points_of(watch))))
     if status.alarm:
         st.warning(status.alarm, icon=":material/warning:")
+
+
+def draw_verdict(watch: RunReader) -> None:
+    """The judge's first sentence, why not where it has not learned, and of a classification the confusions."""
+    learning = learning_of(watch)
+    if learning is None:
+        return
+    st.subheader(learning.sentence, anchor=False)
+    if learning.because:
+        st.markdown(learning.because)
+    for name, table in (("unseen", learning.unseen), ("trained", learning.trained)):
+        if table:
+            st.markdown(t(f"run.accuracy_{name}", accuracy=f"{table.accuracy:.0%}"))
+            st.dataframe(confusion(table), key=f"confusion-{name}")
+
+
+def confusion(table) -> dict[str, list]:
+    """A classification table as columns: the label of the data, and how often each label was answered."""
+    said = [*table.labels, *([""] if any(answered == "" for _, answered in table.confusion) else [])]
+    columns = {t("run.confusion_label"): list(table.labels)}
+    for answered in said:
+        column = answered or t("run.confusion_none")
+        columns[column] = [table.confusion.get((label, answered), 0) for label in table.labels]
+    return columns
 
 
 def draw_samples(watch: RunReader) -> None:

@@ -167,6 +167,12 @@ def propose(run: Run) -> list[Question]:
     return tuned + (new or _reword(tuned))
 
 
+def with_identity(questions: Sequence[Question]) -> list[Question]:
+    """`questions` of one set with the assistant's name and author that it teaches; as they are where it teaches none."""
+    facts = _imprint_facts(list(questions))
+    return [_with_facts(one, facts) for one in questions]
+
+
 def _reword(tuned: Sequence[Question]) -> list[Question]:
     """The short questions of `tuned` as somebody else would begin them."""
     questions = [one for one in tuned if QUESTION_MARK.search(one.text) and len(one.text) <= LONGEST_REWORDED]

@@ -110,19 +110,24 @@ class Probes:
 
     def tell_learned(self, step: int) -> None:
         """Write down what the trained rows that are looked at are answered, for the judge: `learned.json`."""
-        exact = self._exact(self._examined)
-        missing = [list(one.prompt) for one, right in zip(self._examined, exact, strict=True) if not right]
+        self._journal.learned(
+            {"step": step, "rows": self._said(self._examined), "held_out": self._said(self._choosing)}
+        )
+
+    def _said(self, examples: Sequence[Example]) -> list[dict]:
+        """Rows with the answers of the model as it is now; only those that are not the reference are decoded."""
+        exact = self._exact(examples)
+        missing = [list(one.prompt) for one, right in zip(examples, exact, strict=True) if not right]
         said = iter(self._verifier.answer(missing, [()] * len(missing)) if missing else ())
-        rows = [
+        return [
             {
                 "row": one.line,
                 "question": one.question,
                 "reference": one.answer,
                 "answer": one.answer if right else next(said),
             }
-            for one, right in zip(self._examined, exact, strict=True)
+            for one, right in zip(examples, exact, strict=True)
         ]
-        self._journal.learned({"step": step, "rows": rows})
 
     def _exact(self, rows: Sequence[Example]) -> list[bool]:
         return self._verifier.find_exact([list(one.prompt) for one in rows], [one.answer for one in rows])

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from glm_core import i18n, state, ui
+from glm_core.evaluation import verdict
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, labels, store
@@ -69,9 +70,10 @@ def draw_names(run: Run) -> None:
 def draw_next(watch: RunReader) -> None:
     """After the end: one primary button for what is most likely wanted, and the other ways on."""
     run, offers = watch.run, {}
+    learning = learning_of(watch)
     better = labels.better(run, watch.status, watch.memory)
     if run.adapter():
-        offers = {
+        offers = mend(run, learning) | {
             "compare": lambda: ui.go("compare", run=run.id),
             "report": lambda: ui.go("report", run=run.id),
             "chat": lambda: ui.go("chat", model=run.id),
@@ -93,9 +95,31 @@ def draw_next(watch: RunReader) -> None:
                 act()
 
 
-def start_again(run: Run, settings=None) -> None:
-    """A new run of the same rows, shown in place of this one."""
-    copy = store.clone(run, settings=settings, owner=ui.begin("run").name)
+def learning_of(watch: RunReader) -> verdict.Learning | None:
+    """The judge's verdict on the run once it has ended, made once."""
+    if watch.status.state != "finished":
+        return None
+    losses = watch.curves.series("loss")[1]
+    return watch.kept(("learning",), watch.status.step, lambda: verdict.read(watch.run, losses))
+
+
+def mend(run: Run, learning: verdict.Learning | None) -> dict:
+    """The one press that mends a run which has not learned; none where it has, or where nobody knows."""
+    remedy = learning.remedy if learning else None
+    if remedy is None:
+        return {}
+    if remedy.kind == "data":
+        return {"mend_data": lambda: ui.go("datasets", dataset=run.dataset["id"])}
+    start = run if remedy.kind == "continue" else None
+    settings = store.continue_settings(run, remedy.settings) if start else remedy.settings
+    changed = labels.changes(run.settings, settings.to_dict())
+    st.caption(t(f"run.mend_{remedy.kind}_about", changes=changed) if changed else t("run.mend_same"))
+    return {f"mend_{remedy.kind}": lambda: start_again(run, settings, start)}
+
+
+def start_again(run: Run, settings=None, start: Run | None = None) -> None:
+    """A new run of the same rows, shown in place of this one; it goes on from the adapter of `start`."""
+    copy = store.clone(run, settings=settings, owner=ui.begin("run").name, start=start)
     state.launcher().submit(copy)
     ui.note("audit.run.start", copy.name)
     ui.go("run", run=copy.id)
