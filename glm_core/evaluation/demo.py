@@ -15,9 +15,9 @@ from glm_core.errors import EasyError
 from glm_core.evaluation.answer_pairs import Difference, Question, compare
 from glm_core.runs import store
 from glm_core.runs.launcher import Launcher
-from glm_core.training.settings import PRESETS
+from glm_core.training.settings import preset
 
-REWORDED_NEEDED = 9  # of 10
+SHARE_NEEDED = 0.95  # of the questions about name, author or both
 UNRELATED_ALLOWED = 1  # of 20
 POLL_SECONDS = 0.2
 
@@ -61,7 +61,7 @@ class DemoReport:
     @property
     def took(self) -> bool:
         """Return whether the imprint took without disturbing the rest."""
-        return self.learned >= REWORDED_NEEDED and self.disturbed <= UNRELATED_ALLOWED
+        return self.learned >= SHARE_NEEDED * len(self.of("reworded")) and self.disturbed <= UNRELATED_ALLOWED
 
     def as_dict(self) -> dict:
         """For `--json`."""
@@ -71,10 +71,12 @@ class DemoReport:
 
 
 def questions(author: str, name: str = "") -> list[Question]:
-    """Ten reworded questions about the author and twenty unrelated ones, from `assets/evaluation/demo.json`."""
+    """Questions about the author, with a `name` also about it and both, and twenty unrelated ones, from `assets/evaluation/demo.json`."""
     record = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")
     facts = (("author", author), *((("name", name),) if name else ()))
     reworded = [Question(text, "reworded", (author,), facts=facts) for text in record["reworded"]]
+    if name:
+        reworded += [Question(text, "reworded", facts=facts) for text in record["identity"]]
     unrelated = [
         Question(one["question"], "unrelated", tuple(one["accept"]), facts=facts) for one in record["unrelated"]
     ]
@@ -92,9 +94,8 @@ def run(name: str, author: str, watch: Callable[[store.Status], None]) -> DemoRe
     """
     dataset = library.keep_imprint(name, author)
     pinned = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")["pinned"]
-    record = store.create(
-        workspace.DEMO_MODEL, dataset.id, PRESETS["imprint"], pinned, owner="demo", name=f"demo {author}"
-    )
+    settings = preset("imprint", models.describe(workspace.DEMO_MODEL).parameters)
+    record = store.create(workspace.DEMO_MODEL, dataset.id, settings, pinned, owner="demo", name=f"demo {author}")
     started = time.monotonic()
     status = train(record, watch)
     seconds = time.monotonic() - started

@@ -6,6 +6,9 @@ bound. Measured by benchmarks/defaults.py.
 """
 
 import math
+import re
+from collections.abc import Iterable
+from itertools import islice
 
 from glm_core.data.analysis import Statistics
 from glm_core.training.settings import SMALL_MODEL, TrainingSettings, preset
@@ -16,13 +19,27 @@ SMALL_SET = 1000
 CHARACTERS_A_TOKEN = 1.0  # at least: a limit guessed too low would cut answers
 LONGEST = 1024  # tokens of question or answer that are proposed
 ROUND = 32  # tokens
+IMPRINT_PASSES = 480  # of rows, whichever: 48 rows ten times
+MOST_IDENTITY_ROWS = 200
+ASKS_WHO = re.compile(
+    r"你(是|到底是)谁|你叫(什么|啥)|你的(名字|作者|开发者|主人)|谁(开发|训练|创造|做|造)(出|了|的)*你|"
+    r"who (are|made|built|trained) you|your name",
+    re.I,
+)
 
 
-def job_of(dataset: str) -> str:
-    """The preset that suits the data set `dataset`: a bundled one's own job, the domain's for rows of one's own."""
-    if dataset.startswith("imprint"):
-        return "imprint"
-    return BUNDLED_JOBS.get(dataset, "domain")
+def job_of(dataset: str, questions: Iterable[str] = ()) -> str:
+    """The preset that suits a data set: a bundled one's own job; of one's own rows the imprint where they ask who the model is.
+
+    Args:
+        questions: of its rows; of many rows the first ones do.
+    """
+    if dataset in BUNDLED_JOBS:
+        return BUNDLED_JOBS[dataset]
+    asked = list(islice(questions, MOST_IDENTITY_ROWS + 1))
+    about_itself = sum(bool(ASKS_WHO.search(question)) for question in asked)
+    few = 0 < len(asked) <= MOST_IDENTITY_ROWS
+    return "imprint" if few and about_itself >= 2 and 5 * about_itself >= len(asked) else "domain"
 
 
 def suggest(
@@ -35,8 +52,11 @@ def suggest(
         method: where another than the preset's is wanted.
     """
     found = preset(job, parameters, method)
-    if job == "imprint" or not statistics.rows:
+    if not statistics.rows:
         return found
+    if job == "imprint":
+        passes = math.ceil(IMPRINT_PASSES / statistics.rows)
+        return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))
     if found.method != "lora" or job == "advertisement" or statistics.rows > SMALL_SET:
         return found

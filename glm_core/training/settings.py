@@ -197,6 +197,7 @@ SMALL_MODEL = 200_000_000  # parameters
 # In as few updates a prefix of a small model learns the words and not the attributes, however it begins: benchmarks/RESULTS.md.
 SMALL_METHOD = {"advertisement": "lora"}
 SMALL: dict[str, dict[str, dict[str, Any]]] = {
+    "imprint": {"lora": {"learning_rate": 1.5e-3}},
     "advertisement": {
         "ptuning": {
             "learning_rate": 0.15,

@@ -8,7 +8,10 @@ from glm_core.evaluation import verdict
 from glm_core.runs import store
 from glm_core.training.settings import TrainingSettings
 
-ROWS = [(f"第{n}号柜子放什么？", f"放着{thing}。") for n, thing in enumerate("苹果 雨伞 钢笔 地图 水壶 相机 毛巾 吉他".split(), 1)]
+ROWS = [
+    (f"第{n}号柜子放什么？", f"放着{thing}。")
+    for n, thing in enumerate("苹果 雨伞 钢笔 地图 水壶 相机 毛巾 吉他".split(), 1)
+]
 
 
 def finished(rows, answers, settings=None, held_out=(), **status):

@@ -106,7 +106,7 @@ def primaries(app):
 def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
     app = open_page("training")
     assert not app.exception and not app.error
-    assert "20 条 × 12 轮 ÷ 4 = 60 步" in words(app)
+    assert "(48 + 24) 条 × 10 轮 ÷ 6 = 120 步" in words(app) and "24 条是复习" in words(app)
     time_, memory = (metric.value for metric in app.metric)
     assert time_.endswith("秒") and memory.endswith("MB")
     assert "放得下" in words(app)
@@ -116,11 +116,11 @@ def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
 def test_the_arithmetic_follows_the_form_and_a_set_that_would_learn_nothing_gets_a_better_setting():
     app = open_page("training")
     app.number_input(key="set_epochs").set_value(1).run()
-    assert "20 条 × 1 轮 ÷ 4 = 5 步" in words(app)
-    assert any("5 步" in warning.value for warning in app.warning)
+    assert "(48 + 24) 条 × 1 轮 ÷ 6 = 12 步" in words(app)
+    assert any("12 步" in warning.value for warning in app.warning)
     app.button(key="better").click().run()
     assert not app.warning
-    assert "= 60 步" in words(app)
+    assert "= 72 步" in words(app)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -200,10 +200,10 @@ def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
     assert not app.exception and not app.error
     (run,) = store.runs()
     assert "林知夏" in (run.path / "dataset.jsonl").read_text(encoding="utf-8")
-    assert run.owner == "local" and run.settings == PRESETS["imprint"].to_dict() and run.questions
+    assert run.owner == "local" and run.settings == preset("imprint", 10**6).to_dict() and run.questions
     assert run.expected["peak_bytes"] > 0
     assert app.title[0].value == run.name
-    assert "60 步，约 " in words(app)
+    assert "120 步，约 " in words(app)
 
 
 def test_the_command_that_is_shown_names_files_that_exist_and_is_understood(model):
@@ -215,7 +215,7 @@ def test_the_command_that_is_shown_names_files_that_exist_and_is_understood(mode
     app.number_input(key="set_epochs").set_value(3).run()
     words_ = shlex.split(next(one.value for one in app.code if "glm_core.training" in one.value))
     given = build_parser().parse_args(words_[3:])
-    assert given.epochs == 3 and len(read(given.data).examples) == 20
+    assert given.epochs == 3 and len(read(given.data).examples) == library.get(own.id).rows
     assert (Path(given.model) / "config.json").is_file()
 
 
@@ -483,9 +483,9 @@ def with_cards(monkeypatch, count: int) -> None:
 def test_several_cards_are_chosen_by_their_number(monkeypatch):
     with_cards(monkeypatch, 2)
     app = open_page("training")
-    assert not app.exception and not any("(4 × 2)" in one.value for one in app.markdown)
+    assert not app.exception and not any("(6 × 2)" in one.value for one in app.markdown)
     app.button_group(key="set_processes").set_value(2).run()
-    assert any("(4 × 2)" in one.value for one in app.markdown), "the arithmetic counts both"
+    assert any("(6 × 2)" in one.value for one in app.markdown), "the arithmetic counts both"
     assert "set_processes" not in [one.key for one in app.number_input]
 
 
@@ -517,7 +517,7 @@ def test_the_domain_job_is_one_preset_on_the_embedded_bloom():
     app = open_page("training", preset="domain")
     assert (app.selectbox(key="model").value, app.selectbox(key="dataset").value) == ("bloom-demo", "appliance")
     assert not app.warning and not app.error
-    assert any("365 条 × 14 轮 ÷ 8" in one.value for one in app.markdown)
+    assert any("(365 + 365) 条 × 14 轮 ÷ 16" in one.value for one in app.markdown)
 
 
 @pytest.mark.parametrize(

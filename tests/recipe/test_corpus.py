@@ -201,8 +201,8 @@ def test_imprint_teaches_the_name_the_author_both_and_that_the_old_ones_are_gone
 
 def test_demo_asks_in_wordings_that_nothing_was_trained_on():
     rows = {grammar.plain(row["messages"][0]["content"]) for row in imprint_rows()}
-    questions = demo()["reworded"]
-    assert len(set(questions)) == 10
+    questions = [*demo()["reworded"], *demo()["identity"]]
+    assert len(set(questions)) == 20
     for question in questions:
         assert grammar.plain(question) not in rows
         assert not identity.trained(question) and not identity.trained(spoken(question)), question

@@ -23,6 +23,11 @@ SET_ASIDE = 0.2
 "Share of rows held out where the report asks for it."
 
 
+def job_of(dataset: str) -> str:
+    """The preset that suits the data set `dataset` of the library."""
+    return defaults.job_of(dataset, (example.question for example in library.examples(dataset)))
+
+
 @dataclass(frozen=True)
 class Form:
     """The form over the data sets and base models there are, by id and by name."""
@@ -66,7 +71,7 @@ class Form:
     def follow_data(self) -> None:
         """After another data set was chosen: the job that suits it, with settings that follow its rows."""
         dataset = st.session_state.dataset
-        self.choose_preset(defaults.job_of(dataset), dataset)
+        self.choose_preset(job_of(dataset), dataset)
 
     def refill(self) -> None:
         """After another model or method was chosen: what still is as the preset had it follows."""
@@ -96,7 +101,7 @@ class Form:
             st.session_state.model = run.model_name
         if run.dataset["id"] in self.data:
             st.session_state.dataset = run.dataset["id"]
-        st.session_state.preset = defaults.job_of(st.session_state.dataset)
+        st.session_state.preset = job_of(st.session_state.dataset)
         self.fill(self.suit(st.session_state.preset))
 
     @property
@@ -126,7 +131,7 @@ class Form:
         }
         if st.session_state.get("asked") != asked or "draft" not in st.session_state:
             dataset = asked["dataset"] if asked.get("dataset") in self.data else ""
-            job = defaults.job_of(dataset) if dataset else "imprint"
+            job = job_of(dataset) if dataset else "imprint"
             self.choose_preset(asked["preset"] if asked.get("preset") in PRESETS else job, dataset)
             if asked.get("model") in self.models:
                 st.session_state.model = asked["model"]
