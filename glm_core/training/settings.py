@@ -72,8 +72,6 @@ class TrainingSettings:
     def __post_init__(self):
         for one in fields(self):
             object.__setattr__(self, one.name, _checked(one, getattr(self, one.name)))
-        if self.stop_when_learned and not self.evaluations:
-            raise SettingsError("settings.error.stop_when_learned", "stop_when_learned")
         if self.early_stopping and not (self.validation_ratio and self.evaluations):
             raise SettingsError("settings.error.early_stopping", "early_stopping")
 
