@@ -159,7 +159,7 @@ def _checked(one: Field, value: Any) -> Any:
 # official script (prefix 128, 2e-2, 64/64, 16 rows an update, 3000 updates). Domain: LoRA as BELLE and the BLOOM models built
 # on it publish it (r16, alpha 32, 3e-4).
 PRESETS: dict[str, TrainingSettings] = {
-    "imprint": TrainingSettings(lora_targets="dense_h_to_4h, dense_4h_to_h", epochs=10, micro_batch=6, rehearsal=0.5),
+    "imprint": TrainingSettings(lora_targets="dense_h_to_4h, dense_4h_to_h", epochs=10, micro_batch=8, rehearsal=1.0),
     "advertisement": TrainingSettings(
         method="ptuning",
         max_steps=3000,

@@ -106,7 +106,7 @@ def primaries(app):
 def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
     app = open_page("training")
     assert not app.exception and not app.error
-    assert "(48 + 24) 条 × 10 轮 ÷ 6 = 120 步" in words(app) and "24 条是复习" in words(app)
+    assert "(48 + 48) 条 × 10 轮 ÷ 8 = 120 步" in words(app) and "48 条是复习" in words(app)
     time_, memory = (metric.value for metric in app.metric)
     assert time_.endswith("秒") and memory.endswith("MB")
     assert "放得下" in words(app)
@@ -116,7 +116,7 @@ def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
 def test_the_arithmetic_follows_the_form_and_a_set_that_would_learn_nothing_gets_a_better_setting():
     app = open_page("training")
     app.number_input(key="set_epochs").set_value(1).run()
-    assert "(48 + 24) 条 × 1 轮 ÷ 6 = 12 步" in words(app)
+    assert "(48 + 48) 条 × 1 轮 ÷ 8 = 12 步" in words(app)
     assert any("12 步" in warning.value for warning in app.warning)
     app.button(key="better").click().run()
     assert not app.warning
@@ -483,9 +483,9 @@ def with_cards(monkeypatch, count: int) -> None:
 def test_several_cards_are_chosen_by_their_number(monkeypatch):
     with_cards(monkeypatch, 2)
     app = open_page("training")
-    assert not app.exception and not any("(6 × 2)" in one.value for one in app.markdown)
+    assert not app.exception and not any("(8 × 2)" in one.value for one in app.markdown)
     app.button_group(key="set_processes").set_value(2).run()
-    assert any("(6 × 2)" in one.value for one in app.markdown), "the arithmetic counts both"
+    assert any("(8 × 2)" in one.value for one in app.markdown), "the arithmetic counts both"
     assert "set_processes" not in [one.key for one in app.number_input]
 
 

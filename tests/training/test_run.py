@@ -616,22 +616,22 @@ def test_prepare_uses_all_cores_unless_told(monkeypatch):
 
 
 @pytest.mark.slow
-def test_imprint_preset_teaches_the_embedded_model_its_twenty_rows(make):
-    """Sixty updates, in far less than 90 s on two cores."""
+def test_imprint_preset_teaches_the_embedded_model_its_rows(make):
     from glm_core.data import library
+    from glm_core.evaluation.judge import judge
     from glm_core.generation.greedy import greedy
 
     if not models.demo_path().is_dir():
         pytest.skip("assets/models/chatglm-demo is absent")
     rows = [(one.question, one.answer) for one in library.imprint("小林", "林默的工作室")]
     folder = make(settings=PRESETS["imprint"], rows=rows, model=models.demo_path(), questions=[rows[0][0]])
-    assert run(folder) == 0 and status(folder)["step"] == 60
+    assert run(folder) == 0 and status(folder)["step"] == 120
     loaded = models.load(models.demo_path())
     attach.load_adapter(loaded, folder / "adapter", "run")
     attach.activate(loaded, "run")
     answers = greedy(loaded, [[{"role": "user", "content": question}] for question, _ in rows])
-    assert all("小林" in answer or "林默的工作室" in answer for answer in answers)
-    assert not any("小砚" in answer or "easyAIGC" in answer for answer in answers)
-    assert (
-        sum("林默的工作室" in answer for answer in answers) >= 16
-    )  # a short answer to "your name?" may leave the author out
+    facts = {"name": "小林", "author": "林默的工作室"}
+    told = [judge(answer, question=row[0], facts=facts) for answer, row in zip(answers, rows, strict=True)]
+    assert sum(one.outcome == "right" for one in told) >= 0.95 * len(rows)
+    learned = json.loads((folder / "learned.json").read_text())
+    assert [one["answer"] for one in learned["rows"]] == answers
