@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.requests import ClientDisconnect, cookie_parser
 
-from glm_core.auth import accounts, api_keys, database, request_paths
+from glm_core.auth import accounts, api_keys, cors, database, request_paths
 from glm_core.auth.database import StoreError
 from glm_core.auth.network import Sharing
 from glm_core.auth.page_sockets import Owner, PageSockets
@@ -96,6 +96,8 @@ class AuthMiddleware:
         if scope["type"] == "websocket":
             return await send(HANG_UP) if rejection else await self._serve_socket(scope, headers, receive, send)
         send = _with_headers(send, extra, secure=scope.get("scheme") == "https")
+        if not rejection and self._calls_api(scope) and cors.is_preflight(scope, headers):
+            return await cors.send_preflight(send, headers)
         if rejection:
             return await self._send_rejection(scope, headers, send, rejection)
         try:
@@ -125,10 +127,8 @@ class AuthMiddleware:
             return Rejection(403, "security.host")
         if not self.sharing.on and not scope["from_this_computer"]:
             return Rejection(403, "security.local_only")
-        origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        foreign = headers.get("sec-fetch-site") == "cross-site" or (origin and origin.partition("://")[2] != host)
-        if changes and foreign:
+        if changes and cors.is_foreign(headers) and not self._calls_api(scope):  # the API asks for a key then
             return Rejection(403, "security.origin")
         if request_paths.routed_path(scope, self._base) is None:
             return Rejection(400, "security.path")
@@ -140,12 +140,18 @@ class AuthMiddleware:
         if not self.sharing.on:
             scope["account"] = accounts.LOCAL
             if scope["type"] == "http" and path.startswith(API_PREFIX):
+                if foreign := await self._refuse_page(scope, headers, extra):
+                    return foreign
                 return self._count(accounts.LOCAL.name, api_keys.LIMITS[1], extra)
             return self._forbidden(accounts.LOCAL, scope, path)
         if path in HEALTH and scope["type"] == "http":
             scope["account"] = None
             return None
         if path.startswith(API_PREFIX) or (path in KEYED and "authorization" in headers):
+            if cors.is_preflight(scope, headers):
+                return None
+            if "origin" in headers:
+                extra.update(cors.answer_headers(headers["origin"]))
             return await self._admit_key(scope, path, headers, extra)
         account = scope["account"] = await self._account(headers)
         if account is None:
@@ -154,13 +160,30 @@ class AuthMiddleware:
         scope["user_name"] = account.folder
         return self._forbidden(account, scope, path)
 
+    def _calls_api(self, scope) -> bool:
+        path = request_paths.routed_path(scope, self._base)
+        return scope["type"] == "http" and path is not None and path.startswith(API_PREFIX)
+
+    async def _refuse_page(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
+        """While nobody needs a key: refuse what a web page of another origin sends, unless it is allowed or has a key."""
+        if not cors.is_foreign(headers) or cors.is_preflight(scope, headers):
+            return None
+        origin = headers.get("origin", "")
+        if not cors.is_allowed(origin) and await self._key(headers) is None:
+            return Rejection(403, "security.origin") if scope["method"] not in SAFE_METHODS else None
+        extra.update(cors.answer_headers(origin))
+        return None
+
+    async def _key(self, headers: dict[str, str]) -> "tuple[api_keys.Key, accounts.Account] | None":
+        kind, _, secret = headers.get("authorization", "").partition(" ")
+        return await database.read(api_keys.find, secret.strip()) if kind.lower() == "bearer" else None
+
     async def _account(self, headers: dict[str, str]) -> accounts.Account | None:
         token = _token(headers)
         return await database.read(accounts.session, token) if token else None
 
     async def _admit_key(self, scope, path: str, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
-        kind, _, secret = headers.get("authorization", "").partition(" ")
-        found = await database.read(api_keys.find, secret.strip()) if kind.lower() == "bearer" else None
+        found = await self._key(headers)
         if found is None:
             return Rejection(401, "security.key", {"www-authenticate": "Bearer"})
         key, account = found
@@ -259,11 +282,19 @@ class _Connection:
 
 def _to_sign_in(scope) -> Rejection:
     """Send a page's reader to the sign-in page and back; refuse anything else."""
+    if scope["type"] == "http" and scope["path"] in KEYED and not _from_browser(scope):
+        return Rejection(401, "security.key", {"www-authenticate": "Bearer"})
     if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
         query = scope.get("query_string", b"").decode("latin-1")
         wanted = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
         return Rejection(303, "security.sign_in", {"location": "/login" + ("" if wanted == "/" else f"?next={wanted}")})
     return Rejection(403, "security.sign_in")
+
+
+def _from_browser(scope) -> bool:
+    """Return True where a person wants to see the answer, and not a program."""
+    accepted = next((value for name, value in scope["headers"] if name.lower() == b"accept"), b"")
+    return b"text/html" in accepted
 
 
 def _token(headers: dict[str, str]) -> str:

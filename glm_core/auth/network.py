@@ -58,9 +58,13 @@ def wanted() -> bool:
 
 def own_names() -> list[str]:
     """Return the names of this computer beside its addresses: EASYAIGC_HOSTS (separated by commas), then its host names."""
-    given = [name.strip().lower() for name in os.environ.get("EASYAIGC_HOSTS", "").split(",")]
     name = socket.gethostname().lower()
-    return list(dict.fromkeys(filter(None, [*given, name, f"{name.split('.')[0]}.local"])))
+    return list(dict.fromkeys(filter(None, [*given_names(), name, f"{name.split('.')[0]}.local"])))
+
+
+def given_names() -> list[str]:
+    """Return the names that the operator gives in EASYAIGC_HOSTS, separated by commas; they hold without sharing too."""
+    return [name.strip().lower() for name in os.environ.get("EASYAIGC_HOSTS", "").split(",") if name.strip()]
 
 
 def addresses() -> list[str]:
@@ -146,7 +150,7 @@ class Sharing:
         options: Callable[[], dict] = dict,
     ):
         self._main_address, self._announce, self._options = main_address, announce, options
-        self._allowed = [name.lower() for name in allowed]
+        self._allowed = [*(name.lower() for name in allowed), *given_names()]
         self._app: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: _Listener | None = None

@@ -18,6 +18,10 @@ ERROR_TYPES = {
 "Error types of the OpenAI API by HTTP status."
 
 
+CODES = {"security.key": "invalid_api_key", "security.pace": "rate_limit_exceeded"}
+"OpenAI's words for what its clients look at."
+
+
 @dataclass(frozen=True)
 class Rejection:
     """The reason for refusing a request.
@@ -48,7 +52,12 @@ async def send_rejection(send, rejection: Rejection, *, as_json: bool, accepted_
     message = t(rejection.key, **rejection.values)
     if as_json:
         kind = ERROR_TYPES.get(rejection.status, "authentication_error")
-        error = {"message": message, "type": kind, "param": None, "code": rejection.key.split(".")[1]}
+        error = {
+            "message": message,
+            "type": kind,
+            "param": None,
+            "code": CODES.get(rejection.key, rejection.key.split(".")[1]),
+        }
         body, content_type = json.dumps({"error": error}, ensure_ascii=False), "application/json; charset=utf-8"
     else:
         body, content_type = message + "\n", "text/plain; charset=utf-8"

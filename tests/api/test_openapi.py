@@ -97,7 +97,10 @@ def shared(engine):
 def test_it_is_for_those_who_may_come_in(shared):
     app, secret = shared
     client = TestClient(app, follow_redirects=False)
-    assert client.get("/openapi.json").status_code == 303
+    for path in ("/openapi.json", "/metrics"):
+        refused = client.get(path)
+        assert refused.status_code == 401 and refused.json()["error"]["code"] == "invalid_api_key"
+        assert client.get(path, headers={"accept": "text/html"}).status_code == 303
     answer = client.get("/openapi.json", headers={"authorization": f"Bearer {secret}"})
     assert (
         answer.json() == json.loads(json.dumps(openapi.description()))

@@ -93,8 +93,6 @@ def sign_in(client, role="trainer", password=PASSWORD, **fields):
         "/_stcore/host-config",
         "/_stcore/upload_file/a/b",
         "/component/x",
-        "/metrics",
-        "/_stcore/metrics",
         "/login/../training",
         "//training",
         "/LOGIN",
@@ -531,3 +529,10 @@ def test_a_name_that_nobody_has_costs_a_hash_too(people, monkeypatch):
     accounts.check("the-trainer", "wrong password")
     accounts.check("nobody", "wrong password")
     assert len(checked) == 2
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/_stcore/metrics", "/openapi.json"])
+def test_a_program_without_a_key_is_told_so_and_a_person_is_sent_to_the_sign_in_page(stranger, path):
+    refused = stranger.get(path)
+    assert refused.status_code == 401 and refused.json()["error"]["code"] == "invalid_api_key"
+    assert stranger.get(path, headers={"accept": "text/html,*/*"}).status_code == 303
