@@ -33,7 +33,7 @@ def json_schema(schema: dict | bool, field: str = "response_format") -> str:
     from llguidance import LLMatcher
 
     try:
-        return _checked(LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=COMPACT), field)
+        return _checked(LLMatcher.grammar_from_json_schema(json.dumps(_closed(schema)), overrides=COMPACT), field)
     except ValueError as error:
         raise RequestError("serving.bad_grammar", field, why=str(error)[:LONGEST_REASON]) from error
 
@@ -74,10 +74,26 @@ def text_or_json(schema: dict, field: str = "tools") -> str:
     """
     from llguidance import LLMatcher
 
-    body = json.dumps(schema | {"x-guidance": COMPACT}, ensure_ascii=False)
+    body = json.dumps(_closed(schema) | {"x-guidance": COMPACT}, ensure_ascii=False)
     return _checked(
         LLMatcher.grammar_from_lark(f"start: TEXT | call\nTEXT: /[^{{](.|\\n)*/\ncall: %json {body}\n"), field
     )
+
+
+def _closed(schema: object) -> object:
+    """The schema, whose objects have no other properties than those it names unless it says so itself.
+
+    Otherwise a small model would invent one property after the other until its answer is cut.
+    """
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    open_ended = isinstance(schema.get("properties"), dict) and "allOf" not in schema and "$ref" not in schema
+    closed = {"additionalProperties": False} if open_ended else {}
+    return closed | {
+        name: value if name in ("const", "enum", "default") else _closed(value) for name, value in schema.items()
+    }
 
 
 def _checked(grammar: str, field: str) -> str:

@@ -4,11 +4,11 @@ import json
 
 import openai
 import pytest
-from glm_core.evaluation.benchmark import Comparison, Task, TaskError
 
 from glm_core import __main__ as command
 from glm_core import workspace
 from glm_core.evaluation import benchmark
+from glm_core.evaluation.benchmark import Comparison, Task, TaskError
 from tests.engine import engine, home, server, shared_engine, tiny_folder  # noqa: F401
 
 BUNDLED = workspace.ASSETS / "evaluation" / "general_choices.jsonl"

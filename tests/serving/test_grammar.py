@@ -56,3 +56,9 @@ def test_what_cannot_be_followed_is_refused_and_names_its_field():
 def test_the_answer_streams_as_what_it_is(engine):
     handle = engine.submit(ask("给我一个人", max_new_tokens=200, grammar=grammar.json_schema(PERSON)))
     assert json.loads("".join(handle)) == json.loads(handle.text)
+
+
+def test_an_object_has_the_properties_that_its_schema_names_and_no_other(engine):
+    schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}, "properties": {"const": 3}}, "required": ["a"]}
+    (handle,) = answers(engine, [grammar.json_schema(schema)], temperature=1.5, seed=1)
+    assert set(json.loads(handle.text)) <= {"a", "properties"} and handle.finish_reason == "stop"
