@@ -43,6 +43,7 @@ class Dimensions:
         gated: the MLP has a gate, so its first product is twice `inner` wide.
         rms_norm: the normalization keeps a float32 copy of its input for the backward.
         keeps_scores: the attention keeps its scores for the backward.
+        fusable: the layers are built as `decoder_step` computes them, so that a GPU trains and decodes in few kernels.
         prefix_copies: numbers a token and layer that attention keeps only because a prefix is ahead of its keys.
     """
 
@@ -64,6 +65,7 @@ class Dimensions:
     rms_norm: bool = True
     keeps_scores: bool = False
     prefix_copies: int = 0
+    fusable: bool = True
 
     @property
     def query(self) -> int:
@@ -83,7 +85,7 @@ class Dimensions:
     @property
     def fuses(self) -> bool:
         """Return whether a GPU trains the layers in the kernels of `fused_layers`, which keep less for the backward."""
-        return self.gated and self.rms_norm and not self.keeps_scores
+        return self.fusable and self.gated and self.rms_norm and not self.keeps_scores
 
     @property
     def mlp_kept(self) -> int:

@@ -53,6 +53,7 @@ class Kind:
         tied: the library's default for `tie_word_embeddings`.
         head_dim: the library's default where it is not hidden size / heads.
         fused: query, key and value are one module, gate and up another.
+        plain: the layers are those of Llama or Qwen, which the kernels of `decoder_step` compute.
     """
 
     bias: str = "attention_bias"
@@ -61,17 +62,18 @@ class Kind:
     tied: bool = False
     head_dim: int | None = None
     fused: bool = False
+    plain: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
-    "llama": Kind(),
-    "mistral": Kind(bias="none"),
-    "qwen2": Kind(bias="qkv"),
-    "qwen3": Kind(heads_normalized="head", head_dim=128),
+    "llama": Kind(plain=True),
+    "mistral": Kind(bias="none", plain=True),
+    "qwen2": Kind(bias="qkv", plain=True),
+    "qwen3": Kind(heads_normalized="head", head_dim=128, plain=True),
     "gemma3_text": Kind(heads_normalized="head", norms=4, tied=True, head_dim=256),
     "phi3": Kind(bias="none", fused=True),
     "hunyuan_v1_dense": Kind(heads_normalized="head"),
-    "ernie4_5": Kind(bias="use_bias", tied=True, head_dim=128),
+    "ernie4_5": Kind(bias="use_bias", tied=True, head_dim=128, plain=True),
     "smollm3": Kind(tied=True),
     "olmo2": Kind(heads_normalized="all"),
     "granite": Kind(),
@@ -130,6 +132,7 @@ class CausalLM(RotaryDecoder):
             norm_parameters=kind.norms * hidden + own_norms,
             final_parameters=hidden,
             prefix_copies=2 * (query - key),
+            fusable=kind.plain and not _slides(settings),
         )
 
     def _biases(self, settings: Config, hidden: int, inner: int, qkv: int) -> int:
@@ -222,6 +225,12 @@ def _linears(fused: bool, hidden: int, inner: int, query: int, key: int) -> dict
         "up_proj": (hidden, inner),
         "down_proj": (inner, hidden),
     }
+
+
+def _slides(settings: Config) -> bool:
+    """Return whether a layer sees a window of tokens only."""
+    types = settings.get("layer_types") or []
+    return bool(settings.get("sliding_window")) and (not types or "sliding_attention" in types)
 
 
 def _check_layer_types(settings: Settings) -> None:

@@ -34,6 +34,8 @@ def _examine(model: nn.Module) -> bool | None:
         return None
     if not all(map(_fits, layers)) or not is_rms(network.norm):
         return None
+    if getattr(model.config, "sliding_window", None) and not getattr(model.config, "layer_types", None):
+        return None  # Mistral: every layer sees a window, and only its mask says so
     return rotates_pairs(layers[0].self_attn, network.rotary_emb)
 
 

@@ -9,15 +9,17 @@ from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from glm_core import models
 from glm_core.adapters import attach, merge
+from glm_core.adapters.targets import choose_targets
 from glm_core.generation.greedy import greedy
-from glm_core.models import ModelError, quantization
+from glm_core.models import ModelError, quantization, registry
+from glm_core.models.architectures import decoder_step
 from glm_core.models.architectures.causal_lm import KINDS
 from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from glm_core.training.loss import AnswerLoss
-from glm_core.training.settings import TrainingSettings
+from glm_core.training.settings import PRESETS, TrainingSettings, preset
 from tests.closeness import gap
 from tests.models.bytelevel import write_tokenizer
 from tests.tiny import randomize
@@ -97,6 +99,23 @@ def test_sizes_follow_the_librarys_defaults_where_a_file_is_silent(kind):
         published = AutoConfig.for_model(kind, **{k: v for k, v in spoken.items() if k != "model_type"})
         model = AutoModelForCausalLM.from_config(published)
     assert found.parameters == sum(weight.numel() for weight in model.parameters())
+
+
+@everywhere
+def test_the_kernels_of_a_gpu_serve_only_layers_that_they_compute(kind, base):
+    found, loaded = models.describe(base), models.load(base)
+    fusable = loaded.family.architecture.dimensions(found.settings).fusable
+    assert (decoder_step.rotation_of(loaded.model) is not None) == fusable
+    assert fusable == (kind in ("llama", "qwen2", "qwen3", "ernie4_5"))
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+@everywhere
+def test_every_preset_finds_its_targets(kind, name):
+    dims = registry.by_name(kind).architecture.dimensions(SIZES | EXTRA.get(kind, {}))
+    for parameters in (10**7, 10**10):
+        chosen = choose_targets(preset(name, parameters, "lora").lora_targets, dims.groups, dims.linears)
+        assert chosen and set(chosen) <= dims.linears.keys()
 
 
 @everywhere
