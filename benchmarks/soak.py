@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import os
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -133,6 +134,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8598)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # takes the server along
     with tempfile.TemporaryDirectory() as home:
         os.environ["EASYAIGC_HOME"] = home
         accounts.create("boss", PASSWORD, "administrator")

@@ -21,7 +21,9 @@ from glm_core.auth.network import LOCAL_HOSTS, Sharing
 from glm_core.auth.page_sockets import PageSockets
 from glm_core.errors import EasyError
 from glm_core.hub import private_hosts
+from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
+from glm_core.workspace_lock import WorkspaceLock
 
 if TYPE_CHECKING:
     from glm_core.serving.base import Engine, LoadedBase
@@ -39,6 +41,7 @@ PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
 
 log = logging.getLogger(__name__)
 _closing = threading.Event()
+_locks: list[WorkspaceLock] = []
 _engines: "list[Engine]" = []
 
 
@@ -174,8 +177,11 @@ def start() -> None:
     _closing.clear()
     descriptors.raise_limit()
     private_hosts.refuse_when(lambda: sharing().on)
-    threading.Thread(target=_watch_runs, name="runs", daemon=True).start()
-    threading.Thread(target=_tidy, name="tidy", daemon=True).start()
+    lock = WorkspaceLock(workspace.home())
+    _locks[:] = [lock]
+    if not lock.take():
+        log.warning("%s", t("app.second", folder=workspace.home(), **lock.holder()))
+    threading.Thread(target=_work_alone, args=(lock,), name="runs", daemon=True).start()
     threading.Thread(target=_store_last_uses, name="last-uses", daemon=True).start()
 
 
@@ -184,8 +190,17 @@ def close() -> None:
     _closing.set()
     accounts.last_uses.store()
     database.let_go()
+    for lock in _locks:
+        lock.release()
     for one in _engines:
         one.close()
+
+
+def _work_alone(lock: WorkspaceLock) -> None:
+    """Start runs and tidy up as long as no other dashboard on this workspace does."""
+    if lock.wait(_closing):
+        threading.Thread(target=_tidy, name="tidy", daemon=True).start()
+        _watch_runs()
 
 
 def _watch_runs() -> None:

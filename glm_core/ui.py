@@ -20,6 +20,7 @@ from glm_core import i18n, state
 from glm_core.auth import accounts, network
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.middleware import COOKIE
+from glm_core.auth.rate_limits import RateLimiter
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
@@ -29,6 +30,8 @@ from glm_core.page_list import PAGES
 from glm_core.workspace import ASSETS, ROOT
 
 log = logging.getLogger(__name__)
+_tracebacks = RateLimiter(window=600.0)
+"One traceback of an error every ten minutes; its other incidents are one line each."
 
 
 @dataclass(frozen=True)
@@ -378,9 +381,18 @@ def show_error(error: Exception) -> bool:
         st.error(str(error), icon=":material/error:")
     else:
         number = secrets.token_hex(3)
-        log.error("incident %s", number, exc_info=error)
+        first = _tracebacks.take({_place(error): 1}).allowed
+        log.error("incident %s: %s", number, type(error).__name__, exc_info=error if first else None)
         st.error(t("ui.incident", number=number), icon=":material/error:")
     return True
+
+
+def _place(error: Exception) -> tuple[str, str, int]:
+    """Return the kind of an error and the file and line that raised it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return (type(error).__name__, trace.tb_frame.f_code.co_filename if trace else "", trace.tb_lineno if trace else 0)
 
 
 if __name__ == "__main__":
