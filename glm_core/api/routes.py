@@ -48,7 +48,7 @@ METHODS = {
     "/v1/models": "GET",
     "/v1/models/": "GET",
 }
-WITHOUT_PREFIX = ("/chat/completions", "/completions", "/responses", "/embeddings", "/models", "/models/{rest:rest}")
+WITHOUT_PREFIX = ("/chat/completions", "/completions", "/responses", "/embeddings", "/models/{rest:rest}")
 EVERY_METHOD = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"]
 
 

@@ -10,11 +10,14 @@ STRANGER, GUEST, TRAINER, ADMINISTRATOR, KEY = "stranger", "guest", "trainer", "
 API_PREFIX = "/v1/"
 UPLOADS = "/_stcore/upload_file/"
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
-KEYED = frozenset(("/metrics", "/_stcore/metrics", "/openapi.json"))
+NEAR_API = ("/chat/completions", "/completions", "/responses", "/embeddings")
+"Addresses of the API without /v1, where a program is told so."
+KEYED = frozenset(("/metrics", "/_stcore/metrics", "/openapi.json", *NEAR_API))
 "Paths outside the API that a program may read with a key instead of a session."
 HEALTH = frozenset(("/health", "/_stcore/health"))
 
 ROLES = {
+    **dict.fromkeys(NEAR_API, GUEST),
     "/login": STRANGER,
     "/logout": STRANGER,
     "/first": STRANGER,
@@ -37,6 +40,7 @@ PREFIXES = {
     "/static/": GUEST,
     "/media/": GUEST,
     "/component/": GUEST,
+    "/models/": GUEST,
     "/_stcore/bidi-components/": GUEST,
 }
 SOCKETS = frozenset(("/_stcore/stream", "/check/socket"))

@@ -1,5 +1,7 @@
 """What the middleware compares is what the router matches: base paths, control characters, unknown paths, the reader's language."""
 
+import re
+
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,6 +14,7 @@ from glm_core.auth import accounts
 from glm_core.auth.middleware import COOKIE, AuthMiddleware
 from glm_core.auth.network import Sharing
 from glm_core.auth.request_paths import ADMINISTRATOR, KEY, required_role, routed_path
+from glm_core.page_list import PAGES
 
 
 async def _answer(request):
@@ -59,7 +62,7 @@ def test_odd_paths_are_none(path):
 def test_every_route_of_the_program_is_listed():
     """A route that is not would be refused; one that needs less than its neighbors would be found here."""
     for route in program.app._user_routes:
-        path = route.path.replace("{model:path}", "x").replace("{", "").replace("}", "")
+        path = re.sub(r"\{.*?\}", "x", route.path)
         method = next(iter(getattr(route, "methods", None) or {"GET"}))
         if path not in ("/check/socket",):
             assert required_role(path, method) is not None, path
@@ -73,3 +76,9 @@ def test_a_refusal_speaks_the_readers_language(guest, asked, word):
     assert word in guest.get("/metrics", headers={"accept-language": asked}).text or guest.get(
         "/metrics", headers={"accept-language": asked}
     ).json()["error"]["message"].startswith(word)
+
+
+def test_no_route_of_the_api_hides_a_page():
+    """/models is a page; an API route of that address once answered in its place."""
+    pages = {f"/{page.name}" for page in PAGES}
+    assert pages.isdisjoint(route.path for route in program.app._user_routes)
