@@ -16,31 +16,31 @@ REFRESH_SECONDS = 1.0
 LOG_HEIGHT = 460
 
 
-def watch_of(run: Run) -> RunReader:
+def reader_of(run: Run) -> RunReader:
     """What this viewer has read of `run`; kept over reruns, so that only new rows are read and drawn."""
-    kept = st.session_state.get("watch")
+    kept = st.session_state.get("reader")
     if kept is None or kept.run != run:
-        st.session_state.watch = kept = RunReader(run)
+        st.session_state.reader = kept = RunReader(run)
     return kept
 
 
-def draw_state(watch: RunReader) -> None:
+def draw_state(reader: RunReader) -> None:
     """One line on where the run is: a bar while it moves, a sentence when it has ended."""
-    status = watch.status
+    status = reader.status
     if status.active:
-        st.progress(*labels.progress(watch.run, status, state.launcher().queue()))
+        st.progress(*labels.progress(reader.run, status, state.launcher().queue()))
     elif status.state == "failed":
         st.error(status.why or t("run.failed"), icon=":material/error:")
     else:
-        draw_verdict(watch)
-        st.markdown(labels.outcome(status, watch.curves, retention.sentence(points_of(watch))))
+        draw_verdict(reader)
+        st.markdown(labels.outcome(status, reader.curves, retention.sentence(points_of(reader))))
     if status.alarm:
         st.warning(status.alarm, icon=":material/warning:")
 
 
-def draw_verdict(watch: RunReader) -> None:
+def draw_verdict(reader: RunReader) -> None:
     """The judge's first sentence, why not where it has not learned, and of a classification the confusions."""
-    learning = learning_of(watch)
+    learning = learning_of(reader)
     if learning is None:
         return
     st.subheader(learning.sentence, anchor=False)
@@ -62,28 +62,28 @@ def confusion(table) -> dict[str, list]:
     return columns
 
 
-def draw_samples(watch: RunReader) -> None:
+def draw_samples(reader: RunReader) -> None:
     """Every pinned question as a timeline of its answers."""
-    if not watch.answers():
+    if not reader.answers():
         st.caption(t("run.no_samples"))
-    for question, answers in watch.answers().items():
+    for question, answers in reader.answers().items():
         with st.container(border=True):
             draw_answers(question, answers)
 
 
-def draw_log(watch: RunReader) -> None:
+def draw_log(reader: RunReader) -> None:
     """The end of what the trainer printed."""
     with st.container(height=LOG_HEIGHT, border=False, autoscroll=True):
-        st.code(watch.run.log_tail() or t("run.no_log"), language=None, wrap_lines=True)
+        st.code(reader.run.log_tail() or t("run.no_log"), language=None, wrap_lines=True)
 
 
-def draw_settings(watch: RunReader) -> None:
+def draw_settings(reader: RunReader) -> None:
     """Every setting that counts, and the command that does the same without the page."""
-    settings = labels.settings_of(watch.run)
+    settings = labels.settings_of(reader.run)
     if settings is None:
         st.caption(t("run.no_settings"))
         return
-    run, out = watch.run, str(store.folder() / "my-run")
+    run, out = reader.run, str(store.folder() / "my-run")
     line = settings.command(run.model, str(run.path / "dataset.jsonl"), out, run.questions)
     st.caption(t("train.command"))
     st.code(line, language="bash", wrap_lines=True)
@@ -104,24 +104,24 @@ DRAW = {
 
 def draw_live(run: Run) -> None:
     """All that moves. Read anew every second while the run is active; one full rerun when it ends."""
-    watch = watch_of(run)
-    before = watch.status
-    watch.refresh(rows=not (before.active and st.session_state.get("pause")))
-    if before.active != watch.status.active:
+    reader = reader_of(run)
+    before = reader.status
+    reader.refresh(rows=not (before.active and st.session_state.get("pause")))
+    if before.active != reader.status.active:
         state.launcher().tick()  # it knows how the trainer's process ended, and writes it down
         st.rerun()
     with st.container():  # one place for both, so that what follows keeps its own when the run ends
-        draw_state(watch)
-        if not watch.status.active:
-            draw_next(watch)
-    if watch.status.active or watch.metrics or watch.resources:
-        draw_tiles(watch)
+        draw_state(reader)
+        if not reader.status.active:
+            draw_next(reader)
+    if reader.status.active or reader.metrics or reader.resources:
+        draw_tiles(reader)
     for name, tab in zip(
         DRAW, st.tabs([t(f"run.tab.{name}") for name in DRAW], key="tab", on_change="rerun"), strict=True
     ):
         if tab.open:
             with tab:
-                DRAW[name](watch)
+                DRAW[name](reader)
 
 
 ui.begin("run")

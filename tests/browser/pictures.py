@@ -43,7 +43,7 @@ def take(browser, url: str, pages: dict[str, str], folder: Path, language: str, 
         locale=locale, color_scheme=theme, viewport={"width": width, "height": height}, is_mobile=size == "phone"
     )
     page, said = context.new_page(), []
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)
     page.on("console", lambda one: said.append(f"{page.url}: {one.text}") if one.type == "error" else None)
     page.on("response", lambda one: said.append(f"{one.status} {one.url}") if one.status >= 400 else None)
     for name, address in pages.items():

@@ -67,11 +67,11 @@ def draw_names(run: Run) -> None:
         st.rerun()
 
 
-def draw_next(watch: RunReader) -> None:
+def draw_next(reader: RunReader) -> None:
     """After the end: one primary button for what is most likely wanted, and the other ways on."""
-    run, offers = watch.run, {}
-    learning = learning_of(watch)
-    better = labels.better(run, watch.status, watch.memory)
+    run, offers = reader.run, {}
+    learning = learning_of(reader)
+    better = labels.better(run, reader.status, reader.memory)
     if run.adapter():
         offers = mend(run, learning) | {
             "compare": lambda: ui.go("compare", run=run.id),
@@ -80,12 +80,12 @@ def draw_next(watch: RunReader) -> None:
             "continue": lambda: ui.go("training", **{"from": run.id}),
         }
     elif better:
-        st.markdown(labels.proposal(run, watch.status, better, watch.memory))
+        st.markdown(labels.proposal(run, reader.status, better, reader.memory))
         offers["retry"] = lambda: start_again(run, better)
-    elif labels.had_room(watch.status, watch.memory):
-        peak, limit = i18n.size(watch.memory.peak), i18n.size(watch.memory.limit)
+    elif labels.had_room(reader.status, reader.memory):
+        peak, limit = i18n.size(reader.memory.peak), i18n.size(reader.memory.limit)
         st.markdown(t("run.had_room", peak=peak, limit=limit))
-    if watch.status.state != "finished" and not run.damaged:
+    if reader.status.state != "finished" and not run.damaged:
         if run.checkpoints():
             offers["resume"] = lambda: resume(run)
         offers["again"] = lambda: start_again(run)
@@ -95,12 +95,12 @@ def draw_next(watch: RunReader) -> None:
                 act()
 
 
-def learning_of(watch: RunReader) -> verdict.Learning | None:
+def learning_of(reader: RunReader) -> verdict.Learning | None:
     """The judge's verdict on the run once it has ended, made once."""
-    if watch.status.state != "finished":
+    if reader.status.state != "finished":
         return None
-    losses = watch.curves.series("loss")[1]
-    return watch.kept(("learning",), watch.status.step, lambda: verdict.read(watch.run, losses))
+    losses = reader.curves.series("loss")[1]
+    return reader.kept(("learning",), reader.status.step, lambda: verdict.read(reader.run, losses))
 
 
 def mend(run: Run, learning: verdict.Learning | None) -> dict:

@@ -14,10 +14,10 @@ TILE_HEIGHT = 200  # with or without a spark line yet
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
-def draw_tiles(watch: RunReader) -> None:
+def draw_tiles(reader: RunReader) -> None:
     """Four figures with their spark lines."""
     with st.container(key="tiles", horizontal=True):
-        for tile in labels.tiles(watch.status, watch.curves, watch.memory):
+        for tile in labels.tiles(reader.status, reader.curves, reader.memory):
             st.metric(
                 t(f"run.tile.{tile.name}"),
                 tile.value,
@@ -31,10 +31,10 @@ def draw_tiles(watch: RunReader) -> None:
             )
 
 
-def draw_curves(watch: RunReader) -> None:
+def draw_curves(reader: RunReader) -> None:
     """The chosen curve beside the newest answers; beneath, what was learnt and kept, and memory."""
-    if not watch.status.active and not watch.metrics:
-        st.caption(labels.no_curves(watch.status))
+    if not reader.status.active and not reader.metrics:
+        st.caption(labels.no_curves(reader.status))
         return
     wide, narrow = st.columns([2, 1], gap="medium")
     with wide:
@@ -48,23 +48,23 @@ def draw_curves(watch: RunReader) -> None:
                 label_visibility="collapsed",
                 format_func=lambda one: t(f"runs.figure.{one}"),
             )
-            if watch.status.active:
+            if reader.status.active:
                 st.toggle(t("run.pause"), key="pause", help=t("run.pause_help"))
-        total = watch.status.total_steps
-        figure = watch.kept(
+        total = reader.status.total_steps
+        figure = reader.kept(
             ("curve", kind, i18n.current()),
-            (len(watch.metrics), total),
-            lambda: figures.series_figure(watch.curves, kind, total),
+            (len(reader.metrics), total),
+            lambda: figures.series_figure(reader.curves, kind, total),
         )
         st.plotly_chart(figure, key="curve", config=CHART)
-        retention.draw_balance(watch)
-    phase = "live" if watch.status.active else "ended"
+        retention.draw_balance(reader)
+    phase = "live" if reader.status.active else "ended"
     with narrow, st.container(height=ANSWERS_HEIGHT, border=False, key=f"answers-{phase}"):
-        for question, answers in watch.answers().items():
+        for question, answers in reader.answers().items():
             draw_answers(question, answers, brief=True)
-    draw_memory(watch)
-    if not watch.status.active and watch.metrics:
-        draw_downloads(watch)
+    draw_memory(reader)
+    if not reader.status.active and reader.metrics:
+        draw_downloads(reader)
 
 
 def draw_answers(question: str, answers: list[dict], brief: bool = False) -> None:
@@ -81,35 +81,37 @@ def draw_answers(question: str, answers: list[dict], brief: bool = False) -> Non
                 st.caption(f"{t('run.before_training') if brief else labels.steps_of(answer)} {said}")
 
 
-def draw_memory(watch: RunReader) -> None:
+def draw_memory(reader: RunReader) -> None:
     """Memory over time with its limit."""
-    if not watch.status.active and not watch.resources:
+    if not reader.status.active and not reader.resources:
         st.caption(t("run.no_resources"))
         return
-    st.markdown(f"**{t(f'run.tile.{labels.kind_of(watch.memory)}')}**")
-    figure = watch.kept(
-        ("memory figure", i18n.current()), len(watch.resources), lambda: figures.memory_figure(watch.memory)
+    st.markdown(f"**{t(f'run.tile.{labels.kind_of(reader.memory)}')}**")
+    figure = reader.kept(
+        ("memory figure", i18n.current()), len(reader.resources), lambda: figures.memory_figure(reader.memory)
     )
     st.plotly_chart(figure, key="memory", config=CHART)
 
 
-def draw_resources(watch: RunReader) -> None:
+def draw_resources(reader: RunReader) -> None:
     """Memory, and how busy processor and cards were."""
-    draw_memory(watch)
-    if not watch.resources:
+    draw_memory(reader)
+    if not reader.resources:
         return
-    drawn = watch.kept(
-        ("busy", i18n.current()), len(watch.resources), lambda: figures.busy_figures(watch.resources, watch.run.devices)
+    drawn = reader.kept(
+        ("busy", i18n.current()),
+        len(reader.resources),
+        lambda: figures.busy_figures(reader.resources, reader.run.devices),
     )
     for key, figure in drawn.items():
         st.markdown(f"**{t(key)}**")
         st.plotly_chart(figure, key=key, config=CHART)
 
 
-def draw_downloads(watch: RunReader) -> None:
+def draw_downloads(reader: RunReader) -> None:
     """The curve as a table and as a picture to look into."""
-    curves, name = watch.curves, watch.run.id
-    figure = figures.loss_figure(curves, watch.status.total_steps)
+    curves, name = reader.curves, reader.run.id
+    figure = figures.loss_figure(curves, reader.status.total_steps)
     rows = (*curves.training, *curves.validation)
     with st.container(horizontal=True):
         icon = {"icon": ":material/download:", "on_click": "ignore"}

@@ -13,23 +13,23 @@ HEIGHT = 180
 CHART = {"displayModeBar": False}
 
 
-def points_of(watch: RunReader) -> tuple[Point, ...]:
+def points_of(reader: RunReader) -> tuple[Point, ...]:
     """The evaluations of the run as far as it has come, judged once."""
-    return watch.kept(("points",), len(watch.abilities), lambda: retention.read(watch.run, watch.abilities))
+    return reader.kept(("points",), len(reader.abilities), lambda: retention.read(reader.run, reader.abilities))
 
 
-def draw_balance(watch: RunReader) -> None:
+def draw_balance(reader: RunReader) -> None:
     """Learned and kept over the updates, and once the run has ended the choice of the step that answers."""
-    points = points_of(watch)
-    if not points and not watch.status.active:
+    points = points_of(reader)
+    if not points and not reader.status.active:
         return
     st.markdown(f"**{t('forgetting.title')}**", help=retention.about(points))
-    total = watch.status.total_steps
+    total = reader.status.total_steps
     key, drawn = ("balance", i18n.current()), (len(points), total)
-    figure = watch.kept(key, drawn, lambda: draw_figure(points, total))
+    figure = reader.kept(key, drawn, lambda: draw_figure(points, total))
     st.plotly_chart(figure, key="balance", config=CHART)
-    if not watch.status.active:
-        draw_steps(watch.run, points)
+    if not reader.status.active:
+        draw_steps(reader.run, points)
 
 
 def draw_figure(points: tuple[Point, ...], total: int):

@@ -13,13 +13,13 @@ REFRESH_SECONDS = 1.0
 EXAMPLES = 3  # best and worst predictions each
 
 
-def draw_scores(watch: RunReader) -> None:
+def draw_scores(reader: RunReader) -> None:
     """The published scores on the rows set aside, before and after, and the best and worst predictions."""
-    run = watch.run
+    run = reader.run
     aside = heldout.sets_aside(run)
     if aside is False:
         st.caption(t("run.scores.no_part"))
-    elif watch.status.active or run.adapter() is None:
+    elif reader.status.active or run.adapter() is None:
         st.caption(t("run.scores.later"))
     elif aside is None:
         st.caption(t("run.scores.not_known"))
@@ -32,7 +32,7 @@ def draw_scores(watch: RunReader) -> None:
                 state.reports().start(run)
                 ui.note("audit.report.start", run.name)
                 st.rerun()
-    elif (found := watch.kept(("scores",), made.made, lambda: heldout.held_out(made, run))) is not None:
+    elif (found := reader.kept(("scores",), made.made, lambda: heldout.held_out(made, run))) is not None:
         draw_held_out(found)
     if run.adapter() is not None:
         ui.link("report", t("run.scores.report"), icon=":material/summarize:", run=run.id)
