@@ -16,7 +16,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from pages.parts.datasets import column_mapping
 
-LISTED, SHORT = 100, 8
+LISTED, SHORT, SHOWN = 100, 8, 3
 PROBLEMS_HEIGHT = 440  # pixels; a longer table scrolls by itself
 
 
@@ -39,8 +39,9 @@ def draw_result(result: read.ReadResult) -> None:
     good, bad = f"{len(result.examples):,}", f"{len(result.problems):,}"
     st.markdown(t("datasets.found", layout=t(f"data.{kind}.{result.layout}"), good=good, bad=bad))
     if result.examples:
-        with st.container(border=True, key="live-example", gap=None):
-            ui.draw_messages(result.examples[0].messages)
+        for place, example in enumerate(result.examples[:SHOWN]):
+            with st.container(border=True, key=f"live-example-{place}" if place else "live-example", gap=None):
+                ui.draw_messages(example.messages)
     else:
         raw = [{name: str(value)[:200] for name, value in row.items()} for row in result.sample]
         st.dataframe(raw, hide_index=True, key="raw")
@@ -105,6 +106,8 @@ if brought:
             st.stop()
         result = column_mapping.draw_choices(*brought)
         draw_result(result)
+        if result.layout == "mapped" and not result.problems:
+            draw_problems(column_mapping.read(*brought, None, {}))
         if result.examples:
             draw_keep(result)
         draw_problems(result)

@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 from glm_core import i18n, workspace
+from glm_core.data import command as reading
 from glm_core.errors import EasyError
+from glm_core.training import plan
 from glm_core.training import settings as options
 from glm_core.training.errors import TrainingError
 from glm_core.training.settings import PRESETS, TrainingSettings
@@ -30,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", dest="start", metavar="DIR", help=i18n.t("training.command.from"))
     parser.add_argument("--question", action="append", default=[], help=i18n.t("training.command.question"))
     parser.add_argument(WAIT, action="store_true", help=argparse.SUPPRESS)  # a server's, see warm_worker.py
+    reading.add_arguments(parser.add_argument_group(i18n.t("training.command.data")))
     options.add_arguments(parser)
     return parser
 
@@ -40,7 +43,13 @@ def adapter_in(folder: Path) -> Path:
 
 
 def write_run(
-    folder: Path, model: str, file: str, settings: TrainingSettings, questions: list[str], begin: Path | None = None
+    folder: Path,
+    model: str,
+    file: str,
+    settings: TrainingSettings,
+    questions: list[str],
+    arguments: argparse.Namespace,
+    begin: Path | None = None,
 ) -> None:
     """A new run directory for `python -m glm_core.training RUN_DIR`.
 
@@ -51,22 +60,20 @@ def write_run(
         TrainingError: the directory has a run already, or no row of the file can be used.
         DataError: the file cannot be read. AdapterError: `begin` has no adapter that can be read.
     """
-    from glm_core import data
     from glm_core.adapters import start
     from glm_core.data.store import lines_of
 
     if (folder / "run.json").exists():
         raise TrainingError("training.error.run_exists", folder=str(folder))
-    found = data.read(file)
-    for problem in found.problems[:20]:
-        print(problem, file=sys.stderr)
-    for notice in found.notices:
-        print(notice, file=sys.stderr)
+    found = reading.read_file(file, arguments)
+    reading.print_losses(found)
     if not found.examples:
         raise TrainingError("training.error.no_rows", path=file)
     if begin is not None:
         settings = settings.changed(**start.settings_of(begin, model))
         start.copy(begin, folder / start.FOLDER)
+    for warning in plan.plan(len(found.examples), settings).warnings:
+        print(warning, file=sys.stderr)
     lines, digest = lines_of(found.examples)
     workspace.write_atomic(folder / "dataset.jsonl", lines)
     name = Path(file).stem
@@ -113,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.out:
             settings = options.from_arguments(given, PRESETS.get(given.preset))
             begin = adapter_in(Path(given.start)) if given.start else None
-            write_run(folder, given.model, given.data, settings, given.question, begin)
+            write_run(folder, given.model, given.data, settings, given.question, given, begin)
         clock = wait(folder, stop) if given.wait else None
         if given.wait and clock is None:
             return 0

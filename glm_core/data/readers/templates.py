@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from glm_core.data.examples import DataError, RowError
+from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.chats import past_turns
 from glm_core.data.readers.formats.plaintext import TEXT, halves
 from glm_core.data.readers.layouts import Convert, Layout
@@ -136,13 +137,45 @@ def usual_columns(template: Template, columns: Iterable[str]) -> dict[str, str |
 
 
 def propose(template: Template | None, columns: Sequence[str], sample: Sequence[dict]) -> dict[str, str]:
-    """Where a mapping by hand begins: the template's usual columns, or the first two that hold words and not numbers."""
+    """Where a mapping by hand begins: the template's usual columns, what is known by name, else what looks like it.
+
+    Text that is long and differs from row to row goes before text that is short and repeats itself, which labels rows.
+    """
     usual = usual_columns(template, columns) if template else {}
     if usual and all(usual.values()):
-        return usual
-    worded = [column for column in columns if any(_is_words(row.get(column)) for row in sample)]
-    first = [*worded, *(column for column in columns if column not in worded)]
-    return dict(zip(template.fields if template else ("question", "answer"), first[:2], strict=False))
+        return {field: column for field, column in usual.items() if column}
+    fields = tuple(template.fields) if template else ("question", "answer")
+    known = {field: column for field, column in usual.items() if column} if template else _known_half(columns)
+    rest = sorted(
+        (column for column in columns if column not in known.values()),
+        key=lambda column: (-_variety(column, sample), columns.index(column)),
+    )
+    free = iter(sorted(rest[: len(fields) - len(known)], key=columns.index))
+    chosen = {field: known.get(field) or next(free, None) for field in fields}
+    return {field: column for field, column in chosen.items() if column}
+
+
+def _known_half(columns: Sequence[str]) -> dict[str, str]:
+    """Of question and answer what has a known name, or the word in its name."""
+    names = names_of.folded(columns)
+    found = {
+        "answer": names_of.first(names, names_of.ANSWERS),
+        "question": names_of.first(names, (*names_of.QUESTIONS, *names_of.DETAILED, *names_of.TITLES)),
+    }
+    for column in columns:
+        role = names_of.nearly(column)
+        if role and not found[role]:
+            found[role] = column
+    return {role: column for role, column in found.items() if column}
+
+
+def _variety(column: str, sample: Sequence[dict]) -> int:
+    """2 for words that differ from row to row, 1 for words that repeat, 0 for numbers and blanks."""
+    words = [row.get(column) for row in sample if _is_words(row.get(column))]
+    if not words:
+        return 0
+    repeats = len(words) > 3 and len(set(words)) <= len(words) / 2
+    return 1 if repeats or names_of.is_identifier(column) else 2
 
 
 def _is_words(value: object) -> bool:

@@ -10,6 +10,8 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 
+OPTIONAL = ("system", "history")
+
 
 def read(
     content: bytes, file: str, template: str | None, mapping: dict, options: ReadOptions | None = None
@@ -69,6 +71,18 @@ def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
     return read(content, file, template, mapping, options) if mapping else found
 
 
+def draw_joined(found: readers_read.ReadResult, question: str | None) -> str | None:
+    """The question's column, or words with several columns in them that the reader may edit."""
+    others = [column for column in found.columns if column != question]
+    more = st.multiselect(
+        t("datasets.join"), others, key="map-join", help=t("datasets.join_help"), placeholder=t("datasets.choose")
+    )
+    if not question or not more:
+        return question
+    start = "\n".join(f"{{{column}}}" for column in found.columns if column in (question, *more))
+    return st.text_area(t("datasets.pattern"), start, key=f"pattern-{question}-{'-'.join(more)}", height=90)
+
+
 def draw_options(found: readers_read.ReadResult) -> ReadOptions:
     """What the file leaves open: its sheets, whether it has column names, and which of two readings is meant."""
     sheets: list[str] = []
@@ -103,7 +117,7 @@ def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:
     if not st.toggle(t("datasets.by_hand"), value=not found.examples, key=f"by-hand-{template}"):
         return {}
     st.caption(t("datasets.mapping_help"))
-    fields = list(TEMPLATES[template].fields) if template else ["question", "answer", "system"]
+    fields = list(TEMPLATES[template].fields) if template else ["question", "answer", *OPTIONAL]
     mapping, usual = {}, propose(TEMPLATES.get(template), found.columns, found.sample)
     for field, column in zip(fields, st.columns(len(fields)), strict=True):
         start = found.columns.index(usual[field]) if field in usual else None
@@ -115,5 +129,7 @@ def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:
             accept_new_options=True,
             placeholder=t("datasets.choose"),
         )
+    if not template:
+        mapping["question"] = draw_joined(found, mapping["question"])
     mapping = {field: column for field, column in mapping.items() if column}
-    return mapping if set(mapping) >= set(fields) - {"system"} else {}
+    return mapping if set(mapping) >= set(fields) - set(OPTIONAL) else {}

@@ -126,3 +126,19 @@ def test_a_mapping_by_hand_begins_with_the_columns_of_the_task_else_with_words()
     assert propose(None, columns, sample) == {"question": "标题", "answer": "正文"}
     assert propose(TEMPLATES["translation"], columns, sample) == {"source": "标题", "target": "正文"}
     assert propose(None, ("编号",), sample) == {"question": "编号"}
+
+
+def test_a_mapping_by_hand_begins_with_the_half_that_is_known_and_prefers_varied_text():
+    sample = [
+        {"类": "售前" if row % 2 else "售后", "客户说的话": f"第{row}个人说的话", "reply": f"答复{row}"}
+        for row in range(8)
+    ]
+    assert propose(None, tuple(sample[0]), sample) == {"question": "客户说的话", "answer": "reply"}
+    sample = [{"ask": f"问{row}", "门类": "甲", "咱们该咋回": f"回{row}"} for row in range(8)]
+    assert propose(None, tuple(sample[0]), sample) == {"question": "ask", "answer": "咱们该咋回"}
+
+
+def test_a_nested_field_is_mapped_by_its_path():
+    content = '{"info":{"ask":["一","二"]},"out":{"text":"三"}}\n'
+    result = read_bytes(content.encode(), "a.jsonl", mapping={"question": "info.ask.1", "answer": "out.text"})
+    assert first(result) == ("二", "三")

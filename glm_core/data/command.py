@@ -1,0 +1,115 @@
+"""`python -m glm_core data FILE`: read a file as the pages do, say what became of it, and write it as jsonl, csv or xlsx.
+
+The arguments that say how a file is read are shared with `python -m glm_core.training --data`.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from glm_core import i18n, workspace
+from glm_core.data import export
+from glm_core.data.analysis import statistics
+from glm_core.data.examples import DataError, ReadResult
+from glm_core.data.readers.read import ReadOptions, read
+from glm_core.data.readers.templates import TEMPLATES
+from glm_core.errors import EasyError
+
+LISTED = 20  # problems in the terminal
+
+
+def add_parser(commands) -> None:
+    """Add the command `data` to the subcommands of `python -m glm_core`."""
+    parser = commands.add_parser("data", help=i18n.t("data.command.help"))
+    parser.add_argument("file", metavar="FILE", help=i18n.t("data.command.file"))
+    add_arguments(parser)
+    parser.add_argument("--out", metavar="FILE", help=i18n.t("data.command.out"))
+    parser.add_argument("--json", action="store_true", help=i18n.t("data.command.json"))
+    parser.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    parser.set_defaults(work=run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how a file is read."""
+    parser.add_argument("--map", action="append", default=[], metavar="ROLE=COLUMN", help=i18n.t("data.command.map"))
+    parser.add_argument("--sheet", action="append", default=[], help=i18n.t("data.command.sheet"))
+    parser.add_argument("--template", choices=list(TEMPLATES), help=i18n.t("data.command.template"))
+    parser.add_argument(
+        "--reading", choices=("pairs", "conversations", "paragraphs"), default="", help=i18n.t("data.command.reading")
+    )
+    parser.add_argument("--header", choices=("names", "data"), help=i18n.t("data.command.header"))
+
+
+def read_file(file: str, arguments: argparse.Namespace) -> ReadResult:
+    """Read `file` as the arguments of `add_arguments` say.
+
+    Raises:
+        DataError: as `read`, or a mapping without an equals sign.
+    """
+    if wrong := next((one for one in arguments.map if "=" not in one), None):
+        raise DataError("data.command.bad_map", given=wrong)
+    mapping = dict(one.split("=", 1) for one in arguments.map)
+    header = {"names": True, "data": False}.get(arguments.header)
+    options = ReadOptions(arguments.reading, tuple(arguments.sheet), header)
+    return read(file, arguments.template, mapping=mapping or None, options=options)
+
+
+def print_losses(result: ReadResult) -> None:
+    """Say on standard error which rows are problems and what is not used."""
+    for problem in result.problems[:LISTED]:
+        print(problem, file=sys.stderr)
+    if len(result.problems) > LISTED:
+        more = f"{len(result.problems):,}"
+        print(i18n.t("datasets.first_problems", shown=LISTED, all=more), file=sys.stderr)
+    for notice in result.notices:
+        print(notice.message, file=sys.stderr)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, report, convert; 0 where rows can be learned, 1 where none can, 2 for an error."""
+    try:
+        result = read_file(arguments.file, arguments)
+        if arguments.out and result.examples:
+            _write(result, Path(arguments.out))
+    except (EasyError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if arguments.json:
+        print(json.dumps(_record(result), ensure_ascii=False, indent=2))
+    else:
+        print_losses(result)
+        _print_summary(result)
+    return 0 if result.examples else 1
+
+
+def _write(result: ReadResult, target: Path) -> None:
+    format = target.suffix.lstrip(".").lower()
+    workspace.write_atomic(target, export.export(result.examples, format))
+
+
+def _record(result: ReadResult) -> dict:
+    return {
+        "file": result.file,
+        "layout": result.layout,
+        "columns": list(result.columns),
+        "sheets": list(result.sheets),
+        "rows": len(result.examples),
+        "problems": [{"line": one.line, "field": one.field, "message": one.message} for one in result.problems],
+        "notices": [
+            {"kind": one.kind, "count": one.count, "message": one.message, "other": one.other} for one in result.notices
+        ],
+        "sample": [example.messages for example in result.examples[:3]],
+    }
+
+
+def _print_summary(result: ReadResult) -> None:
+    kind = "template" if result.layout in TEMPLATES else "layout"
+    good, bad = f"{len(result.examples):,}", f"{len(result.problems):,}"
+    print(i18n.t("data.command.found", layout=i18n.t(f"data.{kind}.{result.layout}"), good=good, bad=bad))
+    if not result.examples:
+        return
+    counts = statistics(result.examples)
+    print(i18n.t("train.answers", count=f"{counts.targets:,}", rows=f"{counts.rows:,}"))
+    for message in result.examples[0].messages:
+        print(f"  {message['role']}: {message['content'][:200]}")

@@ -1,0 +1,52 @@
+"""`python -m glm_core data FILE`: reads, reports, converts; and the training command reads a file the same way."""
+
+import json
+
+import pytest
+
+from glm_core.__main__ import main
+from glm_core.data import read
+from glm_core.training.__main__ import build_parser, write_run
+from glm_core.training.settings import TrainingSettings
+
+CSV = "标题,正文,备注\n几点上班,九点,旧\n几点下班,六点,旧\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(CSV, encoding="utf-8")
+    return path
+
+
+def test_a_mapped_file_is_reported_and_converted(file, tmp_path, capsys):
+    target = tmp_path / "out.jsonl"
+    arguments = ["data", str(file), "--map", "question=标题", "--map", "answer=正文", "--out", str(target)]
+    assert main([*arguments, "--lang", "en"]) == 0
+    said = capsys.readouterr()
+    assert "2 rows usable" in said.out and "备注" in said.err
+    assert [example.answer for example in read(target).examples] == ["九点", "六点"]
+
+
+def test_the_report_as_json(file, capsys):
+    assert main(["data", str(file), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["layout"], found["rows"], found["columns"]) == ("unknown", 0, ["标题", "正文", "备注"])
+
+
+@pytest.mark.parametrize("more", [["--map", "question"], ["--map", "question=没有", "--map", "answer=正文"]])
+def test_what_cannot_be_done_is_a_sentence(file, more, capsys):
+    assert main(["data", str(file), *more]) == 2
+    assert capsys.readouterr().err.strip()
+
+
+def test_the_training_command_takes_the_same_options_and_warns(file, tmp_path, capsys):
+    given = build_parser().parse_args(
+        ["--model", "m", "--data", str(file), "--out", "o", "--map", "question=标题", "--map", "answer=正文"]
+    )
+    settings = TrainingSettings(learning_rate=0.9)
+    write_run(tmp_path / "run", "m", str(file), settings, [], given)
+    said = capsys.readouterr().err
+    record = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
+    assert "备注" in said and "0.9" in said
+    assert [notice["kind"] for notice in record["dataset"]["notices"]] == ["columns_ignored"]
