@@ -89,11 +89,11 @@ def test_pasted_rows_are_kept_like_a_file():
 UNKNOWN = "序号,标题,正文\n1,一,二\n2,三,四\n".encode()
 
 
-def test_unknown_columns_are_mapped_with_a_live_example():
+def test_unknown_columns_are_mapped_with_live_examples():
     app = upload(open_page("datasets"), "a.csv", UNKNOWN)
     app.selectbox(key="map-None-question").set_value("标题").run()
     app.selectbox(key="map-None-answer").set_value("正文").run()
-    assert not app.exception and [message.markdown[0].value for message in app.chat_message] == ["一", "二"]
+    assert not app.exception and [message.markdown[0].value for message in app.chat_message] == ["一", "二", "三", "四"]
     click(app, "keep")
     assert library.examples(app.radio(key="set").value)[1].question == "三"
 
@@ -368,3 +368,20 @@ def test_a_bundled_set_offers_the_copy_where_it_would_be_edited():
     app.button(key="edit-copy").click().run()
     assert not app.exception and library.datasets()[0].source == library.get("advertisement").name
     assert accounts.audit()[0]["action"] == "audit.data.add"
+
+
+def test_what_is_not_used_is_said_before_and_after_it_is_kept():
+    rows = "question,answer,备注\n你好,我是NAME,要紧\n再见,慢走,要紧\n".encode()
+    app = upload(open_page("datasets"), "a.csv", rows)
+    [said] = [one.value for one in app.warning]
+    assert "备注" in said and "NAME" in said
+    click(app, "keep")
+    assert "备注" in app.warning[0].value
+
+
+def test_the_other_reading_is_a_click_away():
+    app = upload(open_page("datasets"), "faq.txt", "问：一？\n答：二\n问：三？\n答：四\n".encode())
+    assert len(app.chat_message) == 4
+    app.toggle(key="other-reading").set_value(True).run()
+    click(app, "keep")
+    assert [len(example.messages) for example in library.examples(app.radio(key="set").value)] == [4]
