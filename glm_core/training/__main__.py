@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", dest="start", metavar="DIR", help=i18n.t("training.command.from"))
     parser.add_argument("--question", action="append", default=[], help=i18n.t("training.command.question"))
     parser.add_argument(WAIT, action="store_true", help=argparse.SUPPRESS)  # a server's, see warm_worker.py
-    reading.add_arguments(parser.add_argument_group(i18n.t("training.command.data")))
+    reading.add_arguments(parser)
     options.add_arguments(parser)
     return parser
 
