@@ -1,0 +1,50 @@
+"""Settings from the data: small sets are seen often, with rehearsal; long answers are not cut; the job follows the rows."""
+
+import pytest
+
+from glm_core.data import Example
+from glm_core.data.analysis import statistics
+from glm_core.training import defaults
+from glm_core.training.plan import plan
+
+SMALL, LARGE = 8_400_000, 6_200_000_000
+
+
+def rows(count, answer="放在第{}格。"):
+    asked = [f"第{n}样东西放在哪里？" for n in range(count)]
+    return [
+        Example([{"role": "user", "content": q}, {"role": "assistant", "content": answer.format(n)}], n)
+        for n, q in enumerate(asked, 1)
+    ]
+
+
+@pytest.mark.parametrize("parameters", [SMALL, LARGE])
+@pytest.mark.parametrize("count", [15, 50, 384])
+def test_a_small_set_gets_enough_steps_rehearsal_and_an_early_end_without_a_doubt(count, parameters):
+    found = defaults.suggest("domain", statistics(rows(count)), parameters)
+    outlook = plan(count, found, parameters=parameters)
+    assert found.rehearsal and found.stop_when_learned and outlook.updates >= 100
+    assert not outlook.warnings
+
+
+def test_a_large_set_keeps_the_published_recipe():
+    found = defaults.suggest("domain", statistics(rows(5000)), LARGE)
+    assert not found.rehearsal and found.epochs == 3
+
+
+def test_long_answers_raise_the_limit_that_would_cut_them():
+    found = defaults.suggest("domain", statistics(rows(20, "很长的回答" * 100 + "{}")), SMALL)
+    assert found.max_target_length >= 500
+
+
+@pytest.mark.parametrize(
+    ("questions", "job"),
+    [
+        (["你是谁？", "谁训练了你？", "你叫什么名字？"], "imprint"),
+        (["怎么退货？", "几天到货？", "你是谁？", "能开发票吗？", "怎么换货？", "运费多少？"], "domain"),
+        (["怎么退货？"] * 15, "domain"),
+    ],
+)
+def test_the_job_follows_what_the_rows_ask(questions, job):
+    assert defaults.job_of("mine", questions) == job
+    assert defaults.job_of("appliance", questions) == "domain"
