@@ -24,7 +24,7 @@ from glm_core.adapters import attach
 from glm_core.models import LoadedModel
 from glm_core.runs.exchange import export, import_adapter
 from glm_core.runs.exchange.check import GENERAL
-from glm_core.runs.exchange.exporter import Source
+from glm_core.runs.exchange.exporter import ExportSource
 from glm_core.training.settings import TrainingSettings
 
 FAMILIES = ("bloom-demo", "bloom", "chatglm2", "chatglm3", "glm4-original", "glm", "glm4")
@@ -196,7 +196,7 @@ def try_family(kind: str, home: Path, llama: str) -> None:
     """Export one family in every format and ask each tool."""
     run, base = make_run(kind, home)
     _, expected = expect(base, run.adapter())
-    source, out = Source(run, base), home / "out"
+    source, out = ExportSource(run, base), home / "out"
     export.write(source, "transformers", out / f"{kind}-transformers", "float32")
     show(kind, "transformers", expected, ask_transformers(out / f"{kind}-transformers", expected))
     if models.describe(base).config.get("model_type") != "chatglm":  # transformers has no network of that name

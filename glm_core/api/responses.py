@@ -133,7 +133,7 @@ class CompletionStream:
             yield self._event(number, {}, ended=True)
 
     def _deltas(self, number: int, piece: str | None) -> Iterator[dict]:
-        """What a piece adds to the message: text, or a part of a call."""
+        """Return what a piece adds to the message: text, or a part of a call."""
         if self._wanted.calls is None:
             if piece:
                 yield {"content": piece}

@@ -138,7 +138,7 @@ class SchemaFormat(Part):
 
 
 class StructuredOutputs(Part):
-    """What the answer has to match, in vLLM's words; exactly one of them."""
+    """The form that the answer has to match, in vLLM's words; exactly one of them."""
 
     json_: str | dict[str, Anything] | None = Field(default=None, alias="json")
     regex: Text | None = None

@@ -54,7 +54,7 @@ class Calls:
         return {"role": "system", "content": INSTRUCTIONS.format(tools="\n".join(listed))}
 
     def grammar(self) -> str:
-        """What the answer has to match.
+        """Return what the answer has to match.
 
         Raises:
             RequestError: the schema of a function's parameters cannot be followed.

@@ -26,7 +26,7 @@ class TaskError(EasyError):
 
 
 @dataclass(frozen=True)
-class Task:
+class ChoiceTask:
     """One question. `answer` is the place of the right one among `choices`."""
 
     question: str
@@ -35,15 +35,15 @@ class Task:
 
     @property
     def context(self) -> str:
-        """What the choices are continuations of."""
+        """Return what the choices are continuations of."""
         return f"{self.question}\n答案："
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BenchmarkComparison:
     """Which choice each model took for each task."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[ChoiceTask, ...]
     before: tuple[int, ...]
     after: tuple[int, ...]
 
@@ -78,7 +78,7 @@ class Comparison:
         return {"tasks": total, **shares, "changes": table, "difference": difference, "picks": picks}
 
     def text(self) -> str:
-        """What a person reads in a terminal."""
+        """Return what a person reads in a terminal."""
         record = self.to_dict()
         lines = [
             t(f"benchmark.{name}", total=len(self.tasks), **_percent(record[name])) for name in ("before", "after")
@@ -93,7 +93,7 @@ def _percent(share: dict) -> dict:
     return {"right": share["right"], "share": 100 * share["accuracy"], "low": 100 * low, "high": 100 * high}
 
 
-def read_tasks(path: str | Path) -> list[Task]:
+def read_tasks(path: str | Path) -> list[ChoiceTask]:
     """Return the tasks of a file of JSON lines (question, choices, answer as number or letter), or of a CSV with A, B, C, D.
 
     Raises:
@@ -113,7 +113,7 @@ def read_tasks(path: str | Path) -> list[Task]:
     return tasks
 
 
-def _task(row: str | dict, file: str, number: int) -> Task:
+def _task(row: str | dict, file: str, number: int) -> ChoiceTask:
     try:
         record = json.loads(row) if isinstance(row, str) else row
         fields = {key.lower(): value for key, value in record.items() if isinstance(key, str)}
@@ -129,15 +129,15 @@ def _task(row: str | dict, file: str, number: int) -> Task:
             raise ValueError
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise TaskError("benchmark.no_task", file=file, line=number) from error
-    return Task(question, tuple(choices), place)
+    return ChoiceTask(question, tuple(choices), place)
 
 
 def compare(
     engine: Engine,
     model: ServedModel,
-    tasks: Sequence[Task],
+    tasks: Sequence[ChoiceTask],
     progress: Callable[[float], None] = lambda share: None,
-) -> Comparison:
+) -> BenchmarkComparison:
     """Return what the original and `model` pick.
 
     Raises:
@@ -148,10 +148,10 @@ def compare(
         for side, one in zip(picked, (model.original, model), strict=True):
             side.append(pick(engine, one, task))
         progress(done / len(tasks))
-    return Comparison(tuple(tasks), *map(tuple, picked))
+    return BenchmarkComparison(tuple(tasks), *map(tuple, picked))
 
 
-def pick(engine: Engine, model: ServedModel, task: Task) -> int:
+def pick(engine: Engine, model: ServedModel, task: ChoiceTask) -> int:
     """Return the place of the choice that is likeliest; the first of equal ones."""
     found = engine.log_likelihoods(model, [(task.context, choice) for choice in task.choices], plain=True)
     return max(range(len(found)), key=lambda place: found[place].total)

@@ -126,7 +126,7 @@ class Report:
 
     @property
     def side_effects(self) -> side_effects.SideEffects | None:
-        """What became of the answers to the controls; None where none were asked."""
+        """Return what became of the answers to the controls; None where none were asked."""
         return side_effects.measure(self.of("unrelated"))
 
     @property

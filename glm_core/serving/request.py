@@ -257,7 +257,7 @@ class RequestHandle:
 
     @property
     def continuation(self) -> str:
-        """What the answer has besides `Request.beginning`: all pieces."""
+        """Return what the answer has besides `Request.beginning`: all pieces."""
         return "".join(self._pieces)
 
     def cancel(self) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.layouts import Layout, recognize
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, verdict
 
 _SAID_BY = {
@@ -27,7 +27,7 @@ def role_of(name: object) -> str | None:
     return ROLES.get(name.strip().strip("<>|[]").lower()) if isinstance(name, str) else None
 
 
-def messages_of(value: object, column: str, tally: Tally) -> list[dict]:
+def messages_of(value: object, column: str, tally: NoticeTally) -> list[dict]:
     """The messages of a conversation, an answer last.
 
     Raises:
@@ -41,7 +41,7 @@ def messages_of(value: object, column: str, tally: Tally) -> list[dict]:
     return messages
 
 
-def turn_messages(turns: list, column: str, tally: Tally) -> list[dict]:
+def turn_messages(turns: list, column: str, tally: NoticeTally) -> list[dict]:
     """The messages of turns, whose order is not checked yet."""
     if len(turns) > 1 and len(turns) % 2 == 0 and all(isinstance(turn, str) for turn in turns):
         return _in_turn(turns, column, tally)
@@ -51,7 +51,7 @@ def turn_messages(turns: list, column: str, tally: Tally) -> list[dict]:
     return messages
 
 
-def past_turns(value: object, column: str, tally: Tally) -> list[dict]:
+def past_turns(value: object, column: str, tally: NoticeTally) -> list[dict]:
     """Earlier turns as messages: a list of [question, answer] pairs, rounds, or messages; JSON text of it; or nothing.
 
     Raises:
@@ -69,7 +69,7 @@ def past_turns(value: object, column: str, tally: Tally) -> list[dict]:
     return messages
 
 
-def settle(messages: list[dict], tally: Tally) -> list[dict]:
+def settle(messages: list[dict], tally: NoticeTally) -> list[dict]:
     """`messages` with their unlearned answers and placeholders counted.
 
     Raises:
@@ -105,7 +105,7 @@ def _keys(turn: object) -> tuple[str, str]:
     return "role", "content"
 
 
-def _in_turn(texts: list[str], column: str, tally: Tally) -> list[dict]:
+def _in_turn(texts: list[str], column: str, tally: NoticeTally) -> list[dict]:
     roles = ("user", "assistant")
     return [
         said(
@@ -133,7 +133,7 @@ def _round_layout(keys: tuple[str, ...]) -> Layout | None:
     return found if found and found.questions and found.answer else None
 
 
-def _turn(turn: object, place: str, tally: Tally) -> list[dict]:
+def _turn(turn: object, place: str, tally: NoticeTally) -> list[dict]:
     if isinstance(turn, list | tuple) and len(turn) == 2 and all(isinstance(one, str) for one in turn):
         question, answer = content_text(turn[0], f"{place}[0]"), answer_text(turn[1], f"{place}[1]", tally)
         return [said("user", question), said("assistant", answer)]
@@ -149,7 +149,7 @@ def _turn(turn: object, place: str, tally: Tally) -> list[dict]:
     return [_message(turn, role_key or "role", text_key, place, tally)]
 
 
-def _round(turn: dict, layout: Layout, place: str, tally: Tally) -> list[dict]:
+def _round(turn: dict, layout: Layout, place: str, tally: NoticeTally) -> list[dict]:
     """A question and its answer in one object, with a system message where there is one."""
     question = "\n".join(text for column in layout.questions if (text := joined(turn.get(column), f"{place}.{column}")))
     answer, field = turn.get(layout.answer), f"{place}.{layout.answer}"
@@ -162,7 +162,7 @@ def _round(turn: dict, layout: Layout, place: str, tally: Tally) -> list[dict]:
     return [*messages, said("assistant", answer_text(answer, field, tally), turn)]
 
 
-def _message(turn: dict, role_key: str, text_key: str | None, place: str, tally: Tally) -> dict:
+def _message(turn: dict, role_key: str, text_key: str | None, place: str, tally: NoticeTally) -> dict:
     text_key = text_key or ("value" if role_key == "from" else "content")
     for key in (role_key, text_key):
         if key not in turn:

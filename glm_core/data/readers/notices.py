@@ -34,8 +34,8 @@ def placeholder_in(text: str) -> str:
 
 
 @dataclass
-class Tally:
-    """What has been counted so far, by kind; `names` are the columns, sheets or places it is about."""
+class NoticeTally:
+    """Counts so far, by kind; `names` are the columns, sheets or places it is about."""
 
     counts: Counter = field(default_factory=Counter)
     names: dict[str, dict[str, None]] = field(default_factory=dict)

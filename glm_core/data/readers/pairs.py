@@ -7,7 +7,7 @@ from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import is_message, messages_of, past_turns, said, settle, turn_messages
 from glm_core.data.readers.columns import holds_text
 from glm_core.data.readers.layouts import Convert, Layout, ignored
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.transcripts import transcript
 from glm_core.data.readers.values import (
     RowNotLearned,
@@ -21,12 +21,12 @@ from glm_core.data.readers.values import (
 )
 
 
-def converter(layout: Layout, tally: Tally | None = None) -> Convert:
+def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
     """The function that makes messages of one row in `layout`.
 
     It raises RowError for a row that cannot be used and RowNotLearned for one that its file says not to learn.
     """
-    tally = Tally() if tally is None else tally
+    tally = NoticeTally() if tally is None else tally
     watch = unused_counter(layout, tally)
     build = _chat if layout.chat else _preference if layout.name == "preference" and not layout.questions else _pair
 
@@ -43,7 +43,7 @@ def converter(layout: Layout, tally: Tally | None = None) -> Convert:
     return convert
 
 
-def watched(convert: Convert, layout: Layout, tally: Tally) -> Convert:
+def watched(convert: Convert, layout: Layout, tally: NoticeTally) -> Convert:
     """`convert`, counting what the columns of `layout` leave unused."""
 
     watch = unused_counter(layout, tally)
@@ -56,7 +56,7 @@ def watched(convert: Convert, layout: Layout, tally: Tally) -> Convert:
     return counted
 
 
-def unused_counter(layout: Layout, tally: Tally) -> Callable[[dict], None]:
+def unused_counter(layout: Layout, tally: NoticeTally) -> Callable[[dict], None]:
     """The function that counts what a row in `layout` has beside its example."""
     used = layout.used
     known: dict[tuple, list[str]] = {}
@@ -76,7 +76,7 @@ def unused_counter(layout: Layout, tally: Tally) -> Callable[[dict], None]:
     return count
 
 
-def _chat(record: dict, layout: Layout, tally: Tally) -> list[dict]:
+def _chat(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     if layout.chat not in record:
         raise RowError("data.row.missing", layout.chat)
     value = record[layout.chat]
@@ -91,7 +91,7 @@ def _chat(record: dict, layout: Layout, tally: Tally) -> list[dict]:
     return messages
 
 
-def _continued(messages: list[dict], record: dict, layout: Layout, tally: Tally) -> list[dict]:
+def _continued(messages: list[dict], record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     """`messages`, with the answer that has a column of its own behind them where they end with a question."""
     if messages and messages[-1]["role"] == "assistant":
         check_messages(messages, layout.chat or "")
@@ -101,7 +101,7 @@ def _continued(messages: list[dict], record: dict, layout: Layout, tally: Tally)
     return messages
 
 
-def _preference(record: dict, layout: Layout, tally: Tally) -> list[dict]:
+def _preference(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     """Whole conversations that were chosen and rejected, as lists of messages or as one text."""
     value = record.get(layout.answer or "")
     if isinstance(value, str):
@@ -112,7 +112,7 @@ def _preference(record: dict, layout: Layout, tally: Tally) -> list[dict]:
     return messages_of(value, layout.answer or "", tally)
 
 
-def _pair(record: dict, layout: Layout, tally: Tally) -> list[dict]:
+def _pair(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     answer = layout.answer or ""
     if rounds := _rounds(record, layout, tally):
         return rounds
@@ -159,7 +159,7 @@ def _extra(record: dict, column: str, columns: tuple[str, ...]) -> str:
     return f"{column.strip()}. {text}" if option else text
 
 
-def _answers(value: Any, column: str, tally: Tally) -> list[dict]:
+def _answers(value: Any, column: str, tally: NoticeTally) -> list[dict]:
     """The messages of an answer's cell: one, or those of a list of them."""
     if is_messages(value):
         return turn_messages(value, column, tally)
@@ -167,7 +167,7 @@ def _answers(value: Any, column: str, tally: Tally) -> list[dict]:
     return [said("assistant", answer_text(value, column, tally), flagged)]
 
 
-def _rounds(record: dict, layout: Layout, tally: Tally) -> list[dict]:
+def _rounds(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     """Lists of as many questions as answers: the rounds of one conversation; empty where they are none."""
     questions = record.get(layout.questions[-1]) if layout.questions else None
     answers = record.get(layout.answer or "")

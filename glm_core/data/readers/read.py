@@ -20,7 +20,7 @@ from glm_core.data.readers.formats.plaintext import text_rows
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.formats.text_encoding import decode
 from glm_core.data.readers.formats.xlsx_rows import SheetLine, xlsx_rows
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.row_reader import RowReader
 from glm_core.data.readers.values import RowNotLearned
 
@@ -64,7 +64,7 @@ class _Source:
     content: bytes
     file: str
     options: ReadOptions
-    tally: Tally = field(default_factory=Tally)
+    tally: NoticeTally = field(default_factory=NoticeTally)
     sheets: list[str] = field(default_factory=list)
 
     @property

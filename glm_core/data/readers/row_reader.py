@@ -8,7 +8,7 @@ from glm_core.data.readers import layouts, pairs, templates
 from glm_core.data.readers.chats import settle
 from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row, split_role
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.transcripts import transcript
 from glm_core.data.readers.values import is_flag
 
@@ -16,7 +16,7 @@ from glm_core.data.readers.values import is_flag
 class RowReader:
     """Turns the rows of one file into messages: by the mapping, the template, or each row's own layout."""
 
-    def __init__(self, records: list[dict], columns: tuple[str, ...], task, mapping, tally: Tally):
+    def __init__(self, records: list[dict], columns: tuple[str, ...], task, mapping, tally: NoticeTally):
         self.task, self.tally = task, tally
         self.by_columns: dict[tuple, layouts.Convert] = {}
         self.flags = _flags(records, columns)
@@ -55,7 +55,7 @@ class RowReader:
         return layout, pairs.converter(layout, self.tally)
 
     def wanted(self, record: dict) -> bool:
-        """Whether a row belongs to the split that is read."""
+        """Return whether a row belongs to the split that is read."""
         if not self.split or split_role(record.get(self.split)) != "other":
             return True
         self.tally.add("splits", 1, str(record[self.split]))

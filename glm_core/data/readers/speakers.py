@@ -13,7 +13,7 @@ from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.chats import role_of
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import recognize
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 
 _GROUP = re.compile(
     r".*(conversation|dialog(ue)?|session|chat|thread|conv|对话|会话).*(id|no|编号|号)?|.*(对话|会话)(号|编号)?",
@@ -23,7 +23,7 @@ _GROUP = re.compile(
 
 @dataclass(frozen=True)
 class Columns:
-    """Who speaks, what is said, and which conversation it belongs to."""
+    """The columns of the speaker, of what is said, and of the conversation it belongs to."""
 
     speaker: str
     text: str
@@ -51,7 +51,7 @@ def find_columns(records: Sequence[dict]) -> Columns | None:
     return Columns(speaker, text, group)
 
 
-def conversations(rows: Iterator[Row], columns: Columns, tally: Tally, reading: str = "") -> Iterator[Row]:
+def conversations(rows: Iterator[Row], columns: Columns, tally: NoticeTally, reading: str = "") -> Iterator[Row]:
     """Rows of whole conversations; `reading` "pairs" makes a row of every question and its answer."""
     roles: dict[str, str] = {}
     turns: list[dict] = []

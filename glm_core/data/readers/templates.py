@@ -12,7 +12,7 @@ from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.chats import past_turns
 from glm_core.data.readers.formats.plaintext import TEXT, halves
 from glm_core.data.readers.layouts import Convert, Layout
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.pairs import converter, watched
 from glm_core.data.readers.transcripts import transcript
 from glm_core.data.readers.values import cell, joined, optional_cell
@@ -119,7 +119,7 @@ def suggest(columns: Iterable[str]) -> Template | None:
     return next((task for task in _TASKS if all(names & set(usual) for usual in task.fields.values())), None)
 
 
-def from_columns(template: Template, columns: Iterable[str], tally: Tally) -> Convert | None:
+def from_columns(template: Template, columns: Iterable[str], tally: NoticeTally) -> Convert | None:
     """The conversion of rows whose columns have the usual names of the template's fields, or None."""
     found = {field: column for field, column in usual_columns(template, columns).items() if column}
     if len(found) < len(template.fields):
@@ -182,7 +182,7 @@ def _is_words(value: object) -> bool:
     return isinstance(value, str) and re.search(r"[^\W\d_]", value) is not None
 
 
-def from_layout(template: Template, layout: Layout, tally: Tally) -> Convert:
+def from_layout(template: Template, layout: Layout, tally: NoticeTally) -> Convert:
     """Rows of a known layout asked in the template's words, unless they already say what is to be done."""
     if layout.has_instruction or layout.answer is None or template.user == _HOLE.findall(template.user)[0].join("{}"):
         return converter(layout, tally)
@@ -190,7 +190,9 @@ def from_layout(template: Template, layout: Layout, tally: Tally) -> Convert:
     return watched(_filled(template, {question: layout.questions[0], answer: layout.answer}), layout, tally)
 
 
-def from_mapping(mapping: dict[str, str], template: Template | None, columns: tuple[str, ...], tally: Tally) -> Convert:
+def from_mapping(
+    mapping: dict[str, str], template: Template | None, columns: tuple[str, ...], tally: NoticeTally
+) -> Convert:
     """The conversion a reader chose: field or role -> column, or -> words with {column} in them.
 
     Raises:
@@ -298,7 +300,7 @@ def _path_text(record: dict, path: str) -> str:
     return joined(value, path)
 
 
-def _mapped(record: dict, chosen: dict, tally: Tally) -> list[dict]:
+def _mapped(record: dict, chosen: dict, tally: NoticeTally) -> list[dict]:
     messages = []
     if "system" in chosen and (system := _value(record, chosen["system"], optional=True)):
         messages.append({"role": "system", "content": system})

@@ -7,7 +7,7 @@ import json
 import re
 
 from glm_core.data.examples import RowError, is_blank, kind_of, text_of
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 
 _THINKING = re.compile(r"\s*<(think|thinking|thought|reasoning)>(.*?)</\1>\s*", re.DOTALL | re.IGNORECASE)
 _IMAGE = re.compile(r"<image>|<\|?image_?\d*\|>|<img>\s*[^<]*</img>", re.IGNORECASE)
@@ -78,7 +78,7 @@ def joined(value: object, field: str) -> str:
     return text_of(value, field)
 
 
-def answer_text(value: object, field: str, tally: Tally) -> str:
+def answer_text(value: object, field: str, tally: NoticeTally) -> str:
     """The text of an answer: itself, a message's content, or the first of several answers.
 
     Raises:
@@ -97,7 +97,7 @@ def answer_text(value: object, field: str, tally: Tally) -> str:
     return without_reasoning(content_text(value, field), field, tally)
 
 
-def without_reasoning(text: str, field: str, tally: Tally) -> str:
+def without_reasoning(text: str, field: str, tally: NoticeTally) -> str:
     """`text` without the chain of thought that it begins with.
 
     Raises:

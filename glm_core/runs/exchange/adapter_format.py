@@ -11,7 +11,7 @@ from glm_core import workspace
 from glm_core.adapters import published_lora
 from glm_core.adapters.files import read_info
 from glm_core.runs.exchange import model_card
-from glm_core.runs.exchange.exporter import Exporter, Progress, Source
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
 
 PUBLISHED = "published"
 
@@ -21,19 +21,19 @@ class AdapterExporter:
 
     types: tuple[str, ...] = ()
 
-    def default_type(self, source: Source) -> str:
+    def default_type(self, source: ExportSource) -> str:
         """The adapter's own."""
         return ""
 
-    def check(self, source: Source) -> None:
+    def check(self, source: ExportSource) -> None:
         """Every adapter can be exported."""
         read_info(source.adapter)
 
-    def needed_bytes(self, source: Source, kind: str) -> int:
+    def needed_bytes(self, source: ExportSource, kind: str) -> int:
         """At most three times the adapter: fused matrices have three times the rank."""
         return 4 * workspace.folder_size(source.adapter)
 
-    def write(self, source: Source, folder: Path, kind: str, progress: Progress) -> None:
+    def write(self, source: ExportSource, folder: Path, kind: str, progress: Progress) -> None:
         """Copy the adapter and write it under the published names where they differ."""
         progress("exports.stage.copying", None)
         for file in source.adapter.iterdir():

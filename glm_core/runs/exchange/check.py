@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm_core.errors import EasyError
-from glm_core.runs.exchange.exporter import Progress, Source, exporter
+from glm_core.runs.exchange.exporter import ExportSource, Progress, exporter
 from glm_core.runs.files import read_rows
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ GENERAL = (
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ExportCheck:
     """The result of a check.
 
     Attributes:
@@ -65,7 +65,7 @@ class Comparison:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, record: object) -> "Comparison | None":
+    def from_dict(cls, record: object) -> "ExportCheck | None":
         """Return what `to_dict` gave, None where `record` makes no sense."""
         try:
             differing = record["differing"] and tuple(map(str, record["differing"]))
@@ -76,11 +76,11 @@ class Comparison:
             return None
 
 
-def compare(source: Source, format: str, folder: Path, progress: Progress) -> Comparison:
+def compare(source: ExportSource, format: str, folder: Path, progress: Progress) -> ExportCheck:
     """Ask the run and the export in `folder`, written in `format`, the same questions."""
     tool = "llama.cpp" if format == "gguf" else "easyAIGC"
     if format == "gguf" and find_spec("llama_cpp") is None:
-        return Comparison(0, 0, tool, skipped="llama-cpp-python")
+        return ExportCheck(0, 0, tool, skipped="llama-cpp-python")
     artefact = exporter(format).artefact(folder)
     questions = choose_questions(source)
     try:
@@ -94,18 +94,18 @@ def compare(source: Source, format: str, folder: Path, progress: Progress) -> Co
         else:
             found = _ask_model(artefact, questions, progress)
     except (EasyError, MemoryError, RuntimeError) as error:  # the export is whole; only the check could not be made
-        return Comparison(0, 0, tool, skipped=str(error)[:300])
+        return ExportCheck(0, 0, tool, skipped=str(error)[:300])
     return count_same(questions, expected, found, tool)
 
 
-def count_same(questions: Sequence[str], expected: Sequence[str], found: Sequence[str], tool: str) -> Comparison:
+def count_same(questions: Sequence[str], expected: Sequence[str], found: Sequence[str], tool: str) -> ExportCheck:
     """Return how many answers are equal, and the first that differ."""
     rows = list(zip(questions, expected, found, strict=True))
     differing = next((row for row in rows if row[1] != row[2]), None)
-    return Comparison(sum(row[1] == row[2] for row in rows), len(rows), tool, differing)
+    return ExportCheck(sum(row[1] == row[2] for row in rows), len(rows), tool, differing)
 
 
-def choose_questions(source: Source) -> list[str]:
+def choose_questions(source: ExportSource) -> list[str]:
     """Return 20 questions: up to 12 of the run's own rows, spread over them, and general ones."""
     rows, _ = read_rows(source.run.path / "dataset.jsonl")
     own = list(dict.fromkeys(filter(None, map(_first_question, rows))))
@@ -121,7 +121,9 @@ def _first_question(row: dict) -> str:
     return first["content"][:500] if asked else ""
 
 
-def _ask_run(source: Source, questions: Sequence[str], progress: Progress, adapter: Path | None = None) -> list[str]:
+def _ask_run(
+    source: ExportSource, questions: Sequence[str], progress: Progress, adapter: Path | None = None
+) -> list[str]:
     from glm_core.adapters import attach, scale
 
     def attach_adapter(loaded: "LoadedModel") -> None:

@@ -9,7 +9,7 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.runs import store
 from glm_core.runs.exchange import check, export
-from glm_core.runs.exchange.exporter import FORMATS, Source
+from glm_core.runs.exchange.exporter import FORMATS, ExportSource
 
 
 def add_parser(commands) -> None:
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Export, check, print. Returns 0; 1 where answers differ from the run's; 2 for an error."""
     try:
         found = store.get(Path(arguments.run).name)
-        source = Source(found, Path(found.model), arguments.strength)
+        source = ExportSource(found, Path(found.model), arguments.strength)
         artefact = export.write(source, arguments.format, arguments.out, arguments.kind, _show)
         print(f"\r\033[K{artefact}", file=sys.stderr)
         return 0 if arguments.no_check else _check(source, arguments)
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
 
 
-def _check(source: Source, arguments: argparse.Namespace) -> int:
+def _check(source: ExportSource, arguments: argparse.Namespace) -> int:
     found = check.compare(source, arguments.format, arguments.out, _show)
     print("\r\033[K", end="", file=sys.stderr)
     if found.skipped:

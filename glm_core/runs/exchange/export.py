@@ -15,21 +15,21 @@ from glm_core import workspace
 from glm_core.jobs import Jobs
 from glm_core.runs.exchange.export_job import (
     Export,
-    Plan,
+    ExportPlan,
     acquire_lock,
     check_space,
     exports_folder,
     read,
     record_file,
 )
-from glm_core.runs.exchange.exporter import FORMATS, Source, checked_type, exporter
+from glm_core.runs.exchange.exporter import FORMATS, ExportSource, checked_type, exporter
 from glm_core.runs.files import RunError, writing
 from glm_core.runs.store import Run
 
 __all__ = [
     "FORMATS",
     "Export",
-    "Plan",
+    "ExportPlan",
     "exports_folder",
     "forget",
     "jobs",
@@ -67,7 +67,7 @@ def start_export(
         AdapterError: the format cannot hold this model, such as a quantized base.
         ModelError: `base` cannot be read.
     """
-    source, one = Source(run, Path(base), strength, measured), exporter(format)
+    source, one = ExportSource(run, Path(base), strength, measured), exporter(format)
     _ = source.adapter
     one.check(source)
     kind = checked_type(one, source, kind)
@@ -83,19 +83,19 @@ def start_export(
         except RunError:
             held.release()
             raise
-        job = _jobs.add(path, Export(path, title, Plan(run.id, source.base, format, kind, strength)))
+        job = _jobs.add(path, Export(path, title, ExportPlan(run.id, source.base, format, kind, strength)))
         job.begin(source, held, check)
     return job
 
 
-def _folder_name(source: Source, format: str, kind: str) -> str:
+def _folder_name(source: ExportSource, format: str, kind: str) -> str:
     share = f"-{round(100 * source.strength)}" if source.strength != 1 else ""
     return f"{source.base.name}-{source.run.id}{share}" + (
         "" if format == "merged" else f"-{format}{kind and '-'}{kind}"
     )
 
 
-def write(source: Source, format: str, folder: Path, kind: str | None = None, progress=None) -> Path:
+def write(source: ExportSource, format: str, folder: Path, kind: str | None = None, progress=None) -> Path:
     """Export into `folder`, which must not exist, without a job. Returns what a tool is pointed at.
 
     Raises:

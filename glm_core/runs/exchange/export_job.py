@@ -14,8 +14,8 @@ import filelock
 from glm_core import i18n, workspace
 from glm_core.jobs import Job
 from glm_core.runs.exchange import exporter
-from glm_core.runs.exchange.check import Comparison, compare
-from glm_core.runs.exchange.exporter import FORMATS, Source
+from glm_core.runs.exchange.check import ExportCheck, compare
+from glm_core.runs.exchange.exporter import FORMATS, ExportSource
 from glm_core.runs.files import RunError, number, read_record, string, writing
 
 ENDED = ("done", "cancelled", "failed", "broken")
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExportPlan:
     """The options of an export.
 
     Attributes:
@@ -51,35 +51,35 @@ class Export(Job):
         comparison: what the check found, None where there was none.
     """
 
-    def __init__(self, path: Path, title: str, plan: Plan):
+    def __init__(self, path: Path, title: str, plan: ExportPlan):
         super().__init__()
         self.path, self.title, self.plan = path, title, plan
         self.stage = "exports.stage.starting"
         self.fraction: float | None = None
-        self.comparison: Comparison | None = None
+        self.comparison: ExportCheck | None = None
 
     @property
     def run_id(self) -> str:
         """The run it comes from."""
         return self.plan.run_id
 
-    def begin(self, source: Source, held: filelock.BaseFileLock, check: bool) -> None:
+    def begin(self, source: ExportSource, held: filelock.BaseFileLock, check: bool) -> None:
         """Work in a thread; `held` is released at the end."""
         self._write()
         self.run_in_thread(f"export-{self.run_id}", self._work, source, held, check)
 
-    def _work(self, source: Source, held: filelock.BaseFileLock, check: bool) -> None:
+    def _work(self, source: ExportSource, held: filelock.BaseFileLock, check: bool) -> None:
         state = self.attempt(lambda: self._export(source), RunError, "exports.defect")
         if state == "done" and check:
             state = self.attempt(lambda: self._compare(source), RunError, "exports.defect")
         self.end(state)
         held.release()
 
-    def _export(self, source: Source) -> None:
+    def _export(self, source: ExportSource) -> None:
         with writing(exports_folder()), workspace.replace_folder(self.path) as building:
             exporter.exporter(self.plan.format).write(source, building, self.plan.kind, self._note)
 
-    def _compare(self, source: Source) -> None:
+    def _compare(self, source: ExportSource) -> None:
         self._note("exports.stage.checking", None)
         self.comparison = compare(source, self.plan.format, self.path, self._note)
 
@@ -119,8 +119,8 @@ def read(file: Path, path: Path) -> Export | None:
     form, kind = record.get("format", "merged"), string(record.get("dtype"))
     if not run_id or not base or form not in FORMATS or strength is None:
         return None
-    job = Export(path, title, Plan(run_id, Path(base), form, kind, strength))
-    job.comparison = Comparison.from_dict(record.get("comparison"))
+    job = Export(path, title, ExportPlan(run_id, Path(base), form, kind, strength))
+    job.comparison = ExportCheck.from_dict(record.get("comparison"))
     if state in ENDED:
         job.state, job.error = state, RunError.from_record(record.get("why"))
         return job

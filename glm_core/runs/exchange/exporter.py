@@ -23,7 +23,7 @@ FORMATS = {  # name -> module that has its EXPORTER; imported when used, since m
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """The trained model to export.
 
     Attributes:
@@ -60,20 +60,20 @@ class Exporter(Protocol):
 
     types: tuple[str, ...]
 
-    def default_type(self, source: Source) -> str:
+    def default_type(self, source: ExportSource) -> str:
         """Return the type used where none is asked for."""
 
-    def check(self, source: Source) -> None:
+    def check(self, source: ExportSource) -> None:
         """Refuse what this format cannot hold, before anything is written.
 
         Raises:
             AdapterError, ModelError: says why, and what to do instead.
         """
 
-    def needed_bytes(self, source: Source, kind: str) -> int:
+    def needed_bytes(self, source: ExportSource, kind: str) -> int:
         """Return an estimate of the bytes that writing takes on the disk."""
 
-    def write(self, source: Source, folder: Path, kind: str, progress: Progress) -> None:
+    def write(self, source: ExportSource, folder: Path, kind: str, progress: Progress) -> None:
         """Write the export into the empty `folder`; `progress` gets a stage and the fraction done, and may raise `Cancelled`."""
 
     def artefact(self, folder: Path) -> Path:
@@ -91,7 +91,7 @@ def exporter(name: str) -> Exporter:
     return import_module(FORMATS[name]).EXPORTER
 
 
-def checked_type(one: Exporter, source: Source, kind: str | None) -> str:
+def checked_type(one: Exporter, source: ExportSource, kind: str | None) -> str:
     """Return `kind`, or the usual one where it is None.
 
     Raises:

@@ -10,7 +10,7 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.merge import write_merged
 from glm_core.models import describe
 from glm_core.runs.exchange import model_card, model_files
-from glm_core.runs.exchange.exporter import Exporter, Progress, Source
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
 
 DTYPES = ("float16", "bfloat16", "float32")
 
@@ -20,20 +20,20 @@ class MergedExporter:
 
     types: tuple[str, ...] = DTYPES
 
-    def default_type(self, source: Source) -> str:
+    def default_type(self, source: ExportSource) -> str:
         """The precision in which the base is published."""
         return stored_dtype(describe(source.base).config)
 
-    def check(self, source: Source) -> None:
+    def check(self, source: ExportSource) -> None:
         """Refuse a quantized base."""
         if describe(source.base).bits:
             raise AdapterError("adapters.error.quantized_base", folder=source.base.name)
 
-    def needed_bytes(self, source: Source, kind: str) -> int:
+    def needed_bytes(self, source: ExportSource, kind: str) -> int:
         """As many numbers as the base has."""
         return describe(source.base).parameters * (4 if kind == "float32" else 2)
 
-    def write(self, source: Source, folder: Path, kind: str, progress: Progress) -> None:
+    def write(self, source: ExportSource, folder: Path, kind: str, progress: Progress) -> None:
         """Merge, then complete the folder."""
         write_merged(source.base, source.adapter, folder, dtype=kind, strength=source.strength, progress=progress)
         progress("exports.stage.completing", None)

@@ -5,18 +5,18 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.i18n import t
 from glm_core.models import describe
-from glm_core.runs.exchange.exporter import Source
+from glm_core.runs.exchange.exporter import ExportSource
 from glm_core.runs.files import read_record
 
 FILE = "README.md"
 
 
-def write(folder: Path, source: Source, form: str) -> None:
+def write(folder: Path, source: ExportSource, form: str) -> None:
     """Write `README.md` into `folder` for an export in the format `form`."""
     workspace.write_atomic(folder / FILE, text(source, form))
 
 
-def text(source: Source, form: str) -> str:
+def text(source: ExportSource, form: str) -> str:
     """Return the card in Markdown, in the language in use."""
     run, base = source.run, describe(source.base)
     front = [
@@ -35,7 +35,7 @@ def text(source: Source, form: str) -> str:
     return "\n".join(front) + "\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _facts(source: Source) -> list[str]:
+def _facts(source: ExportSource) -> list[str]:
     run, settings = source.run, source.run.final_settings() or dict(source.run.settings)
     step = read_record(run.path / "adapter" / "easyaigc.json").get("step")
     facts = [
@@ -54,7 +54,7 @@ def _facts(source: Source) -> list[str]:
     return facts
 
 
-def _measured(source: Source) -> list[str]:
+def _measured(source: ExportSource) -> list[str]:
     return [t("card.measured") + "\n\n" + "\n".join(f"- {line}" for line in source.measured)] if source.measured else []
 
 

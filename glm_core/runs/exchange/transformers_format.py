@@ -19,7 +19,7 @@ from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_shards
 from glm_core.models import ModelDescription, checkpoints, describe
 from glm_core.runs.exchange import model_card
-from glm_core.runs.exchange.exporter import Exporter, Progress, Source
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
 from glm_core.runs.exchange.merged_format import DTYPES, MergedExporter
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ class TransformersExporter(MergedExporter):
 
     types: tuple[str, ...] = DTYPES
 
-    def check(self, source: Source) -> None:
+    def check(self, source: ExportSource) -> None:
         """Refuse quantized bases, prefixes, and networks that transformers has not."""
         super().check(source)
         if read_info(source.adapter)["method"] != "lora":
             raise AdapterError("exports.prefix_layout")
         _config(describe(source.base))
 
-    def needed_bytes(self, source: Source, kind: str) -> int:
+    def needed_bytes(self, source: ExportSource, kind: str) -> int:
         """The model twice: as it was published, until it is renamed, and renamed."""
         return 2 * super().needed_bytes(source, kind)
 
-    def write(self, source: Source, folder: Path, kind: str, progress: Progress) -> None:
+    def write(self, source: ExportSource, folder: Path, kind: str, progress: Progress) -> None:
         """Merge into a temporary folder and rename its tensors."""
         with tempfile.TemporaryDirectory(prefix=f"{workspace.BUILDING}merged-", dir=folder.parent) as temporary:
             merged = Path(temporary)

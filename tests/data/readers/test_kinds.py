@@ -81,14 +81,41 @@ def test_the_shared_cases_are_read_as_expected(name, wanted):
     ("rows", "left"),
     [
         ([chat("Opening hours?", "Nine to six.", label=True), chat("Fax?", "Go away.", label=False)], 1),
-        ([{"prompt": "营业时间", "completion": "九点到六点", "label": "True"}, {"prompt": "传真", "completion": "滚", "label": "False"}], 1),
-        ([{"instruction": "营业时间", "input": "", "output": "九点", "kto_tag": True}, {"instruction": "a", "input": "", "output": "b", "kto_tag": False}], 1),
+        (
+            [
+                {"prompt": "营业时间", "completion": "九点到六点", "label": "True"},
+                {"prompt": "传真", "completion": "滚", "label": "False"},
+            ],
+            1,
+        ),
+        (
+            [
+                {"instruction": "营业时间", "input": "", "output": "九点", "kto_tag": True},
+                {"instruction": "a", "input": "", "output": "b", "kto_tag": False},
+            ],
+            1,
+        ),
         ([{"question": "营业时间", "answer": "九点", "weight": 1}, {"question": "b", "answer": "c", "weight": 0}], 1),
-        ([{"question": "营业时间", "answer": "九点", "loss": True}, {"question": "b", "answer": "c", "loss": False}], 1),
-        ([{"query": "营业时间", "response": "九点", "loss_weight": 0.5}, {"query": "b", "response": "c", "loss_weight": 0.0}], 1),
-        ([{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "label": True}, {"conversations": [{"from": "human", "value": "c"}, {"from": "gpt", "value": "d"}], "label": False}], 1),
+        (
+            [{"question": "营业时间", "answer": "九点", "loss": True}, {"question": "b", "answer": "c", "loss": False}],
+            1,
+        ),
+        (
+            [
+                {"query": "营业时间", "response": "九点", "loss_weight": 0.5},
+                {"query": "b", "response": "c", "loss_weight": 0.0},
+            ],
+            1,
+        ),
+        (
+            [
+                {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "label": True},
+                {"conversations": [{"from": "human", "value": "c"}, {"from": "gpt", "value": "d"}], "label": False},
+            ],
+            1,
+        ),
     ],
-)  # fmt: skip
+)
 def test_rows_marked_as_not_to_be_learned_are_left_out_and_counted(rows, left):
     result = read_bytes(lines(*rows), "a.jsonl")
     [notice] = [one for one in result.notices if one.kind == "rows_not_learned"]
@@ -139,7 +166,11 @@ def test_a_file_of_which_nothing_is_to_be_learned_says_so():
 @pytest.mark.parametrize(
     ("row", "question", "answer"),
     [
-        ({"instruction": "Answer briefly.", "question": "Opening hours?", "answer": "Nine."}, "Answer briefly.\nOpening hours?", "Nine."),
+        (
+            {"instruction": "Answer briefly.", "question": "Opening hours?", "answer": "Nine."},
+            "Answer briefly.\nOpening hours?",
+            "Nine.",
+        ),
         ({"passage": "Open from nine.", "query": "When?", "response": "Nine."}, "Open from nine.\nWhen?", "Nine."),
         ({"question": "When?", "context": "Open from nine.", "answer": "Nine."}, "When?\nOpen from nine.", "Nine."),
         ({"input": "你好", "instruction": "翻译成英文", "output": "Hello"}, "翻译成英文\n你好", "Hello"),
@@ -147,7 +178,11 @@ def test_a_file_of_which_nothing_is_to_be_learned_says_so():
         ({"背景": "周一休息", "问题": "哪天休息？", "答案": "周一"}, "周一休息\n哪天休息？", "周一"),
         ({"参考资料": ["甲", "乙"], "提问": "选哪个？", "回答": "甲"}, "甲\n乙\n选哪个？", "甲"),
         ({"题目": "最大的是？", "选项": ["一", "二"], "答案": "二"}, "最大的是？\n一\n二", "二"),
-        ({"question": "Largest?", "A": "one", "B": "two", "C": "three", "D": "four", "answer": "D"}, "Largest?\nA. one\nB. two\nC. three\nD. four", "D"),
+        (
+            {"question": "Largest?", "A": "one", "B": "two", "C": "three", "D": "four", "answer": "D"},
+            "Largest?\nA. one\nB. two\nC. three\nD. four",
+            "D",
+        ),
         ({"title": "感冒", "ask": "发烧怎么办", "answer": "多喝水"}, "感冒\n发烧怎么办", "多喝水"),
         ({"ask": "When?", "reply": "Nine."}, "When?", "Nine."),
         ({"input": "1+1", "target": "2"}, "1+1", "2"),
@@ -156,9 +191,18 @@ def test_a_file_of_which_nothing_is_to_be_learned_says_so():
         ({"用户问题": "在吗", "标准答案": "在的"}, "在吗", "在的"),
         ({"客户的问题": "在吗", "客服的回复": "在的"}, "在吗", "在的"),
         ({"user_question": "When?", "bot_answer": "Nine."}, "When?", "Nine."),
-        ({"id": "x-1", "context": "巴黎是法国首都。", "question": "法国首都？", "answers": {"text": ["巴黎"], "answer_start": [0]}}, "巴黎是法国首都。\n法国首都？", "巴黎"),
+        (
+            {
+                "id": "x-1",
+                "context": "巴黎是法国首都。",
+                "question": "法国首都？",
+                "answers": {"text": ["巴黎"], "answer_start": [0]},
+            },
+            "巴黎是法国首都。\n法国首都？",
+            "巴黎",
+        ),
     ],
-)  # fmt: skip
+)
 def test_columns_of_the_question_are_joined_in_the_order_of_the_file(row, question, answer):
     result = read_bytes(lines(row, row), "a.jsonl")
     assert spoken(result) == [pair(question, answer)] * 2
@@ -196,15 +240,27 @@ def test_numbers_of_rows_and_blank_columns_are_no_loss(more):
         {"prompt": "几点？", "chosen": "九点", "rejected": "不知道"},
         {"question": "几点？", "chosen": "九点", "rejected": "不知道"},
         {"instruction": "几点？", "input": "", "chosen": "九点", "rejected": "不知道"},
-        {"prompt": "几点？", "chosen": chat("几点？", "九点")["messages"], "rejected": chat("几点？", "不知道")["messages"]},
+        {
+            "prompt": "几点？",
+            "chosen": chat("几点？", "九点")["messages"],
+            "rejected": chat("几点？", "不知道")["messages"],
+        },
         {"chosen": chat("几点？", "九点")["messages"], "rejected": chat("几点？", "不知道")["messages"]},
         {"chosen": "\n\nHuman: 几点？\n\nAssistant: 九点", "rejected": "\n\nHuman: 几点？\n\nAssistant: 不知道"},
-        {"prompt": [{"role": "user", "content": "几点？"}], "chosen": [{"role": "assistant", "content": "九点"}], "rejected": [{"role": "assistant", "content": "不知道"}]},
-        {"conversations": [{"from": "human", "value": "几点？"}], "chosen": {"from": "gpt", "value": "九点"}, "rejected": {"from": "gpt", "value": "不知道"}},
+        {
+            "prompt": [{"role": "user", "content": "几点？"}],
+            "chosen": [{"role": "assistant", "content": "九点"}],
+            "rejected": [{"role": "assistant", "content": "不知道"}],
+        },
+        {
+            "conversations": [{"from": "human", "value": "几点？"}],
+            "chosen": {"from": "gpt", "value": "九点"},
+            "rejected": {"from": "gpt", "value": "不知道"},
+        },
         {"messages": chat("几点？", "九点")["messages"], "rejected_response": "不知道"},
         {"question": "几点？", "response_j": "九点", "response_k": "不知道"},
     ],
-)  # fmt: skip
+)
 def test_of_a_preference_pair_the_chosen_answer_is_learned(row):
     result = read_bytes(lines(row), "a.jsonl")
     assert spoken(result) == [pair("几点？", "九点")] and kinds(result) == {"rejected_unused"}
@@ -234,12 +290,20 @@ def test_a_chain_of_thought_is_not_learned_and_counted(row):
     "row",
     [
         {"question": "画里是什么？", "answer": "猫", "image": "a.png"},
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "什么？"}]}, {"role": "assistant", "content": "猫"}]},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "什么？"}],
+                },
+                {"role": "assistant", "content": "猫"},
+            ]
+        },
         {"conversations": [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "A cat"}]},
         {**chat("听到什么？", "雨声"), "audios": ["a.wav"]},
         {**chat("看到什么？", "雨"), "videos": ["a.mp4"]},
     ],
-)  # fmt: skip
+)
 def test_rows_with_images_or_sound_are_problems(row):
     result = read_bytes(lines(row, chat("你好", "好")), "a.jsonl")
     assert len(result.examples) == 1 and [one.line for one in result.problems] == [1]
@@ -261,22 +325,43 @@ TWO = [("u", "一"), ("a", "二"), ("u", "三"), ("a", "四")]
         {"dialogue": [{"question": "一", "answer": "二"}, {"question": "三", "answer": "四"}]},
         {"conversations": [["一", "二"], ["三", "四"]]},
         {"dialog": ["一", "二", "三", "四"]},
-        {"对话": [{"角色": "用户", "内容": "一"}, {"角色": "助手", "内容": "二"}, {"角色": "用户", "内容": "三"}, {"角色": "助手", "内容": "四"}]},
-        {"chat": [{"speaker": "customer", "text": "一"}, {"speaker": "agent", "text": "二"}, {"speaker": "customer", "text": "三"}, {"speaker": "agent", "text": "四"}]},
+        {
+            "对话": [
+                {"角色": "用户", "内容": "一"},
+                {"角色": "助手", "内容": "二"},
+                {"角色": "用户", "内容": "三"},
+                {"角色": "助手", "内容": "四"},
+            ]
+        },
+        {
+            "chat": [
+                {"speaker": "customer", "text": "一"},
+                {"speaker": "agent", "text": "二"},
+                {"speaker": "customer", "text": "三"},
+                {"speaker": "agent", "text": "四"},
+            ]
+        },
         {"messages": json.dumps(chat("一", "二", "三", "四")["messages"])},
         {"question": "三", "answer": "四", "history": [{"question": "一", "answer": "二"}]},
         {"instruction": "三", "output": "四", "history": [["一", "二"]]},
         {"prompt": chat("一", "二", "三")["messages"], "completion": [{"role": "assistant", "content": "四"}]},
         {"question": ["一", "三"], "answer": ["二", "四"]},
         {"paragraph": [{"q": "一", "a": "二"}, {"q": "三", "a": "四"}]},
-        {"text": "<|im_start|>user\n一<|im_end|>\n<|im_start|>assistant\n二<|im_end|>\n<|im_start|>user\n三<|im_end|>\n<|im_start|>assistant\n四<|im_end|>"},
+        {
+            "text": "<|im_start|>user\n一<|im_end|>\n<|im_start|>assistant\n二<|im_end|>\n<|im_start|>user\n三<|im_end|>\n<|im_start|>assistant\n四<|im_end|>"
+        },
         {"text": "<s>[INST] 一 [/INST] 二 </s><s>[INST] 三 [/INST] 四 </s>"},
         {"text": "### Human: 一### Assistant: 二### Human: 三### Assistant: 四"},
         {"text": "### Human: 一\n### Assistant: 二\n### Human: 三\n### Assistant: 四"},
-        [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}, {"role": "user", "content": "三"}, {"role": "assistant", "content": "四"}],
+        [
+            {"role": "user", "content": "一"},
+            {"role": "assistant", "content": "二"},
+            {"role": "user", "content": "三"},
+            {"role": "assistant", "content": "四"},
+        ],
         [["一", "二"], ["三", "四"]],
     ],
-)  # fmt: skip
+)
 def test_conversations_in_other_forms(row):
     result = read_bytes(lines(row, row), "a.jsonl")
     assert spoken(result) == [TWO, TWO] and not result.problems and not result.notices
@@ -317,7 +402,10 @@ def test_rows_in_one_json_value(value):
 
 
 def test_squad_gives_a_row_a_question():
-    paragraph = {"context": "巴黎是法国首都。", "qas": [{"id": "1", "question": "法国首都？", "answers": [{"text": "巴黎", "answer_start": 0}]}]}  # fmt: skip
+    paragraph = {
+        "context": "巴黎是法国首都。",
+        "qas": [{"id": "1", "question": "法国首都？", "answers": [{"text": "巴黎", "answer_start": 0}]}],
+    }
     result = read_bytes(json.dumps({"data": [{"title": "法国", "paragraphs": [paragraph]}]}).encode(), "a.json")
     assert spoken(result) == [pair("巴黎是法国首都。\n法国首都？", "巴黎")]
 
@@ -340,8 +428,18 @@ def test_a_column_of_splits_is_heeded():
 
 @pytest.mark.parametrize(
     ("question", "answer"),
-    [("问：", "答："), ("Q: ", "A: "), ("问题：", "答案："), ("提问：", "回答："), ("Question: ", "Answer: "), ("**Q:** ", "**A:** "), ("Q1：", "A1："), ("1. 问：", "答："), ("（1）问：", "答：")],
-)  # fmt: skip
+    [
+        ("问：", "答："),
+        ("Q: ", "A: "),
+        ("问题：", "答案："),
+        ("提问：", "回答："),
+        ("Question: ", "Answer: "),
+        ("**Q:** ", "**A:** "),
+        ("Q1：", "A1："),
+        ("1. 问：", "答："),
+        ("（1）问：", "答："),
+    ],
+)
 def test_questions_and_answers_without_blank_lines_are_a_row_each(question, answer):
     text = "".join(f"{question}{asked}\n{answer}{said}\n" for (_, asked), (_, said) in PAIRS)
     result = read_bytes(text.encode(), "faq.txt")
@@ -359,8 +457,18 @@ def test_marks_in_brackets_are_plainly_pairs(marks):
 
 @pytest.mark.parametrize(
     "marks",
-    [("客户：", "客服："), ("用户：", "助手："), ("患者：", "医生："), ("User: ", "Assistant: "), ("Human: ", "AI: "), ("学生：", "老师："), ("顾客：", "店员："), ("买家: ", "卖家: "), ("客户（张先生）：", "客服 10:32：")],
-)  # fmt: skip
+    [
+        ("客户：", "客服："),
+        ("用户：", "助手："),
+        ("患者：", "医生："),
+        ("User: ", "Assistant: "),
+        ("Human: ", "AI: "),
+        ("学生：", "老师："),
+        ("顾客：", "店员："),
+        ("买家: ", "卖家: "),
+        ("客户（张先生）：", "客服 10:32："),
+    ],
+)
 def test_speakers_without_a_blank_line_are_one_conversation(marks):
     text = "".join(f"{marks[0]}{asked}\n{marks[1]}{said}\n" for (_, asked), (_, said) in PAIRS)
     result = read_bytes(text.encode(), "talk.txt")
@@ -374,8 +482,12 @@ def test_question_and_answer_on_one_line():
 
 @pytest.mark.parametrize(
     "text",
-    ["几点上班？\n九点\n\n几点下班？\n六点\n", "## 几点上班？\n\n九点\n\n## 几点下班？\n\n六点\n", "1. 几点上班？\n九点\n\n2. 几点下班？\n六点\n"],
-)  # fmt: skip
+    [
+        "几点上班？\n九点\n\n几点下班？\n六点\n",
+        "## 几点上班？\n\n九点\n\n## 几点下班？\n\n六点\n",
+        "1. 几点上班？\n九点\n\n2. 几点下班？\n六点\n",
+    ],
+)
 def test_questions_with_the_answer_below(text):
     result = read_bytes(text.encode(), "a.md")
     assert spoken(result) == PAIRS and kinds(result) == {"reading_guessed"}
@@ -456,7 +568,11 @@ def test_a_header_that_comes_again_is_no_data():
 
 def test_all_sheets_with_known_columns_are_read_and_notes_are_named():
     head = ["question", "answer"]
-    book = sheet(("readme", [["Fill in below"]]), ("A", [head, ["几点上班？", "九点"]]), ("B", [head, ["几点下班？", "六点"], ["空"]]))  # fmt: skip
+    book = sheet(
+        ("readme", [["Fill in below"]]),
+        ("A", [head, ["几点上班？", "九点"]]),
+        ("B", [head, ["几点下班？", "六点"], ["空"]]),
+    )
     result = read_bytes(book, "a.xlsx")
     [notice] = result.notices
     assert spoken(result) == PAIRS and result.sheets == ("readme", "A", "B")
@@ -511,8 +627,21 @@ def test_a_formula_without_a_stored_value_is_named():
 
 @pytest.mark.parametrize(
     "answer",
-    ["我是NAME", "I am <NAME>.", "我是{{name}}", "我叫[姓名]", "by ${author}", "由AUTHOR开发", "我是{name}", "Call me %NAME%", "我是__NAME__", "我是【公司名】的助手", "my BOT_NAME", "I am {{ bot.name }}"],
-)  # fmt: skip
+    [
+        "我是NAME",
+        "I am <NAME>.",
+        "我是{{name}}",
+        "我叫[姓名]",
+        "by ${author}",
+        "由AUTHOR开发",
+        "我是{name}",
+        "Call me %NAME%",
+        "我是__NAME__",
+        "我是【公司名】的助手",
+        "my BOT_NAME",
+        "I am {{ bot.name }}",
+    ],
+)
 def test_unfilled_placeholders_in_answers_are_counted(answer):
     result = read_bytes(
         lines({"question": "你是谁", "answer": answer}, {"question": "NAME?", "answer": "好"}), "a.jsonl"

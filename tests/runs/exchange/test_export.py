@@ -13,7 +13,7 @@ from glm_core.adapters import attach, published_lora
 from glm_core.adapters.errors import AdapterError
 from glm_core.runs import store
 from glm_core.runs.exchange import chat_template, check, export, import_adapter, model_files
-from glm_core.runs.exchange.exporter import FORMATS, Source, exporter
+from glm_core.runs.exchange.exporter import FORMATS, ExportSource, exporter
 from glm_core.runs.files import RunError
 from glm_core.training.settings import TrainingSettings
 from tests.runs.exchange.published import publish
@@ -76,7 +76,7 @@ def test_a_merged_folder_has_stops_defaults_and_a_card_of_its_own(tmp_path):
     run, base = made_run("glm", tmp_path)
     (base / "README.md").write_text("# the base's own scores")
     folder = tmp_path / "out"
-    export.write(Source(run, base, measured=("学会了 20/20",)), "merged", folder)
+    export.write(ExportSource(run, base, measured=("学会了 20/20",)), "merged", folder)
     settings = json.loads((folder / "generation_config.json").read_text())
     loaded = models.load(folder)
     assert settings["eos_token_id"] == loaded.family.stop_ids(loaded.tokenizer)
@@ -90,7 +90,7 @@ def test_plain_transformers_answers_as_the_run_from_a_merged_folder(tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     run, base = made_run("glm", tmp_path)
-    export.write(Source(run, base), "merged", tmp_path / "out", "float32")
+    export.write(ExportSource(run, base), "merged", tmp_path / "out", "float32")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
     ours = models.load(base)
@@ -115,14 +115,14 @@ def test_plain_transformers_answers_as_the_run_from_a_merged_folder(tmp_path):
 )
 def test_a_fused_adapter_changes_the_published_weights_as_ours_changes_the_split_ones(kind, settings, tmp_path):
     run, base = made_run(kind, tmp_path, **settings)
-    export.write(Source(run, base), "adapter", tmp_path / "out")
+    export.write(ExportSource(run, base), "adapter", tmp_path / "out")
     folder = tmp_path / "out" / "published"
     config, tensors = (
         json.loads((folder / "adapter_config.json").read_text()),
         load_file(folder / "adapter_model.safetensors"),
     )
     scale = config["lora_alpha"] / (config["r"] ** 0.5 if config["use_rslora"] else config["r"])
-    export.write(Source(run, base), "merged", tmp_path / "merged", "float32")
+    export.write(ExportSource(run, base), "merged", tmp_path / "merged", "float32")
     before, after = load_file(base / "model.safetensors"), load_file(tmp_path / "merged" / "model.safetensors")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     pairs = {name.split(".lora_")[0].removeprefix("base_model.model.") for name in tensors}
@@ -136,10 +136,10 @@ def test_a_fused_adapter_changes_the_published_weights_as_ours_changes_the_split
 
 def test_a_fused_adapter_comes_back_as_the_run_it_was(tmp_path):
     run, base = made_run("chatglm3", tmp_path)
-    export.write(Source(run, base), "adapter", tmp_path / "out")
+    export.write(ExportSource(run, base), "adapter", tmp_path / "out")
     files = {path.name: path.read_bytes() for path in (tmp_path / "out" / "published").iterdir()}
     again = import_adapter.import_adapter(loose(files), base)
-    found = check.compare(Source(again, base), "adapter", run.adapter(), lambda stage, fraction: None)
+    found = check.compare(ExportSource(again, base), "adapter", run.adapter(), lambda stage, fraction: None)
     assert (found.same, found.count) == (20, 20)
 
 
@@ -164,13 +164,13 @@ def test_every_export_is_asked_twenty_questions_and_its_record_keeps_the_answer(
     assert job.error is None and job.state == "done"
     assert (job.comparison.same, job.comparison.count) == (20, 20)
     record = json.loads((export.exports_folder() / ".jobs" / f"{job.path.name}.json").read_text())
-    assert check.Comparison.from_dict(record["comparison"]) == job.comparison
+    assert check.ExportCheck.from_dict(record["comparison"]) == job.comparison
 
 
 def test_an_export_that_answers_differently_is_told_with_an_example(tmp_path):
     run, base = made_run("chatglm3", tmp_path)
-    export.write(Source(run, base), "merged", tmp_path / "out")
-    other = Source(run, base, strength=0.0)  # what the untrained base says
+    export.write(ExportSource(run, base), "merged", tmp_path / "out")
+    other = ExportSource(run, base, strength=0.0)  # what the untrained base says
     found = check.compare(other, "merged", tmp_path / "out", lambda stage, fraction: None)
     assert found.count == 20 and found.same < 20
     question, expected, answered = found.differing
@@ -179,7 +179,7 @@ def test_an_export_that_answers_differently_is_told_with_an_example(tmp_path):
 
 def test_a_gguf_export_has_all_its_files(tmp_path):
     run, base = made_run("chatglm3", tmp_path)
-    file = export.write(Source(run, base), "gguf", tmp_path / "out", "q8_0")
+    file = export.write(ExportSource(run, base), "gguf", tmp_path / "out", "q8_0")
     assert file.suffix == ".gguf" and file.read_bytes()[:4] == b"GGUF"
     words = (tmp_path / "out" / "Modelfile").read_text()
     assert f"FROM ./{file.name}" in words and 'PARAMETER stop "<|user|>"' in words and "<|assistant|>" in words
@@ -220,7 +220,7 @@ def test_published_code_is_not_needed_in_transformers_layout(kind, tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     run, base = made_run(kind, tmp_path)
-    folder = export.write(Source(run, base), "transformers", tmp_path / "out", "float32")
+    folder = export.write(ExportSource(run, base), "transformers", tmp_path / "out", "float32")
     plain, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     ours = models.load(base)
     attach.load_adapter(ours, run.adapter(), "run")
@@ -232,7 +232,7 @@ def test_published_code_is_not_needed_in_transformers_layout(kind, tmp_path):
         with torch.no_grad():
             assert (plain(input_ids=ids).logits - ours.model(input_ids=ids).logits).abs().max() < 1e-3
     assert models.describe(folder).family.name == kind
-    found = check.compare(Source(run, base), "transformers", folder, lambda stage, fraction: None)
+    found = check.compare(ExportSource(run, base), "transformers", folder, lambda stage, fraction: None)
     assert (found.same, found.count) == (20, 20)
 
 

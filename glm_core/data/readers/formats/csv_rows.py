@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from glm_core.data.examples import MAX_TEXT, DataError, RowError
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.formats.table_header import named_rows
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 
 _MAX_RESTARTS = 100
 _SEP = re.compile(r"\ufeff?[ \t]*\"?sep=(.)\"?[ \t]*(?=\n|\Z)", re.IGNORECASE)
@@ -19,7 +19,7 @@ csv.field_size_limit(MAX_TEXT)
 
 
 def csv_rows(
-    text: str, file: str, delimiter: str | None = None, tally: Tally | None = None, headless: bool | None = None
+    text: str, file: str, delimiter: str | None = None, tally: NoticeTally | None = None, headless: bool | None = None
 ) -> Iterator[Row]:
     """Rows of comma- or tab-separated text, by the names in its header.
 
@@ -35,7 +35,7 @@ def csv_rows(
     if found := _SEP.match(text):
         delimiter, text, skipped = found[1], text[found.end() + 1 :], 1
     cells = _cells(text, file, delimiter or _delimiter(text), skipped)
-    return named_rows(cells, file, Tally() if tally is None else tally, headless)
+    return named_rows(cells, file, NoticeTally() if tally is None else tally, headless)
 
 
 def _delimiter(text: str) -> str:

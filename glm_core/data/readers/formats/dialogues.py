@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from glm_core.data.examples import RowError
 from glm_core.data.readers.chats import ROLES
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 
 _ASKED = "问 问题 提问 问句 题目 题 咨询 q question query ask 问者 提问者".split()
 _ANSWERED = "答 回答 答案 回复 答复 解答 a answer reply response 答者 回答者".split()
@@ -59,7 +59,7 @@ def is_dialogue(text: str) -> bool:
     return _mark(text.lstrip().split("\n", 1)[0]) is not None
 
 
-def dialogue_rows(text: str, tally: Tally, reading: str = "") -> Iterator[tuple[int, dict | RowError]]:
+def dialogue_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[tuple[int, dict | RowError]]:
     """The rows of text whose speakers have known marks.
 
     Args:
@@ -69,7 +69,7 @@ def dialogue_rows(text: str, tally: Tally, reading: str = "") -> Iterator[tuple[
     yield from _rows(turns, tally, reading)
 
 
-def speaker_rows(text: str, tally: Tally, reading: str = "") -> Iterator[tuple[int, dict | RowError]] | None:
+def speaker_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[tuple[int, dict | RowError]] | None:
     """The rows of a chat export: lines that two names begin in turn, or a line of time and name over each message."""
     lines = text.split("\n")
     for find in (_stamped, _named):
@@ -143,7 +143,7 @@ def _begin(number: int, found: tuple[str, str, bool, bool], blank: bool) -> list
     return [_Turn(number, role, text, faq, bracket, blank)]
 
 
-def _rows(turns: list[_Turn], tally: Tally, reading: str) -> Iterator[tuple[int, dict | RowError]]:
+def _rows(turns: list[_Turn], tally: NoticeTally, reading: str) -> Iterator[tuple[int, dict | RowError]]:
     turns = _merged(turns)
     blocks = _blocks(turns)
     rounds = sum(turn.role == "assistant" for turn in turns)

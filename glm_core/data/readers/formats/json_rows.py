@@ -12,7 +12,7 @@ from typing import Any
 from glm_core.data.examples import MAX_TEXT, DataError, RowError
 from glm_core.data.readers.formats.shapes import WRAPPERS, Row, expand, is_row, unfold
 from glm_core.data.readers.layouts import recognize
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 from glm_core.errors import Phrase
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -29,7 +29,7 @@ _REASONS = {  # what Python's json says -> entry of the text tables
 }
 
 
-def json_rows(text: str, file: str, by_line: bool, tally: Tally | None = None) -> Iterator[Row]:
+def json_rows(text: str, file: str, by_line: bool, tally: NoticeTally | None = None) -> Iterator[Row]:
     """The rows of JSON `text`; `by_line` when the ending promises one object a line.
 
     Raises:
@@ -40,7 +40,7 @@ def json_rows(text: str, file: str, by_line: bool, tally: Tally | None = None) -
         return _expanded(_lines(text))
     if text[start : start + 1] == "[":
         return _expanded(_array(text, start + 1, file))
-    return _expanded(_objects(text, start, file, not by_line, Tally() if tally is None else tally))
+    return _expanded(_objects(text, start, file, not by_line, NoticeTally() if tally is None else tally))
 
 
 def _expanded(values: Iterator[tuple[int, object]]) -> Iterator[Row]:
@@ -126,7 +126,7 @@ def _array(text: str, index: int, file: str, whole: bool = True) -> Iterator[tup
         raise _broken(json.JSONDecodeError("Extra data", text, rest), file)
 
 
-def _objects(text: str, index: int, file: str, as_table: bool, tally: Tally) -> Iterator[tuple[int, object]]:
+def _objects(text: str, index: int, file: str, as_table: bool, tally: NoticeTally) -> Iterator[tuple[int, object]]:
     """Objects one after another, each over as many lines as it likes; or a single one that holds the rows."""
     value: Any
     value, end = _parse(text, index, file)

@@ -13,7 +13,7 @@ from glm_core.data.readers.formats.dialogues import dialogue_rows, is_dialogue, 
 from glm_core.data.readers.formats.json_rows import json_rows
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import is_header
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 
 TEXT = "text"
 PIECE = 400  # characters of one piece of running prose: well inside the context of the smallest model
@@ -21,9 +21,9 @@ PIECE = 400  # characters of one piece of running prose: well inside the context
 _SENTENCE = re.compile(r"[^。！？!?；;…\n]*[。！？!?；;…\n]+[”’」』\"']*|[^。！？!?；;…\n]+")
 
 
-def text_rows(text: str, file: str, tally: Tally | None = None, reading: str = "") -> Iterator[Row]:
+def text_rows(text: str, file: str, tally: NoticeTally | None = None, reading: str = "") -> Iterator[Row]:
     """The rows of `text`, by what it looks like; `reading` as in `dialogues`."""
-    tally = Tally() if tally is None else tally
+    tally = NoticeTally() if tally is None else tally
     first = text.lstrip()
     if re.match(r"\{\s*\"|\[\s*[\{\[\]]\s*[\"\{\[\]]?", first) and not is_dialogue(first):
         return json_rows(text, file, by_line=True, tally=tally)

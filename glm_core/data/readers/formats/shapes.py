@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from glm_core.data.examples import RowError, is_blank, kind_of
 from glm_core.data.readers.chats import is_message
 from glm_core.data.readers.layouts import guess, recognize
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 
 Row = tuple[int, dict | RowError]
 
@@ -28,7 +28,7 @@ def split_role(name: object) -> str:
     return "train" if word in TRAIN else "other" if word in OTHERS else ""
 
 
-def unfold(value: dict, as_table: bool, tally: Tally) -> list | None:
+def unfold(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
     """The rows that a file of the single object `value` holds; None where the object itself is the one row.
 
     Args:
@@ -74,7 +74,7 @@ def _list_row(value: list) -> dict | None:
     return None
 
 
-def _splits(value: dict, tally: Tally) -> list | None:
+def _splits(value: dict, tally: NoticeTally) -> list | None:
     parts = {name: part for name, part in value.items() if split_role(name) and isinstance(part, list | dict)}
     train = [name for name in parts if split_role(name) == "train"]
     rows = [_rows_of(part, tally) for name, part in parts.items() if name in train]
@@ -85,11 +85,11 @@ def _splits(value: dict, tally: Tally) -> list | None:
     return [row for part in rows for row in part or ()]
 
 
-def _rows_of(part: list | dict, tally: Tally) -> list | None:
+def _rows_of(part: list | dict, tally: NoticeTally) -> list | None:
     return part if isinstance(part, list) else unfold(part, True, tally)
 
 
-def _wrapped(value: dict, tally: Tally) -> list | None:
+def _wrapped(value: dict, tally: NoticeTally) -> list | None:
     for key, inner in value.items():
         if key.lower() not in WRAPPERS:
             continue
@@ -100,7 +100,7 @@ def _wrapped(value: dict, tally: Tally) -> list | None:
     return None
 
 
-def _split_table(value: dict, tally: Tally) -> list | None:
+def _split_table(value: dict, tally: NoticeTally) -> list | None:
     """{"columns": [...], "data": [[...], ...]}, as pandas and others write tables."""
     names = next(
         (value[key] for key in ("columns", "header", "headers", "fields") if isinstance(value.get(key), list)), None
@@ -121,7 +121,7 @@ def _columns(value: dict) -> list | None:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def _indexed(value: dict, tally: Tally) -> list | None:
+def _indexed(value: dict, tally: NoticeTally) -> list | None:
     """{"0": {row}, "1": {row}}, or {"question": {"0": ...}, "answer": {"0": ...}}."""
     inner = list(value.values())
     if not inner or not all(isinstance(one, dict) and one for one in inner):

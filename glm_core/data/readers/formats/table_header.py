@@ -10,7 +10,7 @@ from itertools import chain, islice
 from glm_core.data.examples import DataError, RowError, is_blank
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import is_header, knows
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 
 MAX_COLUMNS = 1_000
 _LOOKED_AT = 12  # rows among which the header is looked for
@@ -118,7 +118,7 @@ class Table:
                 self._repeats.append((line, RowError("data.row.same_header", name, renamed=renamed)))
 
 
-def named_rows(cells: Cells, file: str, tally: Tally, headless: bool | None = None) -> Iterator[Row]:
+def named_rows(cells: Cells, file: str, tally: NoticeTally, headless: bool | None = None) -> Iterator[Row]:
     """The rows of a file of one table.
 
     Raises:

@@ -14,7 +14,7 @@ from glm_core.data.readers.formats.cell_text import shown
 from glm_core.data.readers.formats.guarded import MAX_UNPACKED, guarded
 from glm_core.data.readers.formats.shapes import Row, split_role
 from glm_core.data.readers.formats.table_header import Table, trimmed
-from glm_core.data.readers.notices import Tally
+from glm_core.data.readers.notices import NoticeTally
 
 
 class SheetLine(int):
@@ -26,7 +26,7 @@ class SheetLine(int):
 def xlsx_rows(
     content: bytes,
     file: str,
-    tally: Tally | None = None,
+    tally: NoticeTally | None = None,
     sheets: Collection[str] = (),
     headless: bool | None = None,
     names: list[str] | None = None,
@@ -44,7 +44,7 @@ def xlsx_rows(
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         raise DataError("data.xlsx.old", file=file)
     formulas = _check_zip(content, file)
-    rows = _rows(content, file, Tally() if tally is None else tally, sheets, headless, formulas, names)
+    rows = _rows(content, file, NoticeTally() if tally is None else tally, sheets, headless, formulas, names)
     return guarded(rows, "data.xlsx.broken", file)
 
 
@@ -106,7 +106,9 @@ def _line(number: int, sheet: str) -> int:
     return line
 
 
-def _chosen(tables: dict[str, Table], wanted: Collection[str], file: str, tally: Tally, hidden: set[str]) -> list[str]:
+def _chosen(
+    tables: dict[str, Table], wanted: Collection[str], file: str, tally: NoticeTally, hidden: set[str]
+) -> list[str]:
     """The names of the sheets to read; what is left out is told."""
     if missing := [name for name in wanted if name not in tables]:
         raise DataError("data.xlsx.sheet", file=file, name=missing[0], names=", ".join(tables))

@@ -9,7 +9,7 @@ from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_merged
 from glm_core.models import describe
 from glm_core.runs.exchange import model_card
-from glm_core.runs.exchange.exporter import Exporter, Progress, Source
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
 from glm_core.runs.exchange.gguf import layouts, ollama
 from glm_core.runs.exchange.merged_format import stored_dtype
 
@@ -21,11 +21,11 @@ class GGUFExporter:
 
     types: tuple[str, ...] = ("f16", "q8_0", "f32")
 
-    def default_type(self, source: Source) -> str:
+    def default_type(self, source: ExportSource) -> str:
         """16 bits: exact where the base is published in float16."""
         return "f16"
 
-    def check(self, source: Source) -> None:
+    def check(self, source: ExportSource) -> None:
         """Refuse prefixes, quantized bases, and networks that llama.cpp has not."""
         description = describe(source.base)
         if read_info(source.adapter)["method"] != "lora":
@@ -34,11 +34,11 @@ class GGUFExporter:
             raise AdapterError("adapters.error.quantized_base", folder=source.base.name)
         layouts.find(description)
 
-    def needed_bytes(self, source: Source, kind: str) -> int:
+    def needed_bytes(self, source: ExportSource, kind: str) -> int:
         """The file, and the merged model that it is made from and that is deleted afterwards."""
         return int(describe(source.base).parameters * (BYTES[kind] + 4))
 
-    def write(self, source: Source, folder: Path, kind: str, progress: Progress) -> None:
+    def write(self, source: ExportSource, folder: Path, kind: str, progress: Progress) -> None:
         """Merge into a temporary folder, convert that, and add the files for the tools."""
         from glm_core.runs.exchange.gguf.write import write_gguf
 
@@ -56,7 +56,7 @@ class GGUFExporter:
         return next(iter(sorted(folder.glob("*.gguf"))), folder)
 
 
-def file_name(source: Source, kind: str) -> str:
+def file_name(source: ExportSource, kind: str) -> str:
     """Return the file's name as tools expect it: model, run and type."""
     return f"{source.base.name}-{source.run.id}-{kind.upper()}.gguf"
 
