@@ -245,7 +245,7 @@ def test_a_network_that_transformers_has_not_keeps_its_published_layout(tmp_path
 
 def test_a_zip_of_an_exported_adapter_comes_in_again(tmp_path):
     run, base = made_run("chatglm3", tmp_path)
-    export.write(Source(run, base), "adapter", tmp_path / "out")
+    export.write(ExportSource(run, base), "adapter", tmp_path / "out")
     archive = io.BytesIO(export.zip_folder(tmp_path / "out"))
     again = import_adapter.import_adapter([("out.zip", archive)], base)
     name = "adapter_model.safetensors"
