@@ -321,7 +321,7 @@ def about(run: Run) -> str:
 
 
 def plan_notes(found: Plan) -> list[str]:
-    """What the arithmetic of a plan does not say: rehearsed rows, an end before the last update."""
+    """Return what the arithmetic of a plan does not say: rehearsed rows, an end before the last update."""
     notes = [t("train.rehearsal", count=f"{found.rehearsed:,}")] if found.rehearsed else []
     return notes + ([t("train.stops_when_learned")] if found.settings.stop_when_learned else [])
 

@@ -103,7 +103,7 @@ def _usable(conversations: Sequence[Sequence[dict]]) -> list[Example]:
 
 
 def _not_learned(message: dict) -> dict:
-    """What was said before the answer is context, no matter who said it."""
+    """Return what was said before the answer is context, no matter who said it."""
     return message | {"learn": False} if message["role"] == "assistant" else message
 
 

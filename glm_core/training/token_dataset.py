@@ -151,5 +151,5 @@ def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int) -
 
 
 def _asked(example: Example) -> str:
-    """What a row asks, with what was said before: rows that ask the same are not torn apart."""
+    """Return what a row asks, with what was said before: rows that ask the same are not torn apart."""
     return "\n".join(message["content"] for message in example.prompt)
