@@ -8,7 +8,7 @@ import pytest
 from glm_core import __main__ as command
 from glm_core import workspace
 from glm_core.evaluation import benchmark
-from glm_core.evaluation.benchmark import Comparison, Task, TaskError
+from glm_core.evaluation.benchmark import BenchmarkComparison, ChoiceTask, TaskError
 from tests.engine import engine, home, server, shared_engine, tiny_folder  # noqa: F401
 
 BUNDLED = workspace.ASSETS / "evaluation" / "general_choices.jsonl"
@@ -33,7 +33,7 @@ def test_letters_numbers_and_the_csv_of_ceval_are_read(tmp_path):
     (tmp_path / "b.csv").write_text("\ufeffid,question,A,B,C,D,answer\n0,一加一,一,二,三,四,B\n", encoding="utf-8")
     first, second = benchmark.read_tasks(tmp_path / "a.jsonl")
     assert (first.answer, second.answer) == (1, 0)
-    assert benchmark.read_tasks(tmp_path / "b.csv") == [Task("一加一", ("一", "二", "三", "四"), 1)]
+    assert benchmark.read_tasks(tmp_path / "b.csv") == [ChoiceTask("一加一", ("一", "二", "三", "四"), 1)]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_a_line_that_is_no_task_is_named(tmp_path, line):
 
 
 def test_changes_are_counted_in_pairs():
-    tasks = tuple(Task("q", ("a", "b"), 0) for _ in range(4))
-    found = Comparison(tasks, (0, 0, 1, 1), (0, 1, 0, 1))
+    tasks = tuple(ChoiceTask("q", ("a", "b"), 0) for _ in range(4))
+    found = BenchmarkComparison(tasks, (0, 0, 1, 1), (0, 1, 0, 1))
     assert found.changes == (1, 1, 1, 1) and found.to_dict()["difference"]["p"] == 1.0
     assert "2" in found.text()
 
