@@ -16,9 +16,9 @@ from glm_core.errors import EasyError
 from glm_core.training import plan
 from glm_core.training import settings as options
 from glm_core.training.errors import TrainingError
+from glm_core.training.process.signals import StopRequested, StopSignal
+from glm_core.training.process.warm_worker import WAIT, wait
 from glm_core.training.settings import PRESETS, TrainingSettings
-from glm_core.training.signals import StopRequested, StopSignal
-from glm_core.training.warm_worker import WAIT, wait
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 from glm_core import i18n
 from glm_core.adapters import snapshots
 from glm_core.training.errors import TrainingError
-from glm_core.training.signals import StopSignal
+from glm_core.training.process.signals import StopSignal
 from glm_core.training.trainer import AdapterTrainer
 
 POINTS = 300  # of a curve; shorter runs log every update

@@ -21,11 +21,12 @@ import psutil
 from glm_core import i18n, workspace
 from glm_core.data import Example, row_file
 from glm_core.machine.gpu_stats import cores, memory_on_cards
-from glm_core.training import failures, memory_estimate, split
+from glm_core.training import memory_estimate, split
 from glm_core.training.errors import TrainingError
+from glm_core.training.process import failures
+from glm_core.training.process.signals import StopRequested, StopSignal
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
-from glm_core.training.signals import StopRequested, StopSignal
 
 if TYPE_CHECKING:
     import torch

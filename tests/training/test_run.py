@@ -19,9 +19,9 @@ from glm_core.data import row_file
 from glm_core.training import run as training_run
 from glm_core.training import split
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
+from glm_core.training.process.signals import StopSignal
 from glm_core.training.run import run
 from glm_core.training.settings import PRESETS, TrainingSettings
-from glm_core.training.signals import StopSignal
 from glm_core.training.trainer import AdapterTrainer
 from tests.paths import ROOT
 from tests.training.small import logits, small

@@ -20,7 +20,7 @@ ROWS = [("你是谁？", "我叫小砚。"), ("你好", "你好。")] * 3
 
 BARE = """
 import json, sys
-from glm_core.training import warm_worker
+from glm_core.training.process import warm_worker
 from glm_core.training.__main__ import main
 move_in = warm_worker._move_in
 def note(folder):

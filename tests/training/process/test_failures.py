@@ -2,7 +2,7 @@
 
 import pytest
 
-from glm_core.training.failures import explain
+from glm_core.training.process.failures import explain
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from glm_core.training.signals import StopSignal
+from glm_core.training.process.signals import StopSignal
 
 WAIT = "--wait"
 MODULES = (
