@@ -153,6 +153,7 @@ def runner(contender: str, loaded: models.LoadedModel, case: Case):
         replay = CudaGraphStep(loss, batch(case, loaded, 0), print) if recorded else None
         ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731
     else:
+        fused_layers.restore_layers(model)
         replay = None
         ordinary = (
             (lambda rows: full_loss(model, rows["input_ids"], rows["labels"]))

@@ -34,7 +34,9 @@ def fuse_layers(model: nn.Module) -> bool:
 
 
 def restore_layers(model: nn.Module) -> None:
-    """Give the layers of `model` their own forward back."""
+    """Give the layers of `model` their own forward back, if `fuse_layers` took it."""
+    if decoder_step.rotation_of(model) is None:
+        return
     for layer in model.model.layers:
         for module in (layer.mlp, layer.self_attn):
             vars(module).pop("forward", None)
