@@ -87,7 +87,7 @@ def draw_start(settings: TrainingSettings) -> TrainingSettings:
     fits = run.model_name == st.session_state.model
     word = t("train.from" if fits else "train.from_other_model", name=literal(run.name), model=literal(run.model_name))
     st.caption(word)
-    st.button(t("train.from_drop"), key="drop-start", on_click=form.drop_start)
+    st.button(t("train.from_drop"), key="drop-start", on_click=ui.checked(form.drop_start))
     return store.continue_settings(run, settings) if fits else settings
 
 

@@ -48,7 +48,7 @@ def draw_choices(form: Form) -> None:
         key="dataset",
         help=t("train.dataset_help"),
         format_func=labels.get,
-        on_change=form.follow_data,
+        on_change=ui.checked(form.follow_data),
     )
     if st.session_state.dataset == "imprint":
         left, right = st.columns(2)
