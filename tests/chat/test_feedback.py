@@ -36,7 +36,7 @@ def test_what_cannot_be_learned_is_no_row(before, question, answer):
 def test_only_a_set_of_ones_own_takes_a_row(where):
     with pytest.raises(Exception) as caught:
         feedback.keep(pair("问", "答"), where, "")
-    assert str(caught.value) and library.get("imprint").rows == 20
+    assert str(caught.value) and library.get("imprint").rows == 48
 
 
 def test_a_row_that_somebody_else_added_meanwhile_stays(monkeypatch):

@@ -76,7 +76,9 @@ def test_rows_join_leave_and_grow_as_if_alone(session, tmp_path):
 def test_the_next_step_begins_before_a_token_is_looked_at_but_never_for_nothing(session, monkeypatch, tmp_path):
     done, step, take = [], DecodeRunner.step, batch.Sequence.take
     monkeypatch.setattr(DecodeRunner, "step", lambda self: done.append("step") or step(self))
-    monkeypatch.setattr(batch.Sequence, "take", lambda self, token: done.append("take") or take(self, token))
+    monkeypatch.setattr(
+        batch.Sequence, "take", lambda self, token, *more: done.append("take") or take(self, token, *more)
+    )
     base = ServedModel(session.info.name, session.info.name, tmp_path)
     begin(session, base, QUESTIONS[0], 5)
     finish(session)

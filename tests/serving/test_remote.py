@@ -146,11 +146,10 @@ def test_leaving_the_loop_over_many_cancels_the_rest(engine):
     assert engine.answering == 0
 
 
-def test_a_server_that_cannot_go_on_from_a_beginning_says_so_and_the_beginning_stays(remote):
+def test_an_easyaigc_elsewhere_goes_on_from_a_beginning(remote):
     handle = remote.submit(ask(beginning="从前"))
-    with pytest.raises(RequestError, match="400"):
-        "".join(handle)
-    assert handle.text == "从前"
+    pieces = "".join(handle)
+    assert pieces and handle.text == "从前" + pieces
 
 
 def test_the_beginning_goes_to_the_server_as_the_last_message():
