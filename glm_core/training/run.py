@@ -5,6 +5,7 @@ over batches (trainer.py), what is due when (callbacks.py), words in files (writ
 """
 
 import errno
+import logging
 import os
 import shutil
 import sys
@@ -362,7 +363,10 @@ def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: 
     writer.stage("saving")
     best = trainer.restore_best()
     if writer.writes:
-        trainer.tell_learned(best)
+        try:
+            trainer.tell_learned(best)
+        except Exception:  # the weights are there; a last question that fails must not make the run a failed one
+            logging.getLogger(__name__).exception("the trained rows could not be asked again")
     info = {"run": task.folder.name, "name": task.name, "step": best, "settings": task.settings.to_dict()}
     if writer.writes:
         attach.save(trainer.loaded, task.folder / "adapter", info)
