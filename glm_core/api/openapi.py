@@ -71,9 +71,14 @@ def _asking(name: str, summary: str, body: str, answer: str) -> dict:
     return operation | {"requestBody": {"required": True, "content": _json(body)}}
 
 
+MODEL_NAME = r"^[0-9A-Za-z\u4e00-\u9fff_][0-9A-Za-z\u4e00-\u9fff_.@:-]*$"
+"What a name in an address is made of: the guard answers 400 where a path has slashes, dots alone or invisible characters."
+
+
 def _one_model() -> dict:
-    parameter = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-    return _reading("model", "One of them.", "Model", 401, 403, 404, 429, 500, 503) | {"parameters": [parameter]}
+    name = {"type": "string", "minLength": 1, "pattern": MODEL_NAME}
+    parameter = {"name": "name", "in": "path", "required": True, "schema": name}
+    return _reading("model", "One of them.", "Model", 400, 401, 403, 404, 429, 500, 503) | {"parameters": [parameter]}
 
 
 def _metrics() -> dict:

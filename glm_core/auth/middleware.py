@@ -109,7 +109,7 @@ class AuthMiddleware:
             return  # left in the middle of its own request: nobody is there to answer
 
     async def _send_rejection(self, scope, headers: dict[str, str], send, rejection: Rejection) -> None:
-        path = request_paths.routed_path(scope, self._base) or ""
+        path = request_paths.routed_path(scope, self._base) or scope["path"]
         as_json = path.startswith(API_PREFIX) or path in KEYED or path == "/health"
         language = headers.get("accept-language", "")
         await send_rejection(send, rejection, as_json=as_json, accepted_language=language)

@@ -21,39 +21,8 @@ from glm_core.serving.session import Session
 from glm_core.training.loss import AnswerLoss
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 from tests.closeness import gap
-from tests.models.bytelevel import write_tokenizer
-from tests.tiny import randomize
+from tests.models.decoders import EXTRA, SIZES, TEMPLATE, write_decoder
 
-SPECIAL = ["<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-SIZES = {
-    "vocab_size": 320,
-    "hidden_size": 48,
-    "intermediate_size": 64,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "max_position_embeddings": 256,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 4,
-}
-WINDOWED = {"sliding_window": 6, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
-EXTRA = {
-    "llama": {"attention_bias": True, "mlp_bias": True},
-    "qwen2": {"layer_types": ["full_attention"] * 3},
-    "gemma3_text": WINDOWED,
-    "mistral": {"sliding_window": 6},
-    "smollm3": {"no_rope_layers": [1, 0, 1]},
-    "phi3": {"head_dim": 12, "sliding_window": None},
-    "olmo2": {"head_dim": 12},
-    "granite": {"head_dim": 12, "residual_multiplier": 0.7, "embedding_multiplier": 2.0, "logits_scaling": 0.5},
-    "ernie4_5": {"use_bias": True},
-}
 SLIDING = ("gemma3_text", "mistral")
 everywhere = pytest.mark.parametrize("kind", list(KINDS))
 QUESTIONS = ("hello", "你好，很高兴见到你吗？", "hello hello world hello")
@@ -61,14 +30,7 @@ QUESTIONS = ("hello", "你好，很高兴见到你吗？", "hello hello world he
 
 @pytest.fixture
 def base(kind, tmp_path):
-    """A checkpoint written by transformers, with weights so large that the context decides what is said."""
-    folder = write_tokenizer(tmp_path / kind, SPECIAL, "<|im_end|>")
-    config = AutoConfig.for_model(kind, **{**SIZES, **EXTRA.get(kind, {})})
-    model = AutoModelForCausalLM.from_config(config)
-    randomize(model, 1)
-    model.save_pretrained(folder)
-    (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
-    return folder
+    return write_decoder(tmp_path / kind, kind)
 
 
 def rows(loaded) -> list[list[int]]:
