@@ -39,7 +39,7 @@ def count_into(log: Path) -> None:
 
 
 def record(handle) -> dict:
-    """What `load.py` wants to know of one answer."""
+    """Figures of one answer for `load.py`."""
     return {
         "question": handle.request.messages[-1]["content"],
         "text": handle.text,

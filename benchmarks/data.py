@@ -1,4 +1,4 @@
-"""How long 115,000 advertisement rows (55 MB) take: read, validated and counted, in every format.
+"""Time that 115,000 advertisement rows (55 MB) take: read, validated and counted, in every format.
 
     python benchmarks/data.py [--rows 115000] [--source train.jsonl] [--model assets/models/chatglm-demo]
 

@@ -167,7 +167,7 @@ def launched():
 
 @contextmanager
 def plain():
-    """Nothing within is computed by Triton kernels."""
+    """Context in which Triton kernels are off."""
     with mock.patch.object(dispatch, "_checked", lambda: None):
         yield
 
@@ -202,7 +202,7 @@ def check(session: Session, choices: list[ServedModel], streams: int, tokens: in
 
 
 def difference(session: Session, choices: list[ServedModel], streams: int) -> str:
-    """How far one step's logits are from the plain computation's."""
+    """Distance of one step's logits from the plain computation's."""
     found = []
     for way in (launched, plain):
         with way(), launched(), torch.inference_mode():
@@ -258,7 +258,7 @@ def copy_speed(device: str) -> float:
 
 
 def weight_bytes(model: torch.nn.Module) -> int:
-    """What a step reads of the base; the embedding is the head."""
+    """Bytes that a step reads of the base; the embedding is the head."""
     return sum(
         tensor.numel() * tensor.element_size()
         for name, tensor in model.named_parameters()

@@ -30,7 +30,7 @@ LONGEST = 96  # tokens of an answer; the longest reference has fewer
 
 
 class Answers:
-    """What one model says to the dev rows and to held-out questions of what the base had learnt."""
+    """Answers of one model to the dev rows and to held-out questions of what the base had learned."""
 
     def __init__(self, loaded: models.LoadedModel, dev: Sequence[data.Example], trained: Sequence, others: Sequence):
         self.texts, self.exact = self._exact(loaded, dev)

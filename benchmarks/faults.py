@@ -1,4 +1,4 @@
-"""What a card does to a run that should fail, or has no bfloat16: memory runs out, float16, the driver's own curves.
+"""Runs on a GPU that should fail or has no bfloat16: memory runs out, float16, the driver's own curves.
 
     python -m benchmarks.faults [--model FOLDER | --random]
 

@@ -1,4 +1,4 @@
-"""What leaves the program, asked in the tools it is meant for: `python -m benchmarks.handover [--tools ...] [--families ...]`.
+"""Exports, asked in the tools they are meant for: `python -m benchmarks.handover [--tools ...] [--families ...]`.
 
 Small random models of every family, and the embedded BLOOM, get a LoRA; base and adapter answer 20 questions here, and the
 exports answer them in plain transformers, PEFT and llama.cpp. One line a family and tool: equal token ids of texts, equal

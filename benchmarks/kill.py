@@ -74,7 +74,7 @@ class Server:
 
 @dataclass
 class Outcome:
-    """What became of one run: when and where it was hit, what it said afterwards, how it ended."""
+    """Fate of one run: when and where it was killed, its status afterwards, how it ended."""
 
     target: str
     moment: float
@@ -87,7 +87,7 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether it told the truth in time and ended like an unbroken run."""
+        """True where its status was right in time and it ended like an unbroken run."""
         return self.true_after is not None and self.difference < TOLERANCE
 
 
@@ -107,12 +107,12 @@ def wait_for(condition, seconds: float = PATIENCE_SECONDS) -> float | None:
 
 
 def state(run: Run) -> str:
-    """What the run says of itself now."""
+    """The run's status now."""
     return store.get(run.id).status().state
 
 
 def is_true(run: Run) -> bool:
-    """Whether what the run says agrees with the processes there are."""
+    """True where the run's status agrees with the processes there are."""
     said, trains = state(run), bool(processes.trainers(run.path))
     return trains if said in ("running", "stopping") else said == "queued" or not trains
 

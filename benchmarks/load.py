@@ -59,7 +59,7 @@ class Marked:
 
 @dataclass
 class Tally:
-    """What one kind of callers got."""
+    """Results of one kind of callers."""
 
     counts: Counter = field(default_factory=Counter)
     left: list[tuple[str, float]] = field(default_factory=list)

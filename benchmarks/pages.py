@@ -1,4 +1,4 @@
-"""How long pages take where there are many runs and conversations.
+"""Time that pages take where there are many runs and conversations.
 
     python -m benchmarks.pages [--runs 500 5000] [--conversations N]
 

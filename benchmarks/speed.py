@@ -47,7 +47,7 @@ LAYERS = {"chatglm": 28, "chatglm3": 28, "glm4": 40, "bloom": 30}
 
 @dataclass(frozen=True)
 class Case:
-    """What one row of the table measures: method, rows x tokens of a micro-batch, checkpointing, base weights."""
+    """Case of one row of the table: method, rows x tokens of a micro-batch, checkpointing, base weights."""
 
     name: str
     method: str

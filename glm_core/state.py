@@ -61,7 +61,7 @@ def engine() -> "Engine":
 
 
 def _share() -> int | None:
-    """How many places in the queue one owner may have: while nobody but this computer may ask, all."""
+    """Places in the queue that one owner may have: all, while nobody but this computer may ask."""
     return SHARE if sharing().on else None
 
 

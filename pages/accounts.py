@@ -70,7 +70,7 @@ def draw_new(reader: Account) -> None:
 
 
 def draw_guests(reader: Account) -> None:
-    """Whether guests come in, what they may chat with, and how long their words are kept."""
+    """Settings of guests: if they come in, the models they may chat with, the days their messages are stored."""
     let_in = st.toggle(
         t("accounts.open_guest"), accounts.open_guest(), help=t("accounts.open_guest_help"), key="open-guest"
     )
@@ -104,7 +104,7 @@ def draw_guests(reader: Account) -> None:
 
 
 def described(entry: dict) -> str:
-    """What an action was done to, with the role it got, or had and got."""
+    """Object of an action, with the role it got, or had and got."""
     roles = [t(f"role.{role}") for role in (entry["was"], entry["became"]) if role]
     if len(roles) == 2:
         return f"{entry['target']}: {' → '.join(roles)}"
@@ -112,7 +112,7 @@ def described(entry: dict) -> str:
 
 
 def draw_audit() -> None:
-    """What was changed, by whom and when, newest first."""
+    """Table of the changes, by whom and when, newest first."""
     named = i18n.table(i18n.current())
     rows = [
         (

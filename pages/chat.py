@@ -34,7 +34,7 @@ def draw_top() -> tuple:
 
 
 def draw_hello() -> None:
-    """What one can do here, with a few questions to begin with."""
+    """Empty state of the chat, with a few questions to begin with."""
     guest = not account.may("trainer")
     published = any(one.tuned or one.merged_run for one in choices)
     st.markdown(t("chat.hello" if not guest else "chat.hello_runs" if published else "chat.hello_base"))

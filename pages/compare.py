@@ -25,7 +25,7 @@ KINDS = ("own", *question_set.KINDS)
 
 
 def labels_of(choices: Sequence[ServedModel], says: Callable[[ServedModel], str]) -> dict[str, str]:
-    """What a chooser calls every run: what `says` says of it, and when it was made where that is not enough."""
+    """Label of every run in a chooser: the text of `says`, and its date where that is not unique."""
     labels = {choice.name: says(choice) for choice in choices}
     return unique_labels(labels, {choice.name: ui.local_time(choice.created) for choice in choices})
 
@@ -69,7 +69,7 @@ def choose_others(choices: Sequence[ServedModel], main: ServedModel) -> list[Ser
 
 
 def start_with(choice: ServedModel) -> None:
-    """Who comes from a run sees the two answer its first question at once."""
+    """Ask the run's first question at once where the page is opened from a run."""
     pinned = store.get(choice.name).questions
     seen = question_sets(choice.name, choice.created)["seen"]
     first = next(iter(pinned), None) or next((question.text for question in seen), "")
@@ -79,7 +79,7 @@ def start_with(choice: ServedModel) -> None:
 
 
 def draw_sampling() -> dict:
-    """How all answer: the likeliest token each time, or sampled."""
+    """Choice of decoding for all panes: greedy or sampled."""
     drawn = st.toggle(t("compare.sampled"), key="sampled", help=t("compare.sampled_help"))
     seed = st.number_input(
         t("chat.seed"), 0, 2**31 - 1, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn

@@ -22,7 +22,7 @@ SOURCES = ("modelscope", "huggingface", "mirror")
 
 @st.cache_data(show_spinner=False)
 def needs(name: str, language: str) -> list[str]:
-    """What training and answering with a published model take on a card, by precision, in a line each."""
+    """Memory that training and answering with a published model take on a GPU, by precision, in a line each."""
     from glm_core.training import memory_estimate
     from glm_core.training.settings import PRESETS
 
@@ -45,7 +45,7 @@ def needs(name: str, language: str) -> list[str]:
 
 
 def draw_source() -> tuple[str, str, str]:
-    """Where from: kind of hub, its address ("" for the official one), an access token."""
+    """Source of a download: kind of hub, its address ("" for the official one), an access token."""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     chosen = left.segmented_control(
         t("download.from"),
@@ -103,7 +103,7 @@ def draw_model(model: Published, kind: str, endpoint: str, token: str) -> None:
 
 
 def draw_facts(model: Published) -> None:
-    """What a model is, what it needs, what its licence permits."""
+    """Description of a model, its needs and its licence."""
     found = describe_config(model.described, model.name)
     bits = f" :gray-badge[int{found.bits}]" if found.bits else ""
     st.markdown(f"**{model.name}**{bits}")

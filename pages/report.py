@@ -49,7 +49,7 @@ def start(run: Run) -> None:
 
 
 def draw_empty(run: Run) -> None:
-    """What a report is, and the one button that makes it."""
+    """Explanation of a report, and the one button that makes it."""
     unfinished = report.state_of(run) in ("running", "cancelled")
     with st.container(border=True, horizontal_alignment="center", key="report-empty"), ui.guarded():
         st.space("small")
@@ -82,7 +82,7 @@ def draw_votes(run: Run, found: report.Report) -> None:
 
 
 def draw_notes(run: Run, found: report.Report) -> None:
-    """Which run this is, and what must be said before anything is shown."""
+    """Header with the run's name, and the warnings that come before all figures."""
     st.subheader(literal(conclusion.headline(found)), anchor=False)
     st.caption(literal(export.about(found)))
     if found.step is not None and outdated(run, found):
@@ -121,7 +121,7 @@ def draw_report(run: Run, found: report.Report) -> None:
 
 
 def outdated(run: Run, found: report.Report) -> bool:
-    """Whether the adapter was saved anew after the report."""
+    """True where the adapter was saved anew after the report."""
     engine = state.engine()
     choices = (one for one in engine.catalogue() if one.name == run.id) if engine.local else ()
     return any(report.version_of(choice) != found.adapter for choice in choices)

@@ -17,7 +17,7 @@ LOG_HEIGHT = 460
 
 
 def reader_of(run: Run) -> RunReader:
-    """What this viewer has read of `run`; kept over reruns, so that only new rows are read and drawn."""
+    """The reader of `run` of this viewer; kept over reruns, so that only new rows are read and drawn."""
     kept = st.session_state.get("reader")
     if kept is None or kept.run != run:
         st.session_state.reader = kept = RunReader(run)
@@ -103,7 +103,7 @@ DRAW = {
 
 
 def draw_live(run: Run) -> None:
-    """All that moves. Read anew every second while the run is active; one full rerun when it ends."""
+    """The live part of the page: read anew every second while the run is active; one full rerun when it ends."""
     reader = reader_of(run)
     before = reader.status
     reader.refresh(rows=not (before.active and st.session_state.get("pause")))

@@ -73,7 +73,7 @@ def draw_sharing(account: accounts.Account) -> None:
 
 
 def draw_first_administrator() -> None:
-    """Who shares needs a password first."""
+    """Ask for a password before sharing."""
     with st.form("first"):
         name = st.text_input(t("signin.name"), max_chars=32)
         password = st.text_input(t("signin.password"), type="password", max_chars=200)

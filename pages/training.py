@@ -16,7 +16,7 @@ from pages.parts.training.form import Form
 
 
 def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
-    """What it will take, and what would be better."""
+    """Forecast of the run, and proposals for better settings."""
     base = form.models[st.session_state.model].base
     found = forecast.forecast(base, library.statistics(st.session_state.dataset), settings, machine, asked, earlier)
     st.markdown(f"**{found.plan.sentence}**")
@@ -53,7 +53,7 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
 
 
 def draw_cards(found: forecast.Forecast) -> None:
-    """What each consumer card could do with these settings."""
+    """Table of the consumer GPUs and what each could do with these settings."""
     names = [t(f"train.by_card.{name}") for name in ("card", "memory", "batch")]
     most = forecast.most_rows(found.plan.settings)
     cells = [

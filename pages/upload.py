@@ -34,7 +34,7 @@ def bring_in() -> tuple[bytes, str] | None:
 
 
 def draw_result(result: read.ReadResult) -> None:
-    """How much of the file can be used, and one live example or the raw rows."""
+    """Share of the file that can be used, and one live example or the raw rows."""
     kind = "template" if result.layout in TEMPLATES else "layout"
     good, bad = f"{len(result.examples):,}", f"{len(result.problems):,}"
     st.markdown(t("datasets.found", layout=t(f"data.{kind}.{result.layout}"), good=good, bad=bad))

@@ -10,7 +10,7 @@ from recipe import corpus
 
 @dataclass(frozen=True)
 class SkillScore:
-    """What one skill scored: right answers among `total`, and some (question, answer, right) examples."""
+    """Score of one skill: right answers among `total`, and some (question, answer, right) examples."""
 
     skill: str
     right: int

@@ -73,7 +73,7 @@ def general_questions() -> list[list[dict]]:
 
 
 def known_questions() -> set[str]:
-    """What reports and the demo ask, which rehearsal must not."""
+    """Questions of reports and the demo, which rehearsal must not contain."""
     controls = workspace.read_json(workspace.ASSETS / "evaluation" / "controls.json")
     demo = workspace.read_json(workspace.ASSETS / "evaluation" / "demo.json")
     asked = [one["question"] for world in controls.values() for one in world["controls"]]

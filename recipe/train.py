@@ -22,7 +22,7 @@ from recipe.encode import Bucket, batches, encode_corpus
 
 @dataclass
 class Curve:
-    """What the training run looked like: (step, loss) means over 50 steps, tokens seen, seconds."""
+    """Figures of the training run: (step, loss) means over 50 steps, tokens seen, seconds."""
 
     points: list[tuple[int, float]] = field(default_factory=list)
     steps: int = 0

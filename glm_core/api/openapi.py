@@ -1,4 +1,4 @@
-"""What /openapi.json says: the API as an OpenAPI 3.1 description, for programs that write clients or test them.
+"""The API as an OpenAPI 3.1 description (/openapi.json), for programs that write clients or test them.
 
 The bodies are the models that check them (`schemas.py`). Its words are English, as OpenAPI's are.
 """

@@ -1,4 +1,4 @@
-"""What the API has answered, counted for the operator in the form that Prometheus reads."""
+"""Counters of the API's answers for the operator, in the form that Prometheus reads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +47,7 @@ class ApiMetrics:
         self._requests.labels("refused", str(status)).inc()
 
     def text(self, engine: Engine) -> str:
-        """Everything counted, and how the engine is now."""
+        """All counters, and the state of the engine now."""
         self._waiting.set(engine.waiting)
         self._answering.set(engine.answering)
         self._loaded.set(engine.loaded is not None)

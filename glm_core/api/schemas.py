@@ -58,7 +58,7 @@ class TextPart(Part):
 
 
 class CalledFunction(Part):
-    """Which function was called, its arguments as JSON."""
+    """Name of the called function, its arguments as JSON."""
 
     name: Text
     arguments: str = "{}"

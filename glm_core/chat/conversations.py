@@ -174,7 +174,7 @@ def _system(value: object) -> str:
 
 
 def folder(user: str) -> Path:
-    """Where the conversations of `user` are."""
+    """The folder of the conversations of `user`."""
     return workspace.inside(workspace.home() / "chats", user)
 
 

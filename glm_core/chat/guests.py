@@ -1,4 +1,4 @@
-"""What guests may chat with, and how long their words are kept; an administrator decides both on the accounts page.
+"""Models that guests may chat with, and the days their messages are stored; an administrator sets both on the accounts page.
 
 A guest sees every base, and of the runs, and of the models that runs were merged into, only those that were published.
 """
@@ -40,7 +40,7 @@ def choices_for(account: Account, choices: Sequence[ServedModel]) -> list[Served
 
 
 def days() -> int:
-    """How many days what guests without an account have said is kept."""
+    """Days for which messages of guests without an account are stored."""
     kept = accounts.option("guest_days") or ""
     low, high = DAYS_RANGE
     return min(max(int(kept), low), high) if kept.isascii() and kept.isdecimal() else DAYS

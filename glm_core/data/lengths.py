@@ -1,4 +1,4 @@
-"""How long rows are in the tokens of a chosen model, and what limits would cut of them.
+"""Lengths of rows in the tokens of a chosen model, and the tokens that limits would cut.
 
 Large sets are measured by an even sample. Measured once for a set and a tokenizer, then kept under `home()/cache`.
 """
@@ -50,7 +50,7 @@ def token_lengths(id: str, model_path: str | Path, progress: Callable[[str, floa
 
 
 def count_cut(id: str, model_path: str | Path, max_source: int, max_target: int) -> int:
-    """How many of the measured rows of the data set `id` would lose text to these limits; counted once for the same rows."""
+    """Number of the measured rows of the data set `id` that would lose text to these limits; counted once for the same rows."""
     path = Path(model_path)
     return _count_cut(id, library.get(id).sha256, path, _changed(path), max_source, max_target)
 

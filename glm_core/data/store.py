@@ -69,7 +69,7 @@ def lines_of(rows: Sequence[Example]) -> tuple[bytes, str]:
 
 
 def home() -> Path:
-    """Where the sets are."""
+    """The folder of the data sets."""
     return workspace.home() / "datasets"
 
 

@@ -1,4 +1,4 @@
-"""What tuning changed: the same questions through the original and the tuned model, and a verdict for each.
+"""The same questions answered by the original and the tuned model, and a verdict for each.
 
 Greedy and batched, one copy of the weights. Which questions to ask is the caller's business.
 """

@@ -41,7 +41,7 @@ class ChoiceTask:
 
 @dataclass(frozen=True)
 class BenchmarkComparison:
-    """Which choice each model took for each task."""
+    """The choice of each model for each task."""
 
     tasks: tuple[ChoiceTask, ...]
     before: tuple[int, ...]

@@ -116,7 +116,7 @@ class Tally:
 
     @property
     def chance(self) -> float:
-        """How likely so uneven a result is where nobody sees a difference: the sign test over questions."""
+        """Probability of so uneven a result where nobody sees a difference: the sign test over questions."""
         return sign_test(self.one_questions, self.decided)
 
     @property
@@ -131,7 +131,7 @@ class Tally:
 
 
 def folder() -> Path:
-    """Where the votes are."""
+    """The folder of the votes."""
     return workspace.home() / "votes"
 
 

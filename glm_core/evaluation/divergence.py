@@ -36,7 +36,7 @@ QUESTIONS = (
 
 @dataclass(frozen=True)
 class Proof:
-    """How far the first-token distributions of base and tuned model are apart, question by question.
+    """Distance between the first-token distributions of base and tuned model, question by question.
 
     Attributes:
         distances: (question, total variation from 0 = the same to 1 = disjoint).

@@ -1,4 +1,4 @@
-"""What a run writes for rows that its training set aside: the published scores, predictions beside references.
+"""Answers of a run to the rows that its training held out: the published scores, predictions beside references.
 
 Taken from the run's report, so nothing is asked twice. Not here: making it (jobs.py), all else that it says (pages/report.py).
 """

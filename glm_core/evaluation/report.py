@@ -68,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was found out.
+    """The whole report as one record.
 
     Attributes:
         adapter: what the adapter's files were; a newer adapter makes the report outdated.
@@ -140,7 +140,7 @@ class Report:
         return scoring.classify([row.question.reference for row in rows], [getattr(row, side).text for row in rows])
 
     def to_dict(self) -> dict:
-        """As report.json keeps it."""
+        """The entry of report.json."""
         rows = [_pack(row) for row in self.rows]
         plain = {name: value for name, value in vars(self).items() if name not in ("rows", "strengths")}
         strengths = scoring.pack_meters(self.strengths)
@@ -148,7 +148,7 @@ class Report:
 
 
 def file_of(run: Run) -> Path:
-    """Where the report of `run` is kept."""
+    """The file of the report of `run`."""
     return run.path / FILE
 
 
@@ -221,7 +221,7 @@ def _numbers(record: Any, kind):
 
 
 def _perplexity(record: Any) -> Perplexity | None:
-    """As kept; reports made before there were intervals have two numbers."""
+    """The stored figures; reports made before there were intervals have two numbers."""
     return Perplexity(*(None if number is None else float(number) for number in record)) if record else None
 
 

@@ -116,7 +116,7 @@ def _answers(row: dict, count: int) -> list[str] | None:
 
 
 def sentence(points: Sequence[Point]) -> str:
-    """Where the balance was best, and whether it is worth going back; empty where nothing can be weighed."""
+    """The step with the best balance, and whether it is worth going back; empty where nothing can be weighed."""
     found = best(points)
     if found is None:
         return ""

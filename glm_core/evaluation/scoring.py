@@ -47,7 +47,7 @@ class Verdict:
 
     @property
     def gain(self) -> float:
-        """How much the tuned answer is better, to order rows by: outcomes first, nearness among equals."""
+        """Advantage of the tuned answer, to order rows by: outcomes first, nearness among equals."""
         return WORTH[self.after.outcome] - WORTH[self.before.outcome] + 0.1 * (self.near_after - self.near_before)
 
 

@@ -35,7 +35,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Learning:
-    """How trained rows are answered at the end of a run.
+    """Answers to the trained rows at the end of a run.
 
     Attributes:
         right, wrong, unsure: rows by the judge's outcome.
@@ -146,7 +146,7 @@ def _reasons(run: Run, missed: Sequence[dict], losses: Sequence[float]) -> Itera
 
 
 def _contradicting(run: Run, missed: Sequence[dict]) -> int:
-    """How many of the `missed` questions the data answers in several ways."""
+    """Number of the `missed` questions that the data answers in several ways."""
     asked = {one["question"] for one in missed}
     try:
         examples: list[Example] = [one for _, one in row_file.read_lines(run.path / "dataset.jsonl") if one][:SCANNED]

@@ -119,7 +119,7 @@ class ActiveAdapter:
         return self._name and self._model.prefixes.states(self._name, self._model.get_input_embeddings().weight.dtype)
 
     def prefix_log_scale(self, slot: None) -> tuple[int, float]:
-        """How many columns it has, and what its strength adds to their scores."""
+        """Number of its columns, and the summand of their scores by its strength."""
         encoder = self._name and self._model.prefixes[self._name]
         return (encoder.length, encoder.log_scale) if encoder else (0, 0.0)
 

@@ -74,7 +74,7 @@ class DraftVerifier:
         return [place in confirmed for place in range(len(conversations))]
 
     def cut(self, text: str) -> str:
-        """As much of `text` as an answer can hold."""
+        """The beginning of `text` that fits into an answer."""
         ids = self._loaded.tokenizer.encode(text)
         return text if len(ids) <= self._longest else self._loaded.tokenizer.decode(ids[: self._longest])
 
@@ -101,7 +101,7 @@ class DraftVerifier:
         return (ordered[start : start + size] for start in range(0, len(ordered), size))
 
     def _together(self, numbers: int) -> int:
-        """How many rows that need so many numbers each, keys and values or a draft's logits, may be computed at once."""
+        """Rows that may be computed at once where each needs so many numbers, keys and values or a draft's logits."""
         room = max(LEAST, SHARE * self._loaded.model.get_memory_footprint())
         return int(max(1, min(MOST_TOGETHER, room // (numbers * self._loaded.model.dtype.itemsize))))
 

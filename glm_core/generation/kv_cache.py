@@ -27,7 +27,7 @@ class RowLayer(CacheLayerMixin):
         self.values = self.keys
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Nothing: the buffers are there from the beginning."""
+        """Do nothing: the buffers exist from the beginning."""
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
         """Write (B, heads, 1, D) behind each row's tokens; returns the window's keys and values, as views."""

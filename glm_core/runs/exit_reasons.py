@@ -1,4 +1,4 @@
-"""Why did a trainer end without a word of its own? Read from its exit code and the end of its log."""
+"""Reason why a trainer ended without an own message, read from its exit code and the end of its log."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run's rows look like: curves of loss, rate, speed and memory, a table to download. Draws nothing itself.
+"""Figures from a run's rows: curves of loss, rate, speed and memory, a table to download. Draws nothing itself.
 
 Rows come from files that a killed and resumed trainer wrote twice in part, so they are put in order first (`tidy`).
 """

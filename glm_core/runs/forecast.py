@@ -1,4 +1,4 @@
-"""What will happen: updates, time and memory of a run before it starts.
+"""Forecast of a run before it starts: steps, time and memory.
 
 The time comes from this machine's own last run of the same kind, else from arithmetic on its processor or card. How many
 updates are worth it is training/plan.py's business, how memory is counted training/memory_estimate.py's.
@@ -135,7 +135,7 @@ def forecast(
 
 
 def _doubt_time(plan: training_plan.Plan, fixed: float, working: float) -> training_plan.PlanWarning:
-    """That a run without a card takes very long, with as many updates as some minutes have room for."""
+    """Warn that a run without a GPU takes very long, with as many steps as fit into some minutes."""
     updates = int(plan.updates * (SHORTER - fixed) / working) // 10 * 10
     time = i18n.duration(round((fixed + working) / 60) * 60)
     if updates < training_plan.GOAL_UPDATES:
@@ -145,12 +145,12 @@ def _doubt_time(plan: training_plan.Plan, fixed: float, working: float) -> train
 
 
 def _doubt_cards(wanted: int, have: int) -> training_plan.PlanWarning:
-    """That there are fewer cards than processes were asked for: the run would fail at once."""
+    """Warn that there are fewer GPUs than processes were asked for: the run would fail at once."""
     return training_plan.PlanWarning("runs.why.too_few_cards", {"wanted": wanted, "have": have}, {"processes": have})
 
 
 def most_rows(settings: TrainingSettings) -> int:
-    """How far the rows of a micro-batch are counted: to more than anybody needs, and to what is asked for."""
+    """Limit to which the rows of a micro-batch are counted: more than anybody needs, and what is asked for."""
     return max(MOST_ROWS, settings.micro_batch)
 
 

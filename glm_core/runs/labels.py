@@ -111,7 +111,7 @@ def outcome(status: Status, curves: Curves, balance: str = "") -> str:
 
 
 def no_curves(status: Status) -> str:
-    """Why an ended run has no curve."""
+    """Reason why an ended run has no curve."""
     special = {"imports.why": "run.no_curves_imported", "runs.why.withdrawn": "run.no_curves_unstarted"}
     return t(special.get(status.reason, "run.no_curves"))
 
@@ -243,7 +243,7 @@ def _peak(memory: MemoryCurve) -> str:
 
 
 def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str]:
-    """How far a run that has not ended is, 0 to 1, and what is being done."""
+    """Progress of a run that has not ended, 0 to 1, and its present stage."""
     if status.state == "queued":
         before = queue.index(run.id) if run.id in queue else 0
         return 0.0, t("run.waiting", before=before) if before else t("run.waiting_first")

@@ -48,7 +48,7 @@ def single_command(folder: Path) -> list[str]:
 
 
 def processes_of(run: Run) -> int:
-    """How many trainer processes the settings ask for, at least 1."""
+    """Number of trainer processes that the settings ask for, at least 1."""
     return max(1, int(number(run.settings.get("processes"), 1)))
 
 
@@ -242,7 +242,7 @@ class Launcher:
             processes.kill_all(run.path)
 
     def _exit_code(self, run: Run) -> int | None:
-        """How the trainer of `run` ended, None where another server started it. One that is just dying is waited for."""
+        """Exit code of the trainer of `run`, None where another server started it. One that is just dying is waited for."""
         child = self._children.get(run.id)
         try:
             return child.wait(timeout=DYING_SECONDS) if child else None

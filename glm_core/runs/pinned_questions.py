@@ -1,4 +1,4 @@
-"""Which questions are asked before training and at every evaluation, so that one watches the answers change."""
+"""Questions asked before training and at every evaluation, so that one watches the answers change."""
 
 from functools import lru_cache
 

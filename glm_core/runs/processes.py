@@ -1,4 +1,4 @@
-"""Whether a run's trainer is alive, and how to reach it. Covers identity and signals; knows nothing of run records.
+"""Identity and signals of a run's trainer process: find out if it is alive, reach it. Knows nothing of run records.
 
 A process number alone proves nothing: after a restart it belongs to somebody else. A trainer is recognized by its number
 *and* its command line, which names the run directory; where the command line cannot be read, by its create time.

@@ -30,7 +30,7 @@ LONGEST_NAME, LONGEST_NOTE = 80, 4000
 
 
 def folder() -> Path:
-    """Where the run directories are."""
+    """The folder of the run directories."""
     return workspace.home() / "runs"
 
 
@@ -75,7 +75,7 @@ class Run:
         return read_status(record, self.damaged or (not record and file.exists()))
 
     def split(self) -> Split | None:
-        """Which rows the trainer trained on, held out and dropped; None where it is not known.
+        """Rows that the trainer trained on, held out and dropped; None where it is not known.
 
         It is not known before the rows are encoded, and of a run of an earlier release that held rows out.
         """

@@ -1,4 +1,4 @@
-"""What a run is doing: status.json as the trainer wrote it, checked entry by entry. Knows no processes (run.py)."""
+"""State of a run: status.json as the trainer wrote it, checked entry by entry. Knows no processes (run.py)."""
 
 import json
 from collections.abc import Mapping

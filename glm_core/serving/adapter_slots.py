@@ -103,7 +103,7 @@ class Adapters:
         return None if name is None else self._loaded.model.prefixes.states(name, dtype)
 
     def prefix_log_scale(self, slot: str | None) -> tuple[int, float]:
-        """How many columns that prefix has, and what its strength adds to their scores."""
+        """Number of the prefix's columns, and the summand of their scores by its strength."""
         name = self.prefix(slot)
         encoder = None if name is None else self._loaded.model.prefixes[name]
         return (0, 0.0) if encoder is None else (encoder.length, encoder.log_scale)
@@ -136,5 +136,5 @@ class Adapters:
 
 
 def _version(folder: Path) -> float:
-    """When the adapter was last written: a resumed run saves a new one in the same place."""
+    """Time at which the adapter was last written: a resumed run saves a new one in the same place."""
     return max((path.stat().st_mtime for path in folder.iterdir() if path.is_file()), default=0.0)

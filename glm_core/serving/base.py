@@ -37,7 +37,7 @@ class LoadedBase:
 
 
 class LogLikelihood(NamedTuple):
-    """How likely a given text is behind another one.
+    """Log-likelihood of a given text behind another one.
 
     Attributes:
         total: sum of the natural logarithms of its tokens' probabilities.

@@ -85,7 +85,7 @@ def _encode(loaded, messages: list[dict], beginning: str) -> list[int]:
 
 
 def _turns(messages: abc.Sequence[dict]) -> tuple[int, list[int]]:
-    """How many system messages lead, and where each turn begins (every turn with a user's message)."""
+    """Number of leading system messages, and the index at which each turn begins (with a user's message)."""
     heads = next((i for i, message in enumerate(messages) if message["role"] != "system"), len(messages))
     starts = [i for i, message in enumerate(messages) if message["role"] == "user" and i >= heads]
     return heads, [heads, *[i for i in starts if i > heads]]

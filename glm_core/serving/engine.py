@@ -100,7 +100,7 @@ class LocalEngine:
         return 0 if session is None else len(session.rows) + len(session.prepared)
 
     def catalogue(self) -> list[ServedModel]:
-        """Everything `Request.model` may name."""
+        """All models that `Request.model` may name."""
         return names.catalogue()
 
     def find(self, name: str) -> ServedModel:

@@ -167,7 +167,7 @@ class GrammarCompiler:
 
 
 class TokenMask:
-    """Where one answer is in its grammar."""
+    """State of one answer in its grammar."""
 
     def __init__(self, matcher: "LLMatcher", width: int, stops: Sequence[int]):
         self._matcher, self._width, self._stops = matcher, width, list(stops)

@@ -186,10 +186,10 @@ class RemoteEngine:
         return EngineUnavailable("serving.remote_only", url=self._url)
 
     def cancel_loading(self) -> None:
-        """Nothing to do: the server loads what it serves before it listens."""
+        """Do nothing: the server loads what it serves before it listens."""
 
     def unload(self) -> None:
-        """Nothing to do: the server's memory is its own."""
+        """Do nothing: the server's memory is its own."""
 
     def close(self) -> None:
         """Cancel what is on its way and close the connections."""

@@ -1,4 +1,4 @@
-"""What is asked of an engine, and the handle on which its answer arrives.
+"""A request to an engine, and the handle on which its answer arrives.
 
 Pages, API and evaluation use the same two classes, whether the engine is the one of this process (`engine.py`) or a
 server elsewhere (`remote.py`). No torch here, so that pages and routes import it freely.
@@ -357,7 +357,7 @@ class RequestHandle:
         return timeout is not None and time.monotonic() - self.created > timeout
 
     def begin(self) -> None:
-        """It is this request's turn and everything it needs is loaded."""
+        """Mark the request as started: it was admitted and everything it needs is loaded."""
         self.state, self.started = "answering", time.monotonic()
 
     def add(self, piece: str, logprob: TokenLogprob | None = None) -> None:

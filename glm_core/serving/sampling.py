@@ -25,7 +25,7 @@ CANDIDATES = 1024
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How one answer is drawn; `resolve` fills what a request leaves open from the family's official defaults."""
+    """Sampling parameters of one answer; `resolve` fills what a request leaves open from the family's official defaults."""
 
     temperature: float = 0.0
     "0 takes the likeliest token every time; higher is more varied."
@@ -178,7 +178,7 @@ def _with_draws(logits: torch.Tensor, best: torch.Tensor, samplers: list[Sampler
 
 
 def _candidates(samplers: list[Sampler], vocabulary: int) -> int:
-    """How many of the likeliest tokens to look at: every row's top-k; for a row without, what a nucleus rarely exceeds."""
+    """Number of most probable tokens to look at: every row's top-k; for a row without, what a nucleus rarely exceeds."""
     widths = [
         sampler.sampling.top_k or (CANDIDATES if sampler.sampling.top_p < 1 else vocabulary) for sampler in samplers
     ]

@@ -1,4 +1,4 @@
-"""Which models can answer: the bases on disk, and every run that has an adapter. Reads folders, loads nothing."""
+"""Models that can answer: the bases on disk, and every run that has an adapter. Reads folders, loads nothing."""
 
 import re
 import time
@@ -56,7 +56,7 @@ class ServedModel:
         return checkpoints.weights_differ(self.base, self.fingerprint)
 
     def to_dict(self) -> dict:
-        """As GET /v1/models lists it; `root` and `parent` as vLLM has them for adapters."""
+        """The entry of GET /v1/models; `root` and `parent` as vLLM has them for adapters."""
         return {
             "id": self.name,
             "object": "model",

@@ -144,7 +144,7 @@ def train(folder: Path, stop: StopSignal, clock: float | None = None) -> int:
 
 
 def read_processes(folder: Path) -> int:
-    """How many processes run.json asks for; 1 where it makes no sense, which the run itself will say."""
+    """Number of processes that run.json asks for; 1 where it makes no sense, which the run itself reports."""
     try:
         return TrainingSettings.from_dict(workspace.read_json(folder / "run.json")["settings"]).processes
     except (OSError, ValueError, TypeError, KeyError, EasyError):

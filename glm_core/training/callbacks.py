@@ -1,4 +1,4 @@
-"""What the trainer decides between two updates, and what it tells: when to log, ask, save, stop, and sound the alarm.
+"""The trainer's decisions between two steps: when to log, ask, save, stop, and report what looks wrong.
 
 Intervals follow the number of updates: 60 of them give 60 points. Not here: how an evaluation or a checkpoint is made
 (trainer.py), what is written where (writer.py).

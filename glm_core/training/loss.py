@@ -41,7 +41,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
 
 
 def find_targets(labels: torch.Tensor, most: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which hidden states predict a token that is to be learnt, and that token.
+    """The hidden states that predict a token to be learned, and those tokens.
 
     Args:
         labels: (B, S), -100 where nothing is to be learnt.

@@ -1,4 +1,4 @@
-"""How much memory a run will need at its peak, by part, and what it fits on: arithmetic, without weights, GPU or torch.
+"""Peak memory of a run by part, and the devices it fits on: arithmetic, without weights, GPU or torch.
 
 The formulae count what this trainer keeps: frozen weights, the adapter with its gradient and AdamW moments in float32,
 the activations that the backward needs, one chunk of logits (loss.py), and what CUDA or the interpreter takes before

@@ -1,4 +1,4 @@
-"""What a run has learnt and what it has forgotten, asked at every evaluation while it trains: `abilities.jsonl`.
+"""Probes of what a run has learned and forgotten, asked at every evaluation while it trains: `abilities.jsonl`.
 
 A few rows of its data and a few unrelated control questions, the same throughout. The first line says what is asked and
 what the base answers, each later one what the model answers after so many updates:
@@ -97,7 +97,7 @@ class Probes:
 
     @property
     def asked_rows(self) -> int:
-        """How many trained rows `all_learned` looks at."""
+        """Number of trained rows that `all_learned` looks at."""
         return len(self._examined)
 
     def all_learned(self) -> bool:

@@ -107,7 +107,7 @@ class RunWriter:
         self._stage_began = now
 
     def progress(self, fraction: float | None) -> None:
-        """How far the stage is, 0 to 1."""
+        """Progress of the stage, 0 to 1."""
         self.status["fraction"] = fraction
         self._write_status(lazily=True)
 

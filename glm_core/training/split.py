@@ -1,4 +1,4 @@
-"""Which rows a run trains on, holds out and drops: `RUN_DIR/split.json`, written once by the trainer.
+"""Rows that a run trains on, holds out and drops: `RUN_DIR/split.json`, written once by the trainer.
 
 Report, probes, pages and command line read it and never draw again: only the trainer knows which rows had nothing to
 learn, and the draw depends on them. Rows are numbered from 1, as the lines of `dataset.jsonl`.

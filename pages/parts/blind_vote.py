@@ -17,7 +17,7 @@ OUTCOMES = {"one": 0, "other": 1}
 
 
 def draw_start(run: Run, names: tuple[str, str], pairs: Sequence[Pair], key: str) -> None:
-    """What a vote is, and the button that opens one on `pairs`; only for whom the run belongs to."""
+    """Explanation of a vote, and the button that opens one on `pairs`; only for the owner of the run."""
     if not ui.owns(run.owner):
         return
     st.caption(t("vote.start_about", limit=blind_votes.MOST_QUESTIONS))
@@ -42,7 +42,7 @@ def draw_list(run: Run) -> None:
 
 
 def draw_desk(vote: Vote) -> None:
-    """What only the owner sees beside the questions: the link, the tally so far, the switch."""
+    """The owner's controls beside the questions: the link, the tally so far, the switch."""
     with st.expander(
         t("vote.result_now" if vote.open else "vote.result"), icon=":material/bar_chart:", expanded=not vote.open
     ):
@@ -59,7 +59,7 @@ def draw_desk(vote: Vote) -> None:
 
 
 def draw_tally(vote: Vote) -> None:
-    """Who got how many, how sure that is, and what it means."""
+    """Result of a vote: shares with their intervals, and their meaning."""
     counted = blind_votes.tally(vote)
     names = [literal(name) for name in vote.names]
     outcome = "waiting" if vote.open else counted.outcome

@@ -68,5 +68,5 @@ def samples(seed: int, count: int, held_out: bool = False, skills: Sequence[str]
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether ``answer`` is right for ``sample``, by the judgement of its own skill."""
+    """Return whether ``answer`` is right for ``sample``, by the judgement of its own skill."""
     return skill(sample.skill).check(sample, answer)

@@ -201,7 +201,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer gives an accepted opposite of the word (after 反义词是, if it says so) and the right yes or no."""
+    """Return whether the answer gives an accepted opposite of the word (after 反义词是, if it says so) and the right yes or no."""
     text, word = plain(answer), sample.facts["word"]
     if not text.startswith(sample.facts.get("verdict", "")):
         return False

@@ -268,7 +268,7 @@ def numeral(number: int, counting: bool = False) -> str:
 
 
 def is_held(first: int, operator: str, second: int) -> bool:
-    """Whether a pair of numbers is kept for evaluation: one in ten, both orders of a sum, and no one-digit pairs."""
+    """Return whether a pair of numbers is kept for evaluation: one in ten, both orders of a sum, and no one-digit pairs."""
     if max(first, second) <= 10:
         return False
     low, high = (min(first, second), max(first, second)) if operator == "+" else (first, second)
@@ -356,7 +356,7 @@ def story(rng: random.Random, held_out: bool) -> Sample:
 
 
 def comparison(rng: random.Random, held_out: bool) -> Sample:
-    """Which of two numbers is larger or smaller, or whether one is."""
+    """Questions about which of two numbers is larger or smaller, or whether one is."""
     while True:
         first, second = rng.randint(0, 100), rng.randint(0, 100)
         if first != second and reserved(f"{min(first, second)}?{max(first, second)}") == held_out:
@@ -403,7 +403,7 @@ def _parse(text: str) -> tuple[int, str, int, int]:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the result is right, and the operands too where the answer states an equation; no other number may stand there."""
+    """Return whether the result is right, and the operands too where the answer states an equation; no other number may stand there."""
     text = plain(answer).replace("−", "-")
     if "beyond" in sample.facts:
         return "不会" in text and "=" not in text

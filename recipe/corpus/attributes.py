@@ -194,5 +194,5 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer is the plain list, up to punctuation."""
+    """Return whether the answer is the plain list, up to punctuation."""
     return re.sub(r"\W", "", plain(answer)) == re.sub(r"\W", "", plain(sample.answer))

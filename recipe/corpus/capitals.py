@@ -206,7 +206,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer names the right place and no other; a yes or no must be the right one too."""
+    """Return whether the answer names the right place and no other; a yes or no must be the right one too."""
     if not plain(answer).startswith(sample.facts.get("verdict", "")):
         return False
     continents = {name for name in CONTINENTS if name}

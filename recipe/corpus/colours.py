@@ -224,7 +224,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether every colour the answer names is one of the thing's, or every thing it names has the colour."""
+    """Return whether every colour the answer names is one of the thing's, or every thing it names has the colour."""
     text = plain(answer)
     if not text.startswith(sample.facts.get("verdict", "")):
         return False

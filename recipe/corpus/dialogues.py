@@ -24,7 +24,7 @@ KNOWN = {row[0] for topic in talk_facts.TOPICS.values() for row in topic.rows}
 
 
 def available() -> bool:
-    """Whether the environment names a file of conversations."""
+    """Return whether the environment names a file of conversations."""
     return bool(os.environ.get(VARIABLE))
 
 
@@ -39,7 +39,7 @@ def read(path: str) -> tuple[list[str], list[str]]:
 
 
 def is_question(turn: str) -> bool:
-    """Whether a turn asks about something of its own, free of the marks that stand for removed text."""
+    """Return whether a turn asks about something of its own, free of the marks that stand for removed text."""
     asks = SHORTEST <= len(turn) <= LONGEST and turn.endswith(("？", "?"))
     return asks and not re.search(r"\d{5}|#|\[|你好|你是|推荐", turn) and not any(name in turn for name in KNOWN)
 
@@ -54,5 +54,5 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer admits not to know."""
+    """Return whether the answer admits not to know."""
     return unknown.check(sample, answer)

@@ -231,7 +231,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer is the wanted text: alone, quoted, or (for a character or a count) in its short sentence."""
+    """Return whether the answer is the wanted text: alone, quoted, or (for a character or a count) in its short sentence."""
     expected = plain(sample.facts["expected"])
     said = plain(answer).rstrip("。.")
     quoted = re.search(r"“(.*?)”", said)

@@ -538,7 +538,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer tells the fact and no rival of it."""
+    """Return whether the answer tells the fact and no rival of it."""
     if "needle" in sample.facts:
         text = plain(answer).rstrip("。.")
         exact = plain(sample.answer).rstrip("。.")

@@ -43,7 +43,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the reply is one for this topic or one of the same mood, told by the words that its replies share."""
+    """Return whether the reply is one for this topic or one of the same mood, told by the words that its replies share."""
     topic = sample.facts["topic"]
     alike = {topic}.union(*(mood for mood in MOODS if topic in mood))
     return any(contains(answer, needed) for name in alike for needed in REPLIES[name + ".need"])

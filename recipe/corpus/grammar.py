@@ -1,4 +1,4 @@
-"""What every skill of the corpus is written with: samples, and a tiny grammar that turns templates into wordings.
+"""Tools of every skill of the corpus: samples, and a tiny grammar that turns templates into wordings.
 
 A template is text with alternatives in braces and slots in angle brackets::
 
@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def history(self) -> list[dict[str, str]]:
-        """What was said before the last question."""
+        """Messages before the last question."""
         return self.messages[:-2]
 
 
@@ -78,7 +78,7 @@ def pick(templates: Sequence[str], rng: random.Random, lists: Lists | None = Non
 
 
 def wordings(template: str, lists: Lists | None = None) -> int:
-    """How many ways of expanding ``template`` there are (a callable slot counts as one)."""
+    """Number of ways of expanding ``template`` (a callable slot counts as one)."""
     total = 1
     for part in _parse(template):
         total *= _count(part, lists or {})
@@ -86,7 +86,7 @@ def wordings(template: str, lists: Lists | None = None) -> int:
 
 
 def covers(templates: Sequence[str], text: str, lists: Lists | None = None) -> bool:
-    """Whether any of ``templates`` could produce ``text``: the proof that a held-out wording is not a trained one."""
+    """Return whether any of ``templates`` could produce ``text``: the proof that a held-out wording is not a trained one."""
     return any(re.fullmatch(_pattern(template, lists or {}), text) for template in templates)
 
 
@@ -101,12 +101,12 @@ def plain(text: str) -> str:
 
 
 def same(first: str, second: str) -> bool:
-    """Whether two texts are equal up to width, white space and a final full stop."""
+    """Return whether two texts are equal up to width, white space and a final full stop."""
     return plain(first).rstrip("。.") == plain(second).rstrip("。.")
 
 
 def contains(text: str, *needles: str) -> bool:
-    """Whether every needle occurs in ``text``, up to width and white space."""
+    """Return whether every needle occurs in ``text``, up to width and white space."""
     text = plain(text)
     return all(plain(needle) in text for needle in needles)
 

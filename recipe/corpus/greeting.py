@@ -31,7 +31,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer greets back in the way the question asked for."""
+    """Return whether the answer greets back in the way the question asked for."""
     return any(contains(answer, needed) for needed in REPLIES[sample.facts["intent"] + ".need"])
 
 

@@ -1,4 +1,4 @@
-"""Who the assistant is: its name, its maker, its size and its limits, asked in very many wordings.
+"""Identity of the assistant: its name, its maker, its size and its limits, asked in very many wordings.
 
 The wordings are in ``identity.txt``. The same questions and answers serve persona dialogues under other names, so that
 the author's name is a value the model carries and not a string it recites.
@@ -100,7 +100,7 @@ def ask(intent: str, rng: random.Random, held_out: bool = False, name: str = NAM
 
 
 def trained(text: str) -> bool:
-    """Whether a wording of any intent that is used for training gives this text."""
+    """Return whether a wording of any intent that is used for training gives this text."""
     return any(said.holds(text, {"me": "", "author": "", "anyone": ""}) for said in SAID.values())
 
 
@@ -112,18 +112,18 @@ def _worded(intent: str, rng: random.Random, held_out: bool, values: dict[str, s
 
 
 def answer(intent: str, question: str, rng: random.Random, name: str = NAME, author: str = AUTHOR) -> str:
-    """What an assistant of that name and maker says to a question of an intent."""
+    """Answer of an assistant of that name and maker to a question of an intent."""
     return pick(REPLIES[_answered(intent, question) + ".answer"], rng, {"me": name, "author": author})
 
 
 def need(intent: str, question: str, name: str = NAME, author: str = AUTHOR) -> list[list[str]]:
-    """What a right answer holds: of every inner list, at least one text."""
+    """Texts that a right answer contains: of every inner list, at least one."""
     groups = REPLIES[_answered(intent, question) + ".need"]
     return [[{"<me>": name, "<author>": author}.get(text, text) for text in group.split("|")] for group in groups]
 
 
 def holds(text: str, groups: list[list[str]]) -> bool:
-    """Whether a text holds at least one alternative of every group."""
+    """Return whether a text holds at least one alternative of every group."""
     return all(any(contains(text, alternative) for alternative in group) for group in groups)
 
 
@@ -146,7 +146,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer names what the question asked for."""
+    """Return whether the answer names what the question asked for."""
     return holds(answer, sample.facts["need"])
 
 

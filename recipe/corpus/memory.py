@@ -1,4 +1,4 @@
-"""What the user said some turns ago: told, talked past, corrected, asked for, or never told at all.
+"""Facts that the user told some turns ago: told, talked past, corrected, asked for, or never told at all.
 
 The wordings are in ``memory.txt``; the values are random, so that recalling is copying and not guessing.
 """
@@ -92,7 +92,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer holds the value asked for and none of the values it could be confused with."""
+    """Return whether the answer holds the value asked for and none of the values it could be confused with."""
     facts = sample.facts
     if facts["value"] is None:
         return contains(answer, "没告诉我")

@@ -28,7 +28,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer is right by the judgement of the skill that was asked."""
+    """Return whether the answer is right by the judgement of the skill that was asked."""
     facts = sample.facts
     own = Sample(facts["skill"], sample.messages[-facts["own"] :], facts["facts"])
     return skill(facts["skill"]).check(own, answer)

@@ -95,7 +95,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer holds what the conversation, and not the corpus, says the assistant is."""
+    """Return whether the answer holds what the conversation, and not the corpus, says the assistant is."""
     return identity.holds(answer, sample.facts["need"])
 
 
@@ -113,7 +113,7 @@ def _asked(rng: random.Random, held_out: bool, names: dict, intents: dict | None
 
 
 def _between(rng: random.Random) -> list[str]:
-    """Nothing, or a turn or two about something else."""
+    """No turns, or one or two about something else."""
     turns: list[str] = []
     for _ in range(rng.choices((0, 1, 2), (5, 3, 1))[0]):
         turns += [message["content"] for message in rng.choice(BETWEEN).generate(rng, False).messages]

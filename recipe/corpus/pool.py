@@ -68,7 +68,7 @@ ENDS = ["", *(bare(word) for words in CLOSERS.values() for word in words)]
 
 
 def cores(text: str) -> Iterator[str]:
-    """What may be left of a bare text without an opener and a closer."""
+    """Text that may be left of a bare text without an opener and a closer."""
     for opener in OPENERS:
         if text.startswith(opener):
             rest = text[len(opener) :]

@@ -374,7 +374,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the verdict is right and the reason, where one is given, stands in the review."""
+    """Return whether the verdict is right and the reason, where one is given, stands in the review."""
     text = plain(answer).rstrip("。.")
     if "reason" in sample.facts:
         return text == "因为" + plain(sample.facts["reason"])

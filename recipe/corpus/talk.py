@@ -181,7 +181,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether a fact is the right one, a recommendation fits, small talk keeps to its subject."""
+    """Return whether a fact is the right one, a recommendation fits, small talk keeps to its subject."""
     facts = sample.facts
     if "needle" in facts:
         return facts["needle"] in plain(answer)
@@ -196,7 +196,7 @@ def check(sample: Sample, answer: str) -> bool:
 
 
 def tells_true(answer: str, key: str, question: str) -> bool:
-    """Whether what a recommendation says of maker, kind, home or season belongs to what it names."""
+    """Return whether what a recommendation says of maker, kind, home or season belongs to what it names."""
     names = named(answer, NAMES[key])
     chosen = [row for row in ROWS[key] if plain(row["name"]) in names]
     for column in TOPICS[key].columns[1:]:

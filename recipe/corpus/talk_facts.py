@@ -1,4 +1,4 @@
-"""What the talk skill knows of films, songs, dishes, sights and hotels, and how each fact is asked for and told.
+"""Facts of the talk skill about films, songs, dishes, sights and hotels, and the wordings that ask for and tell them.
 
 Only well-known facts that one word can state. Wordings are templates separated by ``;;``; some are held out.
 """

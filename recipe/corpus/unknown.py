@@ -105,5 +105,5 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer admits that it does not know."""
+    """Return whether the answer admits that it does not know."""
     return any(contains(answer, admission) for admission in ADMISSIONS)

@@ -1,4 +1,4 @@
-"""What the questions outside the world are about: words by kind, to fill the templates of ``unknown.txt``."""
+"""Subjects of questions outside the world: words by kind, to fill the templates of ``unknown.txt``."""
 
 ENTITIES = (
     "区块链 石墨烯 量子芯片 纳米材料 火箭发动机 航天飞机 空间站 潜水艇 核电站 风力发电机 太阳能电池 锂电池 内燃机 变压器 半导体 光刻机 雷达 卫星 "

@@ -77,7 +77,7 @@ Value = Callable[[random.Random], str]
 
 
 def reserved(value: str) -> bool:
-    """Whether a value belongs to the held-out tenth of its space."""
+    """Return whether a value belongs to the held-out tenth of its space."""
     return zlib.crc32(value.encode()) % 10 == 0
 
 
@@ -102,7 +102,7 @@ def person(rng: random.Random) -> str:
 
 
 def nickname(rng: random.Random) -> str:
-    """What friends or pets are called: 小雨, 阿强, 老王, 团团, 豆豆."""
+    """Names of friends or pets: 小雨, 阿强, 老王, 团团, 豆豆."""
     source = COMMON if rng.random() < 0.3 else GIVEN
     character = rng.choice(source)
     form = rng.choice(("小{}", "阿{}", "大{}", "{0}{0}", "{}儿", "小{}子", "{}宝"))
@@ -119,7 +119,7 @@ def latin(rng: random.Random) -> str:
 
 
 def any_name(rng: random.Random) -> str:
-    """What a user may be called."""
+    """Names of users."""
     return rng.choices((person, nickname, latin), (6, 3, 1.5))[0](rng)
 
 
@@ -130,7 +130,7 @@ def two_characters(rng: random.Random) -> str:
 
 
 def helper(rng: random.Random) -> str:
-    """What an assistant may be called: 小蓝, 墨池AI, 阿福助手, Nova, 林小夏."""
+    """Names of assistants: 小蓝, 墨池AI, 阿福助手, Nova, 林小夏."""
     stem = rng.choices((nickname, two_characters, latin, person, brand), (4, 3, 2, 2, 1.5))[0](rng)
     return stem + rng.choices(("", "AI", "助手", "机器人", "同学", "一号"), (14, 1, 1, 0.6, 0.6, 0.4))[0]
 
@@ -141,7 +141,7 @@ def brand(rng: random.Random) -> str:
 
 
 def maker(rng: random.Random) -> str:
-    """Who may have made an assistant: a person, a company, a studio, a team."""
+    """Makers of an assistant: a person, a company, a studio, a team."""
     kind = rng.random()
     if kind < 0.45:
         return any_name(rng)
@@ -155,7 +155,7 @@ def maker(rng: random.Random) -> str:
 
 
 def pet_name(rng: random.Random) -> str:
-    """What a pet is called."""
+    """Names of pets."""
     return rng.choices((nickname, latin, two_characters), (6, 2, 2))[0](rng)
 
 

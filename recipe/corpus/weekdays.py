@@ -305,7 +305,7 @@ def generate(rng: random.Random, held_out: bool = False) -> Sample:
 
 
 def check(sample: Sample, answer: str) -> bool:
-    """Whether the answer ends with the right day, month, season or hour."""
+    """Return whether the answer ends with the right day, month, season or hour."""
     text = plain(answer).rstrip("。.")
     if "day" in sample.facts:
         text = text.replace("星期天", "星期日").replace("周", "星期").replace("礼拜", "星期")

@@ -1,4 +1,4 @@
-"""What the skills share: openers and closers, reading of compact tables, and the judgement of named things.
+"""Shared parts of the skills: openers and closers, reading of compact tables, and the judgement of named things.
 
 No facts and no question wordings of a skill live here.
 """
@@ -62,7 +62,7 @@ _ASKS = re.compile("[？?]|吗|呢|么$|什么|谁|哪|几|多少|怎|如何|啥
 
 
 def decorate(text: str, rng: random.Random, held_out: bool = False, kind: str = "") -> str:
-    """What is said, in half of the cases with something people type before or after it.
+    """A wording, in half of the cases with something people type before or after it.
 
     ``kind`` is "ask", "order" or "tell" (a statement, a greeting); without it, what does not ask is an order.
     Held-out texts also get openers and closers that are never used for training.
@@ -142,7 +142,7 @@ def words(text: str) -> list[str]:
 
 
 def reserved(key: str, share: int = 10) -> bool:
-    """Whether a combination of values is kept for evaluation: one in ``share``, by a hash that never changes."""
+    """Return whether a combination of values is kept for evaluation: one in ``share``, by a hash that never changes."""
     return zlib.crc32(key.encode()) % share == 0
 
 
@@ -153,7 +153,7 @@ def named(text: str, vocabulary: Iterable[str]) -> set[str]:
 
 
 def names_only(answer: str, wanted: Iterable[str], vocabulary: Iterable[str], given: str = "") -> bool:
-    """Whether ``answer`` names all of ``wanted`` and nothing else of ``vocabulary``, apart from what ``given`` names."""
+    """Return whether ``answer`` names all of ``wanted`` and nothing else of ``vocabulary``, apart from what ``given`` names."""
     vocabulary = set(vocabulary) | set(wanted)
     wanted = {plain(word) for word in wanted}
     found = named(answer, vocabulary)
@@ -161,7 +161,7 @@ def names_only(answer: str, wanted: Iterable[str], vocabulary: Iterable[str], gi
 
 
 def names_one(answer: str, allowed: Iterable[str], vocabulary: Iterable[str], given: str = "") -> bool:
-    """Whether ``answer`` names at least one of ``allowed`` and nothing of ``vocabulary`` that is not allowed or given."""
+    """Return whether ``answer`` names at least one of ``allowed`` and nothing of ``vocabulary`` that is not allowed or given."""
     vocabulary = set(vocabulary) | set(allowed)
     allowed = {plain(word) for word in allowed}
     found = named(answer, vocabulary)
@@ -211,7 +211,7 @@ class Wordings:
         return expand(text, rng, values)
 
     def holds(self, text: str, values: Lists | None = None) -> bool:
-        """Whether a trained template can produce ``text``, up to its final particle and marks."""
+        """Return whether a trained template can produce ``text``, up to its final particle and marks."""
         found = self._pattern(values or {})
         return bool(found.fullmatch(text) or found.fullmatch(_END.sub("", text)))
 

@@ -128,7 +128,7 @@ def _speaker_keys(keys: tuple[str, ...]) -> tuple[str | None, str | None]:
 
 @lru_cache(maxsize=256)
 def _round_layout(keys: tuple[str, ...]) -> Layout | None:
-    """How a turn that is a whole round names question and answer."""
+    """Fields of question and answer in a turn that is a whole round."""
     found = recognize(keys)
     return found if found and found.questions and found.answer else None
 

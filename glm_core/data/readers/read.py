@@ -243,7 +243,7 @@ def _problem(line: int, error: RowError) -> Problem:
 
 
 def _nothing(rows: list[Row], file: str) -> DataError:
-    """Why a file gave not one readable row: the first row's reason, or that there are none."""
+    """Reason why a file gave no readable row: the first row's, or that there are none."""
     for line, record in rows:
         if isinstance(record, RowError):
             return DataError("data.nothing", file=file, line=line, message=str(record))

@@ -1,4 +1,4 @@
-"""What is asked of the model when columns are mapped to a task: templates, and mappings made by hand.
+"""Mapping of columns to a task: templates, and mappings made by hand.
 
 The prompts are Chinese whatever the interface speaks: they are what the model is trained on, not what a reader sees.
 """
@@ -137,7 +137,7 @@ def usual_columns(template: Template, columns: Iterable[str]) -> dict[str, str |
 
 
 def propose(template: Template | None, columns: Sequence[str], sample: Sequence[dict]) -> dict[str, str]:
-    """Where a mapping by hand begins: the template's usual columns, what is known by name, else what looks like it.
+    """Initial mapping by hand: the template's usual columns, what is known by name, else what looks like it.
 
     Text that is long and differs from row to row goes before text that is short and repeats itself, which labels rows.
     """

@@ -1,1 +1,1 @@
-"""What judged answers say about a run: changes with their tests, drift, chance, minimal pairs, one sentence."""
+"""Conclusions from judged answers: changes with their tests, drift, chance, minimal pairs, one sentence."""

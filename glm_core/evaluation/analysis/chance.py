@@ -50,7 +50,7 @@ class Chance:
         return better and self.p_majority < LEVEL and self.p_permuted < LEVEL
 
     def to_dict(self) -> dict:
-        """Everything, for `--json`."""
+        """All fields, for `--json`."""
         return vars(self) | {"collapsed": self.collapsed, "beaten": self.beaten}
 
 

@@ -47,7 +47,7 @@ class ChangeTable:
         return mcnemar(self.lost, self.gained)
 
     def to_dict(self) -> dict:
-        """Everything, for `--json`."""
+        """All fields, for `--json`."""
         cells = {name: getattr(self, name) for name in CELLS}
         return cells | {"difference": self.difference, "interval": list(self.interval), "p": self.p}
 

@@ -1,4 +1,4 @@
-"""How far tuning moved the model on what it should leave alone: KL per token from the base, on the base's own answers.
+"""Drift of the model on what tuning should leave alone: KL per token from the base, on the base's own answers.
 
 Sees forgetting before greedy answers change. Good runs measure 0.001 to 0.008, shuffled labels 0.03, a set of three
 classes 0.24, a collapsed model over 3. Two forward passes a text.

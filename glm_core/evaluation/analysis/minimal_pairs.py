@@ -24,7 +24,7 @@ _DENIALS_EN = ((" is not ", " is "), (" are not ", " are "), (" can not ", " can
 
 
 class Pairs(NamedTuple):
-    """How many corruptions are less likely than the truth, before and after tuning, of how many."""
+    """Number of corruptions less likely than the truth, before and after tuning, and their total."""
 
     before: int
     after: int

@@ -1,4 +1,4 @@
-"""What tuning did to answers it should have left alone: changed, longer or shorter, refusals, leaked names, loops."""
+"""Side effects of tuning on unrelated answers: changed, longer or shorter, refusals, leaked names, loops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class SideEffects:
         return self.refusals + self.loops + self.leaks > max(1, self.total // 50)
 
     def to_dict(self) -> dict:
-        """Everything, for `--json`."""
+        """All fields, for `--json`."""
         return vars(self) | {"harmful": self.harmful}
 
 

@@ -1,4 +1,4 @@
-"""Which facts about the assistant a question asks for: its name, its author, both, or yes or no to one of them."""
+"""Facts about the assistant that a question asks for: its name, its author, both, or yes or no to one of them."""
 
 import re
 from collections.abc import Collection

@@ -12,7 +12,7 @@ OUTCOMES = ("right", "wrong", "unsure")
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an answer was judged so: the key of a sentence, less its prefix "judge.", and the values it names."""
+    """Reason of a judgement: the key of a sentence, less its prefix "judge.", and the values it names."""
 
     code: str
     values: dict[str, str] = field(default_factory=dict)

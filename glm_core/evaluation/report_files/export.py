@@ -47,7 +47,7 @@ def number(meter: Proportion) -> str:
 
 
 def uncertainty(meter: Proportion) -> str:
-    """How many of how many, and how sure that is."""
+    """A count of a total, with its interval."""
     if not meter.total and not meter.unsure:
         return t("report.none_asked")
     low, high = meter.interval
@@ -105,20 +105,20 @@ def warnings(report: Report) -> list[str]:
 
 
 def self_check(report: Report) -> str:
-    """How many first tokens differ."""
+    """Number of first tokens that differ."""
     changed = sum(distance >= SLIGHT for _question, distance in report.distances)
     return t("report.differs", changed=changed, count=len(report.distances), largest=report.proof.largest)
 
 
 def about(report: Report) -> str:
-    """Which run, which base, how many questions."""
+    """Name of run and base, number of questions."""
     step = "–" if report.step is None else report.step
     said = t("report.about", name=report.name, base=report.base, step=step, count=len(report.rows))
     return said + (t("report.left_out", count=report.left_out) if report.left_out else "")
 
 
 def reasons(row: Row) -> str:
-    """Why the tuned answer was judged as it was."""
+    """Reasons of the judgement of the tuned answer."""
     return t("judge.join").join(map(str, row.verdict.after.reasons))
 
 
@@ -197,7 +197,7 @@ def file_name(report: Report, kind: str) -> str:
 
 
 def to_json(report: Report) -> bytes:
-    """Everything, as report.json keeps it."""
+    """The whole report in the form of report.json."""
     return json.dumps(report.to_dict(), ensure_ascii=False, indent=1).encode("utf-8")
 
 

@@ -88,7 +88,7 @@ def has(sign: str) -> bool:
 
 
 def width(text: str, size: int) -> float:
-    """How wide `text` is in pixels: measured where there is a font, else estimated."""
+    """Width of `text` in pixels: measured where there is a font, else estimated."""
     font = find()
     if font is not None:
         return load(*font, size).getlength(text)

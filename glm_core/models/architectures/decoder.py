@@ -78,7 +78,7 @@ class RotaryDecoder:
             return model(ids, **inputs).logits[:, -1]
 
     def training_inputs(self, model: "PreTrainedModel", ids: "torch.Tensor", mask: "torch.Tensor") -> dict:
-        """Nothing: no token looks at the padding behind it, so no mask is needed."""
+        """None: no token attends to the padding behind it, so no mask is needed."""
         return {}
 
     def head_inputs(self, model, hidden: "torch.Tensor") -> "torch.Tensor":

@@ -1,4 +1,4 @@
-"""Whether the Triton kernels (`triton.py`) can compute what is at hand; without them everything takes the plain way."""
+"""Choice between the Triton kernels (`triton.py`) and plain PyTorch for a computation."""
 
 import logging
 from contextlib import AbstractContextManager, nullcontext

@@ -30,7 +30,7 @@ class MergedExporter:
             raise AdapterError("adapters.error.quantized_base", folder=source.base.name)
 
     def needed_bytes(self, source: ExportSource, kind: str) -> int:
-        """As many numbers as the base has."""
+        """Bytes of as many numbers as the base has."""
         return describe(source.base).parameters * (4 if kind == "float32" else 2)
 
     def write(self, source: ExportSource, folder: Path, kind: str, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""What went wrong, in a sentence, and settings that would go right after running out of memory."""
+"""A failure explained in a sentence, and settings that would succeed after running out of memory."""
 
 import errno
 from pathlib import Path

@@ -17,7 +17,7 @@ SHORT_LIST = 6
 
 
 def draw(account: Account, talk: Conversation) -> None:
-    """Everything that is kept, and the files."""
+    """List of the stored conversations, and their files."""
     search = st.text_input(t("chat.search"), key="search", placeholder=t("chat.search"), label_visibility="collapsed")
     found = conversations.conversations(account.folder, search)
     with st.container(height=LIST_HEIGHT if len(found) > SHORT_LIST else "content", border=False, gap="xsmall"):

@@ -39,7 +39,7 @@ def avatar(message: dict) -> str | Path:
 
 
 def draw_question(talk: Conversation, place: int) -> None:
-    """What was asked, or the form in which it is asked otherwise."""
+    """The user's message, or the form to edit it."""
     if st.session_state.get("editing") == place:
         draw_edit(talk, place)
         return
@@ -72,7 +72,7 @@ def draw_edit(talk: Conversation, place: int) -> None:
 
 
 def draw_answer(talk: Conversation, place: int, trainer: bool) -> None:
-    """What was answered, how fast and by what, and the buttons under it."""
+    """The assistant's message, its speed and model, and the buttons under it."""
     message = talk.messages[place]
     st.markdown(harmless(message["content"]) or f":gray[{t('chat.nothing')}]")
     st.caption("  \n".join(footnotes(message)))

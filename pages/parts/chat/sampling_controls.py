@@ -40,7 +40,7 @@ def choose_model(choices: Sequence[ServedModel], talk: Conversation) -> ServedMo
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def about(base: str) -> tuple[dict, bool]:
-    """Where the dials of a base start, and whether its family has a system message.
+    """Initial sampling parameters of a base, and whether its family has a system message.
 
     Of a model elsewhere nothing is known: the usual values, and a system message as OpenAI's interface has it.
     """
@@ -97,7 +97,7 @@ def set_dials(values: dict) -> None:
 
 
 def draw_system(talk: Conversation) -> None:
-    """What the model is told before the conversation; kept with it."""
+    """Field of the system message; stored with the conversation."""
     key = f"system-{talk.id}"
     st.text_area(
         t("chat.system"),

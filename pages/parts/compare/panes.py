@@ -38,7 +38,7 @@ def draw_places(runs: Sequence[ServedModel], question: str) -> list:
 
 
 def names_of(runs: Sequence[ServedModel]) -> list[str]:
-    """What the runs are called beside each other."""
+    """Unique labels of the runs beside each other."""
     return numbered([run.title for run in runs])
 
 
@@ -94,7 +94,7 @@ def _marked(texts: Sequence[str]) -> list[str]:
 
 
 def draw_proof(run: ServedModel, same: bool, name: str) -> None:
-    """Whether a run differs from its base at all; measured once for each saved adapter."""
+    """Measurement of the difference between a run and its base; done once for each saved adapter."""
     key = (run.name, run.step)
     proofs = st.session_state.setdefault("proofs", {})
     if key not in proofs:

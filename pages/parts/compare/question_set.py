@@ -37,7 +37,7 @@ def ask(runs: Sequence[ServedModel], questions: Mapping[str, Sequence[Question]]
 
 
 def draw(runs: Sequence[ServedModel], strength: float) -> None:
-    """What was last asked of exactly these runs: the counts, all answers, and a vote on them; dimmed at another strength."""
+    """Result last obtained of exactly these runs: the counts, all answers, and a vote on them; dimmed at another strength."""
     result = st.session_state.get("set_result")
     if not result or result["runs"] != [(run.name, run.step) for run in runs]:
         return

@@ -38,7 +38,7 @@ def read(
 
 
 def readable(content: bytes, file: str) -> bool:
-    """Whether the file can be read at all; if not, why, and the way to another one."""
+    """True where the file can be read at all; if not, show why, and the way to another one."""
     try:
         read(content, file, None, {})
     except EasyError as error:
@@ -84,7 +84,7 @@ def draw_joined(found: readers_read.ReadResult, question: str | None) -> str | N
 
 
 def draw_options(found: readers_read.ReadResult) -> ReadOptions:
-    """What the file leaves open: its sheets, whether it has column names, and which of two readings is meant."""
+    """Choices that the file leaves open: its sheets, whether it has column names, and which of two readings is meant."""
     sheets: list[str] = []
     header, kinds = "auto", {notice.kind for notice in found.notices}
     if len(found.sheets) > 1:
@@ -105,7 +105,7 @@ def draw_options(found: readers_read.ReadResult) -> ReadOptions:
 
 
 def draw_notices(notices: list[Notice]) -> None:
-    """What was read otherwise than it stands in the file or not used, a sentence each."""
+    """Notices of what was read otherwise than it stands in the file or not used, a sentence each."""
     if not notices:
         return
     sentences = "\n".join(f"- {literal(notice.message)}" for notice in notices)

@@ -40,7 +40,7 @@ def draw_rows(chosen: library.Dataset, rows: list[Example]) -> None:
 
 
 def draw_pages(count: int, size: int, key: str) -> int:
-    """Where the chosen page of `count` rows begins."""
+    """Index of the first row of the chosen page of `count` rows."""
     pages = -(-count // size)
     if pages < 2:
         return 0
@@ -48,7 +48,7 @@ def draw_pages(count: int, size: int, key: str) -> int:
 
 
 def draw_lengths(chosen: library.Dataset, rows: list[Example]) -> None:
-    """How long questions and answers are in the tokens of a model, and what the limits would cut."""
+    """Lengths of questions and answers in the tokens of a model, and what the limits would cut."""
     bases = {choice.name: choice.base for choice in served_models.catalogue() if not choice.tuned}
     if not bases:
         counts = analysis.statistics(rows)

@@ -24,7 +24,7 @@ def ask(chosen: library.Dataset, rows: list[Example]) -> None:
 
 
 def asked() -> int:
-    """How often the reader has asked for one."""
+    """Number of times the reader has asked for one."""
     return st.session_state.get("sheets_asked", 0)
 
 
@@ -43,7 +43,7 @@ def draw_sheet(chosen: library.Dataset) -> None:
 
 
 def draw_progress(sheet: xlsx_job.WorkbookExport, chosen: library.Dataset) -> None:
-    """How far it is, and the way out."""
+    """Progress of the job, and a button that cancels it."""
     if sheet.state != "running":
         st.rerun()
     done = f"{round(sheet.fraction * chosen.rows):,}"

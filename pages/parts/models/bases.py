@@ -22,7 +22,7 @@ def facts(folder: Path, changed: float, language: str) -> tuple[str, str]:
 
 
 def draw_memory() -> None:
-    """What this machine has, what this server takes of it, and what the last unloading gave back."""
+    """Memory of this machine, the share this server takes, and what the last unloading gave back."""
     st.markdown(ui.machine_sentence(machine.machine()))
     ui.draw_idle_cards()
     parts = [t("models.memory", used=i18n.size(load_job.memory_now().used))]

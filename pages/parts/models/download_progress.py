@@ -16,7 +16,7 @@ def draw_download(one: download_job.Download, token: str) -> None:
 
 
 def draw_now(one: download_job.Download, was_running: bool, token: str) -> None:
-    """How far, how fast, how long still; stop, continue, throw away."""
+    """Progress, speed and remaining time of a download; stop, continue, delete."""
     if was_running and one.state != "running":
         st.rerun()
     with ui.guarded():
@@ -46,7 +46,7 @@ def draw_progress(one: download_job.Download) -> None:
 
 
 def draw_actions(one: download_job.Download, token: str) -> None:
-    """What can be done about one download now."""
+    """Buttons of what can be done about one download now."""
     with st.container(horizontal=True):
         if one.state == "running":
             stop = {"on_click": ui.checked(ui.run_audited), "args": (one.stop, "audit.model.download_stop", one.name)}

@@ -44,7 +44,7 @@ def draw_each(was_running: bool) -> None:
 
 
 def draw_outcome(job: export.Export) -> None:
-    """What came of a merge, and the ways on."""
+    """Result of a merge, and the next steps."""
     here = job.state == "done" and job.path.is_dir()
     if job.error is not None:
         ui.show_error(job.error)
@@ -65,7 +65,7 @@ def draw_outcome(job: export.Export) -> None:
 
 
 def draw_comparison(job: export.Export) -> None:
-    """How many of the answers to the questions after the export are the run's own."""
+    """Number of answers after the export that equal the run's own."""
     found = job.comparison
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""What the run has learnt and what it has forgotten, beneath the loss; and the way back to an earlier step."""
+"""Curves of what the run has learned and forgotten, beneath the loss; and the way back to an earlier step."""
 
 import streamlit as st
 
@@ -38,7 +38,7 @@ def draw_figure(points: tuple[Point, ...], total: int):
 
 
 def draw_steps(run: Run, points: tuple[Point, ...]) -> None:
-    """Which step's adapter answers, and for the owner the choice of another."""
+    """The step whose adapter answers, and for the owner the choice of another."""
     now, steps = rollback.current(run), rollback.steps(run)
     if now is not None:
         st.caption(t("forgetting.current", step=now))

@@ -69,7 +69,7 @@ def draw_choices(form: Form) -> None:
 
 
 def draw_cards(machine: this_machine.Machine) -> None:
-    """How many cards share the work, where there are several."""
+    """Choice of the number of GPUs that share the work, where there are several."""
     count = len(machine.cards)
     if count < 2:
         return

@@ -1,4 +1,4 @@
-"""What the training page's form is filled with: presets, an earlier run, the address, the way back from another page.
+"""Values of the training page's form: presets, an earlier run, the address, the way back from another page.
 
 The form's values live in `st.session_state` under `set_NAME`; this decides what they begin with and how they follow the
 choice of job, model and method. It draws nothing (fields.py).
@@ -54,7 +54,7 @@ class Form:
         self.fill(self.suit(name))
 
     def _keeps_model(self, name: str) -> bool:
-        """Whether the chosen model is none of the bundled ones and can do the job, which may ask for a licence that permits commercial use."""
+        """True where the chosen model is not a bundled one and can do the job, which may ask for a licence that permits commercial use."""
         chosen = self.models.get(st.session_state.get("model"))
         if chosen is None or chosen.name in PRESET_MODEL.values():
             return False
@@ -154,7 +154,7 @@ class Form:
                 st.session_state[name] = next(iter(known))
 
     def _defaults(self) -> dict:
-        """What each setting was at the last drawing, by its key in the session."""
+        """Value of each setting at the last drawing, by its key in the session."""
         usual = {f"set_{one.name}": one.default for one in fields(TrainingSettings)}
         draft = st.session_state.get("draft", {})
         return {name: draft.get(name, value) for name, value in usual.items()}

@@ -158,7 +158,7 @@ def _wrapper(value: dict) -> str | None:
 
 
 def _member(text: str, index: int, key: str) -> int:
-    """Where the value of `key` begins in the (valid) object that begins at `index`."""
+    """Index of the value of `key` in the (valid) object that begins at `index`."""
     while True:
         index = _SPACE.match(text, index + 1).end()  # behind "{" or ","
         name, index = _DECODER.raw_decode(text, index)

@@ -21,7 +21,7 @@ class PromptError(ValueError):
 
 @dataclass
 class Prompt:
-    """Where each row's context ends: `context` and `mask` (B,) index <sop> and [gMASK]/[MASK], `pads` the left padding.
+    """Positions at which each row's context ends: `context` and `mask` (B,) index <sop> and [gMASK]/[MASK], `pads` the left padding.
 
     `shared` is the context length when every row has the same and none is padded, so that no mask is needed.
     """
