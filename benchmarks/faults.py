@@ -2,9 +2,9 @@
 
     python -m benchmarks.faults [--model FOLDER | --random]
 
-Needs an NVIDIA card. Trains in processes of their own, as the page does: LoRA in float16; and LoRA on a micro-batch of 64 while
-another process holds all but a little of the card, which must end in a sentence and a proposal that fits. Prints how each
-ended, what was proposed, whether the proposal then runs, and the card's last reading. `--random` is as in training.py.
+Needs an NVIDIA GPU. Trains in processes of their own, as the page does: LoRA in float16; and LoRA on a micro-batch of 64 while
+another process holds all but a little of the GPU, which must end in a sentence and a proposal that fits. Prints how each
+ended, what was proposed, whether the proposal then runs, and the GPU's last reading. `--random` is as in training.py.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.training import SHORT, card_name, random_model, train
+from benchmarks.training import SHORT, gpu_name, random_model, train
 from glm_core import i18n, models, workspace
 from glm_core.training.settings import TrainingSettings
 
@@ -45,7 +45,7 @@ def run(name: str, settings: TrainingSettings, model: Path, folder: Path) -> dic
 
 @contextmanager
 def crowded(left: int):
-    """All but `left` bytes of the card are another process's."""
+    """All but `left` bytes of the GPU are another process's."""
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
     holder = context.Process(target=_hold, args=(left, ready), daemon=True)
@@ -75,7 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         model = random_model(home) if given.random else given.model
-        print(f"{model.name}, {card_name()}\n")
+        print(f"{model.name}, {gpu_name()}\n")
         run(
             "float16",
             TrainingSettings(precision="float16", micro_batch=4, max_steps=20, **SHORT),

@@ -6,7 +6,7 @@
 Random weights, so no checkpoint is needed. All run in this process, one after the other, on the same batches. "official"
 is the published computation (benchmarks/official.py, ChatGLM-6B only); "plain" is our model under PEFT with the library's
 loss, as Trainer calls it. A case is METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4]. The floor is the multiplications of a
-step at the speed of a large product on this card. `--check N` instead trains ours and the official one for N updates on
+step at the speed of a large product on this GPU. `--check N` instead trains ours and the official one for N updates on
 equal data and prints the largest difference in loss.
 """
 
@@ -207,14 +207,14 @@ def losses(
 
 
 def measure(loaded, case: Case, shape: str, contender: str) -> tuple[float, float, float]:
-    """(tokens/s, peak GB by torch, peak GB that torch holds of the card with CUDA's own); 0 without a GPU."""
-    on_card, clock = loaded.model.device.type == "cuda", []
+    """(tokens/s, peak GB by torch, peak GB that torch holds of the GPU with CUDA's own); 0 without a GPU."""
+    on_gpu, clock = loaded.model.device.type == "cuda", []
     collect()
-    if on_card:
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     losses(loaded, case, shape, contender, WARMUP + UPDATES, clock)
     speed = case.rows * case.tokens / statistics.median(clock[WARMUP:])
-    if not on_card:
+    if not on_gpu:
         return speed, 0.0, 0.0
     free, total = torch.cuda.mem_get_info()
     beside = total - free - torch.cuda.memory_reserved()  # the driver's share that is not torch's: context, libraries
@@ -293,8 +293,8 @@ def main() -> None:
         given.contenders = [name for name in given.contenders if name != "official"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     cases = [Case.parse(name) for name in given.cases]
-    card = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-    print(f"{given.shape} {given.hidden}x{given.layers}, {card}, torch {torch.__version__}")
+    gpu = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    print(f"{given.shape} {given.hidden}x{given.layers}, {gpu}, torch {torch.__version__}")
     (check if given.check else compare)(given, cases, device)
 
 

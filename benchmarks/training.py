@@ -3,7 +3,7 @@
     python -m benchmarks.training [--model FOLDER | --random] [--cases lora prefix ...]
 
 `--random` first writes a ChatGLM-6B checkpoint of random weights in the published shards (12 GB, removed afterwards), with
-the embedded model's tokenizer. With a GPU the figures are the card's as its driver shows them, without one the process's.
+the embedded model's tokenizer. With a GPU the figures are the GPU's as its driver shows them, without one the process's.
 Rows are those of the bundled advertisement set, cut to 64 + 64 tokens; "imprint" is that preset on its twenty rows, and
 "advertisement" is the whole of that job, three thousand updates of 16 rows by P-Tuning v2. "imprint-click" and
 "imprint-ready" go the page's way, from the click on through the queue: the first with a trainer that begins with the click,
@@ -59,20 +59,20 @@ CASES = {
     "prefix-nf4-1-checkpointing": TrainingSettings(quantization="nf4", **PREFIX, **ONE, **LIGHT),
     "prefix-nf4-16": TrainingSettings(quantization="nf4", **PREFIX, **MANY),
 }
-CARD = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]  # as the driver numbers them
+GPU = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]  # as the driver numbers them
 READING = 30.0  # seconds for which somebody reads the form
 STAGES = ("starting", "loading", "encoding", "training", "saving")
 
 
 class CardWatch:
-    """Most memory of the card in use while it watches, in bytes, as the driver counts it; 0 without a card."""
+    """Most memory of the GPU in use while it watches, in bytes, as the driver counts it; 0 without a GPU."""
 
     def __init__(self):
         self.peak, self._process = 0, None
         if shutil.which("nvidia-smi"):
             query = [
                 "nvidia-smi",
-                f"--id={CARD}",
+                f"--id={GPU}",
                 "--query-gpu=memory.used",
                 "--format=csv,noheader,nounits",
                 "-lms",
@@ -92,12 +92,12 @@ class CardWatch:
         return self.peak
 
 
-def card_name() -> str:
-    """The first card's name, without touching it."""
+def gpu_name() -> str:
+    """The first GPU's name, without touching it."""
     if not shutil.which("nvidia-smi"):
         return "CPU"
     return subprocess.check_output(
-        ["nvidia-smi", f"--id={CARD}", "--query-gpu=name", "--format=csv,noheader"], text=True
+        ["nvidia-smi", f"--id={GPU}", "--query-gpu=name", "--format=csv,noheader"], text=True
     ).strip()
 
 
@@ -113,7 +113,7 @@ def write_random(folder: Path) -> Path:
 
 
 def random_model(home: Path) -> Path:
-    """`write_random` under `home`, in a process of its own, so that this one holds nothing of the card."""
+    """`write_random` under `home`, in a process of its own, so that this one holds nothing of the GPU."""
     writer = multiprocessing.get_context("spawn").Process(target=write_random, args=(home / "random",))
     writer.start()
     writer.join()
@@ -208,7 +208,7 @@ def main() -> None:
         os.environ["EASYAIGC_HOME"] = str(Path(folder) / "home")
         model = random_model(Path(folder)) if given.random else given.model
         print(
-            f"{model.name}, {card_name()}\n\n| case | tokens/s | first | seconds | {' | '.join(STAGES)} | peak GB | estimate GB | error |"
+            f"{model.name}, {gpu_name()}\n\n| case | tokens/s | first | seconds | {' | '.join(STAGES)} | peak GB | estimate GB | error |"
         )
         print("|" + "---|" * (len(STAGES) + 7))
         for name in given.cases:

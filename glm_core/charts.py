@@ -88,7 +88,7 @@ def add_line(
 
 
 def add_limit(chart: go.Figure, y: float, label: str) -> None:
-    """A red hairline at `y`: the memory of a card, a threshold."""
+    """A red hairline at `y`: the memory of a GPU, a threshold."""
     chart.add_hline(
         y=y,
         line={"color": LIMIT, "width": 1},

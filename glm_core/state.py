@@ -78,11 +78,11 @@ def chat_model_gpu_bytes() -> int:
 def machine() -> this_machine.Machine:
     """Return the machine as the next run will find it: without the model loaded for chat."""
     found, taken = this_machine.machine(), chat_model_gpu_bytes()
-    full = next((card for card in found.cards if card.memory_used >= taken), None)
+    full = next((gpu for gpu in found.gpus if gpu.memory_used >= taken), None)
     if not taken or full is None:
         return found
     emptier = replace(full, memory_used=full.memory_used - taken)
-    return replace(found, cards=tuple(emptier if card is full else card for card in found.cards))
+    return replace(found, gpus=tuple(emptier if gpu is full else gpu for gpu in found.gpus))
 
 
 @st.cache_resource(show_spinner=False)
@@ -98,7 +98,7 @@ def reports():
     """The `glm_core.evaluation.jobs.Reports` of this process; with a GPU they wait until no run is training."""
     from glm_core.evaluation.jobs import Reports
 
-    return Reports(engine, paused=lambda: bool(launcher().open) and bool(this_machine.cards()))
+    return Reports(engine, paused=lambda: bool(launcher().open) and bool(this_machine.gpus()))
 
 
 @cache
@@ -168,7 +168,7 @@ def _server_options() -> dict:
 
 def _free_gpu(_run) -> None:
     """Free the GPU for a run: unload the model after its running answers; the next question loads it again."""
-    if loaded() is not None and this_machine.cards():
+    if loaded() is not None and this_machine.gpus():
         engine().unload()
 
 

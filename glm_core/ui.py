@@ -311,7 +311,7 @@ def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None
 
 def machine_sentence(machine: Machine) -> str:
     """Return one line about the machine: each GPU, or the processor, with the memory that is free now."""
-    if not machine.cards:
+    if not machine.gpus:
         return t(
             "ui.machine.cpu",
             cores=machine.cores,
@@ -321,19 +321,19 @@ def machine_sentence(machine: Machine) -> str:
     return "  \n".join(
         t(
             "ui.machine.card",
-            name=card.name,
-            free=i18n.size(card.memory_total - card.memory_used),
-            total=i18n.size(card.memory_total),
+            name=gpu.name,
+            free=i18n.size(gpu.memory_total - gpu.memory_used),
+            total=i18n.size(gpu.memory_total),
         )
-        for card in machine.cards
+        for gpu in machine.gpus
     )
 
 
-def draw_idle_cards() -> None:
+def draw_idle_gpus() -> None:
     """Say what to do about a GPU that is present and cannot be used."""
-    for card in this_machine.idle_cards():
-        st.warning(t(card.obstacle, name=card.name), icon=":material/memory:")
-        st.code(card.command, language="bash", wrap_lines=True)
+    for gpu in this_machine.idle_gpus():
+        st.warning(t(gpu.obstacle, name=gpu.name), icon=":material/memory:")
+        st.code(gpu.command, language="bash", wrap_lines=True)
 
 
 def state_badge(state: str) -> str:

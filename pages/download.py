@@ -36,10 +36,12 @@ def needs(name: str, language: str) -> list[str]:
         precision = f"int{shape.bits}" if shape.bits else {"none": "bf16"}.get(quantization, quantization)
         for job, size in (("train", found.peak_bytes), ("answer", answering)):
             fitting = [
-                card for card, gib in memory_estimate.CARDS.items() if size <= gib * 2**30 * memory_estimate.CARD_SHARE
+                gpu
+                for gpu, gib in memory_estimate.CONSUMER_GPUS.items()
+                if size <= gib * 2**30 * memory_estimate.GPU_SHARE
             ]
-            card = t("download.card", card=fitting[0]) if fitting else t("download.no_card")
-            rows[job].append(t("download.need", precision=precision, size=i18n.size(size), card=card))
+            gpu = t("download.card", gpu=fitting[0]) if fitting else t("download.no_card")
+            rows[job].append(t("download.need", precision=precision, size=i18n.size(size), gpu=gpu))
     tokens = {"train": settings.lengths, "answer": f"{TOKENS:,}"}
     return [t(f"download.{job}", tokens=tokens[job], figures=" · ".join(figures)) for job, figures in rows.items()]
 

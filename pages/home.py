@@ -61,6 +61,6 @@ if st.button(t("home.try"), type="primary", icon=":material/play_arrow:", key="t
 runs = store.runs()
 draw_steps(runs)
 st.caption(ui.machine_sentence(machine.machine()))
-ui.draw_idle_cards()
+ui.draw_idle_gpus()
 if runs:
     draw_recent(runs)

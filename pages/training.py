@@ -62,7 +62,7 @@ def draw_cards(found: forecast.Forecast) -> None:
             f"{one.gib} GB",
             f"≥ {most}" if one.largest_batch == most else str(one.largest_batch or t("train.by_card.none")),
         )
-        for one in forecast.by_card(found)
+        for one in forecast.by_gpu(found)
     ]
     st.dataframe(
         [dict(zip(names, row, strict=True)) for row in cells], hide_index=True, key="by-card", height="content"
@@ -125,7 +125,7 @@ with history, st.container(horizontal=True, horizontal_alignment="right"):
 for run in earlier:
     if (status := run.status()).active:
         ui.link("run", literal(labels.going_on(run, status)), icon=":material/monitoring:", run=run.id)
-ui.draw_idle_cards()
+ui.draw_idle_gpus()
 if not data or not models:
     ui.empty_state(
         "train.no_data" if models else "train.no_model", "train.to_there", "datasets" if models else "models"

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from glm_core import state
-from glm_core.machine.machine import Card, Machine
+from glm_core.machine.machine import Gpu, Machine
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.remote import RemoteEngine
 
@@ -26,7 +26,7 @@ def test_the_engine_is_this_process_or_the_server_that_the_operator_names(monkey
 
 @pytest.fixture
 def chatting(monkeypatch):
-    """A model loaded for chat that has 13 GiB of a card; it counts how often it was unloaded."""
+    """A model loaded for chat that has 13 GiB of a GPU; it counts how often it was unloaded."""
     engine = SimpleNamespace(loaded=SimpleNamespace(name="chatglm-6b"), held=13 << 30, unloaded=0)
     engine.unload = lambda: vars(engine).update(unloaded=engine.unloaded + 1, loaded=None, held=0)
     monkeypatch.setattr(state, "_engines", [engine])
@@ -35,16 +35,16 @@ def chatting(monkeypatch):
 
 
 def with_cards(monkeypatch, *used):
-    cards = tuple(Card(index, "NVIDIA GeForce RTX 4090", gib << 30, 24 << 30) for index, gib in enumerate(used))
-    monkeypatch.setattr(state.this_machine, "cards", lambda: cards)
-    monkeypatch.setattr(state.this_machine, "machine", lambda: Machine(cards, 2, 16 << 30, 8 << 30, 1 << 40))
+    gpus = tuple(Gpu(index, "NVIDIA GeForce RTX 4090", gib << 30, 24 << 30) for index, gib in enumerate(used))
+    monkeypatch.setattr(state.this_machine, "gpus", lambda: gpus)
+    monkeypatch.setattr(state.this_machine, "machine", lambda: Machine(gpus, 2, 16 << 30, 8 << 30, 1 << 40))
 
 
 def test_a_run_finds_the_card_without_the_model_that_is_unloaded_for_it(monkeypatch, chatting):
     with_cards(monkeypatch, 1, 14)
-    assert [card.memory_used >> 30 for card in state.machine().cards] == [1, 1]
+    assert [gpu.memory_used >> 30 for gpu in state.machine().gpus] == [1, 1]
     state._free_gpu(None)
-    assert chatting.unloaded == 1 and [card.memory_used >> 30 for card in state.machine().cards] == [1, 14]
+    assert chatting.unloaded == 1 and [gpu.memory_used >> 30 for gpu in state.machine().gpus] == [1, 14]
 
 
 def test_without_a_card_the_model_stays_where_it_is(monkeypatch, chatting):

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from glm_core import i18n, ui
 from glm_core.errors import EasyError
-from glm_core.machine.machine import Card, Machine
+from glm_core.machine.machine import Gpu, Machine
 from tests.paths import ROOT
 
 
@@ -62,8 +62,8 @@ def test_begin_knows_only_registered_pages():
 
 def test_says_what_the_machine_has():
     i18n.use("en")
-    card = Card(0, "NVIDIA GeForce RTX 4090", memory_used=2_000_000_000, memory_total=24_000_000_000)
-    assert "RTX 4090: 22 GB of 24 GB" in ui.machine_sentence(Machine((card,), 16, 1, 1, 1))
+    gpu = Gpu(0, "NVIDIA GeForce RTX 4090", memory_used=2_000_000_000, memory_total=24_000_000_000)
+    assert "RTX 4090: 22 GB of 24 GB" in ui.machine_sentence(Machine((gpu,), 16, 1, 1, 1))
     assert "2 cores" in ui.machine_sentence(Machine((), 2, 24_000_000_000, 20_000_000_000, 1))
 
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 PARTS = 32
-"Of a row of logits, searched side by side: a card would give a whole row to one of its many processors."
+"Of a row of logits, searched side by side: a GPU would give a whole row to one of its many processors."
 
 
 def argmax_finite(logits: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ def cores() -> int:
 
 
 def sample(pid: int | None = None) -> dict[str, Any]:
-    """One row of resources.jsonl: bytes, percent of all cores; of each card bytes, percent, degrees C, W.
+    """One row of resources.jsonl: bytes, percent of all cores; of each GPU bytes, percent, degrees C, W.
 
     Args:
         pid: the process to look at with its children; this one by default. A process that has ended counts 0.
@@ -44,7 +44,7 @@ def sample(pid: int | None = None) -> dict[str, Any]:
 def own_gpus(gpus: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those of `gpus` that this process trains on: of the ones it may see the first, one for each process of its group.
 
-    All of them where the environment does not tell, since CUDA may number unlike cards in another order than the driver.
+    All of them where the environment does not tell, since CUDA may number unlike GPUs in another order than the driver.
     """
     limit = os.environ.get("CUDA_VISIBLE_DEVICES")
     named = (
@@ -86,7 +86,7 @@ def sample_gpus() -> list[dict[str, Any]]:
     try:
         return [_sample_gpu(nvml, index) for index in _indices(nvml) if not obstacle(*_age(nvml, index))]
     except nvml.NVMLError:
-        return []  # the driver was unloaded or a card was lost while the program runs
+        return []  # the driver was unloaded or a GPU was lost while the program runs
 
 
 def idle_gpus() -> list[dict[str, str]]:
@@ -111,7 +111,7 @@ def _indices(nvml) -> range:
 
 @cache
 def _age(nvml, index: int) -> tuple[tuple[int, int], int]:
-    """A card's compute capability, and the major version of CUDA up to which its driver goes."""
+    """A GPU's compute capability, and the major version of CUDA up to which its driver goes."""
     capability = nvml.nvmlDeviceGetCudaComputeCapability(nvml.nvmlDeviceGetHandleByIndex(index))
     return tuple(capability), nvml.nvmlSystemGetCudaDriverVersion() // 1000
 
@@ -135,8 +135,8 @@ def _sample_gpu(nvml, index: int) -> dict[str, Any]:
     }
 
 
-def memory_on_cards(pid: int) -> int:
-    """Bytes that process `pid` has of all cards together; 0 where the driver does not tell, as in a container."""
+def memory_on_gpus(pid: int) -> int:
+    """Bytes that process `pid` has of all GPUs together; 0 where the driver does not tell, as in a container."""
     nvml = _nvml()
     if nvml is None:
         return 0
@@ -149,7 +149,7 @@ def memory_on_cards(pid: int) -> int:
 
 
 def _read(nvml, reading: Callable[[], float]) -> float | None:
-    """A sensor's value, None on cards without that sensor."""
+    """A sensor's value, None on GPUs without that sensor."""
     try:
         return reading()
     except nvml.NVMLError:
@@ -171,7 +171,7 @@ def _nvml():
 
 
 class ResourceSampler(threading.Thread):
-    """Hands a `sample` with the cards trained on to `write` every second, every five seconds after ten minutes, until stopped.
+    """Hands a `sample` with the GPUs trained on to `write` every second, every five seconds after ten minutes, until stopped.
 
     A sample that cannot be written (full disk) is left out: the trainer meets the same disk and says so itself.
     """
@@ -210,7 +210,7 @@ INDEX = "https://download.pytorch.org/whl/"
 NEW, OLD = (
     "cu130",
     "cu126",
-)  # builds that are published for every version: the usual one, and the one with code for old cards
+)  # builds that are published for every version: the usual one, and the one with code for old GPUs
 OLDEST = {
     13: (7, 5),
     12: (5, 0),
@@ -234,10 +234,10 @@ def torch_cuda_version() -> tuple[int, int] | None:
 
 
 def obstacle(capability: tuple[int, int], driver: int) -> str:
-    """The text key of what keeps PyTorch from a card; empty where nothing does, or nobody knows.
+    """The text key of what keeps PyTorch from a GPU; empty where nothing does, or nobody knows.
 
     Args:
-        capability: the card's compute capability.
+        capability: the GPU's compute capability.
         driver: the major version of CUDA up to which the driver goes.
     """
     try:
@@ -252,7 +252,7 @@ def obstacle(capability: tuple[int, int], driver: int) -> str:
 
 
 def install_command(capability: tuple[int, int], driver: int) -> str:
-    """Return what installs a build that can use the card."""
+    """Return what installs a build that can use the GPU."""
     try:
         number = version("torch").partition("+")[0]
     except PackageNotFoundError:

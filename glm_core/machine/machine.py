@@ -11,13 +11,14 @@ from pathlib import Path
 import psutil
 
 from glm_core import workspace
-from glm_core.machine.gpu_stats import cores, idle_gpus, sample, sample_gpus
+from glm_core.machine import gpu_stats
+from glm_core.machine.gpu_stats import cores, sample, sample_gpus
 
-__all__ = ["Card", "IdleCard", "Machine", "cards", "devices", "idle_cards", "machine", "sample"]
+__all__ = ["Gpu", "IdleGpu", "Machine", "devices", "gpus", "idle_gpus", "machine", "sample"]
 
 
 @dataclass(frozen=True)
-class Card:
+class Gpu:
     """One GPU: memory in bytes, utilisation in percent, temperature in degrees C, power in W (None where not told)."""
 
     index: int
@@ -33,7 +34,7 @@ class Card:
 class Machine:
     """The resources that a run could use; memory and disk in bytes."""
 
-    cards: tuple[Card, ...]
+    gpus: tuple[Gpu, ...]
     cores: int
     memory_total: int
     memory_free: int
@@ -41,7 +42,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class IdleCard:
+class IdleGpu:
     """A GPU that the installed PyTorch cannot use: the text key of the obstacle, and the command that mends it."""
 
     name: str
@@ -49,31 +50,31 @@ class IdleCard:
     command: str
 
 
-def cards() -> tuple[Card, ...]:
+def gpus() -> tuple[Gpu, ...]:
     """The GPUs that can be used, in bus order; empty without an NVIDIA driver."""
-    return tuple(Card(**gpu) for gpu in sample_gpus())
+    return tuple(Gpu(**gpu) for gpu in sample_gpus())
 
 
-def idle_cards() -> tuple[IdleCard, ...]:
+def idle_gpus() -> tuple[IdleGpu, ...]:
     """The GPUs that are there and cannot be used, one of each kind."""
-    return tuple({gpu["name"]: IdleCard(**gpu) for gpu in idle_gpus()}.values())
+    return tuple({gpu["name"]: IdleGpu(**gpu) for gpu in gpu_stats.idle_gpus()}.values())
 
 
 def devices() -> list[str]:
-    """The cards a run may be given, as CUDA_VISIBLE_DEVICES names them; those this server itself is limited to, if it is."""
+    """The GPUs a run may be given, as CUDA_VISIBLE_DEVICES names them; those this server itself is limited to, if it is."""
     limit = os.environ.get("CUDA_VISIBLE_DEVICES")
     if limit is not None:
         return [name.strip() for name in limit.split(",") if name.strip() and name.strip() != "-1"]
-    return [str(card.index) for card in cards()]
+    return [str(gpu.index) for gpu in gpus()]
 
 
 def machine() -> Machine:
-    """The cards, and the cores, memory and disk that are free for a run now."""
+    """The GPUs, and the cores, memory and disk that are free for a run now."""
     memory = psutil.virtual_memory()
     limit, used = _group_memory()
     total = min(memory.total, limit) if limit else memory.total
     free = min(memory.available, limit - used) if limit else memory.available
-    return Machine(cards(), _cores(), total, max(0, free), _disk_free())
+    return Machine(gpus(), _cores(), total, max(0, free), _disk_free())
 
 
 def _cores() -> int:

@@ -11,14 +11,14 @@ import torch
 log = logging.getLogger(__name__)
 
 STACK = 256
-"""Bytes of a thread's stack on a card. The driver keeps one for every thread that could run at once, by default of 1,024: 277 MB
+"""Bytes of a thread's stack on a GPU. The driver keeps one for every thread that could run at once, by default of 1,024: 277 MB
 of an H200, 200 MB of an RTX 4090. A kernel that is known to need more still gets it."""
 _STACK_SIZE = 0  # CU_LIMIT_STACK_SIZE of the driver's interface
 
 
 @cache
 def usable() -> bool:
-    """Return whether torch sees a card and was built with code for it: a card may be older than all that its build knows."""
+    """Return whether torch sees a GPU and was built with code for it: a GPU may be older than all that its build knows."""
     if not torch.cuda.is_available():
         return False
     own = torch.cuda.get_device_capability()
@@ -26,7 +26,7 @@ def usable() -> bool:
 
 
 def _runs(kind: str, own: tuple[int, int]) -> bool:
-    """Return whether code of a kind (`sm_86`, or `compute_90`, which the driver translates) runs on a card of capability `own`."""
+    """Return whether code of a kind (`sm_86`, or `compute_90`, which the driver translates) runs on a GPU of capability `own`."""
     found = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", kind)
     if found is None:
         return False
@@ -38,7 +38,7 @@ def _runs(kind: str, own: tuple[int, int]) -> bool:
 
 @cache
 def limit_cuda_stack(device: torch.device) -> None:
-    """Let this process take less of `device`, a card; where the driver cannot be asked, nothing changes."""
+    """Let this process take less of `device`, a GPU; where the driver cannot be asked, nothing changes."""
     try:
         torch.cuda.synchronize(device)  # makes the driver's context, which the limit belongs to
         with torch.cuda.device(device):

@@ -169,15 +169,15 @@ def smooth(values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class MemoryCurve:
-    """Memory over a run in bytes: of each card where there is one, else of the trainer's process."""
+    """Memory over a run in bytes: of each GPU where there is one, else of the trainer's process."""
 
     seconds: list[float]
     lines: dict[str, list[float]]
     limits: dict[str | tuple[str, str], float]
 
     @property
-    def on_card(self) -> bool:
-        """Return whether it is of cards, other programs' included, and not of the trainer's process."""
+    def on_gpu(self) -> bool:
+        """Return whether it is of GPUs, other programs' included, and not of the trainer's process."""
         return bool(self.limits) and "" not in self.limits
 
     @property
@@ -192,7 +192,7 @@ class MemoryCurve:
 
     @property
     def limit(self) -> float:
-        """Return what there is: the smallest card, or this machine's memory; 0 where unknown."""
+        """Return what there is: the smallest GPU, or this machine's memory; 0 where unknown."""
         return min(self.limits.values(), default=0.0)
 
 
@@ -200,14 +200,14 @@ def read_memory(rows: Sequence[dict], devices: Sequence[str] = ()) -> MemoryCurv
     """The memory in the rows of resources.jsonl.
 
     Args:
-        devices: the cards the run has, by index; every card where none is named.
+        devices: the GPUs the run has, by index; every GPU where none is named.
     """
     seconds = _seconds(rows)
-    cards = {name: values for name, values in _cards(rows, "memory_used").items() if _chosen(name, devices)}
-    if cards:
-        totals = _cards(rows, "memory_total")
-        limits: dict[str | tuple[str, str], float] = {name: number(totals[name][-1], 0.0) for name in cards}
-        return MemoryCurve(seconds, {_title(name): values for name, values in cards.items()}, limits)
+    gpus = {name: values for name, values in _gpu_values(rows, "memory_used").items() if _chosen(name, devices)}
+    if gpus:
+        totals = _gpu_values(rows, "memory_total")
+        limits: dict[str | tuple[str, str], float] = {name: number(totals[name][-1], 0.0) for name in gpus}
+        return MemoryCurve(seconds, {_title(name): values for name, values in gpus.items()}, limits)
     used = [number(row.get("process_memory"), 0.0) for row in rows]
     limit = number(rows[-1].get("memory_total"), 0.0) if rows else 0.0
     return MemoryCurve(seconds, {t("runs.figure.process_memory"): used} if rows else {}, {"": limit} if limit else {})
@@ -225,7 +225,7 @@ def memory_figure(memory: MemoryCurve, height: int = 180) -> go.Figure:
 
 
 def busy_figures(rows: Sequence[dict], devices: Sequence[str] = ()) -> dict[str, go.Figure]:
-    """Processor use, and each card's use, temperature and power, by text key; only what was measured.
+    """Processor use, and each GPU's use, temperature and power, by text key; only what was measured.
 
     Args:
         devices: as in `read_memory`.
@@ -234,8 +234,8 @@ def busy_figures(rows: Sequence[dict], devices: Sequence[str] = ()) -> dict[str,
     cpu = [number(row.get("cpu_percent"), 0.0) for row in rows]
     measured = {"cpu_percent": {t("runs.figure.cpu_percent"): cpu}} if rows else {}
     for key in ("utilization", "temperature", "power"):
-        cards = {card: values for card, values in _cards(rows, key).items() if _chosen(card, devices)}
-        measured[key] = {_title(card): values for card, values in cards.items() if any(values)}
+        gpus = {gpu: values for gpu, values in _gpu_values(rows, key).items() if _chosen(gpu, devices)}
+        measured[key] = {_title(gpu): values for gpu, values in gpus.items() if any(values)}
     for key, lines in measured.items():
         if lines:
             figure = charts.figure(t("runs.figure.seconds"), t(f"runs.unit.{key}"), height=180)
@@ -257,8 +257,8 @@ def _seconds(rows: Sequence[dict]) -> list[float]:
     return seconds
 
 
-def _cards(rows: Sequence[dict], key: str) -> dict[tuple[str, str], list[float]]:
-    """One figure of every card over all rows, by (index, name)."""
+def _gpu_values(rows: Sequence[dict], key: str) -> dict[tuple[str, str], list[float]]:
+    """One figure of every GPU over all rows, by (index, name)."""
     found: dict[tuple[str, str], list[float]] = {}
     for place, row in enumerate(rows):
         for gpu in row.get("gpus") if isinstance(row.get("gpus"), list) else ():
@@ -268,12 +268,12 @@ def _cards(rows: Sequence[dict], key: str) -> dict[tuple[str, str], list[float]]
     return found
 
 
-def _chosen(card: tuple[str, str], devices: Sequence[str]) -> bool:
-    return not any(device.isdecimal() for device in devices) or card[0] in devices
+def _chosen(gpu: tuple[str, str], devices: Sequence[str]) -> bool:
+    return not any(device.isdecimal() for device in devices) or gpu[0] in devices
 
 
-def _title(card: tuple[str, str]) -> str:
-    return f"{card[1]} · {card[0]}"
+def _title(gpu: tuple[str, str]) -> str:
+    return f"{gpu[1]} · {gpu[0]}"
 
 
 def to_csv(rows: Sequence[dict]) -> str:

@@ -1,6 +1,6 @@
 """Forecast of a run before it starts: steps, time and memory.
 
-The time comes from this machine's own last run of the same kind, else from arithmetic on its processor or card. How many
+The time comes from this machine's own last run of the same kind, else from arithmetic on its processor or GPU. How many
 updates are worth it is training/plan.py's business, how memory is counted training/memory_estimate.py's.
 """
 
@@ -23,7 +23,7 @@ OPERATIONS = 4
 CPU_OPERATIONS = (
     48e9  # a second and core, measured with the embedded model: 1,100 tokens/s for 22 M parameters on two cores
 )
-USABLE = 0.3  # of a card's peak that small batches reach
+USABLE = 0.3  # of a GPU's peak that small batches reach
 # Peak of dense half-precision products with float32 sums, 1e12 operations a second, from the makers' data sheets.
 PEAKS = {
     "1080 Ti": 11,
@@ -52,8 +52,8 @@ START_SECONDS, LOAD_BYTES_A_SECOND = 8.0, 1.5e9
 UPDATE_SECONDS = {"cpu": 0.12, "cuda": 0.13}  # what an update costs however small its batch is
 ANSWER_SECONDS = {"cpu": 0.4, "cuda": 1.0}  # a pinned question at an evaluation
 MOST_ROWS = 256  # of a micro-batch that the page counts up to
-PATIENCE = 900.0  # seconds that a run without a card may take before a shorter one is offered
-SHORTER = 300.0  # seconds of that one
+LONG_RUN_SECONDS = 900.0  # seconds that a run without a GPU may take before a shorter one is offered
+SHORT_RUN_SECONDS = 300.0  # seconds of that one
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Forecast:
 
     Attributes:
         plan: its updates, with warnings about them.
-        memory: its peak by part, on the card where there is one.
+        memory: its peak by part, on the GPU where there is one.
         free: bytes that are free there now.
         advice: what to change so that it fits, or to use what is left; None where all is well.
-        cards: the consumer cards on which it fits, smallest first.
+        gpus: the consumer GPUs on which it fits, smallest first.
         largest_batch: the largest micro-batch that fits here now, counted up to `most_rows`; 0 where not even one row does.
         seconds: from click to adapter saved.
         tokens_per_second: of training.
@@ -76,7 +76,7 @@ class Forecast:
     memory: memory_estimate.MemoryEstimate
     free: int
     advice: memory_estimate.Advice | None
-    cards: list[str]
+    gpus: list[str]
     largest_batch: int
     seconds: float
     tokens_per_second: float
@@ -107,8 +107,8 @@ def forecast(
     Raises:
         MemoryEstimateError: the folder's configuration is missing or of no known family.
     """
-    device = "cuda" if machine.cards else "cpu"
-    free = max((card.memory_total - card.memory_used for card in machine.cards), default=machine.memory_free)
+    device = "cuda" if machine.gpus else "cpu"
+    free = max((gpu.memory_total - gpu.memory_used for gpu in machine.gpus), default=machine.memory_free)
     mean, longest = row_tokens(statistics, settings)
     rows, share = training_rows(model, statistics, settings)
     if settings.rehearsal:
@@ -121,30 +121,30 @@ def forecast(
     fixed += ANSWER_SECONDS[device] * questions * (1 + settings.evaluations)
     working = plan.tokens / speed + (UPDATE_SECONDS[device] * plan.updates if measured is None else 0.0)
     seconds = fixed + working
-    if device == "cpu" and seconds > PATIENCE:
-        plan = replace(plan, warnings=(*plan.warnings, _doubt_time(plan, fixed, working)))
-    if 0 < len(machine.cards) < settings.processes:
-        plan = replace(plan, warnings=(*plan.warnings, _doubt_cards(settings.processes, len(machine.cards))))
+    if device == "cpu" and seconds > LONG_RUN_SECONDS:
+        plan = replace(plan, warnings=(*plan.warnings, _warn_slow(plan, fixed, working)))
+    if 0 < len(machine.gpus) < settings.processes:
+        plan = replace(plan, warnings=(*plan.warnings, _warn_few_gpus(settings.processes, len(machine.gpus))))
     advice = memory_estimate.advise(found, free)
     most = most_rows(settings)
     largest = memory_estimate.largest_micro_batch(
         found.shape, settings, free, longest=longest, device=device, most=most
     )
-    cards = memory_estimate.cards_that_fit(found)
-    return Forecast(plan, found, free, advice, cards, largest, seconds, speed, measured is not None)
+    gpus = memory_estimate.gpus_that_fit(found)
+    return Forecast(plan, found, free, advice, gpus, largest, seconds, speed, measured is not None)
 
 
-def _doubt_time(plan: training_plan.Plan, fixed: float, working: float) -> training_plan.PlanWarning:
+def _warn_slow(plan: training_plan.Plan, fixed: float, working: float) -> training_plan.PlanWarning:
     """Warn that a run without a GPU takes very long, with as many steps as fit into some minutes."""
-    updates = int(plan.updates * (SHORTER - fixed) / working) // 10 * 10
+    updates = int(plan.updates * (SHORT_RUN_SECONDS - fixed) / working) // 10 * 10
     time = i18n.duration(round((fixed + working) / 60) * 60)
     if updates < training_plan.GOAL_UPDATES:
         return training_plan.PlanWarning("guard.no_card", {"time": time})
-    values = {"time": time, "updates": updates, "shorter": i18n.duration(SHORTER)}
+    values = {"time": time, "updates": updates, "shorter": i18n.duration(SHORT_RUN_SECONDS)}
     return training_plan.PlanWarning("guard.long", values, {"max_steps": updates})
 
 
-def _doubt_cards(wanted: int, have: int) -> training_plan.PlanWarning:
+def _warn_few_gpus(wanted: int, have: int) -> training_plan.PlanWarning:
     """Warn that there are fewer GPUs than processes were asked for: the run would fail at once."""
     return training_plan.PlanWarning("runs.why.too_few_cards", {"wanted": wanted, "have": have}, {"processes": have})
 
@@ -155,23 +155,23 @@ def most_rows(settings: TrainingSettings) -> int:
 
 
 @dataclass(frozen=True)
-class CardFit:
-    """A consumer card with `gib` of memory, and the largest micro-batch with which the run fits on it; 0 where not one row does."""
+class GpuFit:
+    """A consumer GPU with `gib` of memory, and the largest micro-batch with which the run fits on it; 0 where not one row does."""
 
     name: str
     gib: int
     largest_batch: int
 
 
-def by_card(found: Forecast) -> list[CardFit]:
-    """Return what every consumer card could train with these settings, the smallest card first."""
+def by_gpu(found: Forecast) -> list[GpuFit]:
+    """Return what every consumer GPU could train with these settings, the smallest GPU first."""
     shape, settings, longest = found.memory.shape, found.plan.settings, found.memory.longest
     most = most_rows(settings)
-    limits = {name: int(gib * 2**30 * memory_estimate.CARD_SHARE) for name, gib in memory_estimate.CARDS.items()}
+    limits = {name: int(gib * 2**30 * memory_estimate.GPU_SHARE) for name, gib in memory_estimate.CONSUMER_GPUS.items()}
     return [
-        CardFit(
+        GpuFit(
             name,
-            memory_estimate.CARDS[name],
+            memory_estimate.CONSUMER_GPUS[name],
             memory_estimate.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=most),
         )
         for name, limit in limits.items()
@@ -206,10 +206,10 @@ def row_tokens(statistics: Statistics, settings: TrainingSettings) -> tuple[floa
 
 def arithmetic_speed(parameters: int, machine: Machine) -> float:
     """Tokens a second that this machine should train, from its peak."""
-    if not machine.cards:
+    if not machine.gpus:
         return max(1.0, CPU_OPERATIONS * machine.cores / (OPERATIONS * parameters))
-    name = machine.cards[0].name
-    peak = next((value for card, value in PEAKS.items() if card in name), DEFAULT_PEAK)
+    name = machine.gpus[0].name
+    peak = next((value for gpu, value in PEAKS.items() if gpu in name), DEFAULT_PEAK)
     return peak * 1e12 * USABLE / (OPERATIONS * parameters)
 
 

@@ -21,7 +21,7 @@ NONE = ("max_steps", "early_stopping")
 "Where 0 means that there is none."
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 SPARK_POINTS = 60
-OTHERS = 0.1  # of a card, that other programs have when it is worth saying
+OTHERS = 0.1  # of a GPU, that other programs have when it is worth saying
 ROOMY = 0.5  # of the memory there is; a run that never took so much did not run out of it
 NAMES = [one.name for one in fields(TrainingSettings)]
 
@@ -157,7 +157,7 @@ def _smaller(run: Run, settings: TrainingSettings, memory: MemoryCurve) -> Train
     The estimate proposes first; where it held the settings to fit and was wrong, the micro-batch is halved, or activations
     are recomputed.
     """
-    found = estimates.fit(run.model, settings, int(memory.limit * estimates.CARD_SHARE)) if memory.limit else settings
+    found = estimates.fit(run.model, settings, int(memory.limit * estimates.GPU_SHARE)) if memory.limit else settings
     if found != settings:
         return found
     if settings.micro_batch > 1:
@@ -173,7 +173,7 @@ def proposal(run: Run, status: Status, settings: TrainingSettings, memory: Memor
         return t("run.better_with", changes=changed)
     said = [t("run.fits_with", peak=i18n.size(memory.peak), limit=i18n.size(memory.limit), changes=changed)]
     others = memory.peak - (status.peak_memory or memory.peak)
-    if status.reason == "training.failed.memory" and memory.on_card and others > OTHERS * memory.limit:
+    if status.reason == "training.failed.memory" and memory.on_gpu and others > OTHERS * memory.limit:
         said.append(t("run.others_had", own=i18n.size(status.peak_memory), others=i18n.size(others)))
     return i18n.join(said, "sentence")
 
@@ -213,8 +213,8 @@ def tiles(status: Status, curves: Curves, memory: MemoryCurve) -> list[Tile]:
 
 
 def kind_of(memory: MemoryCurve) -> str:
-    """The name of the tile that memory has: a card's, or the process's."""
-    return "card" if memory.on_card else "memory"
+    """The name of the tile that memory has: a GPU's, or the process's."""
+    return "card" if memory.on_gpu else "memory"
 
 
 def _spark(values: Sequence[float]) -> tuple[float, ...]:
@@ -346,16 +346,16 @@ def parts_of(found: estimates.MemoryEstimate) -> str:
 
 
 def fits_on(found: Forecast) -> str:
-    """Return whether the run fits here now, with how many rows a batch it would, and on which consumer cards."""
+    """Return whether the run fits here now, with how many rows a batch it would, and on which consumer GPUs."""
     here = t("train.fits" if found.fits else "train.fits_not", free=i18n.size(found.free))
     if found.largest_batch:
         more = "train.largest_or_more" if found.largest_batch == most_rows(found.plan.settings) else "train.largest"
         here += t(more, rows=found.largest_batch)
-    if not found.cards:
+    if not found.gpus:
         return here + t("train.no_card")
-    if len(found.cards) == len(estimates.CARDS):
-        return here + t("train.every_card", smallest=found.cards[0])
-    return here + t("train.cards", cards=i18n.join(found.cards))
+    if len(found.gpus) == len(estimates.CONSUMER_GPUS):
+        return here + t("train.every_card", smallest=found.gpus[0])
+    return here + t("train.cards", gpus=i18n.join(found.gpus))
 
 
 def advice(found: estimates.Advice, settings: TrainingSettings) -> str:

@@ -69,7 +69,7 @@ class Launcher:
             command: the argument list that trains a run; tests put a stand-in here.
             devices: the GPUs a run may have, as CUDA_VISIBLE_DEVICES names them; empty means the CPU is the one place.
             grace: seconds between a stop and SIGKILL.
-            make_room: called before a run starts, to unload a chat model from the card it needs.
+            make_room: called before a run starts, to unload a chat model from the GPU it needs.
             waiting: the argument list that trains in a run directory, where `prepare` shall start it in advance.
         """
         self._command, self._devices, self._grace, self._make_room = command, devices, grace, make_room

@@ -3,8 +3,8 @@
 Importing takes a trainer seconds, from a slow disk a quarter of a minute, in which nobody sees anything happen. So while somebody
 looks at the form, one is started for a run that does not exist yet: its command names the directory that the run will have, by
 which it is known as that run's trainer from its first moment (processes.py). It holds 266 MB of memory (torch for processors) and no
-card (training/process/warm_worker.py). When the run is launched one line on its stdin makes it train. Where anything else comes of it (the
-queue is busy, other cards, nobody presses, it was killed) it is ended, and the run starts as it would have without it.
+GPU (training/process/warm_worker.py). When the run is launched one line on its stdin makes it train. Where anything else comes of it (the
+queue is busy, other GPUs, nobody presses, it was killed) it is ended, and the run starts as it would have without it.
 
 It reads EOF when the server ends, however that ends, and goes too.
 """

@@ -102,7 +102,7 @@ CPU = "cpu"
 
 
 def process_environment(places: list[str]) -> dict[str, str]:
-    """Return what a trainer on `places` has in its environment besides the server's own: the same workspace, and its cards."""
+    """Return what a trainer on `places` has in its environment besides the server's own: the same workspace, and its GPUs."""
     paths = [str(workspace.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     found = {
         "EASYAIGC_HOME": str(workspace.home()),

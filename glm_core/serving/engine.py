@@ -84,7 +84,7 @@ class LocalEngine:
 
     @property
     def held(self) -> int:
-        """Bytes of a card that `unload` gives back."""
+        """Bytes of a GPU that `unload` gives back."""
         session = self._session
         return 0 if session is None else session.held
 

@@ -20,24 +20,24 @@ _jobs: Jobs[Engine, "Load"] = Jobs(weak=True)
 
 @dataclass(frozen=True)
 class LoadedMemory:
-    """Bytes of memory this process uses, and of its cards together, None without one."""
+    """Bytes of memory this process uses, and of its GPUs together, None without one."""
 
     used: int
-    on_cards: int | None
+    on_gpus: int | None
 
 
 def memory_now() -> LoadedMemory:
     """Return what this process uses now."""
-    cards = machine.cards()
-    return LoadedMemory(psutil.Process().memory_info().rss, sum(card.memory_used for card in cards) if cards else None)
+    gpus = machine.gpus()
+    return LoadedMemory(psutil.Process().memory_info().rss, sum(gpu.memory_used for gpu in gpus) if gpus else None)
 
 
 def say_returned(before: LoadedMemory, after: LoadedMemory) -> list[str]:
-    """Return what was given back between the two, in sentences: of memory, and of the cards' where there are any."""
+    """Return what was given back between the two, in sentences: of memory, and of the GPUs' where there are any."""
     said = [i18n.t("models.returned", before=i18n.size(before.used), after=i18n.size(after.used))]
-    if before.on_cards is not None and after.on_cards is not None:
-        cards = {"before": i18n.size(before.on_cards), "after": i18n.size(after.on_cards)}
-        said.append(i18n.t("models.returned_card", **cards))
+    if before.on_gpus is not None and after.on_gpus is not None:
+        gpus = {"before": i18n.size(before.on_gpus), "after": i18n.size(after.on_gpus)}
+        said.append(i18n.t("models.returned_card", **gpus))
     return said
 
 

@@ -1,4 +1,4 @@
-"""The engine's interface over any OpenAI-compatible server (vLLM, SGLang ...), for when one card is not enough.
+"""The engine's interface over any OpenAI-compatible server (vLLM, SGLang ...), for when one GPU is not enough.
 
 The same handles, so pages and API need not know. The answers stream on one event loop with a thread of its own; the
 server does the queueing. Not here: training, adapters (the server has loaded them under their own names).
@@ -92,7 +92,7 @@ class RemoteEngine:
 
     @property
     def held(self) -> int:
-        """Always 0: nothing is on a card here."""
+        """Always 0: nothing is on a GPU here."""
         return 0
 
     @property

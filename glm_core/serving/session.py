@@ -65,7 +65,7 @@ class Session:
 
     @property
     def held(self) -> int:
-        """Bytes of a card that are free again once this is unloaded; 0 where the model is on no card."""
+        """Bytes of a GPU that are free again once this is unloaded; 0 where the model is on no GPU."""
         return reserved_gpu_bytes(self.loaded.model)
 
     @property
@@ -260,7 +260,7 @@ def release_memory() -> None:
 
 
 def reserved_gpu_bytes(model: nn.Module) -> int:
-    """Bytes of its card that `give_back` frees after `model` has gone; 0 where it is on none."""
+    """Bytes of its GPU that `give_back` frees after `model` has gone; 0 where it is on none."""
     device = next(model.parameters()).device
     return torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
 

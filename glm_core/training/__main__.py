@@ -106,9 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
     stop.listen()
     # Read when torch comes in. Threads that spin while they wait slow a busy machine tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # A card's memory in one piece: recorded steps have a pool of their own, and holes of the other would be lost to it.
+    # A GPU's memory in one piece: recorded steps have a pool of their own, and holes of the other would be lost to it.
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
-    # What cuBLAS may work in, as on most cards; newer ones would give it four times as much, and again to every recording.
+    # What cuBLAS may work in, as on most GPUs; newer ones would give it four times as much, and again to every recording.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2:16:8")
     parser = build_parser()
     given = parser.parse_args(arguments)

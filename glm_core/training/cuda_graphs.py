@@ -1,6 +1,6 @@
 """Forward and backward of a micro-batch recorded as a CUDA graph and replayed: one launch in place of thousands.
 
-At 128 tokens a card computes a step of ChatGLM-6B several times faster than Python can launch its kernels. Shapes are
+At 128 tokens a GPU computes a step of ChatGLM-6B several times faster than Python can launch its kernels. Shapes are
 rounded so that there are few. The largest is recorded first and the others share its memory, so that all of them take no
 more than one. Where recording fails, all goes on as without. Not here: which work is recorded (`AnswerLoss.compute`), the
 optimizer, which stays outside.
@@ -14,7 +14,7 @@ import torch
 from glm_core.training.loss import IGNORED, AnswerLoss
 
 SHARES = 2  # places for targets come in halves of a batch's tokens
-FEW_TOKENS = 64  # that more cost a card next to nothing
+FEW_TOKENS = 64  # that more cost a GPU next to nothing
 MOST = 64  # recordings; rarer shapes are computed the ordinary way
 
 
@@ -28,7 +28,7 @@ class CudaGraphStep:
     """Computes the gradients of batches from recordings of `loss`, one for each shape.
 
     Args:
-        loss: on a card, with what is to be trained requiring gradients.
+        loss: on a GPU, with what is to be trained requiring gradients.
         largest: the batch that needs most memory, as in `__call__`; it is computed once to warm up, and recorded.
         complain: called with the error when recording fails; nothing is recorded any more then.
     """

@@ -13,14 +13,14 @@ from glm_core.training.plan import Plan, plan
 from glm_core.training.settings import TrainingSettings
 
 __all__ = [
-    "CARDS",
+    "CONSUMER_GPUS",
     "Advice",
     "MemoryEstimate",
     "MemoryEstimateError",
     "Plan",
     "Shape",
     "advise",
-    "cards_that_fit",
+    "gpus_that_fit",
     "estimate",
     "fit",
     "largest_micro_batch",
@@ -28,8 +28,8 @@ __all__ = [
     "read_shape",
 ]
 
-# GiB of the consumer cards people have, smallest first.
-CARDS: dict[str, int] = {
+# GiB of the consumer GPUs people have, smallest first.
+CONSUMER_GPUS: dict[str, int] = {
     "RTX 3060 Ti": 8,
     "RTX 3070": 8,
     "RTX 4060": 8,
@@ -46,10 +46,10 @@ CARDS: dict[str, int] = {
     "RTX 5090": 32,
 }
 
-CARD_SHARE = 0.96  # of a card's memory that a process can have beside the driver and a screen
+GPU_SHARE = 0.96  # of a GPU's memory that a process can have beside the driver and a screen
 SELECTIVE_SHARE = 0.95  # of what there is, when so many layers are recomputed that the rest just fits: estimates err
 CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
-CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.54 to 0.67 GB on an H200, less on smaller cards
+CUDA_CONTEXT = 700_000_000  # the driver's, and the libraries' kernels as they come in: measured 0.54 to 0.67 GB on an H200, less on smaller GPUs
 RECORDING = (
     400_000_000  # of recorded steps (cuda_graphs.py): the graphs, their libraries' workspaces; measured on an H200
 )
@@ -67,7 +67,7 @@ class MemoryEstimate:
     Attributes:
         peak_bytes: the sum of `parts`.
         parts: weights, adapter (with gradient and optimizer), activations, logits, context.
-        device: "cuda", where the bytes are the card's, or "cpu", where they are the process's.
+        device: "cuda", where the bytes are the GPU's, or "cpu", where they are the process's.
         checkpointing: layers, from the first one on, whose activations are recomputed in the backward.
         tokens: of one micro-batch at full length.
         trainable: parameters that are trained.
@@ -98,7 +98,7 @@ def estimate(
     Args:
         model: a model folder, its configuration as a dict or a transformers configuration, or a `Shape`.
         longest: tokens of the longest row where known; the settings' limits otherwise.
-        device: "cuda" or "cpu". None: a card where this machine has one or the settings ask for one (half precision,
+        device: "cuda" or "cpu". None: a GPU where this machine has one or the settings ask for one (half precision,
             a quantized base), else the CPU.
         limit: bytes there are. Settings that leave checkpointing to the trainer turn it on when they do not
             fit without, for as few layers as it takes.
@@ -122,8 +122,8 @@ def estimate(
 def _default_device(settings: TrainingSettings) -> str:
     from glm_core.machine.gpu_stats import sample_gpus
 
-    wants_card = settings.precision in ("bfloat16", "float16") or settings.quantization != "none"
-    return "cuda" if wants_card or sample_gpus() else "cpu"
+    wants_gpu = settings.precision in ("bfloat16", "float16") or settings.quantization != "none"
+    return "cuda" if wants_gpu or sample_gpus() else "cpu"
 
 
 def _assemble(
@@ -247,10 +247,10 @@ def _logits(shape: Shape, settings: TrainingSettings, longest: int, width: int) 
     return rows * shape.dims.vocabulary * (4 + width)
 
 
-def cards_that_fit(found: MemoryEstimate) -> list[str]:
-    """The cards of `CARDS` on which the run fits, smallest first, with checkpointing unless the settings forbid it."""
-    on_card = estimate(found.shape, found.settings, longest=found.longest, device="cuda", limit=0)
-    return [name for name, gib in CARDS.items() if on_card.peak_bytes <= gib * 2**30 * CARD_SHARE]
+def gpus_that_fit(found: MemoryEstimate) -> list[str]:
+    """The GPUs of `CONSUMER_GPUS` on which the run fits, smallest first, with checkpointing unless the settings forbid it."""
+    on_gpu = estimate(found.shape, found.settings, longest=found.longest, device="cuda", limit=0)
+    return [name for name, gib in CONSUMER_GPUS.items() if on_gpu.peak_bytes <= gib * 2**30 * GPU_SHARE]
 
 
 def largest_micro_batch(
@@ -281,7 +281,7 @@ def fit(
     """Settings that learn the same from the same rows and fit into `free` bytes; None where nothing helps.
 
     Tried in the order of what they cost: checkpointing, smaller micro-batches with as many rows an update, an int8
-    base, an nf4 base (both on a card only).
+    base, an nf4 base (both on a GPU only).
     """
     shape = model if isinstance(model, Shape) else read_shape(model)
     device = device or _default_device(settings)

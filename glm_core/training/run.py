@@ -21,7 +21,7 @@ import psutil
 
 from glm_core import i18n, workspace
 from glm_core.data import Example, row_file
-from glm_core.machine.gpu_stats import cores, memory_on_cards
+from glm_core.machine.gpu_stats import cores, memory_on_gpus
 from glm_core.training import memory_estimate, split
 from glm_core.training.errors import TrainingError
 from glm_core.training.process import failures
@@ -202,16 +202,16 @@ def _prepare_machine() -> "torch.device":
 
 
 def _free_memory(device: "torch.device") -> int:
-    """Bytes that the run may take, with what it has already: of its card, or of the machine."""
+    """Bytes that the run may take, with what it has already: of its GPU, or of the machine."""
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] + memory_on_cards(os.getpid())
+        return torch.cuda.mem_get_info(device)[0] + memory_on_gpus(os.getpid())
     return psutil.virtual_memory().available + psutil.Process().memory_info().rss
 
 
 def choose_dtype(precision: str, device: "torch.device") -> "torch.dtype":
-    """The base's data type: float32 on a CPU, bfloat16 on cards that compute in it, float16 on older ones.
+    """The base's data type: float32 on a CPU, bfloat16 on GPUs that compute in it, float16 on older ones.
 
     Raises:
         TrainingError: float16 on a CPU, which cannot train in it.

@@ -59,7 +59,7 @@ class RunWriter:
         }
         self._sampler: ResourceSampler | None = None
         self.measure_peak: Callable[[], int] = lambda: self._sampler.peak_memory if self._sampler else 0
-        """Bytes the run has taken at most: of this process, or, set by the trainer, of its card."""
+        """Bytes the run has taken at most: of this process, or, set by the trainer, of its GPU."""
         self._own_log = writes and not _is_stdout(folder / "train.log")
 
     def __enter__(self) -> "RunWriter":

@@ -80,9 +80,9 @@ def training_arguments(
     settings: TrainingSettings, folder: Path, device: torch.device, resuming: bool
 ) -> TrainingArguments:
     """The library's arguments; what it could decide by itself (when to log, evaluate, save) is left to callbacks.py."""
-    on_card = device.type == "cuda"
+    on_gpu = device.type == "cuda"
     backend = (
-        ("nccl" if on_card else "gloo") if "WORLD_SIZE" in os.environ else None
+        ("nccl" if on_gpu else "gloo") if "WORLD_SIZE" in os.environ else None
     )  # naming one starts a process group
     return TrainingArguments(
         output_dir=str(folder),
@@ -96,9 +96,9 @@ def training_arguments(
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         seed=settings.seed,
-        optim="adamw_torch_fused" if on_card else "adamw_torch",
-        use_cpu=not on_card,
-        fp16=on_card and settings.precision == "float16",
+        optim="adamw_torch_fused" if on_gpu else "adamw_torch",
+        use_cpu=not on_gpu,
+        fp16=on_gpu and settings.precision == "float16",
         logging_strategy="no",
         eval_strategy="no",
         save_strategy="no",
@@ -151,7 +151,7 @@ class AdapterTrainer(Trainer):
 
     @cached_property
     def replay(self) -> CudaGraphStep | None:
-        """On one card, where the settings are such that a step can be recorded."""
+        """On one GPU, where the settings are such that a step can be recorded."""
         if (
             self.args.device.type != "cuda"
             or self.args.world_size > 1

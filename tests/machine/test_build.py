@@ -1,4 +1,4 @@
-"""A card that the installed PyTorch cannot use is told from one that it can, and what would mend it is said."""
+"""A GPU that the installed PyTorch cannot use is told from one that it can, and what would mend it is said."""
 
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ PASCAL, ADA = (6, 1), (8, 9)
 
 
 class Driver:
-    """NVML of a computer with one card."""
+    """NVML of a computer with one GPU."""
 
     NVMLError, NVML_TEMPERATURE_GPU = RuntimeError, 0
 
@@ -91,9 +91,9 @@ def test_what_keeps_a_card_idle(line, capability, driver, obstacle, index, monke
     monkeypatch.setattr(gpu_stats, "_nvml", Driver(capability, driver))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert gpu_stats.obstacle(capability, driver // 1000) == obstacle
-    assert [one.name for one in machine.cards()] == ([] if obstacle else ["NVIDIA GeForce"])
+    assert [one.name for one in machine.gpus()] == ([] if obstacle else ["NVIDIA GeForce"])
     assert machine.devices() == ([] if obstacle else ["0"])
-    assert [(one.name, one.obstacle) for one in machine.idle_cards()] == (
+    assert [(one.name, one.obstacle) for one in machine.idle_gpus()] == (
         [("NVIDIA GeForce", obstacle)] if obstacle else []
     )
     assert gpu_stats.install_command(capability, driver // 1000).endswith(

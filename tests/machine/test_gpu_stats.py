@@ -21,7 +21,7 @@ def test_process_that_has_ended_takes_nothing():
 
 def test_sensors_a_card_lacks_are_none_and_the_rest_is_read():
     class Driver:
-        """NVML as a laptop card answers: no power reading."""
+        """NVML as a laptop GPU answers: no power reading."""
 
         NVMLError, NVML_TEMPERATURE_GPU = RuntimeError, 0
 
@@ -81,7 +81,7 @@ MIXED = [{"index": 0, "name": "GTX 1080 Ti"}, {"index": 1, "name": "RTX 4090"}]
 
 
 @pytest.mark.parametrize(
-    "cards, environment, own",
+    "gpus, environment, own",
     [
         (ALIKE, {}, [0]),
         (ALIKE, {"WORLD_SIZE": "2"}, [0, 1]),
@@ -97,21 +97,21 @@ MIXED = [{"index": 0, "name": "GTX 1080 Ti"}, {"index": 1, "name": "RTX 4090"}]
         ([], {}, []),
     ],
 )
-def test_a_run_tells_of_the_cards_it_trains_on(cards, environment, own, monkeypatch):
+def test_a_run_tells_of_the_cards_it_trains_on(gpus, environment, own, monkeypatch):
     for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(gpu_stats, "sample_gpus", lambda: cards)
+    monkeypatch.setattr(gpu_stats, "sample_gpus", lambda: gpus)
     rows = []
     sampler = gpu_stats.ResourceSampler(rows.append, os.getpid())
     sampler._take()
-    assert [card["index"] for card in rows[0]["gpus"]] == own
+    assert [gpu["index"] for gpu in rows[0]["gpus"]] == own
 
 
 def test_memory_of_one_process_is_told_where_the_driver_tells(monkeypatch):
     class Driver:
-        """Two cards; a container's driver does not say how much."""
+        """Two GPUs; a container's driver does not say how much."""
 
         NVMLError = RuntimeError
 
@@ -125,6 +125,6 @@ def test_memory_of_one_process_is_told_where_the_driver_tells(monkeypatch):
             return [SimpleNamespace(pid=7, usedGpuMemory=345), SimpleNamespace(pid=8, usedGpuMemory=None)][: 2 - handle]
 
     monkeypatch.setattr(gpu_stats, "_nvml", Driver)
-    assert [gpu_stats.memory_on_cards(pid) for pid in (7, 8, 9)] == [690, 0, 0]
+    assert [gpu_stats.memory_on_gpus(pid) for pid in (7, 8, 9)] == [690, 0, 0]
     monkeypatch.setattr(gpu_stats, "_nvml", lambda: None)
-    assert gpu_stats.memory_on_cards(7) == 0
+    assert gpu_stats.memory_on_gpus(7) == 0

@@ -1,4 +1,4 @@
-"""What a run could use here: the cards this server may use, and no more memory than a container grants."""
+"""What a run could use here: the GPUs this server may use, and no more memory than a container grants."""
 
 import psutil
 import pytest
@@ -27,7 +27,7 @@ def test_every_card_is_a_place_for_a_run(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(this_machine, "sample_gpus", lambda: [GPU, {**GPU, "index": 1}])
     assert this_machine.devices() == ["0", "1"]
-    assert this_machine.machine().cards[0].memory_total == 12 << 30
+    assert this_machine.machine().gpus[0].memory_total == 12 << 30
 
 
 @pytest.mark.parametrize(("limit", "places"), [("2,3", ["2", "3"]), ("GPU-abc", ["GPU-abc"]), ("", []), ("-1", [])])

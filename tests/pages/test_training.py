@@ -470,14 +470,14 @@ def test_settings_say_their_unit_and_what_nothing_means(model):
     assert said["步数上限"] == "不限" and said["早停（连续几次不变好）"] == "不用"
 
 
-def cards(count: int) -> tuple:
-    return tuple(this_machine.Card(index, "NVIDIA GeForce RTX 3090", 1 << 30, 24 << 30) for index in range(count))
+def gpus(count: int) -> tuple:
+    return tuple(this_machine.Gpu(index, "NVIDIA GeForce RTX 3090", 1 << 30, 24 << 30) for index in range(count))
 
 
 def with_cards(monkeypatch, count: int) -> None:
-    monkeypatch.setattr(this_machine, "cards", lambda: cards(count))
+    monkeypatch.setattr(this_machine, "gpus", lambda: gpus(count))
     machine = this_machine.machine()
-    monkeypatch.setattr(this_machine, "machine", lambda: replace(machine, cards=cards(count)))
+    monkeypatch.setattr(this_machine, "machine", lambda: replace(machine, gpus=gpus(count)))
 
 
 def test_several_cards_are_chosen_by_their_number(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from glm_core.data.analysis import statistics
 from glm_core.data.examples import Example
 from glm_core.hub import published
-from glm_core.machine.machine import Card, Machine
+from glm_core.machine.machine import Gpu, Machine
 from glm_core.runs import forecast, labels, store
 from glm_core.training import memory_estimate
 from glm_core.training.settings import PRESETS, TrainingSettings
@@ -27,7 +27,7 @@ CONFIG = {
     "pad_token_id": 5,
 }
 LAPTOP = Machine((), 2, 16 << 30, 8 << 30, 1 << 40)
-CARD = Machine((Card(0, "NVIDIA GeForce RTX 4090", 0, 24 << 30),), 8, 64 << 30, 32 << 30, 1 << 40)
+GPU = Machine((Gpu(0, "NVIDIA GeForce RTX 4090", 0, 24 << 30),), 8, 64 << 30, 32 << 30, 1 << 40)
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def rows(count, length=20):
 def test_more_rows_take_longer_and_a_card_is_faster(model):
     few, many = (forecast.forecast(model, rows(count), TrainingSettings(), LAPTOP, 3) for count in (20, 200))
     assert many.seconds > 2 * few.seconds
-    card = forecast.forecast(model, rows(200), TrainingSettings(), CARD, 3)
-    assert card.tokens_per_second > 100 * many.tokens_per_second
-    assert few.plan.updates == 60 and few.memory.device == "cpu" and card.memory.device == "cuda"
+    gpu = forecast.forecast(model, rows(200), TrainingSettings(), GPU, 3)
+    assert gpu.tokens_per_second > 100 * many.tokens_per_second
+    assert few.plan.updates == 60 and few.memory.device == "cpu" and gpu.memory.device == "cuda"
 
 
 def test_the_speed_of_the_last_complete_run_of_the_kind_is_believed(model):
@@ -72,24 +72,24 @@ def test_what_does_not_fit_is_said_with_settings_that_do(model):
     assert not found.fits and found.advice is not None and found.advice.settings.micro_batch < 64
     assert 0 < found.largest_batch < 64 and found.advice.settings.micro_batch <= found.largest_batch
     assert f"每批最多 {found.largest_batch} 条" in labels.fits_on(found)
-    assert found.cards, "a consumer card has room for a model this small"
+    assert found.gpus, "a consumer card has room for a model this small"
 
 
 @pytest.mark.parametrize(("asked", "counted"), [(4, 256), (256, 256), (1024, 1024)])
 def test_a_batch_that_fits_is_never_called_smaller_than_the_one_asked_for(model, asked, counted):
     settings = TrainingSettings(micro_batch=asked, max_source_length=8, max_target_length=8)
-    found = forecast.forecast(model, rows(20), settings, CARD, 3)
+    found = forecast.forecast(model, rows(20), settings, GPU, 3)
     assert found.fits and f"每批 {counted} 条也放得下" in labels.fits_on(found)
-    assert {one.largest_batch for one in forecast.by_card(found)} == {counted}
+    assert {one.largest_batch for one in forecast.by_gpu(found)} == {counted}
 
 
 def test_hours_without_a_card_are_told_and_a_run_of_minutes_offered(model):
     long = forecast.forecast(model, rows(2400), PRESETS["advertisement"], LAPTOP, 3)
-    assert long.seconds > forecast.PATIENCE
+    assert long.seconds > forecast.LONG_RUN_SECONDS
     assert [warning.key for warning in long.plan.warnings] == ["guard.long"] and "300" not in str(long.plan.warnings[0])
     short = forecast.forecast(model, rows(2400), long.plan.better, LAPTOP, 3)
-    assert not short.plan.warnings and 0.7 * forecast.SHORTER < short.seconds < 1.1 * forecast.SHORTER
-    assert not forecast.forecast(model, rows(2400), PRESETS["advertisement"], CARD, 3).plan.warnings
+    assert not short.plan.warnings and 0.7 * forecast.SHORT_RUN_SECONDS < short.seconds < 1.1 * forecast.SHORT_RUN_SECONDS
+    assert not forecast.forecast(model, rows(2400), PRESETS["advertisement"], GPU, 3).plan.warnings
 
 
 def test_where_minutes_are_not_enough_no_shorter_run_is_offered(model):
@@ -114,9 +114,9 @@ def test_every_card_is_told_the_batch_that_fits_on_it(tmp_path, quantization):
     (tmp_path / "config.json").write_text(json.dumps(published.find("chatglm-6b").described))
     settings = PRESETS["advertisement"].changed(method="lora", quantization=quantization)
     found = forecast.forecast(tmp_path, rows(100, 60), settings, LAPTOP, 3)
-    fits = forecast.by_card(found)
-    assert [one.name for one in fits] == list(memory_estimate.CARDS)
+    fits = forecast.by_gpu(found)
+    assert [one.name for one in fits] == list(memory_estimate.CONSUMER_GPUS)
     for one in fits:
-        assert (one.largest_batch >= settings.micro_batch) == (one.name in found.cards), one
+        assert (one.largest_batch >= settings.micro_batch) == (one.name in found.gpus), one
     batches = [one.largest_batch for one in fits]
     assert batches == sorted(batches) and batches[-1] > batches[0]

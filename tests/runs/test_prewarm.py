@@ -26,15 +26,15 @@ def at_once(monkeypatch):
 
 
 @pytest.fixture
-def cards():
-    """The cards of the machine, which a test may change; none at first."""
+def gpus():
+    """The GPUs of the machine, which a test may change; none at first."""
     return []
 
 
 @pytest.fixture
-def launcher(cards):
+def launcher(gpus):
     """A launcher whose stand-in trainers may wait; whatever it started is ended afterwards."""
-    one = Launcher(fake_command, devices=lambda: cards, grace=20, waiting=fake_single)
+    one = Launcher(fake_command, devices=lambda: gpus, grace=20, waiting=fake_single)
     yield one
     for path in {*store.folder().glob("2*"), *(process.folder for process in [one._ready._one] if process)}:
         processes.kill_all(path)
@@ -125,11 +125,11 @@ def test_one_that_died_is_not_offered_and_not_begun_again_before_somebody_comes(
 
 
 @pytest.mark.parametrize("change", ["cards", "processes", "path"])
-def test_one_that_would_train_otherwise_than_the_run_wants_is_not_used(launcher, cards, change, monkeypatch, tmp_path):
-    cards += ["0", "1"] if change != "processes" else []
+def test_one_that_would_train_otherwise_than_the_run_wants_is_not_used(launcher, gpus, change, monkeypatch, tmp_path):
+    gpus += ["0", "1"] if change != "processes" else []
     process = prepare(launcher)
     if change == "cards":
-        cards.remove("0")
+        gpus.remove("0")
     if change == "processes":
         launcher._command = lambda run: [*fake_command(run), "--as-many-as", str(run.settings["processes"])]
     if change == "path":
@@ -142,8 +142,8 @@ def test_one_that_would_train_otherwise_than_the_run_wants_is_not_used(launcher,
     assert [(row["waited"], row["cards"]) for row in starts(run)] == [(False, wanted)]
 
 
-def test_it_sees_the_card_that_the_run_gets(launcher, cards):
-    cards += ["3", "5"]
+def test_it_sees_the_card_that_the_run_gets(launcher, gpus):
+    gpus += ["3", "5"]
     prepare(launcher)
     run = make(identifier=launcher.claim())
     launcher.submit(run)
@@ -231,7 +231,7 @@ def test_who_presses_before_it_is_begun_does_not_get_a_second_process_beside_the
     assert rests(launcher) and [row["waited"] for row in starts(run)] == [False]
 
 
-def test_a_command_that_cannot_be_started_harms_nobody(cards):
+def test_a_command_that_cannot_be_started_harms_nobody(gpus):
     launcher = Launcher(fake_command, devices=list, waiting=lambda folder: ["/no/such/python", str(folder)])
     launcher.prepare()
     launcher.tick()

@@ -1,4 +1,4 @@
-"""What is recorded computes the same loss and gradients, whatever rows of one shape come; needs a CUDA card to replay."""
+"""What is recorded computes the same loss and gradients, whatever rows of one shape come; needs a CUDA GPU to replay."""
 
 from contextlib import nullcontext
 
@@ -74,15 +74,15 @@ def test_replayed_steps_equal_ordinary_ones(kind, method, tmp_path, monkeypatch)
     steps = cuda_graphs.CudaGraphStep(loss, batch(loaded, 0), errors.append)
     for number in range(6):
         rows = batch(loaded, number)
-        on_card = {name: tensor.cuda() for name, tensor in rows.items()}
-        expected = loss(**on_card, num_items_in_batch=20)["loss"]
+        on_gpu = {name: tensor.cuda() for name, tensor in rows.items()}
+        expected = loss(**on_gpu, num_items_in_batch=20)["loss"]
         wanted = torch.autograd.grad(expected, weights)
         for times in (1, 2):  # the second time the gradients add up
             found = steps(rows, 20)
             assert found is not None, errors
             assert abs(found - expected) < 1e-4
             for weight, gradient in zip(weights, wanted, strict=True):
-                slack = 1e-3 * times * gradient.abs().max()  # a card adds up in another order
+                slack = 1e-3 * times * gradient.abs().max()  # a GPU adds up in another order
                 assert (weight.grad - times * gradient).abs().max() < slack + 1e-5
         loss.zero_grad()
     assert not errors
@@ -118,7 +118,7 @@ def test_dropout_goes_on_after_a_recording_that_failed(tmp_path, monkeypatch):
     errors = []
     steps = cuda_graphs.CudaGraphStep(loss, batch(loaded, 0), errors.append)
     assert steps(batch(loaded, 0), 3) is None and len(errors) == 1
-    on_card = {name: tensor.cuda() for name, tensor in batch(loaded, 0).items()}
-    losses = [loss(**on_card, num_items_in_batch=20)["loss"] for _ in range(2)]
+    on_gpu = {name: tensor.cuda() for name, tensor in batch(loaded, 0).items()}
+    losses = [loss(**on_gpu, num_items_in_batch=20)["loss"] for _ in range(2)]
     assert losses[0] != losses[1]  # something else was dropped
     assert all(torch.isfinite(gradient).all() for gradient in torch.autograd.grad(losses[0], weights))

@@ -8,12 +8,12 @@ import pytest
 
 from glm_core.errors import EasyError
 from glm_core.training.memory_estimate import (
-    CARDS,
+    CONSUMER_GPUS,
     SELECTIVE_SHARE,
     advise,
-    cards_that_fit,
     estimate,
     fit,
+    gpus_that_fit,
     largest_micro_batch,
     read_shape,
 )
@@ -54,7 +54,7 @@ BLOOM = {"model_type": "bloom", "hidden_size": 4096, "n_layer": 30, "n_head": 32
 
 
 def card_run(**changes):
-    """One row of 64 + 64 tokens on a card in bfloat16, nothing recomputed."""
+    """One row of 64 + 64 tokens on a GPU in bfloat16, nothing recomputed."""
     base = {
         "micro_batch": 1,
         "max_source_length": 64,
@@ -145,15 +145,15 @@ def test_cpu_counts_float32_and_the_interpreter():
 
 
 def test_users_cards_are_there_and_fit_as_promised():
-    assert CARDS["GTX 1080 Ti"] == 11 and CARDS["RTX 3060 Ti"] == 8 and CARDS["RTX 4090"] == 24
-    assert "GTX 1080 Ti" in cards_that_fit(estimate(CHATGLM, card_run(quantization="int8")))
-    assert "RTX 3060 Ti" in cards_that_fit(estimate(CHATGLM, card_run(method="ptuning", quantization="nf4")))
-    assert cards_that_fit(estimate(CHATGLM, card_run()))[0] == "RTX 4060 Ti 16 GB"
+    assert CONSUMER_GPUS["GTX 1080 Ti"] == 11 and CONSUMER_GPUS["RTX 3060 Ti"] == 8 and CONSUMER_GPUS["RTX 4090"] == 24
+    assert "GTX 1080 Ti" in gpus_that_fit(estimate(CHATGLM, card_run(quantization="int8")))
+    assert "RTX 3060 Ti" in gpus_that_fit(estimate(CHATGLM, card_run(method="ptuning", quantization="nf4")))
+    assert gpus_that_fit(estimate(CHATGLM, card_run()))[0] == "RTX 4060 Ti 16 GB"
 
 
 def test_cards_are_judged_as_cards_even_from_a_cpu_estimate():
     on_cpu = estimate(CHATGLM, TrainingSettings(max_source_length=64, max_target_length=64), device="cpu")
-    assert "RTX 4090" in cards_that_fit(on_cpu)
+    assert "RTX 4090" in gpus_that_fit(on_cpu)
 
 
 def test_checkpointing_is_chosen_only_where_it_is_needed():

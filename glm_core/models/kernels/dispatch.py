@@ -44,7 +44,7 @@ def training_kernels(device: torch.device) -> ModuleType | None:
 class _InTurn(TorchFunctionMode):
     """Takes the place of two of torch's functions, whichever module calls them."""
 
-    SMALLEST = 128  # outputs; a narrower product would keep too few of a card's processors busy
+    SMALLEST = 128  # outputs; a narrower product would keep too few of a GPU's processors busy
 
     def __init__(self, kernels: ModuleType):
         super().__init__()
@@ -67,7 +67,7 @@ class _InTurn(TorchFunctionMode):
 
 @cache
 def _checked() -> ModuleType | None:
-    """The module once it has computed something right: Triton may lack, and needs a compiler and a card of its time."""
+    """The module once it has computed something right: Triton may lack, and needs a compiler and a GPU of its time."""
     try:
         from glm_core.models.kernels import triton
 

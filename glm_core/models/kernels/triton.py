@@ -1,6 +1,6 @@
 """Triton kernels of a step of few rows, where launching and reading weights is all that counts.
 
-Imports Triton, which comes with torch on Linux for NVIDIA cards; ask `dispatch.py` for this module instead of importing it.
+Imports Triton, which comes with torch on Linux for NVIDIA GPUs; ask `dispatch.py` for this module instead of importing it.
 All take contiguous tensors and write their result once. Each one's reference is the plain computation beside its call.
 """
 
@@ -313,7 +313,7 @@ TILES = {"narrow": (2, 2048, 4), "dense": (16, 1024, 4), "packed": (8, 2048, 4),
 
 
 NARROW = 1024
-"Outputs below which a product of one row is cut into more tiles, to keep a card's processors busy."
+"Outputs below which a product of one row is cut into more tiles, to keep a GPU's processors busy."
 
 
 def linear(

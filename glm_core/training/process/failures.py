@@ -39,7 +39,7 @@ def _is_disk_full(error: BaseException) -> bool:
 
 
 def is_memory(error: BaseException) -> bool:
-    """Return whether the card or the machine ran out of memory."""
+    """Return whether the GPU or the machine ran out of memory."""
     words = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)

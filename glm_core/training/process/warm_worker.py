@@ -1,6 +1,6 @@
 """`python -m glm_core.training RUN_DIR --wait`: import what a run imports, then wait for the word to train.
 
-The run directory need not exist before the word comes. No card is touched: a CUDA context would take half a gigabyte from the
+The run directory need not exist before the word comes. No GPU is touched: a CUDA context would take half a gigabyte from the
 model that answers meanwhile. Who starts such a process and when is glm_core.runs.prewarm's business.
 """
 
@@ -32,7 +32,7 @@ MODULES = (
     "triton.language.extra.cuda",
 )
 """What a run imports on its way, by the modules that bring the rest. `glm_core.models.kernels.triton` is not among them: it asks for
-the card."""
+the GPU."""
 
 
 def wait(folder: Path, stop: StopSignal) -> float | None:

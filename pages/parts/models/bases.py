@@ -24,7 +24,7 @@ def facts(folder: Path, changed: float, language: str) -> tuple[str, str]:
 def draw_memory() -> None:
     """Memory of this machine, the share this server takes, and what the last unloading gave back."""
     st.markdown(ui.machine_sentence(machine.machine()))
-    ui.draw_idle_cards()
+    ui.draw_idle_gpus()
     parts = [t("models.memory", used=i18n.size(load_job.memory_now().used))]
     if "returned" in st.session_state:
         parts += load_job.say_returned(*st.session_state.returned)

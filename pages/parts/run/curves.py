@@ -94,7 +94,7 @@ def draw_memory(reader: RunReader) -> None:
 
 
 def draw_resources(reader: RunReader) -> None:
-    """Memory, and how busy processor and cards were."""
+    """Memory, and how busy processor and GPUs were."""
     draw_memory(reader)
     if not reader.resources:
         return

@@ -18,7 +18,7 @@ RATE_STEPS = {"learning_rate": 1e-4}
 
 
 def draw_presets(form: Form) -> None:
-    """The three jobs as cards; choosing one fills the rest."""
+    """The three jobs as bordered cards; choosing one fills the rest."""
     for column, name in zip(st.columns(3), PRESETS, strict=True):
         with column, st.container(border=True, height="stretch", vertical_alignment="distribute", key=f"preset-{name}"):
             st.markdown(f"**{t(f'train.preset.{name}')}**")
@@ -70,7 +70,7 @@ def draw_choices(form: Form) -> None:
 
 def draw_cards(machine: this_machine.Machine) -> None:
     """Choice of the number of GPUs that share the work, where there are several."""
-    count = len(machine.cards)
+    count = len(machine.gpus)
     if count < 2:
         return
     st.session_state.set_processes = min(st.session_state.set_processes, count)
@@ -81,7 +81,7 @@ def draw_cards(machine: this_machine.Machine) -> None:
 
 def draw_fields(group: str, machine: this_machine.Machine) -> None:
     """The settings of one group that the chosen method has, from the fields' own words, ranges and choices."""
-    elsewhere = ("method", "processes") if len(machine.cards) > 1 else ("method",)
+    elsewhere = ("method", "processes") if len(machine.gpus) > 1 else ("method",)
     used = runs_labels.used(st.session_state.set_method)
     shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name in used]
     drawn = [one for one in shown if one.name not in elsewhere]
