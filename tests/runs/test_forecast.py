@@ -88,7 +88,9 @@ def test_hours_without_a_card_are_told_and_a_run_of_minutes_offered(model):
     assert long.seconds > forecast.LONG_RUN_SECONDS
     assert [warning.key for warning in long.plan.warnings] == ["guard.long"] and "300" not in str(long.plan.warnings[0])
     short = forecast.forecast(model, rows(2400), long.plan.better, LAPTOP, 3)
-    assert not short.plan.warnings and 0.7 * forecast.SHORT_RUN_SECONDS < short.seconds < 1.1 * forecast.SHORT_RUN_SECONDS
+    assert (
+        not short.plan.warnings and 0.7 * forecast.SHORT_RUN_SECONDS < short.seconds < 1.1 * forecast.SHORT_RUN_SECONDS
+    )
     assert not forecast.forecast(model, rows(2400), PRESETS["advertisement"], GPU, 3).plan.warnings
 
 
