@@ -101,6 +101,14 @@ def reports():
     return Reports(engine, paused=lambda: bool(launcher().open) and bool(this_machine.gpus()))
 
 
+@st.cache_resource(show_spinner=False)
+def drafting():
+    """The `glm_core.drafting.jobs.DraftJobs` of this process; with a GPU its own models wait until no run is training."""
+    from glm_core.drafting.jobs import DraftJobs
+
+    return DraftJobs(engine, paused=lambda: bool(launcher().open) and bool(this_machine.cards()))
+
+
 @cache
 def sharing() -> Sharing:
     """The state of sharing on the network; middleware, sign-in page and settings use the same one."""

@@ -35,6 +35,7 @@ __all__ = [
     "remove",
     "rename",
     "replace_rows",
+    "rewordings",
     "rows_file",
     "split",
     "statistics",
@@ -106,6 +107,11 @@ def rows_file(id: str) -> Path:
     return bundled.asset(id) if dataset.bundled else store.rows_file(store.folder(id), dataset.sha256)
 
 
+def rewordings(id: str) -> bytes:
+    """The row files of the sets that ask the questions of the set `id` in other words, one after another."""
+    return b"".join(content(one.id)[1] for one in datasets() if one.reworded_of == id)
+
+
 def statistics(id: str) -> Statistics:
     """The statistics of the data set `id`, kept in memory until its rows change."""
     return _statistics(id, get(id).sha256)
@@ -118,8 +124,12 @@ def add(
     source: str = "",
     id: str | None = None,
     notices: Sequence[Notice] = (),
+    reworded_of: str = "",
 ) -> Dataset:
     """Put `examples` into the library, or in place of the rows of the set `id` if there is one.
+
+    Args:
+        reworded_of: the set whose questions these rows ask in other words: its runs' reports ask them.
 
     Raises:
         DataError: a bad name, no rows, a row that cannot be used, or a full disk; nothing is changed then.
@@ -130,7 +140,7 @@ def add(
         raise DataError("data.bundled", name=id)
     rows, digest = store.lines_of(examples)
     records = tuple(notice.as_record() for notice in notices)
-    dataset = Dataset(id, name, len(examples), digest, time.time(), source, notices=records)
+    dataset = Dataset(id, name, len(examples), digest, time.time(), source, reworded_of=reworded_of, notices=records)
     with store.writing():
         workspace.sweep_leftovers(store.home(), depth=0)
         if store.folder(id).is_dir():

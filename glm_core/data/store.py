@@ -36,6 +36,7 @@ class Dataset:
     created: float  # seconds since 1970
     source: str = ""  # the file or form it came from
     bundled: bool = False
+    reworded_of: str = ""  # id of the set whose questions these rows ask in other words, for reports alone
     notices: tuple[dict, ...] = ()  # what the file held beside its rows, see `examples.notices_from`
 
     def __post_init__(self):

@@ -18,7 +18,7 @@ from glm_core.errors import EasyError
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.judge import identity
 from glm_core.runs.files import read_record
-from glm_core.runs.store import Run, write_record
+from glm_core.runs.store import REWORDED, Run, write_record
 
 SCANNED = 2000
 "Rows of a run's data that are looked at; a question set needs few."
@@ -152,19 +152,32 @@ def shown(question: Question) -> str:
 def propose(run: Run) -> list[Question]:
     """Seen questions with their references, and reworded ones.
 
-    Reworded are, in this order: for the imprint, fixed wordings that ask for the author in the rows; rows that training
-    kept for the report. Where there are none, short trained questions are asked with polite words around, as "wrapped":
+    Reworded are, in this order: for the imprint, fixed wordings that ask for the author in the rows; the other wordings that
+    a person accepted for this set; rows that training kept for the report. Where there are none, short trained questions are asked with polite words around, as "wrapped":
     they say nothing about other wordings.
     """
     trained, aside = _split(run)
     tuned = _questions(trained, "seen", LIMIT)
     facts = _imprint_facts(tuned)
     tuned = [_with_facts(one, facts) for one in tuned]
+    own = [_with_facts(one, facts) for one in _accepted_rewordings(run, trained)]
     if "author" in facts and reworded(tuned):
-        return tuned + [replace(one, accept=(facts["author"],), facts=tuned[0].facts) for one in reworded(tuned)]
-    known = {one.text for one in tuned}
+        return tuned + [replace(one, accept=(facts["author"],), facts=tuned[0].facts) for one in reworded(tuned)] + own
+    known = {one.text for one in (*tuned, *own)}
     new = [one for one in _questions(aside, "reworded", LIMIT) if one.text not in known]
-    return tuned + (new or _reword(tuned))
+    return tuned + (own + new or _reword(tuned))
+
+
+def _accepted_rewordings(run: Run, trained: list[list[dict]]) -> list[Question]:
+    """Up to LIMIT of the other wordings kept apart with the run, spread evenly; none that a trained row asks."""
+    known = {similar.normalize(one.text) for one in _questions(trained, "seen", None)}
+    try:
+        rows = [one.messages for _, one in row_file.read_lines(run.path / REWORDED) if one is not None]
+    except DataError:
+        return []
+    new = [one for one in _questions(rows, "reworded", None) if similar.normalize(one.text) not in known]
+    count = min(LIMIT, len(new))
+    return [new[place * len(new) // count] for place in range(count)]
 
 
 def with_identity(questions: Sequence[Question]) -> list[Question]:

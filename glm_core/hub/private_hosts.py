@@ -4,6 +4,7 @@ While the dashboard is shared, every request of a download, redirects among them
 name is resolved once and the connection made to what was checked. EASYAIGC_ENDPOINTS lists hosts that are allowed all the same.
 """
 
+import asyncio
 import ipaddress
 import os
 import socket
@@ -31,6 +32,11 @@ def refuse_when(refusing: Callable[[], bool]) -> None:
 def transport() -> httpx.BaseTransport | None:
     """Return the transport for a new client: one that refuses private addresses, or None for httpx's own."""
     return PublicTransport() if _refusing() else None
+
+
+def async_transport() -> httpx.AsyncBaseTransport | None:
+    """As `transport`, for an asynchronous client."""
+    return AsyncPublicTransport() if _refusing() else None
 
 
 def allowed_hosts() -> frozenset[str]:
@@ -72,11 +78,31 @@ class PublicTransport(httpx.HTTPTransport):
         "With a proxy, which resolves names itself, the name stays in the request."
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
-        port = request.url.port or {"http": 80}.get(request.url.scheme, 443)
-        address = public_address(host, port)
-        if self._pinned:
-            request.headers.setdefault("Host", request.url.netloc.decode("ascii"))
-            request.extensions = {**request.extensions, "sni_hostname": host}
-            request.url = request.url.copy_with(host=address)
+        _pin(request, public_address(*_target(request)), self._pinned)
         return super().handle_request(request)
+
+
+class AsyncPublicTransport(httpx.AsyncHTTPTransport):
+    """`PublicTransport` for asynchronous clients; names are resolved in a thread."""
+
+    def __init__(self) -> None:
+        proxy = urllib.request.getproxies().get("https")
+        super().__init__(proxy=proxy)
+        self._pinned = proxy is None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        _pin(request, await asyncio.to_thread(public_address, *_target(request)), self._pinned)
+        return await super().handle_async_request(request)
+
+
+def _target(request: httpx.Request) -> tuple[str, int]:
+    return request.url.host, request.url.port or {"http": 80}.get(request.url.scheme, 443)
+
+
+def _pin(request: httpx.Request, address: str, pinned: bool) -> None:
+    """Connect to the address that was checked, under the name that was asked for."""
+    if pinned:
+        host = request.url.host
+        request.headers.setdefault("Host", request.url.netloc.decode("ascii"))
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host=address)

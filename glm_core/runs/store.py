@@ -31,6 +31,8 @@ __all__ = [
     "write_new",
 ]
 LONGEST_QUESTION, MOST_QUESTIONS = 2000, 20
+REWORDED = "reworded.jsonl"
+"In a run directory: rows like those of dataset.jsonl whose questions are other wordings of them; nobody trains on them."
 UNUSED = "–"
 "In place of the value of a setting that does nothing in a run."
 
@@ -86,7 +88,8 @@ def create(
         "expected": dict(expected or {}),
         "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
     }
-    return write_new(record | _origin(start), rows, _filler(start), identifier)
+    fill = _with_rewordings(_filler(start), library.rewordings(dataset.id))
+    return write_new(record | _origin(start), rows, fill, identifier)
 
 
 def continue_settings(run: Run, settings):
@@ -118,6 +121,19 @@ def _filler(start: Run | None) -> Callable[[Path], None] | None:
     return lambda folder: adapters_start.copy(adapter, folder / adapters_start.FOLDER)
 
 
+def _with_rewordings(fill: Callable[[Path], None] | None, rows: bytes) -> Callable[[Path], None] | None:
+    """`fill`, and the rows that ask the questions of the set in other words, for the report alone."""
+    if not rows:
+        return fill
+
+    def filled(folder: Path) -> None:
+        workspace.write_atomic(folder / REWORDED, rows)
+        if fill is not None:
+            fill(folder)
+
+    return filled
+
+
 def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | None = None) -> Run:
     """A new run with the model, examples and questions of `run`, and its settings unless others are given.
 
@@ -141,6 +157,8 @@ def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | Non
         from glm_core.adapters import start as adapters_start
 
         fill = lambda folder: adapters_start.copy(run.path / "start", folder / adapters_start.FOLDER)  # noqa: E731
+    with suppress(FileNotFoundError):
+        fill = _with_rewordings(fill, (run.path / REWORDED).read_bytes())
     with writing(run.path):
         return write_new(record | _origin(start), (run.path / "dataset.jsonl").read_bytes(), fill)
 

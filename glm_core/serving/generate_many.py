@@ -1,7 +1,7 @@
 """Many requests at once through any engine, a bounded number on their way: question sets, reports, before and after."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from glm_core.serving.base import Engine
 from glm_core.serving.request import EngineBusy, Request, RequestHandle
@@ -12,7 +12,7 @@ TOGETHER = 24
 
 
 def ask_all(
-    engine: Engine, requests: Sequence[Request], together: int = TOGETHER
+    engine: Engine, requests: Sequence[Request], together: int = TOGETHER, check: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[int, RequestHandle]]:
     """Ask everything and yield each (number of the request, finished handle) as soon as it is done, in any order.
 
@@ -22,6 +22,7 @@ def ask_all(
     Args:
         engine: an `Engine` or `RemoteEngine`.
         together: requests on their way at a time.
+        check: called many times a second while waiting; what it raises ends the loop.
 
     Raises:
         UnknownModel, EngineUnavailable: from `submit`; errors of single answers stay on their handles.
@@ -30,6 +31,7 @@ def ask_all(
     running: dict[int, RequestHandle] = {}
     try:
         while waiting or running:
+            check()
             while waiting and len(running) < together:
                 number, request = waiting[-1]
                 try:

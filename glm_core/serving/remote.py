@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from glm_core import i18n
+from glm_core.hub import private_hosts
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
 from glm_core.serving.request import (
     EngineBusy,
@@ -66,16 +67,19 @@ class RemoteEngine:
         url: up to and with `/v1`.
         key: its bearer key; empty where it wants none.
         together: requests that may be on their way at once.
+        guarded: the address is a reader's and not the operator's: while the dashboard is shared, private ones are refused.
     """
 
     local = False
 
-    def __init__(self, url: str, key: str = "", together: int = 64):
+    def __init__(self, url: str, key: str = "", together: int = 64, guarded: bool = False):
         self._url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
-        self._client = httpx.Client(base_url=self._url, headers=headers, timeout=CONNECT_SECONDS)
-        self._streams = httpx.AsyncClient(base_url=self._url, headers=headers, timeout=timeout)
+        once = private_hosts.transport() if guarded else None
+        streams = private_hosts.async_transport() if guarded else None
+        self._client = httpx.Client(base_url=self._url, headers=headers, timeout=CONNECT_SECONDS, transport=once)
+        self._streams = httpx.AsyncClient(base_url=self._url, headers=headers, timeout=timeout, transport=streams)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="remote answers", daemon=True).start()
         self._together = together
@@ -263,11 +267,13 @@ class RemoteEngine:
             if response.status_code != 200:
                 raise self._refusal(response)
             return response.json()
-        except (httpx.HTTPError, RuntimeError, ValueError) as error:  # RuntimeError: closed meanwhile
+        except (httpx.HTTPError, private_hosts.PrivateHostError, RuntimeError, ValueError) as error:  # closed meanwhile
             raise self._failed(error) from error
 
     def _failed(self, why: object) -> EngineUnavailable:
         """Return what went wrong, an exception or the server's words, as an error of ours."""
+        if isinstance(why, private_hosts.PrivateHostError):
+            return EngineUnavailable(why.key, **why.values)
         if isinstance(why, httpx.ConnectError | httpx.ConnectTimeout):
             return EngineUnavailable("serving.remote_gone", url=self._url)
         return EngineUnavailable("serving.remote_failed", url=self._url, why=str(why) or type(why).__name__)
