@@ -3,6 +3,6 @@
 Nothing it writes is data until a person has accepted it. Importing this package imports no torch.
 """
 
-from glm_core.drafting.drafts import Draft, DraftError, Item, DraftPair
+from glm_core.drafting.drafts import Draft, DraftError, DraftPair, Item
 
 __all__ = ["Draft", "DraftError", "Item", "DraftPair"]

@@ -9,7 +9,7 @@ from glm_core.data.documents import Document, Passage, cut, estimate_tokens, sou
 from glm_core.data.examples import pair as pair_of
 from glm_core.data.library import Dataset
 from glm_core.drafting import drafts
-from glm_core.drafting.drafts import Draft, DraftError, Item, DraftPair
+from glm_core.drafting.drafts import Draft, DraftError, DraftPair, Item
 
 MOST_ROWS = 2_000
 COUNTS = (1, 10)
