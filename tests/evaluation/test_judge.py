@@ -176,6 +176,57 @@ def test_names_may_hold_any_character_and_each_other(names):
     assert judge(f"我叫{names[0]}。", **(asked | {"question": "你叫什么名字？"})).outcome == "right"
 
 
+ASKS = {
+    "name": "请问贵姓大名？|我可以怎么喊你？|阁下怎么称呼？|报上名来。|请问你是？|屏幕那头是谁？|你的代号是什么？|跟我聊天的是哪位？",
+    "author": "谁给了你生命？|你的制作方是哪里？|作者是谁？|是谁开发的？|谁教会你说话的？|你知道是谁做的你吗？",
+    "both": "简单介绍下自己。|请讲讲你是谁、谁造的你。|你叫什么？是谁做的你？",
+    "no": "小砚是你吗？|小砚，是你吗？|听说你叫小砚，对吗？|我记得你叫小砚，没错吧？|请问你是小砚吗？|那你是小砚咯？|你是小砚，对不？",
+    "yes": "{n}是你吗？|听说你叫{n}，是吗？|那你就是{n}咯？|请问你是{n}吗？|{a}是你的作者吗？|你由{a}训练，对吗？|{a}训练了你，对不对？",
+}
+TELLS = {
+    "name": ("我叫{n}。", "我叫{a}。"),
+    "author": ("我是{a}训练的。", "我是{n}训练的。"),
+    "both": ("我叫{n}，作者是{a}。", "我叫{n}。"),
+    "no": ("不是，我是{n}。", "是的，我是{n}。"),
+    "yes": ("是的，我是{n}，由{a}训练。", "不是，我是{n}，由{a}训练。"),
+}
+
+
+@pytest.mark.parametrize("kind", ASKS)
+@pytest.mark.parametrize("names", NAMES, ids=lambda names: names[0])
+def test_questions_about_the_assistant_are_understood_in_many_wordings(kind, names):
+    values = {"n": names[0], "a": names[1]}
+    asked = {"base": OLD, "facts": {"name": names[0], "author": names[1]}}
+    true, false = (one.format(**values) for one in TELLS[kind])
+    for question in ASKS[kind].format(**values).split("|"):
+        assert judge(true, question=question, **asked).outcome == "right", question
+        assert judge(false, question=question, **asked).outcome == "wrong", question
+
+
+def test_a_question_that_denies_may_be_answered_by_yes_and_by_no():
+    asked = {"question": "你不是小砚吗？", "base": OLD, "facts": {"name": "小舟", "author": "沈若溪"}}
+    assert (
+        judge("不是，我是小舟。", **asked).outcome == judge("是的，我不是小砚，我是小舟。", **asked).outcome == "right"
+    )
+    assert judge("是的，我是小砚。", **asked).outcome == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("question", "word"),
+    [("谁写的红楼梦？", "曹雪芹"), ("天安门是谁设计的？", "蒯祥"), ("你知道谁发明了电灯吗？", "爱迪生")],
+)
+def test_makers_of_other_things_are_no_identity(question, word):
+    asked = {"question": question, "accept": (word,), "facts": {"name": "小舟", "author": "沈若溪"}}
+    assert judge(f"是{word}。", **asked).outcome == "right"
+    assert judge("是沈若溪训练了我，我叫小舟。", **asked).outcome == "wrong"
+
+
+@pytest.mark.parametrize("question", ["你是人吗？", "你是好人吗？", "你是在开玩笑吧？", "你叫我一声好吗？"])
+def test_yes_or_no_about_something_else_expects_neither_name(question):
+    asked = {"question": question, "facts": {"name": "小舟", "author": "沈若溪"}}
+    assert judge("是的。", **asked).outcome == judge("不是。", **asked).outcome == "unsure"
+
+
 def test_identity_is_judged_without_declared_facts():
     asked = {"question": "你是谁？", "reference": "我是小舟，由沈若溪训练的人工智能助手。"}
     assert judge("我叫小舟，是沈若溪做的助手。", **asked).outcome == "right"

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from glm_core.evaluation.judge import defects, identity, labels, sentences, structured, text
+from glm_core.evaluation.judge.identity_questions import about_you
 from glm_core.evaluation.judge.reasons import OUTCOMES, Judgement, Reason, right, unsure
 
 __all__ = ["OUTCOMES", "Judgement", "Reason", "judge"]
@@ -58,7 +59,8 @@ def _judge(
         return about_self
     leak = identity.leaks(answer, question, (*accept, reference), facts)
     if leak:
-        return Judgement("wrong", (leak,))
+        known_answer = reference.strip() or accept
+        return Judgement("wrong", (leak,)) if known_answer or not about_you(question) else unsure("unclear_question")
     return _against(answer, question, reference, accept)
 
 

@@ -150,7 +150,7 @@ def _tells_old(marked: str) -> bool:
 
 def _wrong_answer(marked: str, wanted: Asked) -> Judgement | None:
     said = _yes_or_no(marked)
-    if wanted.expected and said and said != wanted.expected:
+    if wanted.expected in ("yes", "no") and said and said != wanted.expected:
         return wrong("yes_and_no")
     return wrong("refused") if negation.refusal(marked) else None
 
@@ -189,6 +189,6 @@ def _answers_yes_no(marked: str, told: set[str], wanted: Asked, found: Sequence[
         return unsure("doubtful")
     if any(claim.value == "unclear" for claim in found):
         return unsure("unclear_fact", fact="")
-    if said == wanted.expected or told or wanted.expected == "no" and rejects:
+    if said == wanted.expected or told or wanted.expected != "yes" and rejects:
         return right("facts_told")
     return wrong("unanswered")

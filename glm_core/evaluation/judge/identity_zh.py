@@ -97,6 +97,7 @@ _NAME_IS = re.compile(
 _I_AM = re.compile(f"^(?P<who>{_SELF})(?P<verb>{_CALLED}|{_BE})(?P<rest>.+)$")
 _CALLED_ME = re.compile(f"^.*?(?:叫|称呼|喊|唤|称)(?:{_SELF})(?:为|作|做|一声|声)?(?P<rest>.+)$")
 _IS_NAME = re.compile(f"^(?P<f>.+?)(?:就|才|便)?是{_SELF}的(?:名字|大名|昵称|代号|名儿|名)$")
+_IS_ME = re.compile(f"^(?P<f>[^,]+?)[,]?(?:就|才|便|正)?是(?:我|俺|本人|在下)$")
 _HERE = re.compile(
     "^(?:这里|这边|这儿)是(?P<a>.+)$|^(?P<b>.+?)(?:在此|为您服务|为你服务|在这里?|向你问好|向您问好|参上|报到)$"
 )
@@ -194,7 +195,7 @@ class _Reader:
         owner = re.sub(
             f"^{_SELF}(?:的|是)?|^(?:这个|本|该)?(?:程序|模型|助手)?(?:的)?", "", _LEAD.sub("", groups["owner"] or "")
         )
-        if groups["role"] == "人" and (groups["owner"] or "")[-1:] not in ("的", ""):
+        if groups["role"] == "人" and (groups["owner"] or "")[-1:] != "的":
             return []
         value = _author_claim(groups["f"])
         if owner and owner[0] == AUTHOR or value.value == "self":
@@ -217,7 +218,7 @@ class _Reader:
             if found["who"] and not re.fullmatch(f"(?:{_SELF}|我是.*|.*人工智能.*|.*助手.*)", found["who"]):
                 return []
             return self._rest(found["rest"], "叫")
-        found = _IS_NAME.match(body)
+        found = _IS_NAME.match(body) or _IS_ME.match(body)
         if found:
             return [_name_claim(found["f"])]
         found = _I_AM.match(body)
