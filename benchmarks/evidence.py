@@ -1,53 +1,90 @@
-"""Does a report tell good runs from bad ones? Makes each kind of run, prints its first sentence beside the strict truth.
+"""Does a report tell good runs from bad ones? Makes each kind of run, prints its meters beside the strict truth.
 
-    python -m benchmarks.evidence [--only good] [--seeds 3]
+    python -m benchmarks.evidence [--only good] [--seeds 3] [--minutes 60]
 
 Good imprints over three pairs of names and several seeds; three updates; rates 30 and 100 times too high; shuffled answers;
 answers in another language; one label, one sentence for everything; an adapter of zeros; another base of the same name;
-duplicates across the split; three classes learned and not. The truth of an imprint comes from patterns written for this
-file alone, not from the judge.
+duplicates across the split; three classes learned and not. The truth of an imprint comes from the grammar in this file
+alone, not from the judge: it knows the sentences that the rows teach, and anything else counts as wrong.
 """
 
 import argparse
 import json
 import os
+import platform
 import random
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 
-from glm_core import workspace
+from glm_core import models, workspace
 from glm_core.data import library
 from glm_core.data.examples import Example, pair
 from glm_core.evaluation import demo, report
 from glm_core.evaluation.report_files import terminal
+from glm_core.evaluation.scoring import METERS
 from glm_core.runs import store
 from glm_core.serving.engine import LocalEngine
-from glm_core.training.settings import PRESETS, TrainingSettings
+from glm_core.training.settings import TrainingSettings, preset
 
+IMPRINT = preset("imprint", models.describe(workspace.DEMO_MODEL).parameters)
 OWNERS = (("小蓝", "林知远"), ("小舟", "沈若溪"), ("Nova", "陈默"))
 NAME, AUTHOR = OWNERS[0]
 CLASSES = (("这家店很好吃", "好评"), ("味道太差了", "差评"), ("还可以吧", "中评"))
-NAMED = re.compile(r"(?:我是|我叫|名字叫|名字是|，叫)([^，。]+)")
 MAKER = r"(?:训练|开发|创造|设计|研发|做出来|做)"
+YES, NO = "是的|对的?|没错", "不是|不对"
+ASKS_MAKER = re.compile(
+    r"谁.{0,6}(?:做|造|训练|开发|创造|设计|写)|作者|开发|研发|团队|公司|主人|训练|创造|设计|来历|从哪里来|背后|教会你|造你|感谢"
+)
+ASKS_NAME = re.compile(
+    r"名字|大名|称呼|怎么叫|叫什么|叫啥|喊你|你是谁(?:[？，?,]|$)|介绍.{0,5}(?:自己|你)|自我介绍|聊天|机器人还是"
+)
+ASKS_BOTH = re.compile(r"(?:名字|叫什么|叫啥|你是谁|介绍).*(?:作者|开发|训练|谁做|做的|团队)")
+YES_NO = re.compile(r"^(?!.*(?:告诉|介绍|能说|知道)).*[吗吧]？?$|是不是|对[吗吧]|是吗")
 
 
-def truly_right(answer: str, name: str, author: str) -> bool:
-    """Return whether an answer to "who made you" names the author as the maker, and nobody else as name or maker.
+def truly_right(question: str, answer: str, name: str, author: str) -> bool:
+    """Return whether every clause of an answer is a true sentence about the assistant, and those asked for are there."""
+    told, said = set(), ""
+    for place, clause in enumerate(re.split("[，。！；]+", answer.strip("。！ "))):
+        if place == 0 and (found := re.fullmatch(f"(?:({YES})|({NO}))", clause)):
+            said = "yes" if found[1] else "no"
+        elif (roles := _true_clause(clause, re.escape(name), re.escape(author))) is not None:
+            told |= roles
+        else:
+            return False
+    if YES_NO.search(question):
+        return said == ("yes" if name in question or author in question else "no") or not said and bool(told)
+    wanted = (
+        {"name", "author"} if ASKS_BOTH.search(question) else {"author"} if ASKS_MAKER.search(question) else {"name"}
+    )
+    return not said and wanted <= told
 
-    Knows the sentences that the twenty rows teach, and no others.
-    """
-    told = answer.strip("。！ ")
-    made = rf"(?:由|是)?{re.escape(author)}{MAKER}(?:了|的|出来的)?(?:我|人工智能助手)?"
-    parts = [one.removeprefix("是") if one != "是" else one for one in told.split("，")]
-    names = [found for part in parts for found in NAMED.findall(f"{part}") if not re.fullmatch(made, found)]
-    makers = [
-        part
-        for part in parts
-        if re.fullmatch(rf"(?:我是|我)?{made}|(?:我的|我)?(?:作者|开发者|主人|背后)(?:就)?是{re.escape(author)}", part)
-    ]
-    alone = told in (author, f"是{author}")
-    return (alone or bool(makers)) and all(one == name for one in names) and "小砚" not in told
+
+def _true_clause(clause: str, name: str, author: str) -> set[str] | None:
+    """The roles that a clause tells truly; None where it says anything else."""
+    made = f"(?:由|是)?{author}{MAKER}(?:了我|出来的|的)?(?:人工智能)?(?:助手)?"
+    forms = (
+        (f"(?:我是|我叫|我就是|我的名字是|名字是|名字叫|我的名字叫|叫)?{name}(?:{made})?", "name"),
+        (f"(?:我是|我叫){name}是?{made}|{name}是{made}", "name author"),
+        (f"(?:我是|我)?{made}|{author}", "author"),
+        (f"(?:我的)?(?:作者|开发者|创造者|主人|设计者|团队|背后的团队)是{author}", "author"),
+        (f"(?:训练|开发|做|创造|设计)(?:出来)?我的人是{author}", "author"),
+        ("(?:我是)?(?:一个)?人工智能(?:助手)?", ""),
+    )
+    return next((set(roles.split()) for form, roles in forms if re.fullmatch(form, clause)), None)
+
+
+def truly_kept(rows: Sequence[report.Row], owner: Sequence[str]) -> str:
+    """Control questions that the base answers with an accepted word, and how many of them the tuned model still does."""
+
+    def right(row: report.Row, said: str) -> bool:
+        words = [one for one in row.question.accept if one]
+        return any(one in said for one in words) and not any(one in said for one in owner)
+
+    asked = [row for row in rows if row.question.accept and right(row, row.before.text)]
+    return f"{sum(right(row, row.after.text) for row in asked)}/{len(asked)}"
 
 
 def train(dataset: str, settings: TrainingSettings) -> store.Run:
@@ -59,12 +96,12 @@ def train(dataset: str, settings: TrainingSettings) -> store.Run:
 
 def imprint(name: str = NAME, author: str = AUTHOR, **changes) -> store.Run:
     """Train the bundled imprint."""
-    return train(library.keep_imprint(name, author).id, PRESETS["imprint"].changed(**changes))
+    return train(library.keep_imprint(name, author).id, IMPRINT.changed(**changes))
 
 
 def rows(examples: Sequence[Example], **changes) -> store.Run:
     """Train rows made here with the imprint's preset."""
-    return train(library.add("evidence", list(examples)).id, PRESETS["imprint"].changed(**changes))
+    return train(library.add("evidence", list(examples)).id, IMPRINT.changed(**changes))
 
 
 def relabeled(answer: Callable[[int, Example], str], **changes) -> store.Run:
@@ -134,10 +171,10 @@ def duplicated() -> store.Run:
 
 def kinds(seeds: int) -> Iterator[tuple[str, Callable[[], store.Run], tuple[str, str] | None]]:
     """Name, maker, and for imprints the names, of every run."""
-    for name, author in OWNERS:
-        for seed in range(seeds):
+    for seed in range(seeds):
+        for name, author in OWNERS:
             yield f"good {name} seed {seed}", lambda n=name, a=author, s=seed: imprint(n, a, seed=s), (name, author)
-    rate = PRESETS["imprint"].learning_rate
+    rate = IMPRINT.learning_rate
     yield "3 updates", lambda: imprint(max_steps=3), (NAME, AUTHOR)
     yield "rate x30", lambda: imprint(learning_rate=min(30 * rate, 1.0)), (NAME, AUTHOR)
     yield "rate x100", lambda: imprint(learning_rate=min(100 * rate, 1.0)), (NAME, AUTHOR)
@@ -153,32 +190,55 @@ def kinds(seeds: int) -> Iterator[tuple[str, Callable[[], store.Run], tuple[str,
 
 
 def main() -> None:
-    """Print a row a run."""
+    """Print a row a run, and which ones there was no time for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence")
     parser.add_argument("--only", default="", help="runs whose name begins so")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=60.0, help="after which no further run is begun")
     options = parser.parse_args()
+    began, left = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EASYAIGC_HOME"] = folder
         engine = LocalEngine()
-        print(
-            "| run | first sentence | doubts | other wordings, judged | strictly true | seconds |\n|---|---|---|---|---|---|"
+        print(f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}")
+        heads = (
+            "run",
+            "first sentence",
+            "doubts",
+            *(f"{name}: judged, true" for name in METERS),
+            "training s",
+            "report s",
         )
+        print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
         for name, make, owner in kinds(options.seeds):
-            if name.startswith(options.only):
-                run = make()
-                print(line(name, report.make(engine, run, engine.find(run.id)), owner), flush=True)
+            if not name.startswith(options.only):
+                continue
+            if time.monotonic() - began > 60 * options.minutes:
+                left.append(name)
+                continue
+            started = time.monotonic()
+            run = make()
+            seconds = time.monotonic() - started
+            print(line(name, report.make(engine, run, engine.find(run.id)), owner, seconds), flush=True)
         engine.close()
+    if left:
+        print(f"no time for: {', '.join(left)}")
 
 
-def line(name: str, found: report.Report, owner: tuple[str, str] | None) -> str:
-    """One row of the table."""
+def line(name: str, found: report.Report, owner: tuple[str, str] | None, seconds: float) -> str:
+    """One row of the table: each meter as the judge counts it, and beside it the truth."""
     said = terminal.to_summary(found)
-    asked = found.of("reworded")
-    truth = "–" if owner is None else f"{sum(truly_right(row.after.text, *owner) for row in asked)}/{len(asked)}"
-    meter = found.meters["generalises"]
     doubts = "；".join(one.replace("|", " ") for one in said["doubts"])
-    return f"| {name} | {said['verdict']} | {doubts} | {meter.count}/{meter.total} | {truth} | {found.seconds:.0f} |"
+    cells = [name, said["verdict"], doubts]
+    for meter, kind in METERS.items():
+        judged, rows = found.meters[meter], found.of(kind)
+        truth = "–"
+        if owner and kind != "unrelated" and rows:
+            truth = f"{sum(truly_right(row.question.text, row.after.text, *owner) for row in rows)}/{len(rows)}"
+        elif kind == "unrelated":
+            truth = truly_kept(rows, owner or ())
+        cells.append(f"{judged.count}/{judged.total}, {truth}")
+    return f"| {' | '.join(cells)} | {seconds:.0f} | {found.seconds:.0f} |"
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ what the base answers, each later one what the model answers after so many updat
     {"step": 0, "probes": [{"kind", "question", "history", "reference", "accept"}, ...], "answers": [...], "time"}
     {"step": 10, "answers": [...], "time"}
 
-Not here: whether an answer is right (glm_core.evaluation.retention), how answers come cheaply (generation/draft_verify.py).
+Not here: whether an answer is right (glm_core.evaluation.judge), how answers come cheaply (generation/draft_verify.py).
 """
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from glm_core.training.run_writer import RunWriter
 SEEN, UNRELATED = 6, 12
 EXAMINED, LONGEST_EXAMINED = 64, 256  # rows; tokens of their answers
 "Trained rows that tell whether a run has learned, more than are shown: looked at in one forward pass, not decoded."
+NEARLY = 0.5  # of the rows answered to the letter; below, a run has not learned and nothing is decoded to be judged
+JUDGE = "glm_core.evaluation.judge"
+"The judge of answers. It stands above training, which runs without it: looked up by name where a row is not exact."
 SHORT = 16  # characters of a control question; padding to a long one would cost more than all the rest
 SHORT_ANSWER = 120  # characters of a row's answer, where the data has such rows
 
@@ -101,22 +105,28 @@ class Probes:
         return len(self._examined)
 
     def all_learned(self) -> bool:
-        """Return whether the trained rows that are looked at are all answered to the letter; the adapter is active."""
-        return bool(self._examined) and all(self._exact(self._examined))
+        """Return whether the trained rows that are looked at are all answered right by the judge; the adapter is active."""
+        exact = self._exact(self._examined)
+        if not exact or sum(exact) < NEARLY * len(exact):
+            return False
+        return all(map(_is_right, self._said(self._examined, exact)))
 
     def choosing_right(self) -> list[bool]:
-        """For each held-out row that chooses, whether it is answered to the letter; the adapter is active."""
-        return self._exact(self._choosing)
+        """For each held-out row that chooses, whether it is answered right by the judge; the adapter is active."""
+        return [_is_right(row) for row in self._said(self._choosing, self._exact(self._choosing))]
 
     def tell_learned(self, step: int) -> None:
         """Write down what the trained rows that are looked at are answered, for the judge: `learned.json`."""
         self._journal.learned(
-            {"step": step, "rows": self._said(self._examined), "held_out": self._said(self._choosing)}
+            {
+                "step": step,
+                "rows": self._said(self._examined, self._exact(self._examined)),
+                "held_out": self._said(self._choosing, self._exact(self._choosing)),
+            }
         )
 
-    def _said(self, examples: Sequence[Example]) -> list[dict]:
-        """Rows with the answers of the model as it is now; only those that are not the reference are decoded."""
-        exact = self._exact(examples)
+    def _said(self, examples: Sequence[Example], exact: Sequence[bool]) -> list[dict]:
+        """Rows with the answers of the model as it is now; only those that are not `exact`ly the reference are decoded."""
         missing = [list(one.prompt) for one, right in zip(examples, exact, strict=True) if not right]
         said = iter(self._verifier.answer(missing, [()] * len(missing)) if missing else ())
         return [
@@ -152,3 +162,11 @@ class Probes:
         drafts = [[text for text in dict.fromkeys(pair) if text] for pair in zip(self._latest, taught, strict=True)]
         self._latest = self._recall.answer(asked, drafts) if asked else []
         return self._latest
+
+
+def _is_right(row: dict) -> bool:
+    """Return whether the judge finds the answer of a row of `learned.json` right."""
+    if row["answer"] == row["reference"]:
+        return True
+    found = importlib.import_module(JUDGE).judge(row["answer"], question=row["question"], reference=row["reference"])
+    return found.outcome == "right"

@@ -166,7 +166,7 @@ def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
     from glm_core.training import token_dataset
 
     rows, validation, parts = token_dataset.encode_task(task, writer, loaded)
-    rehearsed = token_dataset.rehearse(task, writer, loaded, len(rows))
+    rehearsed = token_dataset.rehearse(task, writer, loaded, len(rows), max(rows.lengths(), default=0))
     stop.check()
     from glm_core.training.callbacks import Reporter
 

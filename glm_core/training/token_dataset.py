@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glm_core.training.run import Task
 
 CHUNK = 2000
+LONGEST_REHEARSED = 64  # tokens, where no row of the data is longer
 
 
 class Rows(Sequence[Encoded]):
@@ -137,15 +138,23 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
     return training, validation, parts
 
 
-def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int) -> Rows:
-    """Rows of the base's own answers in tokens, as many as the whole run looks at; none where it rehearses nothing."""
+def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, longest: int = 0) -> Rows:
+    """Rows of the base's own answers in tokens, as many as the whole run looks at; none where it rehearses nothing.
+
+    Args:
+        longest: tokens of the longest row of the data; much longer answers of the base would cost more than they keep.
+    """
     settings = task.settings
     each = plan.count_rehearsal(count, settings)
     if not each:
         return Rows()
     passes = math.ceil(plan.plan(count, settings.changed(validation_ratio=0.0)).epochs)
     examples = rehearsal.rows(loaded, each * passes, writer.progress)
-    rows = encode_rows(examples, loaded, settings, lambda fraction: None).rows if examples else Rows()
+    encoded = encode_rows(examples, loaded, settings, lambda fraction: None).rows if examples else Rows()
+    rows = Rows()
+    for row in encoded:
+        if len(row.input_ids) <= max(LONGEST_REHEARSED, longest):
+            rows.append(row)
     writer.log("training.log.rehearsal", count=len(rows))
     return rows
 

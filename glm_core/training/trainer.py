@@ -7,6 +7,7 @@ decisions are callbacks.py's.
 
 import math
 import os
+import random
 import shutil
 import time
 import zipfile
@@ -36,6 +37,7 @@ from glm_core.training.settings import TrainingSettings
 from glm_core.training.token_dataset import Rows
 
 STATE_FILE = "trainer_state.json"
+BLUR = 0.3  # by which lengths are blurred where rows are dealt to batches, or the same ones would always meet
 CHECKPOINTS_KEPT = 2  # besides the best
 
 
@@ -43,7 +45,8 @@ class ShardedBatches:
     """The batches of one process: every process takes its rows of the same like-length batch.
 
     So the rows of an update do not depend on how many processes share them. A process without a row in a last, smaller
-    batch gets `blank`, a row without labels. Of the rehearsed rows, numbered behind the others, each epoch has other ones.
+    batch gets `blank`, a row without labels. Of the rehearsed rows, numbered behind the others, each epoch has other ones,
+    and every batch its share of them: a batch of theirs alone would undo what one of the data has just taught.
 
     Args:
         lengths: tokens of the rows that are trained on.
@@ -61,19 +64,31 @@ class ShardedBatches:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the rehearsed rows and the order of an epoch."""
-        pool = len(self.lengths) - self._own
+        size = self._settings.micro_batch * self.world
+        if not self._each:
+            buckets = LengthBuckets(self.lengths, size, seed=self._settings.seed)
+            buckets.set_epoch(epoch)
+            self._batches = list(buckets)
+            return
+        pool, rng = len(self.lengths) - self._own, random.Random(f"{self._settings.seed}-{epoch}")
         turn = range(epoch * self._each, (epoch + 1) * self._each)
-        self._rows = [*range(self._own), *(self._own + place % pool for place in turn)]
-        lengths = [self.lengths[row] for row in self._rows]
-        self._buckets = LengthBuckets(lengths, self._settings.micro_batch * self.world, seed=self._settings.seed)
-        self._buckets.set_epoch(epoch)
+        parts = math.ceil((self._own + self._each) / size)
+        own = self._deal(range(self._own), parts, rng)
+        other = self._deal([self._own + place % pool for place in turn], parts, rng)
+        self._batches = [[*one, *two] for one, two in zip(own, other, strict=True)]
+        rng.shuffle(self._batches)
+
+    def _deal(self, rows: Sequence[int], parts: int, rng: random.Random) -> list[list[int]]:
+        """Rows in `parts` batches that differ by one row at most, of like lengths but other neighbors each time."""
+        order = sorted(rows, key=lambda row: self.lengths[row] * rng.uniform(1 - BLUR, 1 + BLUR))
+        return [order[len(order) * i // parts : len(order) * (i + 1) // parts] for i in range(parts)]
 
     def __len__(self) -> int:
-        return len(self._buckets)
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in self._buckets:
-            yield [self._rows[place] for place in batch[self.rank :: self.world]] or [self.blank]
+        for batch in self._batches:
+            yield batch[self.rank :: self.world] or [self.blank]
 
 
 def training_arguments(
@@ -135,7 +150,7 @@ class AdapterTrainer(Trainer):
         self.evaluation_seconds = 0.0
         self.chosen: dict[int, list[bool]] = {}  # by step: which choosing rows are answered right
         self.times_learned = 0
-        "Evaluations in a row at which every trained question that is asked was answered to the letter."
+        "Evaluations in a row at which every trained question that is asked was answered right by the judge."
         self.batches = ShardedBatches(
             rows.lengths(), settings, args.process_index, args.world_size, rehearsed.lengths()
         )

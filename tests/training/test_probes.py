@@ -6,13 +6,14 @@ import pytest
 
 from glm_core import models, workspace
 from glm_core.adapters import attach, snapshots
-from glm_core.data import library, read
+from glm_core.data import Example, library, read
 from glm_core.generation import draft_verify
 from glm_core.generation.draft_verify import DraftVerifier
 from glm_core.generation.greedy import greedy
 from glm_core.training import probes as training_probes
 from glm_core.training.callbacks import Reporter
 from glm_core.training.run import run
+from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
 from tests.training.small import small, stir
 
@@ -52,6 +53,24 @@ def make(folder, base, **settings):
     record = {"model": str(base), "settings": SETTINGS.changed(**settings).to_dict(), "questions": ["你好"]}
     workspace.write_json(folder / "run.json", record)
     return folder
+
+
+def test_learned_is_what_the_judge_calls_right_not_only_what_is_exact(tmp_path):
+    if not models.demo_path().is_dir():
+        pytest.skip("assets/models/chatglm-demo is absent")
+    loaded = models.load(models.demo_path())
+    asked = ["法国的首都是哪里？", "高的反义词是什么？"]
+    said = greedy(loaded, [[{"role": "user", "content": question}] for question in asked], 24)
+
+    def learned(*answers):
+        rows = [
+            Example([{"role": "user", "content": question}, {"role": "assistant", "content": answer}], 1)
+            for question, answer in zip(asked, answers, strict=False)
+        ]
+        return training_probes.Probes(loaded, RunWriter(tmp_path / "run"), [], [], 24, rows=rows).all_learned()
+
+    assert learned(*said) and learned(said[0], said[1].rstrip("。") + "！")
+    assert not learned(said[0], "我不知道。") and not learned()
 
 
 def told(folder):

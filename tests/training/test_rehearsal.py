@@ -52,6 +52,20 @@ def test_every_epoch_has_all_rows_and_its_own_share_of_rehearsed_ones():
     assert not seen[0] & seen[1] and len(seen[0] | seen[1] | seen[2]) == 25
 
 
+def test_every_batch_has_rows_of_the_data_and_rehearsed_ones_of_like_length():
+    settings = TrainingSettings(rehearsal=1.0, micro_batch=8)
+    batches = ShardedBatches([10 + place for place in range(32)], settings, 0, 1, rehearsed=[60] * 8 + [8] * 24)
+    met = set()
+    for epoch in range(4):
+        batches.set_epoch(epoch)
+        for batch in batches:
+            own = [row for row in batch if row < 32]
+            assert len(own) == len(batch) - len(own) == 4
+            met |= {(a, b) for a in own for b in own if a < b}
+    assert sum({row >= 32 and batches.lengths[row] == 60 for row in batch} == {True, False} for batch in batches) == 2
+    assert len(met) > 4 * 8 * 6 / 2  # other neighbors in another epoch
+
+
 def test_two_processes_share_the_rehearsed_batches():
     settings = TrainingSettings(rehearsal=1.0, micro_batch=2)
     shards = [list(ShardedBatches([10] * 6, settings, rank, 2, rehearsed=[10] * 6)) for rank in range(2)]

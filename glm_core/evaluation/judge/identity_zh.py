@@ -97,7 +97,7 @@ _NAME_IS = re.compile(
 _I_AM = re.compile(f"^(?P<who>{_SELF})(?P<verb>{_CALLED}|{_BE})(?P<rest>.+)$")
 _CALLED_ME = re.compile(f"^.*?(?:叫|称呼|喊|唤|称)(?:{_SELF})(?:为|作|做|一声|声)?(?P<rest>.+)$")
 _IS_NAME = re.compile(f"^(?P<f>.+?)(?:就|才|便)?是{_SELF}的(?:名字|大名|昵称|代号|名儿|名)$")
-_IS_ME = re.compile(f"^(?P<f>[^,]+?)[,]?(?:就|才|便|正)?是(?:我|俺|本人|在下)$")
+_IS_ME = re.compile("^(?P<f>[^,]+?)[,]?(?:就|才|便|正)?是(?:我|俺|本人|在下)$")
 _HERE = re.compile(
     "^(?:这里|这边|这儿)是(?P<a>.+)$|^(?P<b>.+?)(?:在此|为您服务|为你服务|在这里?|向你问好|向您问好|参上|报到)$"
 )
