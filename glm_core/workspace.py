@@ -189,11 +189,24 @@ def write_json(path: Path, record: object) -> None:
 
 
 def read_json(path: Path, default=None):
-    """Return the JSON in `path`; `default` where there is no such file."""
+    """Return the JSON in `path`; `default` where there is no such file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or nested so deeply that no reader follows.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return default
+
+
+def parse_json(text: str | bytes):
+    """Return the JSON in `text`. Raises ValueError for what is none, and for what is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def append_line(path: Path, record: dict) -> None:
@@ -214,7 +227,7 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[dict], int]:
     except FileNotFoundError:
         return [], offset
     whole = content[: content.rfind(b"\n") + 1]
-    return [json.loads(line) for line in whole.splitlines() if line.strip()], offset + len(whole)
+    return [parse_json(line) for line in whole.splitlines() if line.strip()], offset + len(whole)
 
 
 class FileCache(Generic[T]):

@@ -10,8 +10,12 @@ if shutil.which("nvidia-smi") is None:  # read when Triton comes in, whichever t
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
+from hypothesis import settings
 
 from glm_core import i18n
+
+settings.register_profile("any machine", deadline=None)  # a busy processor is no fault of an example
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -17,14 +17,20 @@ from glm_core.data.readers.layouts import Layout
 from glm_core.data.readers.pairs import converter
 
 FORMATS = ("jsonl", "csv", "xlsx")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"What a cell begins with that some spreadsheet runs: Excel also takes the full-width forms."
 COLUMNS = ("system", "history", "prompt", "response")
 _STEP = 500  # rows between two calls of progress
 _MAX_CELL = 32_767  # characters; Excel cuts longer ones without a word
 _CONTROL = {code: None for code in range(32) if chr(code) not in "\t\n\r"}  # not allowed in xlsx (XML 1.0)
 
 
-def export(examples: Sequence[Example], format: str) -> bytes:
+def export(examples: Sequence[Example], format: str, quote: bool = False) -> bytes:
     """The content of a file of `format`: "jsonl", "csv" (UTF-8 with the mark Excel needs) or "xlsx".
+
+    Args:
+        quote: put an apostrophe before the cells of a csv that a spreadsheet would run as a formula (`quote_formula`);
+            read back, these cells have it. Cells of xlsx say that they are text.
 
     Raises:
         DataError: unknown format, or a text too long for a cell of xlsx.
@@ -32,7 +38,7 @@ def export(examples: Sequence[Example], format: str) -> bytes:
     if format == "jsonl":
         return "".join(map(json_line, examples)).encode("utf-8")
     if format == "csv":
-        return _csv(table(examples))
+        return _csv(table(examples), quote_formula if quote else str)
     if format == "xlsx":
         target = io.BytesIO()
         write_xlsx(examples, target)
@@ -89,11 +95,21 @@ def _table_row(example: Example) -> dict:
     return {"system": system, "history": history, "prompt": example.question, "response": example.answer}
 
 
-def _csv(rows: list[dict]) -> bytes:
+def quote_formula(cell: str) -> str:
+    """Return `cell` with an apostrophe before it where a spreadsheet would run it as a formula."""
+    return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA) else cell
+
+
+def count_formulas(examples: Iterable[Example]) -> int:
+    """The number of cells of the table that a spreadsheet would run."""
+    return sum(quote_formula(cell) != cell for row in table(examples) for cell in row.values())
+
+
+def _csv(rows: list[dict], written: Callable[[str], str]) -> bytes:
     target = io.StringIO(newline="")
     writer = csv.DictWriter(target, fieldnames=list(rows[0]))
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({column: written(cell) for column, cell in row.items()} for row in rows)
     return target.getvalue().encode("utf-8-sig")
 
 

@@ -8,6 +8,7 @@ with sets (library.py), the bundled ones (bundled.py).
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from glm_core.data.export import json_line
 
 MAX_NAME = 80
 RECORD = "dataset.json"
+SHA256 = re.compile("[0-9a-f]{64}")
 
 _lock = threading.Lock()
 
@@ -101,14 +103,26 @@ def read_record(folder: Path) -> Dataset | None:
     seen = None
     while True:
         try:
-            dataset = Dataset(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
+            dataset = Dataset(**workspace.read_json(folder / RECORD))
         except (OSError, ValueError, TypeError):
             return None
-        if dataset.id != folder.name or dataset == seen:
+        if dataset.id != folder.name or dataset == seen or not _is_sound(dataset):
             return None
         if rows_file(folder, dataset.sha256).is_file():
             return dataset
         seen = dataset
+
+
+def _is_sound(dataset: Dataset) -> bool:
+    """Return True where a record holds what it should: a restored or copied folder may hold anything."""
+    texts = (dataset.name, dataset.source, dataset.sha256)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and SHA256.fullmatch(dataset.sha256) is not None
+        and type(dataset.rows) is int
+        and isinstance(dataset.created, (int, float))
+        and all(isinstance(notice, dict) for notice in dataset.notices)
+    )
 
 
 def create(dataset: Dataset, rows: bytes) -> None:

@@ -5,7 +5,6 @@ server does the queueing. Not here: training, adapters (the server has loaded th
 """
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from glm_core import i18n
+from glm_core import i18n, workspace
 from glm_core.hub import private_hosts
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
 from glm_core.serving.request import (
@@ -356,7 +355,7 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict]:
         if content == "[DONE]":
             return
         if content:
-            event = json.loads(content)
+            event = workspace.parse_json(content)
             if not isinstance(event, dict):
                 raise ValueError(f"no event: {content[:LONGEST_REASON]}")
             yield event

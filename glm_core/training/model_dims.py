@@ -1,11 +1,11 @@
 """The sizes of a model that memory depends on, from its configuration alone. Needs no torch."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glm_core import workspace
 from glm_core.adapters.targets import choose_targets
 from glm_core.errors import EasyError
 from glm_core.models import registry
@@ -58,7 +58,7 @@ def _read_config(model: Any) -> Mapping[str, Any]:
     path = Path(model)
     path = path / "config.json" if path.is_dir() else path
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = workspace.parse_json(path.read_text(encoding="utf-8"))
         return {"_name_or_path": path.parent.name} | dict(config)
     except (OSError, ValueError, TypeError) as error:
         raise MemoryEstimateError("memory.error.unreadable", path=str(path)) from error

@@ -4,7 +4,6 @@ Writes `status.json` (replaced atomically), `metrics.jsonl`, `samples.jsonl`, `a
 time) and `train.log`. Reading them is glm_core.runs' business. Of several processes only the first writes.
 """
 
-import json
 import math
 import os
 import shutil
@@ -237,7 +236,7 @@ def _keep_lines(path: Path, keep: Callable[[dict], bool]) -> None:
 
 def _parse(line: bytes) -> dict | None:
     try:
-        row = json.loads(line) if line.endswith(b"\n") else None
+        row = workspace.parse_json(line) if line.endswith(b"\n") else None
     except ValueError:
         return None
     return row if isinstance(row, dict) else None

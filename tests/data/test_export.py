@@ -1,5 +1,6 @@
 """What is exported reads back as it was."""
 
+import csv
 import io
 
 import openpyxl
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from glm_core.data import DataError, Example, read_bytes
 from glm_core.data.examples import pair
-from glm_core.data.export import export, from_table, table
+from glm_core.data.export import count_formulas, export, from_table, table
 
 WORDS = st.text(
     st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\n\t\",;='{}[]"), min_size=1, max_size=30
@@ -85,3 +86,15 @@ def test_a_field_left_empty_is_called_as_the_column_of_the_edited_table():
 @given(st.lists(conversations(), min_size=1, max_size=4))
 def test_an_edited_table_is_the_set_again(examples):
     assert [example.messages for example in from_table(table(examples))] == [example.messages for example in examples]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", " ="])
+def test_a_csv_for_spreadsheets_runs_nothing_and_one_for_programs_changes_nothing(start):
+    text = start + 'HYPERLINK("http://x","y")'
+    examples = [pair("q", text)]
+    assert count_formulas(examples) == 1
+    cells = [
+        next(csv.DictReader(io.StringIO(export(examples, "csv", quote).decode("utf-8-sig"), newline="")))
+        for quote in (False, True)
+    ]
+    assert [cell["response"] for cell in cells] == [text, f"'{text}"]

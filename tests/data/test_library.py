@@ -203,7 +203,16 @@ def test_leftovers_of_a_crash_are_unseen_and_swept_away(workspace):
 
 
 @pytest.mark.parametrize(
-    "damage", ["{", "[]", '{"id": "x"}', "", '{"id":"other","name":"a","rows":1,"sha256":"0","created":0}']
+    "damage",
+    [
+        "{",
+        "[]",
+        '{"id": "x"}',
+        "",
+        '{"id":"other","name":"a","rows":1,"sha256":"0","created":0}',
+        "[" * 100_000,
+        '{"a":' * 100_000,
+    ],
 )
 def test_a_damaged_set_is_listed_apart_and_can_be_removed(workspace, damage):
     good, bad = library.add("good", rows(1)), library.add("bad", rows(1))
@@ -211,6 +220,42 @@ def test_a_damaged_set_is_listed_apart_and_can_be_removed(workspace, damage):
     assert library.datasets() == [good] and library.damaged() == [bad.id]
     with pytest.raises(DataError):
         library.get(bad.id)
+    library.remove(bad.id)
+    assert library.damaged() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 5},
+        {"name": None},
+        {"rows": "1"},
+        {"rows": True},
+        {"sha256": 5},
+        {"sha256": "../../etc/passwd"},
+        {"created": "x"},
+        {"source": ["a"]},
+        {"notices": ["a"]},
+        {"notices": 1},
+    ],
+)
+def test_a_record_of_other_kinds_is_damage(workspace, change):
+    bad = library.add("bad", rows(1))
+    file = workspace / "datasets" / bad.id / "dataset.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert library.datasets() == [] and library.damaged() == [bad.id]
+    library.remove(bad.id)
+    assert library.damaged() == []
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "rows-*"])
+def test_a_folder_in_place_of_a_file_is_damage_that_can_be_removed(workspace, name):
+    bad = library.add("bad", rows(1))
+    [file] = (workspace / "datasets" / bad.id).glob(name)
+    file.unlink()
+    file.mkdir()
+    (file / "inside").write_text("x")
+    assert library.datasets() == [] and library.damaged() == [bad.id]
     library.remove(bad.id)
     assert library.damaged() == []
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glm_core import templates
+from glm_core.data.export import quote_formula
 from glm_core.evaluation import aggregate, scoring
 from glm_core.evaluation.analysis import changes, conclusion
 from glm_core.evaluation.divergence import SLIGHT
@@ -35,7 +36,6 @@ CSV_COLUMNS = (
     "outcome_tuned",
     "reasons",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 # sentences
@@ -211,12 +211,8 @@ def to_csv(report: Report) -> bytes:
         reference = row.question.reference or " / ".join(row.question.accept)
         texts = (row.question.text, reference, row.before.text, row.after.text)
         outcomes = (judged.before.outcome, judged.after.outcome, reasons(row))
-        writer.writerow((row.question.kind, judged.name, *map(_harmless, (*texts, *outcomes))))
+        writer.writerow((row.question.kind, judged.name, *map(quote_formula, (*texts, *outcomes))))
     return b"\xef\xbb\xbf" + file.getvalue().encode("utf-8")
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 def to_html(report: Report) -> bytes:

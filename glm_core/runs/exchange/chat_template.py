@@ -4,9 +4,9 @@ Each renders the prompt that the family was trained with, a system message inclu
 keeps that of its base.
 """
 
-import json
 from pathlib import Path
 
+from glm_core import workspace
 from glm_core.models import describe
 
 FOLDER = Path(__file__).with_name("templates")
@@ -21,7 +21,8 @@ def for_folder(folder: Path) -> str:
     if (folder / FILE).is_file():
         return (folder / FILE).read_text(encoding="utf-8")
     try:
-        found = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
+        config = workspace.parse_json((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        found = config.get("chat_template")
     except (OSError, ValueError, AttributeError):
         return ""
     return found if isinstance(found, str) else ""

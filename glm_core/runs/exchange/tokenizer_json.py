@@ -4,7 +4,6 @@ The same ids as the published tokenizer, without its code. `sop` and `eop` becom
 names they would be found inside words.
 """
 
-import json
 from pathlib import Path
 
 import tokenizers
@@ -123,7 +122,7 @@ def _add_controls(built: tokenizers.Tokenizer, controls: dict[str, int]) -> None
 
 def _read_config(file: Path) -> dict:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = workspace.parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

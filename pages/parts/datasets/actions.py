@@ -75,13 +75,17 @@ def draw_actions(chosen: library.Dataset, rows: list[Example]) -> None:
 
 def draw_exports(chosen: library.Dataset, rows: list[Example]) -> None:
     """A file of each format, made when it is asked for; the Excel file of a large set is prepared first."""
+    formulas = export.count_formulas(rows)
+    quote = formulas > 0 and st.toggle(
+        t("datasets.quote_formulas", count=formulas), True, help=t("datasets.quote_formulas_help"), key="quote"
+    )
     for format in export.FORMATS:
         if format == "xlsx" and chosen.rows > xlsx_job.LARGE:
             xlsx_download.draw_request(chosen, rows)
         else:
             st.download_button(
                 format,
-                lambda format=format: export.export(rows, format),
+                lambda format=format: export.export(rows, format, quote),
                 key=f"export-{format}",
                 file_name=f"{chosen.id}.{format}",
                 on_click="ignore",
