@@ -24,3 +24,9 @@ def workspace(tmp_path, monkeypatch):
     monkeypatch.setenv("EASYAIGC_HOME", str(tmp_path / "home"))
     yield tmp_path / "home"
     i18n.use("zh")
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: where two processes share the files, none is left alone with a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -1,5 +1,6 @@
 """Fuzzed texts through `harmless`: a parser that knows links, HTML, formulas and directives finds none of them."""
 
+import os
 import random
 import re
 
@@ -158,8 +159,8 @@ def test_fuzzed_texts_have_nothing_live(reader):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_two_hundred_thousand_fuzzed_texts_have_nothing_live(reader):
-    _all_dead(reader, range(200_000))
+def test_many_fuzzed_texts_have_nothing_live(reader):
+    _all_dead(reader, range(int(os.environ.get("EASYAIGC_TEXTS", 20_000))))
 
 
 @pytest.mark.parametrize(
