@@ -7,10 +7,10 @@ from glm_core.data import library
 from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
-from pages.parts.datasets import actions, column_mapping, views
+from pages.parts.datasets import actions, column_mapping, hygiene, views
 
 LIST_HEIGHT, ROW_HEIGHT = 440, 52  # pixels; a longer list scrolls by itself
-VIEWS = {"rows": views.draw_rows, "lengths": views.draw_lengths, "check": views.draw_check, "edit": views.draw_edit}
+VIEWS = {"rows": views.draw_rows, "lengths": views.draw_lengths, "check": hygiene.draw_check, "edit": views.draw_edit}
 
 
 def draw_list() -> None:

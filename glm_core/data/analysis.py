@@ -54,7 +54,7 @@ def statistics(examples: Sequence[Example]) -> Statistics:
         repeated=repeated,
         contradicting=contradicting,
         long=[index for index, length in enumerate(answers) if length > LONG],
-        labels=_labels(examples),
+        labels=label_counts(examples),
         question_lengths=[sum(len(message["content"]) for message in example.prompt) for example in examples],
         answer_lengths=answers,
         learned=sum(one["role"] == "assistant" and one.get("learn", True) for row in examples for one in row.messages),
@@ -86,12 +86,6 @@ def divide(examples: Sequence[Example], share: float, seed: int = 0) -> tuple[li
         chosen.update(groups[key])
     train = [example for index, example in enumerate(examples) if index not in chosen]
     return train, [examples[index] for index in sorted(chosen)]
-
-
-def findings(counts: Statistics) -> list[tuple[int, str]]:
-    """The rows worth a look, in order: row number from 0, and which finding it is (a text key)."""
-    kinds = {"repeated": counts.repeated, "contradicting": counts.contradicting, "long": counts.long}
-    return sorted((row, f"data.finding.{kind}") for kind, rows in kinds.items() for row in rows)
 
 
 def search(examples: Sequence[Example], words: str) -> list[int]:
@@ -133,7 +127,8 @@ def _compare(examples: Sequence[Example]) -> tuple[list[int], list[int]]:
     return repeated, contradicting
 
 
-def _labels(examples: Sequence[Example]) -> dict[str, int]:
+def label_counts(examples: Sequence[Example]) -> dict[str, int]:
+    """Rows by answer, most frequent first, where the answers are few and short, as in classification; else {}."""
     counts: Counter = Counter()
     for example in examples:
         answer = example.answer.strip()

@@ -1,5 +1,6 @@
 """The data sets that come with the program: `assets/datasets/*.jsonl`, never changed; the imprint has the reader's names put in."""
 
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -87,3 +88,14 @@ def world_of(model: str | Path) -> str:
 def read_controls(model: str | Path) -> dict:
     """{"controls": [{"question", "accept"}], "neutral": [[question, answer]]} of the world of the base in folder `model`."""
     return workspace.read_json(workspace.ASSETS / "evaluation" / "controls.json", {}).get(world_of(model), {})
+
+
+@lru_cache(maxsize=1)
+def control_questions() -> tuple[str, ...]:
+    """Every question of the bundled tests: what the reports ask of all worlds, and the questions with choices."""
+    folder = workspace.ASSETS / "evaluation"
+    worlds = workspace.read_json(folder / "controls.json", {}).values()
+    asked = [one["question"] for world in worlds for one in world["controls"]]
+    asked += [question for world in worlds for question, _answer in world["neutral"]]
+    choices = (folder / "general_choices.jsonl").read_text(encoding="utf-8").splitlines()
+    return tuple(dict.fromkeys([*asked, *(json.loads(line)["question"] for line in choices)]))

@@ -6,12 +6,16 @@ The arguments that say how a file is read are shared with `python -m glm_core.tr
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from glm_core import i18n, workspace
 from glm_core.data import export
 from glm_core.data.analysis import statistics
-from glm_core.data.examples import DataError, ReadResult
+from glm_core.data.examples import DataError, Example, ReadResult
+from glm_core.data.hygiene import check, describe, mend
+from glm_core.data.hygiene.check import ACTIONS, Finding
 from glm_core.data.readers.read import ReadOptions, read
 from glm_core.data.readers.templates import TEMPLATES
 from glm_core.errors import EasyError
@@ -25,6 +29,8 @@ def add_parser(commands) -> None:
     parser.add_argument("file", metavar="FILE", help=i18n.t("data.command.file"))
     add_arguments(parser)
     parser.add_argument("--out", metavar="FILE", help=i18n.t("data.command.out"))
+    parser.add_argument("--mend", action="append", default=[], choices=list(ACTIONS), help=i18n.t("data.command.mend"))
+    parser.add_argument("--fill", action="append", default=[], metavar="MARK=TEXT", help=i18n.t("data.command.fill"))
     parser.add_argument("--json", action="store_true", help=i18n.t("data.command.json"))
     parser.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
     parser.set_defaults(work=run)
@@ -70,16 +76,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, report, convert; 0 where rows can be learned, 1 where none can, 2 for an error."""
     try:
         result = read_file(arguments.file, arguments)
+        if arguments.mend or arguments.fill:
+            result = replace(result, examples=_mended(result.examples, arguments))
+        findings = check.check(result.examples) if result.examples else []
         if arguments.out and result.examples:
             _write(result, Path(arguments.out))
     except (EasyError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     if arguments.json:
-        print(json.dumps(_record(result), ensure_ascii=False, indent=2))
+        print(json.dumps(_record(result, findings), ensure_ascii=False, indent=2))
     else:
         print_losses(result)
         _print_summary(result)
+        for finding in findings:
+            print(describe.sentence(finding))
+            print(f"  {describe.row_numbers(finding)}")
     return 0 if result.examples else 1
 
 
@@ -88,7 +100,22 @@ def _write(result: ReadResult, target: Path) -> None:
     workspace.write_atomic(target, export.export(result.examples, format))
 
 
-def _record(result: ReadResult) -> dict:
+def _mended(examples: Sequence[Example], arguments: argparse.Namespace) -> Sequence[Example]:
+    """`examples` after every act that the arguments ask for, each on what the one before has left.
+
+    Raises:
+        DataError: as `mend.mend`, or a --fill without an equals sign.
+    """
+    if wrong := next((one for one in arguments.fill if "=" not in one), None):
+        raise DataError("data.command.bad_fill", given=wrong)
+    values = dict(one.split("=", 1) for one in arguments.fill)
+    for kind in dict.fromkeys([*arguments.mend, *(["placeholders"] if values else [])]):
+        found = next((one for one in check.check(examples) if one.kind == kind), None)
+        examples = mend.mend(examples, found, values) if found else examples
+    return examples
+
+
+def _record(result: ReadResult, findings: Sequence[Finding]) -> dict:
     return {
         "file": result.file,
         "layout": result.layout,
@@ -98,6 +125,9 @@ def _record(result: ReadResult) -> dict:
         "problems": [{"line": one.line, "field": one.field, "message": one.message} for one in result.problems],
         "notices": [
             {"kind": one.kind, "count": one.count, "message": one.message, "other": one.other} for one in result.notices
+        ],
+        "findings": [
+            {"kind": one.kind, "rows": [row + 1 for row in one.rows], "counts": one.counts} for one in findings
         ],
         "sample": [example.messages for example in result.examples[:3]],
     }

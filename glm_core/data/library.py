@@ -5,7 +5,7 @@ Who may do what is not decided here. Not here: how a set lies on disk (store.py)
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +15,15 @@ from glm_core.data import bundled, store
 from glm_core.data.analysis import Statistics, divide
 from glm_core.data.analysis import statistics as compute_statistics
 from glm_core.data.bundled import BUNDLED, IMPRINT, imprint
-from glm_core.data.examples import DataError, Example, Notice
+from glm_core.data.examples import DataError, Example, Notice, notices_from
+from glm_core.data.hygiene import check
+from glm_core.data.hygiene.check import Finding
 from glm_core.data.store import MAX_NAME, Dataset
+
+FINDINGS_KEPT = 8  # sets whose findings stay in memory
+MAX_SOURCE = 300  # characters of the sources of a set that was appended to
+
+_findings: dict[tuple[str, str], list[Finding]] = {}
 
 __all__ = [
     "BUNDLED",
@@ -24,17 +31,21 @@ __all__ = [
     "MAX_NAME",
     "Dataset",
     "add",
+    "append",
     "content",
     "copy",
     "damaged",
     "datasets",
     "examples",
+    "findings",
+    "forget_previous",
     "get",
     "imprint",
     "keep_imprint",
     "remove",
     "rename",
     "replace_rows",
+    "restore",
     "rewordings",
     "rows_file",
     "split",
@@ -112,6 +123,18 @@ def rewordings(id: str) -> bytes:
     return b"".join(content(one.id)[1] for one in datasets() if one.reworded_of == id)
 
 
+def findings(id: str, progress: Callable[[float], None] = lambda fraction: None) -> list[Finding]:
+    """Return the findings about the data set `id` (see `hygiene.check`), kept in memory until its rows change."""
+    key = id, get(id).sha256
+    found = _findings.get(key)
+    if found is None:
+        found = check.check(examples(id), progress)
+        while len(_findings) >= FINDINGS_KEPT:
+            _findings.pop(next(iter(_findings)), None)
+        _findings[key] = found
+    return found
+
+
 def statistics(id: str) -> Statistics:
     """The statistics of the data set `id`, kept in memory until its rows change."""
     return _statistics(id, get(id).sha256)
@@ -175,9 +198,46 @@ def replace_rows(
             raise DataError("data.changed", name=dataset.name)
         source = dataset.source if source is None else source
         told = dataset.notices if notices is None else tuple(notice.as_record() for notice in notices)
-        changed = replace(dataset, rows=len(examples), sha256=digest, source=source, notices=told)
+        previous = dataset.previous if digest == dataset.sha256 else dataset.sha256
+        changed = replace(dataset, rows=len(examples), sha256=digest, source=source, notices=told, previous=previous)
         store.swap(changed, rows)
     return changed
+
+
+def restore(id: str, *, expected: str | None = None) -> Dataset:
+    """Give the set `id` the rows it had before its last change. Doing so twice changes nothing.
+
+    Raises:
+        DataError: there are no earlier rows, or as `replace_rows`.
+    """
+    dataset = _own(id)
+    try:
+        rows = store.read_rows(id, dataset.previous) if dataset.previous else []
+    except FileNotFoundError:
+        rows = []
+    if not rows:
+        raise DataError("data.nothing_to_restore", name=dataset.name)
+    return replace_rows(id, rows, expected=expected or dataset.sha256)
+
+
+def forget_previous(id: str) -> Dataset:
+    """Delete the rows that the set `id` had before its last change, for good."""
+    with store.writing():
+        dataset = replace(_own(id), previous="")
+        store.swap(dataset, store.rows_file(store.folder(id), dataset.sha256).read_bytes())
+    return dataset
+
+
+def append(id: str, examples: Sequence[Example], *, source: str = "", notices: Sequence[Notice] = ()) -> Dataset:
+    """Put `examples` behind the rows of the set `id`; its notices gain those of the new rows' file.
+
+    Raises:
+        DataError: as `replace_rows`.
+    """
+    dataset = _own(id)
+    told = [*notices_from(dataset.notices), *notices]
+    source = source if not dataset.source else f"{dataset.source} + {source}"[:MAX_SOURCE]
+    return replace_rows(id, [*_rows(dataset), *examples], source=source, expected=dataset.sha256, notices=told)
 
 
 def rename(id: str, name: str) -> Dataset:
@@ -213,6 +273,10 @@ def split(id: str, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         add(name[:MAX_NAME], part, source=dataset.name) for name, part in zip(names, parts, strict=True)
     )
     return train, validation
+
+
+def _rows(dataset: Dataset) -> list[Example]:
+    return examples(dataset.id)
 
 
 def _own(id: str) -> Dataset:

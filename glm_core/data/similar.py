@@ -18,11 +18,12 @@ CROWD = 32
 "Texts remembered under one hash; more share only a stock phrase."
 
 _DIGITS = re.compile(r"\d+")
+_OTHERS = re.compile(r"[\W_]+")
 
 
 def normalize(text: str) -> str:
     """Return the letters and digits of `text`, width and case aside."""
-    return "".join(one for one in unicodedata.normalize("NFKC", text).lower() if one.isalnum())
+    return _OTHERS.sub("", unicodedata.normalize("NFKC", text).lower())
 
 
 def common_length(left: str, right: str) -> int:
@@ -61,7 +62,7 @@ def group(texts: Sequence[str], close: float = CLOSE) -> list[int]:
         shared = Counter(other for key in keys for other in buckets.get(key, ()))
         for other, count in shared.items():
             near = count >= min(SHARED, len(keys)) and _root(parents, other) != _root(parents, place)
-            if near and _alike(text, plain[other], close):
+            if near and alike(text, plain[other], close):
                 low, high = sorted((_root(parents, other), _root(parents, place)))
                 parents[high] = low
         for key in keys:
@@ -69,7 +70,8 @@ def group(texts: Sequence[str], close: float = CLOSE) -> list[int]:
     return [_root(parents, first[one]) for one in plain]
 
 
-def _alike(left: str, right: str, close: float) -> bool:
+def alike(left: str, right: str, close: float = CLOSE) -> bool:
+    """Return whether two normalized texts with the same numbers in them are at least as alike as `close`."""
     if _DIGITS.findall(left) != _DIGITS.findall(right):  # 第 12 题 and 第 13 题 ask different things
         return False
     short, long = sorted((len(left), len(right)))

@@ -40,6 +40,7 @@ class Dataset:
     bundled: bool = False
     reworded_of: str = ""  # id of the set whose questions these rows ask in other words, for reports alone
     notices: tuple[dict, ...] = ()  # what the file held beside its rows, see `examples.notices_from`
+    previous: str = ""  # sha256 of the rows before the last change, which are kept for going back
 
     def __post_init__(self):
         object.__setattr__(self, "notices", tuple(self.notices))  # JSON gives a list
@@ -119,6 +120,10 @@ def _is_sound(dataset: Dataset) -> bool:
     return (
         all(isinstance(text, str) for text in texts)
         and SHA256.fullmatch(dataset.sha256) is not None
+        and (
+            not dataset.previous
+            or (isinstance(dataset.previous, str) and SHA256.fullmatch(dataset.previous) is not None)
+        )
         and type(dataset.rows) is int
         and isinstance(dataset.created, (int, float))
         and all(isinstance(notice, dict) for notice in dataset.notices)
@@ -133,13 +138,13 @@ def create(dataset: Dataset, rows: bytes) -> None:
 
 
 def swap(dataset: Dataset, rows: bytes) -> None:
-    """Give a set other rows; a crash leaves the old ones or the new."""
+    """Give a set other rows; a crash leaves the old ones or the new. Keeps the file of its `previous` rows, and no older one."""
     place = folder(dataset.id)
     target = rows_file(place, dataset.sha256)
     workspace.write_atomic(target, rows)
     workspace.write_json(place / RECORD, asdict(dataset))
     for old in place.glob("rows-*.jsonl"):
-        if old != target:
+        if old not in (target, rows_file(place, dataset.previous)):
             old.unlink(missing_ok=True)
 
 

@@ -50,3 +50,16 @@ def test_the_training_command_takes_the_same_options_and_warns(file, tmp_path, c
     record = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
     assert "备注" in said and "0.9" in said
     assert [notice["kind"] for notice in record["dataset"]["notices"]] == ["columns_ignored"]
+
+
+def test_findings_are_reported_and_mended(tmp_path, capsys):
+    path, target = tmp_path / "b.csv", tmp_path / "out.jsonl"
+    path.write_text("question,answer\n你是谁,我是【公司名】\n电话,13812345678\n电话,13812345678\n", encoding="utf-8")
+    assert main(["data", str(path), "--json"]) == 0
+    found = {one["kind"]: one["rows"] for one in json.loads(capsys.readouterr().out)["findings"]}
+    assert found == {"repeated": [3], "personal": [2, 3], "placeholders": [1]}
+    mending = ["--mend", "repeated", "--mend", "personal", "--fill", "【公司名】=青禾", "--out", str(target)]
+    assert main(["data", str(path), *mending]) == 0
+    assert "个人信息" not in capsys.readouterr().out
+    assert [example.answer for example in read(target).examples] == ["我是青禾", "138******78"]
+    assert main(["data", str(path), "--fill", "无"]) == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from glm_core.data import DataError, figures, lengths, library
-from glm_core.data.analysis import findings, histogram, search, statistics
+from glm_core.data.analysis import histogram, search
 from glm_core.data.examples import pair
 from glm_core.data.tokenize import encode
 from glm_core.models import ModelError
@@ -86,7 +86,6 @@ def test_pictures_show_the_limit_and_quote_labels():
     assert list(figures.labels_figure({"<b>好</b>": 3, "差": 1}).data[0].y) == ["差", "&lt;b>好&lt;/b>"]
 
 
-def test_findings_name_their_rows_and_search_finds_words():
+def test_search_finds_words():
     rows = [pair("你好", "好"), pair("再见", "好"), pair("你好", "好"), pair("你好", "Bad")]
-    assert findings(statistics(rows)) == [(2, "data.finding.repeated"), (3, "data.finding.contradicting")]
     assert search(rows, " bAD ") == [3] and search(rows, "") == [0, 1, 2, 3] and search(rows, "无") == []

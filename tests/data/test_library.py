@@ -11,7 +11,7 @@ import pytest
 
 from glm_core import i18n, workspace
 from glm_core.data import DataError, Example, library, store
-from glm_core.data.examples import pair
+from glm_core.data.examples import Notice, pair
 
 
 def rows(count: int, tag: str = "") -> list[Example]:
@@ -75,11 +75,51 @@ def test_adding_under_a_known_id_replaces_its_rows():
     assert said("mine") == ["问题x0"] and [dataset.name for dataset in library.datasets()] == ["b"]
 
 
-def test_replacing_keeps_one_file_of_rows(workspace):
+def test_replacing_keeps_the_rows_from_before_and_no_older_ones(workspace):
     dataset = library.add("a", rows(3))
     changed = library.replace_rows(dataset.id, rows(2, "x"), expected=dataset.sha256)
     assert said(dataset.id) == ["问题x0", "问题x1"] and (changed.rows, changed.created) == (2, dataset.created)
-    assert len(list((workspace / "datasets" / dataset.id).glob("rows-*"))) == 1
+    changed = library.replace_rows(dataset.id, rows(1, "y"))
+    assert len(list((workspace / "datasets" / dataset.id).glob("rows-*"))) == 2
+    assert library.restore(dataset.id).rows == 2 and said(dataset.id) == ["问题x0", "问题x1"]
+    assert library.restore(dataset.id).sha256 == changed.sha256 and said(dataset.id) == ["问题y0"]
+
+
+def test_a_set_that_never_changed_has_nothing_to_go_back_to():
+    dataset = library.add("a", rows(3))
+    with pytest.raises(DataError):
+        library.restore(dataset.id)
+    library.replace_rows(dataset.id, rows(3))
+    with pytest.raises(DataError):
+        library.restore(dataset.id)
+
+
+def test_rows_are_appended_with_their_source_and_notices():
+    dataset = library.add("a", rows(2), source="a.csv")
+    told = Notice("sheets", 2, "data.notice.sheets", {"names": ["一", "二"]})
+    grown = library.append(dataset.id, rows(1, "x"), source="b.csv", notices=[told])
+    assert (
+        said(dataset.id) == ["问题0", "问题1", "问题x0"] and grown.source == "a.csv + b.csv" and len(grown.notices) == 1
+    )
+    assert library.restore(dataset.id).rows == 2
+    with pytest.raises(DataError):
+        library.append("imprint", rows(1))
+
+
+def test_the_rows_from_before_can_be_deleted_for_good(workspace):
+    dataset = library.add("a", rows(3))
+    library.replace_rows(dataset.id, rows(2))
+    assert library.forget_previous(dataset.id).previous == ""
+    assert len(list((workspace / "datasets" / dataset.id).glob("rows-*"))) == 1 and len(said(dataset.id)) == 2
+    with pytest.raises(DataError):
+        library.restore(dataset.id)
+
+
+def test_findings_follow_the_rows():
+    dataset = library.add("a", [*rows(3), *rows(1)])
+    assert [one.kind for one in library.findings(dataset.id)] == ["repeated"]
+    library.replace_rows(dataset.id, rows(3))
+    assert library.findings(dataset.id) == []
 
 
 def test_a_change_based_on_older_rows_is_refused():

@@ -253,24 +253,46 @@ def test_every_view_opens(view, language, workspace):
         assert [metric.value for metric in app.metric] == ["32", "1", "1", "1"]
 
 
+def checks(id: str):
+    """The data page with the checks of a set open."""
+    app = open_page("datasets", set=id)
+    app.session_state["view"] = i18n.t("datasets.view.check")
+    return app.run()
+
+
 def test_what_is_found_is_a_table_that_wraps_and_shows_beginnings():
     long = pair("几点开门？", NASTY + "长" * 500)
-    kept = library.add("a", [long, long, pair("几点开门？", "十点。")])
-    app = open_page("datasets", set=kept.id)
-    app.session_state["view"] = i18n.t("datasets.view.check")
-    app.run()
-    table = app.table[0].value
-    assert not app.exception and list(table.index) == ["2", "3"]
-    assert all(len(answer) < 200 for answer in table.iloc[:, 2]) and "<script>" not in "".join(table.iloc[:, 2])
+    app = checks(library.add("a", [long, long, pair("几点开门？", "十点。")]).id)
+    assert not app.exception and [list(one.value.index) for one in app.table] == [["2"], ["3"]]
+    answers = [one.value.iloc[0, -1] for one in app.table]
+    assert all(len(answer) < 200 and "<script>" not in answer for answer in answers)
 
 
-def test_repeated_rows_are_dropped_on_request():
+def test_repeated_rows_are_dropped_on_request_and_come_back():
     kept = library.add("a", rows(3) + rows(2))
-    app = open_page("datasets", set=kept.id)
-    app.session_state["view"] = i18n.t("datasets.view.check")
-    app.run()
-    click(app, "drop")
-    assert library.get(kept.id).rows == 3 and not app.exception
+    app = checks(kept.id)
+    click(app, "mend-repeated")
+    assert library.get(kept.id).rows == 3 and not app.exception and not app.table
+    click(app, "restore")
+    assert library.get(kept.id).rows == 5 and not app.exception
+
+
+def test_personal_data_is_masked_and_placeholders_are_filled_in():
+    kept = library.add("a", [pair("怎么联系", "打 13812345678"), pair("你是谁", "我是【公司名】的助手")])
+    app = checks(kept.id)
+    click(app, "mend-placeholders")
+    assert len(app.error) == 1 and library.get(kept.id) == kept
+    app.text_input(key="fill-【公司名】").set_value("青禾")
+    click(app, "mend-placeholders")
+    click(app, "mend-personal")
+    assert [row.answer for row in library.examples(kept.id)] == ["打 138******78", "我是青禾的助手"]
+    click(app, "forget")
+    assert not library.get(kept.id).previous and not app.exception
+
+
+def test_a_bundled_set_is_checked_and_must_be_copied_to_be_mended():
+    app = checks("advertisement")
+    assert not app.exception and not [one for one in app.button if str(one.key).startswith("mend-")]
 
 
 def test_an_edited_row_that_cannot_be_used_changes_nothing(monkeypatch):

@@ -1,19 +1,15 @@
-"""The data page's four views of a set: rows as chat, lengths, checks, and a table to edit."""
+"""The data page's views of a set: rows as chat, lengths, and a table to edit. Not here: the checks (hygiene.py)."""
 
-import pandas as pd
 import streamlit as st
 
 from glm_core import ui
 from glm_core.data import Example, analysis, export, figures, lengths, library
 from glm_core.i18n import t
-from glm_core.markdown import literal
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
 from pages.parts.datasets.actions import keep_own
 
-SHOWN, EDITED, LISTED, FEW = 8, 50, 100, 8
-KNOWN_BY = 60  # characters of a question or an answer in the table of findings
-FINDINGS_HEIGHT = 440  # pixels; a longer table scrolls by itself
+SHOWN, EDITED = 8, 50
 CHART = {"displayModeBar": False}
 
 
@@ -79,56 +75,6 @@ def draw_length(part: str, values: list[int], unit: str, limit: int | None = Non
     """One sentence and one picture of the lengths of questions or answers."""
     st.markdown(t(f"datasets.lengths.{part}", middle=sorted(values)[len(values) // 2], longest=max(values), unit=unit))
     st.plotly_chart(figures.lengths_figure(values, unit, limit), key=f"lengths-{part}", config=CHART)
-
-
-def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
-    """Repeats, contradictions, over-long answers and the balance of labels."""
-    with st.spinner(t("datasets.counting")):
-        counts = analysis.statistics(rows) if chosen.id == "imprint" else library.statistics(chosen.id)
-    tiles = {
-        "rows": counts.rows,
-        "turns": counts.turns,
-        "learned": counts.targets,
-        "repeated": len(counts.repeated),
-        "contradicting": len(counts.contradicting),
-        "long": len(counts.long),
-    }
-    if counts.turns == counts.rows:
-        del tiles["turns"]
-    if counts.targets == counts.turns:
-        del tiles["learned"]
-    with st.container(horizontal=True, key="counts"):
-        for name, value in tiles.items():
-            label, help = t(f"datasets.count.{name}"), t(f"datasets.count.{name}_help")
-            st.metric(label, f"{value:,}", border=True, help=help, width=140)
-    if counts.labels:
-        st.markdown(t("datasets.labels", count=len(counts.labels)))
-        st.plotly_chart(figures.labels_figure(counts.labels), key="labels", config=CHART)
-    draw_findings(analysis.findings(counts), rows)
-    dropped = set(counts.repeated)
-    if dropped and not chosen.bundled and st.button(t("datasets.drop_repeated", rows=len(dropped)), key="drop"):
-        kept = [row for index, row in enumerate(rows) if index not in dropped]
-        library.replace_rows(chosen.id, kept, expected=chosen.sha256)
-        ui.note("audit.data.edit", chosen.name)
-        st.rerun()
-
-
-def draw_findings(found: list[tuple[int, str]], rows: list[Example]) -> None:
-    """The rows worth a look, the first hundred."""
-    if not found:
-        st.markdown(t("datasets.all_well"))
-        return
-    names = [t(f"datasets.{name}") for name in ("row_number", "finding", "question", "answer")]
-    cells = [(f"{row + 1:,}", t(kind), cut(rows[row].question), cut(rows[row].answer)) for row, kind in found[:LISTED]]
-    with st.container(height=FINDINGS_HEIGHT if len(cells) > FEW else "content", border=False):
-        st.table(pd.DataFrame(cells, columns=names).set_index(names[0]))
-    if len(found) > LISTED:
-        st.caption(t("datasets.first_problems", shown=LISTED, all=f"{len(found):,}"))
-
-
-def cut(text: str) -> str:
-    """The beginning of a text, enough to know it by."""
-    return literal(text[:KNOWN_BY]) + ("…" if len(text) > KNOWN_BY else "")
 
 
 def draw_edit(chosen: library.Dataset, rows: list[Example]) -> None:
