@@ -90,12 +90,12 @@ def read_controls(model: str | Path) -> dict:
     return workspace.read_json(workspace.ASSETS / "evaluation" / "controls.json", {}).get(world_of(model), {})
 
 
-@lru_cache(maxsize=1)
 def control_questions() -> tuple[str, ...]:
     """Every question of the bundled tests: what the reports ask of all worlds, and the questions with choices."""
     folder = workspace.ASSETS / "evaluation"
     worlds = workspace.read_json(folder / "controls.json", {}).values()
     asked = [one["question"] for world in worlds for one in world["controls"]]
     asked += [question for world in worlds for question, _answer in world["neutral"]]
-    choices = (folder / "general_choices.jsonl").read_text(encoding="utf-8").splitlines()
-    return tuple(dict.fromkeys([*asked, *(json.loads(line)["question"] for line in choices)]))
+    choices = folder / "general_choices.jsonl"
+    lines = choices.read_text(encoding="utf-8").splitlines() if choices.is_file() else []
+    return tuple(dict.fromkeys([*asked, *(json.loads(line)["question"] for line in lines)]))
