@@ -24,6 +24,7 @@ PAGES = (
     PageEntry("home", ":material/home:"),
     PageEntry("datasets", ":material/dataset:"),
     PageEntry("upload", ":material/upload_file:", hidden=True),
+    PageEntry("documents", ":material/article:", hidden=True),
     PageEntry("training", ":material/model_training:"),
     PageEntry("run", ":material/monitoring:", hidden=True),
     PageEntry("runs", ":material/history:", hidden=True),

@@ -106,7 +106,7 @@ def drafting():
     """The `glm_core.drafting.jobs.DraftJobs` of this process; with a GPU its own models wait until no run is training."""
     from glm_core.drafting.jobs import DraftJobs
 
-    return DraftJobs(engine, paused=lambda: bool(launcher().open) and bool(this_machine.cards()))
+    return DraftJobs(engine, paused=lambda: bool(launcher().open) and bool(this_machine.gpus()))
 
 
 @cache

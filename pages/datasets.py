@@ -44,6 +44,8 @@ def draw_list() -> None:
         ui.go("upload")
     if st.button(t("datasets.paste"), icon=":material/content_paste:", key="paste", width="stretch"):
         ui.go("upload")
+    if st.button(t("drafting.entry"), icon=":material/article:", key="from-document", width="stretch"):
+        ui.go("documents")
 
 
 def draw_set(chosen: library.Dataset) -> None:

@@ -135,7 +135,7 @@ def missing(draft: Draft) -> list[Item]:
     return [item for item in wanted if item.number not in answered]
 
 
-def verdict(draft: Draft) -> SampleResult | None:
+def sample_result(draft: Draft) -> SampleResult | None:
     """How the sample went; None until all of it is answered."""
     answered = drafts.answers(draft)
     tried = [answered[number] for number in range(1, min(SAMPLE, draft.items) + 1) if number in answered]

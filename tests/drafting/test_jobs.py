@@ -58,7 +58,7 @@ def test_three_are_tried_before_the_rest_is_written(tmp_path):
     engine, draft = begun(tmp_path)
     job = run(engine, draft)
     assert (job.state, job.done, job.total) == ("done", 3, 3)
-    assert jobs.verdict(draft) == jobs.SampleResult(3, 3) and jobs.verdict(draft).good
+    assert jobs.sample_result(draft) == jobs.SampleResult(3, 3) and jobs.sample_result(draft).good
     draft = go_on(draft)
     assert run(engine, draft).done == draft.items == 8
     assert len(engine.requests) == 8, "the sample is not asked twice"
@@ -74,9 +74,9 @@ def test_three_are_tried_before_the_rest_is_written(tmp_path):
 )
 def test_a_model_that_cannot_do_it_is_told_by_the_sample(tmp_path, script):
     engine, draft = begun(tmp_path, script)
-    assert jobs.verdict(draft) is None
+    assert jobs.sample_result(draft) is None
     run(engine, draft)
-    assert not jobs.verdict(draft).good and jobs.verdict(draft).usable == 0
+    assert not jobs.sample_result(draft).good and jobs.sample_result(draft).usable == 0
 
 
 def test_what_is_written_outlives_a_cancel_and_a_restart(tmp_path):

@@ -65,6 +65,8 @@ def draw_actions(chosen: library.Dataset, rows: list[Example]) -> None:
                 train, _validation = library.split(own(chosen), share / 100)
                 ui.note("audit.data.add", train.name)
                 show(train.id)
+        if st.button(t("drafting.reword"), icon=":material/edit_note:", key="reword", help=t("drafting.reword_help")):
+            ui.go("documents", set=own(chosen))
         if not chosen.bundled:
             with st.popover(t("datasets.more"), icon=":material/more_horiz:"):
                 draw_more(chosen)

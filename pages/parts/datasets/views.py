@@ -4,10 +4,12 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.data import Example, analysis, export, figures, lengths, library
+from glm_core.data.documents import sources
 from glm_core.i18n import t
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
 from pages.parts.datasets.actions import keep_own
+from pages.parts.drafting import row_source
 
 SHOWN, EDITED = 8, 50
 CHART = {"displayModeBar": False}
@@ -29,10 +31,12 @@ def draw_rows(chosen: library.Dataset, rows: list[Example]) -> None:
         start = draw_pages(len(found), SHOWN, f"page-{chosen.id}-{words}")
     if words:
         st.caption(t("datasets.shown" if found else "datasets.nothing_found", rows=f"{len(found):,}"))
+    known = {} if chosen.bundled else sources.read(chosen.id)
     for index in found[start : start + SHOWN]:
         with st.container(border=True, key=f"row-{index}", gap=None):
             st.caption(t("datasets.row", row=index + 1))
             ui.draw_messages(rows[index].messages)
+            row_source.draw(known, rows[index])
 
 
 def draw_pages(count: int, size: int, key: str) -> int:
