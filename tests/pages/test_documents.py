@@ -23,7 +23,9 @@ def engine(tmp_path, monkeypatch):
     scripted = ScriptedEngine(tmp_path / "tiny", good)
     monkeypatch.setattr(state, "engine", lambda: scripted)
     state.drafting.clear()
-    monkeypatch.setattr("pages.parts.drafting.begin.served_models.find", lambda name: scripted.find(name), raising=False)
+    monkeypatch.setattr(
+        "pages.parts.drafting.begin.served_models.find", lambda name: scripted.find(name), raising=False
+    )
     monkeypatch.setattr("glm_core.models.load_tokenizer", lambda folder: Tokenizer())
     monkeypatch.setattr("glm_core.serving.served_models.find", scripted.find)
     yield scripted
@@ -45,7 +47,9 @@ def follow(app, **query):
 
 
 def shown(app) -> str:
-    return "\n".join(one.value for kind in ("markdown", "caption", "success", "warning", "error") for one in app.get(kind))
+    return "\n".join(
+        one.value for kind in ("markdown", "caption", "success", "warning", "error") for one in app.get(kind)
+    )
 
 
 def begin(app, **query):
