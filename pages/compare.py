@@ -19,7 +19,6 @@ from glm_core.serving.served_models import ServedModel
 from pages.parts import runs_table, share
 from pages.parts.compare import panes, question_set
 
-LISTED = 20
 LONGEST_LABEL = 28
 KINDS = ("own", *question_set.KINDS)
 
@@ -101,7 +100,7 @@ def ask_again() -> None:
 @st.cache_data(max_entries=16, show_spinner=False)
 def question_sets(run: str, _changed: float) -> dict[str, list[Question]]:
     """The run's questions by kind; they never change after it was made."""
-    return evaluation_question_sets.of(store.get(run), LISTED)
+    return evaluation_question_sets.of(store.get(run))
 
 
 def choose_question(questions: dict[str, list[Question]]) -> str:

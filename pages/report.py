@@ -77,7 +77,12 @@ def draw_votes(run: Run, found: report.Report) -> None:
     """The blind votes on this run, and a new one on the answers of the report."""
     blind_vote.draw_list(run)
     alone = [row for row in found.rows if not row.question.history]
-    pairs = [Pair(row.question.text, row.before.text, row.after.text) for row in alone]
+    pairs = [
+        Pair(
+            row.question.text, row.before.text, row.after.text, (row.verdict.before.outcome, row.verdict.after.outcome)
+        )
+        for row in alone
+    ]
     blind_vote.draw_start(run, (found.base, found.name), pairs, "vote")
 
 

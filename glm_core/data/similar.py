@@ -70,6 +70,12 @@ def group(texts: Sequence[str], close: float = CLOSE) -> list[int]:
     return [_root(parents, first[one]) for one in plain]
 
 
+def has_close(text: str, others: Sequence[str], close: float = CLOSE) -> bool:
+    """Return whether one of `others` is `text` or nearly so."""
+    plain = normalize(text) or text
+    return any(one == plain or alike(plain, one, close) for one in (normalize(other) or other for other in others))
+
+
 def alike(left: str, right: str, close: float = CLOSE) -> bool:
     """Return whether two normalized texts with the same numbers in them are at least as alike as `close`."""
     if _DIGITS.findall(left) != _DIGITS.findall(right):  # 第 12 题 and 第 13 题 ask different things

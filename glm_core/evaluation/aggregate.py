@@ -1,4 +1,4 @@
-"""Every measure of every kind of question for both models, with bootstrap intervals.
+"""Every measure of every kind of question for both models, with intervals: Wilson's for shares, else drawn by facts.
 
 The definitions are in metrics.py and scoring.py; here they are averaged over rows.
 """
@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from glm_core.evaluation import metrics
+from glm_core.evaluation.analysis.resampling import RESAMPLES, SEED, clusters, ratio_interval
+from glm_core.evaluation.analysis.statistics import wilson
 from glm_core.evaluation.scoring import KINDS, Classification
 
 SIDES = ("before", "after")
 QUALITY = ("exact", "match", *metrics.MEASURES, "character-f1")
 DEFECTS = ("cut", "looping")
 MEASURES = (*QUALITY, *DEFECTS)
-RESAMPLES = 2000
-SEED = 42
+SHARES = ("exact", "match", *DEFECTS)
+"Measures that are 0 or 100 for a row."
 
 Interval = tuple[float, float, float]
 
@@ -35,6 +37,7 @@ def measure(rows: Sequence) -> dict[str, dict[str, list[Interval]]]:
 def _measure_kind(rows: Sequence) -> dict[str, list[Interval]]:
     known = [row for row in rows if row.question.reference]
     table = {name: [] for name in (QUALITY if 2 * len(known) >= len(rows) else ())} | {name: [] for name in DEFECTS}
+    groups = clusters([row.question for row in known])
     for side in SIDES:
         quality = [score_answer(getattr(row, side).text, row.question.reference) for row in known]
         for name in table:
@@ -44,7 +47,7 @@ def _measure_kind(rows: Sequence) -> dict[str, list[Interval]]:
                 ]
             else:
                 values = [one[name] for one in quality]
-            table[name].append(bootstrap(values))
+            table[name].append(share(values) if name in SHARES else bootstrap(values, groups))
     return table
 
 
@@ -58,24 +61,34 @@ def score_answer(answer: str, reference: str) -> dict[str, float]:
     }
 
 
-def bootstrap(values: Sequence[float]) -> Interval:
-    """The mean and its 95 % percentile interval (Efron, 1979), the same for the same values.
+def share(values: Sequence[float]) -> Interval:
+    """The mean of values that are 0 or 100 with its Wilson interval.
 
     Raises:
         ValueError: no values.
     """
-    import numpy
-
     if not len(values):
         raise ValueError("no values")
-    sample = numpy.asarray(values, dtype=float)
-    drawn = numpy.random.default_rng(SEED).choice(sample, (RESAMPLES, len(sample))).mean(axis=1)
-    low, high = numpy.percentile(drawn, [2.5, 97.5])
-    return float(sample.mean()), float(low), float(high)
+    low, high = wilson(sum(one > 50 for one in values), len(values))
+    return sum(values) / len(values), 100 * low, 100 * high
+
+
+def bootstrap(values: Sequence[float], groups: Sequence[int] | None = None) -> Interval:
+    """The mean and its 95 % percentile interval, the same for the same values.
+
+    Args:
+        groups: the fact that each value is about (resampling.py); None where each is about its own.
+
+    Raises:
+        ValueError: no values.
+    """
+    if not len(values):
+        raise ValueError("no values")
+    return (sum(values) / len(values), *ratio_interval(values, [1.0] * len(values), groups))
 
 
 def classification_intervals(table: Classification) -> dict[str, Interval]:
-    """Accuracy and macro F1 in percent with their 95 % percentile intervals; rows drawn again are draws from the table's cells."""
+    """Accuracy in percent with its Wilson interval, and macro F1 with a percentile one; rows drawn again are draws from the table's cells."""
     import numpy
 
     labels, columns = table.labels, [*table.labels, ""]
@@ -87,9 +100,14 @@ def classification_intervals(table: Classification) -> dict[str, Interval]:
     hits = drawn[:, range(size), range(size)]
     wanted, said = drawn.sum(2), drawn[:, :, :size].sum(1)
     f1 = 2 * hits / numpy.maximum(wanted + said, 1)
-    found = {"accuracy": (table.accuracy, hits.sum(1) / total), "macro-f1": (table.macro_f1, f1.mean(1))}
-    ends = {name: 100 * numpy.percentile(values, [2.5, 97.5]) for name, (_, values) in found.items()}
-    return {name: (100 * value, *map(float, ends[name])) for name, (value, _) in found.items()}
+    ends = {
+        "accuracy": wilson(sum(table.confusion.get((one, one), 0) for one in labels), int(total)),
+        "macro-f1": tuple(numpy.percentile(f1.mean(1), [2.5, 97.5])),
+    }
+    values = {"accuracy": table.accuracy, "macro-f1": table.macro_f1}
+    return {
+        name: (100 * value, 100 * float(ends[name][0]), 100 * float(ends[name][1])) for name, value in values.items()
+    }
 
 
 def check(record: dict) -> dict[str, dict[str, list[Interval]]]:

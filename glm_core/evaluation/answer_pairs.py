@@ -20,7 +20,8 @@ class Question:
 
     Attributes:
         text: what the user says.
-        kind: "seen" (a training row), "reworded" or "unrelated".
+        kind: "seen" (a trained row), "wrapped" (one with polite words around), "reworded" (a fixed or a reader's wording),
+            "unseen" (a held-out row) or "unrelated" (a control).
         accept: the answer is right when it contains one of these; empty where no answer is known to be right.
         reference: an answer known to be good; empty where there is none.
         history: what was said before, as messages; empty for a question that stands alone.

@@ -37,11 +37,26 @@ class VoteError(EasyError):
 
 @dataclass(frozen=True)
 class Pair:
-    """A question and the answers of the two models of a vote."""
+    """A question and the answers of the two models of a vote.
+
+    Attributes:
+        outcomes: the judge's word on the two, with which the voters' is compared once the vote is closed; empty ones
+            where nobody judged.
+    """
 
     question: str
     one: str
     other: str
+    outcomes: tuple[str, str] = ("", "")
+
+    @property
+    def judged(self) -> str:
+        """Return which answer is better by the judge: "one", "other", or "" where it cannot tell them apart."""
+        worth = {"right": 1, "wrong": 0}
+        ranks = [worth.get(outcome) for outcome in self.outcomes]
+        if None in ranks or ranks[0] == ranks[1]:
+            return ""
+        return "one" if ranks[0] else "other"
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,7 @@ class Vote:
         names: of the two models, which voters do not get to see before the vote is closed.
         about: what the voters are asked, in the opener's words; often empty.
         secret: what the order of the answers follows from; never shown.
+        reopened: whether it went on after its result could be seen; then it is no blind vote any more.
     """
 
     id: str
@@ -64,6 +80,7 @@ class Vote:
     open: bool
     pairs: tuple[Pair, ...]
     secret: str
+    reopened: bool = False
 
     def swapped(self, voter: str, place: int) -> bool:
         """Return whether `voter` sees the other model's answer to question `place` first."""
@@ -84,6 +101,8 @@ class Tally:
         one, other: how often each model's answer was the better one.
         equal, bad: how often they were as good, or both bad.
         one_questions, other_questions: questions that most voters who decided gave to the one, to the other.
+        judged, agreed: of these, questions that the judge decided, too, and those it decided as the voters did.
+        blind: whether nobody could see the result before the last vote.
     """
 
     one: int = 0
@@ -93,6 +112,9 @@ class Tally:
     voters: int = 0
     one_questions: int = 0
     other_questions: int = 0
+    judged: int = 0
+    agreed: int = 0
+    blind: bool = True
 
     @property
     def total(self) -> int:
@@ -121,7 +143,9 @@ class Tally:
 
     @property
     def outcome(self) -> str:
-        """Return who is ahead: "other" or "one", "open" where that may be chance, "few" voters to say, "none" decided anything."""
+        """Return who is ahead: "other" or "one", "open" where that may be chance, "few" voters to say, "none" decided anything, "seen" where it was not blind to the end."""
+        if not self.blind:
+            return "seen"
         if not self.decided:
             return "none"
         if self.voters < FEWEST_VOTERS:
@@ -167,6 +191,7 @@ def start(run: str, owner: str, names: tuple[str, str], pairs: Sequence[Pair], a
                 "created": time.time(),
                 "secret": secrets.token_hex(16),
                 "pairs": [[text[:LONGEST] for text in (one.question, one.one, one.other)] for one in chosen],
+                "judged": [list(one.outcomes) for one in chosen],
             },
         )
     return get(identifier)
@@ -191,11 +216,22 @@ def get(identifier: str) -> Vote:
             _text(record["about"]),
             number(record["created"], 0.0),
             record["open"] is True,
-            tuple(Pair(*map(_text, pair)) for pair in record["pairs"]),
+            _pairs(record),
             _text(record["secret"]),
+            record.get("reopened") is True,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise VoteError("vote.error.unknown") from error
+
+
+def _pairs(record: dict) -> tuple[Pair, ...]:
+    """The pairs of a vote; those of votes opened before there was a judge have no outcomes."""
+    pairs = record["pairs"]
+    outcomes = record.get("judged", [("", "")] * len(pairs))
+    return tuple(
+        Pair(_text(question), _text(one), _text(other), (_text(told[0]), _text(told[1])))
+        for (question, one, other), told in zip(pairs, outcomes, strict=True)
+    )
 
 
 def votes() -> list[Vote]:
@@ -210,10 +246,12 @@ def votes() -> list[Vote]:
 
 
 def set_open(vote: Vote, on: bool) -> None:
-    """Close the vote, or let it go on; what was cast stays."""
+    """Close the vote, or let it go on; what was cast stays. One that goes on after being closed is marked: its result was seen."""
     file = folder() / vote.id / "vote.json"
     with locked(file.with_name(".lock")), writing(file.parent):
-        workspace.write_json(file, {**read_record(file), "open": on})
+        record = read_record(file)
+        seen = record.get("reopened") is True or (on and record.get("open") is False)
+        workspace.write_json(file, {**record, "open": on, "reopened": seen})
 
 
 def cast(vote: Vote, voter: str, place: int, choice: str) -> bool:
@@ -254,8 +292,20 @@ def tally(vote: Vote) -> Tally:
     ballots = [_choices(file, len(vote.pairs)) for file in (folder() / vote.id / "ballots").glob("*.json")]
     said = [one for kept in ballots for one in kept.values()]
     leads = [_lead([kept[place] for kept in ballots if place in kept]) for place in range(len(vote.pairs))]
-    questions = {"one_questions": sum(one > 0 for one in leads), "other_questions": sum(one < 0 for one in leads)}
-    return Tally(*map(said.count, ("one", "other", "equal", "bad")), voters=sum(map(bool, ballots)), **questions)
+    ahead = ["one" if one > 0 else "other" if one < 0 else "" for one in leads]
+    both = [voted == pair.judged for voted, pair in zip(ahead, vote.pairs, strict=True) if voted and pair.judged]
+    return Tally(
+        said.count("one"),
+        said.count("other"),
+        said.count("equal"),
+        said.count("bad"),
+        voters=sum(map(bool, ballots)),
+        one_questions=ahead.count("one"),
+        other_questions=ahead.count("other"),
+        judged=len(both),
+        agreed=sum(both),
+        blind=not vote.reopened,
+    )
 
 
 def _lead(said: Sequence[str]) -> int:

@@ -47,7 +47,7 @@ def held_out(report: Report, run: Run) -> HeldOut | None:
     aside = question_sets.held_out_answers(run)
     rows = [
         row
-        for row in report.of("reworded")
+        for row in report.of("reworded", "unseen")
         if row.question.reference and aside.get(row.question.text) == row.question.reference
     ]
     if not rows:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from glm_core.evaluation.aggregate import RESAMPLES, SEED
+from glm_core.evaluation.analysis.resampling import ratio_interval
 from glm_core.serving.base import Engine
 from glm_core.serving.served_models import ServedModel
 
@@ -36,12 +36,14 @@ def perplexities(
     choice: ServedModel,
     texts: Sequence[tuple[str, str]],
     progress: Callable[[float], None] = lambda done: None,
+    groups: Sequence[int] | None = None,
 ) -> Perplexity | None:
     """The perplexity of given answers under the original and under `choice`.
 
     Args:
         texts: (question, answer); only the answer's tokens count.
         progress: told the share done.
+        groups: the fact that each text is about (analysis/resampling.py); None where each is about its own.
 
     Returns:
         None where there are no tokens or the values are not finite.
@@ -51,7 +53,7 @@ def perplexities(
     sums = [sum(row[side] for row in rows) for side in (0, 1)]
     if not tokens or not all(map(math.isfinite, sums)):
         return None
-    return Perplexity(*(math.exp(min(total / tokens, 100.0)) for total in sums), *_interval(rows))
+    return Perplexity(*(math.exp(min(total / tokens, 100.0)) for total in sums), *_interval(rows, groups))
 
 
 def likelihoods(
@@ -75,14 +77,12 @@ def likelihoods(
     return rows
 
 
-def _interval(rows: Sequence[tuple[float, float, int]]) -> tuple[float, float] | tuple[()]:
-    """95 % percentile interval of after / before: whole texts are drawn again, each with both its likelihoods (paired bootstrap)."""
-    import numpy
-
+def _interval(
+    rows: Sequence[tuple[float, float, int]], groups: Sequence[int] | None
+) -> tuple[float, float] | tuple[()]:
+    """95 % percentile interval of after / before: texts are drawn again by facts, each with both its likelihoods."""
     if len(rows) < FEWEST:
         return ()
-    before, after, count = numpy.asarray(rows, dtype=float).T
-    drawn = numpy.random.default_rng(SEED).integers(len(rows), size=(RESAMPLES, len(rows)))
-    logs = (after - before)[drawn].sum(1) / numpy.maximum(count[drawn].sum(1), 1)
-    low, high = numpy.exp(numpy.clip(numpy.percentile(logs, [2.5, 97.5]), -100, 100))
-    return float(low), float(high)
+    ends = ratio_interval([after - before for before, after, _ in rows], [count for *_, count in rows], groups)
+    low, high = (math.exp(min(max(one, -100.0), 100.0)) for one in ends)
+    return low, high

@@ -6,7 +6,7 @@ ones are fixed, in `assets/evaluation/controls.json`, so that runs can be compar
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from glm_core import workspace
 from glm_core.data import DataError, row_file, similar
 from glm_core.data import bundled as fixed
 from glm_core.errors import EasyError
+from glm_core.evaluation import rewordings
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.judge import identity
 from glm_core.runs.files import read_record
@@ -25,11 +26,12 @@ SCANNED = 2000
 LIMIT = 20
 MOST_EDITED = 100
 LONGEST = 2000
-QUESTION_MARK = re.compile(r"[?？]\s*$")
-LONGEST_REWORDED = 60
+EDITED = ("reworded", "wrapped")
+"Kinds of the questions that the reader changes."
+CHOOSING = 12
+"Controls that choose a step or a strength, and are not asked in the report."
 ASKS_NAME = re.compile(r"^(?!.*(开发|作者|创造)).*(你是谁[？?]|名字|称呼|机器人|聊天)")
 "Questions of the bundled imprint that a name alone answers."
-REWORDINGS = ("请问，{}", "我想知道：{}", "麻烦你告诉我，{}", "帮个忙，{}谢谢！")
 
 
 class QuestionError(EasyError):
@@ -42,13 +44,18 @@ def seen(run: Run, limit: int = LIMIT) -> list[Question]:
     return _questions(trained, "seen", limit)
 
 
-def reworded(tuned: list[Question]) -> list[Question]:
-    """Questions about the author in other words, for a run that was tuned on who made it; none for other runs."""
+def reworded(tuned: Sequence[Question]) -> list[Question]:
+    """Questions about the author, and where the rows teach one the name, in other words, for a set that teaches who made it; none for other sets."""
     record = _read("demo")
     known = {question.text for question in tuned}
-    if not known.intersection(record.get("pinned", [])):
+    facts = _imprint_facts(tuned)
+    if not known.intersection(record.get("pinned", [])) or "author" not in facts:
         return []
-    return [Question(text, "reworded") for text in record.get("reworded", []) if text not in known]
+    told = tuple(facts.items())
+    found = [Question(text, "reworded", (facts["author"],), facts=told) for text in record.get("reworded", [])]
+    if "name" in facts:
+        found += [Question(text, "reworded", facts=told) for text in record.get("identity", [])]
+    return [one for one in found if one.text not in known]
 
 
 def unrelated() -> list[Question]:
@@ -56,17 +63,19 @@ def unrelated() -> list[Question]:
     return [Question(one["question"], "unrelated", tuple(one["accept"])) for one in _read("demo").get("unrelated", [])]
 
 
-def of(run: Run, limit: int = LIMIT) -> dict[str, list[Question]]:
-    """A quick set of all three kinds for `run`."""
-    tuned = seen(run, limit)
-    return {"seen": tuned, "reworded": reworded(tuned), "unrelated": unrelated()}
+def of(run: Run) -> dict[str, list[Question]]:
+    """A quick set for `run`: what its report asks of its rows, by kind, and a few unrelated questions."""
+    proposed = propose(run)
+    facts = next((one.facts for one in proposed if one.facts), ())
+    asked = [*proposed, *(replace(one, facts=facts) for one in unrelated())]
+    return {kind: [one for one in asked if one.kind == kind] for kind in ("seen", "reworded", "unseen", "unrelated")}
 
 
 # what the report asks
 
 
 def controls(model: str | Path) -> list[Question]:
-    """Sixty and more questions that no tuning should change, of the world of the base in folder `model`."""
+    """More than 120 questions that no tuning should change, of the world of the base in folder `model`."""
     rows = fixed.read_controls(model)["controls"]
     return [Question(one["question"], "unrelated", tuple(one["accept"])) for one in rows]
 
@@ -88,12 +97,38 @@ def kept(run: Run) -> list[Question]:
     return questions
 
 
-def probed(run: Run) -> set[str]:
-    """The control questions that were asked while `run` trained: they chose its step, so the report asks others."""
+def choosing_controls(run: Run, model: str | Path) -> list[Question]:
+    """The controls that chose or may choose a step or strength of `run`; the report asks the others.
+
+    Those that were asked while it trained; of a run that asked none, every so manieth.
+    """
+    known = controls(model)
     rows, _ = run.abilities()
     probes = next((row["probes"] for row in rows if isinstance(row.get("probes"), list)), [])
-    asked = [one for one in probes if isinstance(one, dict) and one.get("kind") == "unrelated"]
-    return {one["question"] for one in asked if isinstance(one.get("question"), str)}
+    asked = {one.get("question") for one in probes if isinstance(one, dict) and one.get("kind") == "unrelated"}
+    probed = [one for one in known if one.text in asked]
+    count = min(CHOOSING, len(known) // 10)
+    return probed or [known[place * len(known) // count] for place in range(count)]
+
+
+def choosing(run: Run, model: str | Path) -> list[Question]:
+    """The questions that may choose a step or a strength of `run`: trained rows, held-out rows that choose, their controls.
+
+    No question of the report's other rows is among them, unless there is only one group of held-out rows (split.py).
+    """
+    trained, facts = _seen_with_facts(run)
+    split = run.split()
+    rows = _messages(run, set(split.choosing)) if split else []
+    unseen = _unseen(rows, [one.text for one in trained], LIMIT)
+    held = [_with_facts(one, facts) for one in unseen]
+    told = tuple(facts.items())
+    return [*trained, *held, *(replace(one, facts=told) for one in choosing_controls(run, model))]
+
+
+def report_controls(run: Run, model: str | Path) -> list[Question]:
+    """The controls that the report of `run` asks: those that chose nothing."""
+    spared = {one.text for one in choosing_controls(run, model)}
+    return [one for one in controls(model) if one.text not in spared]
 
 
 def keep(run: Run, questions: Sequence[Question]) -> None:
@@ -117,17 +152,18 @@ def keep(run: Run, questions: Sequence[Question]) -> None:
 
 
 def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
-    """Replace the reworded questions by the reader's.
+    """Replace the reworded questions by the reader's; one that only puts polite words around a trained one is kept as "wrapped".
 
     Args:
         rows: (question, good answer or words that it must contain). Rows with both empty are left out.
 
     Raises:
-        QuestionError: a question without an answer or the other way round, one too long, one that was trained, or too many.
+        QuestionError: a question without an answer or the other way round, one too long, one that is a trained question
+            or nearly so, or too many.
     """
-    trained = {similar.normalize(one.text) for one in _questions(_split(run)[0], "seen", None)}
-    others = [one for one in kept(run) if one.kind != "reworded"]
-    known = {one.text: one for one in kept(run) if one.kind == "reworded"}
+    trained = [one.text for one in _questions(_split(run)[0], "seen", None)]
+    others = [one for one in kept(run) if one.kind not in EDITED]
+    known = {one.text: one for one in kept(run) if one.kind in EDITED}
     found: dict[str, Question] = {}
     for number, (question, answer) in enumerate(rows, 1):
         question, answer = question.strip(), answer.strip()
@@ -135,10 +171,12 @@ def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
             continue
         if not question or not answer or len(question) > LONGEST or len(answer) > LONGEST:
             raise QuestionError("report.error.question", row=number, limit=LONGEST)
-        if similar.normalize(question) in trained:
+        disguise = rewordings.disguise(question, trained)
+        if disguise == "trained":
             raise QuestionError("report.error.trained", row=number)
         old = known.get(question)
-        found[question] = old if old and answer == shown(old) else Question(question, "reworded", reference=answer)
+        new = old if old and answer == shown(old) else Question(question, "reworded", reference=answer)
+        found[question] = replace(new, kind=disguise or "reworded")
     if len(found) > MOST_EDITED:
         raise QuestionError("report.error.too_many", limit=MOST_EDITED)
     keep(run, [*others, *found.values()])
@@ -150,49 +188,49 @@ def shown(question: Question) -> str:
 
 
 def propose(run: Run) -> list[Question]:
-    """Seen questions with their references, and reworded ones.
+    """Seen questions with their references, and others that were not trained.
 
-    Reworded are, in this order: for the imprint, fixed wordings that ask for the author in the rows; the other wordings that
-    a person accepted for this set; rows that training kept for the report. Where there are none, short trained questions are asked with polite words around, as "wrapped":
-    they say nothing about other wordings.
+    These are for the imprint fixed wordings that ask for author and name, the other wordings that a person accepted for
+    this set ("reworded"), and rows that training kept for the report ("unseen"). Where there are none, short trained
+    questions are asked with polite words around, as "wrapped": they say nothing about other wordings.
     """
+    tuned, facts = _seen_with_facts(run)
     trained, aside = _split(run)
-    tuned = _questions(trained, "seen", LIMIT)
+    known = [one.text for one in _questions(trained, "seen", None)]
+    new = [*_accepted_rewordings(run, known), *_unseen(aside, known, LIMIT)]
+    other = [*reworded(tuned), *(_with_facts(one, facts) for one in new)]
+    return tuned + (other or rewordings.wrap(tuned))
+
+
+def _seen_with_facts(run: Run) -> tuple[list[Question], dict[str, str]]:
+    """The trained questions that are asked, and the facts of the assistant that they teach."""
+    tuned = _questions(_split(run)[0], "seen", LIMIT)
     facts = _imprint_facts(tuned)
-    tuned = [_with_facts(one, facts) for one in tuned]
-    own = [_with_facts(one, facts) for one in _accepted_rewordings(run, trained)]
-    if "author" in facts and reworded(tuned):
-        return tuned + [replace(one, accept=(facts["author"],), facts=tuned[0].facts) for one in reworded(tuned)] + own
-    known = {one.text for one in (*tuned, *own)}
-    new = [one for one in _questions(aside, "reworded", LIMIT) if one.text not in known]
-    return tuned + (own + new or _reword(tuned))
+    return [_with_facts(one, facts) for one in tuned], facts
 
 
-def _accepted_rewordings(run: Run, trained: list[list[dict]]) -> list[Question]:
-    """Up to LIMIT of the other wordings kept apart with the run, spread evenly; none that a trained row asks."""
-    known = {similar.normalize(one.text) for one in _questions(trained, "seen", None)}
+def _accepted_rewordings(run: Run, trained: Sequence[str]) -> list[Question]:
+    """Up to LIMIT of the other wordings kept apart with the run, spread evenly; none that nearly is a trained question."""
     try:
         rows = [one.messages for _, one in row_file.read_lines(run.path / REWORDED) if one is not None]
     except DataError:
         return []
-    new = [one for one in _questions(rows, "reworded", None) if similar.normalize(one.text) not in known]
+    told = [(one, rewordings.disguise(one.text, trained)) for one in _questions(rows, "reworded", None)]
+    new = [replace(one, kind=disguise or "reworded") for one, disguise in told if disguise != "trained"]
     count = min(LIMIT, len(new))
     return [new[place * len(new) // count] for place in range(count)]
+
+
+def _unseen(rows: Sequence[list[dict]], trained: Sequence[str], limit: int | None) -> list[Question]:
+    """The first `limit` questions of held-out `rows` that are not nearly a trained one: a large set is split by equal ones alone."""
+    new = (one for one in _questions(rows, "unseen", None) if not similar.has_close(one.text, trained))
+    return list(islice(new, limit))
 
 
 def with_identity(questions: Sequence[Question]) -> list[Question]:
     """`questions` of one set with the assistant's name and author that it teaches; as they are where it teaches none."""
     facts = _imprint_facts(list(questions))
     return [_with_facts(one, facts) for one in questions]
-
-
-def _reword(tuned: Sequence[Question]) -> list[Question]:
-    """The short questions of `tuned` as somebody else would begin them."""
-    questions = [one for one in tuned if QUESTION_MARK.search(one.text) and len(one.text) <= LONGEST_REWORDED]
-    return [
-        replace(one, text=REWORDINGS[place % len(REWORDINGS)].format(one.text.strip()), kind="wrapped")
-        for place, one in enumerate(questions)
-    ]
 
 
 def _imprint_facts(tuned: Sequence[Question]) -> dict[str, str]:
@@ -222,7 +260,7 @@ def held_out_answers(run: Run) -> dict[str, str]:
     """The questions of rows kept for the report that no row trained on asks, each with its answer."""
     trained, aside = _split(run)
     known = {one.text for one in _questions(trained, "seen", None)}
-    return {one.text: one.reference for one in _questions(aside, "reworded", None) if one.text not in known}
+    return {one.text: one.reference for one in _questions(aside, "unseen", None) if one.text not in known}
 
 
 def _split(run: Run) -> tuple[list[list[dict]], list[list[dict]]]:
@@ -233,15 +271,19 @@ def _split(run: Run) -> tuple[list[list[dict]], list[list[dict]]]:
     split = run.split()
     if split is None:
         return list(islice((messages for _, messages in _rows(run)), SCANNED)), []
-    training, held_out = set(split.training), set(split.reporting or split.held_out)
-    trained, aside = [], []
-    for number, messages in _rows(run):
-        part = trained if number in training else aside if number in held_out else None
-        if part is not None and len(part) < SCANNED:
-            part.append(messages)
-        if len(trained) == min(SCANNED, len(training)) and len(aside) == min(SCANNED, len(held_out)):
+    return _messages(run, set(split.training)), _messages(run, set(split.reporting or split.held_out))
+
+
+def _messages(run: Run, numbers: Collection[int]) -> list[list[dict]]:
+    """Messages of the first SCANNED rows of these numbers."""
+    found: list[list[dict]] = []
+    wanted = min(SCANNED, len(numbers))
+    for number, messages in _rows(run) if wanted else ():
+        if number in numbers:
+            found.append(messages)
+        if len(found) == wanted:
             break
-    return trained, aside
+    return found
 
 
 def _questions(rows: Sequence[list[dict]], kind: str, limit: int | None) -> list[Question]:
@@ -260,7 +302,7 @@ def _questions(rows: Sequence[list[dict]], kind: str, limit: int | None) -> list
 
 def _question(row: object) -> Question | None:
     """One kept question; None where it makes no sense."""
-    if not isinstance(row, dict) or row.get("kind") not in ("seen", "wrapped", "reworded"):
+    if not isinstance(row, dict) or row.get("kind") not in ("seen", "wrapped", "reworded", "unseen"):
         return None
     text, reference, accept = row.get("question"), row.get("reference", ""), row.get("accept", [])
     history = row.get("history", [])

@@ -1,17 +1,17 @@
-"""The meters of a run's report at other strengths of its adapter, so that a too strong one is softened without training.
+"""The meters of a run at other strengths of its adapter, so that a too strong one is softened without training.
 
-Only the tuned answers are asked anew. Not here: what a strength does to an adapter (adapters/scale.py).
+Measured on the questions that may choose (question_sets.choosing), not on those that the report tells figures of. Not here:
+what a strength does to an adapter (adapters/scale.py).
 """
 
 from dataclasses import replace
 
-from glm_core.evaluation import report
-from glm_core.evaluation.report import Answer, Report, Row, Watch
+from glm_core.evaluation import question_sets, report
+from glm_core.evaluation.report import Report, Row, Watch, asking
 from glm_core.evaluation.scoring import Proportion
-from glm_core.runs.store import Run, write_record
+from glm_core.evaluation.side_by_side import fitting
+from glm_core.runs.store import Run
 from glm_core.serving.base import Engine
-from glm_core.serving.generate_many import ask_all
-from glm_core.serving.request import Request
 from glm_core.serving.served_models import ServedModel
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
@@ -30,35 +30,47 @@ def add(engine: Engine, run: Run, choice: ServedModel, watch: Watch = lambda sta
     found = report.read(run)
     if found is None:
         raise ValueError("no finished report")
+    parts = len(STRENGTHS) + 1
+
+    def tell(place: int):
+        return lambda share: watch("strengths", (place + share) / parts)
+
+    rows = _whole(engine, run, choice, found, tell(0))
+    questions = [row.question for row in rows]
     strengths: dict[float, Meters] = {}
-    for place, strength in enumerate(STRENGTHS):
-        rows = found.rows if strength == 1.0 else _ask(engine, choice, found.rows, strength, watch, place)
-        strengths[strength] = replace(found, rows=tuple(rows)).meters
+    for place, strength in enumerate(STRENGTHS, 1):
+        answers = [row.after for row in rows]
+        if strength != 1.0:
+            answers = asking.answer_tuned(engine, choice, questions, strength, tell(place))
+        strengths[strength] = replace(
+            found, rows=tuple(replace(row, after=one) for row, one in zip(rows, answers, strict=True))
+        ).meters
     complete = replace(found, strengths=strengths)
-    write_record(run, report.FILE, complete.to_dict())
+    report.write(run, complete)
     return complete
 
 
-def _ask(engine: Engine, choice: ServedModel, rows, strength: float, watch: Watch, place: int) -> list[Row]:
-    """The rows with what the run answers at `strength`."""
-    asked = [
-        Request(row.question.messages, choice.name, report.ANSWER_TOKENS, 0.0, strength=strength, owner=report.OWNER)
-        for row in rows
-    ]
-    answered = list(rows)
-    for done, (number, handle) in enumerate(ask_all(engine, asked), 1):
-        if handle.error is not None:
-            raise handle.error
-        answered[number] = replace(rows[number], after=Answer(handle.text, handle.finish_reason == "length"))
-        watch("strengths", (place + done / len(asked)) / len(STRENGTHS))
-    return answered
+def _whole(engine: Engine, run: Run, choice: ServedModel, found: Report, progress) -> list[Row]:
+    """The choosing questions with both answers at full strength; what the report has asked is not asked again."""
+    known = (
+        {str(row.question.messages): row for row in found.rows} if report.version_of(choice) == found.adapter else {}
+    )
+    asked = fitting(engine, choice, question_sets.choosing(run, choice.base))
+    rows = {key: replace(known[key], question=one) for one in asked if (key := str(one.messages)) in known}
+    missing = [one for one in asked if str(one.messages) not in rows]
+    asking.answer_pairs(engine, choice, missing, lambda row: rows.update({str(row.question.messages): row}), progress)
+    return [rows[str(one.messages)] for one in asked]
 
 
 def best(strengths: dict[float, Meters]) -> float | None:
-    """The strength at which the lowest of the three meters is highest, the one nearest to 1 among equals."""
+    """The strength at which the lowest of the meters is highest, the one nearest to 1 among equals.
+
+    A meter of which too much cannot be judged counts as if all that was wrong.
+    """
 
     def balance(strength: float) -> tuple[float, float]:
-        values = [one.value for one in strengths[strength].values() if one.value is not None]
+        found = strengths[strength].values()
+        values = [one.bounds[0] if one.value is None else one.value for one in found if one.total or one.unsure]
         return round(min(values, default=0.0), 3), -abs(strength - 1)
 
     return max(strengths, key=balance, default=None)

@@ -5,7 +5,7 @@ fall into a loop, classification tables. Not here: asking (report.py), the publi
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from glm_core.evaluation import metrics
@@ -14,8 +14,9 @@ from glm_core.evaluation.answer_pairs import Question, judge_answer
 from glm_core.evaluation.judge import Judgement, defects, judge, text
 
 VERDICTS = ("learned", "unchanged", "unsure", "not_right", "worse")
-KINDS = ("seen", "wrapped", "reworded", "unrelated")
-METERS = {"learned": "seen", "generalises": "reworded", "kept": "unrelated"}
+KINDS = ("seen", "wrapped", "reworded", "unseen", "unrelated")
+METERS = {"learned": ("seen",), "generalises": ("reworded", "unseen"), "kept": ("unrelated",)}
+"The kinds of question that each meter counts."
 MOST_UNSURE = 0.2
 "Share of answers that cannot be judged, above which a meter is not known."
 WORTH = {"right": 1.0, "unsure": 0.5, "wrong": 0.0}
@@ -111,6 +112,13 @@ def meter(name: str, verdicts: Sequence[Verdict]) -> Proportion:
     right = [one for one in verdicts if one.before.outcome == "right"]
     told = Counter(one.after.outcome for one in (right if name == "kept" else verdicts))
     return Proportion(name, told["right"], told["right"] + told["wrong"], len(right), told["unsure"])
+
+
+def meters(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, Proportion]:
+    """All meters, from the verdicts by kind of question."""
+    return {
+        name: meter(name, [one for kind in kinds for one in verdicts.get(kind, ())]) for name, kinds in METERS.items()
+    }
 
 
 def pack_meters(strengths: dict[float, dict[str, Proportion]]) -> dict:

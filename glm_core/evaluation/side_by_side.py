@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from glm_core.evaluation.answer_pairs import Difference, Question
-from glm_core.evaluation.metrics import matches
+from glm_core.evaluation.scoring import Verdict, compare_answers
 from glm_core.serving.base import Engine
 from glm_core.serving.generate_many import ask_all
 from glm_core.serving.request import Request, RequestHandle
@@ -125,6 +125,6 @@ def compare_all(
     return [[Difference(*row) for row in zip(questions, sides[0], tuned, strict=True)] for tuned in sides[1:]]
 
 
-def changed(row: Difference) -> bool:
-    """Other words count where tuning should change the answer, another meaning where it should not."""
-    return row.changed if row.question.kind == "unrelated" else not matches(row.before, row.after)
+def judged(row: Difference) -> Verdict:
+    """Both answers of a row by the judge."""
+    return compare_answers(row.question, row.before, row.after)

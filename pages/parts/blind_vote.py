@@ -8,7 +8,7 @@ import streamlit as st
 from glm_core import ui
 from glm_core.auth import network
 from glm_core.evaluation import blind_votes
-from glm_core.evaluation.blind_votes import Pair, Vote
+from glm_core.evaluation.blind_votes import Pair, Tally, Vote
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run
@@ -59,26 +59,31 @@ def draw_desk(vote: Vote) -> None:
 
 
 def draw_tally(vote: Vote) -> None:
-    """Result of a vote: shares with their intervals, and their meaning."""
+    """Number of voters; once the vote is closed also the result."""
     counted = blind_votes.tally(vote)
     names = [literal(name) for name in vote.names]
-    outcome = "waiting" if vote.open else counted.outcome
+    if vote.open:
+        st.markdown(t("vote.outcome.waiting"))
+    else:
+        draw_result(vote, counted, names)
+    st.caption(t("vote.counted", voters=counted.voters, total=counted.total))
+
+
+def draw_result(vote: Vote, counted: Tally, names: Sequence[str]) -> None:
+    """The result of a closed vote in words, then the counts."""
+    outcome = counted.outcome
     st.markdown(t(f"vote.outcome.{outcome}", name=names[OUTCOMES.get(outcome, 0)]))
-    if counted.share is not None and not vote.open:
+    if counted.share is not None and counted.blind and counted.voters >= blind_votes.FEWEST_VOTERS:
         low, high = counted.interval
-        values = {
-            "decided": counted.decided,
-            "share": counted.share,
-            "low": low,
-            "high": high,
-            "chance": counted.chance,
-        }
-        st.caption(t("vote.share", name=names[1], **values), help=t("vote.share_help"))
+        values = {"decided": counted.decided, "share": counted.share, "low": low, "high": high}
+        said = t("vote.share", name=names[1], **values, chance=counted.chance)
+        st.caption(said, help=t("vote.share_help"))
+    if counted.judged:
+        st.caption(t("vote.judge", judged=counted.judged, agreed=counted.agreed), help=t("vote.judge_help"))
     rows = [*vote.names, t("vote.choice.equal"), t("vote.choice.bad")]
     times = [counted.one, counted.other, counted.equal, counted.bad]
     table = pd.DataFrame({t("vote.column.answer"): map(literal, rows), t("vote.column.times"): times})
     st.table(table.set_index(t("vote.column.answer")))
-    st.caption(t("vote.counted", voters=counted.voters, total=counted.total))
 
 
 def draw_link(vote: Vote) -> None:

@@ -79,9 +79,10 @@ def shared_engine():
 @pytest.fixture
 def engine(shared_engine, monkeypatch):
     """An engine; the report asks few unrelated questions and short answers, since a random model never stops."""
-    from glm_core.evaluation import question_sets, report
+    from glm_core.evaluation import question_sets
+    from glm_core.evaluation.report import asking
 
     whole = question_sets.controls
     monkeypatch.setattr(question_sets, "controls", lambda model: whole(model)[:2])
-    monkeypatch.setattr(report, "ANSWER_TOKENS", 6)
+    monkeypatch.setattr(asking, "ANSWER_TOKENS", 6)
     return shared_engine

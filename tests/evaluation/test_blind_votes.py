@@ -156,3 +156,25 @@ def test_fewer_than_three_voters_decide_nothing(vote):
     for place in range(12):
         choose_side(vote, "甲", place, "other")
     assert blind_votes.tally(vote).outcome == "few"
+
+
+def test_a_vote_that_was_opened_again_after_its_result_says_nothing(vote):
+    for voter in ("甲", "乙", "丙"):
+        for place in range(12):
+            choose_side(vote, voter, place, "other")
+    blind_votes.set_open(vote, False)
+    assert blind_votes.tally(blind_votes.get(vote.id)).outcome == "other"
+    blind_votes.set_open(vote, True)
+    blind_votes.set_open(vote, False)
+    counted = blind_votes.tally(blind_votes.get(vote.id))
+    assert counted.outcome == "seen" and counted.other == 36
+
+
+def test_voters_are_compared_with_the_judge_where_both_decided():
+    outcomes = [("wrong", "right"), ("wrong", "right"), ("right", "wrong"), ("right", "right"), ("unsure", "right")]
+    pairs = [Pair(f"问{n}", f"原{n}", f"新{n}", told) for n, told in enumerate(outcomes)]
+    vote = blind_votes.get(blind_votes.start("run-1", "local", ("tiny", "作者训练"), pairs).id)
+    for place in range(5):
+        choose_side(vote, "甲", place, "other")
+    counted = blind_votes.tally(vote)
+    assert (counted.judged, counted.agreed) == (3, 2)

@@ -3,13 +3,14 @@
 import json
 
 from glm_core.__main__ import main
-from glm_core.evaluation import question_sets, report
+from glm_core.evaluation import question_sets
+from glm_core.evaluation.report import asking
 
 
 def few_controls(monkeypatch):
     whole = question_sets.controls
     monkeypatch.setattr(question_sets, "controls", lambda model: whole(model)[:2])
-    monkeypatch.setattr(report, "ANSWER_TOKENS", 6)
+    monkeypatch.setattr(asking, "ANSWER_TOKENS", 6)
 
 
 def test_the_json_holds_verdict_meters_changes_and_controls(run, monkeypatch, capsys):

@@ -157,8 +157,9 @@ def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
     kept = question_sets.kept(run)
     assert [one.text for one in kept if one.kind == "seen"] == ["你是谁？", "三加五等于多少？", "高的反义词是什么？"]
     question_sets.edit(run, [("你叫啥", "小明"), ("", ""), (kept[-1].text, kept[-1].reference)])
-    edited = [one for one in question_sets.kept(store.get(run.id)) if one.kind == "reworded"]
-    assert [one.text for one in edited] == ["你叫啥", kept[-1].text] and edited[0].reference == "小明"
+    edited = [one for one in question_sets.kept(store.get(run.id)) if one.kind != "seen"]
+    assert [(one.text, one.kind) for one in edited] == [("你叫啥", "reworded"), (kept[-1].text, "wrapped")]
+    assert edited[0].reference == "小明"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,8 @@ def test_controls_that_chose_the_step_are_not_asked_again(engine, run):
     line = json.dumps({"step": 0, "probes": probes, "answers": ["8"], "time": 1.0}, ensure_ascii=False)
     (run.path / "abilities.jsonl").write_text(line + "\n", encoding="utf-8")
     asked = [row.question.text for row in make(engine, store.get(run.id)).rows]
-    assert question_sets.probed(run) == {control.text} and control.text not in asked
+    chosen = question_sets.choosing_controls(store.get(run.id), engine.find(run.id).base)
+    assert [one.text for one in chosen] == [control.text] and control.text not in asked
 
 
 def test_a_large_report_is_read_and_judged_once(workspace, monkeypatch):

@@ -10,6 +10,7 @@ from glm_core.adapters import attach
 from glm_core.data import library
 from glm_core.data.examples import pair
 from glm_core.evaluation import report
+from glm_core.evaluation.report import asking
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.runs import store
@@ -30,7 +31,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def short_answers(monkeypatch):
     """A run gone wrong babbles until it is broken off; 40 tokens tell as much as 128."""
-    monkeypatch.setattr(report, "ANSWER_TOKENS", 40)
+    monkeypatch.setattr(asking, "ANSWER_TOKENS", 40)
 
 
 @pytest.fixture(scope="module")

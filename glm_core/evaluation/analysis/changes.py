@@ -62,7 +62,7 @@ def tabulate(verdicts: Sequence[Verdict]) -> ChangeTable:
 
 def tables(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, ChangeTable]:
     """The change table of each meter, from the verdicts by kind of question."""
-    return {name: tabulate(verdicts.get(kind, ())) for name, kind in METERS.items()}
+    return {name: tabulate([one for kind in kinds for one in verdicts.get(kind, ())]) for name, kinds in METERS.items()}
 
 
 def adjusted(found: Mapping[str, ChangeTable]) -> dict[str, float]:

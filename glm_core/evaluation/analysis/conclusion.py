@@ -32,7 +32,7 @@ def _part(name: str, meter: Proportion) -> str:
 def doubts(report: Report) -> list[str]:
     """Return what could make the headline say too much, each in a sentence."""
     found = [t(key) for key, _ in report.causes if key == "report.own_rows"]
-    if report.rows and not report.of("reworded"):
+    if report.rows and not report.of("reworded", "unseen"):
         found.append(t("report.doubt.only_trained"))
     found += _against_chance(report.chance, report.meters["learned"])
     found += _about_drift(report.drift)

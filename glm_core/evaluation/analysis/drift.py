@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from glm_core.evaluation.aggregate import RESAMPLES, SEED
+from glm_core.evaluation.analysis.resampling import ratio_interval
 from glm_core.serving.base import Engine
 from glm_core.serving.served_models import ServedModel
 
@@ -20,7 +20,7 @@ FEWEST = 3
 
 
 class Drift(NamedTuple):
-    """Mean KL(base || tuned) of a token in nats, its 95 % interval (texts drawn again), and the number of texts."""
+    """Mean KL(base || tuned) of a token in nats, its 95 % interval (drawn by facts), and the number of texts."""
 
     mean: float
     low: float
@@ -38,27 +38,31 @@ def measure(
     choice: ServedModel,
     texts: Sequence[tuple[str, str]],
     progress: Callable[[float], None] = lambda done: None,
+    groups: Sequence[int] | None = None,
 ) -> Drift | None:
-    """Measure the drift of `choice` on (question, the base's answer); None where nothing can be measured."""
+    """Measure the drift of `choice` on (question, the base's answer); None where nothing can be measured.
+
+    Args:
+        progress: told the share done.
+        groups: the fact that each text is about (resampling.py); None where each is about its own.
+    """
+    facts = [group for (_, answer), group in zip(texts, groups or range(len(texts)), strict=True) if answer.strip()]
     texts = [(question, answer) for question, answer in texts if answer.strip()]
     rows: list[tuple[float, int]] = []  # of every text: summed KL, tokens
     for start in range(0, len(texts), ROWS):
         some = texts[start : start + ROWS]
         rows += engine.kl_divergences(choice, some)
         progress((start + len(some)) / len(texts))
+    facts = [fact for row, fact in zip(rows, facts, strict=True) if row[1]]
     rows = [row for row in rows if row[1]]
     if not rows or not all(math.isfinite(total) for total, _ in rows):
         return None
-    return Drift(sum(total for total, _ in rows) / sum(count for _, count in rows), *_interval(rows), len(rows))
+    return Drift(sum(total for total, _ in rows) / sum(count for _, count in rows), *_interval(rows, facts), len(rows))
 
 
-def _interval(rows: Sequence[tuple[float, int]]) -> tuple[float, float]:
-    import numpy
-
-    totals, counts = numpy.asarray(rows, dtype=float).T
+def _interval(rows: Sequence[tuple[float, int]], facts: Sequence[int]) -> tuple[float, float]:
+    totals, counts = [total for total, _ in rows], [count for _, count in rows]
     if len(rows) < FEWEST:
-        mean = float(totals.sum() / counts.sum())
+        mean = sum(totals) / sum(counts)
         return mean, mean
-    drawn = numpy.random.default_rng(SEED).integers(len(rows), size=(RESAMPLES, len(rows)))
-    low, high = numpy.percentile(totals[drawn].sum(1) / counts[drawn].sum(1), [2.5, 97.5])
-    return float(low), float(high)
+    return ratio_interval(totals, counts, facts)

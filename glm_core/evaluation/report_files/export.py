@@ -75,7 +75,7 @@ def example(report: Report, name: str) -> Row | None:
     For "kept" the worst loss, else an equal answer; for the others a right answer that is new, and of these the one
     that is nearest to the old answer, so that the few words that changed stand out; where none is right, the worst.
     """
-    rows = report.of(METERS[name])
+    rows = report.of(*METERS[name])
     if name == "kept":
         lost = [row for row in rows if row.verdict.name == "worse"]
         same = [row for row in rows if row.before.text == row.after.text and row.verdict.name == "unchanged"]
@@ -172,7 +172,7 @@ def score_table(report: Report, kind: str) -> list[dict[str, str]]:
     table = report.measures.get(kind, {})
     rows = [_score_row(name, [_with_interval(*one) for one in sides]) for name, sides in table.items()]
     tables = [report.classification(side, kind) for side in ("before", "after")]
-    if kind in ("seen", "reworded") and all(tables):
+    if kind in ("seen", "reworded", "unseen") and all(tables):
         sides = [aggregate.classification_intervals(one) for one in tables]
         rows += [_score_row(name, [_with_interval(*one[name]) for one in sides]) for name in ("accuracy", "macro-f1")]
     return rows

@@ -8,7 +8,8 @@ import streamlit as st
 from glm_core import i18n, state, ui
 from glm_core.evaluation.answer_pairs import Difference, Question
 from glm_core.evaluation.blind_votes import Pair
-from glm_core.evaluation.side_by_side import changed, compare_all
+from glm_core.evaluation.scoring import METERS, Proportion, meter
+from glm_core.evaluation.side_by_side import compare_all, judged
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import store
@@ -16,7 +17,7 @@ from glm_core.serving.served_models import ServedModel
 from pages.parts import blind_vote
 from pages.parts.compare.panes import names_of
 
-KINDS = ("seen", "reworded", "unrelated")
+KINDS = ("seen", "reworded", "unseen", "unrelated")
 
 
 def ask(runs: Sequence[ServedModel], questions: Mapping[str, Sequence[Question]], strength: float, owner: str) -> None:
@@ -55,14 +56,11 @@ def draw(runs: Sequence[ServedModel], strength: float) -> None:
         draw_vote(runs, result["rows"])
 
 
-def count(rows: Sequence[Difference]) -> dict[str, str]:
-    """Kind -> how many answers are as they should be: changed, or for unrelated questions not."""
+def count(rows: Sequence[Difference]) -> dict[str, Proportion]:
+    """Kind -> right answers by the judge; of unrelated questions those that the original answers right count."""
     groups = {kind: [row for row in rows if row.question.kind == kind] for kind in KINDS}
-    return {
-        kind: f"{sum(changed(row) != (kind == 'unrelated') for row in group)} / {len(group)}"
-        for kind, group in groups.items()
-        if group
-    }
+    names = {kind: name for name, kinds in METERS.items() for kind in kinds}
+    return {kind: meter(names[kind], [judged(row) for row in group]) for kind, group in groups.items() if group}
 
 
 def draw_counts(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]]) -> None:
@@ -70,13 +68,28 @@ def draw_counts(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]
     counted = [count(one) for one in rows]
     if len(runs) > 1:
         named = [
-            {t("compare.run"): name, **{t(f"compare.summary.{kind}"): said for kind, said in one.items()}}
-            for name, one in zip(names_of(runs), counted, strict=True)
+            {t("compare.run"): name, **{t(f"compare.summary.{kind}"): say(one) for kind, one in counts.items()}}
+            for name, counts in zip(names_of(runs), counted, strict=True)
         ]
         st.dataframe(pd.DataFrame(named), hide_index=True)
         return
-    for column, (kind, said) in zip(st.columns(len(counted[0])), counted[0].items(), strict=True):
-        column.metric(t(f"compare.summary.{kind}"), said, help=t(f"compare.summary.{kind}_help"), border=True)
+    for column, (kind, one) in zip(st.columns(len(counted[0])), counted[0].items(), strict=True):
+        told = {"delta_color": "off", "delta_arrow": "off", "border": True}
+        title, meaning = t(f"compare.summary.{kind}"), t(f"compare.summary.{kind}_help")
+        column.metric(title, say(one), beside(kind, one), help=meaning, **told)
+
+
+def say(one: Proportion) -> str:
+    """Right answers of those that can be judged."""
+    return f"{one.count} / {one.total}"
+
+
+def beside(kind: str, one: Proportion) -> str | None:
+    """What stands under a count: how many the original answers right, and how many cannot be judged."""
+    before = [] if kind == "unrelated" else [t("compare.summary.before", count=one.before)]
+    return (
+        i18n.join([*before, *([t("compare.summary.unsure", count=one.unsure)] if one.unsure else [])], "item") or None
+    )
 
 
 def draw_answers(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]]) -> None:
@@ -86,7 +99,9 @@ def draw_answers(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference
         {
             t("compare.column.kind"): t(f"compare.kind.{first.question.kind}"),
             t("compare.column.question"): first.question.text,
-            t("compare.column.changed"): any(map(changed, (first, *others))),
+            t("compare.column.verdict"): i18n.join(
+                (t(f"report.verdict.{judged(one).name}") for one in (first, *others)), "item"
+            ),
             t("compare.original"): first.before,
             **{name: one.after for name, one in zip(names, (first, *others), strict=True)},
         }
@@ -110,6 +125,11 @@ def draw_vote(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]])
         said = {couple: " / ".join(literal(names[side]) for side in couple) for couple in couples}
         ui.keep_widget("vote-sides")
         first, second = st.selectbox(t("vote.sides"), couples, format_func=said.get, key="vote-sides")
+    sides = [
+        [judged(row).before.outcome for row in rows[0]],
+        *([judged(row).after.outcome for row in one] for one in rows),
+    ]
     texts = [row.question.text for row in rows[0]]
-    pairs = [Pair(*one) for one in zip(texts, answers[first], answers[second], strict=True)]
+    outcomes = zip(sides[first], sides[second], strict=True)
+    pairs = [Pair(*one) for one in zip(texts, answers[first], answers[second], outcomes, strict=True)]
     blind_vote.draw_start(run, (names[first], names[second]), pairs, "set-vote")

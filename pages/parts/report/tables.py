@@ -27,7 +27,7 @@ def draw_scores(found: report.Report) -> None:
         st.table(table.set_index(table.columns[0]))
     for sentence in report_export.measured(found):
         st.markdown(literal(sentence))
-    for kind in ("seen", "reworded"):
+    for kind in ("unseen", "reworded", "seen"):
         draw_confusion(found, kind)
 
 
