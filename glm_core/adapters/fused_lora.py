@@ -5,11 +5,67 @@ the output. Here the two small matrices are cast instead (their state stays floa
 product a layer, and the input is kept in its own precision. Not here: attaching (attach.py) and files (files.py).
 """
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import partial
 
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import nn
+
+
+class DropoutMasks:
+    """The masks that the LoRA layers of one recomputed block drew, for when it is computed again."""
+
+    def __init__(self):
+        self._drawn: list[torch.Tensor] = []
+        self._next: int | None = None
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Keep what is drawn within."""
+        self._next = None
+        token = _MASKS.set(self)
+        try:
+            yield
+        finally:
+            _MASKS.reset(token)
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Let the layers within have the masks that were kept, in the same order."""
+        self._next = 0
+        token = _MASKS.set(self)
+        try:
+            yield
+        finally:
+            _MASKS.reset(token)
+
+    def drop(self, states: torch.Tensor, dropout: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return `states` with a part dropped, and the mask of what is left."""
+        if self._next is not None:
+            mask, self._next = self._drawn[self._next], self._next + 1
+            return _dropped(states, mask, dropout), mask
+        dropped, mask = torch.native_dropout(states, dropout, True)
+        self._drawn.append(mask)
+        return dropped, mask
+
+
+_MASKS: ContextVar[DropoutMasks | None] = ContextVar("masks of the block that is computed", default=None)
+
+
+def keep_masks() -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Return contexts of a block's forward and of its recomputation, as `torch.utils.checkpoint` asks for them."""
+    masks = DropoutMasks()
+    return masks.drawing(), masks.again()
+
+
+def _drop(states: torch.Tensor, dropout: float) -> tuple[torch.Tensor, torch.Tensor | None]:
+    if not dropout:
+        return states, None
+    masks = _MASKS.get()
+    return torch.native_dropout(states, dropout, True) if masks is None else masks.drop(states, dropout)
 
 
 class _AddDelta(torch.autograd.Function):
@@ -18,7 +74,7 @@ class _AddDelta(torch.autograd.Function):
     @staticmethod
     def forward(ctx, output, states, a, b, scale, dropout):
         flat = states.flatten(0, -2)
-        dropped, mask = torch.native_dropout(flat, dropout, True) if dropout else (flat, None)
+        dropped, mask = _drop(flat, dropout)
         inner = dropped @ a.to(flat.dtype).T  # (N, r)
         ctx.save_for_backward(flat, mask, inner, a, b)
         ctx.scale, ctx.dropout, ctx.shape = scale, dropout, states.shape
@@ -51,6 +107,12 @@ def fuse_lora_layers(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, LoraLayer) and isinstance(module.get_base_layer(), nn.Linear):
             module.forward = partial(_forward, module)
+
+
+def is_fused(module: nn.Module) -> bool:
+    """Return whether `module` is a LoRA layer that computes this way, so that its dropout is ours."""
+    own = isinstance(module, LoraLayer) and isinstance(vars(module).get("forward"), partial)
+    return own and not any(name in module.lora_variant for name in module.lora_A)
 
 
 def _forward(module: LoraLayer, states: torch.Tensor, *args, **kwargs) -> torch.Tensor:

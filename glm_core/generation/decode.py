@@ -12,6 +12,7 @@ import torch
 from transformers.cache_utils import Cache
 
 from glm_core.generation.kv_cache import SlotKVCache, doubled, enlarged
+from glm_core.generation.prefill import LayerStates
 from glm_core.models.prefix_tuning import activate_prefix
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class DecodeRunner:
         self._slots: list[str | None] = []
         self._lengths: list[int] = []
         self._log_scales: list[float] = []
+        self._ahead: list[int] = []  # columns of each row's prefix
         self._changed = False
         shape = (0, *self._architecture.position_shape)
         self._positions, self._strides = (torch.zeros(shape, dtype=torch.long, device=device) for _ in range(2))
@@ -184,6 +186,7 @@ class DecodeRunner:
         self._reserve(number + 1, ahead + length + 1)
         self._lengths.append(self._cache.fill(number, prompts, index, length, prefix, log_scale))
         self._log_scales.append(log_scale)
+        self._ahead.append(ahead)
         self._slots.append(slot)
         self._ids[number], self._active[number] = token, 1
         self._positions[number], self._strides[number] = position, stride
@@ -196,11 +199,15 @@ class DecodeRunner:
         for states in (self._ids, self._positions, self._strides, self._active):
             states[row] = states[last]
             states[last] = 0
-        state: tuple[list, ...] = (self._slots, self._lengths, self._log_scales)
+        state: tuple[list, ...] = (self._slots, self._lengths, self._log_scales, self._ahead)
         for values in state:
             values[row] = values[last]
             values.pop()
         self._changed = True
+
+    def states(self, row: int, most: int) -> LayerStates:
+        """Return a copy of the keys and values of a row's tokens, at most the first `most`, without its prefix."""
+        return self._cache.copy(row, min(most, self._lengths[row] - self._ahead[row]), self._ahead[row])
 
     def next_ids(self) -> torch.Tensor:
         """(n, 1): where the tokens that the next step feeds belong."""

@@ -141,6 +141,13 @@ class SlotKVCache(Cache):
         self.lengths[row], self.ahead[row], self.log_scale[row] = ahead + length, ahead, log_scale
         return ahead + length
 
+    def copy(self, row: int, columns: int, start: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return key and value (1, heads, columns, D) of every layer, of a row's columns from `start` on, as new tensors."""
+        kept = slice(start, start + columns)
+        return [
+            (layer.keys[row, None, :, kept].clone(), layer.values[row, None, :, kept].clone()) for layer in self.layers
+        ]
+
     def move(self, source: int, target: int, columns: int) -> None:
         """Let row `target` be what `source` was, which has `columns` tokens; `source` is idle from now on."""
         if source != target:

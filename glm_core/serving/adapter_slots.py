@@ -61,6 +61,10 @@ class Adapters:
             self.forget(name)
         return slot
 
+    def identity(self, slot: str | None) -> tuple[str | None, float | None]:
+        """Return what tells `slot` from every other adapter, strength and version of its files."""
+        return slot, None if slot is None else self._versions.get(slot)
+
     def mixable(self, slot: str | None) -> bool:
         """Return whether rows of this slot can share a forward with rows of others; PEFT cannot mix DoRA."""
         return slot not in self._unmixable

@@ -3,17 +3,21 @@
 Likelihoods and distributions are plain numbers here, so that nobody outside this package touches a model. No torch.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.errors import EasyError
+from glm_core.serving.request import EngineUnavailable, Request, RequestHandle, ServingError
 from glm_core.serving.served_models import ServedModel
 
 if TYPE_CHECKING:
     import numpy
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float | None], None]
 "Called with a stage (a text key) and the share done, None while unknown."
@@ -156,3 +160,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Cancel everything and free the memory. For the end of the program; safe to call twice."""
+
+
+def as_serving_error(error: Exception) -> ServingError:
+    """Return what went wrong as an error that the API and pages can show; a defect is logged with its traceback."""
+    if isinstance(error, ServingError):
+        return error
+    if isinstance(error, EasyError):
+        return EngineUnavailable("serving.cannot_load", why=error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return EngineUnavailable("serving.out_of_memory")
+    log.error("an answer failed", exc_info=error)
+    return EngineUnavailable("serving.failed", why=type(error).__name__)

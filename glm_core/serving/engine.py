@@ -15,17 +15,16 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from glm_core.errors import EasyError
 from glm_core.serving import served_models as names
-from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
-from glm_core.serving.request import EngineUnavailable, LoadingCancelled, Request, RequestHandle, ServingError
-from glm_core.serving.scheduler import Scheduler
+from glm_core.serving.base import LoadedBase, LogLikelihood, Progress, as_serving_error
+from glm_core.serving.request import EngineUnavailable, LoadingCancelled, Request, RequestHandle
+from glm_core.serving.scheduler import PieceSize, Scheduler
 from glm_core.serving.served_models import ServedModel
 
 if TYPE_CHECKING:
     import numpy
 
-    from glm_core.serving import batch
+    from glm_core.serving import sequence
     from glm_core.serving.session import Session
 
 log = logging.getLogger(__name__)
@@ -48,6 +47,7 @@ class LocalEngine:
         waiting: requests that may wait beyond those.
         each: of these, how many one owner may have, or a function that says so just now; None = all.
         grace: seconds for which running answers may go on once `close` is called.
+        piece: tokens of prompts computed between two steps; None finds as many as take about two steps.
     """
 
     local = True
@@ -59,8 +59,10 @@ class LocalEngine:
         waiting: int = 16,
         each: int | Callable[[], int | None] | None = None,
         grace: float = CLOSING_SECONDS,
+        piece: int | None = None,
     ):
-        self._grace = grace
+        self._grace, self._fixed_piece = grace, piece
+        self._piece = PieceSize(fixed=piece)
         self._scheduler = Scheduler(rows, waiting, each)
         self._changed = threading.Condition()
         self._jobs: deque[tuple[Callable, Future, Path | None]] = deque()
@@ -271,12 +273,15 @@ class LocalEngine:
                     self._changed.wait(IDLE_SECONDS)  # for what the scheduler keeps the base in memory
 
     def _advance(self) -> None:
-        """The prompts of one group of the requests that have been taken in, then one token for every row."""
-        if group := self._session.next_group():
-            self._join(group)
-        before = self._session.rows
+        """Prompts of the requests that have been taken in, as many tokens as the running answers can wait for; then a step."""
+        began, before = time.monotonic(), self._session.rows
+        room, tokens = self._piece.room(bool(before)), 0
+        if group := self._session.next_group(room):
+            tokens = self._join(group, room)
+        stepped = self._session.rows
         self._session.step()
-        for handle in (row.handle for row in before if row.handle.done and row.handle.started is not None):
+        self._piece.note(tokens, bool(before), time.monotonic() - began)
+        for handle in (row.handle for row in stepped if row.handle.done and row.handle.started is not None):
             self._scheduler.note_answer(handle.ended - handle.started)
 
     def _drop(self) -> None:
@@ -300,19 +305,23 @@ class LocalEngine:
                 self._load(handle.choice.base)
                 self._session.prepare(handle)
             except Exception as error:  # that handle's alone
-                handle.finish("error", error=_as_serving_error(error))
+                handle.finish("error", error=as_serving_error(error))
 
-    def _join(self, group: "list[batch.Sequence]") -> None:
-        """Begin answers whose prompts are computed together; what goes wrong with several is tried again one by one."""
+    def _join(self, group: "list[sequence.Sequence]", room: int) -> int:
+        """Compute prompts together, or a piece of one; what goes wrong with several is tried again one by one.
+
+        Returns:
+            Tokens that were computed.
+        """
         try:
-            self._session.join(group)
+            return self._session.join(group, room)
         except Exception as error:
             untouched = not any(row.handle.completion_tokens for row in group)
+            if untouched and len(group) > 1:
+                return sum(self._join([row], room) for row in group)
             for row in group:
-                if untouched and len(group) > 1:
-                    self._join([row])
-                else:
-                    row.end("error", _as_serving_error(error))
+                row.end("error", as_serving_error(error))
+            return 0
 
     def _has(self, path: Path | None) -> bool:
         return self._session is not None and self._session.info.path == path
@@ -330,6 +339,7 @@ class LocalEngine:
 
             self._session = Session.load(path, self._note_progress)
             self._scheduler.note_load(self._session.info.seconds)
+            self._piece = PieceSize(self._session.smallest_piece, self._fixed_piece)
         except Exception as error:
             _free(error)
             raise
@@ -354,7 +364,7 @@ class LocalEngine:
         """A step failed: its answers end with what they have, the engine goes on."""
         log.error("the engine's step failed", exc_info=error)
         if self._session is not None:
-            self._session.clear("error", _as_serving_error(error))
+            self._session.clear("error", as_serving_error(error))
 
     def _shut(self) -> None:
         """The end of the thread: answers about to end may, the others and whoever waits get an error."""
@@ -386,15 +396,3 @@ def _free(error: Exception) -> None:
 
     traceback.clear_frames(error.__traceback__)
     release_memory()
-
-
-def _as_serving_error(error: Exception) -> ServingError:
-    """Return what went wrong as an error that the API and pages can show; a defect is logged with its traceback."""
-    if isinstance(error, ServingError):
-        return error
-    if isinstance(error, EasyError):
-        return EngineUnavailable("serving.cannot_load", why=error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return EngineUnavailable("serving.out_of_memory")
-    log.error("an answer failed", exc_info=error)
-    return EngineUnavailable("serving.failed", why=type(error).__name__)

@@ -21,6 +21,47 @@ LONGEST_RETRY = 120
 SMOOTHING = 0.2
 "Weight of the newest value in the moving averages."
 
+WAITED_STEPS = 2
+"Decoding steps that as many tokens of prompts may take as are computed between two of them."
+IDLE_PIECE_SECONDS = 0.5
+"The same while no answer runs: after that long, cancelled requests and the end of the program are looked for."
+LARGEST_PIECE = 2048
+
+
+class PieceSize:
+    """Tokens of prompts that are computed in one turn of the engine, found by what turns take.
+
+    Args:
+        least: tokens of the smallest piece, which a device computes as quickly as fewer.
+        fixed: tokens of every piece, whatever it takes.
+    """
+
+    def __init__(self, least: int = 16, fixed: int | None = None):
+        self._least, self._fixed = least, fixed
+        self._sizes = {True: 4 * least, False: 8 * least}  # while answers run, and while none does
+        self._step = 0.0
+
+    def room(self, running: bool) -> int:
+        """Return how many tokens the next turn may compute.
+
+        Args:
+            running: whether answers run, which wait meanwhile.
+        """
+        return self._fixed or self._sizes[running]
+
+    def note(self, tokens: int, running: bool, seconds: float) -> None:
+        """Remember a turn: a piece of so many tokens, then a step of the running answers."""
+        if running and not tokens:
+            self._step += SMOOTHING * (seconds - self._step) if self._step else seconds
+        bound = (1 + WAITED_STEPS) * self._step if running else IDLE_PIECE_SECONDS
+        size = self._sizes[running]
+        if not bound or tokens <= size // 2:
+            return  # no step yet to compare with, or a piece that says nothing about a full one
+        if seconds > bound:
+            self._sizes[running] = max(self._least, size // 2)
+        elif seconds < bound / 2:
+            self._sizes[running] = min(LARGEST_PIECE, 2 * size)
+
 
 class Scheduler:
     """Waiting requests of any number of threads.

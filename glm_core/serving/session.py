@@ -9,14 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy
+import psutil
 import torch
 from torch import nn
 
 from glm_core import models
+from glm_core.generation.prefill import PartialPrompt, undivided
+from glm_core.generation.prompt_cache import PromptCache
 from glm_core.serving import likelihood
 from glm_core.serving.adapter_slots import Adapters
 from glm_core.serving.base import LoadedBase, LogLikelihood
-from glm_core.serving.batch import Batch, Sequence, fit_prompt, group_by_length
+from glm_core.serving.batch import Batch
 from glm_core.serving.grammar import GrammarCompiler
 from glm_core.serving.request import (
     EngineUnavailable,
@@ -27,13 +30,21 @@ from glm_core.serving.request import (
     ServingError,
 )
 from glm_core.serving.sampling import resolve
+from glm_core.serving.sequence import NO_LIMIT, TOGETHER_TOKENS, Sequence, fit_prompt, group_by_length
 from glm_core.serving.served_models import ServedModel
+
+KEPT_SHARE, KEPT_BYTES = 16, 2**30
+"Keys and values for later prompts take at most one part in so many of the memory that is free once a model is loaded, and so much."
 
 
 class Session:
-    """The state of the engine while one base is loaded."""
+    """The state of the engine while one base is loaded.
 
-    def __init__(self, loaded: models.LoadedModel, info: LoadedBase):
+    Args:
+        kept: bytes of keys and values that are kept for prompts that begin like earlier ones.
+    """
+
+    def __init__(self, loaded: models.LoadedModel, info: LoadedBase, kept: int = 2**28):
         self.loaded = loaded
         self.info = info
         self.adapters = Adapters(loaded)
@@ -41,6 +52,8 @@ class Session:
             str | None, Batch
         ] = {}  # one for all that can be mixed (None), one for each slot that cannot
         self._prepared: list[Sequence] = []  # that have not joined yet
+        self.known = PromptCache(kept)
+        self._waited = False  # whether short prompts waited for a piece of a long one
         self._grammars: GrammarCompiler | None = None
 
     @classmethod
@@ -61,7 +74,13 @@ class Session:
         freeze_loaded_objects()
         family, seconds = loaded.family, time.monotonic() - started
         context = description.context_length
-        return cls(loaded, LoadedBase(description.name, path, family.name, context, dict(family.sampling), seconds))
+        info = LoadedBase(description.name, path, family.name, context, dict(family.sampling), seconds)
+        return cls(loaded, info, min(KEPT_BYTES, free_memory(loaded.model) // KEPT_SHARE))
+
+    @property
+    def smallest_piece(self) -> int:
+        """Tokens of a prompt that are worth a forward: a GPU needs as long for fewer."""
+        return 256 if self.loaded.model.device.type == "cuda" else 16
 
     @property
     def held(self) -> int:
@@ -90,27 +109,65 @@ class Session:
     def begin(self, handle: RequestHandle) -> None:
         """Take `handle` in and compute its prompt at once, alone; raises as `prepare`."""
         self.prepare(handle)
+        self._look_up(self._prepared[-1])
         self.join(self._prepared[-1:])
 
-    def next_group(self) -> list[Sequence]:
-        """Return those of the prepared rows, the first among them, whose prompts are computed in one forward; often none."""
+    def next_group(self, room: int = NO_LIMIT) -> list[Sequence]:
+        """Return those of the prepared rows whose prompts `join` computes next in one forward; often none.
+
+        The first one's turn it is, with those of like length; after a piece of a long prompt, that of the first short one.
+
+        Args:
+            room: tokens that the forward should have at most; a longer prompt is computed in pieces.
+        """
         if not self._prepared:
             return []
-        first = self._prepared[0]
-        alike = [row for row in self._prepared if self._key(row) == self._key(first)]
-        return next(group for group in group_by_length(alike) if first in group)
+        short = [row for row in self._prepared if row.uncomputed <= room]
+        first = short[0] if self._waited and short else self._prepared[0]
+        self._look_up(first, room)
+        if first.partial is not None:
+            return [first]
+        alike = [row for row in short if row.partial is None and self._key(row) == self._key(first)]
+        groups = group_by_length(alike, min(room, TOGETHER_TOKENS))
+        group = next((group for group in groups if first in group), [first])
+        return [row for row in group if row is first or not self.known.match(*self._beginning(row))]
 
-    def join(self, group: abc.Sequence[Sequence]) -> None:
-        """Compute the prompts of a group and their first tokens; their answers run from now on."""
-        self._prepared = [row for row in self._prepared if row not in group]
+    def _look_up(self, row: Sequence, room: int = NO_LIMIT) -> None:
+        """Find what is known of the prompt of `row`; without that only one that can be divided is computed in pieces."""
+        if row.partial is None:
+            known, whole = self.known.find(*self._beginning(row)), undivided(self.loaded, row.prompt)
+            if known or (row.length > room and whole < row.length):
+                row.partial = PartialPrompt(self.loaded, row.prompt, known)
+
+    def _beginning(self, row: Sequence) -> tuple[abc.Hashable, list[int], int]:
+        """What a prompt that begins like that of `row` is found by."""
+        return self.adapters.identity(row.slot), row.prompt, undivided(self.loaded, row.prompt)
+
+    def join(self, group: abc.Sequence[Sequence], room: int = NO_LIMIT) -> int:
+        """Compute the prompts of a group and their first tokens, or the next piece of one; their answers run from now on.
+
+        Returns:
+            How many tokens were computed.
+        """
         key = self._key(group[0])
         for row in group:
-            row.handle.begin()
-            self._echo(row)
-        batch = self._batches.get(key) or Batch(self.loaded, self.adapters, key)
-        batch.join(group)
+            if row.handle.started is None:
+                row.handle.begin()
+                self._echo(row)
+        batch = self._batches.get(key) or Batch(self.loaded, self.adapters, key, self.known)
+        (one, *others), before = group, sum(row.uncomputed for row in group)
+        if one.partial is None or others:
+            self._take_out(group)
+            batch.join(group)
+        elif batch.advance(one, room):
+            self._take_out(group)
+        self._waited = one.partial is not None
         self._batches[key] = batch
         self._tidy()
+        return before - (one.uncomputed if self._waited else 0)
+
+    def _take_out(self, group: abc.Sequence[Sequence]) -> None:
+        self._prepared = [row for row in self._prepared if row not in group]
 
     def _echo(self, row: Sequence) -> None:
         """Compute the probabilities of the prompt's own tokens where they are asked for."""
@@ -179,6 +236,7 @@ class Session:
         """End every row."""
         for row in (*self.rows, *self._prepared):
             row.end(reason, error)
+        self.known.clear()
         self._prepared.clear()
         self._batches.clear()
 
@@ -257,6 +315,12 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
     if sys.platform == "linux":
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def free_memory(model: nn.Module) -> int:
+    """Bytes that are free on the device of `model`."""
+    device = next(model.parameters()).device
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
 def reserved_gpu_bytes(model: nn.Module) -> int:

@@ -142,16 +142,25 @@ def _assemble(
         "logits": _logits(shape, settings, longest, width),
         "context": INTERPRETER
         if device == "cpu"
-        else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, checkpointing > 0),
+        else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, not (checkpointing and _draws_again(settings))),
     }
     return MemoryEstimate(
         sum(parts.values()), parts, device, precision, checkpointing, tokens, trainable, shape, settings, longest
     )
 
 
-def is_recorded(device: str, precision: str, checkpointing: bool) -> bool:
-    """Return whether steps are recorded and replayed (cuda_graphs.py); loss scaling (float16) and recomputed activations cannot be."""
-    return device == "cuda" and precision != "float16" and not checkpointing
+def is_recorded(device: str, precision: str, recordable: bool = True) -> bool:
+    """Return whether steps are recorded and replayed (cuda_graphs.py): on a GPU, but not with loss scaling (float16).
+
+    Args:
+        recordable: what `recompute.recompute` returned, where activations are recomputed.
+    """
+    return device == "cuda" and precision != "float16" and recordable
+
+
+def _draws_again(settings: TrainingSettings) -> bool:
+    """Return whether recomputed layers draw random numbers of which no masks are kept."""
+    return settings.method == "lora" and settings.dora and settings.lora_dropout > 0
 
 
 def _count_trainable(shape: Shape, settings: TrainingSettings) -> int:
@@ -202,9 +211,15 @@ def _activations(
     around = passing * width * tokens  # embedding, last norm, gradients passing through
     # The last layers keep theirs; they have let go of them when the first ones compute theirs again.
     kept = shape.dims.layers - checkpointing
-    return (
-        checkpointing * shape.dims.hidden * width * tokens + (max(kept, 2) if checkpointing else kept) * layer + around
-    )
+    recomputed = checkpointing * (shape.dims.hidden * width + _masks(shape, settings)) * tokens
+    return recomputed + (max(kept, 2) if checkpointing else kept) * layer + around
+
+
+def _masks(shape: Shape, settings: TrainingSettings) -> int:
+    """Bytes a token of the masks that LoRA's dropout drew in a recomputed layer."""
+    if settings.method != "lora" or not settings.lora_dropout or settings.dora:
+        return 0
+    return sum(shape.dims.linears[name][0] for name in shape.targets(settings))
 
 
 def _layer_activations(shape: Shape, settings: TrainingSettings, width: int, lean: bool) -> int:

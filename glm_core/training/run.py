@@ -26,6 +26,7 @@ from glm_core.training import memory_estimate, split
 from glm_core.training.errors import TrainingError
 from glm_core.training.process import failures
 from glm_core.training.process.signals import StopRequested, StopSignal
+from glm_core.training.recompute import recompute
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
 
@@ -335,18 +336,8 @@ def _choose_checkpointing(
     )
     writer.update(estimate=found.parts, checkpointing=found.checkpointing)
     if found.checkpointing:
-        recompute(loaded.model, found.checkpointing)
+        writer.update(recordable=recompute(loaded.model, found.checkpointing))
         writer.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.dims.layers)
-
-
-def recompute(model: "torch.nn.Module", layers: int) -> None:
-    """Let the first `layers` of `model` compute their activations again in the backward instead of keeping them."""
-    from transformers.modeling_layers import GradientCheckpointingLayer
-
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    blocks = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
-    for block in blocks[layers:]:
-        block.gradient_checkpointing = False
 
 
 def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: "Reporter") -> None:

@@ -173,7 +173,7 @@ class AdapterTrainer(Trainer):
             or not memory_estimate.is_recorded(
                 "cuda",
                 str(self.loaded.model.dtype).removeprefix("torch."),
-                bool(self.writer.status.get("checkpointing")),
+                bool(self.writer.status.get("recordable", True)),
             )
         ):
             return None

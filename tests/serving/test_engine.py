@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from glm_core import models
+from glm_core import models, workspace
 from glm_core.serving import (
     EngineBusy,
     EngineUnavailable,
@@ -291,4 +291,29 @@ def test_closing_ends_every_ticket_and_the_thread(home):
     assert set(threading.enumerate()) <= before
     with pytest.raises(EngineUnavailable):
         engine.submit(ask())
+    engine.close()
+
+
+def test_a_long_prompt_of_one_client_does_not_silence_the_answer_of_another(home, monkeypatch):
+    engine, base = LocalEngine(piece=16), workspace.ASSETS / "models" / "bloom-demo"
+    endless = ((models.load_tokenizer(base).eos_token_id, -100.0),)
+    running = engine.submit(ask(model=base.name, max_new_tokens=400, owner="a", logit_bias=endless))
+    while running.completion_tokens < 2:
+        time.sleep(0.001)
+    pieces, join = [], engine._session.join
+
+    def watched(group, room):
+        pieces.append((running.completion_tokens, join(group, room)))
+        return pieces[-1][1]
+
+    monkeypatch.setattr(engine._session, "join", watched)
+    long = engine.submit(ask("天气怎么样？" * 40, model=base.name, max_new_tokens=2, owner="b"))
+    assert wait(long, 90).finish_reason in ("stop", "length")
+    told, tokens = zip(*pieces, strict=True)
+    assert max(tokens) <= 16 and len(set(told)) == len(told) > 4, "a token between any two pieces"
+    gone = engine.submit(ask("地气怎么样？" * 40, model=base.name, max_new_tokens=2, owner="b"))
+    gone.cancel()
+    computed = len(pieces)
+    assert wait(gone).finish_reason == "cancelled" and len(pieces) <= computed + 2
+    running.cancel()
     engine.close()

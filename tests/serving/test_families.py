@@ -8,6 +8,8 @@ from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausa
 
 from glm_core.adapters import attach
 from glm_core.models import LoadedModel, registry
+from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
+from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.models.tokenizers import V3_CONTROLS, Tokenizer
 from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request, RequestHandle
@@ -26,7 +28,17 @@ GLM = {
     "num_key_value_heads": 2,
     "head_dim": 16,
 }
+CHATGLM = {
+    **SIZES,
+    "num_layers": 3,
+    "num_attention_heads": 4,
+    "inner_hidden_size": 96,
+    "gmask_token_id": 266 + V3_CONTROLS.index("[gMASK]"),
+    "mask_token_id": 266 + V3_CONTROLS.index("[MASK]"),
+    "bos_token_id": 266 + V3_CONTROLS.index("sop"),
+}
 MODELS = {
+    "chatglm": lambda: ChatGLMForConditionalGeneration(ChatGLMConfig(**CHATGLM)),
     "chatglm2": lambda: GlmForCausalLM(GlmConfig(**GLM)),
     "chatglm3": lambda: GlmForCausalLM(GlmConfig(**GLM)),
     "glm4": lambda: Glm4ForCausalLM(Glm4Config(**GLM)),

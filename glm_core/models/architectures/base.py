@@ -5,9 +5,9 @@ recognizes, how large the model is, how tensors are named, what a forward needs 
 torch inside their methods, so that a model can be described without it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -213,4 +213,20 @@ class Architecture(Protocol):
 
     def attach_prefixes(self, model: "PreTrainedModel", current: Callable[[], "Prefix | None"]) -> None:
         """Let every later forward of `model` see the prefix that `current()` returns."""
+        ...
+
+
+@runtime_checkable
+class ResumablePrompts(Protocol):
+    """An architecture whose prompts can be computed in pieces, each behind the keys and values of those before it.
+
+    One that lacks these methods has every prompt computed whole.
+    """
+
+    def undivided(self, model: "PreTrainedModel", ids: Sequence[int]) -> int:
+        """Return how many first tokens of the prompt `ids` see each other, so that only a whole piece holds them."""
+        ...
+
+    def piece_inputs(self, model: "PreTrainedModel", ids: "torch.Tensor", start: int, stop: int) -> dict:
+        """Return what a forward of columns `start` to `stop` of a prompt `ids` (1, S) needs beside them and the cache."""
         ...

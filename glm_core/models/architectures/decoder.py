@@ -5,7 +5,7 @@ Glm, Glm4 and the dense decoders of the causal-LM table build on it; it leaves s
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures.base import Config, Renamer, StepCache
@@ -55,6 +55,14 @@ class RotaryDecoder:
     ) -> tuple["torch.Tensor", "torch.Tensor"]:
         """The number of real tokens of each row (B, 1), and 1."""
         return count_tokens(ids, mask)
+
+    def undivided(self, model: "PreTrainedModel", ids: Sequence[int]) -> int:
+        """None: every token sees only those before it."""
+        return 0
+
+    def piece_inputs(self, model: "PreTrainedModel", ids: "torch.Tensor", start: int, stop: int) -> dict:
+        """Nothing: the network counts positions and masks columns by its cache."""
+        return {}
 
     def decode_step(
         self, model: "PreTrainedModel", ids: "torch.Tensor", positions: "torch.Tensor", cache: StepCache

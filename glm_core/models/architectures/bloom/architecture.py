@@ -1,7 +1,7 @@
 """BLOOM as an architecture: ALiBi in place of positions, so its prefixes stand beside the cache, not in it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures import checks
@@ -102,6 +102,14 @@ class Bloom:
     def next_positions(self, model, ids: "torch.Tensor", mask: "torch.Tensor | None"):
         """The number of tokens of each row, which nothing looks at."""
         return count_tokens(ids, mask)
+
+    def undivided(self, model, ids: Sequence[int]) -> int:
+        """None: every token sees only those before it."""
+        return 0
+
+    def piece_inputs(self, model, ids: "torch.Tensor", start: int, stop: int) -> dict:
+        """The mask (1, stop), whose columns ALiBi counts."""
+        return {"attention_mask": ids.new_ones(1, stop)}
 
     def decode_step(self, model, ids: "torch.Tensor", positions: "torch.Tensor", cache: StepCache):
         """Logits (B, V): the model's forward with the columns that each row has, which ALiBi counts."""

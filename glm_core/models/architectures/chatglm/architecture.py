@@ -1,6 +1,6 @@
 """ChatGLM-6B as an architecture: settings, sizes, packed embeddings, two positions a token, its own decoding step."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures import checks
@@ -114,6 +114,15 @@ class ChatGLM:
         seen = None if mask is None else torch.cat([mask, mask[:, -1:]], dim=1)
         last, following = model.positions(longer, seen)[:, :, -2:].split(1, dim=2)
         return following, following - last
+
+    def undivided(self, model, ids: Sequence[int]) -> int:
+        """The context, whose tokens see each other, with the <sop> behind it; all of a prompt without one."""
+        sop = model.config.bos_token_id
+        return list(ids).index(sop) + 1 if sop in ids else len(ids)
+
+    def piece_inputs(self, model, ids: "torch.Tensor", start: int, stop: int) -> dict:
+        """Positions (1, 2, stop - start), counted in the whole prompt."""
+        return {"position_ids": model.positions(ids)[:, :, start:stop]}
 
     def decode_step(self, model, ids: "torch.Tensor", positions: "torch.Tensor", cache: StepCache):
         """Logits (B, V), by the network's own step in few kernels."""

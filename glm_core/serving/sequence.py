@@ -1,0 +1,165 @@
+"""One answer: the prompt that fits into the context, what has been computed of it, the tokens drawn, the text they make.
+
+Not here: the rows that are computed together (`batch.py`).
+"""
+
+from collections import abc
+from typing import TYPE_CHECKING
+
+from glm_core.generation.prefill import PartialPrompt
+from glm_core.models.tokenizers import Detokenizer
+from glm_core.serving.grammar import TokenMask
+from glm_core.serving.request import EngineUnavailable, PromptTooLong, RequestHandle, ServingError, TokenLogprob
+from glm_core.serving.sampling import Sampler, SamplingParams
+from glm_core.serving.text_stream import AnswerText
+
+if TYPE_CHECKING:
+    from glm_core.models import LoadedModel
+
+RESERVED_SHARE = 4
+"At most one part in this many of the context is kept free for the answer; the rest may hold the conversation."
+TOGETHER_TOKENS = 2048
+"Tokens of prompts, with their padding, that are computed in one forward; a longer prompt is computed alone."
+NO_LIMIT = 2**30
+
+
+def fit_prompt(
+    loaded, messages: abc.Sequence[dict], context: int, wanted: int, beginning: str = ""
+) -> tuple[list[int], int]:
+    """The prompt's ids, oldest turns left out until an answer fits behind it.
+
+    Args:
+        loaded: a `LoadedModel`.
+        messages: the conversation; system messages at its beginning and the last message are never left out.
+        context: the model's context length in tokens.
+        wanted: tokens the answer may have.
+        beginning: of the answer, to go on from.
+
+    Returns:
+        The ids, and how many turns (a question with its answer) were left out.
+
+    Raises:
+        PromptTooLong: the last message alone is too long.
+    """
+    room = context - min(wanted, context // RESERVED_SHARE)
+    heads, starts = _turns(messages)
+
+    def encode(dropped: int) -> list[int]:
+        kept = [*messages[:heads], *messages[starts[dropped] :]]
+        return _encode(loaded, kept, beginning)
+
+    ids = encode(0)
+    if len(ids) <= room:
+        return ids, 0
+    low, high = 0, len(starts) - 1  # encode(low) does not fit; the fewest turns to drop are in (low, high]
+    shortest = encode(high)
+    if len(shortest) > room:
+        raise PromptTooLong("serving.too_long", tokens=len(shortest), room=room, context=context)
+    best = shortest
+    while high - low > 1:
+        middle = (low + high) // 2
+        ids = encode(middle)
+        if len(ids) <= room:
+            high, best = middle, ids
+        else:
+            low = middle
+    return best, high
+
+
+def _encode(loaded, messages: list[dict], beginning: str) -> list[int]:
+    """The prompt; with a `beginning` exactly what training shows the model of such an answer, up to its end token."""
+    family, tokenizer = loaded.family, loaded.tokenizer
+    if not beginning:
+        return family.encode_prompt(tokenizer, messages)
+    answered = [*messages, {"role": "assistant", "content": beginning}]
+    return family.encode_example(tokenizer, answered, NO_LIMIT, NO_LIMIT)[0][:-1]
+
+
+def _turns(messages: abc.Sequence[dict]) -> tuple[int, list[int]]:
+    """Number of leading system messages, and the index at which each turn begins (with a user's message)."""
+    heads = next((i for i, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    starts = [i for i, message in enumerate(messages) if message["role"] == "user" and i >= heads]
+    return heads, [heads, *[i for i in starts if i > heads]]
+
+
+def group_by_length(rows: abc.Sequence["Sequence"], most: int = TOGETHER_TOKENS) -> list[list["Sequence"]]:
+    """Rows whose prompts are computed together: of like length, so that little is padding, and at most `most` tokens."""
+    groups: list[list[Sequence]] = []
+    for row in sorted(rows, key=lambda row: row.length):
+        last = groups[-1] if groups else None
+        fits = last and (len(last) + 1) * row.length <= most and row.length <= 1.5 * last[0].length + 16
+        if fits:
+            last.append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+class Sequence:
+    """One answer being computed.
+
+    Args:
+        mask: follows the grammar of the request, where it has one.
+    """
+
+    def __init__(
+        self,
+        handle: RequestHandle,
+        loaded: "LoadedModel",
+        slot: str | None,
+        prompt: list[int],
+        sampling: SamplingParams,
+        limit: int,
+        mask: TokenMask | None = None,
+    ):
+        self.handle = handle
+        self.prompt = prompt
+        self.slot = slot
+        "Where its adapter is (`Adapters`); None = the base."
+        self.sampler = Sampler(sampling, prompt, handle.request.logit_bias, mask)
+        self.length = len(prompt)
+        self.answer: list[int] = []
+        "Its tokens so far; the next step feeds the last one."
+        self.partial: PartialPrompt | None = None
+        "What is known or computed of the prompt, where that is not done in one forward."
+        self._limit = limit
+        self._stop_ids = frozenset(loaded.family.stop_ids(loaded.tokenizer))
+        clean = loaded.family.clean if mask is None else str  # which would change what the grammar has let through
+        self._text = AnswerText(Detokenizer(loaded.tokenizer), clean, handle.request.stop)
+        if beginning := handle.request.beginning:
+            handle.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
+        handle.prompt_tokens = len(prompt)
+
+    @property
+    def foreseen(self) -> bool:
+        """Return whether the next token can be chosen before this one is looked at."""
+        return self.sampler.foreseen and self.handle.request.logprobs is None
+
+    @property
+    def uncomputed(self) -> int:
+        """Tokens of the prompt that are still to compute."""
+        return self.length if self.partial is None else self.partial.left
+
+    @property
+    def left(self) -> int:
+        """Tokens that its answer may still have."""
+        return self._limit - self.handle.completion_tokens
+
+    def take(self, token: int, logprob: TokenLogprob | None = None) -> None:
+        """Add the token just chosen to the answer; may end it."""
+        if token < 0:
+            self.end("error", EngineUnavailable("serving.not_finite"))
+        elif token in self._stop_ids:
+            self.end("stop")
+        else:
+            self.answer.append(token)
+            self.handle.add(self._text.push(token), logprob)
+            if self._text.stopped:
+                self.end("stop")
+            elif self.handle.completion_tokens >= self._limit:
+                self.end("length")
+
+    def end(self, reason: str, error: ServingError | None = None) -> None:
+        """Finish the handle with what text is left."""
+        if not self.handle.done:
+            self.handle.finish(reason, self._text.finish(), error)
