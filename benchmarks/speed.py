@@ -1,17 +1,20 @@
 """Training speed and peak memory at full size: ours, the published computation, plain PEFT; same weights and rows.
 
     python -m benchmarks.speed [--shape chatglm|chatglm3|glm4|bloom] [--cases lora:16x128 ptuning:1x128:nf4 ...]
-                               [--contenders ours official plain] [--layers N] [--hidden N] [--check N]
+                               [--contenders ours packed official plain] [--layers N] [--hidden N] [--check N]
 
 Random weights, so no checkpoint is needed. All run in this process, one after the other, on the same batches. "official"
 is the published computation (benchmarks/official.py, ChatGLM-6B only); "plain" is our model under PEFT with the library's
-loss, as Trainer calls it. A case is METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4]. The floor is the multiplications of a
+loss, as Trainer calls it; "packed" is ours with the rows one behind the other. A case is
+METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4], or METHOD:ROWSxmixed: rows as long as those of the bundled advertisement set,
+drawn at random, whose padding counts for nothing. The floor is the multiplications of a
 step at the speed of a large product on this GPU. `--check N` instead trains ours and the official one for N updates on
 equal data and prints the largest difference in loss.
 """
 
 import argparse
 import contextlib
+import functools
 import gc
 import statistics
 import time
@@ -21,7 +24,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.official import full_loss, published
-from glm_core import models
+from glm_core import data, models, workspace
 from glm_core.adapters import attach, fused_lora
 from glm_core.models import quantization, registry
 from glm_core.models.architectures import fused_layers
@@ -29,12 +32,14 @@ from glm_core.models.architectures.bloom.modeling import RecordableBloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.training import memory_estimate
-from glm_core.training.cuda_graphs import CudaGraphStep
+from glm_core.training.cuda_graphs import CudaGraphStep, round_length
 from glm_core.training.loss import AnswerLoss
+from glm_core.training.recompute import recompute
 from glm_core.training.settings import TrainingSettings
 
 WARMUP, UPDATES = 4, 10
-CONTENDERS = ("ours", "official", "plain")
+CONTENDERS = ("ours", "official", "plain", "packed")
+USUAL = CONTENDERS[:3]
 CASES = ("lora:1x128", "lora:16x128", "lora:4x512", "ptuning:1x128", "ptuning:16x128")
 TARGETS = {
     "chatglm": "query_key_value",
@@ -53,6 +58,7 @@ class Case:
     method: str
     rows: int
     tokens: int
+    mixed: bool
     checkpointing: bool
     quantization: str
 
@@ -60,9 +66,11 @@ class Case:
     def parse(cls, name: str) -> "Case":
         """`METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4]`."""
         method, size, *rest = name.split(":")
-        rows, tokens = size.split("x")
+        rows, tokens = size.split("x", 1)
         small = next((one for one in rest if one in quantization.METHODS), "none")
-        return cls(name, method, int(rows), int(tokens), "checkpointing" in rest, small)
+        mixed = tokens == "mixed"
+        longest = max(mixed_lengths()) if mixed else int(tokens)
+        return cls(name, method, int(rows), longest, mixed, "checkpointing" in rest, small)
 
     def settings(self, shape: str) -> TrainingSettings:
         """The same as the page would have it."""
@@ -77,6 +85,15 @@ class Case:
             quantization=self.quantization,
             gradient_checkpointing="on" if self.checkpointing else "off",
         )
+
+
+@functools.cache
+def mixed_lengths() -> list[int]:
+    """Tokens of the rows of the bundled advertisement set, an even number each, counted by the embedded model's tokenizer."""
+    tokenizer = models.load_tokenizer(models.demo_path())
+    examples = data.read(workspace.ASSETS / "datasets" / "advertisement.jsonl").examples
+    counts = [sum(len(tokenizer.encode(one["content"])) for one in example.messages) for example in examples]
+    return [2 * max(8, (count + 1) // 2) for count in counts]
 
 
 def configuration(shape: str, hidden: int, layers: int):
@@ -133,23 +150,29 @@ def collect() -> None:
 def batch(case: Case, loaded: models.LoadedModel, seed: int) -> dict[str, torch.Tensor]:
     """Rows as the trainer has them: half of each is the prompt, for ChatGLM-6B with its control tokens, half the answer."""
     generator, config = torch.Generator().manual_seed(seed), loaded.model.config
-    ids = torch.randint(5, min(60_000, config.vocab_size), (case.rows, case.tokens), generator=generator)
-    context = case.tokens // 2
+    lengths = torch.full((case.rows,), case.tokens)
+    if case.mixed:
+        known = torch.tensor(mixed_lengths())
+        lengths = known[torch.randint(len(known), (case.rows,), generator=generator)]
+        lengths[0] = case.tokens if seed == 0 else lengths[0]  # the first batch has the longest row
+    width = round_length(int(lengths.max()), case.rows)
+    ids = torch.randint(5, min(60_000, config.vocab_size), (case.rows, width), generator=generator)
+    place = torch.arange(width)
+    context, mask = lengths[:, None] // 2, (place < lengths[:, None]).long()  # (B, 1), (B, S)
     if controls := loaded.family.architecture.control_ids(config.to_dict()):
-        ids[:, context - 1], ids[:, context] = controls["gmask_token_id"], controls["bos_token_id"]
-    labels = ids.clone()
-    labels[:, :context] = -100
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+        ids[place == context - 1], ids[place == context] = controls["gmask_token_id"], controls["bos_token_id"]
+    labels = ids.masked_fill((place < context) | (mask == 0), -100)
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
 def runner(contender: str, loaded: models.LoadedModel, case: Case):
     """rows -> loss, its gradients taken, as the contender computes them."""
     model, device = loaded.model, loaded.model.device
-    if contender == "ours":
+    if contender in ("ours", "packed"):
         fused_lora.fuse_lora_layers(model)
         fused_layers.fuse_layers(model)
-        loss = AnswerLoss(model, loaded.family.architecture)
-        recorded = memory_estimate.is_recorded(device.type, "bfloat16", case.checkpointing)
+        loss = AnswerLoss(model, loaded.family.architecture, packed=contender == "packed")
+        recorded = memory_estimate.is_recorded(device.type, "bfloat16")
         replay = CudaGraphStep(loss, batch(case, loaded, 0), print) if recorded else None
         ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731
     else:
@@ -158,7 +181,7 @@ def runner(contender: str, loaded: models.LoadedModel, case: Case):
         ordinary = (
             (lambda rows: full_loss(model, rows["input_ids"], rows["labels"]))
             if contender == "official"
-            else (lambda rows: model(**rows, use_cache=False).loss)
+            else (lambda rows: model(**rows, use_cache=False).loss)  # padding is masked, as Trainer's collator has it
         )
 
     def step(rows):
@@ -172,29 +195,31 @@ def runner(contender: str, loaded: models.LoadedModel, case: Case):
     return step
 
 
-def prepare(loaded: models.LoadedModel, case: Case, shape: str) -> torch.optim.Optimizer:
-    """A fresh adapter, the same at every call, and its optimizer."""
+def prepare(loaded: models.LoadedModel, case: Case, shape: str, contender: str) -> torch.optim.Optimizer:
+    """A fresh adapter, the same at every call, and its optimizer; activations recomputed as the contender does it."""
     torch.manual_seed(2)
     for name in attach.names(loaded):
         attach.unload_adapter(loaded, name)
     attach.attach(loaded, case.settings(shape))
-    if case.checkpointing:
-        loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
-    else:
+    if not case.checkpointing:
         loaded.model.gradient_checkpointing_disable()
+    elif contender in ("ours", "packed"):
+        recompute(loaded.model, loaded.model.config.num_hidden_layers)
+    else:
+        loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
     trainable = [parameter for parameter in loaded.model.parameters() if parameter.requires_grad]
     return torch.optim.AdamW(trainable, lr=1e-3, fused=loaded.model.device.type == "cuda")
 
 
 def losses(
-    loaded, case: Case, shape: str, contender: str, updates: int, clock: list[float] | None = None
+    loaded, case: Case, shape: str, contender: str, updates: int, clock: list[float] | None = None, passes: int = 1
 ) -> list[float]:
-    """The loss of `updates` updates from a fresh adapter; `clock` collects the seconds of each."""
-    optimizer, results = prepare(loaded, case, shape), []
+    """The loss of `updates` updates from a fresh adapter, the same ones `passes` times; `clock` collects the seconds of each."""
+    optimizer, results = prepare(loaded, case, shape, contender), []
     loaded.model.train()
     step = runner(contender, loaded, case)
     with published() if contender == "official" else contextlib.nullcontext():
-        for update in range(updates):
+        for update in list(range(updates)) * passes:
             rows = batch(case, loaded, update)
             started = time.perf_counter()
             loss = step(rows)
@@ -212,8 +237,11 @@ def measure(loaded, case: Case, shape: str, contender: str) -> tuple[float, floa
     collect()
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    losses(loaded, case, shape, contender, WARMUP + UPDATES, clock)
-    speed = case.rows * case.tokens / statistics.median(clock[WARMUP:])
+    # of mixed lengths every shape is recorded in a first pass
+    losses(loaded, case, shape, contender, WARMUP + UPDATES, clock, passes=1 + case.mixed)
+    counted = [int(batch(case, loaded, update)["attention_mask"].sum()) for update in range(WARMUP, WARMUP + UPDATES)]
+    spent = sum(clock[-UPDATES:]) if case.mixed else UPDATES * statistics.median(clock[WARMUP:])
+    speed = sum(counted) / spent
     if not on_gpu:
         return speed, 0.0, 0.0
     free, total = torch.cuda.mem_get_info()
@@ -285,7 +313,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=4096)
     parser.add_argument("--layers", type=int)
     parser.add_argument("--cases", nargs="*", default=CASES)
-    parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=CONTENDERS)
+    parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=USUAL)
     parser.add_argument("--check", type=int, metavar="N", default=0)
     given = parser.parse_args()
     given.layers = given.layers or LAYERS[given.shape]

@@ -74,7 +74,7 @@ class PartialPrompt:
         stop = min(max(self.done + most, self._whole), self._ids.shape[1])
         piece, model = self._ids[:, self.done : stop], self._loaded.model
         inputs = {cache_argument(model.__class__): self.cache, "use_cache": True, "logits_to_keep": 1}
-        if self.done:
+        if self.done and isinstance(self._architecture, ResumablePrompts):
             inputs |= self._architecture.piece_inputs(model, self._ids, self.done, stop)
         else:
             inputs |= self._architecture.prompt_inputs(model, piece, None)

@@ -140,7 +140,7 @@ class Session:
                 row.partial = PartialPrompt(self.loaded, row.prompt, known)
 
     def _beginning(self, row: Sequence) -> tuple[abc.Hashable, list[int], int]:
-        """What a prompt that begins like that of `row` is found by."""
+        """The arguments by which `PromptCache` finds a prompt that begins like that of `row`."""
         return self.adapters.identity(row.slot), row.prompt, undivided(self.loaded, row.prompt)
 
     def join(self, group: abc.Sequence[Sequence], room: int = NO_LIMIT) -> int:

@@ -73,7 +73,8 @@ class CudaGraphStep:
 
     def _find(self, inputs: dict[str, torch.Tensor]) -> "_Recording | None":
         """The recording for batches of this shape, made now where there is none yet."""
-        shape = (*inputs["input_ids"].shape, self._count_places(inputs))
+        tokens = self._loss.count_packed(inputs["attention_mask"])
+        shape = (*inputs["input_ids"].shape, tokens, self._count_places(inputs))
         if shape in self._recordings or not (self._works and shape[-1] and len(self._recordings) < MOST):
             return self._recordings.get(shape)
         try:
@@ -99,7 +100,9 @@ class CudaGraphStep:
 
     def _plan(self, inputs: dict[str, torch.Tensor], items: torch.Tensor | int | None) -> dict[str, torch.Tensor]:
         most, device = self._count_places(inputs), self._weights[0].device
-        return self._loss.plan(**{name: tensor.to(device) for name, tensor in inputs.items()}, items=items, most=most)
+        tokens = self._loss.count_packed(inputs["attention_mask"])  # before the batch is on the device
+        on_device = {name: tensor.to(device) for name, tensor in inputs.items()}
+        return self._loss.plan(**on_device, items=items, most=most, tokens=tokens)
 
 
 class _Recording:

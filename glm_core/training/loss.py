@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from glm_core.models.architectures.base import Architecture
+from glm_core.models.architectures.base import Architecture, PackedRows
+from glm_core.models.architectures.packing import Packing, pack, round_tokens
 from glm_core.training.memory_estimate import CHUNK_ROWS
 
 IGNORED = -100
@@ -103,30 +104,53 @@ def _divisor(labels: torch.Tensor, items: torch.Tensor | int | None) -> torch.Te
 class AnswerLoss(nn.Module):
     """A language model that returns its training loss; what the Trainer, and DDP around it, call.
 
+    Args:
+        packed: compute rows one behind the other, without padding, where the architecture can (`packs`).
+
     In two parts: `plan` looks at a batch and may wait for the device; `compute` is tensors only, so that the same work
     can be recorded and replayed (cuda_graphs.py).
     """
 
     accepts_loss_kwargs = True  # tells the Trainer that the loss is divided by `num_items_in_batch`
 
-    def __init__(self, model: nn.Module, architecture: Architecture):
+    def __init__(self, model: nn.Module, architecture: Architecture, packed: bool = False):
         super().__init__()
+        self.packs = packed and isinstance(architecture, PackedRows) and architecture.packs(model)
         self.model = model
         self.architecture = architecture
         self.config = model.config
 
     def forward(self, input_ids, attention_mask, labels, num_items_in_batch=None):
         """Loss of `input_ids` (B, S) with `labels` (B, S), see `answer_loss`; a dict as the Trainer reads it."""
-        return {"loss": self.compute(**self.plan(input_ids, attention_mask, labels, num_items_in_batch))}
+        tokens = self.count_packed(attention_mask)
+        plan = self.plan(input_ids, attention_mask, labels, num_items_in_batch, tokens=tokens)
+        return {"loss": self.compute(**plan)}
 
-    def plan(self, input_ids, attention_mask, labels, items=None, most: int | None = None) -> dict[str, torch.Tensor]:
-        """Return what `compute` needs of a batch padded at the right; `most` as in `find_targets`."""
+    def count_packed(self, attention_mask: torch.Tensor) -> int:
+        """Return how many tokens a batch padded at the right is packed into; 0 where it is not packed."""
+        return round_tokens(int(attention_mask.sum()), attention_mask.numel()) if self.packs else 0
+
+    def plan(
+        self, input_ids, attention_mask, labels, items=None, most: int | None = None, tokens: int = 0
+    ) -> dict[str, torch.Tensor]:
+        """Return what `compute` needs of a batch padded at the right; `most` as in `find_targets`.
+
+        Args:
+            tokens: what `count_packed` said.
+        """
         places, targets = find_targets(labels, most)
         found = {"input_ids": input_ids, "places": places, "targets": targets, "items": _divisor(labels, items)}
-        return found | self.architecture.training_inputs(self.model, input_ids, attention_mask)
+        if not tokens or not isinstance(self.architecture, PackedRows):
+            return found | self.architecture.training_inputs(self.model, input_ids, attention_mask)
+        packing = pack(attention_mask, tokens)
+        found |= vars(packing) | {"input_ids": input_ids.flatten()[packing.packed][None]}
+        found["places"] = packing.padded.flatten()[places]
+        return found | self.architecture.packed_inputs(self.model, input_ids, attention_mask, packing.packed)
 
     def compute(self, input_ids, places, targets, items, **layout) -> torch.Tensor:
         """The loss of what `plan` returned, a scalar."""
+        if "packed" in layout:
+            layout["packing"] = Packing(*(layout.pop(name) for name in ("padded", "packed", "real")))
         # The base runs in its own precision, adapters in float32: autocast (which fp16 loss scaling brings along) would
         # make the norms' outputs float32 and double the activations.
         with torch.autocast(input_ids.device.type, enabled=False):

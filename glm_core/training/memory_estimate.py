@@ -69,6 +69,7 @@ class MemoryEstimate:
         parts: weights, adapter (with gradient and optimizer), activations, logits, context.
         device: "cuda", where the bytes are the GPU's, or "cpu", where they are the process's.
         checkpointing: layers, from the first one on, whose activations are recomputed in the backward.
+        recorded: steps are recorded (cuda_graphs.py); not where all is recomputed and there is no room for that.
         tokens: of one micro-batch at full length.
         trainable: parameters that are trained.
     """
@@ -78,6 +79,7 @@ class MemoryEstimate:
     device: str
     precision: str
     checkpointing: int
+    recorded: bool
     tokens: int
     trainable: int
     shape: Shape
@@ -109,14 +111,15 @@ def estimate(
     shape = model if isinstance(model, Shape) else read_shape(model)
     device = device or _default_device(settings)
     longest = min(longest or settings.lengths, settings.lengths)
-    found = _assemble(shape, settings, longest, device, shape.dims.layers * (settings.gradient_checkpointing == "on"))
-    if settings.gradient_checkpointing != "auto" or limit is None or found.peak_bytes <= limit:
+    layers = shape.dims.layers
+    found = _assemble(shape, settings, longest, device, layers * (settings.gradient_checkpointing == "on"))
+    if limit is None or found.peak_bytes <= limit:
         return found
-    for layers in range(1, shape.dims.layers + 1):
-        found = _assemble(shape, settings, longest, device, layers)
+    for count in range(1, layers + 1) if settings.gradient_checkpointing == "auto" else ():
+        found = _assemble(shape, settings, longest, device, count)
         if found.peak_bytes <= SELECTIVE_SHARE * limit:
-            break
-    return found
+            return found
+    return _assemble(shape, settings, longest, device, layers, recorded=False) if found.checkpointing else found
 
 
 def _default_device(settings: TrainingSettings) -> str:
@@ -127,7 +130,7 @@ def _default_device(settings: TrainingSettings) -> str:
 
 
 def _assemble(
-    shape: Shape, settings: TrainingSettings, longest: int, device: str, checkpointing: int
+    shape: Shape, settings: TrainingSettings, longest: int, device: str, checkpointing: int, recorded: bool = True
 ) -> MemoryEstimate:
     automatic = "float32" if device == "cpu" else "bfloat16"
     precision = automatic if settings.precision == "auto" else settings.precision
@@ -135,17 +138,17 @@ def _assemble(
     trainable = _count_trainable(shape, settings)
     lean = device == "cuda" and shape.dims.fuses
     activations = _activations(shape, settings, tokens, longest, width, checkpointing, lean)
+    recorded = recorded and is_recorded(device, precision, not (checkpointing and _draws_again(settings)))
     parts = {
         "weights": _weights(shape, settings.quantization, width),
         "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
         "activations": int(activations * (CPU_SLACK if device == "cpu" else 1)),
         "logits": _logits(shape, settings, longest, width),
-        "context": INTERPRETER
-        if device == "cpu"
-        else CUDA_CONTEXT + RECORDING * is_recorded(device, precision, not (checkpointing and _draws_again(settings))),
+        "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * recorded,
     }
+    peak = sum(parts.values())
     return MemoryEstimate(
-        sum(parts.values()), parts, device, precision, checkpointing, tokens, trainable, shape, settings, longest
+        peak, parts, device, precision, checkpointing, recorded, tokens, trainable, shape, settings, longest
     )
 
 

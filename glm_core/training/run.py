@@ -336,7 +336,7 @@ def _choose_checkpointing(
     )
     writer.update(estimate=found.parts, checkpointing=found.checkpointing)
     if found.checkpointing:
-        writer.update(recordable=recompute(loaded.model, found.checkpointing))
+        writer.update(recordable=recompute(loaded.model, found.checkpointing) and found.recorded)
         writer.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.dims.layers)
 
 

@@ -46,10 +46,10 @@ def test_known_beginnings_and_pieces_give_the_answers_of_whole_prompts(name, tmp
         for choice in choices
         for question in questions
     }
-    assert len(set(whole.values())) > 2 * len(choices), "answers must depend on the adapter and the question"
+    assert len(set(whole.values())) > len(choices), "answers must depend on the adapter and the question"
     cached, pieces = new_session(name, tmp_path), new_session(name, tmp_path)
     for choice in choices:
-        for question in questions:
+        for question in questions + questions[:1]:
             assert ask(cached, choice, question).text == whole[choice.name, question]
             pieces.known.clear()
             assert ask(pieces, choice, question, room=24).text == whole[choice.name, question]
@@ -185,12 +185,12 @@ def test_pieces_grow_until_they_take_two_steps_and_shrink_when_they_take_more():
     size.note(0, True, 0.1)
     for _ in range(12):
         tokens = size.room(True)
-        size.note(tokens, True, 0.1 + 0.001 * tokens)
+        size.note(tokens, True, 0.1 + 0.0005 * tokens)
     assert size.room(True) == 128
     for _ in range(12):
         tokens = size.room(True)
         size.note(tokens, True, 0.1 + 0.004 * tokens)
-    assert size.room(True) in (32, 64)
+    assert size.room(True) == 32
 
 
 def test_pieces_of_nobody_waiting_are_long_but_end_in_time_for_a_cancel():

@@ -230,3 +230,23 @@ class ResumablePrompts(Protocol):
     def piece_inputs(self, model: "PreTrainedModel", ids: "torch.Tensor", start: int, stop: int) -> dict:
         """Return what a forward of columns `start` to `stop` of a prompt `ids` (1, S) needs beside them and the cache."""
         ...
+
+
+@runtime_checkable
+class PackedRows(Protocol):
+    """An architecture that trains on rows one behind the other, without padding (`packing.py`)."""
+
+    def packs(self, model: "PreTrainedModel") -> bool:
+        """Return whether this model can, and prepare its attention for it."""
+        ...
+
+    def packed_inputs(
+        self, model: "PreTrainedModel", ids: "torch.Tensor", mask: "torch.Tensor", packed: "torch.Tensor"
+    ) -> dict:
+        """Return what a training forward of the packed tokens (1, T) needs beside them and their `packing`, as tensors.
+
+        Args:
+            ids, mask: of the padded rows, (B, S), see `Architecture.training_inputs`.
+            packed: (T,), the place of each token among the B * S padded ones.
+        """
+        ...

@@ -89,6 +89,21 @@ class RotaryDecoder:
         """None: no token attends to the padding behind it, so no mask is needed."""
         return {}
 
+    def packs(self, model: "PreTrainedModel") -> bool:
+        """Where every layer is plainly causal; its attention function is ours from then on."""
+        from glm_core.models.architectures import decoder_step, prefixed_attention
+
+        if decoder_step.rotation_of(model) is None:
+            return False
+        model.set_attn_implementation(prefixed_attention.NAME)
+        return True
+
+    def packed_inputs(
+        self, model: "PreTrainedModel", ids: "torch.Tensor", mask: "torch.Tensor", packed: "torch.Tensor"
+    ) -> dict:
+        """Positions (1, T) that begin anew in every row; a mask in four dimensions, which the network hands on as it is."""
+        return {"position_ids": (packed % ids.shape[1])[None], "attention_mask": packed.new_zeros(1, 1, 1, 1)}
+
     def head_inputs(self, model, hidden: "torch.Tensor") -> "torch.Tensor":
         """The hidden states as they are."""
         return hidden

@@ -1,18 +1,35 @@
-"""Scaled dot-product attention with a prefix ahead of the keys, registered as a function that transformers can choose."""
+"""Scaled dot-product attention with a prefix ahead of the keys, or of packed rows, as a function that transformers can choose."""
 
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch.nn.attention.bias import causal_lower_right
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.modeling_utils import AttentionInterface
 from transformers.models.glm.modeling_glm import repeat_kv
 
 if TYPE_CHECKING:
+    from glm_core.models.architectures.packing import Packing
     from glm_core.models.prefix_tuning import Prefix
 
 NAME = "easyaigc_prefix"
+
+
+def attend(module, query, key, value, attention_mask, packing: "Packing | None" = None, **more):
+    """(B, heads, S, D) -> (B, S, heads, D), see `attend_with_prefix`; or packed, (1, heads, T, D) -> (1, T, heads, D)."""
+    if packing is None:
+        return attend_with_prefix(module, query, key, value, attention_mask, **more)
+    rows = [packing.spread(states) for states in (query, key, value)]  # (B, heads, S, D) each
+    if more.get("prefix") is None:
+        mixed, weights = sdpa_attention_forward(
+            module, *rows, None, dropout=more.get("dropout", 0.0), scaling=more.get("scaling")
+        )
+    else:
+        query, key, value = rows
+        mixed, weights = attend_with_prefix(module, query, key, value, None, **more)
+    return packing.gather(mixed), weights
 
 
 def attend_with_prefix(
@@ -36,5 +53,5 @@ def attend_with_prefix(
     return mixed.transpose(1, 2).contiguous(), None
 
 
-AttentionInterface.register(NAME, attend_with_prefix)
+AttentionInterface.register(NAME, attend)
 AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -134,6 +134,16 @@ class ChatGLM:
         """Positions (B, 2, S) and an additive mask (B, 1, S, S)."""
         return model.base_model.lay_out(ids, mask)
 
+    def packs(self, model) -> bool:
+        """Always: the mask stays that of the padded rows."""
+        return True
+
+    def packed_inputs(self, model, ids: "torch.Tensor", mask: "torch.Tensor", packed: "torch.Tensor") -> dict:
+        """Positions (1, 2, T) and the additive mask (B, 1, S, S) of the padded rows."""
+        inputs = model.base_model.lay_out(ids, mask)
+        positions = inputs["position_ids"].transpose(0, 1).flatten(1)  # (2, B S)
+        return inputs | {"position_ids": positions[:, packed][None]}
+
     def head_inputs(self, model, hidden: "torch.Tensor") -> "torch.Tensor":
         """The hidden states as they are."""
         return hidden

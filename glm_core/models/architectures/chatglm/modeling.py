@@ -43,17 +43,21 @@ class ChatGLMAttention(nn.Module):
         self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, hidden, rotary, visible, context, past_key_values=None, prefix=None):
-        """(B, S, H) -> (B, S, H); `prefix` is a `glm_core.models.prefix_tuning.Prefix`."""
+    def forward(self, hidden, rotary, visible, context, past_key_values=None, prefix=None, packing=None):
+        """(B, S, H) -> (B, S, H); `prefix` is a `glm_core.models.prefix_tuning.Prefix`, `packing` a `packing.Packing`."""
         batch, length, width = hidden.shape
         fused = self.query_key_value(hidden).view(batch, length, self.num_heads, 3, self.head_dim)
         query, key, value = split_rotated(fused, *rotary)
+        if packing is not None:
+            query, key, value = (packing.spread(states) for states in (query, key, value))
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
         if prefix is not None:
             key, value = prefix.join(self.layer_idx, key, value)
-        mixed = attend(query, key, value, visible, context)
-        return self.dense(mixed.transpose(1, 2).reshape(batch, length, width))
+        mixed = attend(query, key, value, visible, context).transpose(1, 2)
+        if packing is not None:
+            mixed = packing.gather(mixed)
+        return self.dense(mixed.reshape(batch, length, width))
 
 
 class ChatGLMMLP(nn.Module):
@@ -78,9 +82,9 @@ class ChatGLMBlock(GradientCheckpointingLayer):
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
         self.mlp = ChatGLMMLP(config)
 
-    def forward(self, hidden, rotary, visible, context, past_key_values=None, prefix=None):
+    def forward(self, hidden, rotary, visible, context, past_key_values=None, prefix=None, packing=None):
         normed = self.input_layernorm(hidden)
-        mixed = self.attention(normed, rotary, visible, context, past_key_values, prefix)
+        mixed = self.attention(normed, rotary, visible, context, past_key_values, prefix, packing)
         normed = self.post_attention_layernorm(torch.add(mixed, normed, alpha=RESIDUAL_SCALE))
         return torch.add(self.mlp(normed), normed, alpha=RESIDUAL_SCALE)
 
@@ -136,6 +140,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         prefix=None,
+        packing=None,
         **kwargs,
     ) -> BaseModelOutputWithPast:
         """Hidden states (B, S, H) of `input_ids` (B, S).
@@ -146,6 +151,8 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             position_ids: (B, 2, S); None counts them from the tokens, for cached steps from the prompt the cache saw.
             past_key_values: the first call must hold each row's whole context.
             prefix: a `glm_core.models.prefix_tuning.Prefix`: keys and values ahead of every layer's own, without a position.
+            packing: a `packing.Packing` where `input_ids` (1, T) are rows one behind the other, with `position_ids`
+                (1, 2, T) and the mask of the padded rows.
 
         Raises:
             PromptError: a row lacks its control tokens, or a cached step comes without `position_ids` and its cache
@@ -179,7 +186,9 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         hidden = self.word_embeddings(input_ids)
         rotary = self.rotary(position_ids, past + length, hidden)
         for layer in self.layers:
-            hidden = layer(hidden, rotary, visible, context, past_key_values=past_key_values, prefix=prefix)
+            hidden = layer(
+                hidden, rotary, visible, context, past_key_values=past_key_values, prefix=prefix, packing=packing
+            )
         return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values)
 
     def lay_out(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
