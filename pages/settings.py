@@ -10,6 +10,7 @@ from glm_core.api import openapi
 from glm_core.auth import accounts, api_keys, network
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts.settings import cluster
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "streamlit")
 
@@ -128,6 +129,8 @@ st.subheader(t("settings.look"), anchor=False)
 st.markdown(t("settings.look_about"))
 
 if account.may("administrator"):
+    st.subheader(t("cluster.title"), anchor=False)
+    cluster.draw()
     st.subheader(t("settings.files"), anchor=False)
     st.markdown(t("settings.files_about"))
     st.code(str(workspace.home()), language=None)

@@ -11,7 +11,7 @@ from glm_core.runs import forecast, labels, store
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
 from pages.parts.datasets.actions import keep_imprint
-from pages.parts.training import fields
+from pages.parts.training import fields, place
 from pages.parts.training.form import Form
 
 
@@ -91,8 +91,12 @@ def draw_start(settings: TrainingSettings) -> TrainingSettings:
     return store.continue_settings(run, settings) if fits else settings
 
 
-def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, float]) -> None:
-    """Make the run, queue it, show it."""
+def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, float], at: dict) -> None:
+    """Make the run, queue it, show it.
+
+    Args:
+        at: where it trains, see `Run.place`.
+    """
     dataset = st.session_state.dataset
     if dataset == "imprint":
         dataset = keep_imprint(st.session_state.assistant, st.session_state.author)
@@ -105,8 +109,9 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
         user.name,
         labels.propose_name(title, st.session_state.model, settings, earlier),
         expected=expected,
-        identifier=state.launcher().claim(),
+        identifier="" if at else state.launcher().claim(),
         start=form.start if form.start and form.start.model_name == st.session_state.model else None,
+        place=at,
     )
     state.launcher().submit(run)
     ui.note("audit.run.start", run.name)
@@ -137,7 +142,9 @@ choices, outlook = st.columns([3, 2], gap="large")
 with choices:
     fields.draw_presets(form)
     fields.draw_choices(form)
-    fields.draw_cards(machine)
+    at = place.draw()
+    if not at:
+        fields.draw_cards(machine)
     pinned = fields.draw_questions()
     with st.expander(t("train.settings"), icon=":material/tune:"):
         fields.draw_fields("basic", machine)
@@ -145,14 +152,14 @@ with choices:
         fields.draw_fields("expert", machine)
 form.keep_draft()
 with outlook, st.container(border=True, key="forecast"), ui.guarded():
-    settings = draw_start(form.read())
+    settings = place.placed(draw_start(form.read()), at)
     found = draw_forecast(settings, len(pinned))
-    word = "train.enqueue" if any(run.status().active for run in earlier) else "train.start"
+    word = "train.enqueue" if not at and any(run.status().active for run in earlier) else "train.start"
     if st.button(t(word), type="primary", icon=":material/play_arrow:", key="start", width="stretch"):
-        start(settings, pinned, {"seconds": found.seconds, "peak_bytes": found.memory.peak_bytes})
+        start(settings, pinned, {} if at else {"seconds": found.seconds, "peak_bytes": found.memory.peak_bytes}, at)
     with st.expander(t("train.by_card"), icon=":material/memory:"):
         draw_cards(found)
     with st.expander(t("train.command"), icon=":material/terminal:"):
         draw_command(settings, pinned)
-    if settings.processes == 1:
+    if settings.processes == 1 and not at:
         state.launcher().prepare()

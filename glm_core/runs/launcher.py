@@ -20,6 +20,8 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.machine import machine
 from glm_core.runs import processes, store
+from glm_core.runs.cluster.jobs import ClusterJobs, is_on_cluster, next_attempt
+from glm_core.runs.cluster.reconcile import reconcile, submit
 from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import RunError, locked, number, read_record, writing
 from glm_core.runs.prewarm import Ready
@@ -63,6 +65,7 @@ class Launcher:
         grace: float = GRACE_SECONDS,
         make_room: Callable[[Run], None] | None = None,
         waiting: Callable[[Path], list[str]] | None = None,
+        jobs: ClusterJobs | None = None,
     ):
         """
         Args:
@@ -71,9 +74,10 @@ class Launcher:
             grace: seconds between a stop and SIGKILL.
             make_room: called before a run starts, to unload a chat model from the GPU it needs.
             waiting: the argument list that trains in a run directory, where `prepare` shall start it in advance.
+            jobs: the jobs of runs that train on the cluster; tests put a stand-in here.
         """
         self._command, self._devices, self._grace, self._make_room = command, devices, grace, make_room
-        self._ready = Ready(waiting)
+        self._ready, self._jobs = Ready(waiting), jobs or ClusterJobs()
         self._children: dict[str, subprocess.Popen] = {}
         self._settled: dict[str, int] = {}
         self.open: frozenset[str] = frozenset()
@@ -116,7 +120,7 @@ class Launcher:
             processes.kill_all(run.path)
             for mark in ("stop", "discard"):
                 (run.path / mark).unlink(missing_ok=True)
-            store.change(run, pid=None, pid_created=None, devices=[])
+            store.change(run, pid=None, pid_created=None, devices=[], **next_attempt(run))
             store.write_status(run, "queued", queued=time.time())
         self.tick()
 
@@ -134,7 +138,8 @@ class Launcher:
             if not run.status().active:
                 raise RunError("runs.not_active", name=run.name)
             self._ready.drop(run.path)
-            if not run.alive() and not processes.trainers(run.path):
+            far = is_on_cluster(run) and run.place.get("submitted")
+            if not far and not run.alive() and not processes.trainers(run.path):
                 store.write_status(run, "stopped", {"key": "runs.why.withdrawn"})
                 return
             with writing(run.path):
@@ -176,7 +181,7 @@ class Launcher:
     def _next_to_start(self) -> Run | None:
         """The first waiting run where its places are free, as far as the records say before they are made true."""
         unsettled = list(self._unsettled())
-        waiting = _waiting(unsettled)
+        waiting = [run for run in _waiting(unsettled) if not is_on_cluster(run)]
         if not waiting:
             return None
         places, busy = self._devices() or [CPU], set()
@@ -205,6 +210,8 @@ class Launcher:
 
     def _reconcile(self, run: Run) -> bool:
         """Make the record of one run true; whether it still waits or holds a device."""
+        if is_on_cluster(run):
+            return reconcile(self._jobs, run, self._grace)
         record = read_record(run.path / "status.json")
         state = record.get("state")
         if run.alive():
@@ -283,7 +290,10 @@ class Launcher:
 
         Where the chat model has to make room, only the run that it was made for; the next tick does so for the next one.
         """
-        waiting = _waiting(open_runs)
+        for run in _waiting(open_runs):
+            if is_on_cluster(run) and not run.place.get("submitted"):
+                submit(self._jobs, run)
+        waiting = [run for run in _waiting(open_runs) if not is_on_cluster(run)]
         if not waiting:
             return
         places = self._devices() or [CPU]

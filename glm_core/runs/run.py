@@ -15,7 +15,7 @@ one that makes no sense is a damaged run that can be looked at and deleted, neve
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from glm_core import workspace
@@ -54,6 +54,8 @@ class Run:
     devices: tuple[str, ...]
     expected: Mapping[str, float]
     damaged: bool
+    place: Mapping = field(default_factory=dict)
+    """Where it trains, empty for this computer; {"kind": "ray", ...} for the cluster (cluster/)."""
 
     def alive(self) -> bool:
         """Return whether its trainer process exists."""
@@ -231,6 +233,7 @@ def read(path: Path) -> Run:
         devices=tuple(d for d in devices if isinstance(d, str)) if isinstance(devices, list) else (),
         expected=numbers(record.get("expected")),
         damaged=damaged,
+        place=record["place"] if isinstance(record.get("place"), dict) else {},
     )
 
 

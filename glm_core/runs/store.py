@@ -48,6 +48,7 @@ def create(
     expected: Mapping[str, float] | None = None,
     identifier: str = "",
     start: Run | None = None,
+    place: Mapping | None = None,
 ) -> Run:
     """Make a run directory with a byte copy of the library's rows; it trains once `Launcher.submit` has it.
 
@@ -61,6 +62,7 @@ def create(
         expected: what was forecast, "seconds" and "peak_bytes", to be seen beside what it took.
         identifier: of `Launcher.claim`; by default a new one.
         start: a run whose adapter this one goes on from; `settings` must be as its adapter is, see `continue_settings`.
+        place: where it trains, by default on this computer, see `Run.place`.
 
     Raises:
         RunError: the disk is full or the workspace cannot be written.
@@ -88,6 +90,8 @@ def create(
         "expected": dict(expected or {}),
         "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
     }
+    if place:
+        record["place"] = dict(place)
     fill = _with_rewordings(_filler(start), library.rewordings(dataset.id))
     return write_new(record | _origin(start), rows, fill, identifier)
 
@@ -146,6 +150,8 @@ def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | Non
     from glm_core.models.checkpoints import fingerprint
 
     record = {key: value for key, value in read_record(run.path / "run.json").items() if key not in VOLATILE}
+    if isinstance(record.get("place"), dict):
+        record["place"] = {name: record["place"][name] for name in ("kind", "gpu") if name in record["place"]}
     if settings is not None:
         record["settings"] = settings.to_dict()
     if owner is not None:

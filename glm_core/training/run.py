@@ -84,7 +84,8 @@ def read_task(folder: Path) -> Task:
     chosen = TrainingSettings.from_dict(settings)
     unreadable = tuple(number for number, example in lines if example is None)
     name = str(record.get("name", folder.name))
-    return Task(folder, Path(record["model"]), chosen, tuple(questions), examples, name, unreadable)
+    model = os.environ.get("EASYAIGC_MODEL_FOLDER") or record["model"]  # a node may see the storage elsewhere
+    return Task(folder, Path(model), chosen, tuple(questions), examples, name, unreadable)
 
 
 def run(folder: Path, stop: StopSignal | None = None, clock: float | None = None) -> int:
