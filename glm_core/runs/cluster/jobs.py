@@ -24,7 +24,7 @@ LOG_LINES = 40
 
 @dataclass(frozen=True)
 class JobState:
-    """What the cluster last said of a job.
+    """A job as the cluster last described it.
 
     Attributes:
         status: of Ray: PENDING, RUNNING, SUCCEEDED, FAILED, STOPPED; "" where it knows no such job.
@@ -90,7 +90,7 @@ class ClusterJobs:
         return self._is_working("submit", job_id(run))
 
     def state(self, run: Run) -> JobState | None:
-        """What the cluster last said of the job; None before it has said anything. Asks anew where that is old."""
+        """The last known state of the job; None before it has said anything. Asks anew where that is old."""
         job = job_id(run)
         if time.monotonic() - self._asked.get(job, -STALE_SECONDS) >= STALE_SECONDS:
             self._begin("find", job, lambda: self._find(job))

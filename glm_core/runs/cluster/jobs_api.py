@@ -49,7 +49,7 @@ class JobsApi:
             self._ask("POST", "/api/jobs/", json=body)
 
     def find(self, job: str) -> dict | None:
-        """What the cluster says of `job` ("status", "message", "end_time" ...); None where it knows none. Raises ClusterError."""
+        """The cluster's record of `job` ("status", "message", "end_time" ...); None where it knows none. Raises ClusterError."""
         answer = self._ask("GET", f"/api/jobs/{job}", missing=True)
         return None if answer is None else _object(answer)
 
@@ -58,7 +58,7 @@ class JobsApi:
         self._ask("POST", f"/api/jobs/{job}/stop", missing=True)
 
     def log(self, job: str) -> str:
-        """What the driver of `job` has printed. Raises ClusterError."""
+        """The output of the driver of `job`. Raises ClusterError."""
         answer = self._ask("GET", f"/api/jobs/{job}/logs", missing=True)
         return "" if answer is None else str(_object(answer).get("logs", ""))
 
