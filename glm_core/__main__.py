@@ -1,4 +1,4 @@
-"""`python -m glm_core demo | evaluate RUN | export RUN | benchmark RUN | data FILE`: what the pages do, in the terminal, with an exit code."""
+"""`python -m glm_core demo | evaluate RUN | export RUN | benchmark RUN | data FILE | documents FILE`: what the pages do, in the terminal, with an exit code."""
 
 import argparse
 import json
@@ -30,10 +30,12 @@ def main(argv: list[str] | None = None) -> int:
     benchmark.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
     benchmark.set_defaults(work=run_benchmark)
     from glm_core.data import command as data_command
+    from glm_core.drafting import command as drafting_command
     from glm_core.runs.exchange import command
 
     command.add_parser(commands)
     data_command.add_parser(commands)
+    drafting_command.add_parser(commands)
     arguments = parser.parse_args(argv)
     i18n.use(arguments.lang)
     return arguments.work(arguments)
