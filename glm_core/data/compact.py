@@ -8,6 +8,9 @@ from typing import overload
 from glm_core.data.examples import Example
 
 
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: dumps makes one a row
+
+
 class CompactExamples(Sequence[Example]):
     """A growing list of examples. Reading one makes it anew, so a change to it changes nothing here."""
 
@@ -17,7 +20,7 @@ class CompactExamples(Sequence[Example]):
 
     def append(self, example: Example) -> None:
         """Add `example` at the end."""
-        self._rows.append(json.dumps(example.messages, ensure_ascii=False, separators=(",", ":")).encode())
+        self._rows.append(_encoded(example.messages).encode())
         self._lines.append(example.line)
 
     def __len__(self) -> int:
