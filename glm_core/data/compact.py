@@ -7,7 +7,6 @@ from typing import overload
 
 from glm_core.data.examples import Example
 
-
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: dumps makes one a row
 
 
