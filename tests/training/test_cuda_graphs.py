@@ -9,6 +9,7 @@ from glm_core import models
 from glm_core.adapters import attach, fused_lora
 from glm_core.training import cuda_graphs
 from glm_core.training.loss import IGNORED, AnswerLoss
+from glm_core.training.recompute import recompute
 from glm_core.training.settings import TrainingSettings
 from tests.training.small import prompts, small, stir
 
@@ -18,13 +19,15 @@ METHODS = {
 }
 
 
-def prepare(kind, method, folder, device="cpu"):
+def prepare(kind, method, folder, device="cpu", way="kept"):
     loaded = models.load(small(kind, folder), device=torch.device(device))
     attach.attach(loaded, METHODS[method])
     stir(loaded)
     fused_lora.fuse_lora_layers(loaded.model)
     loaded.model.train()
-    loss = AnswerLoss(loaded.model, loaded.family.architecture)
+    loss = AnswerLoss(loaded.model, loaded.family.architecture, packed=way == "packed")
+    if way == "recomputed":
+        assert recompute(loaded.model, 2)
     return loaded, loss, [weight for weight in loss.parameters() if weight.requires_grad]
 
 
@@ -65,11 +68,12 @@ def test_a_plan_with_room_to_spare_gives_the_same_loss_and_gradients(kind, tmp_p
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+@pytest.mark.parametrize("way", ["kept", "recomputed", "packed"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", ["chatglm", "glm", "glm4", "bloom"])
-def test_replayed_steps_equal_ordinary_ones(kind, method, tmp_path, monkeypatch):
+def test_replayed_steps_equal_ordinary_ones(kind, method, way, tmp_path, monkeypatch):
     monkeypatch.setattr("glm_core.models.prefix_tuning.DROPOUT", 0.0)
-    loaded, loss, weights = prepare(kind, method, tmp_path, "cuda")
+    loaded, loss, weights = prepare(kind, method, tmp_path, "cuda", way)
     errors = []
     steps = cuda_graphs.CudaGraphStep(loss, batch(loaded, 0), errors.append)
     for number in range(6):
