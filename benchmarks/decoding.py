@@ -84,13 +84,13 @@ class Endless:
     def __init__(self, family, config):
         self._family = family
         controls = family.architecture.control_ids(config.to_dict())
-        self._controls = [controls["gmask_token_id"], controls["bos_token_id"]] if controls else [3, 4]
+        self.controls = [controls["gmask_token_id"], controls["bos_token_id"]] if controls else [3, 4]
 
     def __getattr__(self, name):
         return getattr(self._family, name)
 
     def encode_prompt(self, tokenizer, messages) -> list[int]:
-        return tokenizer.encode(messages[-1]["content"]) + self._controls
+        return tokenizer.encode(messages[-1]["content"]) + self.controls
 
     def stop_ids(self, tokenizer) -> list[int]:
         return []

@@ -117,7 +117,8 @@ def need(*packages: str) -> None:
 def lora_of(options):
     from peft import LoraConfig
 
-    targets = [name.strip() for name in speed.TARGETS[options.shape].split(",")]
+    known = speed.TARGETS[options.shape].replace("qkv", "q_proj, k_proj, v_proj")
+    targets = [name.strip() for name in known.split(",")]
     return LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")
 
 
@@ -213,7 +214,7 @@ def decode_compiled(options, rows: int) -> tuple[float, float]:
 def generate(options, rows: int, more: dict) -> tuple[float, float]:
     session = decoding.prepare(options.hidden, options.layers, device(), options.shape)
     loaded, seconds = session.loaded, []
-    prompts = [loaded.family.encode_prompt(loaded.tokenizer, [{"content": f"{n}{decoding.WARM}"}]) for n in range(rows)]
+    prompts = [loaded.tokenizer.encode(f"{number}{decoding.WARM}") + loaded.family.controls for number in range(rows)]
     ids = torch.tensor(prompts, device=loaded.model.device)
     for count in (options.tokens, options.tokens, 1, options.tokens, 1, options.tokens):  # the first two compile
         started = time.perf_counter()
