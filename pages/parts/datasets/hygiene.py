@@ -22,6 +22,7 @@ ICONS = {
     "mask": "visibility_off",
     "fill": "edit",
 }
+TILES = ("repeated", "contradicting", "long")
 CHART = {"displayModeBar": False}
 
 
@@ -30,11 +31,11 @@ def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
     own_rows = chosen.id == "imprint"
     with st.spinner(t("datasets.counting")):
         counts = analysis.statistics(rows) if own_rows else library.statistics(chosen.id)
-    draw_counts(counts)
+    found = check.check(rows) if own_rows else look(chosen.id)
+    draw_counts(counts, found)
     if counts.labels:
         st.markdown(t("datasets.labels", count=len(counts.labels)))
         st.plotly_chart(figures.labels_figure(counts.labels), key="labels", config=CHART)
-    found = check.check(rows) if own_rows else look(chosen.id)
     if chosen.previous:
         draw_restore(chosen)
     if not found:
@@ -56,9 +57,11 @@ def look(id: str) -> list[Finding]:
     return found
 
 
-def draw_counts(counts: analysis.Statistics) -> None:
-    """Rows, and answers where those are more or not all learned."""
+def draw_counts(counts: analysis.Statistics, found: list[Finding]) -> None:
+    """Rows, answers where those are more or not all learned, and the rows that repeat, contradict or are too long."""
+    faults = {one.kind: len(one.rows) for one in found}
     tiles = {"rows": counts.rows, "turns": counts.turns, "learned": counts.targets}
+    tiles |= {kind: faults.get(kind, 0) for kind in TILES}
     if counts.turns == counts.rows:
         del tiles["turns"]
     if counts.targets == counts.turns:
