@@ -6,7 +6,7 @@ folder, nothing else. Not here: moving bytes (http_download.py), the job around 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -21,6 +21,7 @@ OFFICIAL = {"huggingface": "https://huggingface.co", "modelscope": "https://mode
 BRANCH = {"huggingface": "main", "modelscope": "master"}
 LISTING_BYTES = 20_000_000
 MOST_PAGES = 20
+PAGE = 200  # entries of a page of a data set's listing at ModelScope
 LARGEST = 200_000_000_000  # bytes of one file; what claims more is a mistake
 
 _KEPT = re.compile(
@@ -47,6 +48,8 @@ class Source:
     """Address of the hub or mirror; empty for the official one."""
     revision: str = ""
     """Branch, tag or commit; empty for the main branch."""
+    holds: str = "models"
+    """"models" or "datasets"."""
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -72,15 +75,19 @@ class Source:
         """Return the address of the list of its files: names, sizes and digests."""
         revision = quote(self.revision, safe="")
         if self.kind == "modelscope":
-            return f"{self.endpoint}/api/v1/models/{self.repo}/repo/files?Revision={revision}&Recursive=true"
-        return f"{self.endpoint}/api/models/{self.repo}/tree/{revision}?recursive=true"
+            listing = "files" if self.holds == "models" else "tree"
+            query = f"Revision={revision}&Recursive=true" + ("" if self.holds == "models" else f"&PageSize={PAGE}")
+            return f"{self.endpoint}/api/v1/{self.holds}/{self.repo}/repo/{listing}?{query}"
+        return f"{self.endpoint}/api/{self.holds}/{self.repo}/tree/{revision}?recursive=true"
 
     def file_url(self, name: str) -> str:
         """Return the address of the file `name`."""
-        revision, path = quote(self.revision, safe=""), quote(name, safe="")
+        revision = quote(self.revision, safe="")
         if self.kind == "modelscope":
-            return f"{self.endpoint}/api/v1/models/{self.repo}/repo?Revision={revision}&FilePath={path}"
-        return f"{self.endpoint}/{self.repo}/resolve/{revision}/{path}"
+            path = quote(name, safe="")
+            return f"{self.endpoint}/api/v1/{self.holds}/{self.repo}/repo?Revision={revision}&FilePath={path}"
+        place = self.endpoint if self.holds == "models" else f"{self.endpoint}/datasets"
+        return f"{place}/{self.repo}/resolve/{revision}/{quote(name)}"
 
 
 def _clean_endpoint(endpoint: str) -> str:
@@ -109,7 +116,7 @@ def list_files(
     """
     watch.stage("download.stage.listing")
     found: dict[str, tuple[int, str]] = {}
-    for path, size, sha256 in _entries(client, source, watch):
+    for path, size, sha256 in entries(client, source, watch):
         if _is_wanted(path, source):
             found[path] = size, sha256
     if any(_SAFETENSORS.fullmatch(name) for name in found):
@@ -130,12 +137,21 @@ def _is_wanted(path: str, source: Source) -> bool:
     Raises:
         HubError: the path would lead out of the folder. No honest hub has such a file, so nothing of it is taken.
     """
-    if path.startswith("/") or "\\" in path or ".." in path.split("/") or "\0" in path:
-        raise HubError("hub.traversal", host=urlsplit(source.endpoint).netloc, name=repr(path)[:100])
+    refuse_traversal(path, source)
     if "/" in path or not any(pattern.fullmatch(path) for pattern in (_KEPT, _SAFETENSORS, _BIN)):
         return False
     workspace.inside(workspace.home(), path)
     return True
+
+
+def refuse_traversal(path: str, source: Source) -> None:
+    """Refuse a path that leads out of its folder.
+
+    Raises:
+        HubError: it does.
+    """
+    if path.startswith("/") or "\\" in path or ".." in path.split("/") or "\0" in path:
+        raise HubError("hub.traversal", host=urlsplit(source.endpoint).netloc, name=repr(path)[:100])
 
 
 def _to_file(source: Source, name: str, size: int, sha256: str, published: Mapping[str, dict]) -> RemoteFile:
@@ -147,8 +163,12 @@ def _to_file(source: Source, name: str, size: int, sha256: str, published: Mappi
     return RemoteFile(name, size, source.file_url(name), sha256, published=known is not None)
 
 
-def _entries(client: httpx.Client, source: Source, watch: ProgressCallbacks):
-    """Every file of the repository: path, bytes, sha256 or ""."""
+def entries(client: httpx.Client, source: Source, watch: ProgressCallbacks) -> Iterator[tuple[str, int, str]]:
+    """Yield every file of the repository: path, bytes, sha256 or "".
+
+    Raises:
+        HubError: no such repository, or an answer that makes no sense.
+    """
     url, pages = source.listing_url(), 0
     while url and pages < MOST_PAGES:
         content, following = _read_listing(client, url, watch)
@@ -169,6 +189,8 @@ def _entries(client: httpx.Client, source: Source, watch: ProgressCallbacks):
             raise HubError("hub.bad_listing", host=urlsplit(url).netloc) from error
         yield from (_checked(row, url) for row in rows)
         url, pages = _same_host(url, following), pages + 1
+        if source.kind == "modelscope" and source.holds == "datasets" and len(rows) == PAGE:
+            url = f"{source.listing_url()}&PageNumber={pages + 1}"
 
 
 def _checked(row: tuple, url: str) -> tuple[str, int, str]:

@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 
 class FakeHub:
@@ -55,13 +55,13 @@ class _Handler(BaseHTTPRequestHandler):
         headers = (self.headers.get("Range", ""), self.headers.get("Authorization", ""), self.headers.get("Host", ""))
         name = query["FilePath"][0] if "FilePath" in query else unquote(url.path)
         self.hub.asked.append((name, *headers))
-        if match := re.fullmatch(r"/api/models/(.+)/tree/main", url.path):
+        if match := re.fullmatch(r"/api/(?:models|datasets)/(.+)/tree/main", url.path):
             self.answer_listing(match[1], self.huggingface)
-        elif match := re.fullmatch(r"/api/v1/models/(.+)/repo/files", url.path):
-            self.answer_listing(match[1], self.modelscope)
-        elif match := re.fullmatch(r"/api/v1/models/(.+)/repo", url.path):
+        elif match := re.fullmatch(r"/api/v1/(?:models/(.+)/repo/files|datasets/(.+)/repo/tree)", url.path):
+            self.answer_listing(match[1] or match[2], self.modelscope)
+        elif match := re.fullmatch(r"/api/v1/(?:models|datasets)/(.+)/repo", url.path):
             self.answer_file(match[1], name)
-        elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/main/([^/]+)", unquote(url.path)):
+        elif match := re.fullmatch(r"(?:/datasets)?/([^/]+/[^/]+)/resolve/main/(.+)", unquote(url.path)):
             self.answer_file(match[1], match[2])
         else:
             self.plain(404)
@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_file(self, repo: str, name: str):
         if self.hub.redirect:
-            self.plain(302, Location=f"{self.hub.redirect}/{repo}/resolve/main/{name}")
+            self.plain(302, Location=f"{self.hub.redirect}/{repo}/resolve/main/{quote(name)}")
             return
         data = self.hub.files.get(repo, {}).get(name)
         fault = self.next_fault(name)

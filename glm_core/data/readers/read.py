@@ -158,6 +158,18 @@ def read_text(
     return read_bytes(content, "text.txt", template, mapping=mapping, options=options)
 
 
+def raw_records(content: bytes, file: str) -> Iterator[object]:
+    """Yield the records of a file as they stand in it, before any layout is recognized; a RowError for a broken one.
+
+    Raises:
+        DataError: the ending is not known, or the file cannot be read at all.
+    """
+    ending = file.rpartition(".")[2].lower()
+    if ending not in _BY_ENDING:
+        raise DataError("data.ending", file=file, endings=", ".join(ENDINGS))
+    yield from (record for _line, record in _BY_ENDING[ending](_Source(content, file, ReadOptions())))
+
+
 def _content(path: Path) -> bytes:
     if path.is_dir():
         raise DataError("data.folder", file=path.name or str(path))
