@@ -38,9 +38,14 @@ def draw_list() -> None:
                 st.rerun()
     limit = st.get_option("server.maxUploadSize")
     ui.name_uploader(t("datasets.browse"))
-    file = st.file_uploader(t("datasets.upload"), key="file", help=t("datasets.upload_help", limit=limit))
-    if file:
-        st.session_state.incoming = file.getvalue(), file.name
+    files = st.file_uploader(
+        t("datasets.upload"), key="file", help=t("datasets.upload_help", limit=limit), accept_multiple_files=True
+    )
+    if files:
+        contents = [(file.getvalue(), file.name) for file in files]
+        st.session_state["incoming" if len(files) == 1 else "incoming_files"] = (
+            contents[0] if len(files) == 1 else contents
+        )
         ui.go("upload")
     if st.button(t("datasets.paste"), icon=":material/content_paste:", key="paste", width="stretch"):
         ui.go("upload")
@@ -64,7 +69,8 @@ def draw_set(chosen: library.Dataset) -> None:
 
 
 ui.begin("datasets")
-st.session_state.pop("incoming", None)
+for kept in ("incoming", "incoming_files", "incoming_source"):
+    st.session_state.pop(kept, None)
 sets = {one.id: one for one in library.datasets()}
 gone = "set" not in st.session_state and st.query_params.get("set", "") not in ("", *sets)
 asked = [st.session_state.pop("chosen_next", None), st.session_state.get("set"), st.query_params.get("set"), *sets]

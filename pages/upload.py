@@ -14,22 +14,29 @@ from glm_core.data.readers import read
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from pages.parts.datasets import column_mapping
+from pages.parts.datasets import column_mapping, from_hub, several_files
 
 LISTED, SHORT, SHOWN = 100, 8, 3
 PROBLEMS_HEIGHT = 440  # pixels; a longer table scrolls by itself
 
 
 def bring_in() -> tuple[bytes, str] | None:
-    """The file or the pasted text, once there is one."""
+    """The file or the pasted text, once there is one. Several files, or a data set of a hub, begin the page anew."""
+    with st.expander(t("datasets.from_hub"), icon=":material/cloud_download:", expanded="hub_set" in st.session_state):
+        from_hub.draw_hub()
     limit = st.get_option("server.maxUploadSize")
     ui.name_uploader(t("datasets.browse"))
-    file = st.file_uploader(t("datasets.upload"), key="brought", help=t("datasets.upload_help", limit=limit))
+    files = st.file_uploader(
+        t("datasets.upload"), key="brought", help=t("datasets.upload_help", limit=limit), accept_multiple_files=True
+    )
     pasted = st.text_area(
         t("datasets.paste"), key="pasted", height=200, max_chars=1_000_000, placeholder=t("datasets.paste_help")
     )
-    if file:
-        return file.getvalue(), file.name
+    if len(files) > 1:
+        st.session_state.incoming_files = [(file.getvalue(), file.name) for file in files]
+        st.rerun()
+    if files:
+        return files[0].getvalue(), files[0].name
     return (pasted.encode(), t("datasets.pasted") + ".txt") if pasted.strip() else None
 
 
@@ -49,17 +56,26 @@ def draw_result(result: read.ReadResult) -> None:
 
 
 def draw_keep(result: read.ReadResult) -> None:
-    """Save the good rows: as a new set, or in place of the rows of the set that is being replaced."""
+    """Save the good rows: as a new set, in place of the rows of the set that is being replaced, or behind them."""
     usual = PurePath(result.file).stem[: library.MAX_NAME]
     name = old.name if old else st.text_input(t("datasets.name"), usual, max_chars=library.MAX_NAME, key="keep-as")
-    word = t("datasets.replace_with" if old else "datasets.keep", rows=f"{len(result.examples):,}", name=literal(name))
+    key = "append_rows" if appending else "replace_with" if old else "keep"
+    word = t(f"datasets.{key}", rows=f"{len(result.examples):,}", name=literal(name))
     if st.button(word, type="primary", key="keep"):
         with st.spinner(t("datasets.saving")):
-            if old:
-                library.replace_rows(old.id, result.examples, source=result.file, notices=result.notices)
-            kept = old or library.add(name, result.examples, source=result.file, notices=result.notices)
-        ui.note("audit.data.edit" if old else "audit.data.add", kept.name)
+            kept = keep(result, name)
         leave(kept.id)
+
+
+def keep(result: read.ReadResult, name: str) -> library.Dataset:
+    """Put the rows into the library, and note it."""
+    ui.note("audit.data.edit" if old else "audit.data.add", name)
+    told = {"source": st.session_state.get("incoming_source") or result.file, "notices": result.notices}
+    if old and appending:
+        return library.append(old.id, result.examples, **told)
+    if old:
+        return library.replace_rows(old.id, result.examples, **told)
+    return library.add(name, result.examples, **told)
 
 
 def draw_problems(result: read.ReadResult) -> None:
@@ -76,13 +92,13 @@ def draw_problems(result: read.ReadResult) -> None:
 
 def leave(id: str | None) -> None:
     """Back to the data page, with nothing left of the file."""
-    st.session_state.pop("incoming", None)
-    st.session_state.pop("read", None)
+    for kept in ("incoming", "incoming_files", "incoming_source", "read", "read_files", "hub_set", "hub_look"):
+        st.session_state.pop(kept, None)
     ui.go("datasets", **({"set": id} if id else {}))
 
 
 def replaced() -> library.Dataset | None:
-    """The set whose rows the file is to replace, if the address names one that can be."""
+    """The set whose rows the file is to replace or to follow, if the address names one that can be changed."""
     try:
         dataset = library.get(st.query_params["set"]) if "set" in st.query_params else None
     except EasyError:
@@ -92,14 +108,20 @@ def replaced() -> library.Dataset | None:
 
 ui.begin("upload")
 old = replaced()
+appending = old is not None and "append" in st.query_params
 handed = st.session_state.get("incoming")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title(literal(handed[1]) if handed else t("page.upload"), anchor=False)
     if st.button(t("datasets.cancel"), key="cancel"):
         leave(old.id if old else None)
 if old:
-    st.caption(t("datasets.replacing", name=literal(old.name)))
-brought = handed or bring_in()
+    st.caption(t("datasets.appending" if appending else "datasets.replacing", name=literal(old.name)))
+several = st.session_state.get("incoming_files")
+if several:
+    with ui.guarded():
+        if kept_sets := several_files.draw_several(several, old, appending):
+            leave(kept_sets[0].id)
+brought = None if several else handed or bring_in()
 if brought:
     with ui.guarded():
         if not column_mapping.readable(*brought):

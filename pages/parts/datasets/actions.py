@@ -102,6 +102,9 @@ def draw_more(chosen: library.Dataset) -> None:
         library.rename(chosen.id, name)
         ui.note("audit.data.rename", f"{chosen.name} → {name}")
         st.rerun()
+    help = t("datasets.append_help")
+    if st.button(t("datasets.append"), icon=":material/playlist_add:", help=help, key="append", width="stretch"):
+        ui.go("upload", set=chosen.id, append="1")
     help = t("datasets.replace_help")
     if st.button(t("datasets.replace"), icon=":material/swap_horiz:", help=help, key="replace", width="stretch"):
         ui.go("upload", set=chosen.id)
