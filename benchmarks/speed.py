@@ -136,7 +136,8 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
         for name in list(quantization.block_linears(model)):
             quantization.quantize(model, name, small)
     collect()
-    return models.LoadedModel(model, None, registry.by_name(shape), Path(), f"{shape}-{hidden}x{layers}")
+    family = next(one for one in registry.FAMILIES if one.name == shape)
+    return models.LoadedModel(model, None, family, Path(), f"{shape}-{hidden}x{layers}")
 
 
 def collect() -> None:

@@ -49,7 +49,10 @@ def choose_turn(messages: list[dict], rng: random.Random) -> list[dict]:
 
 def encode_shard(seed: int, count: int, tokenizer_folder: Path, family_name: str) -> dict[int, tuple]:
     """`count` samples of one seed as {width: (input_ids, labels)}, int16; rows longer than the last width are dropped."""
-    tokenizer, family = load_tokenizer(tokenizer_folder), registry.by_name(family_name)
+    tokenizer, family = (
+        load_tokenizer(tokenizer_folder),
+        next(one for one in registry.FAMILIES if one.name == family_name),
+    )
     rows: dict[int, tuple[list, list]] = {width: ([], []) for width in WIDTHS}
     rng = random.Random(seed)
     for sample in corpus.samples(seed, count):

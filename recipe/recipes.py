@@ -15,8 +15,8 @@ from transformers import BloomConfig, BloomForCausalLM
 from glm_core.models import load_tokenizer
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
-from glm_core.models.tokenizers import train_tokenizer
 from recipe import corpus
+from recipe.tokenizer import train_tokenizer
 
 VOCABULARY = 8_000
 

@@ -81,7 +81,7 @@ def randomize(model, seed: int) -> None:
 @cache
 def _tokenizer() -> Path:
     """The tokenizer's files, trained once a process."""
-    from glm_core.models.tokenizers import train_tokenizer
+    from recipe.tokenizer import train_tokenizer
 
     folder = Path(tempfile.mkdtemp(prefix="easyaigc-tiny-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

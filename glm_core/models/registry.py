@@ -280,15 +280,6 @@ def register(family: Family) -> None:
     FAMILIES[:] = [family, *(known for known in FAMILIES if known.name != family.name)]
 
 
-def by_name(name: str) -> Family:
-    """The family called `name`.
-
-    Raises:
-        KeyError: there is none.
-    """
-    return {family.name: family for family in FAMILIES}[name]
-
-
 def find(config: dict) -> Family | None:
     """Return the first family that recognizes `config`.
 

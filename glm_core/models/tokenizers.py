@@ -1,21 +1,19 @@
 """Tokenizers of every family behind one small interface: `encode`, `decode`, control tokens by name, incremental text.
 
 Covers ChatGLM-6B (`ice_text.model`), ChatGLM2/3 (`tokenizer.model`, SentencePiece), GLM-4 (`tokenizer.model`, a
-tiktoken list) and `tokenizer.json` (GLM-4-hf, BLOOM, Llama, Qwen, Gemma and others, with their chat template); trains new tokenizers in the ChatGLM-6B layout. User text
-never turns into control tokens: those are only ever added by id. Not here: prompts (chat_formats.py).
+tiktoken list) and `tokenizer.json` (GLM-4-hf, BLOOM, Llama, Qwen, Gemma and others, with their chat template). User text
+never turns into control tokens: those are only ever added by id. Not here: prompts (chat_formats.py), a folder's
+tokenizer files (tokenizer_files.py).
 """
 
 import base64
 import codecs
 import json
 import re
-import unicodedata
 from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from glm_core import workspace
 from glm_core.models.errors import ModelError
 
 if TYPE_CHECKING:
@@ -360,141 +358,3 @@ def _load_sentencepiece(file: Path):
     if processor.get_piece_size() == 0:
         raise ModelError("models.tokenizer_broken", file=str(file), why="0 pieces")
     return processor
-
-
-def load_tokenizer(path: str | Path) -> Tokenizer:
-    """The tokenizer of the checkpoint folder `path`, whichever kind it is.
-
-    Raises:
-        ModelError: the folder has no tokenizer, or it is broken.
-    """
-    folder = Path(path)
-    config = _read_config(folder / "tokenizer_config.json")
-    if (file := folder / "ice_text.model").is_file():
-        if config.get("num_image_tokens"):
-            raise ModelError("models.old_vocabulary", folder=str(folder))
-        return ChatGLMTokenizer(file)
-    if (file := folder / "tokenizer.model").is_file():
-        if _is_tiktoken(file):
-            return TiktokenTokenizer(file, _added_tokens(config))
-        return SentencePieceTokenizer(file)
-    if (file := folder / "tokenizer.json").is_file():
-        endings = {
-            key: value
-            for key, value in _read_config(folder / "generation_config.json").items()
-            if key == "eos_token_id"
-        }
-        tokenizer = JsonTokenizer(file, {**_read_config(folder / "config.json"), **endings, **config})
-        tokenizer.chat_template = _read_template(folder, config)
-        return tokenizer
-    raise ModelError("models.tokenizer_missing", folder=str(folder))
-
-
-def _read_config(file: Path) -> dict:
-    try:
-        config = workspace.read_json(file, {})
-    except (ValueError, OSError, RecursionError) as error:
-        raise ModelError("models.config_broken", file=str(file), why=error) from error
-    return config if isinstance(config, dict) else {}
-
-
-def _read_template(folder: Path, config: dict) -> "ChatTemplate | None":
-    """The chat template of `folder`: a file of its own, else an entry of the tokenizer's settings; None where there is none."""
-    from glm_core.models.chat_templates import ChatTemplate
-
-    source: Any = None
-    if (file := folder / "chat_template.jinja").is_file():
-        try:
-            source = file.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise ModelError("models.config_broken", file=str(file), why=error) from error
-    else:
-        source = _read_config(folder / "chat_template.json").get("chat_template") or config.get("chat_template")
-        if isinstance(source, list):
-            known = {one.get("name"): one.get("template") for one in source if isinstance(one, dict)}
-            source = known.get("default")
-    if not isinstance(source, str) or not source.strip():
-        return None
-    named = {}
-    for key in ("bos_token", "eos_token", "pad_token", "unk_token"):
-        token = config.get(key)
-        token = token.get("content") if isinstance(token, dict) else token
-        if isinstance(token, str):
-            named[key] = token
-    return ChatTemplate(source, named)
-
-
-def _added_tokens(config: dict) -> dict[str, int]:
-    added = config.get("added_tokens_decoder")
-    tokens = added.items() if isinstance(added, dict) else ()
-    return {
-        token["content"]: int(index)
-        for index, token in tokens
-        if str(index).isdecimal() and isinstance(token, dict) and isinstance(token.get("content"), str)
-    }
-
-
-def _is_tiktoken(file: Path) -> bool:
-    with open(file, "rb") as stream:
-        return re.match(rb"[A-Za-z0-9+/]+=* \d+\n", stream.read(4096)) is not None
-
-
-def train_tokenizer(
-    texts: Iterable[str], folder: str | Path, vocab_size: int, required_chars: str = ""
-) -> "ChatGLMTokenizer":
-    """Train a SentencePiece model on `texts` and write `ice_text.model` and `tokenizer_config.json` into `folder`.
-
-    Normalization (NFKC), byte fallback, split digits and the special pieces are those of ChatGLM-6B: the control
-    pieces cannot come out of text, <n>, <|tab|> and <|blank_k|> can. The ids differ: special pieces come first.
-
-    Args:
-        vocab_size: number of pieces, of which 349 are special; fewer are made where `texts` do not suffice.
-        required_chars: characters that get a piece of their own however rare they are.
-    """
-    import io
-
-    from sentencepiece import SentencePieceTrainer
-
-    required = sorted(set(unicodedata.normalize("NFKC", required_chars)))
-    # Each required character is a text too: some versions of the trainer abort on one that occurs nowhere.
-    everything = chain((spell_blanks(text) for text in texts), required)
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    model = io.BytesIO()
-    SentencePieceTrainer.train(
-        sentence_iterator=everything,
-        model_writer=model,
-        model_type="bpe",
-        vocab_size=vocab_size,
-        hard_vocab_limit=False,
-        normalization_rule_name="nmt_nfkc",
-        byte_fallback=True,
-        split_digits=True,
-        character_coverage=0.9999,
-        required_chars="".join(required),
-        pad_id=3,
-        num_threads=1,
-        control_symbols=list(V1_CONTROLS),
-        user_defined_symbols=list(V1_VISIBLE),
-        max_sentence_length=65536,
-        minloglevel=2,
-    )
-    workspace.write_atomic(folder / "ice_text.model", model.getvalue())
-    workspace.write_json(
-        folder / "tokenizer_config.json",
-        {
-            "bos_token": "<sop>",
-            "eos_token": "<eop>",
-            "end_token": "</s>",
-            "gmask_token": "[gMASK]",
-            "mask_token": "[MASK]",
-            "pad_token": "<pad>",
-            "unk_token": "<unk>",
-            "remove_space": False,
-            "do_lower_case": False,
-            "tokenizer_class": "ChatGLMTokenizer",
-            "num_image_tokens": 0,
-        },
-    )
-    return ChatGLMTokenizer(folder / "ice_text.model")

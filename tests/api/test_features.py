@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from glm_core import workspace
 from glm_core.api import routes
-from glm_core.models.tokenizers import load_tokenizer
+from glm_core.models import load_tokenizer
 
 HELLO = [{"role": "user", "content": "你好"}]
 GREEDY = {"model": "tiny", "messages": HELLO, "temperature": 0, "max_tokens": 200}

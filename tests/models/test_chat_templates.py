@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from glm_core.models import ModelError, load_tokenizer, registry
+from glm_core.models import ModelError, load_tokenizer
 from glm_core.models.chat_templates import ChatTemplate
+from tests.families import family_named
 from tests.models.bytelevel import write_tokenizer
 
 SPECIAL = ["<pad>", "</s>", "<|im_start|>", "<|im_end|>", "<|system|>", "<|user|>", "<|assistant|>", "[gMASK]", "<sop>"]
@@ -41,7 +42,7 @@ MARKED = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 TEMPLATES = {"chatml": CHATML, "edge": EDGE, "thinking": THINKING, "empty": EMPTY_THOUGHT, "marked": MARKED}
-FORMAT = registry.by_name("llama")
+FORMAT = family_named("llama")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 
 from glm_core import i18n, models
 from glm_core.models import ModelError, chat_formats, load_tokenizer, registry
+from tests.families import family_named
 from tests.golden import GOLDEN, TOKENIZERS, needs_golden, needs_tokenizers
 from tests.models.bytelevel import write_tokenizer
 from tests.tiny import tiny_chatglm
@@ -120,7 +121,7 @@ def test_every_family_is_complete():
     names = [family.name for family in registry.FAMILIES]
     assert len(set(names)) == len(names)
     for family in registry.FAMILIES:
-        assert registry.by_name(family.name) is family
+        assert family_named(family.name) is family
         assert family.sampling
         for language in i18n.LANGUAGES:
             assert i18n.table(language)[family.licence]
@@ -130,18 +131,18 @@ def test_every_family_is_complete():
 
 
 def test_chatglm_asks_a_single_question_bare(tiny):
-    ids = registry.by_name("chatglm").encode_prompt(tiny, HISTORY[-1:])
+    ids = family_named("chatglm").encode_prompt(tiny, HISTORY[-1:])
     assert ids == [*tiny.encode("你好"), tiny.gmask_token_id, tiny.bos_token_id]
 
 
 def test_chatglm_numbers_rounds_from_zero_once_there_is_a_history(tiny):
-    ids = registry.by_name("chatglm").encode_prompt(tiny, HISTORY)
+    ids = family_named("chatglm").encode_prompt(tiny, HISTORY)
     assert ids[:-2] == tiny.encode("[Round 0]\n问：a\n答：b\n[Round 1]\n问：你好\n答：")
 
 
 def test_a_system_message_heads_the_first_question(tiny):
     messages = [{"role": "system", "content": "简短回答"}, {"role": "user", "content": "你好"}]
-    assert registry.by_name("chatglm").encode_prompt(tiny, messages)[:-2] == tiny.encode("简短回答\n你好")
+    assert family_named("chatglm").encode_prompt(tiny, messages)[:-2] == tiny.encode("简短回答\n你好")
 
 
 @needs_golden
@@ -149,7 +150,7 @@ def test_a_system_message_heads_the_first_question(tiny):
 def test_published_prompt_of_chatglm2():
     golden = json.loads((GOLDEN / "tokenizers.json").read_text(encoding="utf-8"))["v2"]
     assert chat_formats.chatglm2_text([("a", "b")], "你好") == golden["prompt"]
-    assert registry.by_name("chatglm2").encode_prompt(tokenizer_of("chatglm2-6b"), HISTORY) == golden["prompt_ids"]
+    assert family_named("chatglm2").encode_prompt(tokenizer_of("chatglm2-6b"), HISTORY) == golden["prompt_ids"]
 
 
 @needs_golden
@@ -160,13 +161,13 @@ def test_published_conversation_of_chatglm3():
     assert chat_formats.encode_turn(tokenizer, {"role": "user", "content": "你好"}) == golden["single"]
     turns = [("system", "你是助手"), ("user", "hi"), ("assistant", "hello"), ("user", "你好")]
     messages = [{"role": role, "content": content} for role, content in turns]
-    assert registry.by_name("chatglm3").encode_prompt(tokenizer, messages) == golden["chat"]
+    assert family_named("chatglm3").encode_prompt(tokenizer, messages) == golden["chat"]
 
 
 @needs_tokenizers
 def test_glm4_writes_roles_and_ends_with_the_assistant():
     tokenizer = tokenizer_of("glm-4-9b-chat")
-    ids = registry.by_name("glm4-original").encode_prompt(tokenizer, HISTORY)
+    ids = family_named("glm4-original").encode_prompt(tokenizer, HISTORY)
     names = {index: name for name, index in tokenizer.controls.items()}
     assert [names[token] for token in ids if token in names] == [
         "[gMASK]",
@@ -177,11 +178,11 @@ def test_glm4_writes_roles_and_ends_with_the_assistant():
         "<|assistant|>",
     ]
     assert tokenizer.decode(ids) == "\na\nb\n你好"
-    assert registry.by_name("glm4-original").stop_ids(tokenizer) == [151329, 151336, 151338]
+    assert family_named("glm4-original").stop_ids(tokenizer) == [151329, 151336, 151338]
 
 
 def test_glm_in_transformers_form_is_prompted_alike(byte_level):
-    ids = registry.by_name("glm4").encode_prompt(byte_level, HISTORY[-1:])
+    ids = family_named("glm4").encode_prompt(byte_level, HISTORY[-1:])
     controls = byte_level.controls
     assert (
         ids[:3] == [controls["[gMASK]"], controls["<sop>"], controls["<|user|>"]]
@@ -191,7 +192,7 @@ def test_glm_in_transformers_form_is_prompted_alike(byte_level):
 
 def test_bloom_is_asked_as_its_relatives_were_tuned(byte_level):
     decoded = {
-        name: byte_level.decode(registry.by_name(name).encode_prompt(byte_level, HISTORY))
+        name: byte_level.decode(family_named(name).encode_prompt(byte_level, HISTORY))
         for name in ("bloom", "bloomz", "bloom-medical")
     }
     assert decoded["bloom"] == "Human: \na\n\nAssistant: \nb\n\nHuman: \n你好\n\nAssistant: \n"
@@ -203,7 +204,7 @@ def test_bloom_is_asked_as_its_relatives_were_tuned(byte_level):
 def test_user_text_brings_no_control_tokens(family, tiny, byte_level):
     tokenizer = tiny if family == "chatglm" else byte_level
     clean, dirty = (
-        registry.by_name(family).encode_prompt(tokenizer, [{"role": "user", "content": content}])
+        family_named(family).encode_prompt(tokenizer, [{"role": "user", "content": content}])
         for content in ("你好", "<sop>[MASK]</s><|user|>[gMASK]<eop>你好")
     )
     controls = set(tokenizer.controls.values())
@@ -214,10 +215,10 @@ def test_user_text_brings_no_control_tokens(family, tiny, byte_level):
 
 
 def test_chatglm_learns_the_last_answer_from_sop_on(tiny):
-    ids, labels, cut = registry.by_name("chatglm").encode_example(
+    ids, labels, cut = family_named("chatglm").encode_example(
         tiny, [*HISTORY, {"role": "assistant", "content": "再见"}], 64, 64
     )
-    prompt = registry.by_name("chatglm").encode_prompt(tiny, HISTORY)
+    prompt = family_named("chatglm").encode_prompt(tiny, HISTORY)
     answer = [*tiny.encode("再见"), tiny.eos_token_id]
     assert ids == prompt + answer and not cut
     assert labels == [-100] * (len(prompt) - 1) + [tiny.bos_token_id, *answer]
@@ -225,7 +226,7 @@ def test_chatglm_learns_the_last_answer_from_sop_on(tiny):
 
 def test_chatglm_cuts_as_the_published_script(tiny):
     question, answer = "今天天气怎么样" * 5, "适合出门走走" * 5
-    ids, labels, cut = registry.by_name("chatglm").encode_example(
+    ids, labels, cut = family_named("chatglm").encode_example(
         tiny, [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], 8, 10
     )
     a, b = tiny.encode(question)[:7], tiny.encode(answer)[:8]
@@ -235,7 +236,7 @@ def test_chatglm_cuts_as_the_published_script(tiny):
 
 def test_the_oldest_rounds_go_first_when_a_prompt_is_too_long(tiny):
     long = [{"role": "user", "content": "你好" * 20}, {"role": "assistant", "content": "你好" * 20}]
-    ids, _, cut = registry.by_name("chatglm").encode_example(
+    ids, _, cut = family_named("chatglm").encode_example(
         tiny, [*long, *HISTORY[-1:], {"role": "assistant", "content": "再见"}], 20, 20
     )
     assert cut and ids[: len(tiny.encode("你好"))] == tiny.encode("你好")
@@ -244,7 +245,7 @@ def test_the_oldest_rounds_go_first_when_a_prompt_is_too_long(tiny):
 @needs_tokenizers
 def test_chatglm2_learns_the_answer_and_its_end():
     tokenizer = tokenizer_of("chatglm2-6b")
-    family = registry.by_name("chatglm2")
+    family = family_named("chatglm2")
     ids, labels, cut = family.encode_example(tokenizer, [*HISTORY, {"role": "assistant", "content": "再见"}], 64, 64)
     answer = [*tokenizer.encode("再见"), 2]
     assert ids == family.encode_prompt(tokenizer, HISTORY) + answer
@@ -256,7 +257,7 @@ def test_chatglm3_learns_every_answer_and_the_token_after_it():
     """The published script shifts its mask by one, so an answer's role is no label and the next role is."""
     tokenizer = tokenizer_of("chatglm3-6b")
     messages = [*HISTORY, {"role": "assistant", "content": "再见"}]
-    ids, labels, cut = registry.by_name("chatglm3").encode_example(tokenizer, messages, 64, 64)
+    ids, labels, cut = family_named("chatglm3").encode_example(tokenizer, messages, 64, 64)
     wanted, mask = [64790, 64792], [False, False]
     for message in messages:
         turn = [
@@ -274,7 +275,7 @@ def test_chatglm3_learns_every_answer_and_the_token_after_it():
 
 
 def test_bloom_learns_the_answer_and_its_end(byte_level):
-    family = registry.by_name("bloom")
+    family = family_named("bloom")
     ids, labels, cut = family.encode_example(byte_level, [*HISTORY, {"role": "assistant", "content": "再见"}], 500, 64)
     answer = [*byte_level.encode("再见"), byte_level.eos_token_id]
     assert ids == family.encode_prompt(byte_level, HISTORY) + answer and not cut
@@ -286,7 +287,7 @@ def test_bloom_learns_the_answer_and_its_end(byte_level):
 def test_examples_never_exceed_their_room(name, source, target, tiny, byte_level):
     tokenizer = tiny if name == "chatglm" else byte_level
     messages = [{"role": "user", "content": "你好" * 30}, {"role": "assistant", "content": "再见" * 30}]
-    ids, labels, _ = registry.by_name(name).encode_example(tokenizer, messages, source, target)
+    ids, labels, _ = family_named(name).encode_example(tokenizer, messages, source, target)
     assert len(ids) == len(labels) <= max(source, 2) + target + 1
     assert all(label in (-100, token) for token, label in zip(ids, labels, strict=True))
 
@@ -319,14 +320,14 @@ def test_impossible_sizes_are_named(field, value):
         "position_encoding_2d": True,
     }
     with pytest.raises(ModelError, match=field):
-        registry.by_name("chatglm").architecture.settings({**config, field: value})
+        family_named("chatglm").architecture.settings({**config, field: value})
 
 
 def test_codegeex4_is_told_who_it_is_unless_a_row_tells_otherwise(byte_level):
     config = {"model_type": "chatglm", "ffn_hidden_size": 1, "padded_vocab_size": 151552}
     family, tokenizer = registry.find({**config, "_name_or_path": "codegeex4-all-9b"}), byte_level
     asked, own = {"role": "user", "content": "hi"}, {"role": "system", "content": "brief"}
-    roles = registry.by_name("glm4-original")
+    roles = family_named("glm4-original")
     default = {"role": "system", "content": registry.CODEGEEX_SYSTEM}
     assert family.encode_prompt(tokenizer, [asked]) == roles.encode_prompt(tokenizer, [default, asked])
     assert family.encode_prompt(tokenizer, [own, asked]) == roles.encode_prompt(tokenizer, [own, asked])

@@ -7,7 +7,7 @@ import torch
 from transformers import BloomConfig, BloomForCausalLM, Glm4Config, Glm4ForCausalLM, GlmConfig, GlmForCausalLM
 
 from glm_core.adapters import attach
-from glm_core.models import LoadedModel, registry
+from glm_core.models import LoadedModel
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.models.tokenizers import V3_CONTROLS, Tokenizer
@@ -16,6 +16,7 @@ from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from glm_core.training.settings import TrainingSettings
+from tests.families import family_named
 from tests.tiny import randomize
 
 QUESTIONS = ("你好", "short", "一个长得多的问题，好让各行的填充不一样，而且还要再长一点。")
@@ -62,7 +63,7 @@ class Bytes(Tokenizer):
 def load(name: str) -> LoadedModel:
     model = MODELS[name]()
     randomize(model, 2)
-    return LoadedModel(model.eval(), Bytes(), registry.by_name(name), Path("nowhere"), name)
+    return LoadedModel(model.eval(), Bytes(), family_named(name), Path("nowhere"), name)
 
 
 def adapt(name: str, folder) -> list[ServedModel]:

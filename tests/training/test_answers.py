@@ -9,6 +9,7 @@ from glm_core.data.tokenize import IGNORED
 from glm_core.models import load_tokenizer, registry
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.token_dataset import encode_rows
+from tests.families import family_named
 from tests.models.bytelevel import write_tokenizer
 from tests.tiny import tiny_chatglm
 
@@ -41,7 +42,7 @@ def targets(name, tokenizers, messages, settings=WIDE) -> tuple[str, object]:
     """All that is learned, as text, and the encoded rows."""
     known, byte_level = tokenizers
     tokenizer = known.get(name, byte_level)
-    found = encode_rows([Example(messages, 1)], Loaded(tokenizer, registry.by_name(name)), settings, lambda _: None)
+    found = encode_rows([Example(messages, 1)], Loaded(tokenizer, family_named(name)), settings, lambda _: None)
     return "|".join(tokenizer.decode([one for one in row.labels if one != IGNORED]) for row in found.rows), found
 
 

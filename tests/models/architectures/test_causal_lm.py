@@ -11,7 +11,7 @@ from glm_core import models
 from glm_core.adapters import attach, merge
 from glm_core.adapters.targets import choose_targets
 from glm_core.generation.greedy import greedy
-from glm_core.models import ModelError, quantization, registry
+from glm_core.models import ModelError, quantization
 from glm_core.models.architectures import decoder_step
 from glm_core.models.architectures.causal_lm import KINDS
 from glm_core.serving.base import LoadedBase
@@ -21,6 +21,7 @@ from glm_core.serving.session import Session
 from glm_core.training.loss import AnswerLoss
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 from tests.closeness import gap
+from tests.families import family_named
 from tests.models.decoders import EXTRA, SIZES, TEMPLATE, write_decoder
 
 SLIDING = ("gemma3_text", "mistral")
@@ -74,7 +75,7 @@ def test_the_kernels_of_a_gpu_serve_only_layers_that_they_compute(kind, base):
 @pytest.mark.parametrize("name", list(PRESETS))
 @everywhere
 def test_every_preset_finds_its_targets(kind, name):
-    dims = registry.by_name(kind).architecture.dimensions(SIZES | EXTRA.get(kind, {}))
+    dims = family_named(kind).architecture.dimensions(SIZES | EXTRA.get(kind, {}))
     for parameters in (10**7, 10**10):
         chosen = choose_targets(preset(name, parameters, "lora").lora_targets, dims.groups, dims.linears)
         assert chosen and set(chosen) <= dims.linears.keys()
