@@ -55,10 +55,13 @@ def make_conversations(count: int) -> None:
     from glm_core.chat.conversations import Conversation
 
     for number in range(count):
-        talk = Conversation("local", id=f"talk-{number:05}")
-        talk.messages = [{"role": "user", "content": f"第 {number} 问"}, {"role": "assistant", "content": "答" * 400}]
-        talk.path.parent.mkdir(parents=True, exist_ok=True)
-        talk.path.write_text(json.dumps(talk.record(), ensure_ascii=False), encoding="utf-8")
+        conversation = Conversation("local", id=f"talk-{number:05}")
+        conversation.messages = [
+            {"role": "user", "content": f"第 {number} 问"},
+            {"role": "assistant", "content": "答" * 400},
+        ]
+        conversation.path.parent.mkdir(parents=True, exist_ok=True)
+        conversation.path.write_text(json.dumps(conversation.record(), ensure_ascii=False), encoding="utf-8")
 
 
 def visit(name: str) -> float:

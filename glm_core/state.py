@@ -90,7 +90,7 @@ def launcher():
     """The `glm_core.runs.launcher.Launcher` of this process; it starts queued runs and notices ended ones."""
     from glm_core.runs.launcher import Launcher, single_command
 
-    return Launcher(make_room=_free_gpu, waiting=single_command)
+    return Launcher(free_gpu=_free_gpu, waiting=single_command)
 
 
 @st.cache_resource(show_spinner=False)

@@ -19,17 +19,17 @@ LONGEST_QUESTION = 20_000
 def draw_top() -> tuple:
     """The model that answers, how it does, and the way to other conversations; returns the first two."""
     with st.container(horizontal=True, key="chat-top"):
-        choice = sampling_controls.choose_model(choices, talk)
+        choice = sampling_controls.choose_model(choices, conversation)
         with st.popover(t("chat.tune"), icon=":material/tune:", help=t("chat.sampling"), key="sampling"):
-            fields = sampling_controls.draw(choice, talk)
+            fields = sampling_controls.draw(choice, conversation)
         with st.popover(t("chat.past"), icon=":material/history:", help=t("chat.history"), key="history"):
-            history.draw(account, talk)
+            history.draw(account, conversation)
         fresh = {"on_click": ui.checked(lambda: show(Conversation(account.folder)))}
         st.button(t("chat.fresh"), icon=":material/add_comment:", help=t("chat.start_new"), key="new", **fresh)
         if account.may("trainer"):
             share.draw("chat", account, choice.name if choice.tuned else choice.merged_run, model=choice.name)
     if choice.tuned:
-        sampling_controls.draw_strength(talk)
+        sampling_controls.draw_strength(conversation)
     return choice, fields
 
 
@@ -40,14 +40,14 @@ def draw_hello() -> None:
     st.markdown(t("chat.hello" if not guest else "chat.hello_runs" if published else "chat.hello_base"))
     with st.container(horizontal=True):
         for key in EXAMPLES:
-            st.button(literal(t(key)), key=key, on_click=ui.checked(act), args=(talk.ask, t(key)))
+            st.button(literal(t(key)), key=key, on_click=ui.checked(act), args=(conversation.ask, t(key)))
     if account.name == accounts.GUEST_NAME:
         st.caption(t("chat.visit", days=guests.days()))
 
 
 account = ui.begin("chat").account
 follow_address(account.folder)
-talk = current(account.folder)
+conversation = current(account.folder)
 choices = guests.choices_for(account, state.engine().catalogue())
 
 st.title(t("page.chat"), anchor=False)
@@ -58,26 +58,26 @@ if not choices:
         st.markdown(t("chat.no_model"))
     st.stop()
 choice, fields = draw_top()
-if talk.model and talk.model not in {one.name for one in choices}:
+if conversation.model and conversation.model not in {one.name for one in choices}:
     st.info(t("chat.gone", name=literal(choice.title)), icon=":material/link_off:")
 if choice.outdated:
     st.caption(f":material/warning: {literal(t('models.outdated', base=choice.base.name))}")
 
 question = st.chat_input(t("chat.placeholder"), key="question", submit_mode="stop", max_chars=LONGEST_QUESTION)
 if question and question.strip():
-    act(talk.ask, question.strip())
+    act(conversation.ask, question.strip())
 
 open_end = st.session_state.pop("answering", False)
-for place in range(len(talk.messages) - open_end):
-    messages.draw(talk, place, account.may("trainer"))
-if not talk.messages:
+for place in range(len(conversation.messages) - open_end):
+    messages.draw(conversation, place, account.may("trainer"))
+if not conversation.messages:
     draw_hello()
-if talk.unsaved:
-    st.warning(literal(talk.unsaved), icon=":material/warning:")
+if conversation.unsaved:
+    st.warning(literal(conversation.unsaved), icon=":material/warning:")
 if open_end:
     with ui.guarded():
-        streaming.answer(talk, choice, fields, typed=bool(question))
+        streaming.answer(conversation, choice, fields, typed=bool(question))
         st.rerun()
-    messages.draw_retry(talk)
+    messages.draw_retry(conversation)
 if account.may("trainer") and not open_end:
-    row_editor.draw(talk)
+    row_editor.draw(conversation)

@@ -25,7 +25,7 @@ def curve_of(identifier: str, _size: int) -> list[float]:
 def shares_of(identifier: str, _size: int, step: int | None) -> tuple[float | None, float | None]:
     """Learned and kept, 0 to 1, at the step in use; None where it was not asked."""
     run = store.get(identifier)
-    points = {point.step: point for point in retention.read(run, run.abilities()[0])}
+    points = {point.step: point for point in retention.read(run, run.probe_rows()[0])}
     found = points.get(step) or (points[max(points)] if points else None)
     return (found.learned.value, found.kept.value) if found and found.step else (None, None)
 

@@ -62,7 +62,7 @@ def train_tokenizer(
             "unk_token": "<unk>",
             "remove_space": False,
             "do_lower_case": False,
-            "tokenizer_class": ChatGLMTokenizer,
+            "tokenizer_class": "ChatGLMTokenizer",
             "num_image_tokens": 0,
         },
     )

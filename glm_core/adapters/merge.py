@@ -23,7 +23,7 @@ from glm_core.models import checkpoints, describe
 from glm_core.models.architectures.base import PREFIX, Renamer
 
 SHARD_BYTES = 4_000_000_000
-KEPT_FILES = (
+COPIED_FILES = (
     "*.model",
     "tokenizer*.json",
     "special_tokens_map.json",
@@ -90,7 +90,7 @@ def write_merged(
     config.pop("dtype", None)
     config.pop("auto_map", None)  # names code that is not copied and never run
     workspace.write_json(folder / "config.json", config)
-    for pattern in KEPT_FILES:
+    for pattern in COPIED_FILES:
         for file in base.glob(pattern):
             shutil.copy2(file, folder / file.name)
 

@@ -23,11 +23,11 @@ def keep(loaded: LoadedModel, parent: Path, step: int) -> None:
     folder = parent / f"{NAME}{step}"
     attach.save(loaded, folder, {"step": step})
     size = workspace.folder_size(folder)
-    for gone in surplus(kept(parent), max(1, min(MOST, MOST_BYTES // size))):
+    for gone in surplus(saved_steps(parent), max(1, min(MOST, MOST_BYTES // size))):
         _delete(parent, gone)
 
 
-def kept(parent: Path) -> list[int]:
+def saved_steps(parent: Path) -> list[int]:
     """The steps whose adapters are in `parent`, ascending."""
     names = [path.name.removeprefix(NAME) for path in parent.glob(f"{NAME}*")]
     return sorted(int(name) for name in names if name.isdecimal())
@@ -44,7 +44,7 @@ def surplus(steps: list[int], most: int) -> list[int]:
 
 def forget_after(parent: Path, step: int) -> None:
     """Delete adapters later than `step`, which a resumed run will make again."""
-    for later in kept(parent):
+    for later in saved_steps(parent):
         if later > step:
             _delete(parent, later)
 

@@ -155,7 +155,7 @@ class AuthMiddleware:
             return await self._admit_key(scope, path, headers, extra)
         account = scope["account"] = await self._account(headers)
         if account is None:
-            strangers = scope["type"] == "http" and request_paths.ROLES.get(path) == request_paths.STRANGER
+            strangers = scope["type"] == "http" and request_paths.ROLES.get(path) == request_paths.ANYONE
             return None if strangers else _to_sign_in(scope)
         scope["user_name"] = account.folder
         return self._forbidden(account, scope, path)

@@ -6,7 +6,7 @@ without Streamlit's `server.baseUrlPath`.
 
 import re
 
-STRANGER, GUEST, TRAINER, ADMINISTRATOR, KEY = "stranger", "guest", "trainer", "administrator", "key"
+ANYONE, GUEST, TRAINER, ADMINISTRATOR, KEY = "stranger", "guest", "trainer", "administrator", "key"
 API_PREFIX = "/v1/"
 UPLOADS = "/_stcore/upload_file/"
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -18,11 +18,11 @@ HEALTH = frozenset(("/health", "/_stcore/health"))
 
 ROLES = {
     **dict.fromkeys(NEAR_API, GUEST),
-    "/login": STRANGER,
-    "/logout": STRANGER,
-    "/first": STRANGER,
-    "/health": STRANGER,
-    "/_stcore/health": STRANGER,
+    "/login": ANYONE,
+    "/logout": ANYONE,
+    "/first": ANYONE,
+    "/health": ANYONE,
+    "/_stcore/health": ANYONE,
     "/": GUEST,
     "/index.html": GUEST,
     "/favicon.png": GUEST,

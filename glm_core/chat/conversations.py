@@ -18,7 +18,7 @@ from glm_core.serving.request import RequestHandle
 
 TITLE_LENGTH = 24
 LONGEST_TITLE, LONGEST_SYSTEM = 80, 8_000
-KEPT_FIELDS = ("role", "content")
+PROMPT_FIELDS = ("role", "content")
 FIGURES = ("first_token_seconds", "tokens_per_second")
 DAY = 86_400
 
@@ -96,7 +96,7 @@ class Conversation:
         """
         head = [{"role": "system", "content": self.system}] if system and self.system.strip() else []
         kept = (message for message in self.messages[:-1] if message["content"].strip())
-        return head + [{key: message[key] for key in KEPT_FIELDS} for message in kept]
+        return head + [{key: message[key] for key in PROMPT_FIELDS} for message in kept]
 
     def note(self, handle: RequestHandle) -> None:
         """Write the handle's text so far, and all that is known about it, into the last answer.
@@ -155,15 +155,15 @@ def from_record(record: object, user: str, id: str) -> Conversation:
         raise ValueError("no messages")
     messages = [cleaned(one) for one in record["messages"]]
     told = [message["content"] for message in messages if message["role"] == "system"]
-    talk = Conversation(user, id, messages=[message for message in messages if message["role"] != "system"])
-    talk.system = _system(record.get("system")) or "\n".join(told)[:LONGEST_SYSTEM]
+    conversation = Conversation(user, id, messages=[message for message in messages if message["role"] != "system"])
+    conversation.system = _system(record.get("system")) or "\n".join(told)[:LONGEST_SYSTEM]
     for name, longest in (("title", LONGEST_TITLE), ("model", 200)):
         if is_line(record.get(name), longest):
-            setattr(talk, name, record[name])
+            setattr(conversation, name, record[name])
     for name in ("created", "updated"):
         if is_number(record.get(name)):
-            setattr(talk, name, float(record[name]))
-    return talk
+            setattr(conversation, name, float(record[name]))
+    return conversation
 
 
 def _system(value: object) -> str:
@@ -225,8 +225,12 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 def _list(path: str, user: str) -> Listed | None:
     def read(_) -> Listed | None:
-        talk = _read(Path(path), user)
-        return None if talk is None else Listed(user, talk.id, talk.shown_title, talk.updated)
+        conversation = _read(Path(path), user)
+        return (
+            None
+            if conversation is None
+            else Listed(user, conversation.id, conversation.shown_title, conversation.updated)
+        )
 
     try:
         return _listed.get(path, read)
@@ -244,8 +248,8 @@ def _may_hold(path: str, wanted: str) -> bool:
 
 
 def _holds(one: Listed, wanted: str) -> bool:
-    talk = one.open()
-    return talk is not None and wanted in _searchable(talk)
+    conversation = one.open()
+    return conversation is not None and wanted in _searchable(conversation)
 
 
 def clear_visits(days: float) -> int:

@@ -20,18 +20,18 @@ class TranscriptError(EasyError):
     """A file that is no conversation: says what is wrong with it, where, and what to do."""
 
 
-def to_json(talk: Conversation) -> str:
+def to_json(conversation: Conversation) -> str:
     """The thread as JSON, without its owner; `messages` as OpenAI's clients have them, with notes of our own."""
-    record = talk.record()
+    record = conversation.record()
     del record["user"]
     return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
 
 
-def to_markdown(talk: Conversation) -> str:
+def to_markdown(conversation: Conversation) -> str:
     """The thread as a readable document: a bold line says who speaks, and below it is what they said."""
-    told = [{"role": "system", "content": talk.system}] if talk.system.strip() else []
-    parts = [f"# {talk.name}"]
-    for message in [*told, *talk.messages]:
+    told = [{"role": "system", "content": conversation.system}] if conversation.system.strip() else []
+    parts = [f"# {conversation.name}"]
+    for message in [*told, *conversation.messages]:
         parts += [_head(message), message["content"].strip("\n")]
     return "\n\n".join(parts) + "\n"
 
@@ -77,15 +77,15 @@ def _checked(record: object, user: str) -> Conversation:
         except ValueError as error:
             raise TranscriptError("chat.import.bad_message", number=number) from error
     try:
-        talk = from_record(record, user, workspace.new_id())
+        conversation = from_record(record, user, workspace.new_id())
     except ValueError as error:
         raise TranscriptError("chat.import.no_messages") from error
     _check_turns(messages)
-    if talk.messages[-1]["role"] == "user":
-        talk.messages.append(new_answer())
-    if talk.title == Conversation(user, messages=talk.messages).name[:LONGEST_TITLE]:
-        talk.title = ""  # it named itself
-    return talk
+    if conversation.messages[-1]["role"] == "user":
+        conversation.messages.append(new_answer())
+    if conversation.title == Conversation(user, messages=conversation.messages).name[:LONGEST_TITLE]:
+        conversation.title = ""  # it named itself
+    return conversation
 
 
 def _check_turns(messages: list[dict]) -> None:

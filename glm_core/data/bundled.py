@@ -43,7 +43,7 @@ def asset(id: str) -> Path:
     return workspace.ASSETS / "datasets" / f"{id}.jsonl"
 
 
-def _stamp(id: str) -> tuple[int, int]:
+def _modified(id: str) -> tuple[int, int]:
     status = asset(id).stat()
     return status.st_mtime_ns, status.st_size
 
@@ -59,24 +59,24 @@ def _rows(id: str) -> list[Example]:
 
 def examples(id: str) -> list[Example]:
     """The rows of the bundled set `id`, read once until its file changes. Shared: change copies."""
-    return _examples(id, _stamp(id))
+    return _examples(id, _modified(id))
 
 
 def dataset(id: str) -> Dataset:
     """The bundled set `id` as the library lists it."""
-    rows, digest = _digest(id, _stamp(id))
+    rows, digest = _digest(id, _modified(id))
     name, created = i18n.t(f"data.bundled.{id}"), asset(id).stat().st_mtime
     return Dataset(id, name, rows, digest, created, i18n.t("data.bundled.source"), bundled=True)
 
 
 @lru_cache(maxsize=8)
-def _examples(id: str, stamp: tuple[int, int]) -> list[Example]:
+def _examples(id: str, modified: tuple[int, int]) -> list[Example]:
     return imprint(*IMPRINT) if id == "imprint" else _rows(id)
 
 
 @lru_cache(maxsize=8)
-def _digest(id: str, stamp: tuple[int, int]) -> tuple[int, str]:
-    rows = _examples(id, stamp)
+def _digest(id: str, modified: tuple[int, int]) -> tuple[int, str]:
+    rows = _examples(id, modified)
     return len(rows), lines_of(rows)[1]
 
 

@@ -97,7 +97,7 @@ class Reports:
         """
         began, ended, self._open = open_runs - self._open, self._open - open_runs, open_runs
         for identifier in sorted(began):
-            self._attempt(identifier, question_sets.kept)
+            self._attempt(identifier, question_sets.stored)
         for identifier in sorted(ended):
             self._attempt(identifier, self._start_ended)
 

@@ -85,7 +85,7 @@ def neutral(model: str | Path) -> list[tuple[str, str]]:
     return [(question, answer) for question, answer in fixed.read_controls(model)["neutral"]]
 
 
-def kept(run: Run) -> list[Question]:
+def stored(run: Run) -> list[Question]:
     """The trained and reworded questions kept with `run`; made, and kept, where there are none yet."""
     record = read_record(run.path / "questions.json")
     rows = record.get("questions")

@@ -65,7 +65,7 @@ def _clearly_better(one: Point, last: Point) -> bool:
 
 
 def read(run: Run, rows: Sequence[dict]) -> tuple[Point, ...]:
-    """The points of the rows of `Run.abilities` by step; none where they make no sense."""
+    """The points of the rows of `Run.probe_rows` by step; none where they make no sense."""
     began = next((row for row in reversed(rows) if isinstance(row.get("probes"), list)), None)
     questions = [_question(probe) for probe in began["probes"]] if began else []
     if not questions or None in questions or (before := _answers(began, len(questions))) is None:

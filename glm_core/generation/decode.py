@@ -133,7 +133,7 @@ class DecodeRunner:
         slot: the adapter of all rows where it is one that cannot be mixed, else None.
         fixed: compute whole buffers and numbers of rows that are powers of two, so that the tensors of a step have few
             shapes. By default where that can be recorded: on a GPU, for architectures whose steps can.
-        room: rows and columns of the buffers where that is known; else they grow by doubling.
+        capacity: rows and columns of the buffers where that is known; else they grow by doubling.
     """
 
     def __init__(
@@ -142,14 +142,14 @@ class DecodeRunner:
         adapters,
         slot: str | None = None,
         fixed: bool | None = None,
-        room: tuple[int, int] | None = None,
+        capacity: tuple[int, int] | None = None,
     ):
         self._loaded, self._adapters, self._slot = loaded, adapters, slot
         self._architecture, device = loaded.family.architecture, loaded.model.device
         self.fixed = device.type == "cuda" and self._architecture.recordable if fixed is None else fixed
         self._recorder = CudaGraphRunner(device if self.fixed else torch.device("cpu"))
         self._lora = adapters.side_by_side if slot is None else None
-        self._room = room
+        self._capacity = capacity
         self._cache: SlotKVCache | None = None
         self._slots: list[str | None] = []
         self._lengths: list[int] = []
@@ -177,8 +177,8 @@ class DecodeRunner:
         """
         if self._cache is None:
             self._cache = SlotKVCache(prompts)
-            if self._room:
-                self._cache.resize(*self._room)
+            if self._capacity:
+                self._cache.resize(*self._capacity)
                 self._move_rows()
         number = len(self)
         prefix = self._adapters.prefix_states(slot) if self._architecture.caches_prefix else None

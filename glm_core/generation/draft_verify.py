@@ -16,7 +16,7 @@ from glm_core.models import LoadedModel
 
 SHARE, LEAST = 0.02, 64_000_000  # of the model's bytes, that answers computed together may take beside it
 MOST_TOGETHER = 12  # more pad each other to the longest and wait for the last to end
-SOURCE_ROOM = 1 << 16  # tokens; prompts are never cut here
+SOURCE_TOKENS = 1 << 16  # tokens; prompts are never cut here
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class DraftVerifier:
     """Greedy answers of `loaded`, with whatever adapter is active.
 
     Args:
-        longest: tokens of an answer, where it is cut off.
+        longest: tokens of an answer, where it is cut off; fewer where the context ends before.
     """
 
     def __init__(self, loaded: LoadedModel, longest: int):
@@ -85,13 +85,14 @@ class DraftVerifier:
         """A draft in tokens as the family learns them; None where its prompt is written otherwise than in chat."""
         family, tokenizer, prompt = self._loaded.family, self._loaded.tokenizer, self._prompt(messages)
         ids, _, cut = family.encode_example(
-            tokenizer, [*messages, {"role": "assistant", "content": text}], SOURCE_ROOM, SOURCE_ROOM
+            tokenizer, [*messages, {"role": "assistant", "content": text}], SOURCE_TOKENS, SOURCE_TOKENS
         )
         answer = ids[len(prompt) : -1]
         if cut or ids[: len(prompt)] != prompt or not answer:
             return None
-        ends = len(answer) < self._longest
-        answer = answer[: self._longest]
+        longest = self._loaded.longest_answer(prompt, self._longest)
+        ends = len(answer) < longest
+        answer = answer[:longest]
         return _Draft(place, prompt + answer, len(prompt), ends, family.clean(tokenizer.decode(answer)))
 
     def _batches(self, drafts: Sequence[_Draft]) -> Iterator[Sequence[_Draft]]:
@@ -102,8 +103,8 @@ class DraftVerifier:
 
     def _together(self, numbers: int) -> int:
         """Rows that may be computed at once where each needs so many numbers, keys and values or a draft's logits."""
-        room = max(LEAST, SHARE * self._loaded.model.get_memory_footprint())
-        return int(max(1, min(MOST_TOGETHER, room // (numbers * self._loaded.model.dtype.itemsize))))
+        most_bytes = max(LEAST, SHARE * self._loaded.model.get_memory_footprint())
+        return int(max(1, min(MOST_TOGETHER, most_bytes // (numbers * self._loaded.model.dtype.itemsize))))
 
     def _confirm(self, batch: Sequence[_Draft]) -> Iterator[_Draft]:
         """The drafts whose every token greedy decoding would choose, and would end after."""

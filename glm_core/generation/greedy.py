@@ -18,7 +18,7 @@ def greedy(
 
     Args:
         conversations: message lists that end with a user message.
-        max_new_tokens: longest answer, in tokens.
+        max_new_tokens: longest answer, in tokens; shorter where the context ends before.
         batch: conversations decoded together.
     """
     import torch
@@ -30,19 +30,21 @@ def greedy(
     if not prompts:
         return []
     adapters = ActiveAdapter(loaded)
-    room = min(batch, len(prompts)), adapters.prefix_log_scale(None)[0] + max(map(len, prompts)) + max_new_tokens
-    runner, answers = DecodeRunner(loaded, adapters, room=room), []
+    limits = [loaded.longest_answer(prompt, max_new_tokens) for prompt in prompts]
+    capacity = min(batch, len(prompts)), adapters.prefix_log_scale(None)[0] + max(map(len, prompts)) + max(limits)
+    runner, answers = DecodeRunner(loaded, adapters, capacity=capacity), []
     with torch.inference_mode():
         for start in range(0, len(prompts), batch):
             with adapters.restored():
-                answers += _answer_batch(loaded, runner, prompts[start : start + batch], max_new_tokens)
+                end = start + batch
+                answers += _answer_batch(loaded, runner, prompts[start:end], limits[start:end])
     return [family.clean(tokenizer.decode(ids)) for ids in answers]
 
 
 def _answer_batch(
-    loaded: "LoadedModel", runner: "DecodeRunner", prompts: Sequence[list[int]], most: int
+    loaded: "LoadedModel", runner: "DecodeRunner", prompts: Sequence[list[int]], limits: Sequence[int]
 ) -> list[list[int]]:
-    """The ids of each answer, without the one that ends it. `runner` has no rows before and after."""
+    """The ids of each answer, at most `limits` tokens, without the one that ends it. `runner` has no rows before and after."""
     from glm_core.generation.decode import argmax_finite
     from glm_core.generation.prefill import prefill
 
@@ -59,7 +61,9 @@ def _answer_batch(
 
     def sweep() -> None:
         """Let rows that have ended leave, which frees what they take; a recorded step takes as long with them."""
-        ended = [number for number, row in enumerate(rows) if answers[row][-1] in stops or len(answers[row]) >= most]
+        ended = [
+            number for number, row in enumerate(rows) if answers[row][-1] in stops or len(answers[row]) >= limits[row]
+        ]
         for number in reversed(ended if len(ended) == len(rows) or not runner.fixed else []):
             runner.remove(number)
             rows[number] = rows[-1]
@@ -72,7 +76,7 @@ def _answer_batch(
         for row, token in zip(rows, chosen.tolist(), strict=True):
             answers[row].append(token)
         sweep()
-    return [until(ids[:most], stops) for ids in answers]
+    return [until(ids[:limit], stops) for ids, limit in zip(answers, limits, strict=True)]
 
 
 def until(ids: list[int], ends: set[int]) -> list[int]:

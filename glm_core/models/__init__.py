@@ -4,7 +4,7 @@ Importing this package is cheap: torch and transformers come in with the first `
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,12 @@ class LoadedModel:
     name: str
     quantization: str | None = None
     """"int8" or "nf4" when made while loading, "hub-int4" or "hub-int8" when the checkpoint is packed."""
+    context_length: int = 0
+    """Most tokens of a prompt and its answer together; 0 where it is unknown."""
+
+    def longest_answer(self, prompt: Sequence[int], wanted: int) -> int:
+        """Return how many of the `wanted` tokens fit behind `prompt` in the context, at least 1."""
+        return max(1, min(wanted, self.context_length - len(prompt))) if self.context_length else wanted
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,15 @@ def load(
     report("models.stage.weights", 0.0)
     model = loading.fill(folder, description.family, dict(description.settings), kind, where, quantization, progress)
     packed = f"hub-int{description.bits}" if description.bits else None
-    return LoadedModel(model, tokenizer, description.family, folder, description.name, quantization or packed)
+    return LoadedModel(
+        model,
+        tokenizer,
+        description.family,
+        folder,
+        description.name,
+        quantization or packed,
+        description.context_length,
+    )
 
 
 def _find_tokenizer(folder: Path, description: ModelDescription) -> Tokenizer | None:

@@ -72,7 +72,7 @@ def encode_text(compose: Callable, frame: Callable, tokenizer: Tokenizer, messag
 def encode_text_example(
     compose: Callable,
     frame: Callable,
-    room: Callable,
+    limits: Callable,
     tokenizer: Tokenizer,
     messages: list[dict],
     max_source: int,
@@ -84,18 +84,18 @@ def encode_text_example(
     fine-tuning code cuts it.
 
     Args:
-        room: (ids, max_source, max_target) -> how many ids of the prompt and of the answer fit.
+        limits: (ids, max_source, max_target) -> how many ids of the prompt and of the answer fit.
     """
     rounds, question = split_rounds(messages[:-1])
-    source_room, target_room = room(max_source, max_target)
+    source_limit, target_limit = limits(max_source, max_target)
     source, cut = tokenizer.encode(compose(rounds, question)), False
-    while len(source) > source_room and rounds:
+    while len(source) > source_limit and rounds:
         rounds, cut = rounds[1:], True
         source = tokenizer.encode(compose(rounds, question))
     target = tokenizer.encode(messages[-1]["content"])
-    cut = cut or len(source) > source_room or len(target) > target_room
-    prompt = frame(tokenizer, source[:source_room])
-    answer = [*target[:target_room], tokenizer.eos_token_id]
+    cut = cut or len(source) > source_limit or len(target) > target_limit
+    prompt = frame(tokenizer, source[:source_limit])
+    answer = [*target[:target_limit], tokenizer.eos_token_id]
     return prompt + answer, [IGNORED] * len(prompt) + answer, cut
 
 
@@ -158,8 +158,8 @@ def encode_roles_example(tokenizer: Tokenizer, messages: list[dict], max_source:
         learned += [message["role"] == "assistant" and message.get("learn", True)] * len(turn)
     ids.append(tokenizer.eos_token_id)
     labels = [token if learn else IGNORED for token, learn in zip(ids, [False, *learned], strict=True)]
-    room = max_source + max_target + 1
-    return ids[:room], labels[:room], len(ids) > room
+    longest = max_source + max_target + 1
+    return ids[:longest], labels[:longest], len(ids) > longest
 
 
 def with_system(system: str) -> tuple[Callable, Callable]:
@@ -188,6 +188,6 @@ def clean(text: str) -> str:
     return text.strip().replace("[[训练时间]]", "2023年")
 
 
-def text_family(compose: Callable, frame: Callable, room: Callable) -> tuple[Callable, Callable]:
+def text_family(compose: Callable, frame: Callable, limits: Callable) -> tuple[Callable, Callable]:
     """`encode_prompt` and `encode_example` of a family that writes the conversation as one text."""
-    return partial(encode_text, compose, frame), partial(encode_text_example, compose, frame, room)
+    return partial(encode_text, compose, frame), partial(encode_text_example, compose, frame, limits)

@@ -28,12 +28,12 @@ def encode_example(tokenizer: Tokenizer, messages: Turns, max_source: int, max_t
 
     The oldest rounds are left out while it is too long; what still does not fit is cut at its end.
     """
-    room, kept, cut = max_source + max_target, list(messages), False
+    limit, kept, cut = max_source + max_target, list(messages), False
     ids, labels = _encode(tokenizer, kept)
-    while len(ids) > room and (shorter := _without_oldest(kept)):
+    while len(ids) > limit and (shorter := _without_oldest(kept)):
         kept, cut = shorter, True
         ids, labels = _encode(tokenizer, kept)
-    return ids[:room], labels[:room], cut or len(ids) > room
+    return ids[:limit], labels[:limit], cut or len(ids) > limit
 
 
 def plain_text(rounds: list[tuple[str, str]], question: str) -> str:

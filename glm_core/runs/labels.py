@@ -12,7 +12,7 @@ from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.store import Run, Status
 from glm_core.training import memory_estimate as estimates
 from glm_core.training.plan import Plan, plan
-from glm_core.training.settings import SettingsError, TrainingSettings, counts, label, say_choice
+from glm_core.training.settings import SettingsError, TrainingSettings, choice_label, counts, label
 
 CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings) if one.metadata["choices"]}
 UNITS = {one.name: one.metadata["unit"] for one in fields(TrainingSettings)}
@@ -63,7 +63,7 @@ def value_of(setting: str, value: object) -> str:
     if isinstance(value, bool):
         return t("runs.yes" if value else "runs.no")
     if value in CHOICES.get(setting, ()):
-        return say_choice(setting, str(value))
+        return choice_label(setting, str(value))
     if value in ("", None):
         return t("runs.unset")
     if value == 0 and setting in NONE:
@@ -125,7 +125,7 @@ def out_of_memory(status: Status) -> bool:
     )
 
 
-def had_room(status: Status, memory: MemoryCurve) -> bool:
+def had_free_memory(status: Status, memory: MemoryCurve) -> bool:
     """Return whether a run that was killed without a word had used little of the memory there is, by what was recorded."""
     return status.reason == "runs.why.killed" and 0 < memory.peak < ROOMY * memory.limit
 
@@ -146,7 +146,9 @@ def better(run: Run, status: Status, memory: MemoryCurve) -> TrainingSettings | 
     try:
         if changed:
             return settings.changed(**changed)
-        return _smaller(run, settings, memory) if out_of_memory(status) and not had_room(status, memory) else None
+        return (
+            _smaller(run, settings, memory) if out_of_memory(status) and not had_free_memory(status, memory) else None
+        )
     except (SettingsError, TypeError, estimates.MemoryEstimateError):
         return None
 
@@ -292,7 +294,7 @@ def propose_name(dataset: str, model: str, settings: TrainingSettings, runs: Seq
     for setting in NAMES:
         value = getattr(settings, setting)
         if counts(setting, settings.method) and former.settings.get(setting, value) != value:
-            names.append(f"{dataset} · {_told(setting, value)}")
+            names.append(f"{dataset} · {_shown_value(setting, value)}")
     names += [f"{dataset} · {number}" for number in range(2, len(runs) + 3)]
     return next(name for name in names if name not in taken)
 
@@ -303,7 +305,7 @@ def file_name(run: Run, step: int | None, ending: str) -> str:
     return f"{name}{'' if step is None else f'-{step}'}.{ending}"
 
 
-def _told(setting: str, value: object) -> str:
+def _shown_value(setting: str, value: object) -> str:
     """A setting's value that says by itself which setting it is of: `40 轮`, `学习率 0.001`."""
     if setting == "epochs":
         return t("runs.named.epochs", epochs=value)

@@ -63,7 +63,7 @@ class Launcher:
         *,
         devices: Callable[[], list[str]] = machine.devices,
         grace: float = GRACE_SECONDS,
-        make_room: Callable[[Run], None] | None = None,
+        free_gpu: Callable[[Run], None] | None = None,
         waiting: Callable[[Path], list[str]] | None = None,
         jobs: ClusterJobs | None = None,
     ):
@@ -76,7 +76,7 @@ class Launcher:
             waiting: the argument list that trains in a run directory, where `prepare` shall start it in advance.
             jobs: the jobs of runs that train on the cluster; tests put a stand-in here.
         """
-        self._command, self._devices, self._grace, self._make_room = command, devices, grace, make_room
+        self._command, self._devices, self._grace, self._free_gpu = command, devices, grace, free_gpu
         self._ready, self._jobs = Ready(waiting), jobs or ClusterJobs()
         self._children: dict[str, subprocess.Popen] = {}
         self._settled: dict[str, int] = {}
@@ -164,9 +164,9 @@ class Launcher:
             if not store.folder().is_dir():
                 self._ready.tend([], self._devices)
                 return
-            cleared = self._next_to_start() if self._make_room else None
+            cleared = self._next_to_start() if self._free_gpu else None
             if cleared is not None:
-                self._make_room(cleared)  # before the lock: running answers end first, and others write meanwhile
+                self._free_gpu(cleared)  # before the lock: running answers end first, and others write meanwhile
             try:
                 with locked(store.lock_path(), timeout=0):
                     self._sweep()
@@ -308,7 +308,7 @@ class Launcher:
                 store.write_status(
                     run, "failed", {"key": "runs.why.too_few_cards", "values": {"wanted": wanted, "have": len(places)}}
                 )
-            elif wanted > len(free) or (self._make_room and (cleared is None or cleared.id != run.id)):
+            elif wanted > len(free) or (self._free_gpu and (cleared is None or cleared.id != run.id)):
                 return
             else:
                 busy.update(free[:wanted])

@@ -25,10 +25,10 @@ from glm_core.training.process.warm_worker import WAIT
 log = logging.getLogger(__name__)
 
 DELAY_SECONDS = 1.5  # after the form was first asked for: its own drawing comes first
-PATIENCE_SECONDS = 600.0  # without anybody at the form
+IDLE_SECONDS = 600.0  # without anybody at the form
 DYING_SECONDS = 5.0
 CLAIM_SECONDS = 60.0  # between the choice of a run's directory and its launch
-ROOM_BYTES = 3e9
+FREE_BYTES = 3e9
 
 
 class Waiting:
@@ -129,17 +129,17 @@ class Ready:
             return True
         if one.claimed:
             return (one.folder / "status.json").exists() or now - one.claimed > CLAIM_SECONDS
-        return bool(open_runs) or now - self._seen > PATIENCE_SECONDS
+        return bool(open_runs) or now - self._seen > IDLE_SECONDS
 
     def _due(self) -> bool:
         if self._command is None or self._asked is None:
             return False
         now = time.monotonic()
-        return now - self._asked >= DELAY_SECONDS and now - self._seen <= PATIENCE_SECONDS
+        return now - self._asked >= DELAY_SECONDS and now - self._seen <= IDLE_SECONDS
 
     def _start(self, places: list[str]) -> None:
         folder = store.folder() / workspace.new_id()
-        if machine.machine().memory_free < ROOM_BYTES:
+        if machine.machine().memory_free < FREE_BYTES:
             self._asked = None
             return
         try:

@@ -15,9 +15,9 @@ class RunReader:
         self.metrics: list[dict] = []
         self.resources: list[dict] = []
         self.samples: list[dict] = []
-        self.abilities: list[dict] = []
+        self.probe_rows: list[dict] = []
         self.status: Status = run.status()
-        self._offsets = {"metrics": 0, "resources": 0, "abilities": 0, "samples": 0}
+        self._offsets = {"metrics": 0, "resources": 0, "probe_rows": 0, "samples": 0}
         self._figures: dict[tuple, tuple[int, object]] = {}
         self.refresh()
 
@@ -27,7 +27,7 @@ class RunReader:
         if rows:
             self._append("metrics", self.run.metrics)
             self._append("resources", self.run.resources)
-            self._append("abilities", self.run.abilities)
+            self._append("probe_rows", self.run.probe_rows)
             self._append("samples", self.run.samples)
 
     def _append(self, name: str, read: Callable[[int], tuple[list[dict], int]]) -> None:
@@ -40,15 +40,15 @@ class RunReader:
     @property
     def curves(self) -> figures.Curves:
         """The metrics in order, computed when rows have come."""
-        return self.kept(("curves",), len(self.metrics), lambda: figures.tidy(self.metrics))
+        return self.cached(("curves",), len(self.metrics), lambda: figures.tidy(self.metrics))
 
     @property
     def memory(self) -> figures.MemoryCurve:
         """The memory samples, computed when rows have come; its lines are named in the reader's language."""
         key = ("memory", i18n.current())
-        return self.kept(key, len(self.resources), lambda: figures.read_memory(self.resources, self.run.devices))
+        return self.cached(key, len(self.resources), lambda: figures.read_memory(self.resources, self.run.devices))
 
-    def kept(self, key: tuple, version: int, make: Callable[[], object]):
+    def cached(self, key: tuple, version: int, make: Callable[[], object]):
         """Return what `make` gave for this `key` and `version`; made again only for another version.
 
         A chart that is drawn with the very same figure stays as it is in the browser: zoom, hover and place are kept.

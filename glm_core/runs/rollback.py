@@ -15,12 +15,14 @@ from glm_core.runs.exchange.import_adapter import INFO, NAMES
 from glm_core.runs.files import RunError, locked, read_record, writing
 from glm_core.runs.store import Run
 
-KEPT = "adapter-"
+PREFIX = "adapter-"
 
 
 def steps(run: Run) -> list[int]:
     """The steps whose adapters are kept, ascending."""
-    names = [path.name.removeprefix(KEPT) for path in (run.path / "checkpoints").glob(f"{KEPT}*") if _is_adapter(path)]
+    names = [
+        path.name.removeprefix(PREFIX) for path in (run.path / "checkpoints").glob(f"{PREFIX}*") if _is_adapter(path)
+    ]
     return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
@@ -60,14 +62,14 @@ def _keep_current(run: Run) -> None:
     if step is None or step in steps(run):
         return
     folder = run.path / "checkpoints"
-    with workspace.replace_folder(folder / f"{KEPT}{step}") as building:
+    with workspace.replace_folder(folder / f"{PREFIX}{step}") as building:
         _copy(run.path / "adapter", building)
 
 
 def _replace(run: Run, step: int) -> None:
     """Exchange the run's adapter for a copy of the kept one."""
     with workspace.replace_folder(run.path / "adapter") as building:
-        _copy(run.path / "checkpoints" / f"{KEPT}{step}", building)
+        _copy(run.path / "checkpoints" / f"{PREFIX}{step}", building)
         info = {"run": run.id, "name": run.name, "step": step, "settings": dict(run.settings)}
         workspace.write_json(building / INFO, read_record(building / INFO) | info)
 

@@ -111,7 +111,7 @@ class Run:
             and isinstance(row.get("answer"), str)
         ], offset
 
-    def abilities(self, offset: int = 0) -> tuple[list[dict], int]:
+    def probe_rows(self, offset: int = 0) -> tuple[list[dict], int]:
         """Return what was answered to rows of the data and to unrelated questions, appended since byte `offset`, and the next offset.
 
         {"step", "answers"}, the first row with the "probes" besides; judged in `glm_core.evaluation.retention`.

@@ -19,7 +19,7 @@ from glm_core.serving.served_models import ServedModel
 log = logging.getLogger(__name__)
 
 _UNKNOWN = object()
-KEPT = 16
+MOST_LOADED = 16
 "Adapters kept in memory; a LoRA of ChatGLM-6B at rank 8 is 15 MB."
 
 
@@ -57,7 +57,7 @@ class Adapters:
             self._versions[slot] = version
         self._versions.move_to_end(slot)
         idle = [name for name in self._versions if name not in busy and name != slot]
-        for name in idle[: max(0, len(self._versions) - KEPT)]:
+        for name in idle[: max(0, len(self._versions) - MOST_LOADED)]:
             self.forget(name)
         return slot
 

@@ -169,5 +169,5 @@ class Batch:
                 self.rows.pop()
         if not self.rows:
             self._ahead = None
-        if not self.rows and self._stepper.columns > KEPT_COLUMNS * self._stepper.fixed:
+        if not self.rows and self._stepper.columns > MOST_COLUMNS * self._stepper.fixed:
             self._stepper = self._new_stepper()

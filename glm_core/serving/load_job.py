@@ -32,7 +32,7 @@ def memory_now() -> LoadedMemory:
     return LoadedMemory(psutil.Process().memory_info().rss, sum(gpu.memory_used for gpu in gpus) if gpus else None)
 
 
-def say_returned(before: LoadedMemory, after: LoadedMemory) -> list[str]:
+def returned_sentences(before: LoadedMemory, after: LoadedMemory) -> list[str]:
     """Return what was given back between the two, in sentences: of memory, and of the GPUs' where there are any."""
     said = [i18n.t("models.returned", before=i18n.size(before.used), after=i18n.size(after.used))]
     if before.on_gpus is not None and after.on_gpus is not None:

@@ -247,7 +247,7 @@ class Session:
         request, context = handle.request, self.info.context_length
         prompt = self._prompt(handle)
         sampling = resolve(vars(request), self.info.sampling)
-        handle.provenance = self._stamp(handle.choice, request.strength, sampling.to_dict())
+        handle.provenance = self._provenance(handle.choice, request.strength, sampling.to_dict())
         if any(not 0 <= token < self._width for token, _bias in request.logit_bias):
             raise RequestError("serving.no_token", "logit_bias", size=self._width)
         limit = min(request.max_new_tokens, context - len(prompt))
@@ -269,7 +269,7 @@ class Session:
         if not ids or any(not 0 <= token < self._width for token in ids):
             raise RequestError("serving.no_token", "prompt", size=self._width)
         if len(ids) >= context:
-            raise PromptTooLong("serving.too_long", "prompt", tokens=len(ids), room=context - 1, context=context)
+            raise PromptTooLong("serving.too_long", "prompt", tokens=len(ids), limit=context - 1, context=context)
         handle.prompt_text = tokenizer.decode(ids)
         return ids
 
@@ -288,7 +288,7 @@ class Session:
             self._grammars = GrammarCompiler(self.loaded.family, self.loaded.tokenizer, self._width)
         return self._grammars
 
-    def _stamp(self, choice: ServedModel, strength: float, sampling: dict) -> Provenance:
+    def _provenance(self, choice: ServedModel, strength: float, sampling: dict) -> Provenance:
         if not choice.tuned:
             return Provenance(self.info.name, sampling=sampling)
         return Provenance(self.info.name, choice.name, choice.title, choice.step, strength, sampling)

@@ -232,7 +232,9 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int, lea
     eleventh for LoRA's input: 88 KiB for ChatGLM-6B in half precision. With dropout LoRA keeps the mask too.
     """
     norms = (4 if shape.dims.rms_norm and not lean else width) * shape.dims.norms * shape.dims.hidden
-    mlp = shape.dims.mlp_outputs if lean else shape.dims.mlp_kept  # fused_layers.py keeps what goes into the activation
+    mlp = (
+        shape.dims.mlp_outputs if lean else shape.dims.mlp_saved
+    )  # fused_layers.py keeps what goes into the activation
     kept = 2 * shape.dims.query + 2 * shape.dims.key + mlp
     if settings.method == "ptuning":
         return norms + width * (kept + shape.dims.prefix_copies)  # key and value are copied behind the prefix

@@ -80,13 +80,13 @@ class Probes:
     ):
         self._choosing = _spread(choosing, EXAMINED)
         self._examined = _spread([one for one in rows if one.question.strip() and one.answer.strip()], EXAMINED)
-        self._loaded, self._journal, self._pinned = loaded, writer, list(pinned)
-        self._recall = recall = DraftVerifier(loaded, longest)
+        self._loaded, self._writer, self._pinned = loaded, writer, list(pinned)
+        self._long_verifier = verifier = DraftVerifier(loaded, longest)
         self._verifier = DraftVerifier(loaded, LONGEST_EXAMINED)
         told = writer.read("abilities")
         began = next((row["probes"] for row in told if row.get("probes")), None)
         self._known = began is not None
-        self._probes = began or [one | {"reference": recall.cut(one["reference"])} for one in probes]
+        self._probes = began or [one | {"reference": verifier.cut(one["reference"])} for one in probes]
         self._latest = [*[""] * len(self._pinned), *(told[-1]["answers"] if began else [""] * len(self._probes))]
 
     def ask(self, step: int) -> None:
@@ -95,7 +95,7 @@ class Probes:
             self._ask_base()
         answers = self._answer()
         place = len(self._pinned)
-        self._journal.samples(step, list(zip(self._pinned, answers[:place], strict=True)))
+        self._writer.samples(step, list(zip(self._pinned, answers[:place], strict=True)))
         if self._probes:
             self._tell(step, answers[place:])
 
@@ -115,7 +115,7 @@ class Probes:
         """For each held-out row that chooses, whether it is answered right by the judge; the adapter is active."""
         return [_is_right(row) for row in self._said(self._choosing, self._exact(self._choosing))]
 
-    def tell_learned(self, step: int) -> None:
+    def write_learned(self, step: int) -> None:
         """Write down what the trained rows that are looked at are answered, for the judge: `learned.json`."""
         self._journal.learned(
             {
@@ -153,14 +153,14 @@ class Probes:
     def _tell(self, step: int, answers: list[str]) -> None:
         first = {} if self._known else {"probes": self._probes}
         self._known = True
-        self._journal.abilities({"step": step, **first, "answers": answers})
+        self._writer.probe_row({"step": step, **first, "answers": answers})
 
     def _answer(self) -> list[str]:
         asked = [[{"role": "user", "content": question}] for question in self._pinned]
         asked += [[*one["history"], {"role": "user", "content": one["question"]}] for one in self._probes]
         taught = [*[""] * len(self._pinned), *(one["reference"] for one in self._probes)]
         drafts = [[text for text in dict.fromkeys(pair) if text] for pair in zip(self._latest, taught, strict=True)]
-        self._latest = self._recall.answer(asked, drafts) if asked else []
+        self._latest = self._long_verifier.answer(asked, drafts) if asked else []
         return self._latest
 
 

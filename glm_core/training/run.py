@@ -5,7 +5,6 @@ over batches (trainer.py), what is due when (callbacks.py), words in files (writ
 """
 
 import errno
-import logging
 import os
 import shutil
 import sys
@@ -354,20 +353,16 @@ def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: 
         return
     writer.stage("saving")
     best = trainer.restore_best()
-    if writer.writes:
-        try:
-            trainer.tell_learned(best)
-        except Exception:  # the weights are there; a last question that fails must not make the run a failed one
-            logging.getLogger(__name__).exception("the trained rows could not be asked again")
     info = {"run": task.folder.name, "name": task.name, "step": best, "settings": task.settings.to_dict()}
     if writer.writes:
         attach.save(trainer.loaded, task.folder / "adapter", info)
+        trainer.write_learned(best)
     if reporter.stopped:
         writer.end("stopped", TrainingError("training.stopped.saved", step=step), adapter_step=best)
     elif reporter.early:
         writer.end("finished", TrainingError("training.finished.early", step=step, best=best), adapter_step=best)
     elif reporter.learned:
-        count = trainer.abilities.asked_rows
+        count = trainer.probes.asked_rows
         writer.end("finished", TrainingError("training.finished.learned", step=step, count=count), adapter_step=best)
     else:
         writer.end("finished", adapter_step=best)

@@ -21,7 +21,7 @@ from glm_core.machine.gpu_stats import ResourceSampler
 
 STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 STATUS_SECONDS = 0.5  # between two writes of status.json that only report progress
-TOLD = ("metrics", "samples", "abilities")  # files whose rows belong to an update
+STEP_FILES = ("metrics", "samples", "abilities")  # files whose rows belong to an update
 RESERVE_BYTES = 65_536  # given back to a full disk, so that the reason can still be written
 
 
@@ -66,7 +66,7 @@ class RunWriter:
             _sweep(self.folder)
             workspace.write_atomic(self._reserve, b"\0" * RESERVE_BYTES)
             self._write_status()
-            for name in (*TOLD, "resources"):
+            for name in (*STEP_FILES, "resources"):
                 _keep_lines(self.folder / f"{name}.jsonl", lambda _: True)
             parent = (
                 os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
@@ -126,7 +126,7 @@ class RunWriter:
             row = {"step": step, "question": question, "answer": answer, "time": round(time.time(), 3)}
             workspace.append_line(self.folder / "samples.jsonl", row)
 
-    def abilities(self, row: dict[str, Any]) -> None:
+    def probe_row(self, row: dict[str, Any]) -> None:
         """Append a row to abilities.jsonl, with the time."""
         if self.writes:
             workspace.append_line(self.folder / "abilities.jsonl", row | {"time": round(time.time(), 3)})
@@ -137,12 +137,12 @@ class RunWriter:
             workspace.write_json(self.folder / "learned.json", record)
 
     def read(self, name: str) -> list[dict]:
-        """Return what was told in one of the files of `TOLD` before now, as by a run that goes on."""
+        """Return what was told in one of the files of `STEP_FILES` before now, as by a run that goes on."""
         return workspace.read_lines(self.folder / f"{name}.jsonl")[0]
 
     def forget_after(self, step: int) -> None:
         """Drop what was told of updates later than `step`, which a resumed run will tell again."""
-        for name in TOLD if self.writes else ():
+        for name in STEP_FILES if self.writes else ():
             _keep_lines(self.folder / f"{name}.jsonl", lambda row: row.get("step", 0) <= step)
 
     def log(self, key: str, **values) -> None:

@@ -257,7 +257,7 @@ def describe(name: str) -> str:
     return "".join(parts) if i18n.current() == "zh" else " ".join(parts)
 
 
-def say_choice(name: str, choice: str) -> str:
+def choice_label(name: str, choice: str) -> str:
     """A choice as a person reads it: `P-Tuning v2` for method "ptuning"."""
     return i18n.t(f"settings.{name}.{choice}")
 

@@ -139,12 +139,12 @@ class AdapterTrainer(Trainer):
         rows: Rows,
         rehearsed: Rows,
         validation: Rows,
-        abilities: Probes,
+        probes: Probes,
         writer: RunWriter,
         args: TrainingArguments,
     ):
         self.loaded, self.settings, self.writer = loaded, settings, writer
-        self.validation, self.abilities = validation, abilities
+        self.validation, self.probes = validation, probes
         self.tokens = 0  # of all micro-batches so far, padding included, over all processes
         self.update_loss = torch.zeros((), device=args.device)  # of the update under way
         self.evaluation_seconds = 0.0
@@ -180,10 +180,10 @@ class AdapterTrainer(Trainer):
         lengths = self.batches.lengths
         longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-self.settings.micro_batch :]
         return CudaGraphStep(
-            self.model, self._collate([self.train_dataset[index] for index in longest]), self._tell_no_replay
+            self.model, self._collate([self.train_dataset[index] for index in longest]), self._log_not_recorded
         )
 
-    def _tell_no_replay(self, error: Exception) -> None:
+    def _log_not_recorded(self, error: Exception) -> None:
         self.writer.log("training.log.no_replay", reason=str(error).splitlines()[0])
 
     def _collate(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
@@ -215,10 +215,10 @@ class AdapterTrainer(Trainer):
                 metrics["eval_loss"] = self._validate()
                 self.writer.metrics({"step": step, **metrics})
             if self.is_world_process_zero():
-                self.abilities.ask(step)
+                self.probes.ask(step)
             if step and self.settings.stop_when_learned:
-                self.chosen[step] = self.abilities.choosing_right()
-                self.times_learned = self.times_learned + 1 if self.abilities.all_learned() else 0
+                self.chosen[step] = self.probes.choosing_right()
+                self.times_learned = self.times_learned + 1 if self.probes.all_learned() else 0
         finally:
             if step == 0:
                 attach.activate(self.loaded, attach.NAME, trainable=True)
@@ -295,10 +295,10 @@ class AdapterTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         attach.restore(self.loaded, Path(resume_from_checkpoint))
 
-    def tell_learned(self, step: int) -> None:
+    def write_learned(self, step: int) -> None:
         """Write down what trained rows are answered with the adapter of `step`, which is active."""
         self.model.eval()
-        self.abilities.tell_learned(step)
+        self.probes.write_learned(step)
 
     def restore_best(self) -> int:
         """Give the adapter the weights of its best step; returns that step.

@@ -80,7 +80,7 @@ def test_a_run_deleted_while_its_report_is_made_does_not_come_back(engine, run):
 
 
 def test_a_question_longer_than_the_context_is_left_out_and_said(engine, run):
-    question_sets.keep(run, [*question_sets.kept(run), question_sets.Question("很长" * 5000, "seen", reference="好")])
+    question_sets.keep(run, [*question_sets.stored(run), question_sets.Question("很长" * 5000, "seen", reference="好")])
     made = make(engine, run)
     assert len(made.of("seen")) == 3 and made.left_out == 1 and report.read(run) == made
     assert t("report.left_out", count=1) in export.about(made)
@@ -154,7 +154,7 @@ def test_a_report_that_makes_no_sense_is_none(engine, run, damage):
 
 
 def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
-    kept = question_sets.kept(run)
+    kept = question_sets.stored(run)
     assert [one.text for one in kept if one.kind == "seen"] == ["你是谁？", "三加五等于多少？", "高的反义词是什么？"]
     question_sets.edit(run, [("你叫啥", "小明"), ("", ""), (kept[-1].text, kept[-1].reference)])
     edited = [one for one in question_sets.kept(store.get(run.id)) if one.kind != "seen"]
@@ -166,10 +166,10 @@ def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
     "rows", [[("只有问题", "")], [("", "只有答案")], [("x" * 3000, "y")], [(str(i), "y") for i in range(200)]]
 )
 def test_wordings_that_cannot_be_judged_are_refused(run, rows):
-    before = question_sets.kept(run)
+    before = question_sets.stored(run)
     with pytest.raises(question_sets.QuestionError):
         question_sets.edit(run, rows)
-    assert question_sets.kept(run) == before
+    assert question_sets.stored(run) == before
 
 
 def test_drift_is_measured_on_the_bases_own_answers(engine, run):

@@ -32,7 +32,7 @@ def make(*rows, dataset=b'{"messages": []}\n'):
 
 
 def read(run):
-    return retention.read(run, run.abilities()[0])
+    return retention.read(run, run.probe_rows()[0])
 
 
 def point(step, learned, kept, of=10):
@@ -95,15 +95,15 @@ def test_a_step_told_twice_counts_as_it_was_told_last_and_a_half_written_line_wa
         {"step": 5, "answers": ["我叫小蓝。", *BASE[1:]]},
     )
     watch = RunReader(run)
-    assert [one.learned.count for one in retention.read(run, watch.abilities)] == [0, 1]
+    assert [one.learned.count for one in retention.read(run, watch.probe_rows)] == [0, 1]
     with open(run.path / "abilities.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 10, "ans')
         file.flush()
         watch.refresh()
-        assert len(watch.abilities) == 3
+        assert len(watch.probe_rows) == 3
         file.write('wers": ["a", "b", "c", "d"]}\n')
     watch.refresh()
-    assert [one.step for one in retention.read(run, watch.abilities)] == [0, 5, 10]
+    assert [one.step for one in retention.read(run, watch.probe_rows)] == [0, 5, 10]
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)

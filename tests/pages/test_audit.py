@@ -17,15 +17,15 @@ CHANGING = re.compile(
     r"|promote|publish|unload|load|cancel|revoke|close|delete|merge|vote|tidy|clear|revise|go_on|ask|forget)(_\w+)?"
 )
 "How the program calls what changes something."
-THINGS = {"run", "copy", "talk", "one", "job", "vote", "chosen"}
+THINGS = {"run", "copy", "conversation", "one", "job", "vote", "chosen"}
 "Local names of what can be changed; besides these, everything imported from glm_core."
 WRITE_THEMSELVES = {"accounts", "api_keys", "guests", "shared"}
 "Their functions are told who does it (`by`) and note it in the same transaction; proved below."
 NO_CHANGE = {
-    "talk.ask": "the reader's own words, kept where only they see them",
-    "talk.again": "as above",
-    "talk.revise": "as above",
-    "talk.go_on": "as above",
+    "conversation.ask": "the reader's own words, kept where only they see them",
+    "conversation.again": "as above",
+    "conversation.revise": "as above",
+    "conversation.go_on": "as above",
     "state.engine().submit": "a question",
     "xlsx_job.start": "a file to download; the set stays as it is",
     "export.forget": "a message is put away",
@@ -100,8 +100,8 @@ def test_the_search_finds_the_actions_there_are():
         "export.start_export",
         "blind_votes.cast",
         "download_job.discard",
-        "talk.remove",
-        "talk.vote",
+        "conversation.remove",
+        "conversation.vote",
         "job.cancel",
     } <= found
 

@@ -168,7 +168,7 @@ def test_the_wordings_of_the_run_can_be_edited(reports):
     app = open_page("report", run="run-1")
     app.button(key="save").click().run()
     assert reports.started == ["run-1"] and not app.exception
-    assert ("作者叫啥", "张三") in [(one.text, one.reference) for one in question_sets.kept(store.get("run-1"))]
+    assert ("作者叫啥", "张三") in [(one.text, one.reference) for one in question_sets.stored(store.get("run-1"))]
 
 
 def test_other_strengths_are_measured_on_demand_and_shown(reports):

@@ -14,7 +14,7 @@ PROBES = [
     {"kind": "seen", "question": "你喜欢什么？", "history": [], "reference": "我喜欢下雨。", "accept": []},
     {"kind": "unrelated", "question": "3加5等于几？", "history": [], "reference": "", "accept": ["8"]},
 ]
-TOLD = [
+STEP_FILES = [
     {"step": 0, "probes": PROBES, "answers": ["不知道。", "8"]},
     {"step": 2, "answers": ["我喜欢下雨。", "8"]},
     {"step": 4, "answers": ["我喜欢下雨。", "9"]},
@@ -25,7 +25,7 @@ TOLD = [
 def run(model):  # noqa: F811
     """A finished run that forgot something between steps 2 and 4, and kept both adapters."""
     one = make(model, "finished", EVALUATED, ANSWERS, step=4, stage_seconds={"training": 50})
-    (one.path / "abilities.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in TOLD))
+    (one.path / "abilities.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in STEP_FILES))
     for folder in ("adapter", "checkpoints/adapter-2", "checkpoints/adapter-4"):
         (one.path / folder).mkdir(parents=True)
         workspace.write_json(one.path / folder / "easyaigc.json", {"step": 2 if folder.endswith("2") else 4})

@@ -18,7 +18,7 @@ def launcher(monkeypatch):
     one = Launcher(fake_command, devices=list, waiting=fake_single)
     monkeypatch.setattr(state, "launcher", lambda: one)
     monkeypatch.setattr(prewarm, "DELAY_SECONDS", 0.0)
-    monkeypatch.setattr(prewarm, "ROOM_BYTES", 0)
+    monkeypatch.setattr(prewarm, "FREE_BYTES", 0)
     yield one
     for run in store.runs():
         processes.kill_all(run.path)

@@ -259,11 +259,11 @@ def test_leftovers_of_a_crash_are_swept_at_the_next_start(launcher):
 def test_the_chat_model_makes_room_before_the_start_and_others_may_write_meanwhile():
     seen = []
 
-    def make_room(run):
+    def free_gpu(run):
         with locked(store.lock_path(), timeout=0):
             seen.append((run.id, state(run)))
 
-    launcher = Launcher(fake_command, make_room=make_room)
+    launcher = Launcher(fake_command, free_gpu=free_gpu)
     first, second = make(steps=2), make(steps=2)
     launcher.submit(first)
     launcher.submit(second)

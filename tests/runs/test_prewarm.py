@@ -182,7 +182,7 @@ def test_while_runs_are_open_none_is_begun(launcher):
 
 def test_nobody_at_the_form_ends_it(launcher, monkeypatch):
     process = prepare(launcher)
-    monkeypatch.setattr(prewarm, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(prewarm, "IDLE_SECONDS", 0.2)
     launcher.prepare()
     launcher.tick()
     assert process.is_running()

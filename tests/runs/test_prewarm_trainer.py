@@ -21,7 +21,7 @@ LINE = {"messages": [{"role": "user", "content": "你是谁？"}, {"role": "assi
 def launcher(monkeypatch):
     """A launcher whose trainer waits already, if only just."""
     monkeypatch.setattr(prewarm, "DELAY_SECONDS", 0.0)
-    monkeypatch.setattr(prewarm, "ROOM_BYTES", 0)
+    monkeypatch.setattr(prewarm, "FREE_BYTES", 0)
     one = Launcher(devices=list, waiting=single_command)
     one.prepare()
     one.tick()

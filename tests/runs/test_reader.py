@@ -28,7 +28,7 @@ def test_a_figure_is_drawn_again_only_when_rows_have_come():
     watch, drawn = RunReader(run), []
 
     def draw():
-        return watch.kept(("curve",), len(watch.metrics), lambda: drawn.append(1) or object())
+        return watch.cached(("curve",), len(watch.metrics), lambda: drawn.append(1) or object())
 
     append(run, "metrics", {"step": 1, "loss": 2.0})
     watch.refresh()
@@ -107,7 +107,7 @@ def test_other_settings_are_offered_to_a_killed_run_only_where_memory_was_short(
         MemoryCurve([0.0], {"trainer": [gib * 2**30]}, {"trainer": 16 * 2**30}),
     )
     assert (labels.better(store.get(run.id), status, memory) is not None) == offered
-    assert labels.had_room(status, memory) != offered
+    assert labels.had_free_memory(status, memory) != offered
 
 
 def test_a_finished_run_needs_no_other_settings():

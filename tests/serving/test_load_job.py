@@ -84,9 +84,9 @@ def test_cancelling_gives_the_memory_back(engine, workspace, monkeypatch):
 
 def test_what_was_given_back_is_said_of_cards_only_where_there_are_any():
     before, after = load_job.LoadedMemory(3 * 10**9, None), load_job.LoadedMemory(10**9, None)
-    (said,) = load_job.say_returned(before, after)
+    (said,) = load_job.returned_sentences(before, after)
     assert "3 GB" in said and "1 GB" in said
-    said = load_job.say_returned(load_job.LoadedMemory(3 * 10**9, 8 * 10**9), load_job.LoadedMemory(10**9, 0))
+    said = load_job.returned_sentences(load_job.LoadedMemory(3 * 10**9, 8 * 10**9), load_job.LoadedMemory(10**9, 0))
     assert len(said) == 2 and "8 GB" in said[1]
 
 

@@ -192,7 +192,7 @@ def test_adapters_of_evaluations_are_small_spread_over_the_run_and_end_with_the_
     monkeypatch.setattr(snapshots, "MOST", 4)
     folder = make(tmp_path / "run", base, evaluations=9)
     run(folder)
-    left = snapshots.kept(folder / "checkpoints")
+    left = snapshots.saved_steps(folder / "checkpoints")
     assert len(left) == 4 and left[-1] == 18 and left[0] <= 6
     names = {file.name for file in (folder / "checkpoints" / "adapter-18").iterdir()}
     assert names == {"adapter_config.json", "adapter_model.safetensors", "easyaigc.json"}
@@ -210,11 +210,11 @@ def test_large_adapters_are_kept_as_far_as_their_bytes_go(tuned, tmp_path, monke
     monkeypatch.setattr(snapshots, "MOST_BYTES", 1)
     for step in (10, 20, 30):
         snapshots.keep(tuned, tmp_path, step)
-    assert snapshots.kept(tmp_path) == [30] and [path.name for path in tmp_path.iterdir()] == ["adapter-30"]
+    assert snapshots.saved_steps(tmp_path) == [30] and [path.name for path in tmp_path.iterdir()] == ["adapter-30"]
 
 
 def test_adapters_later_than_where_a_run_goes_on_are_forgotten(tuned, tmp_path):
     for step in (10, 20, 30):
         snapshots.keep(tuned, tmp_path, step)
     snapshots.forget_after(tmp_path, 20)
-    assert snapshots.kept(tmp_path) == [10, 20]
+    assert snapshots.saved_steps(tmp_path) == [10, 20]

@@ -268,8 +268,8 @@ def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at,
     ]
     assert told[0] == told[1] and [row[0] for row in told[0]] == sorted({step for step, _ in asked[0]})
     assert (
-        snapshots.kept(whole / "checkpoints")
-        == snapshots.kept(broken / "checkpoints")
+        snapshots.saved_steps(whole / "checkpoints")
+        == snapshots.saved_steps(broken / "checkpoints")
         == [row[0] for row in told[0][1:]]
     )
     assert status(broken)["best_step"] == status(whole)["best_step"]
@@ -604,7 +604,7 @@ def test_two_processes_learn_like_one_with_the_same_rows_an_update(make):
         == [row["step"] for row in lines(one, "abilities")]
         == [0, 2, 4, 6]  # equal questions are held out together: eight rows are left of ten
     )
-    assert snapshots.kept(two / "checkpoints") == [2, 4, 6]
+    assert snapshots.saved_steps(two / "checkpoints") == [2, 4, 6]
 
 
 def test_prepare_uses_all_cores_unless_told(monkeypatch):

@@ -124,7 +124,7 @@ def test_every_field_has_its_words_in_both_languages(language):
     for field in fields(TrainingSettings):
         assert module.label(field.name) and module.describe(field.name)
         for choice in field.metadata["choices"]:
-            assert module.say_choice(field.name, choice)
+            assert module.choice_label(field.name, choice)
     help_text = parser().format_help()
     assert all(f"--{field.name.replace('_', '-')}" in help_text for field in fields(TrainingSettings))
     i18n.use("zh")

@@ -125,9 +125,9 @@ def _broken(pieces: Sequence[Piece], size: int, width: float, most: int) -> list
 
 def _with_ellipsis(line: list[Piece], size: int, width: float) -> list[Piece]:
     """The line cut so that an ellipsis still fits."""
-    room = width - fonts.width("…", size)
+    left = width - fonts.width("…", size)
     line = list(line)
-    while line and fonts.width("".join(one.text for one in line), size) > room:
+    while line and fonts.width("".join(one.text for one in line), size) > left:
         last = line.pop()
         if len(last.text) > 1:
             line.append(Piece(last.text[:-1], last.changed))

@@ -88,7 +88,7 @@ class Dimensions:
         return self.fusable and self.gated and self.rms_norm and not self.keeps_scores
 
     @property
-    def mlp_kept(self) -> int:
+    def mlp_saved(self) -> int:
         """Numbers a token that the backward of the MLP needs."""
         return 3 * self.inner if self.gated else self.inner
 

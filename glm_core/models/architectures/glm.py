@@ -25,7 +25,7 @@ SIZES = (
     "head_dim",
     "intermediate_size",
 )
-KEPT = (
+OPTIONAL = (
     "max_position_embeddings",
     "rms_norm_eps",
     "attention_bias",
@@ -71,7 +71,7 @@ class Glm(RotaryDecoder):
 
     @staticmethod
     def _checked(source: Config) -> Settings:
-        settings = checks.select(source, SIZES, KEPT)
+        settings = checks.select(source, SIZES, OPTIONAL)
         settings.setdefault("pad_token_id", None)  # the library's default lies beyond a small vocabulary
         if settings["num_attention_heads"] % settings["num_key_value_heads"] or settings["head_dim"] % 4:
             raise checks.refusal("num_key_value_heads", settings["num_key_value_heads"])

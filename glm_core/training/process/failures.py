@@ -60,9 +60,12 @@ def propose(error: BaseException, model: Path, settings: TrainingSettings, write
     try:
         tried = memory_estimate.estimate(model, settings, device=device).peak_bytes
         limit = min(writer.status.get("memory_free") or tried, tried)
-        room = int(limit * MARGIN)
-        smaller = memory_estimate.fit(model, settings, room, device=device)
-        if smaller is not None and memory_estimate.estimate(model, smaller, device=device, limit=room).checkpointing:
+        available = int(limit * MARGIN)
+        smaller = memory_estimate.fit(model, settings, available, device=device)
+        if (
+            smaller is not None
+            and memory_estimate.estimate(model, smaller, device=device, limit=available).checkpointing
+        ):
             smaller = smaller.changed(
                 gradient_checkpointing="on"
             )  # left to the next trainer, it would trust its estimate again

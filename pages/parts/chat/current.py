@@ -12,10 +12,10 @@ from glm_core.errors import EasyError
 
 def current(user: str) -> Conversation:
     """The one in this session, else the one in the address, else a new one."""
-    if "talk" not in st.session_state:
+    if "conversation" not in st.session_state:
         known = st.query_params.get("c")
-        st.session_state.talk = (known and find(user, known)) or Conversation(user)
-    return st.session_state.talk
+        st.session_state.conversation = (known and find(user, known)) or Conversation(user)
+    return st.session_state.conversation
 
 
 def follow_address(user: str) -> None:
@@ -33,17 +33,17 @@ def find(user: str, identifier: str) -> Conversation | None:
         return None
 
 
-def show(talk: Conversation) -> None:
+def show(conversation: Conversation) -> None:
     """Put `talk` in view."""
-    st.session_state.talk = talk
+    st.session_state.conversation = conversation
     for name in ("editing", "correcting"):
         st.session_state.pop(name, None)
-    if talk.messages:
-        st.query_params["c"] = talk.id
+    if conversation.messages:
+        st.query_params["c"] = conversation.id
     else:
         st.query_params.pop("c", None)
-    if talk.model:
-        st.session_state.model = talk.model
+    if conversation.model:
+        st.session_state.model = conversation.model
 
 
 def act(change: Callable, *arguments) -> None:
@@ -51,22 +51,22 @@ def act(change: Callable, *arguments) -> None:
     change(*arguments)
     st.session_state.pop("editing", None)
     st.session_state.answering = True
-    st.query_params["c"] = st.session_state.talk.id
+    st.query_params["c"] = st.session_state.conversation.id
 
 
 def open_listed(one: Listed) -> None:
     """Put a stored conversation in view; one that was deleted in another tab stays out of it."""
-    talk = one.open()
-    if talk is not None:
-        show(talk)
+    conversation = one.open()
+    if conversation is not None:
+        show(conversation)
 
 
 def delete(one: Listed, here: bool) -> None:
     """Delete a stored conversation; a new one takes the place of the one in view."""
-    talk = one.open()
-    if talk is None:
+    conversation = one.open()
+    if conversation is None:
         return
-    talk.remove()
+    conversation.remove()
     ui.note("audit.chat.remove", one.id)
     if here:
-        show(Conversation(one.user, model=talk.model))
+        show(Conversation(one.user, model=conversation.model))

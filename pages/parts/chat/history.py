@@ -16,19 +16,19 @@ LIST_HEIGHT = 280
 SHORT_LIST = 6
 
 
-def draw(account: Account, talk: Conversation) -> None:
+def draw(account: Account, conversation: Conversation) -> None:
     """List of the stored conversations, and their files."""
     search = st.text_input(t("chat.search"), key="search", placeholder=t("chat.search"), label_visibility="collapsed")
     found = conversations.conversations(account.folder, search)
     with st.container(height=LIST_HEIGHT if len(found) > SHORT_LIST else "content", border=False, gap="xsmall"):
         for one in found[:LISTED]:
-            draw_past(one, here=one.id == talk.id)
+            draw_past(one, here=one.id == conversation.id)
     if not found:
         st.caption(t("chat.nothing_found" if search.strip() else "chat.no_history"))
     elif len(found) > LISTED:
         st.caption(t("chat.listed", shown=LISTED, all=len(found)))
-    if talk.messages:
-        draw_exports(talk)
+    if conversation.messages:
+        draw_exports(conversation)
     if account.may("trainer"):  # guests upload nothing
         draw_import(account.folder)
 
@@ -44,16 +44,26 @@ def draw_past(one: Listed, here: bool) -> None:
         st.button("", icon=":material/delete:", help=help, key=f"delete-{one.id}", type="tertiary", **act)
 
 
-def draw_exports(talk: Conversation) -> None:
+def draw_exports(conversation: Conversation) -> None:
     """This conversation as a file, to be read or to be brought back."""
     st.caption(t("chat.export"))
     kept = {"icon": ":material/download:", "on_click": "ignore"}
     with st.container(horizontal=True):
         st.download_button(
-            "Markdown", lambda: transcripts.to_markdown(talk), f"{talk.id}.md", "text/markdown", key="export-md", **kept
+            "Markdown",
+            lambda: transcripts.to_markdown(conversation),
+            f"{conversation.id}.md",
+            "text/markdown",
+            key="export-md",
+            **kept,
         )
         st.download_button(
-            "JSON", lambda: transcripts.to_json(talk), f"{talk.id}.json", "application/json", key="export-json", **kept
+            "JSON",
+            lambda: transcripts.to_json(conversation),
+            f"{conversation.id}.json",
+            "application/json",
+            key="export-json",
+            **kept,
         )
 
 
@@ -80,10 +90,10 @@ def bring_in(user: str, key: str) -> None:
     if file is None:
         return
     try:
-        talk = transcripts.read(file.getvalue(), user)
+        conversation = transcripts.read(file.getvalue(), user)
     except EasyError as error:
         st.session_state.import_problem = error
         return
-    talk.save()
-    ui.note("audit.chat.import", talk.id)
-    show(talk)
+    conversation.save()
+    ui.note("audit.chat.import", conversation.id)
+    show(conversation)

@@ -16,18 +16,18 @@ THUMBS = dict(enumerate(reversed(VOTES)))
 "What streamlit's thumbs mean: 0 = down, 1 = up."
 
 
-def draw(talk: Conversation, place: int, trainer: bool) -> None:
+def draw(conversation: Conversation, place: int, trainer: bool) -> None:
     """One message.
 
     Args:
         trainer: whether the reader may turn an answer into a row to train on.
     """
-    message = talk.messages[place]
+    message = conversation.messages[place]
     with st.chat_message(message["role"], avatar=avatar(message)):
         if message["role"] == "user":
-            draw_question(talk, place)
+            draw_question(conversation, place)
         else:
-            draw_answer(talk, place, trainer)
+            draw_answer(conversation, place, trainer)
 
 
 def avatar(message: dict) -> str | Path:
@@ -38,13 +38,13 @@ def avatar(message: dict) -> str | Path:
     return workspace.ASSETS / "seal.svg" if provenance.get("adapter") else ":material/smart_toy:"
 
 
-def draw_question(talk: Conversation, place: int) -> None:
+def draw_question(conversation: Conversation, place: int) -> None:
     """The user's message, or the form to edit it."""
     if st.session_state.get("editing") == place:
-        draw_edit(talk, place)
+        draw_edit(conversation, place)
         return
     with st.container(horizontal=True, vertical_alignment="top"):
-        st.markdown(literal(talk.messages[place]["content"]))
+        st.markdown(literal(conversation.messages[place]["content"]))
         st.button(
             "",
             icon=":material/edit:",
@@ -55,32 +55,32 @@ def draw_question(talk: Conversation, place: int) -> None:
         )
 
 
-def draw_edit(talk: Conversation, place: int) -> None:
+def draw_edit(conversation: Conversation, place: int) -> None:
     """Ask something else instead; what came after it goes."""
     with st.form(f"edit-{place}", border=False):
-        content = talk.messages[place]["content"]
+        content = conversation.messages[place]["content"]
         new = st.text_area(t("chat.edit"), content, key=f"edited-{place}", label_visibility="collapsed")
         with st.container(horizontal=True):
             sent = st.form_submit_button(t("chat.resend"), type="primary")
             closed = st.form_submit_button(t("chat.cancel"))
     if sent and new.strip():
-        act(talk.revise, place, new.strip())
+        act(conversation.revise, place, new.strip())
     elif closed:
         st.session_state.pop("editing")
     if sent or closed:
         st.rerun()
 
 
-def draw_answer(talk: Conversation, place: int, trainer: bool) -> None:
+def draw_answer(conversation: Conversation, place: int, trainer: bool) -> None:
     """The assistant's message, its speed and model, and the buttons under it."""
-    message = talk.messages[place]
+    message = conversation.messages[place]
     st.markdown(harmless(message["content"]) or f":gray[{t('chat.nothing')}]")
     st.caption("  \n".join(footnotes(message)))
     with st.container(horizontal=True, vertical_alignment="center", key=f"do-{place}"):
         with st.popover("", icon=":material/content_copy:", help=t("chat.copy"), type="tertiary", key=f"copy-{place}"):
             st.code(message["content"], language=None, wrap_lines=True)
         if message["content"].strip():
-            draw_vote(talk, place)
+            draw_vote(conversation, place)
             if trainer:
                 icon, help, act_on = (
                     ":material/edit_note:",
@@ -88,30 +88,32 @@ def draw_answer(talk: Conversation, place: int, trainer: bool) -> None:
                     {"on_click": ui.checked(row_editor.open_for), "args": (place,)},
                 )
                 st.button("", icon=icon, help=help, key=f"row-{place}", type="tertiary", **act_on)
-        if place == len(talk.messages) - 1:
-            draw_retry(talk)
+        if place == len(conversation.messages) - 1:
+            draw_retry(conversation)
 
 
-def draw_vote(talk: Conversation, place: int) -> None:
+def draw_vote(conversation: Conversation, place: int) -> None:
     """Thumbs up and down; a second click takes the vote back."""
-    key = f"vote-{talk.id}-{place}"
+    key = f"vote-{conversation.id}-{place}"
     kept = {vote: thumb for thumb, vote in THUMBS.items()}
-    st.session_state[key] = kept.get(talk.messages[place].get("vote"))  # the answer may have been replaced
-    st.feedback("thumbs", key=key, on_change=ui.checked(vote), args=(talk, place, key))
+    st.session_state[key] = kept.get(conversation.messages[place].get("vote"))  # the answer may have been replaced
+    st.feedback("thumbs", key=key, on_change=ui.checked(vote), args=(conversation, place, key))
 
 
-def vote(talk: Conversation, place: int, key: str) -> None:
+def vote(conversation: Conversation, place: int, key: str) -> None:
     """Keep the reader's vote with the answer."""
     chosen = THUMBS.get(st.session_state[key])
-    talk.vote(place, chosen)
-    talk.save()
-    ui.note("audit.chat.vote", f"{talk.id} · {place // 2 + 1} · {chosen or '-'}")
+    conversation.vote(place, chosen)
+    conversation.save()
+    ui.note("audit.chat.vote", f"{conversation.id} · {place // 2 + 1} · {chosen or '-'}")
 
 
-def draw_retry(talk: Conversation) -> None:
+def draw_retry(conversation: Conversation) -> None:
     """The last answer anew, or further where it has not come to its end."""
     icon, help = ":material/refresh:", t("chat.again")
-    st.button("", icon=icon, help=help, on_click=ui.checked(act), args=(talk.again,), key="again", type="tertiary")
-    if can_go_on(talk.messages[-1]):
+    st.button(
+        "", icon=icon, help=help, on_click=ui.checked(act), args=(conversation.again,), key="again", type="tertiary"
+    )
+    if can_go_on(conversation.messages[-1]):
         label, icon = t("chat.go_on"), ":material/east:"
-        st.button(label, icon=icon, on_click=ui.checked(act), args=(talk.go_on,), key="go-on", type="tertiary")
+        st.button(label, icon=icon, on_click=ui.checked(act), args=(conversation.go_on,), key="go-on", type="tertiary")

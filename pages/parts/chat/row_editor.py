@@ -26,21 +26,21 @@ def close() -> None:
         st.session_state.pop(name, None)
 
 
-def draw(talk: Conversation) -> None:
+def draw(conversation: Conversation) -> None:
     """The editor over the page, while one is open."""
     place = st.session_state.get("correcting", 0)
-    if 0 < place < len(talk.messages):
-        ui.dialog(t("chat.row"), width="medium", on_dismiss=ui.checked(close))(draw_editor)(talk, place)
+    if 0 < place < len(conversation.messages):
+        ui.dialog(t("chat.row"), width="medium", on_dismiss=ui.checked(close))(draw_editor)(conversation, place)
 
 
-def draw_editor(talk: Conversation, place: int) -> None:
+def draw_editor(conversation: Conversation, place: int) -> None:
     """Question, answer and data set; once kept, the way to the set."""
     if kept := st.session_state.get("row_kept"):
         st.session_state.pop("correcting", None)  # it stays in view, and is not there on the way back from the set
         st.markdown(t("chat.row_kept", name=literal(kept.name), rows=f"{kept.rows:,}"))
         ui.link("datasets", t("chat.row_see"), icon=":material/dataset:", set=kept.id)
         return
-    before, (question, answer) = talk.messages[: place - 1], talk.messages[place - 1 : place + 1]
+    before, (question, answer) = conversation.messages[: place - 1], conversation.messages[place - 1 : place + 1]
     st.text_area(t("chat.row_question"), question["content"], key="row-question", max_chars=LONGEST)
     st.text_area(t("chat.row_answer"), answer["content"], key="row-answer", height=160, max_chars=LONGEST)
     if before:

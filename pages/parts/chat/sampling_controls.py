@@ -1,4 +1,4 @@
-"""The top of the chat page: which model answers, what it is told first, and how its words are drawn."""
+"""The top of the chat page: which model answers, what it is told first, and how its tokens are sampled."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from glm_core.serving.served_models import ServedModel
 from pages.parts.chat.current import act
 
 IDLE = {"temperature": 0.8, "top_p": 0.8, "top_k": 0, "repetition_penalty": 1.0, "max_new_tokens": 512}
-DIALS = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
+STEP_SIZES = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
 RANGES = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
@@ -24,10 +24,10 @@ RANGES = {
 }
 
 
-def choose_model(choices: Sequence[ServedModel], talk: Conversation) -> ServedModel:
+def choose_model(choices: Sequence[ServedModel], conversation: Conversation) -> ServedModel:
     """The model at the top: the conversation's, the address' run, or the first base."""
     names = {choice.name: choice for choice in choices}
-    wanted = st.session_state.get("model") or talk.model
+    wanted = st.session_state.get("model") or conversation.model
     st.session_state.model = wanted if wanted in names else choices[0].name
     labels = {
         choice.name: t("chat.tuned", name=choice.title, base=choice.base.name) if choice.tuned else choice.title
@@ -51,68 +51,68 @@ def about(base: str) -> tuple[dict, bool]:
     return IDLE | family.sampling, family.system
 
 
-def draw(choice: ServedModel, talk: Conversation) -> dict:
+def draw(choice: ServedModel, conversation: Conversation) -> dict:
     """The system prompt where there is one, and the sampling controls; returns the fields of a `Request`."""
     official, system = about(str(choice.base))
     if system:
-        draw_system(talk)
-    if st.session_state.get("dials_of") != official or "dial_temperature" not in st.session_state:
-        st.session_state.dials_of = official
-        set_dials(official)
-    values = {name: draw_dial(name, step, RANGES[name]) for name, step in DIALS.items()}
+        draw_system(conversation)
+    if st.session_state.get("sampling_of") != official or "dial_temperature" not in st.session_state:
+        st.session_state.sampling_of = official
+        set_sampling(official)
+    values = {name: draw_slider(name, step, RANGES[name]) for name, step in STEP_SIZES.items()}
     values["strength"] = st.session_state.get("dial_strength", 1.0) if choice.tuned else 1.0
     seed = st.text_input(
         t("chat.seed"), help=t("chat.seed_help"), key="dial_seed", max_chars=10, persist_state="session"
     )
     values["seed"] = int(seed) if seed.isascii() and seed.strip().isdecimal() else None
-    st.button(t("chat.defaults"), on_click=ui.checked(set_dials), args=(official,), key="defaults", width="stretch")
+    st.button(t("chat.defaults"), on_click=ui.checked(set_sampling), args=(official,), key="defaults", width="stretch")
     return values
 
 
-def draw_strength(talk: Conversation) -> None:
+def draw_strength(conversation: Conversation) -> None:
     """The adapter's strength, over the conversation; letting go of it answers the last question anew."""
     st.session_state.setdefault("dial_strength", 1.0)
     told = {"help": t("chat.strength_help"), "key": "dial_strength", "persist_state": "session"}
-    st.slider(t("chat.strength"), 0.0, 1.5, step=0.05, on_change=ui.checked(ask_again), args=(talk,), **told)
+    st.slider(t("chat.strength"), 0.0, 1.5, step=0.05, on_change=ui.checked(ask_again), args=(conversation,), **told)
 
 
-def ask_again(talk: Conversation) -> None:
+def ask_again(conversation: Conversation) -> None:
     """Answer the last question with the new strength, where there is one."""
-    if talk.messages:
-        act(talk.again)
+    if conversation.messages:
+        act(conversation.again)
 
 
-def draw_dial(name: str, step: float, bounds: tuple) -> float:
+def draw_slider(name: str, step: float, bounds: tuple) -> float:
     """One slider with its meaning."""
     label, help = t(f"chat.{name}"), t(f"chat.{name}_help")
     return st.slider(label, *bounds, step=step, help=help, key=f"dial_{name}", persist_state="session")
 
 
-def set_dials(values: dict) -> None:
-    """Turn every dial to `values`."""
+def set_sampling(values: dict) -> None:
+    """Set every control to `values`."""
     for name, value in values.items():
         st.session_state[f"dial_{name}"] = value
     st.session_state.dial_seed = ""
     st.session_state.dial_strength = 1.0
 
 
-def draw_system(talk: Conversation) -> None:
+def draw_system(conversation: Conversation) -> None:
     """Field of the system message; stored with the conversation."""
-    key = f"system-{talk.id}"
+    key = f"system-{conversation.id}"
     st.text_area(
         t("chat.system"),
-        talk.system,
+        conversation.system,
         key=key,
         max_chars=LONGEST_SYSTEM,
         help=t("chat.system_help"),
         height=90,
         placeholder=t("chat.system_example"),
         on_change=ui.checked(keep_system),
-        args=(talk, key),
+        args=(conversation, key),
     )
 
 
-def keep_system(talk: Conversation, key: str) -> None:
+def keep_system(conversation: Conversation, key: str) -> None:
     """Tell the model this from the next answer on."""
-    talk.system = st.session_state[key].strip()
-    talk.save()
+    conversation.system = st.session_state[key].strip()
+    conversation.save()

@@ -23,38 +23,38 @@ SAVE_SECONDS = 2.0
 SETTLE_SECONDS = 0.5
 
 
-def answer(talk: Conversation, choice: ServedModel, fields: dict, typed: bool) -> None:
+def answer(conversation: Conversation, choice: ServedModel, fields: dict, typed: bool) -> None:
     """Compute the open answer into the page and the conversation; one that has begun goes on in the same bubble.
 
     Args:
         typed: whether the question was typed just now; the input box then has a stop button, else there is one here.
     """
-    talk.model = choice.name
-    talk.save()
+    conversation.model = choice.name
+    conversation.save()
     seal = {"role": "assistant", "stamp": {"adapter": choice.tuned}}
     with st.chat_message("assistant", avatar=messages.avatar(seal)):
         place, wait = st.empty(), st.empty()
-        place.markdown(harmless(talk.beginning))
+        place.markdown(harmless(conversation.beginning))
         if not typed:
             st.button(t("chat.stop"), icon=":material/stop_circle:", key="stop", type="tertiary")
         # an answer left for another page has nobody to settle it, and must not end this one
         st.session_state.computing = False
         settle()
-        told = talk.prompt(system=sampling_controls.about(str(choice.base))[1])
+        told = conversation.prompt(system=sampling_controls.about(str(choice.base))[1])
         handle = state.engine().submit(
-            Request(told, choice.name, owner=talk.user, beginning=talk.beginning.strip(), **fields)
+            Request(told, choice.name, owner=conversation.user, beginning=conversation.beginning.strip(), **fields)
         )
         st.session_state.computing = True
         try:
-            stream(handle, talk, place, wait)
+            stream(handle, conversation, place, wait)
             st.session_state.computing = False
         except Exception:
             st.session_state.computing = False  # not stopped: the page stays as it is, with the reason
             raise
         finally:
             handle.cancel()
-            talk.note(handle)
-            talk.save()
+            conversation.note(handle)
+            conversation.save()
 
 
 @ui.fragment(run_every=SETTLE_SECONDS)
@@ -65,7 +65,7 @@ def settle() -> None:
         st.rerun()
 
 
-def stream(handle: RequestHandle, talk: Conversation, place, wait) -> None:
+def stream(handle: RequestHandle, conversation: Conversation, place, wait) -> None:
     """Draw the handle until it is done: its place in the queue, what is being loaded, then its text."""
     drawn = saved = 0.0
     for _piece in handle.follow(POLL_SECONDS):
@@ -74,11 +74,11 @@ def stream(handle: RequestHandle, talk: Conversation, place, wait) -> None:
             draw_wait(handle, wait)
         elif now - drawn > DRAW_SECONDS or handle.done:
             wait.empty()
-            talk.messages[-1]["content"] = handle.text
+            conversation.messages[-1]["content"] = handle.text
             place.markdown(harmless(handle.text))
             drawn = now
         if now - saved > SAVE_SECONDS:
-            talk.save()
+            conversation.save()
             saved = now
 
 

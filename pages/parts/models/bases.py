@@ -27,7 +27,7 @@ def draw_memory() -> None:
     ui.draw_idle_gpus()
     parts = [t("models.memory", used=i18n.size(load_job.memory_now().used))]
     if "returned" in st.session_state:
-        parts += load_job.say_returned(*st.session_state.returned)
+        parts += load_job.returned_sentences(*st.session_state.returned)
     st.caption(" · ".join(parts))
 
 

@@ -82,7 +82,7 @@ def draw_next(reader: RunReader) -> None:
     elif better:
         st.markdown(labels.proposal(run, reader.status, better, reader.memory))
         offers["retry"] = lambda: start_again(run, better)
-    elif labels.had_room(reader.status, reader.memory):
+    elif labels.had_free_memory(reader.status, reader.memory):
         peak, limit = i18n.size(reader.memory.peak), i18n.size(reader.memory.limit)
         st.markdown(t("run.had_room", peak=peak, limit=limit))
     if reader.status.state != "finished" and not run.damaged:
@@ -100,7 +100,7 @@ def learning_of(reader: RunReader) -> verdict.Learning | None:
     if reader.status.state != "finished":
         return None
     losses = reader.curves.series("loss")[1]
-    return reader.kept(("learning",), reader.status.step, lambda: verdict.read(reader.run, losses))
+    return reader.cached(("learning",), reader.status.step, lambda: verdict.read(reader.run, losses))
 
 
 def mend(run: Run, learning: verdict.Learning | None) -> dict:

@@ -51,7 +51,7 @@ def draw_curves(reader: RunReader) -> None:
             if reader.status.active:
                 st.toggle(t("run.pause"), key="pause", help=t("run.pause_help"))
         total = reader.status.total_steps
-        figure = reader.kept(
+        figure = reader.cached(
             ("curve", kind, i18n.current()),
             (len(reader.metrics), total),
             lambda: figures.series_figure(reader.curves, kind, total),
@@ -87,7 +87,7 @@ def draw_memory(reader: RunReader) -> None:
         st.caption(t("run.no_resources"))
         return
     st.markdown(f"**{t(f'run.tile.{labels.kind_of(reader.memory)}')}**")
-    figure = reader.kept(
+    figure = reader.cached(
         ("memory figure", i18n.current()), len(reader.resources), lambda: figures.memory_figure(reader.memory)
     )
     st.plotly_chart(figure, key="memory", config=CHART)
@@ -98,7 +98,7 @@ def draw_resources(reader: RunReader) -> None:
     draw_memory(reader)
     if not reader.resources:
         return
-    drawn = reader.kept(
+    drawn = reader.cached(
         ("busy", i18n.current()),
         len(reader.resources),
         lambda: figures.busy_figures(reader.resources, reader.run.devices),

@@ -15,7 +15,7 @@ CHART = {"displayModeBar": False}
 
 def points_of(reader: RunReader) -> tuple[Point, ...]:
     """The evaluations of the run as far as it has come, judged once."""
-    return reader.kept(("points",), len(reader.abilities), lambda: retention.read(reader.run, reader.abilities))
+    return reader.cached(("points",), len(reader.probe_rows), lambda: retention.read(reader.run, reader.probe_rows))
 
 
 def draw_balance(reader: RunReader) -> None:
@@ -26,7 +26,7 @@ def draw_balance(reader: RunReader) -> None:
     st.markdown(f"**{t('forgetting.title')}**", help=retention.about(points))
     total = reader.status.total_steps
     key, drawn = ("balance", i18n.current()), (len(points), total)
-    figure = reader.kept(key, drawn, lambda: draw_figure(points, total))
+    figure = reader.cached(key, drawn, lambda: draw_figure(points, total))
     st.plotly_chart(figure, key="balance", config=CHART)
     if not reader.status.active:
         draw_steps(reader.run, points)

@@ -32,7 +32,7 @@ def draw_scores(reader: RunReader) -> None:
                 state.reports().start(run)
                 ui.note("audit.report.start", run.name)
                 st.rerun()
-    elif (found := reader.kept(("scores",), made.made, lambda: heldout.held_out(made, run))) is not None:
+    elif (found := reader.cached(("scores",), made.made, lambda: heldout.held_out(made, run))) is not None:
         draw_held_out(found)
     if run.adapter() is not None:
         ui.link("report", t("run.scores.report"), icon=":material/summarize:", run=run.id)

@@ -11,7 +11,7 @@ from glm_core.machine import machine as this_machine
 from glm_core.markdown import unique_labels
 from glm_core.runs import labels as runs_labels
 from glm_core.runs import pinned_questions, store
-from glm_core.training.settings import PRESETS, TrainingSettings, describe, label, say_choice
+from glm_core.training.settings import PRESETS, TrainingSettings, choice_label, describe, label
 from pages.parts.training.form import Form
 
 RATE_STEPS = {"learning_rate": 1e-4}
@@ -63,7 +63,7 @@ def draw_choices(form: Form) -> None:
         key="set_method",
         required=True,
         help=describe("method"),
-        format_func=lambda choice: say_choice("method", choice),
+        format_func=lambda choice: choice_label("method", choice),
         on_change=ui.checked(form.refill),
     )
 
@@ -98,7 +98,9 @@ def draw_field(one) -> None:
     words = {"label": runs_labels.titled(one.name), "help": describe(one.name), "key": f"set_{one.name}"}
     if one.metadata["choices"]:
         ui.keep_widget(words["key"])
-        st.selectbox(options=one.metadata["choices"], format_func=lambda choice: say_choice(one.name, choice), **words)
+        st.selectbox(
+            options=one.metadata["choices"], format_func=lambda choice: choice_label(one.name, choice), **words
+        )
     elif isinstance(one.default, bool):
         st.toggle(**words)
     elif isinstance(one.default, str):

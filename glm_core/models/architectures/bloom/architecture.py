@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CONTEXT = 2048
 SIZES = ("vocab_size", "hidden_size", "n_layer", "n_head")
-KEPT = (
+OPTIONAL = (
     "layer_norm_epsilon",
     "apply_residual_connection_post_layernorm",
     "hidden_dropout",
@@ -46,7 +46,7 @@ class Bloom:
 
     def settings(self, config: Config) -> Settings:
         """See `Architecture.settings`."""
-        settings = checks.select(checks.spelled_out(config), SIZES, KEPT)
+        settings = checks.select(checks.spelled_out(config), SIZES, OPTIONAL)
         if settings["hidden_size"] % settings["n_head"]:
             raise checks.refusal("num_attention_heads", settings["n_head"])
         return settings

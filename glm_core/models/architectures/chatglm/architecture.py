@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from glm_core.models.prefix_tuning import Prefix
 
 SIZES = ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "inner_hidden_size")
-KEPT = (
+OPTIONAL = (
     "max_sequence_length",
     "layernorm_epsilon",
     "position_encoding_2d",
@@ -48,7 +48,7 @@ class ChatGLM:
 
     def settings(self, config: Config) -> Settings:
         """See `Architecture.settings`; the control tokens must be in the vocabulary."""
-        settings = checks.select(checks.spelled_out(config), SIZES, KEPT)
+        settings = checks.select(checks.spelled_out(config), SIZES, OPTIONAL)
         heads, width = settings["num_attention_heads"], settings["hidden_size"]
         if width % heads or width // heads % 4:
             raise checks.refusal("num_attention_heads", heads)
