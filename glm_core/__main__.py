@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from glm_core import i18n
@@ -13,22 +14,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m glm_core")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help=i18n.t("demo.help"))
-    demo.add_argument("--json", action="store_true", help=i18n.t("demo.help_json"))
     demo.add_argument("--name", default="小蓝", help=i18n.t("demo.help_name"))
     demo.add_argument("--author", default="林知远", help=i18n.t("demo.help_author"))
-    demo.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
-    demo.set_defaults(work=run_demo)
+    _add_output(demo, "demo.help_json", run_demo)
     evaluate = commands.add_parser("evaluate", help=i18n.t("evaluate.help"))
     evaluate.add_argument("run", metavar="RUN", help=i18n.t("evaluate.help_run"))
-    evaluate.add_argument("--json", action="store_true", help=i18n.t("evaluate.help_json"))
-    evaluate.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
-    evaluate.set_defaults(work=run_evaluation)
+    _add_output(evaluate, "evaluate.help_json", run_evaluation)
     benchmark = commands.add_parser("benchmark", help=i18n.t("benchmark.help"))
     benchmark.add_argument("run", metavar="RUN", help=i18n.t("evaluate.help_run"))
     benchmark.add_argument("--tasks", metavar="FILE", help=i18n.t("benchmark.help_tasks"))
-    benchmark.add_argument("--json", action="store_true", help=i18n.t("evaluate.help_json"))
-    benchmark.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
-    benchmark.set_defaults(work=run_benchmark)
+    _add_output(benchmark, "evaluate.help_json", run_benchmark)
     from glm_core.data import command as data_command
     from glm_core.drafting import command as drafting_command
     from glm_core.runs.exchange import command
@@ -39,6 +34,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     i18n.use(arguments.lang)
     return arguments.work(arguments)
+
+
+def _add_output(parser: argparse.ArgumentParser, json_help: str, work: Callable[[argparse.Namespace], int]) -> None:
+    """Add the form and the language of what a command prints, and the function that it runs."""
+    parser.add_argument("--json", action="store_true", help=i18n.t(json_help))
+    parser.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    parser.set_defaults(work=work)
 
 
 def run_evaluation(arguments: argparse.Namespace) -> int:

@@ -34,68 +34,57 @@ class Deadline:
             self._timer = None
 
 
-class LimitedHttp(AutoHTTPProtocol):
-    """uvicorn's HTTP protocol with deadlines for a request's head and for a reader that does not read."""
+class DeadlineProtocol:
+    """Two deadlines of a connection, for a protocol of uvicorn behind it: to receive whole parts, and for a reader that does not read."""
+
+    transport: asyncio.Transport
 
     def __init__(self, *arguments, **options) -> None:
         super().__init__(*arguments, **options)
-        self._head, self._drain = Deadline(), Deadline()
+        self._receive, self._drain = Deadline(), Deadline()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()  # type: ignore[misc]
+        self._drain.start(self.transport, WRITE_SECONDS)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()  # type: ignore[misc]
+        self._drain.stop()
+
+    def connection_lost(self, exc) -> None:
+        super().connection_lost(exc)  # type: ignore[misc]
+        self._receive.stop()
+        self._drain.stop()
+
+
+class LimitedHttp(DeadlineProtocol, AutoHTTPProtocol):
+    """uvicorn's HTTP protocol with deadlines for a request's head and for a reader that does not read."""
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
-        self._head.start(transport, HEAD_SECONDS)
+        self._receive.start(transport, HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         answering = self.cycle is not None and not self.cycle.response_complete
         if answering or self.transport.get_protocol() is not self:  # the latter: it has become a WebSocket
-            self._head.stop()
+            self._receive.stop()
         else:
-            self._head.start(self.transport, HEAD_SECONDS)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._drain.start(self.transport, WRITE_SECONDS)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._drain.stop()
-
-    def connection_lost(self, exc) -> None:
-        super().connection_lost(exc)
-        self._head.stop()
-        self._drain.stop()
+            self._receive.start(self.transport, HEAD_SECONDS)
 
 
-class LimitedWebSocket(WebSocketsSansIOProtocol):
+class LimitedWebSocket(DeadlineProtocol, WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol with deadlines for a message to arrive whole and for a reader that does not read."""
 
-    def __init__(self, *arguments, **options) -> None:
-        super().__init__(*arguments, **options)
-        self._message, self._drain = Deadline(), Deadline()
-
     def data_received(self, data: bytes) -> None:
-        self._message.start(self.transport, MESSAGE_SECONDS)
+        self._receive.start(self.transport, MESSAGE_SECONDS)
         super().data_received(data)
 
     def handle_events(self) -> None:
         super().handle_events()
         if self._nothing_pending():
-            self._message.stop()
+            self._receive.stop()
 
     def _nothing_pending(self) -> bool:
         """Return True where neither a part of a frame nor a part of a fragmented message waits for the rest."""
         return not self.frames and not self.conn.reader.buffer
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._drain.start(self.transport, WRITE_SECONDS)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._drain.stop()
-
-    def connection_lost(self, exc) -> None:
-        super().connection_lost(exc)
-        self._message.stop()
-        self._drain.stop()

@@ -10,21 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures import checks
 from glm_core.models.architectures.base import Config, Dimensions, Settings, StepCache
-from glm_core.models.architectures.decoder import RotaryDecoder, cache_argument
+from glm_core.models.architectures.decoder import SIZES, RotaryDecoder, cache_argument
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "intermediate_size",
-)
 NOT_SETTINGS = {
     "architectures",
     "auto_map",

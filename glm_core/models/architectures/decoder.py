@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
     from glm_core.models.prefix_tuning import Prefix
 
+SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "intermediate_size",
+)
+
 
 @functools.cache
 def cache_argument(kind: Any) -> str:

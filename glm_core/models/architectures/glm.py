@@ -10,21 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures import checks
 from glm_core.models.architectures.base import PREFIX, Config, Dimensions, Renamer, Settings
-from glm_core.models.architectures.decoder import RotaryDecoder
+from glm_core.models.architectures.decoder import SIZES, RotaryDecoder
 from glm_core.models.errors import ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "intermediate_size",
-)
 OPTIONAL = (
     "max_position_embeddings",
     "rms_norm_eps",

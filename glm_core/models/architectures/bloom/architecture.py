@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures import checks
 from glm_core.models.architectures.base import Config, Dimensions, Renamer, Settings, StepCache
-from glm_core.models.architectures.chatglm.architecture import FUSED_GROUPS, fused_linears
+from glm_core.models.architectures.chatglm.architecture import biased_dimensions
 from glm_core.models.architectures.decoder import cache_argument, count_tokens
 
 if TYPE_CHECKING:
@@ -57,24 +57,14 @@ class Bloom:
 
     def dimensions(self, settings: Config) -> Dimensions:
         """Query, key and value fused; every linear module and norm has a bias; the embedding is normalized too."""
-        hidden, heads = settings["hidden_size"], settings["n_head"]
-        linears = fused_linears(hidden, 4 * hidden)
-        return Dimensions(
-            hidden=hidden,
-            inner=4 * hidden,
-            layers=settings["n_layer"],
-            heads=heads,
-            kv_heads=heads,
-            head_dim=hidden // heads,
-            vocabulary=settings["vocab_size"],
-            tied=settings.get("tie_word_embeddings", True),
-            linears=linears,
-            groups=FUSED_GROUPS,
-            biases=sum(outputs for _, outputs in linears.values()),
-            norm_parameters=2 * 2 * hidden,
+        hidden = settings["hidden_size"]
+        return biased_dimensions(
+            hidden,
+            4 * hidden,
+            settings["n_layer"],
+            settings["n_head"],
+            settings,
             final_parameters=2 * 2 * hidden,
-            gated=False,
-            rms_norm=False,
             keeps_scores=True,
             prefix_copies=2 * hidden,  # all of query_key_value stays
         )

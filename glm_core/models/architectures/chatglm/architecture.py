@@ -64,24 +64,14 @@ class ChatGLM:
 
     def dimensions(self, settings: Config) -> Dimensions:
         """Query, key and value fused; every linear module and norm has a bias."""
-        hidden, inner, heads = settings["hidden_size"], settings["inner_hidden_size"], settings["num_attention_heads"]
-        linears = fused_linears(hidden, inner)
-        return Dimensions(
-            hidden=hidden,
-            inner=inner,
-            layers=settings["num_layers"],
-            heads=heads,
-            kv_heads=heads,
-            head_dim=hidden // heads,
-            vocabulary=settings["vocab_size"],
-            tied=settings.get("tie_word_embeddings", True),
-            linears=linears,
-            groups=FUSED_GROUPS,
-            biases=sum(outputs for _, outputs in linears.values()),
-            norm_parameters=2 * 2 * hidden,
+        hidden = settings["hidden_size"]
+        return biased_dimensions(
+            hidden,
+            settings["inner_hidden_size"],
+            settings["num_layers"],
+            settings["num_attention_heads"],
+            settings,
             final_parameters=2 * hidden,
-            gated=False,
-            rms_norm=False,
             prefix_copies=hidden,  # the key's first place too
         )
 
@@ -160,14 +150,36 @@ FUSED_GROUPS = {
 }
 
 
-def fused_linears(hidden: int, inner: int) -> dict[str, tuple[int, int]]:
-    """Return the linear modules of a layer as ChatGLM-6B and BLOOM name them: (inputs, outputs)."""
-    return {
+def biased_dimensions(hidden: int, inner: int, layers: int, heads: int, settings: Config, **more: Any) -> Dimensions:
+    """Return the sizes of a network whose layers are named as those of ChatGLM-6B and BLOOM, each module with a bias.
+
+    Args:
+        settings: with `vocab_size`, and `tie_word_embeddings` where the head is not the embedding.
+        more: fields of `Dimensions` in which the networks differ.
+    """
+    linears = {
         "query_key_value": (hidden, 3 * hidden),
         "dense": (hidden, hidden),
         "dense_h_to_4h": (hidden, inner),
         "dense_4h_to_h": (inner, hidden),
     }
+    return Dimensions(
+        hidden=hidden,
+        inner=inner,
+        layers=layers,
+        heads=heads,
+        kv_heads=heads,
+        head_dim=hidden // heads,
+        vocabulary=settings["vocab_size"],
+        tied=settings.get("tie_word_embeddings", True),
+        linears=linears,
+        groups=FUSED_GROUPS,
+        biases=sum(outputs for _, outputs in linears.values()),
+        norm_parameters=2 * 2 * hidden,
+        gated=False,
+        rms_norm=False,
+        **more,
+    )
 
 
 class _EmbeddingUnpacker:

@@ -90,15 +90,21 @@ def _name(names: "TensorNameMap", published: str) -> str:
 # hyperparameters
 
 
+def _sizes(writer: "GGUFWriter", description: ModelDescription) -> None:
+    """Write the sizes of the network, as its architecture tells them."""
+    dims = description.family.architecture.dimensions(description.settings)
+    writer.add_context_length(description.context_length)
+    writer.add_embedding_length(dims.hidden)
+    writer.add_vocab_size(dims.vocabulary)
+    writer.add_block_count(dims.layers)
+    writer.add_feed_forward_length(dims.inner)
+    writer.add_head_count(dims.heads)
+    writer.add_head_count_kv(dims.kv_heads)
+
+
 def _common(writer: "GGUFWriter", description: ModelDescription) -> None:
     settings = description.settings
-    writer.add_context_length(description.context_length)
-    writer.add_embedding_length(settings["hidden_size"])
-    writer.add_vocab_size(settings["vocab_size"])
-    writer.add_block_count(settings["num_hidden_layers"])
-    writer.add_feed_forward_length(settings["intermediate_size"])
-    writer.add_head_count(settings["num_attention_heads"])
-    writer.add_head_count_kv(settings["num_key_value_heads"])
+    _sizes(writer, description)
     writer.add_key_length(settings["head_dim"])
     writer.add_value_length(settings["head_dim"])
     writer.add_layer_norm_rms_eps(settings.get("rms_norm_eps", 1e-5))
@@ -126,15 +132,8 @@ def _rotary_whole(writer: "GGUFWriter", description: ModelDescription) -> None:
 
 
 def _bloom(writer: "GGUFWriter", description: ModelDescription) -> None:
-    settings = description.settings
-    writer.add_context_length(description.context_length)
-    writer.add_embedding_length(settings["hidden_size"])
-    writer.add_vocab_size(settings["vocab_size"])
-    writer.add_block_count(settings["n_layer"])
-    writer.add_feed_forward_length(4 * settings["hidden_size"])
-    writer.add_head_count(settings["n_head"])
-    writer.add_head_count_kv(settings["n_head"])
-    writer.add_layer_norm_eps(settings.get("layer_norm_epsilon", 1e-5))
+    _sizes(writer, description)
+    writer.add_layer_norm_eps(description.settings.get("layer_norm_epsilon", 1e-5))
 
 
 # row orders
