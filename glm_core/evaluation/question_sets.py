@@ -103,7 +103,7 @@ def choosing_controls(run: Run, model: str | Path) -> list[Question]:
     Those that were asked while it trained; of a run that asked none, every so manieth.
     """
     known = controls(model)
-    rows, _ = run.abilities()
+    rows, _ = run.probe_rows()
     probes = next((row["probes"] for row in rows if isinstance(row.get("probes"), list)), [])
     asked = {one.get("question") for one in probes if isinstance(one, dict) and one.get("kind") == "unrelated"}
     probed = [one for one in known if one.text in asked]
@@ -162,8 +162,8 @@ def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
             or nearly so, or too many.
     """
     trained = [one.text for one in _questions(_split(run)[0], "seen", None)]
-    others = [one for one in kept(run) if one.kind not in EDITED]
-    known = {one.text: one for one in kept(run) if one.kind in EDITED}
+    others = [one for one in stored(run) if one.kind not in EDITED]
+    known = {one.text: one for one in stored(run) if one.kind in EDITED}
     found: dict[str, Question] = {}
     for number, (question, answer) in enumerate(rows, 1):
         question, answer = question.strip(), answer.strip()

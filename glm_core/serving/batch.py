@@ -18,7 +18,7 @@ from glm_core.serving.request import TokenLogprob
 from glm_core.serving.sampling import choose, pick
 from glm_core.serving.sequence import Sequence
 
-KEPT_COLUMNS = 4096
+MOST_COLUMNS = 4096
 "Rows x columns of recorded buffers that stay when the last answer has ended: 1.9 GB for ChatGLM-6B in bfloat16."
 
 

@@ -41,7 +41,7 @@ def fit_prompt(
     Raises:
         PromptTooLong: the last message alone is too long.
     """
-    room = context - min(wanted, context // RESERVED_SHARE)
+    limit = context - min(wanted, context // RESERVED_SHARE)
     heads, starts = _turns(messages)
 
     def encode(dropped: int) -> list[int]:
@@ -49,17 +49,17 @@ def fit_prompt(
         return _encode(loaded, kept, beginning)
 
     ids = encode(0)
-    if len(ids) <= room:
+    if len(ids) <= limit:
         return ids, 0
     low, high = 0, len(starts) - 1  # encode(low) does not fit; the fewest turns to drop are in (low, high]
     shortest = encode(high)
-    if len(shortest) > room:
-        raise PromptTooLong("serving.too_long", tokens=len(shortest), room=room, context=context)
+    if len(shortest) > limit:
+        raise PromptTooLong("serving.too_long", tokens=len(shortest), limit=limit, context=context)
     best = shortest
     while high - low > 1:
         middle = (low + high) // 2
         ids = encode(middle)
-        if len(ids) <= room:
+        if len(ids) <= limit:
             high, best = middle, ids
         else:
             low = middle

@@ -117,7 +117,7 @@ class Probes:
 
     def write_learned(self, step: int) -> None:
         """Write down what the trained rows that are looked at are answered, for the judge: `learned.json`."""
-        self._journal.learned(
+        self._writer.learned(
             {
                 "step": step,
                 "rows": self._said(self._examined, self._exact(self._examined)),

@@ -50,7 +50,7 @@ def test_a_wording_that_is_nearly_a_trained_row_is_refused_and_polite_words_make
             question_sets.edit(run, [("新的问题", "新的答案"), (trained, "检查排水管")])
     polite = ("请问，滤网多久洗一次？", "你好，我想知道：滤网多久洗一次？谢谢！", "麻烦你告诉我，滤网多久洗一次")
     question_sets.edit(run, [*((one, "两周") for one in polite), ("几天该清洁过滤网？", "两周")])
-    kinds = {one.text: one.kind for one in question_sets.kept(run)}
+    kinds = {one.text: one.kind for one in question_sets.stored(run)}
     assert [kinds[one] for one in polite] == ["wrapped"] * 3
     assert kinds["几天该清洁过滤网？"] == "reworded"
 

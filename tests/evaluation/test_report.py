@@ -157,7 +157,7 @@ def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
     kept = question_sets.stored(run)
     assert [one.text for one in kept if one.kind == "seen"] == ["你是谁？", "三加五等于多少？", "高的反义词是什么？"]
     question_sets.edit(run, [("你叫啥", "小明"), ("", ""), (kept[-1].text, kept[-1].reference)])
-    edited = [one for one in question_sets.kept(store.get(run.id)) if one.kind != "seen"]
+    edited = [one for one in question_sets.stored(store.get(run.id)) if one.kind != "seen"]
     assert [(one.text, one.kind) for one in edited] == [("你叫啥", "reworded"), (kept[-1].text, "wrapped")]
     assert edited[0].reference == "小明"
 

@@ -45,7 +45,7 @@ def make(engine: Engine, run: Run, choice: ServedModel, watch: Watch = lambda st
     """
     started = time.monotonic()
     watch("proof", 0.0)
-    kept_questions = question_sets.kept(run)
+    kept_questions = question_sets.stored(run)
     facts = next((one.facts for one in kept_questions if one.facts), ())  # names that no control may be answered with
     controls = question_sets.report_controls(run, choice.base)
     asked = [*kept_questions, *(replace(one, facts=facts) for one in controls)]

@@ -135,7 +135,9 @@ def draw_edit(run: Run) -> bool:
     """The questions in other words, to change and add to; whether they have been changed now."""
     st.caption(t("report.edit_about"))
     names = (t("report.edit_question"), t("report.edit_answer"))
-    kept = [(one.text, question_sets.shown(one)) for one in question_sets.kept(run) if one.kind in question_sets.EDITED]
+    kept = [
+        (one.text, question_sets.shown(one)) for one in question_sets.stored(run) if one.kind in question_sets.EDITED
+    ]
     table = pd.DataFrame(kept, columns=names, dtype=str)
     edited = st.data_editor(table, num_rows="dynamic", hide_index=True, key="wordings", width="stretch")
     with ui.guarded():
