@@ -72,7 +72,7 @@ class Launcher:
             command: the argument list that trains a run; tests put a stand-in here.
             devices: the GPUs a run may have, as CUDA_VISIBLE_DEVICES names them; empty means the CPU is the one place.
             grace: seconds between a stop and SIGKILL.
-            make_room: called before a run starts, to unload a chat model from the GPU it needs.
+            free_gpu: called before a run starts, to unload a chat model from the GPU it needs.
             waiting: the argument list that trains in a run directory, where `prepare` shall start it in advance.
             jobs: the jobs of runs that train on the cluster; tests put a stand-in here.
         """
