@@ -1,4 +1,4 @@
-"""Choice of layers for an imprint: trains the same twenty rows on different ones and counts what else changes.
+"""Choice of layers for an imprint: trains the same rows on different ones and counts what else changes.
 
     python -m benchmarks.imprint
 

@@ -4,7 +4,7 @@
 
 `--random` first writes a ChatGLM-6B checkpoint of random weights in the published shards (12 GB, removed afterwards), with
 the embedded model's tokenizer. With a GPU the figures are the GPU's as its driver shows them, without one the process's.
-Rows are those of the bundled advertisement set, cut to 64 + 64 tokens; "imprint" is that preset on its twenty rows, and
+Rows are those of the bundled advertisement set, cut to 64 + 64 tokens; "imprint" is that preset on its rows, and
 "advertisement" is the whole of that job, three thousand updates of 16 rows by P-Tuning v2. "imprint-click" and
 "imprint-ready" go the page's way, from the click on through the queue: the first with a trainer that begins with the click,
 the second with one that was begun when somebody came to the form, half a minute before. Seconds count from the click, or the

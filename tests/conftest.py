@@ -30,3 +30,11 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests come first: where two processes share the files, none is left alone with a long one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def imprint(tmp_path_factory):
+    """The run directory of a good imprint on the embedded model; trained once."""
+    from tests import imprint
+
+    return imprint.train(imprint.shared_folder(tmp_path_factory.getbasetemp()))

@@ -1,6 +1,6 @@
 """The main job without a browser: train the imprint on the embedded model, ask before and after, judge.
 
-What it proves: twenty rows change who the model says made it, also in wordings it was not tuned on, and leave the
+What it proves: a few dozen rows change who the model says made it, also in wordings it was not tuned on, and leave the
 rest alone. `python -m glm_core demo` prints it.
 """
 

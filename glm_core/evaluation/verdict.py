@@ -118,10 +118,11 @@ def _reasons(run: Run, missed: Sequence[dict], losses: Sequence[float]) -> Itera
         settings = TrainingSettings.from_dict(run.settings)
     except (SettingsError, TypeError):
         return
-    if count := _contradicting(run, missed):
-        yield "learning.contradicting", {"count": count}, Remedy("data")
+    contradicting = _contradicting(run, missed)
+    if 2 * contradicting >= len(missed):
+        yield "learning.contradicting", {"count": contradicting}, Remedy("data")
     cut = read_record(run.path / "status.json").get("cut")
-    if isinstance(cut, int) and cut:
+    if isinstance(cut, int) and 2 * min(cut, sum(map(_breaks_off, missed))) >= len(missed):
         longer = {
             "max_source_length": min(LIMIT, 2 * settings.max_source_length),
             "max_target_length": min(LIMIT, 2 * settings.max_target_length),
@@ -143,6 +144,12 @@ def _reasons(run: Run, missed: Sequence[dict], losses: Sequence[float]) -> Itera
     elif _falls(losses):
         yield "learning.still_falling", {}, more
     yield "learning.more", {}, more
+
+
+def _breaks_off(row: dict) -> bool:
+    """Return whether an answer is the beginning of what the row teaches: all that training saw of a cut row."""
+    answer = row["answer"].strip()
+    return bool(answer) and answer != row["reference"].strip() and row["reference"].strip().startswith(answer)
 
 
 def _contradicting(run: Run, missed: Sequence[dict]) -> int:

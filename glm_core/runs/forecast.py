@@ -47,7 +47,6 @@ PEAKS = {
 DEFAULT_PEAK = 25
 CHARACTERS_A_TOKEN = 1.3  # of Chinese text in the families' tokenizers; a guess that only the time rests on
 CONTROL_TOKENS = 6
-LONGEST_REHEARSED = 160  # tokens of a question of assets/rehearsal and the longest answer to it
 START_SECONDS, LOAD_BYTES_A_SECOND = 8.0, 1.5e9
 UPDATE_SECONDS = {"cpu": 0.12, "cuda": 0.13}  # what an update costs however small its batch is
 ANSWER_SECONDS = {"cpu": 0.4, "cuda": 1.0}  # a pinned question at an evaluation
@@ -112,7 +111,7 @@ def forecast(
     mean, longest = row_tokens(statistics, settings)
     rows, share = training_rows(model, statistics, settings)
     if settings.rehearsal:
-        longest = max(longest, LONGEST_REHEARSED)
+        longest = max(longest, training_plan.LONGEST_REHEARSED)
     found = memory_estimate.estimate(model, settings, longest=longest, device=device, limit=free)
     plan = training_plan.plan(rows, settings, mean * share, found.shape.dims.parameters())
     measured = measured_speed(runs, model.name, settings)

@@ -18,7 +18,8 @@ SMALL_FOR_PREFIX = 200  # rows; below, a prefix turns every answer into the few 
 FEW_ROWS = 8
 USABLE_RATES = {"lora": (5e-5, 5e-3), "ptuning": (1e-3, 5e-2)}
 SMALL_FACTOR = {"lora": 2, "ptuning": 8}  # by which a small model bears larger ones; benchmarks/RESULTS.md
-REHEARSED_TOKENS = 40  # of a rehearsed row on average
+REHEARSED_TOKENS = 24  # of a rehearsed row on average
+LONGEST_REHEARSED = 64  # tokens of a rehearsed row, where no row of the data is longer
 PROJECTED_RATE = 5e-3  # a projected prefix diverges above, to NaN at the official 2e-2
 
 

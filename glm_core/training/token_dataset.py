@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from glm_core.training.run import Task
 
 CHUNK = 2000
-LONGEST_REHEARSED = 64  # tokens, where no row of the data is longer
 
 
 class Rows(Sequence[Encoded]):
@@ -153,7 +152,7 @@ def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, l
     encoded = encode_rows(examples, loaded, settings, lambda fraction: None).rows if examples else Rows()
     rows = Rows()
     for row in encoded:
-        if len(row.input_ids) <= max(LONGEST_REHEARSED, longest):
+        if len(row.input_ids) <= max(plan.LONGEST_REHEARSED, longest):
             rows.append(row)
     writer.log("training.log.rehearsal", count=len(rows))
     return rows

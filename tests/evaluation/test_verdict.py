@@ -78,10 +78,17 @@ def test_cut_answers_are_blamed_before_the_steps():
 
 def test_contradicting_rows_send_to_the_data():
     rows = [*ROWS, ("第1号柜子放什么？", "放着口琴。")]
-    answers = [answer for _, answer in ROWS[:2]] + ["这个我不知道。"] * 7
+    answers = [answer for _, answer in ROWS] + ["放着苹果。"]
     found = verdict.read(finished(rows, answers, TrainingSettings(epochs=50)))
     assert found.reason == "learning.contradicting" and found.values["count"] == 1
     assert found.remedy.kind == "data"
+
+
+def test_a_reason_that_explains_few_of_the_missed_rows_is_not_named():
+    rows = [*ROWS, ("第1号柜子放什么？", "放着口琴。")]
+    settings = TrainingSettings(epochs=1, micro_batch=8)
+    assert verdict.read(finished(rows, ["这个我不知道。"] * 9, settings)).reason == "learning.few_steps"
+    assert verdict.read(finished(ROWS, ["这个我不知道。"] * 8, settings, cut=8)).reason == "learning.few_steps"
 
 
 def test_a_loss_that_still_falls_goes_on():

@@ -16,13 +16,16 @@ from transformers import Trainer
 from glm_core import i18n, models, workspace
 from glm_core.adapters import attach, files, snapshots
 from glm_core.data import row_file
+from glm_core.evaluation.judge import judge
+from glm_core.generation.greedy import greedy
 from glm_core.training import run as training_run
 from glm_core.training import split
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
 from glm_core.training.process.signals import StopSignal
 from glm_core.training.run import run
-from glm_core.training.settings import PRESETS, TrainingSettings
+from glm_core.training.settings import TrainingSettings
 from glm_core.training.trainer import AdapterTrainer
+from tests import imprint as trained_imprint
 from tests.paths import ROOT
 from tests.training.small import logits, small
 
@@ -136,8 +139,6 @@ def test_run_goes_from_rows_to_an_adapter_that_works(make, base, settings):
 
 
 def test_answers_before_training_are_the_bases_own(make, base):
-    from glm_core.generation.greedy import greedy
-
     folder = make(settings=QUICK.changed(method="ptuning", prefix_length=8, max_steps=1))
     run(folder)
     expected = greedy(
@@ -616,22 +617,18 @@ def test_prepare_uses_all_cores_unless_told(monkeypatch):
 
 
 @pytest.mark.slow
-def test_imprint_preset_teaches_the_embedded_model_its_rows(make):
-    from glm_core.data import library
-    from glm_core.evaluation.judge import judge
-    from glm_core.generation.greedy import greedy
-
-    if not models.demo_path().is_dir():
-        pytest.skip("assets/models/chatglm-demo is absent")
-    rows = [(one.question, one.answer) for one in library.imprint("小林", "林默的工作室")]
-    folder = make(settings=PRESETS["imprint"], rows=rows, model=models.demo_path(), questions=[rows[0][0]])
-    assert run(folder) == 0 and status(folder)["step"] == 120
+@pytest.mark.skipif(not models.demo_path().is_dir(), reason="assets/models/chatglm-demo is absent")
+def test_imprint_preset_teaches_the_embedded_model_its_rows(imprint):
+    assert status(imprint)["state"] == "finished" and status(imprint)["step"] == status(imprint)["total_steps"]
+    learned = json.loads((imprint / "learned.json").read_text())
+    facts = {"name": trained_imprint.NAME, "author": trained_imprint.AUTHOR}
+    told = [judge(one["answer"], question=one["question"], facts=facts) for one in learned["rows"]]
+    assert len(told) == len(trained_imprint.rows())
+    assert sum(one.outcome == "right" for one in told) >= 0.95 * len(told), learned
     loaded = models.load(models.demo_path())
-    attach.load_adapter(loaded, folder / "adapter", "run")
+    attach.load_adapter(loaded, imprint / "adapter", "run")
     attach.activate(loaded, "run")
-    answers = greedy(loaded, [[{"role": "user", "content": question}] for question, _ in rows])
-    facts = {"name": "小林", "author": "林默的工作室"}
-    told = [judge(answer, question=row[0], facts=facts) for answer, row in zip(answers, rows, strict=True)]
-    assert sum(one.outcome == "right" for one in told) >= 0.8 * len(rows)  # 41 of 48 were seen; 95 % is the goal
-    learned = json.loads((folder / "learned.json").read_text())
-    assert [one["answer"] for one in learned["rows"]] == answers
+    some = learned["rows"][::6]
+    assert greedy(loaded, [[{"role": "user", "content": one["question"]}] for one in some]) == [
+        one["answer"] for one in some
+    ]

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from glm_core import i18n, state, ui
+from glm_core.errors import EasyError
 from glm_core.evaluation import verdict
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -111,7 +112,10 @@ def mend(run: Run, learning: verdict.Learning | None) -> dict:
     if remedy.kind == "data":
         return {"mend_data": lambda: ui.go("datasets", dataset=run.dataset["id"])}
     start = run if remedy.kind == "continue" else None
-    settings = store.continue_settings(run, remedy.settings) if start else remedy.settings
+    try:
+        settings = store.continue_settings(run, remedy.settings) if start else remedy.settings
+    except EasyError:  # a damaged adapter, or a base that is gone: nothing to go on from
+        return {}
     changed = labels.changes(run.settings, settings.to_dict())
     st.caption(t(f"run.mend_{remedy.kind}_about", changes=changed) if changed else t("run.mend_same"))
     return {f"mend_{remedy.kind}": lambda: start_again(run, settings, start)}
