@@ -230,12 +230,12 @@ def line(name: str, found: report.Report, owner: tuple[str, str] | None, seconds
     said = terminal.to_summary(found)
     doubts = "；".join(one.replace("|", " ") for one in said["doubts"])
     cells = [name, said["verdict"], doubts]
-    for meter, kind in METERS.items():
-        judged, rows = found.meters[meter], found.of(kind)
+    for meter, kinds_of in METERS.items():
+        judged, rows = found.meters[meter], found.of(*kinds_of)
         truth = "–"
-        if owner and kind != "unrelated" and rows:
+        if owner and meter != "kept" and rows:
             truth = f"{sum(truly_right(row.question.text, row.after.text, *owner) for row in rows)}/{len(rows)}"
-        elif kind == "unrelated":
+        elif meter == "kept":
             truth = truly_kept(rows, owner or ())
         cells.append(f"{judged.count}/{judged.total}, {truth}")
     return f"| {' | '.join(cells)} | {seconds:.0f} | {found.seconds:.0f} |"
