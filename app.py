@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.middleware import Middleware
 
-from glm_core import state, ui
+from glm_core import page_document, state, ui
 from glm_core.api import routes
-from glm_core.auth import login, network, websocket_check
+from glm_core.auth import languages, login, network, websocket_check
 from glm_core.auth.middleware import AuthMiddleware
 
 
@@ -31,9 +31,16 @@ async def lifespan(_app):
     state.close()
 
 
+state.refuse_base_path()
 app = st.App(
     "glm_core/ui.py",
-    routes=[*routes.routes(state.engine), *login.routes(state.sharing), *websocket_check.ROUTES],
+    routes=[
+        *routes.routes(state.engine),
+        *login.routes(state.sharing),
+        *languages.ROUTES,
+        *websocket_check.ROUTES,
+        *page_document.ROUTES,
+    ],
     middleware=[Middleware(AuthMiddleware, **state.guarding())],
     lifespan=lifespan,
     on_script_error=ui.show_error,

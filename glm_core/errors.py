@@ -55,3 +55,11 @@ def _kept(value: object) -> object:
     if isinstance(value, Phrase):
         return {"key": value.key}
     return value if isinstance(value, str | int | float) else str(value)
+
+
+def place_of(error: Exception) -> tuple[str, str, int]:
+    """Return the kind of an error and the file and line that raised it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return (type(error).__name__, trace.tb_frame.f_code.co_filename if trace else "", trace.tb_lineno if trace else 0)

@@ -180,6 +180,17 @@ def _free_gpu(_run) -> None:
         engine().unload()
 
 
+def refuse_base_path() -> None:
+    """End the program where it is asked to serve beneath a path; its sign-in, API and links are all at the root of an address.
+
+    Raises:
+        SystemExit: `server.baseUrlPath` is set; the terminal gets the sentence that says what to do.
+    """
+    path = (st.get_option("server.baseUrlPath") or "").strip("/")
+    if path:
+        raise SystemExit(t("app.base_path", path=path))
+
+
 def start() -> None:
     """Begin watching the runs and tidying up in the background. Returns at once; called when the server starts."""
     _closing.clear()

@@ -11,20 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial, wraps
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from glm_core import i18n, state
-from glm_core.auth import accounts, network
+from glm_core.auth import accounts, languages, network
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.middleware import COOKIE
 from glm_core.auth.rate_limits import RateLimiter
-from glm_core.errors import EasyError
+from glm_core.errors import EasyError, place_of
 from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
-from glm_core.machine.machine import Machine
 from glm_core.markdown import literal
 from glm_core.page_list import PAGES
 from glm_core.workspace import ASSETS, ROOT
@@ -64,24 +65,26 @@ CONNECTION_STYLE = """<style>
 [data-testid=stConnectionStatus] label::after { content: "{words}"; font-size: 0.875rem; text-transform: none; }
 </style>"""
 "Streamlit says CONNECTING, in English only, while it cannot reach the server, and for ever to a reader who was signed out elsewhere."
-_SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout" target="_self" style="color: inherit">{words}</a></p>"""
-_SIGN_IN = """<p>{why}</p><a href="/login" target="_self" style="display: inline-block; padding: 0.4rem 1rem; border-radius: 0.375rem;
+_SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout?lang={language}" target="_self" style="color: inherit">{words}</a></p>"""
+_SIGN_IN = """<p>{why}</p><a href="/login?lang={language}" target="_self" style="display: inline-block; padding: 0.4rem 1rem; border-radius: 0.375rem;
 background: #1F7A63; color: #FFF; text-decoration: none">{words}</a>"""
-LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
-LANGUAGES_BY_NAME = {name: language for language, name in LANGUAGE_NAMES.items()}
+_REMEMBER = """<img src="/language/{language}" alt="" width="0" height="0" style="display: none">"""
+"Lets the browser get its cookie: a page has no other way to set one."
 
 
 def _session_language() -> str | None:
-    """Return the reader's language: of the switch, before it is drawn of the address (`?lang=English`), then of the browser; None outside a page."""
+    """Return the reader's language: of the switch, before it is drawn of the address (`?lang=English`), then their own; None outside a page."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
-    asked = LANGUAGES_BY_NAME.get(st.query_params.get("lang"))
-    return st.session_state.get("lang") or asked or _browser_language()
+    asked = i18n.named(st.query_params.get("lang", ""))
+    return st.session_state.get("lang") or asked or st.session_state.get("own_language") or _browser_language()
 
 
 def _browser_language() -> str:
+    """Return what this browser was told last, else what it asks for."""
     locale = st.context.locale
-    return "zh" if locale is None or locale.lower().startswith("zh") else "en"
+    told = i18n.named(st.context.cookies.get(languages.COOKIE, ""))
+    return told or ("zh" if locale is None or locale.lower().startswith("zh") else "en")
 
 
 i18n.follow(_session_language)
@@ -95,12 +98,15 @@ def main() -> None:
     st.html(CONNECTION_STYLE.replace("{words}", t("ui.connection_lost")))
     account = visitor()
     _keep_apart(account)
+    if "own_language" not in st.session_state:
+        st.session_state.own_language = account and languages.of_account(account) or _browser_language()
     page = st.navigation(_pages_for(account))
     st.set_page_config(page_title=f"{page.title} · easyAIGC")
     with st.sidebar:
-        _draw_language_switch()
+        _draw_language_switch(account)
         if account is not None and account != accounts.LOCAL:
-            st.html(_SIGN_OUT.format(name=html.escape(account.shown_name), words=html.escape(t("ui.sign_out"))))
+            words = {"words": html.escape(t("ui.sign_out")), "language": i18n.current()}
+            st.html(_SIGN_OUT.format(name=html.escape(account.shown_name), **words))
     page.run()
 
 
@@ -140,7 +146,8 @@ def _go_to_chat() -> None:
 
 
 def _ask_to_sign_in() -> None:
-    st.html(_SIGN_IN.format(why=html.escape(t("ui.signed_out")), words=html.escape(t("signin.in"))))
+    words = {"why": html.escape(t("ui.signed_out")), "words": html.escape(t("signin.in"))}
+    st.html(_SIGN_IN.format(**words, language=i18n.current()))
 
 
 def visitor() -> Account | None:
@@ -162,18 +169,24 @@ def run_audited(change: Callable[[], object], action: str, target: str = "") -> 
     note(action, target)
 
 
-def _draw_language_switch() -> None:
-    """The switch; streamlit keeps its choice in the address, so that it outlives navigation, refresh and a bookmark."""
-    st.segmented_control(
+def _draw_language_switch(account: Account | None) -> None:
+    """The switch. Streamlit keeps its choice in the address; account and browser remember what was pressed, not what an address said."""
+    chosen = st.segmented_control(
         t("ui.language"),
         i18n.LANGUAGES,
-        default=_browser_language(),
-        format_func=LANGUAGE_NAMES.get,
+        default=st.session_state.own_language,
+        format_func=i18n.NAMES.get,
         key="lang",
         bind="query-params",
         required=True,
         label_visibility="collapsed",
     )
+    if chosen != st.session_state.setdefault("drawn_language", chosen):
+        st.session_state.drawn_language = st.session_state.pressed_language = chosen
+        if account is not None:
+            languages.keep(account, chosen)
+    if "pressed_language" in st.session_state:
+        st.html(_REMEMBER.format(language=st.session_state.pressed_language))
 
 
 def owns(owner: str) -> bool:
@@ -222,6 +235,14 @@ def begin(page: str) -> User:
         st.stop()
     st.session_state[BEGUN] = (account.folder, entry.role)
     return User(account.folder, account)
+
+
+def redirect(path: str) -> NoReturn:
+    """Let the reader's browser load `path` of this server anew, as streamlit's own sign-in does; the page ends here."""
+    message = ForwardMsg()
+    message.auth_redirect.url = path
+    get_script_run_ctx().enqueue(message)
+    st.stop()
 
 
 def address() -> str:
@@ -309,26 +330,6 @@ def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None
         st.space("small")
 
 
-def machine_sentence(machine: Machine) -> str:
-    """Return one line about the machine: each GPU, or the processor, with the memory that is free now."""
-    if not machine.gpus:
-        return t(
-            "ui.machine.cpu",
-            cores=machine.cores,
-            free=i18n.size(machine.memory_free),
-            total=i18n.size(machine.memory_total),
-        )
-    return "  \n".join(
-        t(
-            "ui.machine.card",
-            name=gpu.name,
-            free=i18n.size(gpu.memory_total - gpu.memory_used),
-            total=i18n.size(gpu.memory_total),
-        )
-        for gpu in machine.gpus
-    )
-
-
 def draw_idle_gpus() -> None:
     """Say what to do about a GPU that is present and cannot be used."""
     for gpu in this_machine.idle_gpus():
@@ -381,18 +382,10 @@ def show_error(error: Exception) -> bool:
         st.error(str(error), icon=":material/error:")
     else:
         number = secrets.token_hex(3)
-        first = _tracebacks.take({_place(error): 1}).allowed
+        first = _tracebacks.take({place_of(error): 1}).allowed
         log.error("incident %s: %s", number, type(error).__name__, exc_info=error if first else None)
         st.error(t("ui.incident", number=number), icon=":material/error:")
     return True
-
-
-def _place(error: Exception) -> tuple[str, str, int]:
-    """Return the kind of an error and the file and line that raised it."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return (type(error).__name__, trace.tb_frame.f_code.co_filename if trace else "", trace.tb_lineno if trace else 0)
 
 
 if __name__ == "__main__":

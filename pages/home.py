@@ -60,7 +60,7 @@ if st.button(t("home.try"), type="primary", icon=":material/play_arrow:", key="t
     ui.go("datasets", set="imprint")
 runs = store.runs()
 draw_steps(runs)
-st.caption(ui.machine_sentence(machine.machine()))
+st.caption(machine.sentence(machine.machine()))
 ui.draw_idle_gpus()
 if runs:
     draw_recent(runs)

@@ -1,11 +1,13 @@
 """Settings: who can reach this program, how other programs call it, where its files are, what it is made of."""
 
+import html
 from importlib.metadata import version
+from urllib.parse import urlencode, urlsplit
 
 import pandas as pd
 import streamlit as st
 
-from glm_core import __version__, state, ui, workspace
+from glm_core import __version__, i18n, state, ui, workspace
 from glm_core.api import openapi
 from glm_core.auth import accounts, api_keys, network
 from glm_core.i18n import t
@@ -16,8 +18,12 @@ LIBRARIES = ("torch", "transformers", "peft", "accelerate", "streamlit")
 
 
 def draw_examples(key: str) -> None:
-    """The two ways to call the API, with the reader's own address and `key`, which is empty where none is needed."""
-    values = {"base": ui.address(), "model": openapi.example_model(state.engine()), "key": key}
+    """The two ways to call the API, with the address that others use while it is shared, and `key`, which is empty where none is needed."""
+    values = {
+        "base": [*ui.shared_addresses(), ui.address()][0],
+        "model": openapi.example_model(state.engine()),
+        "key": key,
+    }
     shell, script = st.tabs(["curl", "Python"])
     shell.code(openapi.curl_example(**values), language="bash", wrap_lines=True)
     script.code(openapi.python_example(**values), language="python", wrap_lines=True)
@@ -61,7 +67,8 @@ def draw_sharing(account: accounts.Account) -> None:
     if shared.on:
         draw_addresses(shared)
         with st.container(horizontal=True):
-            st.link_button(t("settings.check"), "/check", icon=":material/network_check:")
+            if st.button(t("settings.check"), icon=":material/network_check:", key="check"):
+                st.session_state.checks = st.session_state.get("checks", 0) + 1
             if st.button(t("settings.unshare"), key="unshare"):
                 shared.stop(by=account.name)
                 st.rerun()
@@ -70,7 +77,8 @@ def draw_sharing(account: accounts.Account) -> None:
     if not accounts.has_administrator():
         draw_first_administrator()
     elif st.button(t("settings.share"), type="primary", icon=":material/share:", key="share"):
-        share(account.name)
+        with ui.guarded():
+            share(account.name)
 
 
 def draw_first_administrator() -> None:
@@ -84,15 +92,15 @@ def draw_first_administrator() -> None:
         st.error(t("signin.differ"), icon=":material/error:")
     elif asked:
         with ui.guarded():
-            accounts.create(name, password, "administrator", first=True)
-            share(name.strip())
+            made = accounts.create(name, password, "administrator", first=True)
+            share(made.name, ticket=state.sharing().hand_over(made.name))
 
 
-def share(name: str) -> None:
-    """Let the network in, now. The reader's own page goes to the sign-in page like everybody's."""
-    with ui.guarded():
-        state.sharing().start(by=name)
-        st.rerun()
+def share(name: str, ticket: str = "") -> None:
+    """Let the network in, now, and come back to this page in this language: signed in by `ticket` or by an earlier session, else asked to."""
+    state.sharing().start(by=name)
+    onward = f"/settings?{urlencode({'lang': i18n.NAMES[i18n.current()]})}"
+    ui.redirect(f"/enter?{urlencode({'ticket': ticket, 'next': onward})}")
 
 
 def draw_addresses(shared: network.Sharing) -> None:
@@ -105,10 +113,29 @@ def draw_addresses(shared: network.Sharing) -> None:
             st.markdown(t("settings.addresses"))
             for url in urls:
                 st.code(url, language=None)
+            if urls:
+                draw_check(urls[0])
     with st.expander(t("settings.unreachable")):
         st.markdown(t("settings.firewall"))
         for language, commands in network.firewall_rules(st.get_option("server.port")).items():
             st.code(commands, language=language, wrap_lines=True)
+
+
+def draw_check(url: str) -> None:
+    """Test from the reader's browser, by the script of /check, whether pages get through at the address for others."""
+    address = urlsplit(url).netloc
+    words = {
+        "good": t("settings.check_good", address=address, milliseconds="{milliseconds}"),
+        "bad": t("settings.check_bad", address=address),
+        "address": address,
+        "count": st.session_state.get("checks", 0),
+    }
+    attributes = " ".join(f'data-{name}="{html.escape(str(one))}"' for name, one in words.items())
+    trying = html.escape(t("settings.check_trying", address=address))
+    st.html(
+        f'<p id="result" role="status" style="margin: 0" {attributes}>{trying}</p><script src="/check.js"></script>',
+        unsafe_allow_javascript=True,
+    )
 
 
 account = ui.begin("settings").account

@@ -1,5 +1,6 @@
 """What the process shares: which engine answers."""
 
+import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -52,3 +53,10 @@ def test_without_a_card_the_model_stays_where_it_is(monkeypatch, chatting):
     assert state.machine() == state.this_machine.machine()
     state._free_gpu(None)
     assert chatting.unloaded == 0
+
+
+@pytest.mark.parametrize(("path", "refused"), [("", False), ("/", False), ("tool", True), ("/a/b/", True)])
+def test_a_path_beneath_an_address_is_refused_at_the_start(monkeypatch, path, refused):
+    monkeypatch.setattr(state.st, "get_option", lambda name: path if name == "server.baseUrlPath" else None)
+    with pytest.raises(SystemExit, match="docs/sharing.md") if refused else contextlib.nullcontext():
+        state.refuse_base_path()

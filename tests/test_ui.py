@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from glm_core import i18n, ui
 from glm_core.errors import EasyError
-from glm_core.machine.machine import Gpu, Machine
+from glm_core.machine.machine import Gpu, Machine, sentence
 from tests.paths import ROOT
 
 
@@ -63,8 +63,8 @@ def test_begin_knows_only_registered_pages():
 def test_says_what_the_machine_has():
     i18n.use("en")
     gpu = Gpu(0, "NVIDIA GeForce RTX 4090", memory_used=2_000_000_000, memory_total=24_000_000_000)
-    assert "RTX 4090: 22 GB of 24 GB" in ui.machine_sentence(Machine((gpu,), 16, 1, 1, 1))
-    assert "2 cores" in ui.machine_sentence(Machine((), 2, 24_000_000_000, 20_000_000_000, 1))
+    assert "RTX 4090: 22 GB of 24 GB" in sentence(Machine((gpu,), 16, 1, 1, 1))
+    assert "2 cores" in sentence(Machine((), 2, 24_000_000_000, 20_000_000_000, 1))
 
 
 @pytest.mark.parametrize("state", ui.STATE_COLOURS)

@@ -80,6 +80,13 @@ def accounts() -> list[Account]:
         ]
 
 
+def named(name: str) -> Account | None:
+    """Return the account `name`, None where there is none."""
+    with database() as db:
+        row = db.execute("SELECT * FROM accounts WHERE name=?", (name,)).fetchone()
+    return row and account_of(row)
+
+
 def has_administrator() -> bool:
     """Return True where an administrator exists. Does not make the file."""
     if not path().exists():

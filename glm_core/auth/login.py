@@ -1,4 +1,4 @@
-"""Routes for signing in and out: /login, /logout and, once, /first for the first administrator.
+"""Routes for signing in and out: /login, /logout, /enter after sharing was turned on and, once, /first for the first administrator.
 
 Every sign-in opens a new session and ends the one the browser sent, so that nobody can plant a session. Failed attempts are limited by
 name and address. Cross-site posts never get here (`middleware.py`). Sessions and accounts themselves are in `accounts.py`.
@@ -7,7 +7,7 @@ name and address. Cross-site posts never get here (`middleware.py`). Sessions an
 import asyncio
 import contextlib
 from collections.abc import Callable, Hashable
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -40,7 +40,7 @@ SLOW_TOGETHER = 20
 
 
 class LoginRoutes:
-    """The handlers of /login, /logout and /first, which share one rate limiter.
+    """The handlers of /login, /logout, /enter and /first, which share one rate limiter.
 
     Args:
         sharing: gives the process' one `Sharing`.
@@ -133,6 +133,21 @@ class LoginRoutes:
             return await _sign_in_page(where, http, t("signin.no_guests"), 403)
         return await _with_session(http, token, where)
 
+    async def enter(self, http: Request) -> Response:
+        """GET /enter?ticket=…&next=…: the browser that has just turned sharing on comes back signed in.
+
+        One that is signed in already simply goes on; without a good ticket the sign-in page follows.
+        """
+        use_language_of(http)
+        where = _next(http.query_params.get("next", ""))
+        if http.scope.get("account") is not None:
+            return RedirectResponse(where, 303)
+        name = self._sharing().whose(http.query_params.get("ticket", "")) if _is_this_computer(http) else None
+        account = await database.read(accounts.named, name) if name else None
+        if account is None:
+            return RedirectResponse(f"/login?next={quote(where, safe='/')}", 303)
+        return await _enter(http, account, where)
+
     async def show_first(self, http: Request) -> Response:
         """GET /first?token=…: the one-time address from the terminal."""
         use_language_of(http)
@@ -190,6 +205,7 @@ def routes(sharing: Callable[[], Sharing], slow_seconds: float = SLOW_SECONDS) -
         Route("/login", handlers.sign_in, methods=["POST"]),
         Route("/first", handlers.show_first, methods=["GET"]),
         Route("/first", handlers.first, methods=["POST"]),
+        Route("/enter", handlers.enter, methods=["GET"]),
         Route("/logout", handlers.show_sign_out, methods=["GET"]),
         Route("/logout", handlers.sign_out, methods=["POST"]),
     ]
@@ -233,7 +249,7 @@ async def _form(http: Request) -> dict[str, str]:
 def _next(wanted: str) -> str:
     """Return the path to go to after signing in: always one of this server, whatever the address said."""
     plain = wanted.isprintable() and wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    return wanted if plain and wanted.partition("?")[0] not in ("/login", "/logout", "/first") else "/"
+    return wanted if plain and wanted.partition("?")[0] not in ("/login", "/logout", "/first", "/enter") else "/"
 
 
 def _address(http: Request) -> str:

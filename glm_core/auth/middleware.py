@@ -19,7 +19,7 @@ from glm_core.auth.network import Sharing
 from glm_core.auth.page_sockets import Owner, PageSockets
 from glm_core.auth.rate_limits import RateLimiter
 from glm_core.auth.rejections import Rejection, send_rejection
-from glm_core.auth.request_paths import API_PREFIX, HEALTH, KEYED, SAFE_METHODS, UPLOADS
+from glm_core.auth.request_paths import API_PREFIX, CHECK_SOCKET, HEALTH, KEYED, SAFE_METHODS, UPLOADS, required_role
 
 COOKIE = "easyaigc_session"
 CONTENT_SECURITY_POLICY = (
@@ -95,6 +95,8 @@ class AuthMiddleware:
             rejection = Rejection(503, error.key, {"retry-after": "2"}, error.values)
         if scope["type"] == "websocket":
             return await send(HANG_UP) if rejection else await self._serve_socket(scope, headers, receive, send)
+        if self.sharing.check_sources:
+            extra["content-security-policy"] = _with_sources(self.sharing.check_sources)
         send = _with_headers(send, extra, secure=scope.get("scheme") == "https")
         if not rejection and self._calls_api(scope) and cors.is_preflight(scope, headers):
             return await cors.send_preflight(send, headers)
@@ -128,7 +130,8 @@ class AuthMiddleware:
         if not self.sharing.on and not scope["from_this_computer"]:
             return Rejection(403, "security.local_only")
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if changes and cors.is_foreign(headers) and not self._calls_api(scope):  # the API asks for a key then
+        allowed = self._calls_api(scope) or self._checks_connection(scope, headers)  # the API asks for a key then
+        if changes and cors.is_foreign(headers) and not allowed:
             return Rejection(403, "security.origin")
         if request_paths.routed_path(scope, self._base) is None:
             return Rejection(400, "security.path")
@@ -155,14 +158,25 @@ class AuthMiddleware:
             return await self._admit_key(scope, path, headers, extra)
         account = scope["account"] = await self._account(headers)
         if account is None:
-            strangers = scope["type"] == "http" and request_paths.ROLES.get(path) == request_paths.ANYONE
-            return None if strangers else _to_sign_in(scope)
+            strangers = scope["type"] == "http" and required_role(path, scope["method"]) == request_paths.ANYONE
+            return None if strangers or self._checks_connection(scope, headers) else _to_sign_in(scope)
         scope["user_name"] = account.folder
         return self._forbidden(account, scope, path)
 
     def _calls_api(self, scope) -> bool:
         path = request_paths.routed_path(scope, self._base)
         return scope["type"] == "http" and path is not None and path.startswith(API_PREFIX)
+
+    def _checks_connection(self, scope, headers: dict[str, str]) -> bool:
+        """Return True for the connection check from a page of this server, under whichever of its names, on this computer.
+
+        The page of `localhost` tests the network's address, where its cookie does not hold.
+        """
+        if scope["type"] != "websocket" or request_paths.routed_path(scope, self._base) != CHECK_SOCKET:
+            return False
+        peer = _peer(scope)
+        here = peer is not None and (peer.is_loopback or str(peer) in self.sharing.hosts)
+        return here and _name(headers.get("origin", "").partition("://")[2]) in self.sharing.hosts
 
     async def _refuse_page(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
         """While nobody needs a key: refuse what a web page of another origin sends, unless it is allowed or has a key."""
@@ -200,7 +214,7 @@ class AuthMiddleware:
         """Return the reason why `account` may not use this path, None where it may."""
         if scope["type"] == "websocket":
             return None if path in request_paths.SOCKETS else Rejection(404, "security.no_such_path")
-        role = request_paths.required_role(path, scope["method"])
+        role = required_role(path, scope["method"])
         if role is None:
             return Rejection(404, "security.no_such_path")
         if role in accounts.ROLES and not account.may(role):
@@ -215,6 +229,8 @@ class AuthMiddleware:
     async def _serve_socket(self, scope, headers: dict[str, str], receive, send) -> None:
         """Serve a page's socket until it ends, or until its account may no longer use it."""
         account = scope["account"]
+        if account is None:  # the connection check
+            return await self.app(scope, receive, send)
         token = "" if account is accounts.LOCAL else _token(headers)
         address = str(_peer(scope) or "")
         owner = Owner(account.folder, account.role, accounts.digest(token), address)
@@ -340,6 +356,11 @@ def _limit_body_rate(receive):
         return message
 
     return receiving
+
+
+def _with_sources(addresses: Iterable[str]) -> str:
+    """Return the content security policy of a page that may connect to `addresses` of this server for the connection check."""
+    return CONTENT_SECURITY_POLICY.replace("connect-src 'self'", f"connect-src 'self' {' '.join(addresses)}")
 
 
 def _with_headers(send, extra: dict[str, str], secure: bool):

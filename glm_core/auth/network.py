@@ -11,6 +11,7 @@ import ipaddress
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from glm_core.i18n import t
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
 SECONDS_TO_OPEN = 10
+SECONDS_TO_ENTER = 60
 
 
 class SharingError(EasyError):
@@ -134,6 +136,7 @@ class Sharing:
     Attributes:
         on: everybody has to sign in, and the network may connect.
         hosts: names under which requests are answered.
+        check_sources: the sockets to which a page may connect for the connection check (`ws://192.168.1.2:8501`), beside its own.
 
     Args:
         main_address: where the main server listens (`server.address`).
@@ -158,6 +161,8 @@ class Sharing:
         self._port = 0
         self.on = False
         self.hosts = frozenset(self._allowed)
+        self.check_sources: tuple[str, ...] = ()
+        self._handed_over: dict[str, tuple[str, float]] = {}
         self._first_visit: str | None = None
 
     @property
@@ -208,6 +213,7 @@ class Sharing:
 
     async def _open(self, sockets: list[socket.socket]) -> None:
         self._allow([*self._allowed, *addresses(), *own_names()])
+        self.check_sources = tuple(url.replace("http", "ws", 1) for url in self.urls())
         self.on = True  # before the first stranger can connect
         if sockets:
             options = {"http": LimitedHttp, "ws": LimitedWebSocket} | self._options()
@@ -224,13 +230,25 @@ class Sharing:
                 await asyncio.wait_for(asyncio.shield(self._task), 3)
             listener.force_exit = True
         self.on = False
+        self.check_sources = ()
         self._allow(self._allowed)
 
     def _allow(self, names: list[str]) -> None:
         self.hosts = frozenset(names)
         self._announce(list(dict.fromkeys(names)))
 
-    # the first administrator
+    # whoever turned it on, and the first administrator
+
+    def hand_over(self, name: str) -> str:
+        """Return a secret with which the browser that turned sharing on signs in as `name`: once, and within `SECONDS_TO_ENTER`."""
+        secret = secrets.token_urlsafe(24)
+        self._handed_over = {secret: (name, time.monotonic() + SECONDS_TO_ENTER)}
+        return secret
+
+    def whose(self, secret: str) -> str | None:
+        """Return the name that `secret` was handed over for and make it void; None where it is not, or no longer, good."""
+        name, until = self._handed_over.pop(secret, ("", 0.0))
+        return name if name and time.monotonic() < until else None
 
     def first_visit(self) -> str:
         """Return a new secret for the one-time address on the terminal; an older one becomes void."""

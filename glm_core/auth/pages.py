@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from glm_core import i18n, templates
+from glm_core.auth import languages
 from glm_core.i18n import t
 from glm_core.workspace import ASSETS
 
@@ -31,21 +32,20 @@ def plain_page(
         where=where,
         switch="" if http.url.path == "/first" else switch,
         other=other,
+        other_name=i18n.NAMES[other],
         style=_asset("signin.css"),
         seal=_asset("seal.svg"),
         **values,
     )
-    return HTMLResponse(html, status, headers={"cache-control": "no-store"})
+    answer = HTMLResponse(html, status, headers={"cache-control": "no-store"})
+    if i18n.named(http.query_params.get("lang", "")):
+        languages.remember(answer, i18n.current())
+    return answer
 
 
 def use_language_of(http: Request) -> None:
-    """Speak the language of the address (`?lang=`), otherwise the browser's."""
-    i18n.use(language_of(http.query_params.get("lang") or http.headers.get("accept-language", "")))
-
-
-def language_of(accepted: str) -> str:
-    """Return "en" where an `Accept-Language` header asks for English first, otherwise "zh"."""
-    return "en" if accepted.strip().lower().startswith("en") else "zh"
+    """Speak the reader's language (`languages.of_request`)."""
+    i18n.use(languages.of_request(http))
 
 
 def _asset(name: str) -> str:

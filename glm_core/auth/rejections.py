@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 
 from glm_core import i18n
-from glm_core.auth.pages import language_of
+from glm_core.auth import languages
 from glm_core.i18n import t
 
 ERROR_TYPES = {
@@ -48,7 +48,7 @@ async def send_rejection(send, rejection: Rejection, *, as_json: bool, accepted_
         accepted_language: the request's `Accept-Language`; where empty, the language of the server.
     """
     if accepted_language:
-        i18n.use(language_of(accepted_language))
+        i18n.use(languages.of_browser(accepted_language))
     message = t(rejection.key, **rejection.values)
     if as_json:
         kind = ERROR_TYPES.get(rejection.status, "authentication_error")

@@ -21,6 +21,7 @@ ROLES = {
     "/login": ANYONE,
     "/logout": ANYONE,
     "/first": ANYONE,
+    "/enter": ANYONE,
     "/health": ANYONE,
     "/_stcore/health": ANYONE,
     "/": GUEST,
@@ -30,6 +31,7 @@ ROLES = {
     "/openapi.json": GUEST,
     "/check": GUEST,
     "/check.js": GUEST,
+    "/start.js": GUEST,
     "/_stcore/host-config": GUEST,
     "/_stcore/allowed-message-origins": GUEST,
     "/metrics": ADMINISTRATOR,
@@ -37,13 +39,15 @@ ROLES = {
     "/_stcore/script-health-check": ADMINISTRATOR,
 }
 PREFIXES = {
+    "/language/": ANYONE,
     "/static/": GUEST,
     "/media/": GUEST,
     "/component/": GUEST,
     "/models/": GUEST,
     "/_stcore/bidi-components/": GUEST,
 }
-SOCKETS = frozenset(("/_stcore/stream", "/check/socket"))
+CHECK_SOCKET = "/check/socket"
+SOCKETS = frozenset(("/_stcore/stream", CHECK_SOCKET))
 PAGE = re.compile(r"/[A-Za-z0-9_\-]+")
 "A page of the dashboard, which the browser draws from index.html."
 

@@ -1,4 +1,10 @@
-"""/check: tests a WebSocket from the reader's browser to this server and back. Pages need one, and a proxy in between may block it."""
+"""/check: tests a WebSocket from the reader's browser to this server and back. Pages need one, and a proxy in between may block it.
+
+The settings page runs the same script on the address that others are told.
+"""
+
+import asyncio
+import contextlib
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -7,6 +13,8 @@ from starlette.websockets import WebSocket
 
 from glm_core.auth.pages import plain_page, use_language_of
 from glm_core.workspace import ASSETS
+
+SECONDS = 10.0
 
 
 async def show(http: Request) -> Response:
@@ -23,10 +31,12 @@ async def script(_http: Request) -> Response:
 async def echo(socket: WebSocket) -> None:
     """The socket of the test: one short message comes back, then it is over."""
     await socket.accept()
-    message = await socket.receive()
-    if message["type"] == "websocket.receive":
+    with contextlib.suppress(TimeoutError):
+        message = await asyncio.wait_for(socket.receive(), SECONDS)
+        if message["type"] != "websocket.receive":
+            return
         await socket.send_text("pong")
-        await socket.close()
+    await socket.close()
 
 
 ROUTES = [Route("/check", show), Route("/check.js", script), WebSocketRoute("/check/socket", echo)]

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 
 LANGUAGES = ("zh", "en")
+NAMES = {"zh": "中文", "en": "English"}
+"What each language calls itself; addresses of pages say it so (`?lang=English`)."
 DEFAULT = os.environ.get("EASYAIGC_LANG", "zh")
 
 _language: ContextVar[str | None] = ContextVar("language", default=None)
@@ -27,6 +29,11 @@ def table(language: str) -> dict[str, str]:
 def use(language: str) -> None:
     """Speak `language` ("zh" or "en") from here on in this thread or task."""
     _language.set(language if language in LANGUAGES else "zh")
+
+
+def named(word: str) -> str | None:
+    """Return the language that `word` names, by its code or by its own name; None where it names none."""
+    return next((language for language, name in NAMES.items() if word in (language, name)), None)
 
 
 def follow(reader: Callable[[], str | None]) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import psutil
 
-from glm_core import workspace
+from glm_core import i18n, workspace
+from glm_core.i18n import t
 from glm_core.machine import gpu_stats
 from glm_core.machine.gpu_stats import cores, sample, sample_gpus
 
-__all__ = ["Gpu", "IdleGpu", "Machine", "devices", "gpus", "idle_gpus", "machine", "sample"]
+__all__ = ["Gpu", "IdleGpu", "Machine", "devices", "gpus", "idle_gpus", "machine", "sample", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,23 @@ def _disk_free() -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def sentence(machine: Machine) -> str:
+    """Return one line about the machine: each GPU, or the processor, with the memory that is free now."""
+    if not machine.gpus:
+        return t(
+            "ui.machine.cpu",
+            cores=machine.cores,
+            free=i18n.size(machine.memory_free),
+            total=i18n.size(machine.memory_total),
+        )
+    return "  \n".join(
+        t(
+            "ui.machine.card",
+            name=gpu.name,
+            free=i18n.size(gpu.memory_total - gpu.memory_used),
+            total=i18n.size(gpu.memory_total),
+        )
+        for gpu in machine.gpus
+    )

@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from glm_core.auth import accounts, api_keys, login
+from glm_core.auth import accounts, api_keys, languages, login
 from glm_core.auth.middleware import COOKIE, HEADERS, AuthMiddleware
 from glm_core.auth.network import Sharing
 
@@ -536,3 +536,72 @@ def test_a_program_without_a_key_is_told_so_and_a_person_is_sent_to_the_sign_in_
     refused = stranger.get(path)
     assert refused.status_code == 401 and refused.json()["error"]["code"] == "invalid_api_key"
     assert stranger.get(path, headers={"accept": "text/html,*/*"}).status_code == 303
+
+
+# who turned sharing on, the language, the connection check
+
+
+def test_who_turned_sharing_on_comes_back_signed_in_once(app, sharing, people):
+    ticket = sharing.hand_over("the-administrator")
+    assert visitor(app).get("/enter", params={"ticket": ticket}).headers["location"].startswith("/login"), "a stranger"
+    owner = visitor(app, "127.0.0.1")
+    entered = owner.get("/enter", params={"ticket": ticket, "next": "/settings?lang=English"})
+    assert entered.headers["location"] == "/settings?lang=English" and COOKIE in entered.cookies
+    assert owner.get("/settings").text.startswith("the-administrator")
+    again = visitor(app, "127.0.0.1").get("/enter", params={"ticket": ticket, "next": "/settings?lang=English"})
+    assert again.headers["location"].startswith("/login?next=/settings") and COOKIE not in again.cookies
+
+
+@pytest.mark.parametrize("where", ["//evil.example", "https://evil.example", "/login", "/enter?ticket=x"])
+def test_who_comes_back_stays_on_this_server(app, sharing, people, where):
+    ticket = sharing.hand_over("the-administrator")
+    owner = visitor(app, "127.0.0.1")
+    assert owner.get("/enter", params={"ticket": ticket, "next": where}).headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("address", "cookie", "word"),
+    [
+        ("/login", "", "登录"),
+        ("/login?lang=en", "", "Sign in"),
+        ("/login?lang=English", "zh", "Sign in"),
+        ("/login?next=%2Fchat%3Flang%3DEnglish", "", "Sign in"),
+        ("/login", "en", "Sign in"),
+        ("/login?lang=fr", "en", "Sign in"),
+    ],
+)
+def test_the_sign_in_page_speaks_the_readers_language(stranger, address, cookie, word):
+    headers = {"accept-language": "zh-CN"} | ({"cookie": f"{languages.COOKIE}={cookie}"} if cookie else {})
+    assert f"<h1>{word}</h1>" in stranger.get(address, headers=headers).text
+
+
+def test_a_browser_remembers_the_language_of_a_switch(stranger):
+    stranger.get("/login?lang=en")
+    assert "<h1>Sign in</h1>" in stranger.get("/login", headers={"accept-language": "zh-CN"}).text
+
+
+@pytest.mark.parametrize(
+    ("address", "origin", "let_in"),
+    [
+        ("192.168.1.2", "http://localhost:8501", True),
+        ("127.0.0.1", "http://192.168.1.2:8501", True),
+        ("192.168.1.66", "http://localhost:8501", False),
+        ("192.168.1.2", "http://evil.example", False),
+        ("192.168.1.2", "", False),
+    ],
+)
+def test_only_a_page_on_this_computer_checks_the_connection_without_a_session(app, people, address, origin, let_in):
+    client = visitor(app, address)
+    headers = {"origin": origin} if origin else {}
+    expected = contextlib.nullcontext() if let_in else pytest.raises(WebSocketDisconnect)
+    with expected, client.websocket_connect("ws://192.168.1.2:8501/check/socket", headers=headers) as socket:
+        socket.send_text("ping")
+        assert socket.receive_text() == "echo ping"
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(SOCKET, headers=headers):
+        pass
+
+
+def test_pages_may_connect_to_the_address_that_they_check_and_to_no_other(stranger, sharing):
+    sharing.check_sources = ("ws://192.168.1.2:8501",)
+    policy = stranger.get("/login").headers["content-security-policy"]
+    assert "connect-src 'self' ws://192.168.1.2:8501;" in policy and "script-src 'self';" in policy

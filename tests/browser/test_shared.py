@@ -71,3 +71,42 @@ def test_two_people_share_a_server_and_see_only_their_own(shared, chromium):
     boss.get_by_role("button", name="在所有设备上退出").click()
     boss.goto(f"{shared.url}/chat")
     assert "/login" in boss.url
+
+
+def test_sharing_leaves_its_owner_signed_in_on_the_page_in_their_language(server, chromium):
+    boss = open_window(chromium)
+    boss.goto(f"{server.url}/settings?lang=English")
+    settle(boss)
+    for label, value in (("Name", "boss"), ("Password", PASSWORD), ("Password again", PASSWORD)):
+        boss.get_by_label(label, exact=True).fill(value)
+    boss.get_by_role("button", name="Become administrator and share").click()
+    boss.get_by_role("button", name="Stop sharing").wait_for()
+    assert boss.url.startswith(f"{server.url}/settings"), boss.url
+    address = boss.locator("#result").get_attribute("data-address")
+    assert not address.startswith("localhost")
+    boss.locator("#result[data-result=good]").wait_for()
+    assert f"http://{address}/v1" in boss.get_by_test_id("stMain").inner_text(), (
+        "the samples name the address that works"
+    )
+    assert boss.get_by_test_id("stImage").is_visible(), "its QR code"
+    assert boss.get_by_text("Sign out").is_visible()
+    boss.get_by_text("Sign out").click()
+    boss.get_by_role("button", name="Sign out on every device").click()
+    assert "/login" in boss.url and boss.get_by_role("button", name="Sign in").is_visible(), "in English still"
+
+
+def test_a_language_is_remembered_by_the_browser_and_by_the_account(shared, chromium):
+    boss = open_window(chromium)
+    sign_in(boss, f"{shared.url}/login?next=/settings", "boss")
+    settle(boss)
+    with boss.expect_response(lambda one: "/language/en" in one.url):
+        boss.get_by_test_id("stSidebar").get_by_text("English").click()
+    boss.get_by_role("heading", name="Settings").wait_for()
+    boss.goto(f"{shared.url}/settings")
+    boss.get_by_role("heading", name="Settings").wait_for()
+    boss.context.clear_cookies(name="easyaigc_session")
+    boss.goto(f"{shared.url}/settings")
+    assert boss.get_by_role("button", name="Sign in").is_visible()
+    elsewhere = open_window(chromium)
+    sign_in(elsewhere, f"{shared.url}/login?next=/settings", "boss")
+    elsewhere.get_by_role("heading", name="Settings").wait_for()

@@ -10,6 +10,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 import app as program
+from glm_core import state
+from glm_core.api import routes
 from glm_core.auth import accounts
 from glm_core.auth.middleware import COOKIE, AuthMiddleware
 from glm_core.auth.network import Sharing
@@ -81,4 +83,4 @@ def test_a_refusal_speaks_the_readers_language(guest, asked, word):
 def test_no_route_of_the_api_hides_a_page():
     """/models is a page; an API route of that address once answered in its place."""
     pages = {f"/{page.name}" for page in PAGES}
-    assert pages.isdisjoint(route.path for route in program.app._user_routes)
+    assert pages.isdisjoint(route.path for route in routes.routes(state.engine))

@@ -23,7 +23,7 @@ def facts(folder: Path, changed: float, language: str) -> tuple[str, str]:
 
 def draw_memory() -> None:
     """Memory of this machine, the share this server takes, and what the last unloading gave back."""
-    st.markdown(ui.machine_sentence(machine.machine()))
+    st.markdown(machine.sentence(machine.machine()))
     ui.draw_idle_gpus()
     parts = [t("models.memory", used=i18n.size(load_job.memory_now().used))]
     if "returned" in st.session_state:
