@@ -25,6 +25,7 @@ async def lifespan(_app):
     )  # what PEFT asks it in last year's words
     state.start()
     print(await network.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
+    state.open_browser(f"http://localhost:{st.get_option('server.port')}")
     with routes.ending_on_signals(state.close):
         yield
     await state.sharing().close()

@@ -6,9 +6,9 @@ beneath the page's own address first, which is a 404 in the console of every rea
 
 import re
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
-import streamlit
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
@@ -16,7 +16,7 @@ from starlette.routing import Route
 from glm_core.page_list import PAGES
 from glm_core.workspace import ASSETS
 
-INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
+INDEX = Path(find_spec("streamlit").origin).parent / "static" / "index.html"
 INLINE_SCRIPT = re.compile(r"<script>.*?</script>", re.DOTALL)
 
 

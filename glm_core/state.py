@@ -5,7 +5,9 @@ They are made on first use: the engine's package imports torch, and the home pag
 
 import logging
 import os
+import sys
 import threading
+import webbrowser
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -35,6 +37,7 @@ SHARE = 64
 "Of these, how many one account may have."
 TIDY_SECONDS = 86_400.0
 LAST_USES_SECONDS = 20.0
+SECONDS_TO_LISTEN = 0.5
 
 PAGES_MESSAGES = frozenset(("rerun_script", "stop_script", "app_heartbeat", "file_urls_request"))
 PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
@@ -189,6 +192,13 @@ def refuse_base_path() -> None:
     path = (st.get_option("server.baseUrlPath") or "").strip("/")
     if path:
         raise SystemExit(t("app.base_path", path=path))
+
+
+def open_browser(url: str) -> None:
+    """Open the dashboard at `url` where EASYAIGC_OPEN asks for it, as `start.py` does, and there is a screen."""
+    screen = sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    if os.environ.get("EASYAIGC_OPEN") == "1" and screen:
+        threading.Timer(SECONDS_TO_LISTEN, webbrowser.open, [url]).start()
 
 
 def start() -> None:

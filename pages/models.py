@@ -46,6 +46,9 @@ bases.draw_broken()
 st.subheader(t("models.adapters"), anchor=False)
 merges.draw_jobs()
 adapters.draw_all(tuned, installed)
-if not tuned:
+lost = served_models.without_base()
+for run in lost:
+    adapters.draw_without_base(run)
+if not tuned and not lost:
     st.caption(t("models.no_adapters"))
 adapters.draw_import(installed, user.name)

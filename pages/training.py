@@ -7,7 +7,7 @@ from glm_core.data import library
 from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import forecast, labels, store
+from glm_core.runs import bases, forecast, labels, store
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
 from pages.parts.datasets.actions import keep_imprint
@@ -84,7 +84,7 @@ def draw_start(settings: TrainingSettings) -> TrainingSettings:
     run = form.start
     if run is None:
         return settings
-    fits = run.model_name == st.session_state.model
+    fits = bases.name_of(run) == st.session_state.model
     word = t("train.from" if fits else "train.from_other_model", name=literal(run.name), model=literal(run.model_name))
     st.caption(word)
     st.button(t("train.from_drop"), key="drop-start", on_click=ui.checked(form.drop_start))
@@ -110,7 +110,7 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
         labels.propose_name(title, st.session_state.model, settings, earlier),
         expected=expected,
         identifier="" if at else state.launcher().claim(),
-        start=form.start if form.start and form.start.model_name == st.session_state.model else None,
+        start=form.start if form.start and bases.name_of(form.start) == st.session_state.model else None,
         place=at,
     )
     state.launcher().submit(run)

@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 
+from glm_core.machine.pytorch_builds import INDEX, OLDEST, build_for
+
 _processes: dict[int, psutil.Process] = {}
 
 
@@ -206,17 +208,6 @@ class ResourceSampler(threading.Thread):
         self._take()
 
 
-INDEX = "https://download.pytorch.org/whl/"
-NEW, OLD = (
-    "cu130",
-    "cu126",
-)  # builds that are published for every version: the usual one, and the one with code for old GPUs
-OLDEST = {
-    13: (7, 5),
-    12: (5, 0),
-}  # compute capability that builds for a major version of CUDA begin with (12: those of 12.6)
-
-
 @cache
 def torch_cuda_version() -> tuple[int, int] | None:
     """The CUDA version that the installed PyTorch is built for; None for a build for processors.
@@ -257,5 +248,4 @@ def install_command(capability: tuple[int, int], driver: int) -> str:
         number = version("torch").partition("+")[0]
     except PackageNotFoundError:
         number = ""
-    kind = OLD if capability < OLDEST[13] or driver < 13 else NEW
-    return f"pip install --force-reinstall torch{number and f'=={number}'} --index-url {INDEX}{kind}"
+    return f"pip install --force-reinstall torch{number and f'=={number}'} --index-url {INDEX}{build_for(capability, driver)}"

@@ -56,6 +56,7 @@ class Run:
     damaged: bool
     place: Mapping = field(default_factory=dict)
     """Where it trains, empty for this computer; {"kind": "ray", ...} for the cluster (cluster/)."""
+    fingerprint: str = ""
 
     def alive(self) -> bool:
         """Return whether its trainer process exists."""
@@ -234,6 +235,7 @@ def read(path: Path) -> Run:
         expected=numbers(record.get("expected")),
         damaged=damaged,
         place=record["place"] if isinstance(record.get("place"), dict) else {},
+        fingerprint=string(record.get("fingerprint")),
     )
 
 

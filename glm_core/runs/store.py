@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from glm_core import workspace
+from glm_core.runs import bases
 from glm_core.runs.files import RunError, read_record, string, writing
 from glm_core.runs.run import LONGEST_NAME, LONGEST_NOTE, Run, change, folder, lock_path, read, write_status
 from glm_core.runs.status import ACTIVE, STATES, Status
@@ -106,7 +107,7 @@ def continue_settings(run: Run, settings):
 
     if run.adapter() is None:
         raise RunError("runs.no_adapter", name=run.name)
-    return settings.changed(**start.settings_of(run.adapter(), run.model))
+    return settings.changed(**start.settings_of(run.adapter(), str(bases.of(run) or run.model)))
 
 
 def _origin(start: Run | None) -> dict:
@@ -157,7 +158,8 @@ def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | Non
     if owner is not None:
         record["owner"] = owner
     with suppress(ModelError, OSError):  # a base that is gone is said by the trainer
-        record["fingerprint"] = fingerprint(run.model)
+        record["model"] = str(bases.of(run) or run.model)
+        record["fingerprint"] = fingerprint(record["model"])
     fill = _filler(start)
     if start is None and (run.path / "start").is_dir():
         from glm_core.adapters import start as adapters_start

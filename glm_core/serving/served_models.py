@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glm_core import i18n, workspace
 from glm_core.models import checkpoints
-from glm_core.runs import store
+from glm_core.runs import bases, store
 from glm_core.runs.files import RunError, read_record, string
 from glm_core.serving.request import UnknownModel
 
@@ -70,11 +70,11 @@ class ServedModel:
 
 def catalogue() -> list[ServedModel]:
     """Every choice, bases first (the bundled before the downloaded), then runs from the newest on."""
-    bases = _bases()
-    names = {choice.name: choice for choice in bases}
-    folders: dict[str, Path | None] = {}  # runs share few bases
-    tuned = (_of_run(run, names, folders) for run in store.runs() if not run.damaged)
-    return bases + [choice for choice in tuned if choice is not None and choice.name not in names]
+    found = _bases()
+    names = {choice.name for choice in found}
+    folders: dict[tuple[str, str], Path | None] = {}  # runs share few bases
+    tuned = (_of_run(run, folders) for run in store.runs() if not run.damaged)
+    return found + [choice for choice in tuned if choice is not None and choice.name not in names]
 
 
 def find(name: str) -> ServedModel:
@@ -83,10 +83,10 @@ def find(name: str) -> ServedModel:
     Raises:
         UnknownModel: there is none; the error lists what there is.
     """
-    bases = {choice.name: choice for choice in _bases()}
-    if found := bases.get(name) or (next(iter(bases.values()), None) if not name else None):
+    own = {choice.name: choice for choice in _bases()}
+    if found := own.get(name) or (next(iter(own.values()), None) if not name else None):
         return found
-    if found := _run_called(name, bases):
+    if found := _run_called(name):
         return found
     choices = catalogue()
     for choice in choices:
@@ -96,27 +96,31 @@ def find(name: str) -> ServedModel:
     raise UnknownModel("serving.unknown_model", name=name[:80], known=known)
 
 
-def _run_called(identifier: str, bases: dict[str, ServedModel]) -> ServedModel | None:
+def _run_called(identifier: str) -> ServedModel | None:
     """The run of that id, without a look at the others."""
     try:
         run = store.get(identifier)
     except RunError:
         return None
-    return None if run.damaged else _of_run(run, bases, {})
+    return None if run.damaged else _of_run(run, {})
 
 
 def trained_on(choice: ServedModel) -> list[store.Run]:
-    """The runs that say they were trained on the base `choice`, by its name: they need it to answer or to go on."""
-    return [run for run in store.runs() if Path(run.model).name == choice.name]
+    """The runs that were trained on the base `choice`: they need it to answer or to go on."""
+    return [run for run in store.runs() if bases.of(run) == choice.base]
+
+
+def without_base() -> list[store.Run]:
+    """Return the runs whose adapter cannot answer because its base is gone; it can still be taken away."""
+    return [run for run in store.runs() if not run.damaged and run.adapter() and bases.of(run) is None]
 
 
 def _bases() -> list[ServedModel]:
     found: dict[str, ServedModel] = {}
-    for folder in (workspace.ASSETS / "models", workspace.home() / "models"):
-        for config in sorted(folder.glob("[!.]*/config.json")):
-            name = config.parent.name
-            base, created = config.parent.resolve(), config.stat().st_mtime
-            found.setdefault(name, ServedModel(name, name, base, created=created, merged_run=merged_run(config.parent)))
+    for folder in bases.folders():
+        name, created = folder.name, (folder / bases.CONFIG).stat().st_mtime
+        one = ServedModel(name, name, folder.resolve(), created=created, merged_run=merged_run(folder))
+        found.setdefault(name, one)
     demo = found.pop(workspace.DEMO_MODEL.name, None)
     return ([demo] if demo else []) + list(found.values())
 
@@ -131,23 +135,17 @@ def merged_run(folder: Path) -> str:
     return told or (named[0] if named else "")
 
 
-def _of_run(run: store.Run, bases: dict[str, ServedModel], folders: dict[str, Path | None]) -> ServedModel | None:
+def _of_run(run: store.Run, folders: dict[tuple[str, str], Path | None]) -> ServedModel | None:
     adapter = run.adapter()
-    if run.model not in folders:
-        folders[run.model] = _base_of(run, bases)
-    base = folders[run.model]
-    if adapter is None or base is None:
+    if adapter is None:
+        return None
+    key = (run.model, run.fingerprint)
+    if key not in folders:
+        folders[key] = bases.of(run)
+    base = folders[key]
+    if base is None:
         return None
     info = read_record(adapter / "easyaigc.json")
     step = info["step"] if isinstance(info.get("step"), int) else None
     created, weights = run.created or time.time(), string(info.get("fingerprint"))
     return ServedModel(run.id, run.name, base, adapter, step, created, weights)
-
-
-def _base_of(run: store.Run, bases: dict[str, ServedModel]) -> Path | None:
-    """The folder of the run's base; where it was moved, the base of the same name."""
-    folder = Path(run.model)
-    if (folder / "config.json").is_file():
-        return folder.resolve()
-    moved = bases.get(folder.name)
-    return moved.base if moved else None

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from glm_core import i18n, state, ui, workspace
 from glm_core.auth import accounts
 from glm_core.hub import download_job, http_download
+from glm_core.machine.machine import Gpu, Machine
 from glm_core.runs import store
 from glm_core.runs.exchange import export
 from glm_core.serving import Request, load_job
@@ -303,3 +304,35 @@ def test_what_is_no_model_cannot_be_loaded(engine, workspace):
     (folder / "config.json").write_text('{"model_type": "gpt2"}')
     app = open_page("models")
     assert "gpt2" in words(app) and "load-other" not in keys(app)
+
+
+def test_an_adapter_whose_base_is_gone_stays_says_so_and_can_be_taken_away(base, tmp_path):
+    run = bring_in(base, tmp_path)
+    shutil.rmtree(base)
+    app = open_page("models")
+    assert not app.exception and "基座模型 tiny 不在了" in words(app)
+    assert any(one.proto.id.endswith(f"zip-{run.id}") for one in app.get("download_button"))
+    assert f"chat-{run.id}" not in keys(app)
+    assert "基座模型 tiny 不在了" in words(open_page("run", run=run.id))
+
+
+@pytest.mark.parametrize(
+    ("cards", "memory", "said"),
+    [
+        ((24,), 64, "能训练，能聊天（bf16）"),
+        ((11,), 64, "能训练，能聊天（int8）"),
+        ((2,), 64, "放不下"),
+        ((), 64, "没有显卡，训练和聊天都很慢"),
+        ((), 8, "放不下"),
+    ],
+)
+def test_the_catalogue_says_what_this_computer_can_do(monkeypatch, cards, memory, said):
+    found = tuple(Gpu(place, "NVIDIA", 0, gib << 30) for place, gib in enumerate(cards))
+    monkeypatch.setattr(
+        "glm_core.machine.machine.machine", lambda: Machine(found, 8, memory << 30, memory << 30, 1 << 40)
+    )
+    app = open_page("download")
+    assert not app.exception
+    verdicts = [one.value for one in app.markdown if "这台电脑：" in one.value]
+    names = [one.value for one in app.markdown if one.value.startswith("**")]
+    assert said in verdicts[[name.startswith("**chatglm-6b**") for name in names].index(True)]

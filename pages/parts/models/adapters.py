@@ -9,7 +9,7 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.models import describe
-from glm_core.runs import labels, store
+from glm_core.runs import labels, rollback, store
 from glm_core.runs.exchange import export, import_adapter
 from glm_core.serving import served_models
 from pages.parts.models import merges
@@ -58,6 +58,21 @@ def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.Se
                 draw_export(run, choice, bases)
 
 
+def draw_without_base(run: store.Run) -> None:
+    """An adapter that cannot answer because its base is gone: what to do about it, and the adapter itself."""
+    with st.container(border=True, key=f"adapter-{run.id}"):
+        left, right = st.columns([3, 2], vertical_alignment="center")
+        with left, st.container(gap="xsmall"):
+            ui.link("run", literal(run.name), run=run.id)
+            st.caption(f":material/link_off: {literal(t('models.base_gone', base=run.model_name))}")
+        with right, st.container(horizontal=True, horizontal_alignment="right"):
+            if ui.owns(run.owner):
+                with st.popover("", icon=":material/more_horiz:", help=t("run.more"), key=f"more-{run.id}"):
+                    draw_changes(run)
+            with st.popover(t("models.export"), icon=":material/download:", key=f"export-{run.id}"), ui.guarded():
+                draw_zip(run, run.adapter(), rollback.current(run))
+
+
 def draw_changes(run: store.Run) -> None:
     """Rename the run, or delete it with its adapter."""
     with ui.guarded():
@@ -77,18 +92,7 @@ def draw_changes(run: store.Run) -> None:
 
 def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[served_models.ServedModel]) -> None:
     """The adapter alone, or worked into a base that is not quantized."""
-    if workspace.folder_size(choice.adapter) <= merges.LARGEST_DOWNLOAD:
-        st.download_button(
-            t("models.export_adapter"),
-            lambda: export.zip_folder(choice.adapter),
-            labels.file_name(run, choice.step, "zip"),
-            "application/zip",
-            key=f"zip-{run.id}",
-            on_click="ignore",
-            width="stretch",
-        )
-    else:
-        st.caption(t("models.lies_in", folder=choice.adapter))
+    draw_zip(run, choice.adapter, choice.step)
     fitting = fitting_bases(choice, bases)
     if not fitting:
         st.caption(t("models.no_full_base"))
@@ -106,6 +110,22 @@ def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[s
     st.caption(t(f"models.export_about.{form}"))
     if st.button(t("models.export_start"), icon=":material/output:", key=f"merge-{run.id}", width="stretch"):
         merges.begin(run, base.base, kind, format=form)
+
+
+def draw_zip(run: store.Run, adapter: Path, step: int | None) -> None:
+    """The adapter as a file, or where it lies if it is too large for a browser."""
+    if workspace.folder_size(adapter) > merges.LARGEST_DOWNLOAD:
+        st.caption(t("models.lies_in", folder=adapter))
+        return
+    st.download_button(
+        t("models.export_adapter"),
+        lambda: export.zip_folder(adapter),
+        labels.file_name(run, step, "zip"),
+        "application/zip",
+        key=f"zip-{run.id}",
+        on_click="ignore",
+        width="stretch",
+    )
 
 
 def fitting_bases(

@@ -7,7 +7,7 @@ from glm_core.errors import EasyError
 from glm_core.evaluation import verdict
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import Run, labels, store
+from glm_core.runs import Run, bases, labels, store
 from glm_core.runs.reader import RunReader
 
 
@@ -73,7 +73,10 @@ def draw_next(reader: RunReader) -> None:
     run, offers = reader.run, {}
     learning = learning_of(reader)
     better = labels.better(run, reader.status, reader.memory)
-    if run.adapter():
+    if run.adapter() and bases.of(run) is None:
+        st.caption(f":material/link_off: {literal(t('models.base_gone', base=run.model_name))}")
+        offers["models"] = lambda: ui.go("models")
+    elif run.adapter():
         offers = mend(run, learning) | {
             "compare": lambda: ui.go("compare", run=run.id),
             "report": lambda: ui.go("report", run=run.id),

@@ -12,7 +12,7 @@ import streamlit as st
 from glm_core.data import library
 from glm_core.data.library import Dataset
 from glm_core.models import describe as describe_model
-from glm_core.runs import RunError, labels, store
+from glm_core.runs import RunError, bases, labels, store
 from glm_core.serving.served_models import ServedModel
 from glm_core.training import defaults
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
@@ -86,7 +86,7 @@ class Form:
             run = store.get(identifier)
         except RunError:
             return
-        st.session_state.update(preset="", dataset=run.dataset["id"], model=run.model_name)
+        st.session_state.update(preset="", dataset=run.dataset["id"], model=bases.name_of(run))
         if settings := labels.settings_of(run):
             self.fill(settings)
 
@@ -97,8 +97,8 @@ class Form:
         except RunError:
             st.session_state.start_from = ""
             return
-        if run.model_name in self.models:
-            st.session_state.model = run.model_name
+        if (model := bases.name_of(run)) in self.models:
+            st.session_state.model = model
         if run.dataset["id"] in self.data:
             st.session_state.dataset = run.dataset["id"]
         st.session_state.preset = job_of(st.session_state.dataset)
