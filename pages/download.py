@@ -52,7 +52,9 @@ def needs(name: str) -> list[str]:
     for job, found in sizes(name, "cuda").items():
         figures = []
         for precision, size in found.items():
-            usable = {gpu: gib * 2**30 * memory_estimate.GPU_SHARE for gpu, gib in memory_estimate.CONSUMER_GPUS.items()}
+            usable = {
+                gpu: gib * 2**30 * memory_estimate.GPU_SHARE for gpu, gib in memory_estimate.CONSUMER_GPUS.items()
+            }
             fitting = [gpu for gpu, room in usable.items() if size <= room]
             gpu = t("download.card", gpu=fitting[0]) if fitting else t("download.no_card")
             figures.append(t("download.need", precision=precision, size=i18n.size(size), gpu=gpu))
