@@ -22,7 +22,8 @@ PROBLEMS_HEIGHT = 440  # pixels; a longer table scrolls by itself
 
 def bring_in() -> tuple[bytes, str] | None:
     """The file or the pasted text, once there is one. Several files, or a data set of a hub, begin the page anew."""
-    with st.expander(t("datasets.from_hub"), icon=":material/cloud_download:", expanded="hub_set" in st.session_state):
+    opened = "hub" in st.query_params or "hub_set" in st.session_state
+    with st.expander(t("datasets.from_hub"), icon=":material/cloud_download:", expanded=opened):
         from_hub.draw_hub()
     limit = st.get_option("server.maxUploadSize")
     ui.name_uploader(t("datasets.browse"))

@@ -11,7 +11,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from pages.parts.datasets.actions import keep_own
 
-LISTED, FEW = 100, 6
+LISTED, FEW, OPEN = 100, 6, 3
 KNOWN_BY = 60  # characters of a question or an answer in the table of a finding
 FINDINGS_HEIGHT = 320  # pixels; a longer table scrolls by itself
 MOST_FIELDS = 8  # placeholders in the form
@@ -98,7 +98,8 @@ def draw_finding(finding: Finding, chosen: library.Dataset, rows: list[Example])
     icon = f":material/{ICONS[finding.action]}:"
     if not chosen.bundled and right.button(word, icon=icon, key=f"mend-{kind}", width="stretch"):
         change(finding, chosen, rows, values)
-    with st.expander(t("datasets.rows_like_these"), icon=":material/table_rows:"):
+    few = len(finding.rows) <= OPEN
+    with st.expander(t("datasets.rows_like_these"), icon=":material/table_rows:", expanded=few):
         draw_rows(finding, rows)
 
 

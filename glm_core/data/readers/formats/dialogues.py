@@ -32,11 +32,13 @@ _COLON = re.compile(
 )
 _INLINE = re.compile(r"[\s。？！?!；;](?:答|回答|答案|A|Answer)\s*[:：]\s*")
 _NAME = re.compile(
-    r"[ \t\u3000]*(?:\[?\d{1,4}[\d:/\-年月日. ]{3,20}\]?\s+)?([^\s:：,，。？！?!\"“]{1,12}?)\s*[:：]\s*(?=\S)"
+    r"[ \t\u3000]*(?:\[?\d{1,4}[\d:/\-年月日., ]{3,20}(?:[AaPp]\.?[Mm]\.?)?[\] \-]{0,4}\s+)?"
+    r"([^\s:：,，。？！?!\"“](?:[^:：,，。？！?!\"“\n]{0,18}[^\s:：,，。？！?!\"“])?)\s*[:：]\s*(?=\S)"
 )
 _STAMP = re.compile(
-    r"\s*(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+)?\d{1,2}:\d{2}(?::\d{2})?\s+(\S.{0,20})$|^(\S.{0,20}?)\s+\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+\d{1,2}:\d{2}(?::\d{2})?\s*$"
+    r"\s*(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+)?\d{1,2}:\d{2}(?::\d{2})?\s+(\S.{0,20})$|^(\S.{0,20}?)\s+(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+|昨天\s*|今天\s*)?\d{1,2}:\d{2}(?::\d{2})?(?:\s*[AaPp][Mm])?\s*$"
 )
+_SAID = re.compile(r"\s*(?:#{1,6}\s*)?(\S.{0,20}?)\s?(?:said|says|说)\s*[:：]\s*$", re.IGNORECASE)
 
 
 @dataclass
@@ -70,13 +72,15 @@ def dialogue_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[
 
 
 def speaker_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[tuple[int, dict | RowError]] | None:
-    """The rows of a chat export: lines that two names begin in turn, or a line of time and name over each message."""
+    """The rows of a chat export or paste: lines that two names begin in turn, or a line of time and name, or of
+    "name said:", over each message."""
     lines = text.split("\n")
-    for find in (_stamped, _named):
+    for find in (_stamped, _saying, _named):
         names = Counter(found for line in lines[:2_000] if (found := find(line)))
-        likely = [name for name, count in names.most_common(3) if count > 1]
+        once = find is not _named and len(names) == 2  # one exchange
+        likely = [name for name, count in names.most_common(3) if count > 1 or once]
         marked, filled = sum(names[name] for name in likely), sum(1 for line in lines[:2_000] if line.strip())
-        enough = filled / (3 if find is _stamped else 2)
+        enough = filled / 2 if find is _named else min(filled / 3, 2) if once else filled / 8
         if len(likely) == 2 and marked >= max(4 if find is _named else 2, enough):
             return _rows(_exported(lines, find, likely), tally, reading)
     return None
@@ -85,6 +89,11 @@ def speaker_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[t
 def _stamped(line: str) -> str | None:
     found = _STAMP.match(line.rstrip())
     return (found[1] or found[2]).strip().rstrip(":：") if found else None
+
+
+def _saying(line: str) -> str | None:
+    found = _SAID.match(line)
+    return found[1] if found else None
 
 
 def _named(line: str) -> str | None:
@@ -102,7 +111,7 @@ def _exported(lines: list[str], find, names: list[str]) -> list[_Turn]:
         name = find(line)
         if name not in known:
             return None
-        text = "" if find is _stamped else line[_NAME.match(line).end() :]
+        text = "" if find is not _named else line[_NAME.match(line).end() :]
         return known[name], text, False, False
 
     return _turns(lines, mark)
