@@ -11,7 +11,7 @@ from glm_core.runs import bases, forecast, labels, store
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
 from pages.parts.datasets.actions import keep_imprint
-from pages.parts.training import fields, place
+from pages.parts.training import cut_rows, fields, place
 from pages.parts.training.form import Form
 
 
@@ -33,6 +33,7 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     counts = library.statistics(st.session_state.dataset)
     if settings.answers == "all" and counts.targets != counts.rows:
         st.caption(t("train.answers", count=f"{counts.targets:,}", rows=f"{counts.rows:,}"))
+    cut_rows.draw(st.session_state.dataset, base, settings)
     for notice in notices_from(data[st.session_state.dataset].notices):
         st.caption(literal(notice.message))
     for warning in found.plan.warnings:

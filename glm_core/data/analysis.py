@@ -6,7 +6,7 @@ Covers what follows from the text alone; lengths in tokens need a tokenizer and 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glm_core.data.examples import DataError, Example
 
@@ -45,20 +45,27 @@ class Statistics:
 
 
 def statistics(examples: Sequence[Example]) -> Statistics:
-    """The statistics of `examples`."""
-    repeated, contradicting = _compare(examples)
-    answers = [len(example.answer) for example in examples]
-    return Statistics(
-        rows=len(examples),
-        turns=sum(message["role"] == "assistant" for example in examples for message in example.messages),
-        repeated=repeated,
-        contradicting=contradicting,
-        long=[index for index, length in enumerate(answers) if length > LONG],
-        labels=label_counts(examples),
-        question_lengths=[sum(len(message["content"]) for message in example.prompt) for example in examples],
-        answer_lengths=answers,
-        learned=sum(one["role"] == "assistant" and one.get("learn", True) for row in examples for one in row.messages),
-    )
+    """The statistics of `examples`, which are looked at once: reading a row of a large set makes it anew."""
+    questions: set[int] = set()  # 64-bit hashes: a million of questions and answers would take more memory than the set
+    pairs: set[int] = set()
+    found = Statistics(len(examples), 0, [], [], [], {}, [], [])
+    turns = learned = 0
+    for index, example in enumerate(examples):
+        answers = [one for one in example.messages if one["role"] == "assistant"]
+        turns += len(answers)
+        learned += sum(one.get("learn", True) for one in answers)
+        found.question_lengths.append(sum(len(message["content"]) for message in example.prompt))
+        found.answer_lengths.append(len(example.answer))
+        asked = _asked(example)
+        question, pair = hash(asked), hash((asked, example.answer))
+        if pair in pairs:
+            found.repeated.append(index)
+        elif question in questions:
+            found.contradicting.append(index)
+        questions.add(question)
+        pairs.add(pair)
+    long = [index for index, length in enumerate(found.answer_lengths) if length > LONG]
+    return replace(found, turns=turns, learned=learned, long=long, labels=label_counts(examples))
 
 
 def divide(examples: Sequence[Example], share: float, seed: int = 0) -> tuple[list[Example], list[Example]]:
@@ -112,19 +119,6 @@ def histogram(lengths: Sequence[int], bars: int = 40) -> tuple[list[float], list
 
 def _asked(example: Example) -> str:
     return "\x1e".join(f"{message['role']}\x1f{message['content']}" for message in example.prompt)
-
-
-def _compare(examples: Sequence[Example]) -> tuple[list[int], list[int]]:
-    answers: dict[str, set[str]] = {}
-    repeated, contradicting = [], []
-    for index, example in enumerate(examples):
-        known = answers.setdefault(_asked(example), set())
-        if example.answer in known:
-            repeated.append(index)
-        elif known:
-            contradicting.append(index)
-        known.add(example.answer)
-    return repeated, contradicting
 
 
 def label_counts(examples: Sequence[Example]) -> dict[str, int]:

@@ -4,7 +4,7 @@ Large sets are measured by an even sample. Measured once for a set and a tokeniz
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.data import library
 from glm_core.data.examples import Example
-from glm_core.data.tokenize import IGNORED, encode
+from glm_core.data.tokenize import IGNORED, encode, split_answers
 
 SAMPLE = 2_000
 _WHOLE = 10**9
@@ -20,19 +20,43 @@ _WHOLE = 10**9
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of rows, uncut: `source` up to where the first answer begins, `target` from there on."""
+    """Tokens of every learned answer of `rows` rows, uncut: `source` before it, `target` of it and what ends it."""
 
     source: list[int]
     target: list[int]
+    rows: int = 0
 
 
 def measure(
     examples: Sequence[Example], model, sample: int = SAMPLE, progress: Callable[[str, float], None] | None = None
 ) -> Lengths:
-    """Lengths of at most `sample` rows, spread evenly over the set. `model` as for `encoding.encode`."""
-    encoded = encode(_spread(examples, sample), model, _WHOLE, _WHOLE, progress)
-    starts = [_first_label(row.labels) for row in encoded]
-    return Lengths(starts, [len(row.labels) - start for row, start in zip(encoded, starts, strict=True)])
+    """Lengths of the learned answers of at most `sample` rows, spread evenly over the set. `model` as for `tokenize.encode`."""
+    chosen = _spread(examples, sample)
+    encoded = encode(
+        [part for parts in _parts_to_encode(chosen, model) for part in parts], model, _WHOLE, _WHOLE, progress
+    )
+    runs = [run for row in encoded for run in _learned_runs(row.labels)]
+    return Lengths([start for start, _ in runs], [length for _, length in runs], len(chosen))
+
+
+def _parts_to_encode(examples: Sequence[Example], model, only_last: bool = False) -> list[list[Example]]:
+    """The conversations that training encodes for each example, see `tokenize.split_answers`."""
+    _, family = model if isinstance(model, tuple) else (model.tokenizer, model.family)
+    return [
+        [Example(messages, one.line) for messages in split_answers(one.messages, family.separate_answers, only_last)]
+        for one in examples
+    ]
+
+
+def _learned_runs(labels: list[int]) -> Iterator[tuple[int, int]]:
+    """Where each run of learned tokens begins, and how long it is."""
+    start = None
+    for place, label in enumerate([*labels, IGNORED]):
+        if label != IGNORED and start is None:
+            start = place
+        elif label == IGNORED and start is not None:
+            yield start, place - start
+            start = None
 
 
 def token_lengths(id: str, model_path: str | Path, progress: Callable[[str, float], None] | None = None) -> Lengths:
@@ -49,16 +73,24 @@ def token_lengths(id: str, model_path: str | Path, progress: Callable[[str, floa
     return Lengths(**known)
 
 
-def count_cut(id: str, model_path: str | Path, max_source: int, max_target: int) -> int:
-    """Number of the measured rows of the data set `id` that would lose text to these limits; counted once for the same rows."""
+def count_cut(id: str, model_path: str | Path, max_source: int, max_target: int, answers: str = "all") -> int:
+    """Count the measured rows of the data set `id` that lose text to these limits; counted once for the same rows.
+
+    Args:
+        answers: "all" or "last", as the setting of training.
+    """
     path = Path(model_path)
-    return _count_cut(id, library.get(id).sha256, path, _changed(path), max_source, max_target)
+    return _count_cut(id, library.get(id).sha256, path, _changed(path), max_source, max_target, answers == "last")
 
 
 @lru_cache(maxsize=64)
-def _count_cut(id: str, digest: str, model_path: Path, changed: int, max_source: int, max_target: int) -> int:
-    rows = encode(_spread(library.examples(id), SAMPLE), _parts(model_path), max_source, max_target)
-    return sum(row.cut for row in rows)
+def _count_cut(
+    id: str, digest: str, model_path: Path, changed: int, max_source: int, max_target: int, only_last: bool
+) -> int:
+    model = _parts(model_path)
+    parts = _parts_to_encode(_spread(library.examples(id), SAMPLE), model, only_last)
+    encoded = iter(encode([part for of in parts for part in of], model, max_source, max_target))
+    return sum(any([next(encoded).cut for _ in of]) for of in parts)
 
 
 def _spread(examples: Sequence[Example], sample: int) -> list[Example]:
@@ -79,13 +111,9 @@ def _load_parts(model_path: str, changed: int) -> tuple:
 
 
 def _cache(digest: str, model_path: Path) -> Path:
-    model = hashlib.sha256(f"{model_path.resolve()}\n{_changed(model_path)}".encode()).hexdigest()[:16]
+    model = hashlib.sha256(f"{model_path.resolve()}\n{_changed(model_path)}\nanswers".encode()).hexdigest()[:16]
     return workspace.home() / "cache" / "lengths" / f"{digest[:16]}-{model}.json"
 
 
 def _changed(folder: Path) -> int:
     return max((file.stat().st_mtime_ns for file in folder.glob("*") if file.is_file()), default=0)
-
-
-def _first_label(labels: list[int]) -> int:
-    return next((index for index, label in enumerate(labels) if label != IGNORED), len(labels))

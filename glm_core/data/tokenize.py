@@ -47,6 +47,22 @@ def encode(
     return encoded
 
 
+def segments(tokenizer, row: Encoded) -> list[tuple[str, bool]]:
+    """A row as the model sees it: pieces of text with the control tokens by their names, and whether each is learned."""
+    from glm_core.models.tokenizers import Detokenizer
+
+    names = {token: name for name, token in tokenizer.controls.items()}
+    found: list[tuple[str, bool]] = []
+    detokenizer, text, learned = Detokenizer(tokenizer), "", False
+    for token, label in zip(row.input_ids, row.labels, strict=True):
+        if (label != IGNORED) != learned:
+            found.append((text + detokenizer.finish(), learned))
+            detokenizer, text, learned = Detokenizer(tokenizer), "", not learned
+        text += names.get(token, "") or detokenizer.push(token)
+    found.append((text + detokenizer.finish(), learned))
+    return [piece for piece in found if piece[0]]
+
+
 def split_answers(messages: list[dict], separate: bool, only_last: bool = False) -> list[list[dict]]:
     """The conversations to encode so that every learned answer of `messages` is a target.
 

@@ -89,3 +89,31 @@ def test_pictures_show_the_limit_and_quote_labels():
 def test_search_finds_words():
     rows = [pair("你好", "好"), pair("再见", "好"), pair("你好", "好"), pair("你好", "Bad")]
     assert search(rows, " bAD ") == [3] and search(rows, "") == [0, 1, 2, 3] and search(rows, "无") == []
+
+
+def test_every_learned_answer_of_a_conversation_counts(tmp_path):
+    from glm_core.data import Example
+
+    talk = Example(
+        [
+            {"role": "user", "content": "一二"},
+            {"role": "assistant", "content": "三"},
+            {"role": "user", "content": "四"},
+            {"role": "assistant", "content": "不学", "learn": False},
+            {"role": "user", "content": "五"},
+            {"role": "assistant", "content": "六七"},
+        ]
+    )
+    dataset = library.add("a", [talk])
+    found = lengths.token_lengths(dataset.id, tiny_chatglm(tmp_path / "tiny"))  # an example an answer
+    assert found.rows == 1 and len(found.source) == len(found.target) == 2
+    assert found.source[0] < found.source[1]
+
+
+def test_a_row_is_cut_once_however_many_answers_it_has(model):
+    from glm_core.data import Example
+
+    turns = [{"role": role, "content": "你好" * 20} for role in ("user", "assistant", "user", "assistant")]
+    dataset = library.add("a", [Example(turns), pair("你", "好")])
+    assert lengths.count_cut(dataset.id, model, 16, 16) == 1
+    assert lengths.count_cut(dataset.id, model, 16, 16, "last") == 1

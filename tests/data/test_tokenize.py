@@ -17,6 +17,8 @@ torch = pytest.importorskip("torch")
 class Letters:
     """A family whose tokens are code points; -1 begins and -2 ends an answer."""
 
+    separate_answers: bool = False
+
     def encode_example(self, tokenizer, messages, max_source, max_target):
         source = [ord(letter) for message in messages[:-1] for letter in message["content"]]
         target = [-1, *map(ord, messages[-1]["content"]), -2]
@@ -96,3 +98,15 @@ def test_a_real_family_writes_prompt_answer_and_end(tmp_path):
     )
     assert row.input_ids[-1] == tokenizer.eos_token_id and row.labels[first:] == row.input_ids[first:]
     assert not row.cut and short.cut and len(short.input_ids) <= 64
+
+
+def test_a_row_as_the_model_sees_it(tmp_path):
+    from glm_core import models
+    from glm_core.data.tokenize import segments
+
+    folder = tiny_chatglm(tmp_path / "tiny")
+    tokenizer, family = models.load_tokenizer(folder), models.describe(folder).family
+    [row] = encode([pair("你是谁？", "我叫小砚。")], (tokenizer, family), 64, 64)
+    (given, no), (learned, yes) = segments(tokenizer, row)
+    assert (no, yes) == (False, True)
+    assert given == "你是谁?[gMASK]" and learned.startswith("<sop>我叫小砚。")

@@ -407,3 +407,20 @@ def test_the_other_reading_is_a_click_away():
     app.toggle(key="other-reading").set_value(True).run()
     click(app, "keep")
     assert [len(example.messages) for example in library.examples(app.radio(key="set").value)] == [4]
+
+
+def test_guessed_columns_are_kept_only_after_somebody_agreed():
+    app = upload(open_page("datasets"), "a.csv", "甲,乙\n今天天气好吗,今天是晴天\n明天会下雨吗,明天多云\n".encode())
+    assert "keep" not in [button.key for button in app.button] and not app.chat_message
+    click(app, "proposal-None")
+    assert [message.markdown[0].value for message in app.chat_message][:2] == ["今天天气好吗", "今天是晴天"]
+    click(app, "keep")
+    assert library.examples(app.radio(key="set").value)[1].answer == "明天多云"
+
+
+def test_rows_are_shown_as_a_model_sees_them(workspace):
+    tiny_chatglm(workspace / "models" / "tiny")
+    app = upload(open_page("datasets"), "a.csv", GOOD)
+    app.toggle(key="as-seen").set_value(True).run()
+    assert not app.exception
+    assert any("[gMASK]" in block.value for block in app.code) and any("我是小印" in block.value for block in app.code)

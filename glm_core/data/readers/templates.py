@@ -136,16 +136,22 @@ def usual_columns(template: Template, columns: Iterable[str]) -> dict[str, str |
     }
 
 
+def known_columns(template: Template | None, columns: Sequence[str]) -> dict[str, str]:
+    """The columns that are known by their names: of the template's fields, else of question and answer."""
+    if template is None:
+        return _known_half(columns)
+    return {field: column for field, column in usual_columns(template, columns).items() if column}
+
+
 def propose(template: Template | None, columns: Sequence[str], sample: Sequence[dict]) -> dict[str, str]:
     """Initial mapping by hand: the template's usual columns, what is known by name, else what looks like it.
 
     Text that is long and differs from row to row goes before text that is short and repeats itself, which labels rows.
     """
-    usual = usual_columns(template, columns) if template else {}
-    if usual and all(usual.values()):
-        return {field: column for field, column in usual.items() if column}
     fields = tuple(template.fields) if template else ("question", "answer")
-    known = {field: column for field, column in usual.items() if column} if template else _known_half(columns)
+    known = known_columns(template, columns)
+    if template and len(known) == len(fields):
+        return known
     rest = sorted(
         (column for column in columns if column not in known.values()),
         key=lambda column: (-_variety(column, sample), columns.index(column)),

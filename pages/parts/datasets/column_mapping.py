@@ -5,7 +5,7 @@ import streamlit as st
 from glm_core import i18n, ui
 from glm_core.data import TEMPLATES, Notice, ReadOptions
 from glm_core.data.readers import read as readers_read
-from glm_core.data.readers.templates import propose, suggest
+from glm_core.data.readers.templates import known_columns, propose, suggest
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -112,13 +112,39 @@ def draw_notices(notices: list[Notice]) -> None:
     st.warning(f"{t('datasets.notices')}\n{sentences}", icon=":material/info:")
 
 
+def draw_proposal(template: str | None, found: readers_read.ReadResult) -> dict[str, str]:
+    """The columns to begin with: those known by name, and guessed ones once the reader has agreed to the guess."""
+    task = TEMPLATES.get(template) if template else None
+    known, usual = known_columns(task, found.columns), propose(task, found.columns, found.sample)
+    guessed = {field: column for field, column in usual.items() if field not in known}
+    if not guessed or found.examples:
+        return usual
+    words = i18n.join(
+        (f"{t(f'datasets.field.{field}')} = {literal(column)}" for field, column in usual.items()), "item"
+    )
+    st.button(
+        t("datasets.use_proposal", columns=words),
+        key=f"proposal-{template}",
+        icon=":material/check:",
+        help=t("datasets.use_proposal_help"),
+        on_click=ui.checked(take_proposal),
+        args=(template, usual),
+    )
+    return known
+
+
+def take_proposal(template: str | None, usual: dict[str, str]) -> None:
+    """Put the proposed columns into the fields; for a callback."""
+    st.session_state.update({f"map-{template}-{field}": column for field, column in usual.items()})
+
+
 def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:
     """Columns chosen by hand; {} while the layout speaks for itself or a choice is missing."""
     if not st.toggle(t("datasets.by_hand"), value=not found.examples, key=f"by-hand-{template}"):
         return {}
     st.caption(t("datasets.mapping_help"))
     fields = list(TEMPLATES[template].fields) if template else ["question", "answer", *OPTIONAL]
-    mapping, usual = {}, propose(TEMPLATES.get(template), found.columns, found.sample)
+    mapping, usual = {}, draw_proposal(template, found)
     for field, column in zip(fields, st.columns(len(fields)), strict=True):
         start = found.columns.index(usual[field]) if field in usual else None
         mapping[field] = column.selectbox(

@@ -62,12 +62,16 @@ def draw_lengths(chosen: library.Dataset, rows: list[Example]) -> None:
     target = targets.number_input(t("datasets.max_target"), 4, 131_072, usual.max_target_length, key="max-target")
     bar = st.progress(0.0, t("data.stage.encoding"))
     found = lengths.token_lengths(chosen.id, base, lambda stage, fraction: bar.progress(fraction, t(stage)))
-    cut, measured = lengths.count_cut(chosen.id, base, source, target), len(found.source)
+    cut, measured = lengths.count_cut(chosen.id, base, source, target), found.rows
     bar.empty()
     key = "datasets.cut" if cut else "datasets.none_cut"
     st.markdown(t(key, cut=f"{cut:,}", rows=f"{measured:,}", share=f"{cut / measured:.1%}"))
     if measured < chosen.rows:
         st.caption(t("datasets.sampled", sample=f"{measured:,}"))
+    if not found.target:
+        return
+    if len(found.target) != measured:
+        st.caption(t("datasets.by_answer", answers=f"{len(found.target):,}"))
     questions, answers = st.columns(2)
     with questions:
         draw_length("question", found.source, t("settings.unit.tokens"), source)
