@@ -109,6 +109,7 @@ def test_words_around_columns_are_seen_in_the_live_example():
 def test_an_impossible_mapping_is_a_sentence():
     app = open_page("datasets")
     app.session_state["map-None-question"] = "没有的列"
+    app.session_state["map-None-answer"] = "正文"
     upload(app, "a.csv", UNKNOWN)
     assert not app.exception and len(app.error) == 1
 
