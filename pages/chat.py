@@ -8,7 +8,8 @@ from glm_core.chat import guests
 from glm_core.chat.conversations import Conversation
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from pages.parts import share
+from glm_core.runs import store
+from pages.parts import share, step_in_use
 from pages.parts.chat import history, messages, row_editor, sampling_controls, streaming
 from pages.parts.chat.current import act, current, follow_address, show
 
@@ -29,6 +30,8 @@ def draw_top() -> tuple:
         if account.may("trainer"):
             share.draw("chat", account, choice.name if choice.tuned else choice.merged_run, model=choice.name)
     if choice.tuned:
+        with ui.guarded():
+            step_in_use.draw(store.get(choice.name))
         sampling_controls.draw_strength(conversation)
     return choice, fields
 

@@ -16,7 +16,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
 from glm_core.runs import store
 from glm_core.serving.served_models import ServedModel
-from pages.parts import runs_table, share
+from pages.parts import runs_table, share, step_in_use
 from pages.parts.compare import panes, question_set
 
 LONGEST_LABEL = 28
@@ -175,6 +175,8 @@ with st.container(horizontal=True, key="compare-top"):
         fields = draw_sampling()
     share.draw("compare", user.account, main.name, run=main.name)
 runs = [main, *others]
+for run in runs:
+    step_in_use.draw(store.get(run.name))
 questions = question_sets(main.name, main.created)
 asked = choose_question(questions)
 draw_buttons(main)

@@ -12,8 +12,8 @@ from glm_core.evaluation.blind_votes import Pair
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import Run, RunError, store
-from pages.parts import blind_vote, runs_table, share
+from glm_core.runs import Run, RunError, rollback, store
+from pages.parts import blind_vote, runs_table, share, step_in_use
 from pages.parts.report import calibration, downloads, questions, tables
 
 REFRESH_SECONDS = 1.0
@@ -90,18 +90,32 @@ def draw_notes(run: Run, found: report.Report) -> None:
     """Header with the run's name, and the warnings that come before all figures."""
     st.subheader(literal(conclusion.headline(found)), anchor=False)
     st.caption(literal(export.about(found)))
-    if found.step is not None and outdated(run, found):
-        st.info(t("report.outdated"), icon=":material/update:")
+    if is_outdated(run, found):
+        draw_outdated(run, found)
+    step_in_use.draw(run)
     for doubt in conclusion.doubts(found):
         st.caption(f":orange[:material/help:] {literal(doubt)}")
     if warnings := export.warnings(found):
         st.warning("\n\n".join(map(literal, warnings)), icon=":material/warning:")
 
 
+def draw_outdated(run: Run, found: report.Report) -> None:
+    """Which step these figures are of, which one answers now, and the press that measures it."""
+    now = rollback.current(run)
+    moved = now not in (None, found.step)
+    said = t("report.outdated_step", now=now, then=found.step) if moved else t("report.outdated")
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="outdated"), ui.guarded():
+        st.markdown(f":material/update: {said}")
+        if st.button(t("report.again_now"), key="again-now", type="primary"):
+            start(run)
+
+
 def draw_report(run: Run, found: report.Report) -> None:
     """The whole report, what matters most first."""
     draw_notes(run, found)
-    questions.draw_meters(found)
+    with st.container(key="report-dimmed" if is_outdated(run, found) else "report-current"):
+        tables.draw_classes(found)
+        questions.draw_meters(found)
     with st.container(horizontal=True), ui.guarded():
         downloads.draw(found)
         if st.button(t("report.again"), key="again", icon=":material/refresh:"):
@@ -125,10 +139,12 @@ def draw_report(run: Run, found: report.Report) -> None:
     st.caption(t("report.took", duration=i18n.duration(found.seconds)))
 
 
-def outdated(run: Run, found: report.Report) -> bool:
-    """True where the adapter was saved anew after the report."""
+def is_outdated(run: Run, found: report.Report) -> bool:
+    """Return whether the adapter was saved anew after the report."""
     engine = state.engine()
-    choices = (one for one in engine.catalogue() if one.name == run.id) if engine.local else ()
+    choices = (
+        (one for one in engine.catalogue() if one.name == run.id) if engine.local and found.step is not None else ()
+    )
     return any(report.version_of(choice) != found.adapter for choice in choices)
 
 

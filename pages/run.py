@@ -3,13 +3,16 @@
 import streamlit as st
 
 from glm_core import state, ui
-from glm_core.evaluation import retention
+from glm_core.evaluation import report
+from glm_core.evaluation.analysis import conclusion
+from glm_core.evaluation.verdict import Learning
 from glm_core.i18n import t
-from glm_core.runs import Run, RunError, labels, store
+from glm_core.markdown import literal
+from glm_core.runs import Run, RunError, labels, rollback, store
 from glm_core.runs.reader import RunReader
+from pages.parts import step_in_use
 from pages.parts.run.actions import draw_header, draw_next, learning_of
 from pages.parts.run.curves import draw_answers, draw_curves, draw_resources, draw_tiles
-from pages.parts.run.retention import points_of
 from pages.parts.run.scores import draw_scores
 
 REFRESH_SECONDS = 1.0
@@ -33,23 +36,38 @@ def draw_state(reader: RunReader) -> None:
         st.error(status.why or t("run.failed"), icon=":material/error:")
     else:
         draw_verdict(reader)
-        st.markdown(labels.outcome(status, reader.curves, retention.sentence(points_of(reader))))
+        step_in_use.draw(reader.run)
+        st.markdown(labels.outcome(status, reader.curves))
     if status.alarm:
         st.warning(status.alarm, icon=":material/warning:")
 
 
 def draw_verdict(reader: RunReader) -> None:
-    """The judge's first sentence, why not where it has not learned, and of a classification the confusions."""
-    learning = learning_of(reader)
+    """The judge's first sentence and of a classification the confusions, why not where it has not learned.
+
+    Where another step has been gone to since, the sentence of its report; without one that of the end, as what it is.
+    """
+    learning, now = learning_of(reader), rollback.current(reader.run)
     if learning is None:
         return
+    if now not in (None, learning.step):
+        draw_other_step(reader, learning, now)
+        return
     st.subheader(learning.sentence, anchor=False)
-    if learning.because:
-        st.markdown(learning.because)
     for name, table in (("unseen", learning.unseen), ("trained", learning.trained)):
         if table:
             st.markdown(t(f"run.accuracy_{name}", accuracy=f"{table.accuracy:.0%}"))
             st.dataframe(confusion(table), key=f"confusion-{name}")
+    if learning.because:
+        st.markdown(learning.because)
+
+
+def draw_other_step(reader: RunReader, learning: Learning, now: int) -> None:
+    """The verdict on the step in use, and dimmed the one on the step at which training ended."""
+    made = report.read(reader.run)
+    if made is not None and made.step == now:
+        st.subheader(literal(conclusion.headline(made)), anchor=False)
+    st.caption(t("step.verdict_of", step=learning.step, sentence=learning.sentence))
 
 
 def confusion(table) -> dict[str, list]:

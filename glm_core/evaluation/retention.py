@@ -50,14 +50,15 @@ def best(points: Sequence[Point]) -> Point | None:
 
     An earlier point than the last is chosen only where it is clearly better on the same questions (McNemar's test).
     """
-    weighed = [point for point in points if point.step and point.balance]
-    if not weighed:
+    weighed = [point for point in points if point.step and point.balance is not None]
+    if not any(point.balance for point in weighed):
         return None
-    found = max(weighed, key=lambda point: (round(point.balance, 6), point.step))
-    return found if _clearly_better(found, weighed[-1]) else weighed[-1]
+    found = max(weighed, key=lambda point: (round(point.balance or 0.0, 6), point.step))
+    return found if clearly_better(found, weighed[-1]) else weighed[-1]
 
 
-def _clearly_better(one: Point, last: Point) -> bool:
+def clearly_better(one: Point, last: Point) -> bool:
+    """Return whether the answers at one step are clearly better than those to the same questions at another (McNemar's test)."""
     if not one.right or len(one.right) != len(last.right):
         return True  # shares alone are known
     pairs = list(zip(one.right, last.right, strict=True))
@@ -113,19 +114,6 @@ def _answers(row: dict, count: int) -> list[str] | None:
     answers, step = row.get("answers"), number(row.get("step"))
     whole = isinstance(answers, list) and len(answers) == count and all(isinstance(one, str) for one in answers)
     return [one[:LONGEST] for one in answers] if whole and step is not None and step >= 0 else None
-
-
-def sentence(points: Sequence[Point]) -> str:
-    """The step with the best balance, and whether it is worth going back; empty where nothing can be weighed."""
-    found = best(points)
-    if found is None:
-        return ""
-    last, values = points[-1], {"step": found.step, "learned": share(found.learned), "kept": share(found.kept)}
-    if found is last:
-        return t("forgetting.best_last", **values)
-    if last.balance == found.balance:
-        return t("forgetting.best_reached", **values)
-    return t("forgetting.best", **values, last=last.step, learned_last=share(last.learned), kept_last=share(last.kept))
 
 
 def about(points: Sequence[Point]) -> str:

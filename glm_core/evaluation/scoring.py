@@ -182,18 +182,30 @@ class Classification:
         return 2 * hits / (said + wanted)
 
 
-def classify(references: Sequence[str], answers: Sequence[str]) -> Classification | None:
-    """The table of a classification task; None where the references are no small set of short labels."""
+def classify(references: Sequence[str], answers: Sequence[str], known: Sequence[str] = ()) -> Classification | None:
+    """The table of a classification task; None where the references are no small set of short labels.
+
+    Args:
+        known: labels of the set that these rows are of; then a few rows are enough.
+    """
     wanted = [metrics.normalize(one) for one in references]
-    labels = tuple(dict.fromkeys(wanted))
-    few = 2 <= len(labels) <= min(MOST_LABELS, len(wanted) // 2) and len(wanted) >= FEWEST_ROWS
-    if not few or any(len(label) > LONGEST_LABEL or not label for label in labels):
+    labels = tuple(known) or tuple(dict.fromkeys(wanted))
+    if known:
+        if not wanted or not set(wanted) <= set(labels):
+            return None
+    elif not _are_labels(labels, len(wanted)):
         return None
     confusion: dict[tuple[str, str], int] = {}
     for label, answer in zip(wanted, answers, strict=True):
         key = (label, _label_in(answer, labels))
         confusion[key] = confusion.get(key, 0) + 1
     return Classification(labels, confusion)
+
+
+def _are_labels(labels: Sequence[str], rows: int) -> bool:
+    """Return whether these are the labels of a classification: few, short, and each told by several rows."""
+    few = 2 <= len(labels) <= min(MOST_LABELS, rows // 2) and rows >= FEWEST_ROWS
+    return few and all(0 < len(label) <= LONGEST_LABEL for label in labels)
 
 
 def _label_in(answer: str, labels: Sequence[str]) -> str:

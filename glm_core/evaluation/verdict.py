@@ -93,7 +93,10 @@ def read(run: Run, losses: Sequence[float] = ()) -> Learning | None:
     )
     judged = [judge_answer(question, one["answer"]).outcome for question, one in zip(questions, rows, strict=True)]
     right, wrong, unsure = (judged.count(outcome) for outcome in ("right", "wrong", "unsure"))
-    found = Learning(right, wrong, unsure, step, trained=_table(rows), unseen=_table(unseen))
+    trained = _table(rows)
+    found = Learning(
+        right, wrong, unsure, step, trained=trained, unseen=_table(unseen, trained.labels if trained else ())
+    )
     if found.grade == "good":
         return found
     missed = [one for one, outcome in zip(rows, judged, strict=True) if outcome != "right"]
@@ -108,8 +111,8 @@ def _rows(record: object) -> list[dict]:
     return [one for one in kept if isinstance(one, dict) and all(isinstance(one.get(name), str) for name in names)]
 
 
-def _table(rows: Sequence[dict]) -> Classification | None:
-    return scoring.classify([one["reference"] for one in rows], [one["answer"] for one in rows]) if rows else None
+def _table(rows: Sequence[dict], known: Sequence[str] = ()) -> Classification | None:
+    return scoring.classify([one["reference"] for one in rows], [one["answer"] for one in rows], known)
 
 
 def _reasons(run: Run, missed: Sequence[dict], losses: Sequence[float]) -> Iterator[tuple[str, dict, Remedy]]:

@@ -94,8 +94,8 @@ def settings_of(run: Run) -> TrainingSettings | None:
         return None
 
 
-def outcome(status: Status, curves: Curves, balance: str = "") -> str:
-    """Return what came of an ended run: time, updates, how far the losses fell, and the sentence on learning and forgetting."""
+def outcome(status: Status, curves: Curves) -> str:
+    """Return what came of an ended run: time, updates, and how far the losses fell."""
     seconds = sum(status.stage_seconds.values())
     parts = [t(f"runs.outcome.{status.state}", steps=status.step, time=i18n.duration(seconds))]
     if status.why:
@@ -105,8 +105,6 @@ def outcome(status: Status, curves: Curves, balance: str = "") -> str:
         parts.append(t("runs.outcome.loss", first=f"{losses[0]:.3g}", last=f"{losses[-1]:.3g}"))
     if curves.best:
         parts.append(t("runs.outcome.validation", step=curves.best["step"], loss=f"{curves.best['eval_loss']:.3g}"))
-    if balance:
-        parts.append(balance)
     return i18n.join(parts, "sentence")
 
 

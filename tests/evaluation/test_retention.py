@@ -106,24 +106,20 @@ def test_a_step_told_twice_counts_as_it_was_told_last_and_a_half_written_line_wa
     assert [one.step for one in retention.read(run, watch.probe_rows)] == [0, 5, 10]
 
 
-@pytest.mark.parametrize("language", i18n.LANGUAGES)
-def test_the_sentence_names_the_best_step_and_whether_it_was_lost_again(language):
-    i18n.use(language)
+def test_the_best_step_is_the_latest_of_equals_and_bands_are_intervals_of_the_shares():
     rising, reached, lost = (
         [point(0, 0, 10), point(10, 5, 10), point(20, *last)] for last in ((9, 10), (5, 10), (10, 2))
     )
     assert [best(points).step for points in (rising, reached, lost)] == [20, 20, 10]
-    assert len({retention.sentence(points) for points in (rising, reached, lost)}) == 3
     assert retention.bands(lost)["kept"][-1] == (20, *Proportion("kept", 2, 10, 10).interval)
-    assert "10" in retention.sentence(lost) and "50%" in retention.sentence(lost) and "20%" in retention.sentence(lost)
-    assert retention.sentence([point(0, 0, 10)]) == "" == retention.sentence([])
+    assert best([point(0, 0, 10)]) is None
 
 
 def test_a_run_without_controls_has_a_curve_of_what_it_learned_and_no_balance():
     run = make({"step": 0, "probes": PROBES[:2], "answers": BASE[:2]}, {"step": 5, "answers": ["我叫小蓝。", "慢走。"]})
     learned, kept, found = retention.lines(read(run))
     assert (learned, kept, found) == ([(0, 0.0), (5, 1.0)], [], None)
-    assert retention.sentence(read(run)) == "" and "没有不相干的题" in retention.about(read(run))
+    assert "没有不相干的题" in retention.about(read(run))
     assert retention.label(5, read(run)) == i18n.t("run.at_step", step=5)
 
 
@@ -146,5 +142,5 @@ def test_no_content_of_the_file_raises(workspace, rows, good):
     begin = [{"step": 0, "probes": PROBES, "answers": BASE}] if good else []
     (run.path / "abilities.jsonl").write_text("".join(json.dumps(row) + "\n" for row in begin + rows))
     points = read(run)
-    retention.sentence(points), retention.about(points), retention.lines(points)
+    retention.about(points), retention.lines(points)
     assert all(one.step >= 0 for one in points) and (points or not good or rows)

@@ -131,9 +131,23 @@ def test_a_failed_report_says_why_and_can_be_tried_again(reports):
 def test_an_adapter_saved_anew_makes_the_report_outdated(reports):
     keep(made.report(adapter="59"))
     app = open_page("report", run="run-1")
-    assert app.info[0].value == i18n.t("report.outdated")
-    app.button(key="again").click().run()
+    assert i18n.t("report.outdated") in shown(app)
+    app.button(key="again-now").click().run()
     assert reports.started == ["run-1"]
+
+
+def test_a_classification_begins_with_accuracy_and_confusions_rows_not_seen_first(reports):
+    seen = [made.row("seen", f"这家店{n}", "不知道", label, label) for n, label in enumerate(["好评", "差评"] * 6)]
+    unseen = [made.row("unseen", f"那家店{n}", "不知道", "好评", label) for n, label in enumerate(["好评", "差评"] * 2)]
+    keep(made.report([*seen, *unseen]))
+    app = open_page("report", run="run-1")
+    said = shown(app)
+    assert not app.exception and i18n.t("compare.kind.unseen") in said
+    first = said.index("准确率 50%")
+    assert first < said.index("准确率 100%") < said.index(i18n.t("report.says.learned.good"))
+    headline = app.subheader[0].value.replace("\\", "")
+    assert "没见过的题 2/4" in headline and "换个问法" not in headline
+    assert [list(table.value.iloc[:, 0]) for table in app.dataframe[:2]] == [["好评", "差评"]] * 2
 
 
 def test_hostile_answers_are_drawn_as_text(reports):

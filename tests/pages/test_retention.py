@@ -7,6 +7,7 @@ import pytest
 from glm_core import i18n, ui, workspace
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
+from glm_core.markdown import literal
 from glm_core.runs import rollback, store
 from tests.pages.test_training import ANSWERS, EVALUATED, launcher, make, model, open_page, primaries, words  # noqa: F401
 
@@ -41,23 +42,49 @@ def audit():
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
-def test_the_summary_names_the_step_with_the_best_balance(run, language):
+def test_the_page_says_which_step_answers_and_offers_none_that_is_not_clearly_better(run, language):
     app = open_page("run", language, run=run.id)
     assert not app.exception
     i18n.use(language)
-    told = {"step": 2, "learned": "100%", "kept": "100%", "last": 4, "learned_last": "100%", "kept_last": "0%"}
-    assert i18n.t("forgetting.best", **told) in words(app)
-    assert i18n.t("forgetting.current", step=4) in words(app)
-    assert primaries(app) == ["next-compare"]
+    said = i18n.t("step.in_use", what=i18n.t("forgetting.choice_best", step=4, learned="100%", kept="0%"))
+    assert literal(said) in words(app)
+    assert f"switch-{run.id}" not in keys(app) and primaries(app) == ["next-compare"]
+
+
+@pytest.fixture
+def spoilt(run):
+    """The run with so many controls that what step 4 lost is clear."""
+    controls = [PROBES[1] | {"question": f"{n}加0等于几？", "accept": [str(n)]} for n in range(11, 21)]
+    right = [str(n) for n in range(11, 21)]
+    told = [
+        {"step": 0, "probes": [PROBES[0], *controls], "answers": ["不知道。", *right]},
+        {"step": 2, "answers": ["我喜欢下雨。", *right]},
+        {"step": 4, "answers": ["我喜欢下雨。", *["啊"] * 10]},
+    ]
+    (run.path / "abilities.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in told))
+    return run
+
+
+def test_one_press_switches_to_a_step_that_is_clearly_better(spoilt):
+    app = open_page("run", run=spoilt.id)
+    assert i18n.t("step.switch", step=2) == app.button(key=f"switch-{spoilt.id}").label
+    app.button(key=f"switch-{spoilt.id}").click().run()
+    assert not app.exception and rollback.current(spoilt) == 2 and f"switch-{spoilt.id}" not in keys(app)
+    assert audit() == [("audit.run.promote", "铭刻 → 2")]
+
+
+def test_nobody_elses_run_is_switched(spoilt, monkeypatch):
+    monkeypatch.setattr(ui, "visitor", lambda: Account(2, "b", "trainer", "u-b"))
+    assert f"switch-{spoilt.id}" not in keys(open_page("run", run=spoilt.id))
 
 
 def test_going_back_and_forward_again(run):
     app = open_page("run", run=run.id)
     assert app.button(key="promote").label == "回到第 2 步"
-    assert app.selectbox(key="step-4-zh").options == ["第 2 步 · 学会 100% · 保持 100% · 最平衡"]
+    assert app.selectbox(key="step-4-zh").options == ["第 2 步 · 学会 100% · 保持 100%"]
     app.button(key="promote").click().run()
     assert not app.exception and rollback.current(run) == 2
-    assert "现在回答用的是第 2 步的适配器" in words(app)
+    assert "正在用第 2 步" in words(app)
     assert app.button(key="promote").label == "前进到第 4 步"
     app.button(key="promote").click().run()
     assert rollback.current(run) == 4

@@ -5,12 +5,18 @@ Not learned yet: 0/15.
 Cannot tell: 8 answers cannot be judged.
 """
 
+from glm_core import i18n
 from glm_core.evaluation.analysis.chance import Chance
 from glm_core.evaluation.analysis.drift import Drift
 from glm_core.evaluation.analysis.side_effects import SideEffects
+from glm_core.evaluation.answer_pairs import Question
+from glm_core.evaluation.judge import identity_questions, text
 from glm_core.evaluation.report import Report
 from glm_core.evaluation.scoring import Proportion
 from glm_core.i18n import t
+
+ROLES = ("name", "author", "both", "other")
+"What a question about the assistant asks for."
 
 
 def headline(report: Report) -> str:
@@ -20,13 +26,33 @@ def headline(report: Report) -> str:
     if learned.grade in ("unknown", "unsure"):
         return t(f"report.verdict_line.{learned.grade}", unsure=learned.unsure)
     said = t(f"report.verdict_line.{learned.grade}", count=learned.count, total=learned.total)
-    rest = [_part(name, meters[name]) for name in ("generalises", "kept") if meters[name].total]
+    rest = [_part(worded(name, report), meters[name]) for name in ("generalises", "kept") if meters[name].total]
     lost = report.drift is not None and report.drift.grade == "none" and meters["kept"].grade != "none"
     return t("report.verdict_line.join").join([said, *rest, *([t("report.verdict_line.drifted")] if lost else [])])
 
 
 def _part(name: str, meter: Proportion) -> str:
     return t(f"report.verdict_line.{name}", count=meter.count, total=meter.total)
+
+
+def worded(name: str, report: Report) -> str:
+    """The meter `name` as text keys have it: held-out rows are questions not seen before, and no other wordings."""
+    return "unseen" if name == "generalises" and report.of("unseen") else name
+
+
+def by_role(report: Report) -> str:
+    """Right answers of an identity set by what is asked for: name, author, both; empty for other sets."""
+    told: dict[str, list[bool]] = {}
+    for row in report.of("reworded", "unseen"):
+        if row.question.facts and row.verdict.after.outcome != "unsure":
+            told.setdefault(_role(row.question), []).append(row.verdict.after.outcome == "right")
+    counts = [t(f"report.role.{role}", count=sum(told[role]), total=len(told[role])) for role in ROLES if role in told]
+    return t("report.roles", roles=i18n.join(counts, "item")) if len(counts) > 1 else ""
+
+
+def _role(question: Question) -> str:
+    asked = identity_questions.asked(text.fold(question.text)).roles
+    return "both" if len(asked) > 1 else next(iter(asked), "other")
 
 
 def doubts(report: Report) -> list[str]:

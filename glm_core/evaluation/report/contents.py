@@ -119,8 +119,21 @@ class Report:
 
     def classification(self, side: str, kind: str = "seen") -> scoring.Classification | None:
         """The table of a classification task, for "before" or "after", trained and held-out rows apart; None for other tasks."""
+        if kind == "seen":
+            return self._table(side, kind)
+        trained = self._table(side, "seen")
+        return self._table(side, kind, trained.labels) if trained else self._table(side, kind)
+
+    def _table(self, side: str, kind: str, known: tuple[str, ...] = ()) -> scoring.Classification | None:
         rows = [row for row in self.of(kind) if row.question.reference]
-        return scoring.classify([row.question.reference for row in rows], [getattr(row, side).text for row in rows])
+        answers = [getattr(row, side).text for row in rows]
+        return scoring.classify([row.question.reference for row in rows], answers, known)
+
+    @property
+    def classes(self) -> dict[str, scoring.Classification]:
+        """The tuned model's tables of a classification by kind of question, rows it has not seen first; empty for other tasks."""
+        tables = {kind: self.classification("after", kind) for kind in ("unseen", "reworded", "seen")}
+        return {kind: table for kind, table in tables.items() if table}
 
     def to_dict(self) -> dict:
         """The entry of report.json."""

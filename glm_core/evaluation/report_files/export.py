@@ -15,10 +15,11 @@ from glm_core import templates
 from glm_core.data.export import quote_formula
 from glm_core.evaluation import aggregate, scoring
 from glm_core.evaluation.analysis import changes, conclusion
+from glm_core.evaluation.analysis.statistics import wilson
 from glm_core.evaluation.divergence import SLIGHT
 from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report import Report, Row
-from glm_core.evaluation.scoring import KINDS, METERS, Proportion, closeness
+from glm_core.evaluation.scoring import KINDS, METERS, Classification, Proportion, closeness
 from glm_core.i18n import t
 from glm_core.markdown import differences
 
@@ -46,17 +47,18 @@ def number(meter: Proportion) -> str:
     return "–" if meter.value is None else f"{meter.value:.0%}"
 
 
-def uncertainty(meter: Proportion) -> str:
-    """A count of a total, with its interval."""
+def uncertainty(report: Report, name: str) -> str:
+    """A count of a total, with its interval; of an identity set also the counts by what is asked for."""
+    meter = report.meters[name]
     if not meter.total and not meter.unsure:
         return t("report.none_asked")
     low, high = meter.interval
     values = {"count": meter.count, "total": meter.total, "before": meter.before}
-    said = t(f"report.count.{meter.name}", **values, low=low, high=high)
-    if not meter.unsure:
-        return said
-    lowest, highest = meter.bounds
-    return said + t("report.count.unsure", count=meter.unsure, low=lowest, high=highest)
+    said = t(f"report.count.{conclusion.worded(name, report)}", **values, low=low, high=high)
+    if meter.unsure:
+        lowest, highest = meter.bounds
+        said += t("report.count.unsure", count=meter.unsure, low=lowest, high=highest)
+    return said + (conclusion.by_role(report) if name == "generalises" else "")
 
 
 def meaning(report: Report, name: str) -> str:
@@ -66,7 +68,8 @@ def meaning(report: Report, name: str) -> str:
         return t("report.says.generalises.nothing")
     if name == "learned" and grades[name] == grades["kept"] == "none":
         return t("report.says.learned.broken")
-    return t(f"report.says.{name}.{grades[name]}")
+    known = grades[name] not in ("unknown", "unsure")
+    return t(f"report.says.{conclusion.worded(name, report) if known else name}.{grades[name]}")
 
 
 def example(report: Report, name: str) -> Row | None:
@@ -135,6 +138,25 @@ def change_table(report: Report) -> list[dict[str, str]]:
         | {t(f"report.changes.{cell}"): str(getattr(table, cell)) for cell in changes.CELLS}
         for name, table in changes.tables(report.verdicts).items()
         if table.total or table.unsure
+    ]
+
+
+def accuracy(kind: str, table: Classification) -> str:
+    """The accuracy of a classification with its interval."""
+    total = sum(table.confusion.values())
+    right = round(table.accuracy * total)
+    low, high = wilson(right, total)
+    values = {"share": table.accuracy, "count": right, "total": total, "low": low, "high": high}
+    return t("report.accuracy", kind=t(f"compare.kind.{kind}"), **values)
+
+
+def confusion(table: Classification) -> list[dict[str, str]]:
+    """The confusions of a classification, a row a label, ready to show."""
+    columns = [*table.labels, *([""] if any(said == "" for _, said in table.confusion) else [])]
+    return [
+        {t("run.confusion_label"): label}
+        | {said or t("report.other_answer"): str(table.confusion.get((label, said), 0)) for said in columns}
+        for label in table.labels
     ]
 
 
@@ -224,6 +246,7 @@ def to_html(report: Report) -> bytes:
         title=conclusion.headline(report),
         about=about(report),
         warnings=[*warnings(report), *conclusion.doubts(report)],
+        classes=[(accuracy(kind, one), confusion(one)) for kind, one in report.classes.items()],
         meters=[_meter_values(report, name) for name in METERS],
         scores_title=t("report.scores"),
         sentences=measured(report),
@@ -240,11 +263,11 @@ def _tables(report: Report) -> list[tuple[str, list[dict[str, str]]]]:
 
 
 def _meter_values(report: Report, name: str) -> dict:
-    meter, row = report.meters[name], example(report, name)
+    row = example(report, name)
     return {
         "title": t(f"report.meter.{name}"),
-        "number": number(meter),
-        "uncertainty": uncertainty(meter),
+        "number": number(report.meters[name]),
+        "uncertainty": uncertainty(report, name),
         "change": change(report, name),
         "meaning": meaning(report, name),
         "example": row and _row_values(row),

@@ -155,6 +155,8 @@ def lay_out(report: Report) -> ImageCanvas:
     y = sheet.write(MARGIN, y, width, export.about(report), "quiet", QUIET)
     for sentence in [*export.warnings(report), *conclusion.doubts(report)][:3]:
         y = sheet.write(MARGIN, y, width, sentence, "quiet", ALARM)
+    for kind, table in report.classes.items():
+        y = sheet.write(MARGIN, y, width, export.accuracy(kind, table), "text", TUNED)
     for name in METERS:
         y = _card(sheet, report, name, y + GAP)
     day = time.strftime("%Y-%m-%d", time.localtime(report.made))
@@ -169,7 +171,7 @@ def _card(sheet: ImageCanvas, report: Report, name: str, top: float) -> float:
     x, y = MARGIN + PADDING, top + PADDING
     left = sheet.write(x, y, LEFT, t(f"report.meter.{name}"), "text", bold=True)
     left = sheet.write(x, left, LEFT, export.number(meter), "figure", color, most=1)
-    left = sheet.write(x, left, LEFT, export.uncertainty(meter), "quiet", QUIET, most=5)
+    left = sheet.write(x, left, LEFT, export.uncertainty(report, name), "quiet", QUIET, most=5)
     x, width = x + LEFT + PADDING, WIDTH - 2 * MARGIN - 3 * PADDING - LEFT
     right = sheet.write(x, y, width, export.meaning(report, name), "text", most=3)
     row = export.example(report, name)

@@ -15,8 +15,9 @@ def to_text(report: Report) -> str:
     tables = changes.tables(report.verdicts)
     p = changes.adjusted(tables)
     lines = [conclusion.headline(report), *(f"! {one}" for one in _doubts(report)), "", export.about(report)]
+    lines += [export.accuracy(kind, table) for kind, table in report.classes.items()]
     for name, meter in report.meters.items():
-        lines += [f"\n{t(f'report.meter.{name}')} {export.number(meter)}", f"  {export.uncertainty(meter)}"]
+        lines += [f"\n{t(f'report.meter.{name}')} {export.number(meter)}", f"  {export.uncertainty(report, name)}"]
         if tables[name].total:
             lines.append(f"  {changes.sentence(tables[name], p[name])}")
     lines += ["", *export.measured(report)]

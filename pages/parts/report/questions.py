@@ -31,7 +31,7 @@ def draw_meter(found: report.Report, name: str) -> None:
         st.metric(t(f"report.meter.{name}"), export.number(meter), help=t(f"report.meter.{name}_help"))
         said, color = export.meaning(found, name), GRADES.get(meter.grade)
         st.markdown(f":{color}[{said}]" if color else said)
-        st.caption(export.uncertainty(meter))
+        st.caption(export.uncertainty(found, name))
         if change := export.change(found, name):
             st.caption(literal(change))
         if name == "generalises" and meter.grade == "unknown":

@@ -27,18 +27,13 @@ def draw_scores(found: report.Report) -> None:
         st.table(table.set_index(table.columns[0]))
     for sentence in report_export.measured(found):
         st.markdown(literal(sentence))
-    for kind in ("unseen", "reworded", "seen"):
-        draw_confusion(found, kind)
 
 
-def draw_confusion(found: report.Report, kind: str) -> None:
-    """The table of classes of one kind of question; nothing for other tasks."""
-    classes = found.classification("after", kind)
-    if classes:
-        st.markdown(f"**{t(f'compare.kind.{kind}')}** · {t('report.confusion')}")
-        columns = [*classes.labels, ""]
-        table = [[classes.confusion.get((one, other), 0) for other in columns] for one in classes.labels]
-        st.dataframe(pd.DataFrame(table, classes.labels, [*classes.labels, t("report.other_answer")]))
+def draw_classes(found: report.Report) -> None:
+    """Accuracy and confusions of a classification, rows it has not seen first; nothing for other tasks."""
+    for kind, classes in found.classes.items():
+        st.markdown(f"**{report_export.accuracy(kind, classes)}**", help=t("report.confusion"))
+        st.dataframe(pd.DataFrame(report_export.confusion(classes)), hide_index=True, key=f"classes-{kind}")
 
 
 def draw_strengths(run: Run, found: report.Report) -> None:

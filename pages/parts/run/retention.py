@@ -8,6 +8,7 @@ from glm_core.evaluation.retention import Point
 from glm_core.i18n import t
 from glm_core.runs import Run, figures, rollback
 from glm_core.runs.reader import RunReader
+from pages.parts import step_in_use
 
 HEIGHT = 180
 CHART = {"displayModeBar": False}
@@ -40,8 +41,6 @@ def draw_figure(points: tuple[Point, ...], total: int):
 def draw_steps(run: Run, points: tuple[Point, ...]) -> None:
     """The step whose adapter answers, and for the owner the choice of another."""
     now, steps = rollback.current(run), rollback.steps(run)
-    if now is not None:
-        st.caption(t("forgetting.current", step=now))
     others = [step for step in steps if step != now]
     if not others or not ui.owns(run.owner):
         return
@@ -58,11 +57,4 @@ def draw_steps(run: Run, points: tuple[Point, ...]) -> None:
         )
         word = t("forgetting.go_forward" if now is not None and step > now else "forgetting.go_back", step=step)
         if st.button(word, key="promote", icon=":material/history:", help=t("forgetting.go_help")):
-            go_to(run, step)
-
-
-def go_to(run: Run, step: int) -> None:
-    ui.must_own(run.owner)
-    rollback.promote(run, step)
-    ui.note("audit.run.promote", f"{run.name} → {step}")
-    st.rerun()
+            step_in_use.go_to(run, step)
