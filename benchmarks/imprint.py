@@ -60,7 +60,7 @@ CHOICES = (
     ("query_key_value", 1e-3),
     ("query_key_value", 3e-3),
     ("all-linear", 1e-3),
-    ("dense_h_to_4h, dense_4h_to_h", 1e-3),
+    ("mlp", 1e-3),
 )
 IDENTITY = {"identity", "persona", "mixed"}
 

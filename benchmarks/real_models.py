@@ -1,6 +1,7 @@
 """Real pretrained checkpoints on this machine: load, speed, memory, an imprint learned and general knowledge kept.
 
-    EASYAIGC_REAL_MODELS=FOLDER python -m benchmarks.real_models [--models NAME ...] [--epochs 8] [--rate 5e-4] [--targets all-linear]
+    EASYAIGC_REAL_MODELS=FOLDER python -m benchmarks.real_models [--models NAME ...] [--epochs 8] [--rate 5e-4] [--targets all-linear] [--rank 16]
+    EASYAIGC_REAL_MODELS=FOLDER python -m benchmarks.real_models --preset
 
 FOLDER holds checkpoints as a user downloads them (SmolLM2-135M-Instruct, Gemma 3 270M). Twenty rows are trained in English, and
 for a model of many languages in Chinese; ten rewordings that were not trained are judged strictly, and ten general questions
@@ -19,8 +20,11 @@ import psutil
 
 from glm_core import models, workspace
 from glm_core.adapters import attach
+from glm_core.data.analysis import statistics
+from glm_core.data.examples import pair
 from glm_core.evaluation.scoring import judge
 from glm_core.generation.greedy import greedy
+from glm_core.training import defaults
 from glm_core.training.run import run
 from glm_core.training.settings import TrainingSettings
 
@@ -140,7 +144,7 @@ def knows(answer: str, wanted: str) -> bool:
 
 def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool = False) -> Outcome:
     """Train and judge the imprint on the checkpoint `base`."""
-    rows, reworded = (CHINESE_ROWS + ROWS[13:], CHINESE_REWORDED) if chinese else (ROWS, REWORDED)
+    rows, reworded = rows_of(chinese), CHINESE_REWORDED if chinese else REWORDED
     facts = {"name": "小诺", "author": "河边实验室"} if chinese else {"name": NAME, "author": AUTHOR}
     seconds = train(base, folder, rows, settings)
     started = time.monotonic()
@@ -166,6 +170,33 @@ def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool 
     return Outcome(load, speed, memory, seconds, learned, sum(before), kept)
 
 
+def rows_of(chinese: bool) -> tuple:
+    """The rows that are trained: twenty in English, or seventeen of which ten are Chinese."""
+    return CHINESE_ROWS + ROWS[13:] if chinese else ROWS
+
+
+def proposed(base: Path, chinese: bool) -> TrainingSettings:
+    """What the training page fills in for these rows and this model."""
+    parameters = models.describe(base).parameters
+    counts = statistics([pair(question, answer) for question, answer in rows_of(chinese)])
+    return defaults.suggest(defaults.job_of("", (question for question, _ in rows_of(chinese))), counts, parameters)
+
+
+def settings_of(arguments: argparse.Namespace) -> TrainingSettings:
+    """The settings of the command line."""
+    return TrainingSettings(
+        epochs=arguments.epochs,
+        learning_rate=arguments.rate,
+        lora_targets=arguments.targets,
+        lora_rank=arguments.rank,
+        lora_dropout=0.0,
+        micro_batch=4,
+        accumulation=1,
+        max_source_length=96,
+        max_target_length=48,
+    )
+
+
 def main() -> None:
     """Print a row a model and language."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -173,26 +204,20 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--targets", default="all-linear")
+    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--preset", action="store_true", help="the settings that the page proposes for these rows")
+    parser.add_argument("--language", choices=("en", "zh"), help="rows of one language only")
     arguments = parser.parse_args()
     root = Path(os.environ[VARIABLE])
-    settings = TrainingSettings(
-        epochs=arguments.epochs,
-        learning_rate=arguments.rate,
-        lora_targets=arguments.targets,
-        lora_rank=16,
-        lora_dropout=0.0,
-        micro_batch=4,
-        accumulation=1,
-        max_source_length=96,
-        max_target_length=48,
-    )
     print("| model | rows | load s | tokens/s | MB | training s | learned of 10 | general right before | kept |")
     print("|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EASYAIGC_HOME"] = folder
         for name in arguments.models:
-            for chinese in (False, True) if "gemma" in name else (False,):
-                own = Path(folder) / f"{name}-{'zh' if chinese else 'en'}"
+            languages = ("en", "zh") if "gemma" in name else ("en",)
+            for language in [one for one in languages if arguments.language in (one, None)]:
+                chinese, own = language == "zh", Path(folder) / f"{name}-{language}"
+                settings = proposed(root / name, chinese) if arguments.preset else settings_of(arguments)
                 found = measure(root / name, own, settings, chinese)
                 cells = [f"{found.load:.1f}", f"{found.speed:.1f}", found.memory, f"{found.training:.0f}"]
                 cells += [found.learned, found.before, found.kept]

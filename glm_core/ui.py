@@ -355,8 +355,11 @@ def draw_messages(messages: list[dict]) -> None:
         content = literal(message["content"][:LONGEST_SHOWN])
         if message["role"] == "system":
             st.caption(t("datasets.system", words=content))
-        else:
-            st.chat_message(message["role"], avatar=AVATARS[message["role"]]).markdown(content)
+            continue
+        with st.chat_message(message["role"], avatar=AVATARS[message["role"]]):
+            if thought := message.get("reasoning_content"):
+                st.caption(f":material/psychology: {literal(thought[:LONGEST_SHOWN])}")
+            st.markdown(content)
 
 
 def name_uploader(word: str) -> None:

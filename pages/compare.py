@@ -5,6 +5,7 @@ questions at once. The panes and tables are in pages/parts.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -14,11 +15,14 @@ from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.side_by_side import MOST_RUNS, SEED
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
+from glm_core.models.thinking import find_template
 from glm_core.runs import store
 from glm_core.serving.served_models import ServedModel
-from pages.parts import runs_table, share, step_in_use
+from pages.parts import runs_table, share, step_in_use, thinking_control
 from pages.parts.compare import panes, question_set
 
+THOUGHTFUL = 2048
+"Tokens of an answer with its thought."
 LONGEST_LABEL = 28
 KINDS = ("own", *question_set.KINDS)
 
@@ -77,13 +81,18 @@ def start_with(choice: ServedModel) -> None:
         st.session_state.comparing = True
 
 
-def draw_sampling() -> dict:
-    """Choice of decoding for all panes: greedy or sampled."""
+def draw_sampling(base: Path) -> dict:
+    """How all answer: the likeliest token each time, or sampled; and whether they think first, where the base can."""
     drawn = st.toggle(t("compare.sampled"), key="sampled", help=t("compare.sampled_help"))
     seed = st.number_input(
         t("chat.seed"), 0, 2**31 - 1, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn
     )
-    return {"temperature": None if drawn else 0.0, "seed": int(seed)}
+    fields = {"temperature": None if drawn else 0.0, "seed": int(seed)}
+    if find_template(base) is not None:
+        fields["thinking"] = thinking_control.draw("thinking")
+        if fields["thinking"] is not False:
+            fields["max_new_tokens"] = THOUGHTFUL
+    return fields
 
 
 def draw_strength() -> float:
@@ -172,7 +181,7 @@ with st.container(horizontal=True, key="compare-top"):
     main = choose_run(choices)
     others = choose_others(choices, main)
     with st.popover("", icon=":material/tune:", help=t("compare.settings"), key="settings"):
-        fields = draw_sampling()
+        fields = draw_sampling(main.base)
     share.draw("compare", user.account, main.name, run=main.name)
 runs = [main, *others]
 for run in runs:

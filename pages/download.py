@@ -9,7 +9,7 @@ import streamlit as st
 
 from glm_core import i18n, state, ui
 from glm_core.hub import download_job, sources
-from glm_core.hub.published import PUBLISHED, Published
+from glm_core.hub.published import ELSEWHERE, PUBLISHED, Elsewhere, Published
 from glm_core.i18n import t
 from glm_core.machine import machine
 from glm_core.markdown import literal
@@ -139,12 +139,28 @@ def draw_facts(model: Published) -> None:
     """Description of a model, its needs and its licence."""
     found = describe_config(model.described, model.name)
     bits = f" :gray-badge[int{found.bits}]" if found.bits else ""
-    st.markdown(f"**{model.name}**{bits}")
+    first = f" :green-badge[{t('download.laptop')}]" if model.laptop else ""
+    st.markdown(f"**{model.name}**{bits}{first}")
     parameters, context = f"{found.parameters / 1e9:.2g} B", f"{found.context_length:,}"
     st.markdown(verdict(model.name))
     facts = t("download.facts", parameters=parameters, context=context, size=i18n.size(model.download_bytes))
-    licence = [t(found.family.licence)] + ([t(model.note)] if model.note else [])
+    licence = [t(model.licence(found.family))] + ([t(model.note)] if model.note else [])
     st.caption("  \n".join([facts, *needs(model.name), *licence]))
+
+
+def draw_elsewhere(model: Elsewhere) -> None:
+    """A model that only a server elsewhere can answer with: what it is, why it is not here, and how to ask it."""
+    with st.container(border=True, key=f"elsewhere-{model.name}", gap="xsmall"):
+        st.markdown(f"**{model.name}** :gray-badge[{t('catalogue.elsewhere')}]")
+        sizes = {"parameters": f"{model.parameters / 1e9:.0f} B", "active": f"{model.active / 1e9:.0f} B"}
+        facts = t(
+            "download.facts_elsewhere",
+            context=f"{model.context_length:,}",
+            size=i18n.size(model.download_bytes),
+            **sizes,
+        )
+        why = t(model.why, name=model.name, kind="glm4_moe_lite")
+        st.caption("  \n".join([facts, why, t("download.ask_elsewhere"), t(model.licence)]))
 
 
 def draw_other_repository(kind: str, endpoint: str, token: str) -> None:
@@ -191,4 +207,6 @@ kind, endpoint, token = draw_source()
 draw_other_repository(kind, endpoint, token)
 for model in arranged():
     draw_model(model, kind, endpoint, token)
+for model in ELSEWHERE:
+    draw_elsewhere(model)
 draw_by_hand()

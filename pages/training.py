@@ -33,9 +33,12 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     counts = library.statistics(st.session_state.dataset)
     if settings.answers == "all" and counts.targets != counts.rows:
         st.caption(t("train.answers", count=f"{counts.targets:,}", rows=f"{counts.rows:,}"))
+    for note in labels.format_notes(base, settings) + labels.thought_notes(base, counts):
+        st.caption(note)
     cut_rows.draw(st.session_state.dataset, base, settings)
     for notice in notices_from(data[st.session_state.dataset].notices):
-        st.caption(literal(notice.message))
+        if notice.kind != "reasoning_kept":  # said above for the chosen model
+            st.caption(literal(notice.message))
     for warning in found.plan.warnings:
         st.warning(str(warning), icon=":material/warning:")
     if found.plan.better:

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 import uvicorn
@@ -48,9 +49,16 @@ def engine(home, shared_engine):
 @pytest.fixture(scope="session")
 def server(shared_engine):
     """A real server on the shared engine; gives its address."""
+    with serve(shared_engine) as address:
+        yield address
+
+
+@contextmanager
+def serve(engine):
+    """A real server on `engine`; gives its address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    app = Starlette(routes=routes.routes(lambda: shared_engine))
+    app = Starlette(routes=routes.routes(lambda: engine))
     uvicorn_server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=uvicorn_server.run, args=([listener],), daemon=True)
     thread.start()

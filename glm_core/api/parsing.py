@@ -71,6 +71,7 @@ def parse(body: bytes, owner: str = "") -> Completion:
     if calls is not None:
         messages = (calls.instructions(), *messages)
     fields = _fields(asked, "max_completion_tokens", schemas.DEFAULT_TOKENS) | {"beginning": beginning, "owner": owner}
+    fields["thinking"] = asked.chat_template_kwargs.enable_thinking if asked.chat_template_kwargs else None
     if asked.logprobs or asked.top_logprobs:
         fields["logprobs"] = asked.top_logprobs or 0
     held = _grammar(asked) or (_format_grammar(asked.response_format) if asked.response_format else "")

@@ -128,7 +128,7 @@ class ResponseObject:
             "input_tokens": counted["prompt_tokens"],
             "input_tokens_details": {"cached_tokens": 0},
             "output_tokens": counted["completion_tokens"],
-            "output_tokens_details": {"reasoning_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": self._handle.reasoning_tokens},
             "total_tokens": counted["total_tokens"],
         }
 

@@ -67,6 +67,7 @@ class CompletionStream:
         self._meter = meter
         self._readers = [CallReader() for _ in handles]
         self._sent = [0] * len(handles)  # of each choice, tokens whose probabilities were sent
+        self._thought = [0] * len(handles)  # of each choice, characters of the thought that were sent
         self._id = f"{'cmpl' if wanted.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
         self._created = int(time.time())
 
@@ -133,7 +134,11 @@ class CompletionStream:
             yield self._event(number, {}, ended=True)
 
     def _deltas(self, number: int, piece: str | None) -> Iterator[dict]:
-        """Return what a piece adds to the message: text, or a part of a call."""
+        """Return what a piece adds to the message: a part of the thought, text, or a part of a call."""
+        thought = self._handles[number].reasoning[self._thought[number] :]
+        self._thought[number] += len(thought)
+        if thought and not self._wanted.legacy:
+            yield {"reasoning_content": thought}
         if self._wanted.calls is None:
             if piece:
                 yield {"content": piece}
@@ -173,8 +178,9 @@ class CompletionStream:
             choice["logprobs"] = self._logprobs(number, handle.logprobs, True)
         if self._wanted.legacy:
             return choice | {"text": (handle.prompt_text if self._wanted.echo else "") + handle.continuation}
+        thought = {"reasoning_content": handle.reasoning} if handle.reasoning else {}
         message = {"role": "assistant", "content": handle.continuation, "refusal": None}
-        return choice | {"message": message | call}
+        return choice | {"message": message | thought | call}
 
     def _call(self, number: int) -> dict:
         """The call in place of the text, where the answer is one."""
@@ -196,11 +202,13 @@ class CompletionStream:
         offset = 0 if first else len("".join(one.text for one in handle.logprobs[: len(handle.logprobs) - len(tokens)]))
         return _legacy_logprobs([*echoed, *tokens], offset)
 
-    def _usage(self) -> dict[str, int]:
-        """OpenAI's three counts: each prompt once, every answer."""
+    def _usage(self) -> dict:
+        """OpenAI's three counts: each prompt once, every answer; and how many tokens were thoughts, where there are some."""
         prompt = sum(handle.prompt_tokens for handle in self._handles[:: self._wanted.n])
         completion = sum(handle.completion_tokens for handle in self._handles)
-        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        thought = sum(handle.reasoning_tokens for handle in self._handles)
+        return counts | ({"completion_tokens_details": {"reasoning_tokens": thought}} if thought else {})
 
     def _envelope(self, kind: str, choices: list[dict]) -> dict:
         provenance = self._handles[0].provenance

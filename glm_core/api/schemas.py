@@ -202,6 +202,14 @@ class Generation(Sampled):
     length_penalty: One | None = None
 
 
+class TemplateOptions(Part):
+    """Options of the model's chat template, in vLLM's words."""
+
+    enable_thinking: bool | None = Field(
+        default=None, description="Think before the answer, where the model can; without it the model's default."
+    )
+
+
 class ChatRequest(Generation):
     """POST /v1/chat/completions."""
 
@@ -221,6 +229,9 @@ class ChatRequest(Generation):
     audio: None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
+    chat_template_kwargs: TemplateOptions | None = None
+    separate_reasoning: Literal[True] | None = None
+    include_reasoning: Literal[True] | None = None
 
 
 class TextRequest(Generation):

@@ -65,6 +65,11 @@ class Conversation:
         """Return what there is of the answer that is to be computed: nothing, unless it goes on."""
         return self.messages[-1]["content"]
 
+    @property
+    def thought(self) -> str:
+        """Return what was thought before `beginning`; nothing where no answer has begun."""
+        return self.messages[-1].get("reasoning_content", "") if self.beginning.strip() else ""
+
     def ask(self, question: str) -> None:
         """Add a question and the answer that is to grow after it, so that a refresh at any moment keeps both."""
         self.messages += [{"role": "user", "content": question}, new_answer()]
@@ -109,6 +114,8 @@ class Conversation:
             usage["completion_tokens"] += before["usage"]["completion_tokens"]
         said_more = handle.completion_tokens > 0
         figures = {name: getattr(handle, name) if said_more else before.get(name) for name in FIGURES}
+        thought = {"reasoning_content": handle.reasoning} if handle.reasoning else {}
+        seconds = handle.reasoning_seconds if handle.reasoning_tokens else before.get("reasoning_seconds")
         self.messages[-1] = {
             "role": "assistant",
             "content": handle.text,
@@ -117,6 +124,7 @@ class Conversation:
             **figures,
             "dropped_turns": handle.dropped_turns,
             "stamp": None if provenance is None else provenance.to_dict(),
+            **(thought | {"reasoning_seconds": seconds} if thought else {}),
         }
 
     def save(self) -> None:

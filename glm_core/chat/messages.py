@@ -72,6 +72,10 @@ def _is_sampling(value: object) -> bool:
     return isinstance(value, dict) and all(is_line(name) and is_number(one) for name, one in value.items())
 
 
+def _is_utf8(value: str) -> bool:
+    return value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value)
+
+
 def _or_none(right: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: value is None or right(value)
 
@@ -93,6 +97,8 @@ _NOTES = {
     "dropped_turns": _is_count,
     "stamp": _or_none(_is_stamp),
     "vote": lambda value: value in VOTES,
+    "reasoning_content": lambda value: isinstance(value, str) and len(value) <= LONGEST and _is_utf8(value),
+    "reasoning_seconds": _or_none(is_number),
 }
 
 

@@ -24,8 +24,9 @@ class Statistics:
         repeated: rows that equal an earlier row.
         contradicting: rows asked as an earlier row and answered differently.
         long: rows whose answer has more than `LONG` characters.
+        thoughts: answers to learn that have a chain of thought.
         labels: rows by answer, most frequent first, where the answers are few and short, as in classification.
-        question_lengths, answer_lengths: characters, by row.
+        question_lengths, answer_lengths: characters, by row; an answer's with its chain of thought.
     """
 
     rows: int
@@ -37,6 +38,7 @@ class Statistics:
     question_lengths: list[int]
     answer_lengths: list[int]
     learned: int = 0
+    thoughts: int = 0
 
     @property
     def targets(self) -> int:
@@ -49,13 +51,18 @@ def statistics(examples: Sequence[Example]) -> Statistics:
     questions: set[int] = set()  # 64-bit hashes: a million of questions and answers would take more memory than the set
     pairs: set[int] = set()
     found = Statistics(len(examples), 0, [], [], [], {}, [], [])
-    turns = learned = 0
+    turns = learned = thoughts = 0
+    long: list[int] = []
     for index, example in enumerate(examples):
         answers = [one for one in example.messages if one["role"] == "assistant"]
         turns += len(answers)
-        learned += sum(one.get("learn", True) for one in answers)
+        targets = [one for one in answers if one.get("learn", True)]
+        learned += len(targets)
+        thoughts += sum("reasoning_content" in one for one in targets)
         found.question_lengths.append(sum(len(message["content"]) for message in example.prompt))
-        found.answer_lengths.append(len(example.answer))
+        found.answer_lengths.append(len(example.answer) + len(example.messages[-1].get("reasoning_content", "")))
+        if len(example.answer) > LONG:
+            long.append(index)
         asked = _asked(example)
         question, pair = hash(asked), hash((asked, example.answer))
         if pair in pairs:
@@ -64,8 +71,8 @@ def statistics(examples: Sequence[Example]) -> Statistics:
             found.contradicting.append(index)
         questions.add(question)
         pairs.add(pair)
-    long = [index for index, length in enumerate(found.answer_lengths) if length > LONG]
-    return replace(found, turns=turns, learned=learned, long=long, labels=label_counts(examples))
+    counts = {"turns": turns, "learned": learned, "thoughts": thoughts}
+    return replace(found, **counts, long=long, labels=label_counts(examples))
 
 
 def divide(examples: Sequence[Example], share: float, seed: int = 0) -> tuple[list[Example], list[Example]]:

@@ -57,7 +57,7 @@ def read_file(file: str, arguments: argparse.Namespace) -> ReadResult:
         raise DataError("data.command.bad_map", given=wrong)
     mapping = dict(one.split("=", 1) for one in arguments.map)
     header = {"names": True, "data": False}.get(arguments.header)
-    options = ReadOptions(arguments.reading, tuple(arguments.sheet), header)
+    options = ReadOptions(arguments.reading, tuple(arguments.sheet), header, reasoning=True)
     return read(file, arguments.template, mapping=mapping or None, options=options)
 
 

@@ -46,7 +46,8 @@ class Example:
     """One conversation that ends with the answer to learn.
 
     `messages` is a list of {"role": "system" | "user" | "assistant", "content": str}: an optional system message, then
-    user and assistant in turn; an answer that must not be learned has "learn": False. `line` is where it stood in its
+    user and assistant in turn; an answer that must not be learned has "learn": False, one that was thought about may have
+    "reasoning_content". `line` is where it stood in its
     file (0 when it came from none).
     """
 
@@ -108,6 +109,7 @@ NOTICES = (
     "columns_ignored",
     "rejected_unused",
     "reasoning_unused",
+    "reasoning_kept",
     "reading_guessed",
     "sheets",
     "no_header",

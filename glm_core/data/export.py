@@ -14,12 +14,13 @@ from typing import BinaryIO
 from glm_core import i18n
 from glm_core.data.examples import DataError, Example, RowError, is_blank
 from glm_core.data.readers.layouts import Layout
+from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.pairs import converter
 
 FORMATS = ("jsonl", "csv", "xlsx")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 "What a cell begins with that some spreadsheet runs: Excel also takes the full-width forms."
-COLUMNS = ("system", "history", "prompt", "response")
+COLUMNS = ("system", "history", "prompt", "reasoning", "response")
 _STEP = 500  # rows between two calls of progress
 _MAX_CELL = 32_767  # characters; Excel cuts longer ones without a word
 _CONTROL = {code: None for code in range(32) if chr(code) not in "\t\n\r"}  # not allowed in xlsx (XML 1.0)
@@ -67,7 +68,10 @@ def from_table(rows: Iterable[dict], start: int = 0) -> list[Example]:
     Raises:
         DataError: names the first row and field that cannot be used.
     """
-    convert = converter(Layout("prompt_response", ("prompt",), "response", history="history", system="system"))
+    layout = Layout(
+        "prompt_response", ("prompt",), "response", history="history", system="system", reasoning="reasoning"
+    )
+    convert = converter(layout, NoticeTally(keeps_reasoning=True))
     examples = []
     for number, row in enumerate(rows, start + 1):
         if all(is_blank(value) for value in row.values()):
@@ -92,7 +96,9 @@ def _table_row(example: Example) -> dict:
     past = prompt[1 if system else 0 : -1]
     pairs = [[past[index]["content"], past[index + 1]["content"]] for index in range(0, len(past), 2)]
     history = json.dumps(pairs, ensure_ascii=False) if pairs else ""
-    return {"system": system, "history": history, "prompt": example.question, "response": example.answer}
+    thought = example.messages[-1].get("reasoning_content", "")
+    found = {"system": system, "history": history, "prompt": example.question, "reasoning": thought}
+    return found | {"response": example.answer}
 
 
 def quote_formula(cell: str) -> str:

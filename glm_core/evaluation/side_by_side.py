@@ -5,6 +5,7 @@ Not here: drawing (pages/compare.py), questions (question_sets.py), whether two 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from glm_core.evaluation.answer_pairs import Difference, Question
 from glm_core.evaluation.scoring import Verdict, compare_answers
@@ -26,9 +27,15 @@ def requests(
     Args:
         runs: of one base.
         history: messages before the question.
-        fields: of `Request`; `strength` is the runs' alone.
+        fields: of `Request`; `strength` is the runs' alone. Models that think answer at once unless `thinking` says otherwise.
     """
-    common = {"owner": owner, "max_new_tokens": ANSWER_TOKENS, "temperature": 0.0, "seed": SEED, **fields}
+    common: dict[str, Any] = {
+        "owner": owner,
+        "max_new_tokens": ANSWER_TOKENS,
+        "temperature": 0.0,
+        "seed": SEED,
+        "thinking": False,
+    } | fields
     strength = common.pop("strength", 1.0)
     messages = (*history, {"role": "user", "content": question})
     original = Request(messages, _base_name(engine, runs[0]), **common)

@@ -79,7 +79,7 @@ class DraftVerifier:
         return text if len(ids) <= self._longest else self._loaded.tokenizer.decode(ids[: self._longest])
 
     def _prompt(self, messages: list[dict]) -> list[int]:
-        return self._loaded.family.encode_prompt(self._loaded.tokenizer, messages)
+        return self._loaded.family.prompt(self._loaded.tokenizer, messages, thinking=False)
 
     def _encode(self, place: int, messages: list[dict], text: str) -> _Draft | None:
         """A draft in tokens as the family learns them; None where its prompt is written otherwise than in chat."""

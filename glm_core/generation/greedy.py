@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def greedy(
     loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_tokens: int = 96, batch: int = 32
 ) -> list[str]:
-    """One greedy answer a conversation, cleaned as the family does.
+    """One greedy answer a conversation, cleaned as the family does; a model that thinks is asked to answer at once.
 
     Args:
         conversations: message lists that end with a user message.
@@ -26,7 +26,7 @@ def greedy(
     from glm_core.generation.decode import ActiveAdapter, DecodeRunner
 
     family, tokenizer = loaded.family, loaded.tokenizer
-    prompts = [family.encode_prompt(tokenizer, messages) for messages in conversations]
+    prompts = [family.prompt(tokenizer, messages, thinking=False) for messages in conversations]
     if not prompts:
         return []
     adapters = ActiveAdapter(loaded)
@@ -38,7 +38,7 @@ def greedy(
             with adapters.restored():
                 end = start + batch
                 answers += _answer_batch(loaded, runner, prompts[start:end], limits[start:end])
-    return [family.clean(tokenizer.decode(ids)) for ids in answers]
+    return [family.answer_text(tokenizer, prompt, ids) for prompt, ids in zip(prompts, answers, strict=True)]
 
 
 def _answer_batch(

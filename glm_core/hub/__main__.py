@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
 def _list(_options) -> int:
     for model in hub_published.PUBLISHED:
         family = describe_config(model.described, model.name).family
-        print(f"{model.name:24} {i18n.size(model.download_bytes):>8}  {t(family.licence)}")
+        print(f"{model.name:24} {i18n.size(model.download_bytes):>8}  {t(model.licence(family))}")
+    for other in hub_published.ELSEWHERE:
+        print(f"{other.name:24} {i18n.size(other.download_bytes):>8}  {t('catalogue.elsewhere')}")
     return 0
 
 

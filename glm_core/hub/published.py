@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from glm_core.models import checkpoints
+from glm_core.models.registry import Family
 
 _CHATGLM = {
     "model_type": "chatglm",
@@ -77,6 +78,68 @@ _GLM = {
     "pad_token_id": 151329,
 }
 
+_QWEN3 = {
+    "model_type": "qwen3",
+    "head_dim": 128,
+    "num_key_value_heads": 8,
+    "vocab_size": 151936,
+    "max_position_embeddings": 40960,
+    "eos_token_id": 151645,
+    "pad_token_id": 151643,
+}
+_SMOLLM2 = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "head_dim": 64,
+    "vocab_size": 49152,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+    "eos_token_id": 2,
+    "pad_token_id": 2,
+}
+_SMOLLM3 = {
+    "model_type": "smollm3",
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "vocab_size": 128256,
+    "max_position_embeddings": 65536,
+    "tie_word_embeddings": True,
+    "eos_token_id": 128012,
+    "pad_token_id": 128004,
+}
+
+
+def _qwen3(hidden: int, inner: int, layers: int, heads: int, tied: bool) -> dict:
+    sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
+    return _QWEN3 | sizes | {"num_attention_heads": heads, "tie_word_embeddings": tied}
+
+
+def _edge(hidden: int, inner: int, layers: int, heads: int, groups: int) -> dict:
+    """GLM-Edge: whole heads are rotated, nothing has a bias, the head is the embedding."""
+    return {
+        "model_type": "glm",
+        "hidden_size": hidden,
+        "intermediate_size": inner,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": groups,
+        "head_dim": 128,
+        "vocab_size": 59264,
+        "max_position_embeddings": 8192,
+        "partial_rotary_factor": 1.0,
+        "attention_bias": False,
+        "tie_word_embeddings": True,
+        "eos_token_id": [59246, 59253, 59255],
+        "pad_token_id": 59246,
+    }
+
 
 def _bloom(hidden: int, layers: int, heads: int) -> dict:
     return {
@@ -105,6 +168,10 @@ class Published:
     """Its repository on ModelScope; empty where the publisher has none there."""
     note: str = ""
     """Text key of what its licence alone does not say."""
+    own_licence: str = ""
+    """Text key of its licence, where its family is of many publishers."""
+    laptop: bool = False
+    """True for the one to begin with on a machine without a card."""
 
     @property
     def name(self) -> str:
@@ -116,13 +183,61 @@ class Published:
         """`config` with the name that a folder of it would have."""
         return {"_name_or_path": self.name, **self.config}
 
+    def licence(self, family: Family) -> str:
+        """Return the text key of its licence."""
+        return self.own_licence or family.licence
+
     @property
     def digests(self) -> dict[str, dict]:
         """Published digests by file: {"sha256": hexadecimal, "size": bytes}; empty where none are known."""
         return digests().get(self.name, {})
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """A published model that is not computed here, and can be asked through a server that serves it.
+
+    Attributes:
+        why: text key of why not.
+        parameters, active: all, and those that compute one token.
+    """
+
+    huggingface: str
+    parameters: int
+    active: int
+    context_length: int
+    download_bytes: int
+    licence: str
+    why: str
+
+    @property
+    def name(self) -> str:
+        """Its name without the publisher's."""
+        return self.huggingface.rpartition("/")[2]
+
+
+ELSEWHERE = (
+    Elsewhere(
+        "zai-org/GLM-4.7-Flash",
+        parameters=31_000_000_000,
+        active=3_000_000_000,
+        context_length=202_752,
+        download_bytes=62_500_000_000,
+        licence="families.licence.mit",
+        why="models.refused.experts",
+    ),
+)
+
+APACHE = "families.licence.apache"
 PUBLISHED = (
+    Published(
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        _SMOLLM2,
+        271_000_000,
+        note="catalogue.note.laptop",
+        own_licence=APACHE,
+        laptop=True,
+    ),
     Published("zai-org/chatglm-6b", _CHATGLM, 13_430_000_000, "ZhipuAI/ChatGLM-6B"),
     Published("zai-org/chatglm-6b-int8", _CHATGLM | {"quantization_bit": 8}, 6_710_000_000),
     Published("zai-org/chatglm-6b-int4", _CHATGLM | {"quantization_bit": 4}, 3_890_000_000, "ZhipuAI/ChatGLM-6B-Int4"),
@@ -158,6 +273,17 @@ PUBLISHED = (
         "ZhipuAI/GLM-Z1-9B-0414",
     ),
     Published("zai-org/codegeex4-all-9b", _GLM4, 18_800_000_000, "ZhipuAI/codegeex4-all-9b"),
+    Published(
+        "Qwen/Qwen3-0.6B", _qwen3(1024, 3072, 28, 16, True), 1_520_000_000, "Qwen/Qwen3-0.6B", own_licence=APACHE
+    ),
+    Published(
+        "Qwen/Qwen3-1.7B", _qwen3(2048, 6144, 28, 16, True), 4_080_000_000, "Qwen/Qwen3-1.7B", own_licence=APACHE
+    ),
+    Published("Qwen/Qwen3-4B", _qwen3(2560, 9728, 36, 32, True), 8_060_000_000, "Qwen/Qwen3-4B", own_licence=APACHE),
+    Published("Qwen/Qwen3-8B", _qwen3(4096, 12288, 36, 32, False), 16_400_000_000, "Qwen/Qwen3-8B", own_licence=APACHE),
+    Published("HuggingFaceTB/SmolLM3-3B", _SMOLLM3, 6_170_000_000, own_licence=APACHE),
+    Published("zai-org/glm-edge-1.5b-chat", _edge(2048, 6144, 28, 16, 4), 3_190_000_000, "ZhipuAI/glm-edge-1.5b-chat"),
+    Published("zai-org/glm-edge-4b-chat", _edge(3072, 8192, 40, 24, 6), 8_300_000_000, "ZhipuAI/glm-edge-4b-chat"),
     Published("bigscience/bloomz-560m", _bloom(1024, 24, 16), 1_120_000_000, "AI-ModelScope/bloomz-560m"),
     Published("bigscience/bloomz-1b7", _bloom(2048, 24, 16), 3_440_000_000),
     Published("bigscience/bloomz-7b1-mt", _bloom(4096, 30, 32), 14_140_000_000, "AI-ModelScope/bloomz-7b1-mt"),

@@ -13,7 +13,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from glm_core.models import thinking as thoughts
 from glm_core.models.errors import ModelError
+from glm_core.models.thinking import BREAK
 
 IGNORED = -100
 TEMPLATE_BYTES = 200_000
@@ -21,9 +23,6 @@ SECONDS = 2.0
 "Longest rendering of a conversation."
 RANGE = 1000
 "Longest `range` that a template may walk."
-BREAK = "\ue0f1"
-"A private-use character, laid inside the spelling of a control token in a message, where its encoding is cut."
-_EMPTY_THOUGHT = re.compile(r"\s*<think>\s*</think>\s*")
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -44,6 +43,28 @@ class ChatTemplate:
             raise ModelError("models.template_broken", why=f"> {TEMPLATE_BYTES} bytes")
         self.source, self._named = source, dict(named or {})
         self._compiled = _compile(source)
+
+    @property
+    def thinks(self) -> bool:
+        """Return whether it knows of thoughts."""
+        return thoughts.CLOSE in self.source or thoughts.OPEN in self.source
+
+    @property
+    def switchable(self) -> bool:
+        """Return whether it can be told to think or not."""
+        return thoughts.SWITCH in self.source
+
+    def prompt(self, messages: Messages, thinking: bool | None = None) -> str:
+        """Return the conversation as text up to where the answer, or the thought before it, begins.
+
+        Args:
+            thinking: think first, or answer at once; None = the model's default.
+
+        Raises:
+            ModelError: as `render`.
+        """
+        text = self.render(messages, answering=True, **thoughts.options(self, thinking))
+        return thoughts.close(text) if thinking is False and thoughts.is_open(text) else text
 
     def render(self, messages: Messages, answering: bool = False, **options: Any) -> str:
         """Return the conversation as text.
@@ -67,9 +88,15 @@ class ChatTemplate:
         """Return the whole conversation as text, and where in it each learned answer is: (start, end) characters.
 
         An answer begins where the prompt for it ends, and ends with its message. One whose prompt reads otherwise in the
-        whole conversation is not learned, as it would be learned in a place where it is never asked. An empty thought
-        block ahead of it, which publishers write for rows without thoughts, is not learned.
+        whole conversation is not learned, as it would be learned in a place where it is never asked. Where the template
+        knows of thoughts, only the last answer is learned (`thinking.learned_answer`).
         """
+        if self.thinks:
+            last = messages[-1]
+            if last["role"] == "assistant" and last.get("learn") is not False:
+                text, span = thoughts.learned_answer(self, messages)
+                return text, [span]
+            return self.render(messages), []
         whole, spans = self.render(messages), []
         for number, message in enumerate(messages):
             if message["role"] != "assistant" or message.get("learn") is False:
@@ -78,10 +105,7 @@ class ChatTemplate:
             if not whole.startswith(prompt):
                 prompt = prompt[: _common(prompt, whole)] if number == len(messages) - 1 else ""
             if prompt and (whole.startswith(upto) or number == len(messages) - 1):
-                end = len(upto) if whole.startswith(upto) else len(whole)
-                start = len(prompt)
-                empty = _EMPTY_THOUGHT.match(whole, start)
-                spans.append((empty.end() if empty else start, end))
+                spans.append((len(prompt), len(upto) if whole.startswith(upto) else len(whole)))
         return whole, spans
 
 

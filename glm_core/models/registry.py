@@ -14,7 +14,11 @@ from glm_core.models.architectures.bloom.architecture import Bloom
 from glm_core.models.architectures.causal_lm import CausalLM
 from glm_core.models.architectures.chatglm.architecture import ChatGLM
 from glm_core.models.architectures.glm import FusedGlm, Glm, Glm4
+from glm_core.models.thinking import ThoughtReader, is_open
 from glm_core.models.tokenizers import Tokenizer
+
+TAIL = 16
+"Tokens at the end of a prompt that hold the mark of an open thought."
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Family:
     """True where an encoded example has one answer to learn, because its prompt ends with the question of that answer."""
     stops: tuple[str, ...] = ()
     """Control tokens that end an answer, besides the tokenizer's end token."""
+    templated: bool = False
+    """True where prompts are what the template of the tokenizer makes."""
     endings: Callable[[Tokenizer], list[int]] | None = None
     """Ids that end an answer, where the tokenizer's files say it."""
     clean: Callable[[str], str] = chat_formats.clean
@@ -62,6 +68,37 @@ class Family:
     def context_length(self, config: dict) -> int:
         """Most tokens that a prompt and its answer may have together."""
         return self.context or self.architecture.context_length(config)
+
+    def thinks(self, tokenizer: Tokenizer) -> bool:
+        """Return whether it can write a thought before its answer."""
+        return self.templated and tokenizer.chat_template is not None and tokenizer.chat_template.thinks
+
+    def separates(self, tokenizer: Tokenizer) -> bool:
+        """Return whether an encoded example has one answer to learn: earlier ones are written without their thoughts."""
+        return self.separate_answers or self.thinks(tokenizer)
+
+    def prompt(self, tokenizer: Tokenizer, messages: list[dict], thinking: bool | None = None) -> list[int]:
+        """Ids up to where the answer begins, as `encode_prompt`.
+
+        Args:
+            thinking: think first, or answer at once, where the model thinks; None = its default.
+        """
+        if self.thinks(tokenizer):
+            return template_format.encode_prompt(tokenizer, messages, thinking)
+        return self.encode_prompt(tokenizer, messages)
+
+    def thought_reader(self, tokenizer: Tokenizer, prompt: list[int]) -> ThoughtReader | None:
+        """Return what splits the answer to `prompt` into thought and answer; None where the model does not think."""
+        if not self.thinks(tokenizer):
+            return None
+        return ThoughtReader(is_open(tokenizer.decode(prompt[-TAIL:])))
+
+    def answer_text(self, tokenizer: Tokenizer, prompt: list[int], ids: list[int]) -> str:
+        """Return the finished answer `ids` to `prompt` as text, tidied, without a thought."""
+        text, reader = tokenizer.decode(ids), self.thought_reader(tokenizer, prompt)
+        if reader is not None:
+            text = reader.push(text)[1] + reader.finish()[1]
+        return self.clean(text)
 
     def stop_ids(self, tokenizer: Tokenizer) -> list[int]:
         """Ids that end an answer."""
@@ -154,6 +191,7 @@ def _templated(name: str, title: str, architecture: Architecture, licence: str, 
         licence=licence,
         encode_prompt=template_format.encode_prompt,
         encode_example=template_format.encode_example,
+        templated=True,
         endings=template_format.ending_ids,
         clean=str.strip,
         system=True,

@@ -10,17 +10,17 @@ from glm_core.models.tokenizers import Tokenizer
 Turns = list[dict]
 
 
-def encode_prompt(tokenizer: Tokenizer, messages: Turns, **options) -> list[int]:
+def encode_prompt(tokenizer: Tokenizer, messages: Turns, thinking: bool | None = None) -> list[int]:
     """Return the ids of the conversation up to where the answer begins.
 
     Args:
-        options: of the template, such as `enable_thinking`.
+        thinking: think first, or answer at once, where the template knows of it; None = the model's default.
     """
     if tokenizer.chat_template is None:
         rounds, question = split_rounds(messages)
         return [*tokenizer.start_ids, *tokenizer.encode(plain_text(rounds, question))]
     guarded = guard(messages, tokenizer.controls, tokenizer.marks)
-    return tokenizer.encode_marked(tokenizer.chat_template.render(guarded, answering=True, **options))[0]
+    return tokenizer.encode_marked(tokenizer.chat_template.prompt(guarded, thinking))[0]
 
 
 def encode_example(tokenizer: Tokenizer, messages: Turns, max_source: int, max_target: int) -> Example:

@@ -39,7 +39,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
             if key == "eos_token_id"
         }
         tokenizer = JsonTokenizer(file, {**_read_config(folder / "config.json"), **endings, **config})
-        tokenizer.chat_template = _read_template(folder, config)
+        tokenizer.chat_template = read_template(folder)
         return tokenizer
     raise ModelError("models.tokenizer_missing", folder=str(folder))
 
@@ -52,8 +52,13 @@ def _read_config(file: Path) -> dict:
     return config if isinstance(config, dict) else {}
 
 
-def _read_template(folder: Path, config: dict) -> ChatTemplate | None:
-    """The chat template of `folder`: a file of its own, else an entry of the tokenizer's settings; None where there is none."""
+def read_template(folder: Path) -> ChatTemplate | None:
+    """Return the chat template of `folder`: a file of its own, else an entry of the tokenizer's settings; None where there is none.
+
+    Raises:
+        ModelError: it cannot be read, or is no template.
+    """
+    config = _read_config(folder / "tokenizer_config.json")
     source: Any = None
     if (file := folder / "chat_template.jinja").is_file():
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glm_core.models.errors import ModelError
+from glm_core.models.thinking import BREAK, MARKS
 
 if TYPE_CHECKING:
     from glm_core.models.chat_templates import ChatTemplate
@@ -88,7 +89,7 @@ class Tokenizer:
     def encode_marked(self, text: str) -> tuple[list[int], list[int]]:
         """Ids of a rendered chat template, whose control tokens are spelled out, and the character each begins at.
 
-        `chat_templates.BREAK` stands for no text; what is at its two sides is encoded apart.
+        `thinking.BREAK` stands for no text; what is at its two sides is encoded apart.
         """
         raise NotImplementedError
 
@@ -237,9 +238,10 @@ class JsonTokenizer(Tokenizer):
         self.leading_spaces = 1 if strips or spaced else 0
         self.bpe.encode_special_tokens = True
         added = self.bpe.get_added_tokens_decoder()
-        self.controls = {token.content: index for index, token in added.items() if token.special}
-        self._texts = {index: token.content.encode() for index, token in added.items() if not token.special}
-        self.marks = frozenset(token.content for token in added.values() if not token.special and token.content.strip())
+        special = {index for index, token in added.items() if token.special and token.content not in MARKS}
+        self.controls = {token.content: index for index, token in added.items() if index in special}
+        self._texts = {index: token.content.encode() for index, token in added.items() if index not in special}
+        self.marks = frozenset(text for index in self._texts if (text := added[index].content).strip())
         self.vocab_size = self.bpe.get_vocab_size()
         self.eos_token_id = self._token_id(config, "eos_token", 0)
         self.pad_token_id = self._token_id(config, "pad_token", self.eos_token_id)
@@ -288,8 +290,6 @@ class JsonTokenizer(Tokenizer):
 
     def encode_marked(self, text: str) -> tuple[list[int], list[int]]:
         import tokenizers
-
-        from glm_core.models.chat_templates import BREAK
 
         if self._marked is None:
             self._marked = self._open()

@@ -12,6 +12,7 @@ from glm_core import i18n
 from glm_core.data.analysis import Statistics
 from glm_core.machine.machine import Machine
 from glm_core.models import describe
+from glm_core.models.thinking import find_template
 from glm_core.runs.files import number
 from glm_core.runs.store import Run
 from glm_core.training import memory_estimate
@@ -182,7 +183,7 @@ def training_rows(model: Path, statistics: Statistics, settings: TrainingSetting
 
     A family whose prompt ends with one question has a row for every answer, on average half a conversation long.
     """
-    separate = describe(model).family.separate_answers
+    separate = describe(model).family.separate_answers or find_template(model) is not None
     if not separate or settings.answers == "last" or statistics.targets <= statistics.rows:
         return statistics.rows, 1.0
     return statistics.targets, (1 + statistics.rows / statistics.targets) / 2

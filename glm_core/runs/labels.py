@@ -3,10 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from glm_core import charts, i18n
+from glm_core.data.analysis import Statistics
 from glm_core.data.bundled import BUNDLED
 from glm_core.i18n import t
+from glm_core.models import describe
+from glm_core.models.thinking import find_template
+from glm_core.models.tokenizer_files import read_template
 from glm_core.runs.figures import Curves, MemoryCurve
 from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.store import Run, Status
@@ -324,6 +329,22 @@ def plan_notes(found: Plan) -> list[str]:
     """Return what the arithmetic of a plan does not say: rehearsed rows, an end before the last update."""
     notes = [t("train.rehearsal", count=f"{found.rehearsed:,}")] if found.rehearsed else []
     return notes + ([t("train.stops_when_learned")] if found.settings.stop_when_learned else [])
+
+
+def format_notes(base: Path, settings: TrainingSettings) -> list[str]:
+    """Return how conversations are written for the model in folder `base`, where it brings no chat template."""
+    if not describe(base).family.templated or read_template(base) is not None:
+        return []
+    return [t("train.no_template", format=choice_label("chat_format", settings.chat_format))]
+
+
+def thought_notes(base: Path, counts_of: Statistics) -> list[str]:
+    """Return what becomes of the chains of thought in a data set with the model in folder `base`."""
+    thoughts, others = counts_of.thoughts, counts_of.targets - counts_of.thoughts
+    if find_template(base) is None:
+        return [t("train.thoughts_unused", count=f"{thoughts:,}")] if thoughts else []
+    known = {"train.thoughts": thoughts, "train.thoughts_none": others}
+    return [t(key, count=f"{count:,}") for key, count in known.items() if count]
 
 
 def promise(run: Run) -> str:

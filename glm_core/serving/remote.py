@@ -17,6 +17,7 @@ import httpx
 
 from glm_core import i18n, workspace
 from glm_core.hub import private_hosts
+from glm_core.models.thinking import SWITCH
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
 from glm_core.serving.request import (
     EngineBusy,
@@ -38,7 +39,7 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 "How long the server may say nothing: it may be loading a model."
 CATALOGUE_SECONDS = 30.0
-EXTENSIONS = ("top_k", "repetition_penalty")
+EXTENSIONS = ("top_k", "repetition_penalty", "chat_template_kwargs")
 "What vLLM and SGLang take beside OpenAI's fields, and others (`transformers serve`) refuse."
 
 
@@ -153,7 +154,7 @@ class RemoteEngine:
                 raise EngineBusy("serving.busy", 5, waiting=len(self._running))
             self._running.add(handle)
         name = f"{handle.choice.title} @ {httpx.URL(self._url).host}"
-        handle.provenance = Provenance(name, sampling=_sampling(request), elsewhere=True)
+        handle.provenance = Provenance(name, sampling=_sampling(request), thinking=request.thinking, elsewhere=True)
         asyncio.run_coroutine_threadsafe(self._answer(handle), self._loop)
         return handle
 
@@ -342,6 +343,8 @@ def _body(handle: RequestHandle) -> dict:
         "stream_options": {"include_usage": True},
         **_sampling(request),
     }
+    if request.thinking is not None:
+        body["chat_template_kwargs"] = {SWITCH: request.thinking}
     if request.beginning:  # in the words of vLLM and SGLang
         body["messages"].append({"role": "assistant", "content": request.beginning})
         body |= {"continue_final_message": True, "add_generation_prompt": False}
@@ -365,8 +368,13 @@ def _take(handle: RequestHandle, event: dict, stopper: Stopper) -> str | None:
     """Put one event on the handle; returns the finish reason where it has one."""
     reason = None
     for choice in (event.get("choices") or [])[:1]:
-        piece = (choice.get("delta") or {}).get("content")
-        if piece:
+        delta = choice.get("delta") or {}
+        if thought := delta.get("reasoning_content") or delta.get("reasoning"):  # vLLM has had both names
+            handle.reasoning_tokens += 1
+            handle.add("")
+            handle.think(thought)
+        if piece := delta.get("content"):
+            handle.think("", ended=bool(handle.reasoning))
             handle.add(stopper.push(piece))
         reason = choice.get("finish_reason")
     if usage := event.get("usage"):

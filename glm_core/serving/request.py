@@ -125,6 +125,10 @@ class Request:
     "Seconds after which the answer is broken off, counted from `submit`."
     beginning: str = ""
     "What there already is of the answer, which goes on from there; `RequestHandle.text` has it too."
+    thinking: bool | None = None
+    "Think first, or answer at once, where the model thinks; None = its default."
+    thought: str = ""
+    "What was thought before `beginning`."
 
     def __post_init__(self):
         object.__setattr__(self, "messages", tuple(self.messages))
@@ -186,6 +190,8 @@ class Provenance:
     sampling: dict = field(default_factory=dict)
     elsewhere: bool = False
     "By another server, which does not say whether what answers was tuned."
+    thinking: bool | None = None
+    "As `Request.thinking`."
 
     def to_dict(self) -> dict:
         """Plain values, as kept with conversations and sent by the API."""
@@ -216,7 +222,10 @@ class Provenance:
         names = ["repetition_penalty"] if greedy else ["temperature", "top_p", "top_k", "repetition_penalty", "seed"]
         kept = [name for name in names if name in shown and shown[name] != idle.get(name)]
         start = [i18n.t("serving.provenance.greedy")] if greedy else []
-        return start + [i18n.t(f"serving.provenance.{name}", value=shown[name]) for name in kept]
+        thinking = (
+            [] if self.thinking is None else [i18n.t(f"serving.provenance.{'' if self.thinking else 'not_'}thinking")]
+        )
+        return start + [i18n.t(f"serving.provenance.{name}", value=shown[name]) for name in kept] + thinking
 
 
 class RequestHandle:
@@ -227,6 +236,9 @@ class RequestHandle:
         self.choice = choice
         "The `served_models.ServedModel` that `request.model` names."
         self.text = request.beginning
+        self.reasoning = request.thought if request.beginning else ""
+        "What the model thought before the answer, no part of `text`."
+        self.reasoning_tokens = 0
         self.position = 0
         "How many requests are before this one; 0 once it is being answered."
         self.state = "waiting"
@@ -247,6 +259,7 @@ class RequestHandle:
         self.created = time.monotonic()
         self.started: float | None = None
         self.first_token: float | None = None
+        self.thought_ended: float | None = None
         self.ended: float | None = None
         self._pieces: list[str] = []
         self._changed = threading.Condition()
@@ -291,6 +304,13 @@ class RequestHandle:
         return None if self.first_token is None else self.first_token - self.created
 
     @property
+    def reasoning_seconds(self) -> float | None:
+        """Seconds from the first token to the end of the thought, or until now; None where nothing was thought."""
+        if self.first_token is None or not self.reasoning:
+            return None
+        return (self.thought_ended or self.ended or time.monotonic()) - self.first_token
+
+    @property
     def tokens_per_second(self) -> float | None:
         """Decoding speed after the first token; None for answers shorter than two tokens."""
         if self.first_token is None or self.completion_tokens < 2:
@@ -325,8 +345,8 @@ class RequestHandle:
             raise self.error
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """The same for asyncio: no thread waits. Cancelling the task cancels the answer."""
-        loop, news, read = asyncio.get_running_loop(), asyncio.Event(), 0
+        """The same for asyncio: no thread waits, and "" comes where only `reasoning` grew. Cancelling the task cancels the answer."""
+        loop, news, read, thought = asyncio.get_running_loop(), asyncio.Event(), 0, 0
 
         def waker() -> None:
             if not loop.is_closed():  # a server that stopped hard leaves nobody to wake
@@ -338,7 +358,8 @@ class RequestHandle:
                 news.clear()
                 ended = self.done
                 piece, read = "".join(self._pieces[read:]), len(self._pieces)
-                if piece:
+                before, thought = thought, len(self.reasoning)
+                if piece or thought > before:
                     yield piece
                 if ended:
                     break
@@ -369,6 +390,14 @@ class RequestHandle:
             self.first_token = time.monotonic()
         if piece:
             self._append(piece)
+
+    def think(self, piece: str, ended: bool = False) -> None:
+        """Add `piece` to the thought; `ended`: the answer begins."""
+        self.reasoning += piece
+        if ended and self.thought_ended is None:
+            self.thought_ended = time.monotonic()
+        if piece:
+            self._wake()
 
     def finish(self, reason: str, piece: str = "", error: ServingError | None = None) -> None:
         """The answer has ended; `piece` is the last of its text. A second call changes nothing."""

@@ -7,6 +7,7 @@ from collections import abc
 from typing import TYPE_CHECKING
 
 from glm_core.generation.prefill import PartialPrompt
+from glm_core.models.thinking import ThoughtReader
 from glm_core.models.tokenizers import Detokenizer
 from glm_core.serving.grammar import TokenMask
 from glm_core.serving.request import EngineUnavailable, PromptTooLong, RequestHandle, ServingError, TokenLogprob
@@ -24,7 +25,13 @@ NO_LIMIT = 2**30
 
 
 def fit_prompt(
-    loaded, messages: abc.Sequence[dict], context: int, wanted: int, beginning: str = ""
+    loaded,
+    messages: abc.Sequence[dict],
+    context: int,
+    wanted: int,
+    beginning: str = "",
+    thinking: bool | None = None,
+    thought: str = "",
 ) -> tuple[list[int], int]:
     """The prompt's ids, oldest turns left out until an answer fits behind it.
 
@@ -33,7 +40,8 @@ def fit_prompt(
         messages: the conversation; system messages at its beginning and the last message are never left out.
         context: the model's context length in tokens.
         wanted: tokens the answer may have.
-        beginning: of the answer, to go on from.
+        beginning: of the answer, to go on from; `thought`: what was thought before it.
+        thinking: as `Request.thinking`.
 
     Returns:
         The ids, and how many turns (a question with its answer) were left out.
@@ -46,7 +54,7 @@ def fit_prompt(
 
     def encode(dropped: int) -> list[int]:
         kept = [*messages[:heads], *messages[starts[dropped] :]]
-        return _encode(loaded, kept, beginning)
+        return _encode(loaded, kept, beginning, thinking, thought)
 
     ids = encode(0)
     if len(ids) <= limit:
@@ -66,12 +74,13 @@ def fit_prompt(
     return best, high
 
 
-def _encode(loaded, messages: list[dict], beginning: str) -> list[int]:
+def _encode(loaded, messages: list[dict], beginning: str, thinking: bool | None, thought: str) -> list[int]:
     """The prompt; with a `beginning` exactly what training shows the model of such an answer, up to its end token."""
     family, tokenizer = loaded.family, loaded.tokenizer
     if not beginning:
-        return family.encode_prompt(tokenizer, messages)
-    answered = [*messages, {"role": "assistant", "content": beginning}]
+        return family.prompt(tokenizer, messages, thinking)
+    answer = {"role": "assistant", "content": beginning} | ({"reasoning_content": thought} if thought else {})
+    answered = [*messages, answer]
     return family.encode_example(tokenizer, answered, NO_LIMIT, NO_LIMIT)[0][:-1]
 
 
@@ -126,6 +135,10 @@ class Sequence:
         self._stop_ids = frozenset(loaded.family.stop_ids(loaded.tokenizer))
         clean = loaded.family.clean if mask is None else str  # which would change what the grammar has let through
         self._text = AnswerText(Detokenizer(loaded.tokenizer), clean, handle.request.stop)
+        self._thought: ThoughtReader | None = None
+        if handle.request.prompt is None and not handle.request.beginning:
+            self._thought = loaded.family.thought_reader(loaded.tokenizer, prompt)
+            self._text.thought = self._thought
         if beginning := handle.request.beginning:
             handle.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
         handle.prompt_tokens = len(prompt)
@@ -153,7 +166,9 @@ class Sequence:
             self.end("stop")
         else:
             self.answer.append(token)
-            self.handle.add(self._text.push(token), logprob)
+            piece = self._text.push(token)
+            self._note_thought(counted=True)
+            self.handle.add(piece, logprob)
             if self._text.stopped:
                 self.end("stop")
             elif self.handle.completion_tokens >= self._limit:
@@ -162,4 +177,15 @@ class Sequence:
     def end(self, reason: str, error: ServingError | None = None) -> None:
         """Finish the handle with what text is left."""
         if not self.handle.done:
-            self.handle.finish(reason, self._text.finish(), error)
+            rest = self._text.finish()
+            self._note_thought(counted=False)
+            self.handle.finish(reason, rest, error)
+
+    def _note_thought(self, counted: bool) -> None:
+        """Hand on what the last piece adds to the thought; `counted`: a token came with it."""
+        if self._thought is None or self.handle.thought_ended is not None:
+            return
+        piece = self._text.take_thought()
+        if piece or self.handle.reasoning_tokens or self._thought.thinking:
+            self.handle.reasoning_tokens += counted
+            self.handle.think(piece, ended=self._thought.answering)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import abc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -14,8 +15,10 @@ import torch
 from torch import nn
 
 from glm_core import models
+from glm_core.adapters.files import read_info
 from glm_core.generation.prefill import PartialPrompt, undivided
 from glm_core.generation.prompt_cache import PromptCache
+from glm_core.models import plain_formats
 from glm_core.serving import likelihood
 from glm_core.serving.adapter_slots import Adapters
 from glm_core.serving.base import LoadedBase, LogLikelihood
@@ -25,6 +28,7 @@ from glm_core.serving.request import (
     EngineUnavailable,
     PromptTooLong,
     Provenance,
+    Request,
     RequestError,
     RequestHandle,
     ServingError,
@@ -55,6 +59,7 @@ class Session:
         self.known = PromptCache(kept)
         self._waited = False  # whether short prompts waited for a piece of a long one
         self._grammars: GrammarCompiler | None = None
+        self._formatted: dict[str, models.LoadedModel] = {}  # by chat format, where the base brings none
 
     @classmethod
     def load(cls, path: Path, progress: Callable[[str, float | None], None]) -> "Session":
@@ -212,23 +217,24 @@ class Session:
         self, model: ServedModel, texts: abc.Sequence[tuple[str, str]], plain: bool = False
     ) -> list[LogLikelihood]:
         """Return how likely each answer of (question, answer) is under `model`; `plain` as in `base.Engine`."""
-        slot = self.adapters.need(model, 1.0, self._busy())
+        slot, loaded = self.adapters.need(model, 1.0, self._busy()), self._as_trained(model)
         with self.adapters.using([slot] * len(texts)):
             if plain and not self._marked:
-                return likelihood.of_continuations(self.loaded, texts, self.info.context_length)
-            return likelihood.of_answers(self.loaded, texts)
+                return likelihood.of_continuations(loaded, texts, self.info.context_length)
+            return likelihood.of_answers(loaded, texts)
 
     def kl_divergences(self, model: ServedModel, texts: abc.Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
         """Return KL(base || `model`) summed over each answer's tokens, and their number."""
-        states = []
+        states, loaded = [], self._as_trained(model)
         for slot in (None, self.adapters.need(model, 1.0, self._busy())):
             with self.adapters.using([slot] * len(texts)):
-                states.append(likelihood.answer_states(self.loaded, texts, likelihood.LONGEST_DIVERGENCE))
+                states.append(likelihood.answer_states(loaded, texts, likelihood.LONGEST_DIVERGENCE))
         return likelihood.divergences(self.loaded, *states)
 
     def first_token_distribution(self, model: ServedModel, question: str) -> numpy.ndarray:
         """Return the probabilities (V,) of the first token that `model` answers."""
-        ids, _ = fit_prompt(self.loaded, [{"role": "user", "content": question}], self.info.context_length, 1)
+        asked = [{"role": "user", "content": question}]
+        ids, _ = fit_prompt(self._as_trained(model), asked, self.info.context_length, 1, thinking=False)
         with self.adapters.using([self.adapters.need(model, 1.0, self._busy())]):
             return likelihood.of_next_token(self.loaded, ids).cpu().numpy()
 
@@ -243,23 +249,40 @@ class Session:
     def _tidy(self) -> None:
         self._batches = {key: batch for key, batch in self._batches.items() if batch.rows or batch.ready}
 
+    def _as_trained(self, model: ServedModel) -> models.LoadedModel:
+        """The loaded model in the chat format that `model` was trained in, where the base brings none."""
+        if not plain_formats.is_free(self.loaded):
+            return self.loaded
+        name = self._trained_format(model)
+        if name not in self._formatted:
+            self._formatted[name] = plain_formats.formatted(self.loaded, name)
+        return self._formatted[name]
+
+    def _trained_format(self, model: ServedModel) -> str:
+        settings = read_info(model.adapter).get("settings") if model.adapter else None
+        name = settings.get("chat_format") if isinstance(settings, dict) else None
+        return name if name in plain_formats.FORMATS else plain_formats.DEFAULT
+
     def _row(self, handle: RequestHandle, slot: str | None) -> Sequence:
         request, context = handle.request, self.info.context_length
-        prompt = self._prompt(handle)
+        loaded = self._as_trained(handle.choice)
+        prompt = self._prompt(handle, loaded)
         sampling = resolve(vars(request), self.info.sampling)
-        handle.provenance = self._provenance(handle.choice, request.strength, sampling.to_dict())
+        handle.provenance = self._provenance(handle.choice, request, sampling.to_dict())
         if any(not 0 <= token < self._width for token, _bias in request.logit_bias):
             raise RequestError("serving.no_token", "logit_bias", size=self._width)
         limit = min(request.max_new_tokens, context - len(prompt))
         mask = self._compiler().follow(request.grammar) if request.grammar else None
-        return Sequence(handle, self.loaded, slot, prompt, sampling, limit, mask)
+        return Sequence(handle, loaded, slot, prompt, sampling, limit, mask)
 
-    def _prompt(self, handle: RequestHandle) -> list[int]:
+    def _prompt(self, handle: RequestHandle, loaded: models.LoadedModel) -> list[int]:
         """The ids of the conversation, oldest turns left out, or of a bare prompt."""
         request, context = handle.request, self.info.context_length
         if request.prompt is None:
+            thinking = False if request.grammar else request.thinking  # which holds from the first token on
+            wanted, told = request.max_new_tokens, request.messages
             ids, handle.dropped_turns = fit_prompt(
-                self.loaded, request.messages, context, request.max_new_tokens, request.beginning
+                loaded, told, context, wanted, request.beginning, thinking, request.thought
             )
             return ids
         tokenizer = self.loaded.tokenizer
@@ -288,10 +311,13 @@ class Session:
             self._grammars = GrammarCompiler(self.loaded.family, self.loaded.tokenizer, self._width)
         return self._grammars
 
-    def _provenance(self, choice: ServedModel, strength: float, sampling: dict) -> Provenance:
+    def _provenance(self, choice: ServedModel, request: Request, sampling: dict) -> Provenance:
+        thinks = self.loaded.family.thinks(self.loaded.tokenizer)
+        base = Provenance(self.info.name, sampling=sampling, thinking=request.thinking if thinks else None)
         if not choice.tuned:
-            return Provenance(self.info.name, sampling=sampling)
-        return Provenance(self.info.name, choice.name, choice.title, choice.step, strength, sampling)
+            return base
+        tuned = replace(base, adapter=choice.name, adapter_title=choice.title)
+        return replace(tuned, step=choice.step, strength=request.strength)
 
 
 SMALL_MODEL = 100_000_000

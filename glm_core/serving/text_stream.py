@@ -6,6 +6,10 @@ in its length. Not here: tokens to characters (`glm_core.models.tokenizers.Detok
 
 import re
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glm_core.models.thinking import ThoughtReader
 
 # What the tidying of a family (`Family.clean`) may still change once more text follows: white space at the end is
 # stripped, ASCII punctuation becomes full width beside a Chinese character, "[[训练时间]]" is replaced as a whole.
@@ -87,8 +91,12 @@ class Stopper:
 class AnswerText:
     """The text side of one answer: `push` a token, get what may be shown."""
 
+    thought: "ThoughtReader | None" = None
+    "Splits a thought from the answer; None where the model does not think."
+
     def __init__(self, detokenizer, clean: Callable[[str], str], stops: Iterable[str] = ()):
         self._detokenizer = detokenizer
+        self._thoughts: list[str] = []
         self._tidier = Tidier(clean)
         self._stopper = Stopper(stops)
 
@@ -107,9 +115,24 @@ class AnswerText:
 
     def push(self, token: int) -> str:
         """Add one token id; returns the text that may now be shown, often none."""
-        return self._stopper.push(self._tidier.push(self._detokenizer.push(token)))
+        return self._stopper.push(self._tidier.push(self._split(self._detokenizer.push(token))))
+
+    def take_thought(self) -> str:
+        """Return what the thought has grown by since this was last asked."""
+        grown = "".join(self._thoughts)
+        self._thoughts.clear()
+        return grown
+
+    def _split(self, text: str, ended: bool = False) -> str:
+        """Return the part of `text` that belongs to the answer."""
+        if self.thought is None:
+            return text
+        parts = [self.thought.push(text), *([self.thought.finish()] if ended else [])]
+        self._thoughts += [thought for thought, _ in parts]
+        return "".join(answer for _, answer in parts)
 
     def finish(self) -> str:
         """The rest of the text; call once, at the end, whatever ended the answer."""
-        rest = self._stopper.push(self._tidier.push(self._detokenizer.finish()) + self._tidier.finish())
+        text = self._split(self._detokenizer.finish(), ended=True)
+        rest = self._stopper.push(self._tidier.push(text) + self._tidier.finish())
         return rest + self._stopper.finish()

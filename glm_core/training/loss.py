@@ -5,6 +5,9 @@ forward computes it and throws the logits away: at 2,048 tokens of ChatGLM-6B 0.
 (LoRA on `lm_head`) takes the ordinary way, a chunk at a time.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -162,3 +165,26 @@ class AnswerLoss(nn.Module):
         """Return what the head is applied to, (B, S, H)."""
         hidden = self.model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)[0]
         return self.architecture.head_inputs(self.model, hidden)
+
+
+@contextmanager
+def noisy(model: nn.Module, strength: float) -> Iterator[None]:
+    """NEFTune (Jain et al., 2023): while it lasts, embeddings (B, T, H) in training mode get noise within strength / sqrt(T H); 0 adds none.
+
+    The noise is drawn on the embeddings' device, so that a recorded step draws anew each time.
+    """
+    if not strength:
+        yield
+        return
+
+    def add(module: nn.Module, _inputs, embedded: torch.Tensor) -> torch.Tensor:
+        if not module.training:
+            return embedded
+        bound = strength / (embedded.shape[-2] * embedded.shape[-1]) ** 0.5
+        return embedded + (2 * torch.rand_like(embedded) - 1) * bound
+
+    handle = model.get_input_embeddings().register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -27,7 +27,7 @@ from glm_core.training.process import failures
 from glm_core.training.process.signals import StopRequested, StopSignal
 from glm_core.training.recompute import recompute
 from glm_core.training.run_writer import RunWriter
-from glm_core.training.settings import TrainingSettings
+from glm_core.training.settings import TrainingSettings, choice_label
 
 if TYPE_CHECKING:
     import torch
@@ -170,6 +170,7 @@ def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
     rehearsed = token_dataset.rehearse(task, writer, loaded, len(rows), max(rows.lengths(), default=0))
     stop.check()
     from glm_core.training.callbacks import Reporter
+    from glm_core.training.loss import noisy
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries', about their own next versions
@@ -181,7 +182,8 @@ def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
         trainer.add_callback(reporter)
         stop.check()
         stop.interrupts = False
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with noisy(loaded.model, task.settings.neftune):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _finish(task, writer, trainer, reporter)
 
 
@@ -230,6 +232,7 @@ def choose_dtype(precision: str, device: "torch.device") -> "torch.dtype":
 
 def _load(task: Task, writer: RunWriter, device: "torch.device") -> "LoadedModel":
     from glm_core import models
+    from glm_core.models import plain_formats
 
     dtype = choose_dtype(task.settings.precision, device)
     quantization = None if task.settings.quantization == "none" else task.settings.quantization
@@ -242,7 +245,9 @@ def _load(task: Task, writer: RunWriter, device: "torch.device") -> "LoadedModel
     )
     if loaded.tokenizer is None:
         raise TrainingError("training.error.no_tokenizer", path=str(task.model))
-    return loaded
+    if plain_formats.is_free(loaded):
+        writer.log("training.log.format", format=choice_label("chat_format", task.settings.chat_format))
+    return plain_formats.formatted(loaded, task.settings.chat_format)
 
 
 def _assemble(

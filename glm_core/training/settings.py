@@ -24,9 +24,16 @@ class SettingsError(EasyError):
         self.field = field
 
 
-def _setting(default, group: str, minimum=None, maximum=None, unit: str = "", choices: tuple[str, ...] = ()) -> Any:
-    metadata = {"group": group, "minimum": minimum, "maximum": maximum, "unit": unit, "choices": choices}
+def _setting(
+    default, group: str, minimum=None, maximum=None, unit: str = "", choices: tuple[str, ...] = (), proposed=()
+) -> Any:
+    metadata = {"group": group, "minimum": minimum, "maximum": maximum, "unit": unit}
+    metadata |= {"choices": choices, "proposed": proposed}
     return field(default=default, metadata=metadata)
+
+
+ROLES = ("", "attention", "mlp", "attention, mlp")
+"Modules by what they do, which every architecture has: query, key and value, all of attention, the MLP, both."
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,14 @@ class TrainingSettings:
     answers: str = _setting("all", "expert", choices=("all", "last"))
     rehearsal: float = _setting(0.0, "basic", 0.0, 10.0, "per_row")
     stop_when_learned: bool = _setting(False, "basic")
+    chat_format: str = _setting("question", "expert", choices=("question", "chatml", "alpaca", "human"))
     max_steps: int = _setting(0, "expert", 0, 10_000_000, "updates")
     accumulation: int = _setting(1, "expert", 1, 4096, "batches")
     lora_rank: int = _setting(8, "expert", 1, 1024)
     lora_alpha: int = _setting(32, "expert", 1, 4096)
     lora_dropout: float = _setting(0.1, "expert", 0.0, 0.9, "share")
-    lora_targets: str = _setting("", "expert")
+    lora_targets: str = _setting("", "expert", proposed=ROLES)
+    lora_plus: float = _setting(1.0, "expert", 1.0, 64.0)
     rslora: bool = _setting(False, "expert")
     dora: bool = _setting(False, "expert")
     prefix_length: int = _setting(128, "expert", 1, 2048, "tokens")
@@ -64,6 +73,7 @@ class TrainingSettings:
     scheduler: str = _setting("linear", "expert", choices=("linear", "cosine", "constant"))
     warmup_ratio: float = _setting(0.0, "expert", 0.0, 0.9, "share")
     weight_decay: float = _setting(0.0, "expert", 0.0, 1.0)
+    neftune: float = _setting(0.0, "expert", 0.0, 100.0)
     max_grad_norm: float = _setting(1.0, "expert", 0.0, 1000.0)
     early_stopping: int = _setting(0, "expert", 0, 100, "times")
     seed: int = _setting(42, "expert", 0, 2**31 - 1)
@@ -159,9 +169,7 @@ def _checked(one: Field, value: Any) -> Any:
 # official script (prefix 128, 2e-2, 64/64, 16 rows an update, 3000 updates). Domain: LoRA as BELLE and the BLOOM models built
 # on it publish it (r16, alpha 32, 3e-4).
 PRESETS: dict[str, TrainingSettings] = {
-    "imprint": TrainingSettings(
-        lora_targets="dense_h_to_4h, dense_4h_to_h", lora_dropout=0.0, epochs=8, micro_batch=8, rehearsal=1.0
-    ),
+    "imprint": TrainingSettings(lora_targets="mlp", lora_dropout=0.0, epochs=8, micro_batch=8, rehearsal=1.0),
     "advertisement": TrainingSettings(
         method="ptuning",
         max_steps=3000,
@@ -224,7 +232,7 @@ SMALL: dict[str, dict[str, dict[str, Any]]] = {
             "epochs": 14,
             "accumulation": 1,
             "learning_rate": 4e-3,
-            "lora_targets": "dense_h_to_4h, dense_4h_to_h",
+            "lora_targets": "mlp",
             "lora_rank": 32,
             "lora_alpha": 64,
             "lora_dropout": 0.0,

@@ -72,7 +72,7 @@ def encode_rows(
 ) -> EncodedRows:
     """Encode every learned answer of the examples."""
     rows, numbers, unlearnable, cut, answers = Rows(), [], [], 0, 0
-    separate, only_last = loaded.family.separate_answers, settings.answers == "last"
+    separate, only_last = loaded.family.separates(loaded.tokenizer), settings.answers == "last"
     for done, chunk in _chunks(examples):
         parts = [split_answers(example.messages, separate, only_last) for example in chunk]
         flat = [Example(part, example.line) for example, of in zip(chunk, parts, strict=True) for part in of]
@@ -123,6 +123,7 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
         writer.log(f"training.log.dropped.{reason}", count=count)
     if encoded.answers != len(numbers):
         writer.log("training.log.answers", count=encoded.answers, rows=len(numbers))
+    _tell_thoughts(task.examples, loaded, writer)
     writer.update(cut=encoded.cut)
     if encoded.cut:
         writer.log("training.log.cut", count=encoded.cut)
@@ -135,6 +136,18 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
         elif number in choosing:
             validation.append(row)
     return training, validation, parts
+
+
+def _tell_thoughts(examples: Sequence[Example], loaded: LoadedModel, writer: RunWriter) -> None:
+    """Say what becomes of the chains of thought of the answers to learn, and of answers without one."""
+    answers = [one for row in examples for one in row.messages if one["role"] == "assistant" and one.get("learn", True)]
+    thoughts = sum("reasoning_content" in one for one in answers)
+    thinks = loaded.family.thinks(loaded.tokenizer)
+    writer.update(thoughts=thoughts if thinks else 0)
+    if thoughts:
+        writer.log(f"training.log.thoughts{'' if thinks else '_unused'}", count=thoughts)
+    if thinks and thoughts < len(answers):
+        writer.log("training.log.thoughts_none", count=len(answers) - thoughts)
 
 
 def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, longest: int = 0) -> Rows:

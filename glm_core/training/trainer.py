@@ -23,7 +23,7 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from glm_core import workspace
-from glm_core.adapters import attach, lora_io
+from glm_core.adapters import attach, lora_io, lora_plus
 from glm_core.adapters.files import PREFIX_WEIGHTS
 from glm_core.data.tokenize import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
@@ -201,6 +201,11 @@ class AdapterTrainer(Trainer):
             loss = super().training_step(model, inputs, num_items_in_batch)
         self.update_loss += loss
         return loss
+
+    def create_optimizer(self, *arguments, **named):
+        optimizer = super().create_optimizer(*arguments, **named)
+        lora_plus.speed_up_b(optimizer, self.model, self.settings.lora_plus)
+        return optimizer
 
     # --- evaluation ---------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from glm_core.models import ModelError, load_tokenizer
+from glm_core.models import LoadedModel, ModelError, load_tokenizer, plain_formats
 from glm_core.models.chat_templates import ChatTemplate
 from tests.families import family_named
 from tests.models.bytelevel import write_tokenizer
@@ -180,3 +180,30 @@ def test_a_template_may_stand_in_the_tokenizers_settings(tmp_path):
     named = [{"name": "tool_use", "template": "x"}, {"name": "default", "template": CHATML}]
     file.write_text(json.dumps(json.loads(file.read_text()) | {"chat_template": named}))
     assert load_tokenizer(folder).chat_template.source == CHATML
+
+
+WRITTEN = {
+    "question": "Question: hello\nAnswer:",
+    "chatml": "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n",
+    "alpaca": "### Instruction:\nhello\n\n### Response:\n",
+    "human": "Human: hello\n\nAssistant: ",
+}
+
+
+@pytest.mark.parametrize("name", plain_formats.FORMATS)
+def test_a_model_without_a_template_takes_a_known_format(tmp_path, name):
+    tokenizer = load_tokenizer(write_tokenizer(tmp_path / "plain", ["<pad>", "</s>"], "</s>"))
+    loaded = plain_formats.formatted(LoadedModel(None, tokenizer, FORMAT, tmp_path, "plain"), name)
+    prompt = FORMAT.prompt(loaded.tokenizer, CHAT[:1])
+    assert loaded.tokenizer.decode(prompt) == WRITTEN[name]
+    ids, labels, _ = FORMAT.encode_example(loaded.tokenizer, CHAT[:2], 400, 400)
+    assert ids[: len(prompt)] == prompt and set(labels[: len(prompt)]) == {-100}
+    learned = [label for label in labels if label != -100]
+    assert loaded.tokenizer.decode(learned).strip().startswith("hello world") and ids[-1] == tokenizer.eos_token_id
+    assert learned[-1] in FORMAT.stop_ids(loaded.tokenizer)
+
+
+def test_a_template_of_its_own_is_not_replaced(folders):
+    tokenizer = load_tokenizer(folders / "edge")
+    loaded = LoadedModel(None, tokenizer, FORMAT, folders, "edge")
+    assert plain_formats.formatted(loaded, "alpaca") is loaded

@@ -5,7 +5,9 @@ import torch
 from torch import nn
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from glm_core.training.loss import answer_loss
+from glm_core import models
+from glm_core.training.loss import answer_loss, noisy
+from tests.tiny import tiny_chatglm
 
 VOCABULARY, WIDTH = 97, 16
 
@@ -85,3 +87,18 @@ def test_half_precision_keeps_the_sum_in_float32(case):
     loss.backward()
     assert loss.dtype == torch.float32 and half.grad.dtype == torch.bfloat16
     assert torch.allclose(loss, library(half, head, labels), rtol=1e-3)
+
+
+def test_noise_on_the_embeddings_is_bounded_and_only_there_while_training(tmp_path):
+    loaded = models.load(tiny_chatglm(tmp_path / "tiny"))
+    table, ids = loaded.model.get_input_embeddings(), torch.tensor([[5, 6, 7, 8]])
+    plain = table(ids)
+    with noisy(loaded.model, 5.0):
+        loaded.model.train()
+        one, other = table(ids), table(ids)
+        loaded.model.eval()
+        assert torch.equal(table(ids), plain)
+    bound = 5.0 / (4 * plain.shape[-1]) ** 0.5
+    assert not torch.equal(one, other) and 0.1 * bound < (one - plain).abs().max() <= bound + 1e-6
+    loaded.model.train()
+    assert torch.equal(table(ids), plain)

@@ -93,6 +93,17 @@ def said(role: str, content: str, turn: dict | None = None) -> dict:
     return message
 
 
+def answered(value: object, field: str, tally: NoticeTally, turn: dict | None = None, thought: str = "") -> dict:
+    """The message of an answer's cell, with its chain of thought where such are kept.
+
+    Args:
+        turn: may mark it as not to be learned.
+        thought: from a column of its own; else the answer may begin with it.
+    """
+    text, own = answer_text(value, field, tally)
+    return tally.take_reasoning(said("assistant", text, turn), thought or own)
+
+
 def is_message(value: object) -> bool:
     """Return whether a value is an object with a speaker."""
     return isinstance(value, dict) and ("role" in value or "from" in value)
@@ -106,14 +117,10 @@ def _keys(turn: object) -> tuple[str, str]:
 
 
 def _in_turn(texts: list[str], column: str, tally: NoticeTally) -> list[dict]:
-    roles = ("user", "assistant")
     return [
-        said(
-            roles[index % 2],
-            content_text(text, f"{column}[{index}]")
-            if index % 2 == 0
-            else answer_text(text, f"{column}[{index}]", tally),
-        )
+        said("user", content_text(text, f"{column}[{index}]"))
+        if index % 2 == 0
+        else answered(text, f"{column}[{index}]", tally)
         for index, text in enumerate(texts)
     ]
 
@@ -135,8 +142,7 @@ def _round_layout(keys: tuple[str, ...]) -> Layout | None:
 
 def _turn(turn: object, place: str, tally: NoticeTally) -> list[dict]:
     if isinstance(turn, list | tuple) and len(turn) == 2 and all(isinstance(one, str) for one in turn):
-        question, answer = content_text(turn[0], f"{place}[0]"), answer_text(turn[1], f"{place}[1]", tally)
-        return [said("user", question), said("assistant", answer)]
+        return [said("user", content_text(turn[0], f"{place}[0]")), answered(turn[1], f"{place}[1]", tally)]
     if isinstance(turn, list | tuple) and len(turn) == 2:
         content_text(turn[0], f"{place}[0]")
         content_text(turn[1], f"{place}[1]")
@@ -157,9 +163,8 @@ def _round(turn: dict, layout: Layout, place: str, tally: NoticeTally) -> list[d
         return [said("system", content_text(question, place))]
     messages = [said("system", system)] if (system := joined(turn.get(layout.system), place)) else []
     messages.append(said("user", content_text(question, f"{place}.{layout.questions[-1]}")))
-    if layout.reasoning and not is_blank(turn.get(layout.reasoning)):
-        tally.add("reasoning_unused")
-    return [*messages, said("assistant", answer_text(answer, field, tally), turn)]
+    thought = joined(turn.get(layout.reasoning), field) if layout.reasoning else ""
+    return [*messages, answered(answer, field, tally, turn, thought)]
 
 
 def _message(turn: dict, role_key: str, text_key: str | None, place: str, tally: NoticeTally) -> dict:
@@ -174,6 +179,5 @@ def _message(turn: dict, role_key: str, text_key: str | None, place: str, tally:
     if role != "assistant":
         return said(role, content_text(turn[text_key], field))
     reasoning = names_of.first(names_of.folded(turn), names_of.REASONING)
-    if reasoning and not is_blank(turn[reasoning]):
-        tally.add("reasoning_unused")
-    return said(role, answer_text(turn[text_key], field, tally), turn)
+    thought = joined(turn[reasoning], f"{place}.{reasoning}") if reasoning else ""
+    return answered(turn[text_key], field, tally, turn, thought)

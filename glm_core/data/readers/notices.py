@@ -19,6 +19,15 @@ class NoticeTally:
     counts: Counter = field(default_factory=Counter)
     names: dict[str, dict[str, None]] = field(default_factory=dict)
     guessed: tuple[str, str] | None = None
+    keeps_reasoning: bool = False
+    "Chains of thought stay with their answers, for models that think."
+
+    def take_reasoning(self, message: dict, thought: str) -> dict:
+        """Return the answer `message` with the chain of thought before it, or without it and counted."""
+        if not thought.strip():
+            return message
+        self.add("reasoning_kept" if self.keeps_reasoning else "reasoning_unused")
+        return message | {"reasoning_content": thought.strip()} if self.keeps_reasoning else message
 
     def add(self, kind: str, count: int = 1, *names: str) -> None:
         """Count `count` more of `kind`, about `names`."""

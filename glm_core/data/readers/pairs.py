@@ -4,14 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from glm_core.data.examples import RowError, check_messages, is_blank
-from glm_core.data.readers.chats import is_message, messages_of, past_turns, said, settle, turn_messages
+from glm_core.data.readers.chats import answered, is_message, messages_of, past_turns, said, settle, turn_messages
 from glm_core.data.readers.columns import holds_text
 from glm_core.data.readers.layouts import Convert, Layout, ignored
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.transcripts import transcript
 from glm_core.data.readers.values import (
     RowNotLearned,
-    answer_text,
     cell,
     content_text,
     joined,
@@ -36,7 +35,7 @@ def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
         for column in layout.media:
             if not is_blank(record.get(column)) and record[column] not in ([], {}):
                 raise RowError("data.row.media", column)
-        messages = settle(build(record, layout, tally), tally)
+        messages = settle(_with_thought(build(record, layout, tally), record, layout, tally), tally)
         watch(record)
         return messages
 
@@ -49,11 +48,19 @@ def watched(convert: Convert, layout: Layout, tally: NoticeTally) -> Convert:
     watch = unused_counter(layout, tally)
 
     def counted(record: dict) -> list[dict]:
-        messages = settle(convert(record), tally)
+        messages = settle(_with_thought(convert(record), record, layout, tally), tally)
         watch(record)
         return messages
 
     return counted
+
+
+def _with_thought(messages: list[dict], record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
+    """`messages`, whose last answer gets the chain of thought that has a column of its own."""
+    thought = joined(record.get(layout.reasoning), layout.reasoning) if layout.reasoning else ""
+    if not thought or messages[-1]["role"] != "assistant":
+        return messages
+    return [*messages[:-1], tally.take_reasoning(messages[-1], thought)]
 
 
 def unused_counter(layout: Layout, tally: NoticeTally) -> Callable[[dict], None]:
@@ -64,8 +71,6 @@ def unused_counter(layout: Layout, tally: NoticeTally) -> Callable[[dict], None]
     def count(record: dict) -> None:
         if layout.rejected and not is_blank(record.get(layout.rejected)) and record[layout.rejected] != []:
             tally.add("rejected_unused")
-        if layout.reasoning and not is_blank(record.get(layout.reasoning)):
-            tally.add("reasoning_unused")
         keys = tuple(record)
         if keys not in known:
             known[keys] = ignored(keys, used)
@@ -164,7 +169,7 @@ def _answers(value: Any, column: str, tally: NoticeTally) -> list[dict]:
     if is_messages(value):
         return turn_messages(value, column, tally)
     flagged = value if isinstance(value, dict) else None
-    return [said("assistant", answer_text(value, column, tally), flagged)]
+    return [answered(value, column, tally, flagged)]
 
 
 def _rounds(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
@@ -177,5 +182,5 @@ def _rounds(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     messages = [said("system", system)] if (system := optional_cell(record, layout.system)) else []
     for index, (question, answer) in enumerate(zip(questions, answers, strict=True)):
         messages.append(said("user", content_text(question, f"{layout.questions[-1]}[{index}]")))
-        messages.append(said("assistant", answer_text(answer, f"{layout.answer}[{index}]", tally)))
+        messages.append(answered(answer, f"{layout.answer}[{index}]", tally))
     return messages

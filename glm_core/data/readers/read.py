@@ -45,11 +45,13 @@ class ReadOptions:
         reading: "pairs", "conversations" or "paragraphs", where a notice names the other reading.
         sheets: names of the sheets of a workbook to read; empty: those with data.
         header: whether the first row of a table names its columns; None looks.
+        reasoning: keep chains of thought with their answers (`reasoning_content`), for models that think.
     """
 
     reading: str = ""
     sheets: tuple[str, ...] = ()
     header: bool | None = None
+    reasoning: bool = False
 
     @property
     def headless(self) -> bool | None:
@@ -139,7 +141,8 @@ def read_bytes(
         raise DataError("data.empty", file=file)
     report = progress or (lambda stage, fraction: None)
     lines = None if ending in ("xlsx", "parquet") else content.count(b"\n") + 1
-    source = _Source(content, file, options or ReadOptions())
+    options = options or ReadOptions()
+    source = _Source(content, file, options, NoticeTally(keeps_reasoning=options.reasoning))
     rows = _reported(_BY_ENDING[ending](source), lines, report)
     result = _gather(rows, source, task, mapping)
     report("data.stage.reading", 1.0)

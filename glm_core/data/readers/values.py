@@ -78,36 +78,34 @@ def joined(value: object, field: str) -> str:
     return text_of(value, field)
 
 
-def answer_text(value: object, field: str, tally: NoticeTally) -> str:
-    """The text of an answer: itself, a message's content, or the first of several answers.
+def answer_text(value: object, field: str, tally: NoticeTally) -> tuple[str, str]:
+    """The text of an answer: itself, a message's content, or the first of several answers; and the chain of thought before it.
 
     Raises:
         RowError: there is none; or as `text_of`.
     """
     if isinstance(value, dict):
         inner = value.get("content", value.get("value", value.get("text", value)))
-        return answer_text(inner, field, tally) if inner is not value else text_of(value, field)
+        return answer_text(inner, field, tally) if inner is not value else (text_of(value, field), "")
     if isinstance(value, list) and value:
         if all(isinstance(one, dict) and "type" in one and "role" not in one for one in value):
-            return content_text(value, field)
+            return content_text(value, field), ""
         if isinstance(value[0], dict | str):
             if len({json.dumps(one, sort_keys=True, default=str) for one in value}) > 1:
                 tally.guess("first_answer")
             return answer_text(value[0], field, tally)
-    return without_reasoning(content_text(value, field), field, tally)
+    return split_reasoning(content_text(value, field), field)
 
 
-def without_reasoning(text: str, field: str, tally: NoticeTally) -> str:
-    """`text` without the chain of thought that it begins with.
+def split_reasoning(text: str, field: str) -> tuple[str, str]:
+    """`text` without the chain of thought that it begins with, and that.
 
     Raises:
         RowError: nothing else is there.
     """
     if "<" not in text[:40] or not (found := _THINKING.match(text)):
-        return text
-    if not is_blank(found[2]):
-        tally.add("reasoning_unused")
-    return text_of(text[found.end() :], field)
+        return text, ""
+    return text_of(text[found.end() :], field), found[2].strip()
 
 
 def verdict(value: object) -> bool | None:

@@ -71,7 +71,7 @@ def answer_tuned(
         progress: told the share done.
     """
     asked = [
-        Request(tuple(one.messages), choice.name, ANSWER_TOKENS, 0.0, strength=strength, owner=OWNER)
+        Request(tuple(one.messages), choice.name, ANSWER_TOKENS, 0.0, strength=strength, owner=OWNER, thinking=False)
         for one in questions
     ]
     found = [Answer("")] * len(asked)

@@ -4,18 +4,22 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.models import ModelError, describe, load_tokenizer
+from glm_core.models.plain_formats import DEFAULT, FORMATS
 from glm_core.runs.exchange import chat_template, tokenizer_json
 
 GENERATION = "generation_config.json"
 
 
-def complete(folder: Path) -> None:
+def complete(folder: Path, chat_format: str = DEFAULT) -> None:
     """Add to the model in `folder` what its base may lack; a folder without a tokenizer stays without.
+
+    Args:
+        chat_format: that it was trained in, written as its template where the base has none.
 
     Raises:
         ModelError: its tokenizer is damaged.
     """
-    template = chat_template.for_folder(folder)
+    template = chat_template.for_folder(folder) or FORMATS.get(chat_format, "")
     if template:
         workspace.write_atomic(folder / chat_template.FILE, template)
     try:

@@ -9,6 +9,7 @@ from glm_core.chat.conversations import Conversation
 from glm_core.chat.messages import VOTES, can_go_on, footnotes
 from glm_core.i18n import t
 from glm_core.markdown import harmless, literal
+from pages.parts import thinking_control
 from pages.parts.chat import row_editor
 from pages.parts.chat.current import act
 
@@ -74,6 +75,8 @@ def draw_edit(conversation: Conversation, place: int) -> None:
 def draw_answer(conversation: Conversation, place: int, trainer: bool) -> None:
     """The assistant's message, its speed and model, and the buttons under it."""
     message = conversation.messages[place]
+    if thought := message.get("reasoning_content"):
+        thinking_control.draw_folded(thought, message.get("reasoning_seconds"))
     st.markdown(harmless(message["content"]) or f":gray[{t('chat.nothing')}]")
     st.caption("  \n".join(footnotes(message)))
     with st.container(horizontal=True, vertical_alignment="center", key=f"do-{place}"):

@@ -10,11 +10,15 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import unique_labels
 from glm_core.models import describe
+from glm_core.models.thinking import find_template
 from glm_core.serving.served_models import ServedModel
+from pages.parts import thinking_control
 from pages.parts.chat.current import act
 
 IDLE = {"temperature": 0.8, "top_p": 0.8, "top_k": 0, "repetition_penalty": 1.0, "max_new_tokens": 512}
 STEP_SIZES = {"temperature": 0.05, "top_p": 0.01, "top_k": 1, "repetition_penalty": 0.01, "max_new_tokens": 1}
+THOUGHTFUL = 4096
+"Tokens of an answer of a model that thinks."
 RANGES = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
@@ -39,31 +43,34 @@ def choose_model(choices: Sequence[ServedModel], conversation: Conversation) -> 
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def about(base: str) -> tuple[dict, bool]:
-    """Initial sampling parameters of a base, and whether its family has a system message.
+def about(base: str) -> tuple[dict, bool, bool]:
+    """Where the dials of a base start, whether its family has a system message, and whether it can think.
 
-    Of a model elsewhere nothing is known: the usual values, and a system message as OpenAI's interface has it.
+    Of a model elsewhere nothing is known: the usual values, and all that OpenAI's interface has.
     """
     try:
         family = describe(base).family
     except EasyError:
-        return IDLE, True
-    return IDLE | family.sampling, family.system
+        return IDLE, True, True
+    thinks = find_template(base) is not None
+    return IDLE | family.sampling | ({"max_new_tokens": THOUGHTFUL} if thinks else {}), family.system, thinks
 
 
 def draw(choice: ServedModel, conversation: Conversation) -> dict:
     """The system prompt where there is one, and the sampling controls; returns the fields of a `Request`."""
-    official, system = about(str(choice.base))
+    official, system, thinks = about(str(choice.base))
     if system:
         draw_system(conversation)
     if st.session_state.get("sampling_of") != official or "dial_temperature" not in st.session_state:
         st.session_state.sampling_of = official
         set_sampling(official)
+    thinking = thinking_control.draw("dial_thinking") if thinks else None
     values = {name: draw_slider(name, step, RANGES[name]) for name, step in STEP_SIZES.items()}
     values["strength"] = st.session_state.get("dial_strength", 1.0) if choice.tuned else 1.0
     seed = st.text_input(
         t("chat.seed"), help=t("chat.seed_help"), key="dial_seed", max_chars=10, persist_state="session"
     )
+    values["thinking"] = thinking
     values["seed"] = int(seed) if seed.isascii() and seed.strip().isdecimal() else None
     st.button(t("chat.defaults"), on_click=ui.checked(set_sampling), args=(official,), key="defaults", width="stretch")
     return values
@@ -94,6 +101,7 @@ def set_sampling(values: dict) -> None:
         st.session_state[f"dial_{name}"] = value
     st.session_state.dial_seed = ""
     st.session_state.dial_strength = 1.0
+    st.session_state.dial_thinking = "default"
 
 
 def draw_system(conversation: Conversation) -> None:

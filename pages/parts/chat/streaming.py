@@ -15,6 +15,7 @@ from glm_core.i18n import t
 from glm_core.markdown import harmless
 from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
+from pages.parts import thinking_control
 from pages.parts.chat import messages, sampling_controls
 
 POLL_SECONDS = 0.1
@@ -33,7 +34,7 @@ def answer(conversation: Conversation, choice: ServedModel, fields: dict, typed:
     conversation.save()
     seal = {"role": "assistant", "stamp": {"adapter": choice.tuned}}
     with st.chat_message("assistant", avatar=messages.avatar(seal)):
-        place, wait = st.empty(), st.empty()
+        thought, place, wait = st.empty(), st.empty(), st.empty()
         place.markdown(harmless(conversation.beginning))
         if not typed:
             st.button(t("chat.stop"), icon=":material/stop_circle:", key="stop", type="tertiary")
@@ -41,12 +42,11 @@ def answer(conversation: Conversation, choice: ServedModel, fields: dict, typed:
         st.session_state.computing = False
         settle()
         told = conversation.prompt(system=sampling_controls.about(str(choice.base))[1])
-        handle = state.engine().submit(
-            Request(told, choice.name, owner=conversation.user, beginning=conversation.beginning.strip(), **fields)
-        )
+        begun = {"beginning": conversation.beginning.strip(), "thought": conversation.thought}
+        handle = state.engine().submit(Request(told, choice.name, owner=conversation.user, **begun, **fields))
         st.session_state.computing = True
         try:
-            stream(handle, conversation, place, wait)
+            stream(handle, conversation, (thought, place, wait))
             st.session_state.computing = False
         except Exception:
             st.session_state.computing = False  # not stopped: the page stays as it is, with the reason
@@ -65,9 +65,10 @@ def settle() -> None:
         st.rerun()
 
 
-def stream(handle: RequestHandle, conversation: Conversation, place, wait) -> None:
-    """Draw the handle until it is done: its place in the queue, what is being loaded, then its text."""
-    drawn = saved = 0.0
+def stream(handle: RequestHandle, conversation: Conversation, places: tuple) -> None:
+    """Draw the handle until it is done: its place in the queue, what is being loaded, its thought, then its text."""
+    thought, place, wait = places
+    drawn, saved, folded = 0.0, 0.0, False
     for _piece in handle.follow(POLL_SECONDS):
         now = time.monotonic()
         if not handle.completion_tokens and not handle.done:
@@ -75,11 +76,26 @@ def stream(handle: RequestHandle, conversation: Conversation, place, wait) -> No
         elif now - drawn > DRAW_SECONDS or handle.done:
             wait.empty()
             conversation.messages[-1]["content"] = handle.text
+            if handle.reasoning and not folded:
+                folded = draw_thought(handle, conversation, thought)
             place.markdown(harmless(handle.text))
             drawn = now
         if now - saved > SAVE_SECONDS:
             conversation.save()
             saved = now
+
+
+def draw_thought(handle: RequestHandle, conversation: Conversation, place) -> bool:
+    """Draw the thought and keep it with the answer; returns whether it has ended and is folded now."""
+    ended = bool(handle.text) or handle.thought_ended is not None
+    conversation.messages[-1]["reasoning_content"] = handle.reasoning
+    conversation.messages[-1]["reasoning_seconds"] = handle.reasoning_seconds
+    if not ended:
+        thinking_control.draw_growing(handle.reasoning, handle.reasoning_seconds, place)
+        return False
+    with place.container():
+        thinking_control.draw_folded(handle.reasoning, handle.reasoning_seconds)
+    return True
 
 
 def draw_wait(handle: RequestHandle, place) -> None:

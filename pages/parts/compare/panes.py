@@ -13,6 +13,7 @@ from glm_core.markdown import Piece, differences, literal, marked, numbered
 from glm_core.runs import store
 from glm_core.serving.request import RequestHandle
 from glm_core.serving.served_models import ServedModel
+from pages.parts import thinking_control
 
 DRAW_SECONDS = 0.06
 LONGEST_SHOWN = 200
@@ -63,7 +64,9 @@ def ask(question: str, runs: Sequence[ServedModel], fields: dict, owner: str) ->
 def draw_growing(handle: RequestHandle, place) -> None:
     """The answer so far, or one line that says what it waits for."""
     stage = state.engine().progress
-    if handle.text:
+    if handle.reasoning and not handle.text:
+        thinking_control.draw_growing(handle.reasoning, handle.reasoning_seconds, place)
+    elif handle.text:
         place.markdown(literal(handle.text))
     elif handle.state == "waiting" and handle.position and stage is None:
         place.caption(t("chat.queue", place=handle.position))
@@ -77,6 +80,8 @@ def draw(panes: Panes, runs: Sequence[ServedModel]) -> None:
         draw_places(runs, panes.question), panes.handles, _marked(panes.texts), strict=True
     ):
         with place.container():
+            if handle.reasoning:
+                thinking_control.draw_folded(handle.reasoning, handle.reasoning_seconds)
             st.markdown(words or f":gray[{t('chat.nothing')}]")
             notes = [t("chat.ended.cancelled")] if handle.cancelled and not panes.whole else []
             notes += [literal(handle.provenance.sentence())] if handle.provenance else []

@@ -17,7 +17,8 @@ def read(
     content: bytes, file: str, template: str | None, mapping: dict, options: ReadOptions | None = None
 ) -> readers_read.ReadResult:
     """Read with progress, once for each choice of template, mapping and options."""
-    key = (file, hash(content), template, tuple(mapping.items()), options or ReadOptions(), i18n.current())
+    options = options or ReadOptions(reasoning=True)
+    key = (file, hash(content), template, tuple(mapping.items()), options, i18n.current())
     known = st.session_state.setdefault("read", {})
     if key not in known:
         bar = st.progress(0.0)
@@ -101,7 +102,8 @@ def draw_options(found: readers_read.ReadResult) -> ReadOptions:
     guessed = next((notice for notice in found.notices if notice.other), None)
     other = guessed is not None and st.toggle(t("datasets.other_reading"), key="other-reading", help=guessed.message)
     known = {"names": True, "data": False}.get(header or "auto")
-    return ReadOptions(reading=guessed.other if guessed and other else "", sheets=tuple(sheets), header=known)
+    reading = guessed.other if guessed and other else ""
+    return ReadOptions(reading=reading, sheets=tuple(sheets), header=known, reasoning=True)
 
 
 def draw_notices(notices: list[Notice]) -> None:

@@ -101,6 +101,8 @@ def draw_field(one) -> None:
         st.selectbox(
             options=one.metadata["choices"], format_func=lambda choice: choice_label(one.name, choice), **words
         )
+    elif one.metadata["proposed"]:
+        draw_proposed(one, words)
     elif isinstance(one.default, bool):
         st.toggle(**words)
     elif isinstance(one.default, str):
@@ -110,6 +112,16 @@ def draw_field(one) -> None:
         step = RATE_STEPS.get(one.name, 0.01) if real else 1
         limits = {"min_value": one.metadata["minimum"], "max_value": one.metadata["maximum"]}
         st.number_input(**words, **limits, step=step, format="%g" if real else "%d")
+
+
+def draw_proposed(one, words: dict) -> None:
+    """Usual texts to choose from, each with its word, or one's own."""
+    ui.keep_widget(words["key"])
+    names = {text: (text or "qkv").replace(", ", "_") for text in one.metadata["proposed"]}
+    known = {text: t(f"settings.{one.name}.proposed.{name}") for text, name in names.items()}
+    own = st.session_state[words["key"]]
+    options = [*known, *([own] if own not in known else [])]
+    st.selectbox(options=options, format_func=lambda text: known.get(text, text), accept_new_options=True, **words)
 
 
 def draw_questions() -> list[str]:

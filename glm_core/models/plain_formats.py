@@ -1,0 +1,64 @@
+"""Chat formats to choose from for a model without a chat template, such as a base model.
+
+Each is a small template, so that prompts, labels and ends come about as for models that bring one. Which one a run was
+trained with stands in its settings; its adapter is asked in the same.
+"""
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from glm_core.models.chat_templates import ChatTemplate
+
+if TYPE_CHECKING:
+    from glm_core.models import LoadedModel
+    from glm_core.models.tokenizers import Tokenizer
+
+DEFAULT = "question"
+"Lines of questions and answers, which `template_format` writes."
+_SYSTEM = "{%- if messages[0].role == 'system' %}{{ messages[0].content }}\n\n{% endif %}"
+FORMATS = {
+    DEFAULT: "",
+    "chatml": (
+        "{{ bos_token }}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' }}"
+        "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    ),
+    "alpaca": (
+        "{{ bos_token }}" + _SYSTEM + "{% for m in messages if m.role != 'system' %}{% if m.role == 'user' %}"
+        "{{ '### Instruction:\n' + m.content + '\n\n' }}{% else %}"
+        "{{ '### Response:\n' + m.content + eos_token + '\n\n' }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '### Response:\n' }}{% endif %}"
+    ),
+    "human": (
+        "{{ bos_token }}" + _SYSTEM + "{% for m in messages if m.role != 'system' %}{% if m.role == 'user' %}"
+        "{{ 'Human: ' + m.content + '\n\n' }}{% else %}"
+        "{{ 'Assistant: ' + m.content + eos_token + '\n\n' }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}"
+    ),
+}
+
+
+def is_free(loaded: "LoadedModel") -> bool:
+    """Return whether the model's format is open: prompts are a template's, and it brings none."""
+    return loaded.family.templated and loaded.tokenizer is not None and loaded.tokenizer.chat_template is None
+
+
+def formatted(loaded: "LoadedModel", name: str) -> "LoadedModel":
+    """Return `loaded` with the chat format `name`; as it is where it brings a format, or for the default.
+
+    The weights are shared, the tokenizer is a copy.
+    """
+    source = FORMATS.get(name, "")
+    if not source or loaded.tokenizer is None or not is_free(loaded):
+        return loaded
+    tokenizer = copy.copy(loaded.tokenizer)
+    tokenizer.chat_template = ChatTemplate(source, _tokens(tokenizer))
+    return replace(loaded, tokenizer=tokenizer)
+
+
+def _tokens(tokenizer: "Tokenizer") -> dict[str, str]:
+    """What a template writes at the beginning of a text and at the end of an answer."""
+    spelled = {number: text for text, number in tokenizer.controls.items()}
+    starts = "".join(spelled.get(token, "") for token in tokenizer.start_ids)
+    return {"bos_token": starts, "eos_token": spelled.get(tokenizer.eos_token_id, "")}
