@@ -1,6 +1,6 @@
 """Decoding speed at full size: one answer and many at once, of the base and of adapters, beside plain `generate`.
 
-    python -m benchmarks.decoding [--shape chatglm|chatglm3|glm4] [--layers N] [--hidden 4096] [--tokens 128] [--streams 16]
+    python -m benchmarks.decoding [--shape chatglm|chatglm3|glm4|qwen3-8b|llama-3.1-8b|glm-edge-4b|glm-z1-9b] [--layers N] [--hidden N] [--tokens 128] [--streams 16]
                                   [--kernels] [--profile]
 
 Random weights, so no checkpoint is needed. First it shows that the model's answers depend on an early token of the prompt,
@@ -21,7 +21,7 @@ from unittest import mock
 
 import torch
 
-from benchmarks.speed import LAYERS, TARGETS, build, collect
+from benchmarks.speed import LAYERS, TARGETS, WIDTHS, build, collect
 from glm_core.adapters import attach
 from glm_core.generation import decode
 from glm_core.models import quantization
@@ -89,7 +89,7 @@ class Endless:
     def __getattr__(self, name):
         return getattr(self._family, name)
 
-    def encode_prompt(self, tokenizer, messages) -> list[int]:
+    def prompt(self, tokenizer, messages, thinking=None) -> list[int]:
         return tokenizer.encode(messages[-1]["content"]) + self.controls
 
     def stop_ids(self, tokenizer) -> list[int]:
@@ -117,7 +117,7 @@ def make_adapters(session: Session, folder: Path) -> list[ServedModel]:
     """The base, two LoRA and two prefixes with random weights."""
     loaded, choices = session.loaded, [ServedModel(session.info.name, session.info.name, folder)]
     for name, settings in SETTINGS.items():
-        shape = loaded.name.split("-")[0]
+        shape = loaded.name.rpartition("-")[0]
         attach.attach(loaded, settings.changed(lora_targets=TARGETS[shape]), name)
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
@@ -233,7 +233,7 @@ def measure(session: Session, choices: list[ServedModel], streams: int, tokens: 
 def measure_generate(session: Session, tokens: int) -> tuple[float, float]:
     """Tokens/s of transformers' `generate`, one answer after the other, and seconds to the first token."""
     loaded, seconds = session.loaded, []
-    ids = torch.tensor([loaded.family.encode_prompt(loaded.tokenizer, [{"content": WARM}])], device=loaded.model.device)
+    ids = torch.tensor([loaded.family.prompt(loaded.tokenizer, [{"content": WARM}])], device=loaded.model.device)
     for count in (2, 1, tokens):
         started = time.perf_counter()
         with torch.inference_mode():
@@ -384,8 +384,8 @@ def replayed(call, copies: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hidden", type=int, default=4096)
-    parser.add_argument("--shape", choices=("chatglm", "chatglm3", "glm4"), default="chatglm")
+    parser.add_argument("--hidden", type=int, help="default: as published")
+    parser.add_argument("--shape", choices=[shape for shape in LAYERS if shape != "bloom"], default="chatglm")
     parser.add_argument("--layers", type=int)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--streams", type=int, default=16)
@@ -395,6 +395,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     options.layers = options.layers or LAYERS[options.shape]
+    options.hidden = options.hidden or WIDTHS.get(options.shape, 4096)
     print(
         f"{options.shape}, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}"
     )

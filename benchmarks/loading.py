@@ -1,6 +1,7 @@
 """Seconds and peak memory of loading each family at full size: published layout and shards, random weights.
 
-    python benchmarks/loading.py [--families chatglm chatglm2 chatglm3 glm4-original glm4-hf glm4-0414 bloom chatglm-int4] [--folder DIR]
+    python benchmarks/loading.py [--families chatglm chatglm2 chatglm3 glm4-original glm4-hf glm4-0414 bloom chatglm-int4
+                                             qwen3-8b llama-3.1-8b glm-edge-4b glm-z1-9b] [--folder DIR]
                                  [--quantization int8 nf4] [--shape tiny]
 
 For each family writes a checkpoint as the hub lays it out (12 to 19 GB, removed afterwards), loads it, answers with 64
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 
+from benchmarks.shapes import SHAPES  # noqa: E402
 from glm_core import models  # noqa: E402
 
 SHARD_BYTES = 1_900_000_000
@@ -106,6 +108,7 @@ CONFIGS = {
         "eos_token_id": 2,
         "pad_token_id": 3,
     },
+    **{name: {"torch_dtype": "bfloat16", "_name_or_path": name} | one.config for name, one in SHAPES.items()},
 }
 TINY = {
     "hidden_size": 64,
@@ -161,7 +164,9 @@ def _native_shapes(config: dict) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Of a checkpoint in transformers' own layout."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
-    yield from ((name, tuple(tensor.shape)) for name, tensor in model.state_dict().items())
+    tied = config.get("tie_word_embeddings")
+    shapes = ((name, tuple(tensor.shape)) for name, tensor in model.state_dict().items())
+    yield from (pair for pair in shapes if not (tied and pair[0] == "lm_head.weight"))
 
 
 def _pair(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:

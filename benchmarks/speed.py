@@ -1,6 +1,6 @@
 """Training speed and peak memory at full size: ours, the published computation, plain PEFT; same weights and rows.
 
-    python -m benchmarks.speed [--shape chatglm|chatglm3|glm4|bloom] [--cases lora:16x128 ptuning:1x128:nf4 ...]
+    python -m benchmarks.speed [--shape chatglm|chatglm3|glm4|bloom|qwen3-8b|llama-3.1-8b|glm-edge-4b|glm-z1-9b] [--cases lora:16x128 ptuning:1x128:nf4 ...]
                                [--contenders ours packed official plain] [--layers N] [--hidden N] [--check N]
 
 Random weights, so no checkpoint is needed. All run in this process, one after the other, on the same batches. "official"
@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.official import full_loss, published
+from benchmarks.shapes import SHAPES
 from glm_core import data, models, workspace
 from glm_core.adapters import attach, fused_lora
 from glm_core.models import quantization, registry
@@ -46,8 +47,11 @@ TARGETS = {
     "chatglm3": "q_proj, k_proj, v_proj",
     "glm4": "q_proj, k_proj, v_proj",
     "bloom": "query_key_value",
+    **dict.fromkeys(SHAPES, "qkv"),
 }
-LAYERS = {"chatglm": 28, "chatglm3": 28, "glm4": 40, "bloom": 30}
+LAYERS = {"chatglm": 28, "chatglm3": 28, "glm4": 40, "bloom": 30, **{name: one.layers for name, one in SHAPES.items()}}
+WIDTHS = {name: one.hidden for name, one in SHAPES.items()}
+FAMILIES = {name: one.family for name, one in SHAPES.items()}
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,10 @@ def mixed_lengths() -> list[int]:
 
 def configuration(shape: str, hidden: int, layers: int):
     """The transformers configuration of a family's published model, at any width and depth."""
-    from transformers import BloomConfig, Glm4Config, GlmConfig
+    from transformers import AutoConfig, BloomConfig, Glm4Config, GlmConfig
 
+    if shape in SHAPES:
+        return AutoConfig.for_model(**SHAPES[shape].sized(hidden, layers))
     heads = hidden // 128
     if shape == "chatglm":
         return ChatGLMConfig(
@@ -136,7 +142,7 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
         for name in list(quantization.block_linears(model)):
             quantization.quantize(model, name, small)
     collect()
-    family = next(one for one in registry.FAMILIES if one.name == shape)
+    family = next(one for one in registry.FAMILIES if one.name == FAMILIES.get(shape, shape))
     return models.LoadedModel(model, None, family, Path(), f"{shape}-{hidden}x{layers}")
 
 
@@ -311,13 +317,14 @@ def check(args, cases: list[Case], device: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=LAYERS, default="chatglm")
-    parser.add_argument("--hidden", type=int, default=4096)
+    parser.add_argument("--hidden", type=int, help="default: as published")
     parser.add_argument("--layers", type=int)
     parser.add_argument("--cases", nargs="*", default=CASES)
     parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=USUAL)
     parser.add_argument("--check", type=int, metavar="N", default=0)
     given = parser.parse_args()
     given.layers = given.layers or LAYERS[given.shape]
+    given.hidden = given.hidden or WIDTHS.get(given.shape, 4096)
     if given.shape != "chatglm":
         given.contenders = [name for name in given.contenders if name != "official"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
