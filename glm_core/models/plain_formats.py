@@ -33,8 +33,8 @@ FORMATS = {
     "human": (
         "{{ bos_token }}" + _SYSTEM + "{% for m in messages if m.role != 'system' %}{% if m.role == 'user' %}"
         "{{ 'Human: ' + m.content + '\n\n' }}{% else %}"
-        "{{ 'Assistant: ' + m.content + eos_token + '\n\n' }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}"
+        "{{ 'Assistant:\n' + m.content + eos_token + '\n\n' }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}"
     ),
 }
 
@@ -58,7 +58,7 @@ def formatted(loaded: "LoadedModel", name: str) -> "LoadedModel":
 
 
 def _tokens(tokenizer: "Tokenizer") -> dict[str, str]:
-    """What a template writes at the beginning of a text and at the end of an answer."""
+    """Text that a template writes at the beginning of a text and at the end of an answer."""
     spelled = {number: text for text, number in tokenizer.controls.items()}
     starts = "".join(spelled.get(token, "") for token in tokenizer.start_ids)
     return {"bos_token": starts, "eos_token": spelled.get(tokenizer.eos_token_id, "")}

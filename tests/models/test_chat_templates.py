@@ -186,7 +186,7 @@ WRITTEN = {
     "question": "Question: hello\nAnswer:",
     "chatml": "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n",
     "alpaca": "### Instruction:\nhello\n\n### Response:\n",
-    "human": "Human: hello\n\nAssistant: ",
+    "human": "Human: hello\n\nAssistant:\n",
 }
 
 
