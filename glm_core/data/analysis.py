@@ -71,8 +71,8 @@ def statistics(examples: Sequence[Example]) -> Statistics:
             found.contradicting.append(index)
         questions.add(question)
         pairs.add(pair)
-    counts = {"turns": turns, "learned": learned, "thoughts": thoughts}
-    return replace(found, **counts, long=long, labels=label_counts(examples))
+    labels = label_counts(examples)
+    return replace(found, turns=turns, learned=learned, thoughts=thoughts, long=long, labels=labels)
 
 
 def divide(examples: Sequence[Example], share: float, seed: int = 0) -> tuple[list[Example], list[Example]]:
