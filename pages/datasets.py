@@ -49,7 +49,13 @@ def draw_list() -> None:
         ui.go("upload")
     if st.button(t("datasets.paste"), icon=":material/content_paste:", key="paste", width="stretch"):
         ui.go("upload")
-    if st.button(t("datasets.from_hub"), icon=":material/cloud_download:", key="from-hub", width="stretch"):
+    if st.button(
+        t("datasets.from_hub_short"),
+        icon=":material/cloud_download:",
+        help=t("datasets.from_hub"),
+        key="from-hub",
+        width="stretch",
+    ):
         ui.go("upload", hub="1")
     if st.button(t("drafting.entry"), icon=":material/article:", key="from-document", width="stretch"):
         ui.go("documents")
