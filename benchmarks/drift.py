@@ -1,6 +1,6 @@
 """Where does drift begin to matter? KL per token from the base beside what the runs really lost, over many short runs.
 
-    python -m benchmarks.drift [--controls 60] [--steps 24] [--seconds 270]
+    python -m benchmarks.drift [--controls 60] [--steps 45] [--seconds 270]
 
 Runs of every quality on the embedded model, each as it is after three numbers of steps: good imprints of three names, rates
 too high, shuffled answers, one label or one sentence for everything, three classes, product questions. Of each: KL per token (analysis/drift.py)
@@ -115,7 +115,7 @@ def main() -> None:
     """Print a row a run, then the thresholds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drift")
     parser.add_argument("--controls", type=int, default=60)
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=45)
     parser.add_argument("--seconds", type=float, default=270)
     options = parser.parse_args()
     started, found = time.monotonic(), []
