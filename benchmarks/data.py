@@ -1,9 +1,10 @@
 """Time that 115,000 advertisement rows (55 MB) take: read, validated and counted, in every format.
 
-    python benchmarks/data.py [--rows 115000] [--source train.jsonl] [--model assets/models/chatglm-demo]
+    python -m benchmarks.data [--rows 115000] [--source train.jsonl] [--model assets/models/chatglm-demo] [--large 1000000]
 
 The rows are drawn from a small generator, or repeated with changes from `--source` (AdvertiseGen as published). They are
-also exported to Excel, and with `--model` turned into tokens. Prints seconds, rows a second and peak memory for each.
+also exported to Excel, and with `--model` turned into tokens. `--large` reads and counts that many rows of one jsonl file (a million:
+500 MB) and nothing else. Prints seconds, rows a second and peak memory for each.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import io
 import json
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -22,6 +24,7 @@ from glm_core import data
 from glm_core.data.analysis import statistics
 
 LIMIT_SECONDS = 10.0
+LARGE_BYTES = 2_000_000_000
 _KINDS = ("裤", "裙", "上衣", "外套", "卫衣", "衬衫")
 _TRAITS = {
     "材质": ("棉", "牛仔布", "雪纺", "针织", "羊毛"),
@@ -129,6 +132,22 @@ def export(content: bytes) -> tuple[float, int]:
     return time.perf_counter() - start, len(target.getvalue())
 
 
+def large(count: int) -> tuple[float, float, float, int]:
+    """Write `count` rows into a temporary jsonl file; its megabytes, seconds to read and to count it, rows read."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, rows = Path(folder) / "large.jsonl", generated(20_000)
+        with path.open("w", encoding="utf-8") as file:
+            for number in range(count):
+                row = rows[number % len(rows)]
+                row = {**row, "content": f"{row['content']}*款式#{number}"}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        start = time.perf_counter()
+        result = data.read(path)
+        read = time.perf_counter()
+        counts = statistics(result.examples)
+        return path.stat().st_size / 1e6, read - start, time.perf_counter() - read, counts.rows
+
+
 def line(name: str, megabytes: float, read: float, count: float, rows: int, memory: int, verdict: str) -> str:
     """One line of the table."""
     speed = rows / (read + count)
@@ -140,7 +159,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=115_000)
     parser.add_argument("--source", type=Path)
     parser.add_argument("--model")
+    parser.add_argument("--large", type=int, default=0, metavar="ROWS")
     options = parser.parse_args()
+    if options.large:
+        (megabytes, read, count, found), memory = apart(large, options.large)
+        verdict = "ok" if memory < LARGE_BYTES and found == options.large else "too much memory"
+        print(line("large.jsonl", megabytes, read, count, found, memory, verdict))
+        return
     rows = repeated(options.source, options.rows) if options.source else generated(options.rows)
     print(f"{'file':<16}{'MB':>7}{'read s':>9}{'count s':>9}{'rows/s':>10}{'peak MB':>9}  limit {LIMIT_SECONDS:.0f} s")
     kept = files(rows)
