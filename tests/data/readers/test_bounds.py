@@ -4,6 +4,8 @@ import io
 import json
 import tracemalloc
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from glm_core.data import DataError, read_bytes
@@ -23,9 +25,6 @@ def peak_of(act) -> int:
 
 
 def test_a_packed_text_that_many_rows_name_is_refused():
-    pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.parquet
-
     answers = pyarrow.DictionaryArray.from_arrays([0] * 40_000, ["答" * 30_000])
     table = pyarrow.table({"question": [str(number) for number in range(40_000)], "answer": answers})
     target = io.BytesIO()
