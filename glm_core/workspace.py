@@ -27,6 +27,13 @@ BUILDING, DISCARDED = ".new-", ".gone-"
 LEFTOVER_SECONDS = 3600.0  # longer than any write takes
 SWEPT_DEPTH = 3  # levels below the workspace in which files are written
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_DISK_WORDS = (
+    "No space left",
+    "Disk quota exceeded",
+    "PytorchStreamWriter failed",
+    "unexpected pos",
+    "iostream error",
+)
 SETTLING_SECONDS = 0.2
 T = TypeVar("T")
 
@@ -78,17 +85,25 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def replace_folder(folder: Path, *, exist_ok: bool = True) -> Iterator[Path]:
+def replace_folder(folder: Path, *, exist_ok: bool = True, building: Path | None = None) -> Iterator[Path]:
     """Yield an empty folder to write into; it becomes `folder`, or replaces it, when the block ends without an error.
 
     The folder is built beside its destination and renamed, so that a reader or a crash sees the old one, the new one, or
     (for the moment between two renames) none, never a part. On an error nothing changes.
 
+    Args:
+        exist_ok: whether `folder` may be there already, and is replaced.
+        building: the folder to build in, where other processes write into it too (`building_of`); else one of its own.
+
     Raises:
         OSError: the disk refuses, or `folder` is there already and not `exist_ok`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{folder.name[:80]}-", dir=folder.parent))
+    if building is None:
+        building = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{folder.name[:80]}-", dir=folder.parent))
+    else:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir()
     try:
         yield building
         share(building)
@@ -98,6 +113,11 @@ def replace_folder(folder: Path, *, exist_ok: bool = True) -> Iterator[Path]:
             shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def building_of(folder: Path) -> Path:
+    """Return where `folder` is built by several processes at once."""
+    return folder.with_name(f"{BUILDING}{folder.name[:80]}")
 
 
 def discard_folder(folder: Path, *, ignore_errors: bool = False) -> None:
@@ -156,9 +176,17 @@ def _sweep(entry: os.DirEntry, age: float) -> None:
         return
 
 
-def is_disk_full(error: OSError) -> bool:
-    """Return True where the disk, a quota or the largest file size of the file system is exhausted."""
-    return error.errno in FULL_DISK
+def is_disk_full(error: BaseException) -> bool:
+    """Return True where the disk, a quota or the largest file size of the file system is exhausted.
+
+    Torch reports a failed write as a RuntimeError of its file writer, safetensors as an I/O error in words.
+    """
+    return (isinstance(error, OSError) and error.errno in FULL_DISK) or says_disk_full(str(error))
+
+
+def says_disk_full(words: str) -> bool:
+    """Return True where an error's text, or a log with one, says that the disk is full."""
+    return any(mark in words for mark in FULL_DISK_WORDS)
 
 
 @contextmanager

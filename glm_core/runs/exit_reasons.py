@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from glm_core import workspace
 from glm_core.runs.files import number, read_record, read_tail
 
 
@@ -18,8 +19,8 @@ def explain(path: Path, code: int | None = None) -> dict:
         return {"key": "runs.why.stopped", "values": {"step": step}}
     log = read_tail(path / "train.log", lines=60)
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
-    if re.search(r"No space left on device|Disk quota exceeded", log):
-        return {"key": "runs.why.disk_full", "values": {"folder": str(path)}}
+    if workspace.says_disk_full(log):
+        return {"key": "training.failed.disk_full", "values": {"folder": str(path)}}
     if re.search(r"out of memory|MemoryError|can't allocate memory", log, re.IGNORECASE):
         return {"key": "runs.why.memory", "values": {"step": step}}
     if code == -9:

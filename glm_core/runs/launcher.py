@@ -8,7 +8,6 @@ that has imported everything may wait for its run (prewarm.py).
 
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -282,7 +281,7 @@ class Launcher:
             self._children.pop(run.id, None)
         if (run.path / "discard").exists() and run.status().state == "stopped":
             for name in ("adapter", "checkpoints"):
-                shutil.rmtree(run.path / name, ignore_errors=True)
+                workspace.discard_folder(run.path / name, ignore_errors=True)
         self._settled[run.id] = run.path.stat().st_mtime_ns
 
     def _start(self, open_runs: list[Run], cleared: Run | None) -> None:

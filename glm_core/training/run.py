@@ -6,7 +6,6 @@ over batches (trainer.py), what is due when (callbacks.py), words in files (writ
 
 import errno
 import os
-import shutil
 import sys
 import traceback
 import warnings
@@ -352,8 +351,8 @@ def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: 
     step = trainer.state.global_step
     if reporter.stopped and (task.folder / "discard").exists():
         if writer.writes:
-            shutil.rmtree(task.folder / "checkpoints", ignore_errors=True)
-            shutil.rmtree(task.folder / "adapter", ignore_errors=True)
+            workspace.discard_folder(task.folder / "checkpoints", ignore_errors=True)
+            workspace.discard_folder(task.folder / "adapter", ignore_errors=True)
         writer.end("stopped", TrainingError("training.stopped.discarded", step=step))
         return
     writer.stage("saving")

@@ -8,10 +8,10 @@ decisions are callbacks.py's.
 import math
 import os
 import random
-import shutil
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -266,24 +266,16 @@ class AdapterTrainer(Trainer):
 
     def _save_checkpoint(self, model, trial) -> None:
         """Adapter, optimizer, schedule, random states and progress, in a folder that appears whole."""
-        parent = Path(self.args.output_dir)
-        building = parent / f".checkpoint-{self.state.global_step}"
-        try:
+        final = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        building = workspace.building_of(final)  # every process writes its random state there
+        with workspace.replace_folder(final, building=building) if self.args.should_save else nullcontext():
             self._write_checkpoint(building)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
-            raise
         if self.args.should_save:
-            final = parent / building.name.removeprefix(".")
-            shutil.rmtree(final, ignore_errors=True)
-            os.rename(building, final)
-            prune(parent, self.state.best_global_step)
+            prune(final.parent, self.state.best_global_step)
 
     def _write_checkpoint(self, folder: Path) -> None:
         """The state file comes last, so a folder that has it can be gone on from."""
         if self.args.should_save:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
             attach.write(self.loaded, folder, {"step": self.state.global_step})
             self._save_optimizer_and_scheduler(str(folder))
             self._save_scaler(str(folder))

@@ -260,7 +260,7 @@ def test_what_a_run_does_not_use_sets_it_apart_from_nobody():
 @pytest.mark.parametrize(
     ("log", "code", "key"),
     [
-        ("OSError: [Errno 28] No space left on device", 1, "runs.why.disk_full"),
+        ("OSError: [Errno 28] No space left on device", 1, "training.failed.disk_full"),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", 1, "runs.why.memory"),
         ("fine", -9, "runs.why.killed"),
         ("fine", None, "runs.why.vanished"),

@@ -1,9 +1,9 @@
 """A failure explained in a sentence, and settings that would succeed after running out of memory."""
 
-import errno
 from pathlib import Path
 from typing import Any
 
+from glm_core import workspace
 from glm_core.errors import EasyError
 from glm_core.models import ModelError
 from glm_core.training import memory_estimate
@@ -18,24 +18,13 @@ def explain(error: BaseException, folder: Path) -> EasyError:
     """`error` as a sentence; errors that are one already stay as they are."""
     if isinstance(error, EasyError):
         return error
-    if _is_disk_full(error):
+    if workspace.is_disk_full(error):
         return TrainingError("training.failed.disk_full", folder=str(folder))
     if is_memory(error):
         return TrainingError("training.failed.memory")
     if isinstance(error, OSError):
         return TrainingError("training.failed.files", reason=str(error)[:300])
     return TrainingError("training.failed.unexpected", kind=type(error).__name__, reason=str(error)[:300])
-
-
-def _is_disk_full(error: BaseException) -> bool:
-    """Torch reports a failed write as a RuntimeError of its file writer, safetensors as an I/O error in words."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return True
-    words = str(error)
-    return any(
-        mark in words
-        for mark in ("No space left", "PytorchStreamWriter failed", "unexpected pos", "iostream error", "Disk quota")
-    )
 
 
 def is_memory(error: BaseException) -> bool:
