@@ -45,7 +45,7 @@ PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
 log = logging.getLogger(__name__)
 _closing = threading.Event()
 _locks: list[WorkspaceLock] = []
-_engines: "list[Engine]" = []
+engines: "list[Engine]" = []
 
 
 @st.cache_resource(show_spinner=False)
@@ -59,8 +59,8 @@ def engine() -> "Engine":
     from glm_core.serving.remote import RemoteEngine
 
     address, key = os.environ.get("EASYAIGC_ENGINE", ""), os.environ.get("EASYAIGC_ENGINE_KEY", "")
-    _engines.append(RemoteEngine(address, key) if address else LocalEngine(waiting=WAITING, each=_share))
-    return _engines[-1]
+    engines.append(RemoteEngine(address, key) if address else LocalEngine(waiting=WAITING, each=_share))
+    return engines[-1]
 
 
 def _share() -> int | None:
@@ -70,12 +70,12 @@ def _share() -> int | None:
 
 def loaded() -> "LoadedBase | None":
     """Return the loaded model (see `Engine.loaded`), None where there is no model or no engine yet."""
-    return _engines[-1].loaded if _engines else None
+    return engines[-1].loaded if engines else None
 
 
 def chat_model_gpu_bytes() -> int:
     """Return the bytes of GPU memory of the model loaded for chat, which a run gets since that model is unloaded first."""
-    return _engines[-1].held if _engines else 0
+    return engines[-1].held if engines else 0
 
 
 def machine() -> this_machine.Machine:
@@ -221,7 +221,7 @@ def close() -> None:
     database.let_go()
     for lock in _locks:
         lock.release()
-    for one in _engines:
+    for one in engines:
         one.close()
 
 

@@ -12,7 +12,7 @@ from glm_core.serving.remote import RemoteEngine
 
 
 def test_the_engine_is_this_process_or_the_server_that_the_operator_names(monkeypatch):
-    monkeypatch.setattr(state, "_engines", [])
+    monkeypatch.setattr(state, "engines", [])
     make = state.engine.__wrapped__
     monkeypatch.delenv("EASYAIGC_ENGINE", raising=False)
     here = make()
@@ -30,7 +30,7 @@ def chatting(monkeypatch):
     """A model loaded for chat that has 13 GiB of a GPU; it counts how often it was unloaded."""
     engine = SimpleNamespace(loaded=SimpleNamespace(name="chatglm-6b"), held=13 << 30, unloaded=0)
     engine.unload = lambda: vars(engine).update(unloaded=engine.unloaded + 1, loaded=None, held=0)
-    monkeypatch.setattr(state, "_engines", [engine])
+    monkeypatch.setattr(state, "engines", [engine])
     monkeypatch.setattr(state, "engine", lambda: engine)
     return engine
 

@@ -187,7 +187,7 @@ def check(name: str, password: str) -> Account | None:
         row = db.execute("SELECT * FROM accounts WHERE name=?", (name.strip(),)).fetchone()
     stored = row["password"] if row else None
     try:
-        _hasher().verify(stored or _nobodys_hash(), password[: PASSWORD_LENGTHS[1]])
+        password_hasher().verify(stored or _nobodys_hash(), password[: PASSWORD_LENGTHS[1]])
     except (VerificationError, InvalidHashError):
         return None
     return account_of(row) if stored else None
@@ -199,17 +199,18 @@ def _hash(name: str, password: str) -> str:
         raise AccountError("accounts.password_length", low=low, high=high)
     if password.casefold() == name.casefold():
         raise AccountError("accounts.password_is_name")
-    return _hasher().hash(password)
+    return password_hasher().hash(password)
 
 
 @cache
-def _hasher() -> PasswordHasher:
+def password_hasher() -> PasswordHasher:
+    """Argon2 at its recommended cost."""
     return PasswordHasher()
 
 
 @cache
 def _nobodys_hash() -> str:
-    return _hasher().hash(secrets.token_urlsafe(32))
+    return password_hasher().hash(secrets.token_urlsafe(32))
 
 
 def account_of(row: sqlite3.Row) -> Account:

@@ -82,7 +82,7 @@ def _measure_tree(pid: int) -> tuple[int, float]:
 
 def sample_gpus() -> list[dict[str, Any]]:
     """Every GPU that PyTorch can use: index, name, memory_used, memory_total, utilization, temperature, power."""
-    nvml = _nvml()
+    nvml = open_nvml()
     if nvml is None:
         return []
     try:
@@ -93,7 +93,7 @@ def sample_gpus() -> list[dict[str, Any]]:
 
 def idle_gpus() -> list[dict[str, str]]:
     """Every GPU that the installed PyTorch cannot use: its name, the text key of the obstacle, the command that mends it."""
-    nvml = _nvml()
+    nvml = open_nvml()
     if nvml is None:
         return []
     try:
@@ -139,7 +139,7 @@ def _sample_gpu(nvml, index: int) -> dict[str, Any]:
 
 def memory_on_gpus(pid: int) -> int:
     """Bytes that process `pid` has of all GPUs together; 0 where the driver does not tell, as in a container."""
-    nvml = _nvml()
+    nvml = open_nvml()
     if nvml is None:
         return 0
     try:
@@ -159,7 +159,7 @@ def _read(nvml, reading: Callable[[], float]) -> float | None:
 
 
 @cache
-def _nvml():
+def open_nvml():
     """The initialized NVML binding, None on a machine without the library or an NVIDIA driver."""
     try:
         import pynvml

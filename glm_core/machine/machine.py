@@ -18,6 +18,10 @@ from glm_core.machine.gpu_stats import cores, sample, sample_gpus
 __all__ = ["Gpu", "IdleGpu", "Machine", "devices", "gpus", "idle_gpus", "machine", "sample", "sentence"]
 
 
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+'What a container may use; its files are absent or say "max" on a computer without limits.'
+
+
 @dataclass(frozen=True)
 class Gpu:
     """One GPU: memory in bytes, utilisation in percent, temperature in degrees C, power in W (None where not told)."""
@@ -97,7 +101,7 @@ def _group_memory() -> tuple[int, int]:
 
 def _group_file(name: str) -> str:
     try:
-        return (Path("/sys/fs/cgroup") / name).read_text().strip()
+        return (CONTROL_GROUP / name).read_text().strip()
     except OSError:
         return ""
 

@@ -15,7 +15,7 @@ PASSWORD = "correct horse"
 @pytest.fixture(autouse=True)
 def light_hashes(monkeypatch):
     """Passwords that take no time; how strong the real ones are is argon2's own default."""
-    monkeypatch.setattr(accounts, "_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
 
 
 @pytest.fixture

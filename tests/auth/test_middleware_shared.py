@@ -37,7 +37,7 @@ async def _socket(websocket):
 @pytest.fixture(autouse=True)
 def light_hashes(monkeypatch):
     """Passwords that take no time."""
-    monkeypatch.setattr(accounts, "_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
 
 
 @pytest.fixture
@@ -525,7 +525,7 @@ def test_a_name_that_nobody_has_costs_a_hash_too(people, monkeypatch):
             checked.append(hashed)
             return super().verify(hashed, password)
 
-    monkeypatch.setattr(accounts, "_hasher", lambda hasher=Counting(1, 8, 1): hasher)
+    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=Counting(1, 8, 1): hasher)
     accounts.check("the-trainer", "wrong password")
     accounts.check("nobody", "wrong password")
     assert len(checked) == 2
@@ -605,3 +605,26 @@ def test_pages_may_connect_to_the_address_that_they_check_and_to_no_other(strang
     sharing.check_sources = ("ws://192.168.1.2:8501",)
     policy = stranger.get("/login").headers["content-security-policy"]
     assert "connect-src 'self' ws://192.168.1.2:8501;" in policy and "script-src 'self';" in policy
+
+
+def test_the_accounts_file_is_read_outside_the_event_loop(stranger, people, monkeypatch):
+    in_loop = {}
+
+    def watch(module, name):
+        function = getattr(module, name)
+
+        def watched(*arguments):
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop()
+                in_loop[name] = True
+            in_loop.setdefault(name, False)
+            return function(*arguments)
+
+        monkeypatch.setattr(module, name, watched)
+
+    for module, name in ((accounts, "session"), (accounts, "check"), (accounts, "open_session"), (api_keys, "find")):
+        watch(module, name)
+    sign_in(stranger)
+    assert stranger.get("/training").status_code == 200
+    stranger.get("/v1/models", headers={"authorization": "Bearer ea-x"})
+    assert in_loop == dict.fromkeys(("session", "check", "open_session", "find"), False)

@@ -88,7 +88,7 @@ def test_the_build_of_the_real_torch_is_read_from_its_file():
 )
 def test_what_keeps_a_card_idle(line, capability, driver, obstacle, index, monkeypatch, tmp_path):
     install(monkeypatch, tmp_path, line, "2.13.0+cpu")
-    monkeypatch.setattr(gpu_stats, "_nvml", Driver(capability, driver))
+    monkeypatch.setattr(gpu_stats, "open_nvml", Driver(capability, driver))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert gpu_stats.obstacle(capability, driver // 1000) == obstacle
     assert [one.name for one in machine.gpus()] == ([] if obstacle else ["NVIDIA GeForce"])

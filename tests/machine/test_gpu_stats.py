@@ -124,7 +124,7 @@ def test_memory_of_one_process_is_told_where_the_driver_tells(monkeypatch):
         def nvmlDeviceGetComputeRunningProcesses(self, handle):
             return [SimpleNamespace(pid=7, usedGpuMemory=345), SimpleNamespace(pid=8, usedGpuMemory=None)][: 2 - handle]
 
-    monkeypatch.setattr(gpu_stats, "_nvml", Driver)
+    monkeypatch.setattr(gpu_stats, "open_nvml", Driver)
     assert [gpu_stats.memory_on_gpus(pid) for pid in (7, 8, 9)] == [690, 0, 0]
-    monkeypatch.setattr(gpu_stats, "_nvml", lambda: None)
+    monkeypatch.setattr(gpu_stats, "open_nvml", lambda: None)
     assert gpu_stats.memory_on_gpus(7) == 0

@@ -37,18 +37,21 @@ def test_a_server_that_may_use_some_cards_gives_no_others_away(monkeypatch, limi
     assert this_machine.devices() == places
 
 
-def test_a_container_has_its_own_memory_and_cores(monkeypatch):
+def test_a_container_has_its_own_memory_and_cores(monkeypatch, tmp_path):
     files = {
         "memory.max": "1000000",
         "memory.current": "700000",
         "memory.stat": "anon 1\ninactive_file 200000\n",
         "cpu.max": "50000 100000",
     }
-    monkeypatch.setattr(this_machine, "_group_file", lambda name: files[name])
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(this_machine, "CONTROL_GROUP", tmp_path)
     machine = this_machine.machine()
     assert (machine.memory_total, machine.memory_free, machine.cores) == (1_000_000, 500_000, 1)
 
 
-def test_without_a_container_the_computer_is_the_limit(monkeypatch):
-    monkeypatch.setattr(this_machine, "_group_file", lambda name: "max" if name == "memory.max" else "")
+def test_without_a_container_the_computer_is_the_limit(monkeypatch, tmp_path):
+    (tmp_path / "memory.max").write_text("max\n")
+    monkeypatch.setattr(this_machine, "CONTROL_GROUP", tmp_path)
     assert this_machine.machine().memory_total == psutil.virtual_memory().total

@@ -14,7 +14,7 @@ PASSWORD = "correct horse"
 @pytest.fixture
 def colleague(monkeypatch):
     """A trainer, on the page of an administrator."""
-    monkeypatch.setattr(accounts, "_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
     boss = accounts.create("boss", PASSWORD, "administrator")
     monkeypatch.setattr(ui, "visitor", lambda: boss)
     return accounts.create("xiao-li", PASSWORD, "trainer", by="boss")

@@ -109,7 +109,7 @@ def test_the_search_finds_the_actions_there_are():
 @pytest.fixture
 def light_hashes(monkeypatch):
     """Passwords that take no time."""
-    monkeypatch.setattr(accounts, "_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
 
 
 def test_what_changes_accounts_keys_and_guests_notes_it_itself(light_hashes):

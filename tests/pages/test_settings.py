@@ -19,7 +19,7 @@ PASSWORD = "correct horse"
 @pytest.fixture(autouse=True)
 def light_hashes(monkeypatch):
     """Passwords that take no time."""
-    monkeypatch.setattr(accounts, "_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
 
 
 @pytest.fixture

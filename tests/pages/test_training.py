@@ -502,7 +502,7 @@ def test_more_processes_than_cards_are_doubted_before_the_start(monkeypatch):
 def test_a_loaded_chat_model_is_said_to_go_and_its_memory_counts_as_free(monkeypatch, held):
     with_cards(monkeypatch, 1)
     engine = SimpleNamespace(loaded=SimpleNamespace(name="chatglm"), held=held, loading=None)
-    monkeypatch.setattr(state, "_engines", [engine])
+    monkeypatch.setattr(state, "engines", [engine])
     captions = " ".join(one.value for one in open_page("training").caption)
     assert ("聊天用的 chatglm 会" in captions) == bool(held) and i18n.size((23 << 30) + held) in captions
 
