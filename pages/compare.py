@@ -18,7 +18,7 @@ from glm_core.markdown import literal, unique_labels
 from glm_core.models.thinking import find_template
 from glm_core.runs import store
 from glm_core.serving.served_models import ServedModel
-from pages.parts import runs_table, share, step_in_use, thinking_control
+from pages.parts import compared_runs, share, step_in_use, thinking_control
 from pages.parts.compare import panes, question_set
 
 THOUGHTFUL = 2048
@@ -203,7 +203,7 @@ with st.container():  # always there, as below: what follows keeps its place, an
 if others:
     st.subheader(t("compare.meters"), anchor=False)
     with ui.guarded():
-        runs_table.draw([store.get(run.name) for run in runs])
+        compared_runs.draw([store.get(run.name) for run in runs])
 st.subheader(t("compare.set"), anchor=False)
 st.markdown(t("compare.set_about"))
 pressed = st.button(t("compare.set_go"), key="set", icon=":material/playlist_play:")

@@ -1,6 +1,6 @@
 """Report: did it learn, does it generalise, did it forget? Three meters with one striking example each; all else below.
 
-The parts are in pages/parts: evidence (meters, questions), measures (figures), runs_table, voting, keepsakes (files).
+The parts are in pages/parts: report/ (questions, score tables, downloads), compared_runs, blind_vote, share.
 """
 
 import streamlit as st
@@ -13,7 +13,7 @@ from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, RunError, rollback, store
-from pages.parts import blind_vote, runs_table, share, step_in_use
+from pages.parts import blind_vote, compared_runs, share, step_in_use
 from pages.parts.report import calibration, downloads, questions, tables
 
 REFRESH_SECONDS = 1.0
@@ -70,7 +70,7 @@ def draw_others(run: Run, found: report.Report) -> None:
         placeholder="",
         format_func=lambda identifier: literal(others[identifier].name),
     )
-    runs_table.draw([run, *(others[identifier] for identifier in chosen)], {run.id: found})
+    compared_runs.draw([run, *(others[identifier] for identifier in chosen)], {run.id: found})
 
 
 def draw_votes(run: Run, found: report.Report) -> None:

@@ -102,7 +102,7 @@ def _run_called(identifier: str) -> ServedModel | None:
         run = store.get(identifier)
     except RunError:
         return None
-    return None if run.damaged else _of_run(run, {})
+    return None if run.damaged else _of_run(run)
 
 
 def trained_on(choice: ServedModel) -> list[store.Run]:
@@ -135,7 +135,9 @@ def merged_run(folder: Path) -> str:
     return told or (named[0] if named else "")
 
 
-def _of_run(run: store.Run, folders: dict[tuple[str, str], Path | None]) -> ServedModel | None:
+def _of_run(run: store.Run, folders: dict[tuple[str, str], Path | None] | None = None) -> ServedModel | None:
+    """The choice that `run` gives, None without an adapter or its base; runs of one base share `folders`."""
+    folders = {} if folders is None else folders
     adapter = run.adapter()
     if adapter is None:
         return None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.judge import judge
 from glm_core.evaluation.perplexity import likelihoods
+from glm_core.serving.base import Engine
 from glm_core.serving.served_models import ServedModel
 
 ROWS, EACH = 12, 3
@@ -78,7 +79,10 @@ def _denied(reference: str) -> list[str]:
 
 
 def measure(
-    engine, choice: ServedModel, questions: Sequence[Question], progress: Callable[[float], None] = lambda done: None
+    engine: Engine,
+    choice: ServedModel,
+    questions: Sequence[Question],
+    progress: Callable[[float], None] = lambda done: None,
 ) -> Pairs | None:
     """Measure how often the reference is likelier than its corruptions; None where nothing could be corrupted."""
     asked = [(one, wrong) for one in questions if one.reference and not one.history and (wrong := corrupt(one))][:ROWS]
