@@ -52,7 +52,7 @@ def _answer_batch(
         prefill(loaded, prompts),
         {-1, *loaded.family.stop_ids(loaded.tokenizer)},
     )  # -1: logits were no numbers
-    chosen = argmax_finite(begun.logits)
+    chosen = argmax_finite(begun.logits)  # (B, V) -> (B,)
     answers = [[token] for token in chosen.tolist()]
     for number, prompt in enumerate(prompts):
         where = begun.positions[number], begun.strides[number]

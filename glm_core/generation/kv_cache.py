@@ -123,8 +123,8 @@ class SlotKVCache(Cache):
         if seen is None:
             return None
         ahead = torch.arange(self.columns, device=self.lengths.device) < self.ahead[: self.rows, None]
-        mask = torch.where(ahead, self.log_scale[: self.rows, None], 0.0).to(dtype)
-        return mask.masked_fill(~seen, -torch.inf)[:, None, None]
+        mask = torch.where(ahead, self.log_scale[: self.rows, None], 0.0).to(dtype)  # (rows, columns)
+        return mask.masked_fill(~seen, -torch.inf)[:, None, None]  # (rows, 1, 1, columns)
 
     def fill(self, row: int, prompts: Cache, index: int, length: int, prefix: list | None, log_scale: float) -> int:
         """Put the last `length` columns of row `index` of `prompts` into `row`, behind its prefix; returns its tokens.

@@ -72,13 +72,13 @@ class PartialPrompt:
             most: tokens of the piece; more where the architecture cannot divide them.
         """
         stop = min(max(self.done + most, self._whole), self._ids.shape[1])
-        piece, model = self._ids[:, self.done : stop], self._loaded.model
+        piece, model = self._ids[:, self.done : stop], self._loaded.model  # (1, piece)
         inputs = {cache_argument(model.__class__): self.cache, "use_cache": True, "logits_to_keep": 1}
         if self.done and isinstance(self._architecture, ResumablePrompts):
             inputs |= self._architecture.piece_inputs(model, self._ids, self.done, stop)
         else:
             inputs |= self._architecture.prompt_inputs(model, piece, None)
-        logits = model(input_ids=piece, **inputs).logits[:, -1]
+        logits = model(input_ids=piece, **inputs).logits[:, -1]  # (1, V)
         self.done = stop
         return None if self.left else Prefill(logits, self.cache, *self.next_positions())
 
@@ -99,6 +99,6 @@ def _padded(loaded: "LoadedModel", prompts: Sequence[Sequence[int]]) -> tuple[to
     pads = torch.tensor([longest - len(prompt) for prompt in prompts])
     filler = loaded.tokenizer.pad_token_id or 0
     ids = torch.tensor([[filler] * int(pad) + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)])
-    mask = (torch.arange(longest) >= pads[:, None]).long() if pads.any() else None
+    mask = (torch.arange(longest) >= pads[:, None]).long() if pads.any() else None  # (B, S)
     device = loaded.model.device
     return ids.to(device), None if mask is None else mask.to(device)

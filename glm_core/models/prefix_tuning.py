@@ -73,9 +73,10 @@ class PrefixEncoder(nn.Module):
 
         In training a tenth is dropped, the same for all rows of a batch.
         """
-        states = self.embedding.weight if self.trans is None else self.trans(self.embedding.weight)
+        weight = self.embedding.weight
+        states = weight if self.trans is None else self.trans(weight)  # (P, 2 layers x heads x D)
         states = F.dropout(states.to(dtype), DROPOUT, self.training)
-        states = states.view(self.shape).permute(1, 2, 0, 3)[:, None]
+        states = states.view(self.shape).permute(1, 2, 0, 3)[:, None]  # (2 layers, 1, heads, P, D)
         return list(zip(states[0::2], states[1::2], strict=True))
 
 
@@ -110,11 +111,11 @@ class Prefix:
         boolean = mask.dtype == torch.bool
         if self.visible is None:
             return F.pad(mask, (self.layers[0][0].shape[2], 0), value=True if boolean else 0.0)
-        columns = self.visible[:, None, None].expand(-1, *mask.shape[1:3], -1)
+        columns = self.visible[:, None, None].expand(-1, *mask.shape[1:3], -1)  # (B, 1, S, P)
         if not boolean:
             lowest = torch.finfo(mask.dtype).min
             columns = torch.zeros(columns.shape, dtype=mask.dtype, device=mask.device).masked_fill(~columns, lowest)
-        return torch.cat([columns, mask.expand(columns.shape[0], -1, -1, -1)], -1)
+        return torch.cat([columns, mask.expand(columns.shape[0], -1, -1, -1)], -1)  # (B, 1, S, P + K)
 
     def _shifted(self, mask: torch.Tensor) -> torch.Tensor:
         """The same as an additive mask, with the scores of the prefix's columns shifted."""
@@ -123,7 +124,7 @@ class Prefix:
             mask = torch.zeros(mask.shape, dtype=self.log_scale.dtype, device=mask.device).masked_fill_(~mask, lowest)
         rows = max(mask.shape[0], self.log_scale.shape[0])
         columns = self.log_scale.to(mask.dtype)[:, None, None].expand(rows, *mask.shape[1:3], -1)
-        return torch.cat([columns, mask.expand(rows, -1, -1, -1)], -1)
+        return torch.cat([columns, mask.expand(rows, -1, -1, -1)], -1)  # (B, 1, S, P + K)
 
 
 class PrefixAdapters(nn.Module):

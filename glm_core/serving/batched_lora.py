@@ -71,8 +71,8 @@ class RowLora:
         for factors in needed.values():
             stop = start + _rank(factors)
             for path, (a, b, scaling) in factors.items():
-                self._layers[path][0][start : start + a.shape[0]] = a
-                self._layers[path][1][start : start + a.shape[0]] = b.T * scaling
+                self._layers[path][0][start : start + a.shape[0]] = a  # (rank, in) of (ranks, in)
+                self._layers[path][1][start : start + a.shape[0]] = b.T * scaling  # (rank, out) of (ranks, out)
             start = stop
         self._watch()
 
@@ -100,12 +100,12 @@ class RowLora:
         def add(module, inputs, output):
             if not (self._active and self.generation):
                 return None
-            rows = output.shape[0]
+            rows = output.shape[0]  # output (B, 1, out)
             kernels = kernels_for(output.view(rows, -1))
             if kernels is not None and self._most <= kernels.MOST_RANKS and output.is_contiguous():
                 kernels.add_lora(output.view(rows, -1), inputs[0].reshape(rows, -1), a, b, *self._ranges, self._most)
                 return output
-            low = inputs[0].reshape(rows, -1) @ a.T
+            low = inputs[0].reshape(rows, -1) @ a.T  # (B, in) @ (in, ranks) -> (B, ranks)
             return torch.addmm(output.view(rows, -1), low.mul_(self._share[:rows]), b).view(output.shape)
 
         return add

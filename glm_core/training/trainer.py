@@ -195,7 +195,7 @@ class AdapterTrainer(Trainer):
         return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self._collate)
 
     def training_step(self, model, inputs, num_items_in_batch=None):
-        self.tokens += inputs["input_ids"].numel() * self.args.world_size
+        self.tokens += inputs["input_ids"].numel() * self.args.world_size  # (B, S), padding included
         loss = self.replay(inputs, num_items_in_batch) if self.replay else None
         if loss is None:
             loss = super().training_step(model, inputs, num_items_in_batch)

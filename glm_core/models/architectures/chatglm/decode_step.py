@@ -20,7 +20,7 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
             (B or more), the column that each row writes, `log_scale` of the scores of each row's first `ahead` columns, and
             `visible(dtype)`, both as the mask of a step. Prefixes are in it.
     """
-    hidden = model.transformer.word_embeddings(ids[:, 0])
+    hidden = model.transformer.word_embeddings(ids[:, 0])  # (B, 1) -> (B, H)
     rotary = model.transformer.rotary(positions, model.transformer.rotary.length - 1, hidden)
     kernels = kernels_for(hidden)
     with decode_kernels(kernels, len(ids)):
@@ -34,7 +34,7 @@ def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) ->
     norms = [*(layer.input_layernorm for layer in network.layers[1:]), network.final_layernorm]
     for layer, following in zip(network.layers, norms, strict=True):
         attention = layer.attention
-        states = attention.query_key_value(normed)
+        states = attention.query_key_value(normed)  # (B, 3 H)
         if kernels:
             own = cache.layers[attention.layer_idx]
             mixed = kernels.attend(states, *rotary, own.keys, own.values, cache.lengths, cache.ahead, cache.log_scale)
@@ -47,10 +47,10 @@ def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) ->
 
 def _attend(attention: nn.Module, states: torch.Tensor, rotary, visible, cache) -> torch.Tensor:
     """(B, 3 H) -> (B, H)."""
-    rows, width = states.shape[0], states.shape[1] // 3
+    rows, width = states.shape[0], states.shape[1] // 3  # B, H
     query, key, value = split_rotated(states.view(rows, 1, attention.num_heads, 3, attention.head_dim), *rotary)
-    key, value = cache.update(key, value, attention.layer_idx)
-    return attend(query, key, value, visible, 0).reshape(rows, width)
+    key, value = cache.update(key, value, attention.layer_idx)  # (B, heads, columns, D)
+    return attend(query, key, value, visible, 0).reshape(rows, width)  # (B, heads, 1, D) -> (B, H)
 
 
 def _add_norm(states: torch.Tensor, normed: torch.Tensor, norm: nn.LayerNorm, kernels) -> torch.Tensor:
