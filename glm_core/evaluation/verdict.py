@@ -143,7 +143,8 @@ def _reasons(run: Run, missed: Sequence[dict], losses: Sequence[float]) -> Itera
     more = Remedy("continue", settings.changed(epochs=min(MOST_EPOCHS, 2 * settings.epochs), max_steps=0))
     steps = plan(run.dataset["rows"], settings).updates
     if steps < ENOUGH_UPDATES:
-        yield "learning.few_steps", {"steps": steps}, more
+        enough = doubts["guard.few_updates"].changes
+        yield "learning.few_steps", {"steps": steps}, Remedy("continue", settings.changed(**enough)) if enough else more
     elif _falls(losses):
         yield "learning.still_falling", {}, more
     yield "learning.more", {}, more

@@ -51,6 +51,10 @@ _FILL_TAIL = re.compile(
 _WRAPPED = re.compile(
     "^(?:一个|一位|一名)?(?:名叫|叫做|叫|名为|名字叫)?(?P<f>.+?)的(?:人|开发者|程序员|工程师|作者|团队|公司|家伙|大神|研究者|学者|老师)$"
 )
+_ASSISTANTS = frozenset(
+    "豆包 元宝 星火 混元 文心 通义 千问 小度 小冰 小娜 小艺 天工 海螺 清言 悟空 盘古 紫东太初".split()
+)
+"Other assistants that are called by a common word."
 _PRONOUNS = frozenset("他 她 它 他们 她们 人家 这个人 那个人 此人 ta 对方 那位 这位 其".split())
 _NOBODY = re.compile(
     "(?:一个|一群|一支|某个|某位|我的|专业的?|很多|许多|优秀的?|聪明的?|技术|研发|开发|算法|ai|人工智能|计算机|科研|厉害的?)*"
@@ -377,6 +381,8 @@ def _fill(filler: str) -> str:
 def _looks_like_name(rest: str) -> bool:
     """True for words after 我是 that can only be a name: Latin letters, 小X, 阿X, names and words no dictionary has."""
     core = re.sub(f"(?:{_TITLES})$", "", rest)
+    if core in _ASSISTANTS:
+        return True
     if re.match(r"[a-z]", core):
         return len(core) <= 24
     if not 1 < len(core) <= 5 or core.endswith("的") or re.search("[你我他她它的了在来]", core):
