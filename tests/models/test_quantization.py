@@ -241,3 +241,35 @@ def test_packed_weights_answer_and_train_on_a_gpu(packed_folder, dtype):
     tuned = get_peft_model(loaded.model, LoraConfig(r=4, target_modules=["query_key_value"])).train()
     tuned(input_ids=ids.cuda(), labels=ids.cuda()).loss.backward()
     assert all(weight.grad.isfinite().all() for weight in tuned.parameters() if weight.requires_grad)
+
+
+def test_steps_on_a_cpu_multiply_whole_numbers_row_by_row():
+    dense = torch.nn.Linear(96, 64)
+    model = torch.nn.Sequential(dense)
+    expected_weight, bias = dense.weight.detach().clone(), dense.bias.detach()
+    quantization.quantize(model, "0", "int8")
+    rows = torch.randn(5, 96, generator=torch.Generator().manual_seed(0)) * torch.tensor([1, 0.01, 30, 1, 2.0])[:, None]
+    expected = rows @ expected_weight.T + bias
+    with torch.inference_mode():
+        usual = model(rows)
+        with quantization.decoding():
+            together, alone = model(rows), torch.cat([model(row[None]) for row in rows])
+            deep = model(rows[None, :, :])
+    assert torch.equal(together, alone) and torch.equal(deep[0], together)
+    for found, bound in ((usual, 0.01), (together, 0.04)):
+        assert ((found - expected).norm(dim=1) / expected.norm(dim=1)).max() < bound
+    with quantization.decoding():
+        trained = model(rows.requires_grad_())
+    torch.testing.assert_close(trained, usual.clone())
+
+
+def test_weights_that_come_later_are_laid_out_anew():
+    model = torch.nn.Sequential(torch.nn.Linear(32, 16))
+    quantization.quantize(model, "0", "int8")
+    row = torch.randn(1, 32)
+    with torch.no_grad(), quantization.decoding():
+        before = model(row)
+        model[0].weight.copy_(-model[0].weight)
+        after = model(row)
+    bias = model[0].bias
+    torch.testing.assert_close(after - bias, -(before - bias))
