@@ -11,6 +11,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
+from glm_core.models.architectures.rotation import rotate
 from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
 
 PARTS = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -85,23 +86,9 @@ def rotates_pairs(attention: nn.Module, rotary: nn.Module) -> bool | None:
         cosine, sine = rotary(heads, torch.full((1, 1), 3, device=device))  # (1, 1, R)
         found = apply(heads, heads, cosine, sine)[0]
         for pairs in (True, False):
-            if torch.allclose(found, _rotate(heads, cosine, sine, pairs), atol=1e-5):
+            if torch.allclose(found, rotate(heads, cosine, sine, pairs), atol=1e-5):
                 return pairs
     return None
-
-
-def _rotate(heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, pairs: bool) -> torch.Tensor:
-    """The rotation that the kernels compute, of heads (..., D)."""
-    turned = cosine.shape[-1]
-    a, b = cosine[..., : turned // 2], sine[..., : turned // 2]
-    first, second = (
-        (heads[..., 0:turned:2], heads[..., 1:turned:2])
-        if pairs
-        else (heads[..., : turned // 2], heads[..., turned // 2 : turned])
-    )
-    both = first * a - second * b, second * a + first * b
-    front = torch.stack(both, -1).flatten(-2) if pairs else torch.cat(both, -1)
-    return torch.cat([front, heads[..., turned:]], -1)
 
 
 def step(model: nn.Module, ids: torch.Tensor, positions: torch.Tensor, cache) -> torch.Tensor | None:
@@ -110,24 +97,34 @@ def step(model: nn.Module, ids: torch.Tensor, positions: torch.Tensor, cache) ->
     Args:
         cache: as of `chatglm.decode_step.step`; prefixes are in it.
     """
-    kernels = kernels_for(ids)  # (B, 1), which the hidden states are like
-    if kernels is None or rotation_of(model) is None:
+    pairs = rotation_of(model)
+    if pairs is None:
         return None
-    network = model.model
+    launched, network = kernels_for(ids), model.model  # ids are (B, 1), which the hidden states are like
+    kernels = _step_kernels(launched, cache, network.embed_tokens.weight)
+    if kernels is None:
+        return None
     hidden = network.embed_tokens(ids[:, 0])  # (B, H)
     cosine, sine = network.rotary_emb(hidden, positions)  # (B, 1, R) each
     rotary = cosine[:, 0].contiguous(), sine[:, 0].contiguous()
-    with decode_kernels(kernels, len(ids)):
-        return model.lm_head(_blocks(network, hidden, rotary, cache, _decoder_kernels(), rotation_of(model)))
+    with decode_kernels(launched, len(ids)):
+        return model.lm_head(_blocks(network, hidden, rotary, cache, kernels, pairs))
 
 
-def _decoder_kernels() -> ModuleType:
-    from glm_core.models.kernels import decoder
+def _step_kernels(launched: ModuleType | None, cache, weight: torch.Tensor):
+    """The functions that compute a step: a GPU's kernels, torch's own operations on a processor, None elsewhere."""
+    if launched is not None:
+        from glm_core.models.kernels import decoder
 
-    return decoder
+        return decoder
+    if weight.device.type != "cpu" or weight.dtype != torch.float32 or torch.is_grad_enabled():
+        return None
+    from glm_core.models.kernels.plain import PlainStep
+
+    return PlainStep(cache, weight.dtype)
 
 
-def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels: ModuleType, pairs: bool) -> torch.Tensor:
+def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels, pairs: bool) -> torch.Tensor:
     """All layers and the last norm, (B, H) -> (B, H)."""
     residual, normed = hidden, network.layers[0].input_layernorm(hidden)
     norms = [*(layer.input_layernorm for layer in network.layers[1:]), network.norm]
@@ -138,7 +135,7 @@ def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels: Mo
     return normed
 
 
-def _attend(attention: nn.Module, normed: torch.Tensor, rotary, cache, kernels: ModuleType, pairs: bool):
+def _attend(attention: nn.Module, normed: torch.Tensor, rotary, cache, kernels, pairs: bool):
     """Attention of one token a row over its own columns, (B, H) -> (B, H)."""
     own, norms = cache.layers[attention.layer_idx], None
     if hasattr(attention, "q_norm"):
@@ -160,7 +157,7 @@ def _attend(attention: nn.Module, normed: torch.Tensor, rotary, cache, kernels: 
     return attention.o_proj(mixed)
 
 
-def _gated(mlp: nn.Module, normed: torch.Tensor, kernels: ModuleType) -> torch.Tensor:
+def _gated(mlp: nn.Module, normed: torch.Tensor, kernels) -> torch.Tensor:
     """The gated MLP, (B, H) -> (B, H), its gate and up rows in one product or in two."""
     if hasattr(mlp, "gate_up_proj"):
         gate, up = mlp.gate_up_proj(normed).chunk(2, dim=-1)  # (B, F) each
@@ -169,7 +166,7 @@ def _gated(mlp: nn.Module, normed: torch.Tensor, kernels: ModuleType) -> torch.T
     return mlp.down_proj(kernels.silu_mul(gate, up))
 
 
-def _add_norm(states, residual, norm: nn.Module, kernels: ModuleType, layer: nn.Module, part: str):
+def _add_norm(states, residual, norm: nn.Module, kernels, layer: nn.Module, part: str):
     """The residual with `states` added, and its norm; GLM-4-0414 also normalizes what it adds."""
     before = getattr(layer, "post_self_attn_layernorm" if part == "self_attn" else "post_mlp_layernorm", None)
     return kernels.add_rms_norm(
