@@ -71,9 +71,14 @@ def own_names() -> set[str]:
         return set()
     from triton.runtime.jit import JITFunction
 
-    from glm_core.models.kernels import decoder, triton
+    from glm_core.models.kernels import decoder, products, triton
 
-    return {name for module in (triton, decoder) for name, one in vars(module).items() if isinstance(one, JITFunction)}
+    return {
+        name
+        for module in (triton, products, decoder)
+        for name, one in vars(module).items()
+        if isinstance(one, JITFunction)
+    }
 
 
 def distance(found: torch.Tensor, exact: torch.Tensor) -> float:

@@ -8,7 +8,8 @@ import torch
 import triton
 import triton.language as tl
 
-from glm_core.models.kernels.triton import EARLY, PLACES, _take_turn
+from glm_core.models.kernels.launch import EARLY, _take_turn
+from glm_core.models.kernels.triton import PLACES
 
 
 @triton.jit
