@@ -338,7 +338,7 @@ def _choose_checkpointing(
     found = memory_estimate.estimate(
         loaded.model.config, task.settings, longest=longest, device=device.type, limit=free
     )
-    writer.update(estimate=found.parts, checkpointing=found.checkpointing)
+    writer.update(estimate=found.parts, checkpointing=found.checkpointing, recordable=found.recorded)
     if found.checkpointing:
         writer.update(recordable=recompute(loaded.model, found.checkpointing) and found.recorded)
         writer.log("training.log.checkpointing", count=found.checkpointing, layers=found.shape.dims.layers)
