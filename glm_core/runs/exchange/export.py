@@ -8,6 +8,7 @@ the formats (exporter.py).
 
 import io
 import os
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -35,6 +36,7 @@ __all__ = [
     "jobs",
     "keep_as_model",
     "remove",
+    "serve_command",
     "start_export",
     "write",
     "zip_folder",
@@ -168,3 +170,17 @@ def zip_folder(path: Path) -> bytes:
             if file.is_file():
                 archive.write(file, f"{path.name}/{file.relative_to(path)}")
     return content.getvalue()
+
+
+def serve_command(folder: Path, name: str) -> str | None:
+    """The shell command that serves an exported folder by vLLM under `name`; None where vLLM would need its publisher's code.
+
+    A folder of the class "chatglm" is one: transformers itself, and vLLM with it, has no such network.
+    """
+    try:
+        config = workspace.read_json(folder / "config.json", {})
+    except (OSError, ValueError):
+        return None
+    if not isinstance(config, dict) or config.get("model_type") in (None, "chatglm"):
+        return None
+    return f"vllm serve {shlex.quote(str(folder))} --served-model-name {shlex.quote(name)} --port 8000"

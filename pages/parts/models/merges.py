@@ -95,6 +95,11 @@ def draw_result(job: export.Export) -> None:
         export.keep_as_model(job)
         ui.note("audit.model.keep", name)
         st.rerun()
+    if (command := export.serve_command(job.path, name)) is not None:
+        with st.popover(t("exports.serve"), icon=":material/groups:", key=f"serve-{name}"):
+            st.caption(t("exports.serve_about"))
+            st.code(command, language="bash", wrap_lines=True)
+            st.code("EASYAIGC_ENGINE=http://127.0.0.1:8000/v1 streamlit run app.py", language="bash", wrap_lines=True)
     with st.popover(t("exports.delete"), icon=":material/delete:", key=f"drop-{name}"):
         st.caption(t("exports.delete_about", size=i18n.size(size)))
         if st.button(t("download.discard_sure"), key=f"drop-sure-{name}"):

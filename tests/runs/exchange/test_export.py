@@ -250,3 +250,23 @@ def test_a_zip_of_an_exported_adapter_comes_in_again(tmp_path):
     again = import_adapter.import_adapter([("out.zip", archive)], base)
     name = "adapter_model.safetensors"
     assert (again.adapter() / name).read_bytes() == (run.adapter() / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("config", "served"),
+    [
+        ({"model_type": "bloom"}, True),
+        ({"model_type": "glm"}, True),
+        ({"model_type": "chatglm"}, False),
+        ({}, False),
+        ([], False),
+    ],
+)
+def test_vllm_is_offered_where_it_knows_the_network(config, served, tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    assert export.serve_command(folder, "x") is None
+    (folder / "config.json").write_text(json.dumps(config))
+    command = export.serve_command(folder, "my model")
+    assert (command is not None) is served
+    assert not served or command == f"vllm serve '{folder}' --served-model-name 'my model' --port 8000"
