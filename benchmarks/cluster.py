@@ -29,6 +29,7 @@ from glm_core.runs.launcher import Launcher
 from glm_core.training.settings import TrainingSettings
 
 SUBMISSIONS = 20
+PARTS = ("losses", "stop", "node", "submissions")
 ROWS = 32
 
 
@@ -74,7 +75,10 @@ class Nodes:
 
     def _run(self, *arguments: str) -> None:
         options = ["--num-cpus=1", "--num-gpus=0", "--object-store-memory=100000000", "--disable-usage-stats"]
-        done = subprocess.run([self._ray, *arguments, *options], capture_output=True, text=True)
+        paths = os.pathsep.join([str(Path(self._ray).parent), os.environ["PATH"]])  # the nodes' `python`
+        done = subprocess.run(
+            [self._ray, *arguments, *options], capture_output=True, text=True, env=os.environ | {"PATH": paths}
+        )
         if done.returncode:
             sys.exit(f"ray {arguments[0]}: {done.stderr[-2000:]}")
 
@@ -124,12 +128,12 @@ def compare(launcher: Launcher, dataset: str) -> None:
         launcher.submit(run)
         seconds = wait(launcher, run, ended)
         found[name] = losses(run)
+        if run.status().state != "finished":
+            sys.exit(f"{name}: {run.status().why}\n{run.log_tail(60)}")
         last = list(found[name].values())[-1] if found[name] else float("nan")
         apart = max((abs(found[name][step] - loss) for step, loss in found["one process"].items()), default=0.0)
         print(f"{name:14} {run.status().state:9} {len(found[name]):3} updates  last loss {last:.5f}  "
               f"at most {apart:.1e} from one process  {seconds:5.0f} s  {_files(run)} files", flush=True)  # fmt: skip
-        if run.status().state != "finished":
-            print(run.status().why, run.log_tail(30))
 
 
 def _files(run: store.Run) -> int:
@@ -188,7 +192,9 @@ def main() -> None:
     parser.add_argument(
         "--ray", required=True, help="the ray command of a Python that has torch, transformers and peft too"
     )
-    ray = parser.parse_args().ray
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    options = parser.parse_args()
+    ray, parts = options.ray, options.parts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
         os.environ["EASYAIGC_HOME"] = f"{folder}/home"
@@ -200,10 +206,14 @@ def main() -> None:
             version, launcher = api.version(), Launcher(devices=list)
             print(json.dumps({"ray": version, "cores": os.cpu_count()}), flush=True)
             dataset = rows()
-            compare(launcher, dataset)
-            stop_one(launcher, dataset)
-            lose_a_node(nodes, launcher, dataset)
-            submissions(api)
+            if "losses" in parts:
+                compare(launcher, dataset)
+            if "stop" in parts:
+                stop_one(launcher, dataset)
+            if "node" in parts:
+                lose_a_node(nodes, launcher, dataset)
+            if "submissions" in parts:
+                submissions(api)
         finally:
             nodes.stop()
 

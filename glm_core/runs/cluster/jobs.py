@@ -130,7 +130,7 @@ class ClusterJobs:
 
     def _find(self, job: str) -> None:
         found = self._api().find(job) or {}
-        status, message = str(found.get("status", "")), str(found.get("message") or "")[:500]
+        status, message = str(found.get("status", "")), str(found.get("message") or "")[-500:]
         known = self._states.get(job)
         since = known.since if known and known.status == status else time.time()
         self._states[job] = JobState(status, message, since)
