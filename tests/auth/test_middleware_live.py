@@ -1,5 +1,6 @@
 """A hundred attacks on the whole program as it runs: nobody, a guest and a trainer against a live shared server."""
 
+import re
 import socket
 import uuid
 
@@ -101,6 +102,11 @@ CLOSED = [
 ]
 
 
+def without_own_addresses(policy: str) -> str:
+    """A content security policy without this computer's addresses, which the connection check asks."""
+    return re.sub(r"connect-src 'self'( (?:http|ws)s?://[0-9.]+:\d+)+;", "connect-src 'self';", policy)
+
+
 @pytest.mark.parametrize("path", CLOSED)
 def test_nobody_gets_nothing_by_any_method(nobody, path):
     machine = path in (
@@ -112,7 +118,7 @@ def test_nobody_gets_nothing_by_any_method(nobody, path):
     for method in ("POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"):
         answer = nobody.request(method, path)
         assert answer.status_code in (303, 401, 403, 405), (method, answer.status_code)
-        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        assert {name: without_own_addresses(answer.headers[name]) for name in HEADERS} == HEADERS
 
 
 TRAVERSALS = [

@@ -19,7 +19,7 @@ SETTINGS = {
 
 
 def prepare(kind, method, folder):
-    loaded = models.load(small(kind, folder))
+    loaded = models.load(small(kind, folder), device="cpu")
     attach.attach(loaded, SETTINGS[method])
     stir(loaded)
     fused_lora.fuse_lora_layers(loaded.model)
