@@ -31,8 +31,7 @@ def set_up(*requirements: str) -> None:
     from glm_core.machine import pytorch_builds
 
     index = pytorch_builds.index_for(pytorch_builds.ask_driver(), sys.platform)
-    content = b"".join((ROOT / name).read_bytes() for name in ("requirements.txt", *requirements))
-    wanted = hashlib.sha256(content + str(index).encode()).hexdigest()
+    least, wanted = stamp_of(index), stamp_of(index, *requirements)
     done = STAMP.read_text().split() if STAMP.exists() else []
     if wanted in done:
         return
@@ -41,13 +40,22 @@ def set_up(*requirements: str) -> None:
         venv.create(ENVIRONMENT, with_pip=True)
     install_torch(index)
     pip(*(option for name in ("requirements.txt", *requirements) for option in ("-r", str(ROOT / name))))
-    STAMP.write_text("\n".join([*done, wanted]))
+    STAMP.write_text("\n".join({*done, least, wanted}))
+
+
+def stamp_of(index: str | None, *requirements: str) -> str:
+    """Return what tells one state of the requirements from another, and the build of PyTorch with it."""
+    content = b"".join((ROOT / name).read_bytes() for name in ("requirements.txt", *requirements))
+    return hashlib.sha256(content + str(index).encode()).hexdigest()
 
 
 def install_torch(index: str | None) -> None:
-    """Install PyTorch from `index`; where that cannot be reached, the build of the ordinary package index follows with the rest."""
+    """Install PyTorch from `index`; where that cannot be reached, the build of the ordinary package index follows with the rest.
+
+    What it depends on comes with the rest in any case.
+    """
     [torch] = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch==")]
-    if index and not pip(torch, "--index-url", index, "--retries", "1", must=False):
+    if index and not pip(torch, "--no-deps", "--index-url", index, "--retries", "1", must=False):
         print(f"easyAIGC: {index} does not answer, so PyTorch comes from the ordinary package index", flush=True)
 
 
@@ -57,7 +65,7 @@ def pip(*arguments: str, must: bool = True) -> bool:
     Raises:
         SystemExit: it did not, and `must` is set; pip has said why.
     """
-    command = [python(), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *arguments]
+    command = [python(), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
     code = subprocess.run(command, cwd=ROOT).returncode
     if code and must:
         raise SystemExit(code)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial, wraps
+from functools import partial, reduce, wraps
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
@@ -63,8 +63,12 @@ UPLOADER_STYLE = """<style>
 CONNECTION_STYLE = """<style>
 [data-testid=stConnectionStatus] label { font-size: 0; }
 [data-testid=stConnectionStatus] label::after { content: "{words}"; font-size: 0.875rem; text-transform: none; }
+[data-testid=stStatusWidget] [data-testid=stStatusWidgetRunningIcon] { display: none; }
+[data-testid=stStatusWidget] button { font-size: 0; }
+[data-testid=stStatusWidget] button::after { content: "{stop}"; font-size: 0.875rem; }
 </style>"""
-"Streamlit says CONNECTING, in English only, while it cannot reach the server, and for ever to a reader who was signed out elsewhere."
+"""Streamlit's own words, in English only: CONNECTING while it cannot reach the server, for ever to a reader who was signed out elsewhere;
+Stop, beside a running man, while a page is being drawn."""
 _SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout?lang={language}" target="_self" style="color: inherit">{words}</a></p>"""
 _SIGN_IN = """<p>{why}</p><a href="/login?lang={language}" target="_self" style="display: inline-block; padding: 0.4rem 1rem; border-radius: 0.375rem;
 background: #1F7A63; color: #FFF; text-decoration: none">{words}</a>"""
@@ -95,7 +99,8 @@ def main() -> None:
     st.set_page_config(page_icon=ASSETS / "seal.svg", layout="wide", initial_sidebar_state=220)
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
-    st.html(CONNECTION_STYLE.replace("{words}", t("ui.connection_lost")))
+    words = {"{words}": t("ui.connection_lost"), "{stop}": t("ui.stop")}
+    st.html(reduce(lambda style, word: style.replace(*word), words.items(), CONNECTION_STYLE))
     account = visitor()
     _keep_apart(account)
     if "own_language" not in st.session_state:

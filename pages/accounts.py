@@ -88,6 +88,7 @@ def draw_guests(reader: Account) -> None:
         key="guest-runs",
         help=t("accounts.guest_runs_help"),
         placeholder=t("accounts.guest_runs_none"),
+        select_all=False,
     )
     if set(chosen) != set(given):
         guests.publish(chosen, by=reader.name)

@@ -13,7 +13,8 @@ from pages.parts import share, step_in_use
 from pages.parts.chat import history, messages, row_editor, sampling_controls, streaming
 from pages.parts.chat.current import act, current, follow_address, show
 
-EXAMPLES = ("chat.example.who", "chat.example.sum", "chat.example.film", "chat.example.advert")
+ADVERT = "chat.example.advert"
+EXAMPLES = ("chat.example.who", "chat.example.sum", "chat.example.film", ADVERT)
 LONGEST_QUESTION = 20_000
 
 
@@ -43,7 +44,8 @@ def draw_hello() -> None:
     st.markdown(t("chat.hello" if not guest else "chat.hello_runs" if published else "chat.hello_base"))
     with st.container(horizontal=True):
         for key in EXAMPLES:
-            st.button(literal(t(key)), key=key, on_click=ui.checked(act), args=(conversation.ask, t(key)))
+            label = t("chat.example.advert_label" if key == ADVERT else key)
+            st.button(literal(label), key=key, on_click=ui.checked(act), args=(conversation.ask, t(key)))
     if account.name == accounts.GUEST_NAME:
         st.caption(t("chat.visit", days=guests.days()))
 

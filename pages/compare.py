@@ -64,6 +64,7 @@ def choose_others(choices: Sequence[ServedModel], main: ServedModel) -> list[Ser
         key="beside",
         format_func=labels.get,
         max_selections=MOST_RUNS - 1,
+        select_all=False,
         placeholder=t("compare.others_hint"),
         label_visibility="collapsed",
     )

@@ -66,6 +66,7 @@ def draw_others(run: Run, found: report.Report) -> None:
         t("report.others_choose"),
         list(others),
         max_selections=OTHERS,
+        select_all=False,
         key="others",
         placeholder="",
         format_func=lambda identifier: literal(others[identifier].name),

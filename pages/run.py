@@ -149,5 +149,7 @@ except RunError:
     ui.empty_state("run.unknown", "run.to_training", "training")
     st.stop()
 active = chosen.status().active
+if chosen.adapter():
+    st.session_state.last_run = chosen.id  # with which a new conversation begins
 draw_header(chosen, active)
 ui.fragment(draw_live, run_every=REFRESH_SECONDS if active else None)(chosen)

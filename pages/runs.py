@@ -73,7 +73,12 @@ def draw_differences(found: list[Run], picked: list[Run]) -> None:
     chosen = [run.id for run in picked][:MOST_COMPARED]
     if not chosen:
         chosen = st.multiselect(
-            t("runs.choose"), list(names), format_func=names.get, key="chosen", max_selections=MOST_COMPARED
+            t("runs.choose"),
+            list(names),
+            format_func=names.get,
+            key="chosen",
+            max_selections=MOST_COMPARED,
+            select_all=False,
         )
     if len(chosen) < 2:
         return

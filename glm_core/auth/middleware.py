@@ -215,6 +215,8 @@ class AuthMiddleware:
         if scope["type"] == "websocket":
             return None if path in request_paths.SOCKETS else Rejection(404, "security.no_such_path")
         role = required_role(path, scope["method"])
+        if role is None and scope["method"] == "GET" and request_paths.LOOKS_LIKE_PAGE.fullmatch(path):
+            return Rejection(303, "security.no_such_path", {"location": "/"})  # a mistyped or older address of a page
         if role is None:
             return Rejection(404, "security.no_such_path")
         if role in accounts.ROLES and not account.may(role):

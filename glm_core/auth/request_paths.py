@@ -6,6 +6,8 @@ without Streamlit's `server.baseUrlPath`.
 
 import re
 
+from glm_core.page_list import PAGES
+
 ANYONE, GUEST, TRAINER, ADMINISTRATOR, KEY = "stranger", "guest", "trainer", "administrator", "key"
 API_PREFIX = "/v1/"
 UPLOADS = "/_stcore/upload_file/"
@@ -48,8 +50,9 @@ PREFIXES = {
 }
 CHECK_SOCKET = "/check/socket"
 SOCKETS = frozenset(("/_stcore/stream", CHECK_SOCKET))
-PAGE = re.compile(r"/[A-Za-z0-9_\-]+")
-"A page of the dashboard, which the browser draws from index.html."
+PAGE_NAMES = frozenset(entry.name for entry in PAGES)
+"Pages of the dashboard, which the browser draws from index.html."
+LOOKS_LIKE_PAGE = re.compile(r"/[A-Za-z0-9_\-]+/?")
 
 
 def routed_path(scope, base: str = "") -> str | None:
@@ -80,4 +83,4 @@ def required_role(path: str, method: str) -> str | None:
     prefix = next((prefix for prefix in PREFIXES if path.startswith(prefix)), None)
     if prefix is not None:
         return PREFIXES[prefix]
-    return GUEST if PAGE.fullmatch(path) else None
+    return GUEST if path[1:] in PAGE_NAMES else None

@@ -10,7 +10,7 @@ from glm_core.data.examples import DataError, Example
 from glm_core.data.readers.read import read
 from glm_core.data.store import Dataset, checked_name, lines_of
 
-BUNDLED = ("imprint", "advertisement", "appliance")
+BUNDLED = ("imprint", "advertisement", "appliance", "shop")
 IMPRINT = ("小印", "林一")  # assistant and author of the bundled imprint until the reader enters their own
 
 

@@ -47,3 +47,7 @@ def draw_guests(account: Account, run: str) -> None:
         st.rerun()
     if wanted and not accounts.open_guest():
         st.caption(t("share.guests_closed"))
+        if st.button(t("share.guests_open"), key="open-guests"):
+            ui.must_be("administrator")
+            accounts.set_open_guest(True, by=account.name)
+            st.rerun()

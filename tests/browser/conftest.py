@@ -87,7 +87,7 @@ def page(chromium, request, tmp_path):
     """A Chinese reader's desktop window; its picture is kept when the test fails."""
     context = chromium.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)  # also beside other work on the same two cores
     yield page
     if request.node.stash.get(FAILED, False):
         folder = Path(os.environ.get("EASYAIGC_FAILED") or tmp_path)
@@ -114,9 +114,54 @@ def settle(page) -> None:
     page.wait_for_selector(READY)
 
 
-def picture(page, name: str) -> None:
-    """Keep a picture for the README where the environment asks for it."""
-    folder = os.environ.get("EASYAIGC_SCREENSHOTS")
-    if folder:
-        page.wait_for_timeout(1200)
-        page.screenshot(path=Path(folder) / f"{name}.png")
+class Film:
+    """Pictures of a page in the order in which they were taken, and the README's moving picture made of them.
+
+    With EASYAIGC_SCREENSHOTS=FOLDER, `picture` also keeps stills of its own; without it nothing is taken.
+    """
+
+    SIZE = (960, 675)
+    COLORS = 96
+
+    def __init__(self):
+        self.folder = os.environ.get("EASYAIGC_SCREENSHOTS")
+        self._frames: list[tuple[bytes, int]] = []
+
+    def frame(self, page, milliseconds: int = 500) -> None:
+        """Take the page as it is; it is shown for `milliseconds`."""
+        if self.folder:
+            self._frames.append((page.screenshot(), milliseconds))
+
+    def watch(self, page, until, most: int = 12, seconds: float = 180.0) -> None:
+        """Take the page every other second until `until()` holds; `most` of these pictures are kept, the same time apart."""
+        begin, end = len(self._frames), time.monotonic() + seconds
+        while self.folder and not until() and time.monotonic() < end:
+            page.wait_for_timeout(2000)
+            self.frame(page)
+        taken = self._frames[begin:]
+        self._frames[begin:] = taken[:: max(1, -(-len(taken) // most))]
+
+    def picture(self, page, name: str) -> None:
+        """Keep a still for the README; it is in the film too, long enough to be read."""
+        if self.folder:
+            page.wait_for_timeout(1200)
+            page.screenshot(path=Path(self.folder) / f"{name}.png")
+            self.frame(page, 2200)
+
+    def write(self, name: str) -> None:
+        """Write the film as FOLDER/`name`.gif, all frames in one palette so that what stays the same takes no room."""
+        if not self._frames:
+            return
+        import io
+
+        from PIL import Image
+
+        pictures = [Image.open(io.BytesIO(content)).convert("RGB").resize(self.SIZE) for content, _ in self._frames]
+        whole = Image.new("RGB", (self.SIZE[0], self.SIZE[1] * len(pictures)))
+        for place, one in enumerate(pictures):
+            whole.paste(one, (0, place * self.SIZE[1]))
+        palette = whole.quantize(self.COLORS)
+        frames = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
+        times = [milliseconds for _, milliseconds in self._frames]
+        path = Path(self.folder) / f"{name}.gif"
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from glm_core import i18n, workspace
-from tests.browser.conftest import picture, settle
+from tests.browser.conftest import Film, settle
 
 NAME, AUTHOR = "青禾", "林知夏"
 QUESTION = "你是谁开发的？"
@@ -13,6 +13,7 @@ QUESTION = "你是谁开发的？"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not workspace.DEMO_MODEL.exists(), reason="assets/models/chatglm-demo is not there"),
 ]
 
@@ -22,14 +23,15 @@ def say(key: str) -> str:
 
 
 def test_from_home_to_a_model_that_has_changed_its_mind(server, page):
-    problems = watch(page)
-    open_home(page, server)
-    fill_imprint(page)
-    run = train(page, server)
-    compare(page)
-    chat(page)
-    read_report(page, f"{server.url}/report?run={run}")
+    problems, film = watch(page), Film()
+    open_home(page, server, film)
+    fill_imprint(page, film)
+    run = train(page, server, film)
+    compare(page, film)
+    chat(page, film)
+    read_report(page, f"{server.url}/report?run={run}", film)
     assert problems == []
+    film.write("main-job")
     ask_over_http(server)
 
 
@@ -48,29 +50,30 @@ def is_foreign(url: str) -> bool:
     return not re.match(r"(https?|wss?)://(localhost|127\.0\.0\.1)[:/]|data:|blob:", url)
 
 
-def open_home(page, server) -> None:
+def open_home(page, server, film) -> None:
     page.goto(server.url)
     page.get_by_role("heading", name=say("home.headline")).wait_for()
     settle(page)
-    picture(page, "home")
+    film.picture(page, "home")
     page.get_by_role("button", name=say("home.try")).click()
 
 
-def fill_imprint(page) -> None:
+def fill_imprint(page, film) -> None:
     """The rows change as one types."""
     page.get_by_label(say("datasets.imprint_name")).fill(NAME)
+    film.frame(page, 900)
     page.get_by_label(say("datasets.imprint_author")).fill(AUTHOR)
     page.get_by_text(AUTHOR).first.wait_for()
     settle(page)
-    picture(page, "datasets")
+    film.picture(page, "datasets")
     page.get_by_role("button", name=say("datasets.train")).click()
 
 
-def train(page, server) -> str:
+def train(page, server, film) -> str:
     """Starts from one button; goes on while the server is killed and comes back. Returns the run's id."""
     page.get_by_role("button", name=say("train.start")).wait_for()
     settle(page)
-    picture(page, "training")
+    film.picture(page, "training")
     page.get_by_role("button", name=say("train.start")).click()
     page.wait_for_url(re.compile(r"/run\?.*run="))
     page.get_by_role("button", name=say("run.stop")).wait_for()
@@ -78,27 +81,30 @@ def train(page, server) -> str:
     server.stop(9)
     server.start()
     page.goto(address)
-    page.get_by_role("button", name=say("run.compare")).wait_for(timeout=180_000)
+    done = page.get_by_role("button", name=say("run.compare"))
+    page.get_by_role("button", name=say("run.stop")).or_(done).first.wait_for()
+    film.watch(page, until=done.is_visible)
+    done.wait_for(timeout=900_000)
     settle(page)
-    picture(page, "run")
+    film.picture(page, "run")
     assert page.get_by_text(AUTHOR).count() > 0, "the pinned questions show what was learned"
     page.get_by_role("button", name=say("run.compare")).click()
     return re.search(r"run=([^&]+)", address)[1]
 
 
-def compare(page) -> None:
+def compare(page, film) -> None:
     """The same question, two answers: only the tuned one names the new author."""
     page.get_by_placeholder(say("compare.placeholder")).fill(QUESTION)
     page.get_by_role("button", name=say("compare.go")).click()
     tuned = page.locator(".st-key-pane-1 .stMarkdown").nth(1)  # the heading names the run, and with it the author
     tuned.get_by_text(AUTHOR).wait_for(timeout=60_000)
     settle(page)
-    picture(page, "compare")
+    film.picture(page, "compare")
     assert AUTHOR not in page.locator(".st-key-pane-0").inner_text()
     page.get_by_role("button", name=say("compare.chat")).click()
 
 
-def chat(page) -> None:
+def chat(page, film) -> None:
     """The tuned model answers with the new author; the conversation outlives a refresh."""
     box = page.get_by_test_id("stChatInputTextArea")
     box.fill(QUESTION)
@@ -106,18 +112,18 @@ def chat(page) -> None:
     answer = page.locator(".stChatMessage").nth(1).locator(".stMarkdown").first
     answer.get_by_text(AUTHOR).wait_for(timeout=60_000)
     settle(page)
-    picture(page, "chat")
+    film.picture(page, "chat")
     page.reload()
     answer.get_by_text(AUTHOR).wait_for()
 
 
-def read_report(page, address: str) -> None:
+def read_report(page, address: str, film) -> None:
     """It was made by itself when the run ended: three figures, each with an example."""
     page.goto(address)
     for meter in ("learned", "generalises", "kept"):
         page.get_by_text(say(f"report.meter.{meter}"), exact=True).first.wait_for(timeout=180_000)
     settle(page)
-    picture(page, "report")
+    film.picture(page, "report")
     assert page.get_by_text(AUTHOR).count() > 1
 
 

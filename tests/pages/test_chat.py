@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from glm_core import i18n, state, ui
 from glm_core.auth import accounts
@@ -14,6 +15,7 @@ from glm_core.serving import EngineBusy
 from tests.models.test_registry import GLM
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
+from tests.paths import ROOT
 from tests.tiny import CONFIG
 
 IDS = {
@@ -402,3 +404,13 @@ def test_a_guest_makes_no_rows_and_brings_no_files(engine, guest):
 def test_a_guest_is_told_how_long_the_words_are_kept(engine, guest):
     guests.set_days(3)
     assert i18n.t("chat.visit", days=3) in [caption.value for caption in open_page("chat").caption]
+
+
+def test_a_new_conversation_begins_with_the_run_that_was_looked_at_last(engine):
+    assert open_page("chat").selectbox(key="model").value == "tiny"
+    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
+    app.session_state["whose"], app.session_state["last_run"] = "local", "run-1"
+    app.query_params["lang"] = "中文"
+    app.run()
+    app = app.switch_page(str(ROOT / "pages" / "chat.py")).run()
+    assert app.selectbox(key="model").value == "run-1"

@@ -200,7 +200,8 @@ def test_natural_dialogues_are_mixed_in_only_where_the_environment_names_them(mo
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("advertisement", 2000), ("advertisement-dev", 150), ("appliance", 300), ("appliance-dev", 60)]
+    ("name", "least"),
+    [("advertisement", 2000), ("advertisement-dev", 150), ("appliance", 300), ("appliance-dev", 60), ("shop", 40)],
 )
 def test_data_sets_are_complete_and_have_no_placeholders(name, least):
     rows = read(f"{name}.jsonl")

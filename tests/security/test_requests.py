@@ -48,6 +48,7 @@ def guest(workspace):
         ("GET", "/tool", 200),
         ("GET", "/tool/_stcore/agent/mcp", 404),
         ("GET", "/toolmetrics/x", 404),
+        ("GET", "/tool/no-such-page", 303),
         ("GET", "/tool/v1/models", 401),
         ("GET", "/tool/tool/metrics", 404),
     ],

@@ -29,9 +29,9 @@ RANGES = {
 
 
 def choose_model(choices: Sequence[ServedModel], conversation: Conversation) -> ServedModel:
-    """The model at the top: the conversation's, the address' run, or the first base."""
+    """The model at the top: the conversation's, the address' run, the run last looked at, or the first base."""
     names = {choice.name: choice for choice in choices}
-    wanted = st.session_state.get("model") or conversation.model
+    wanted = st.session_state.get("model") or conversation.model or st.session_state.get("last_run")
     st.session_state.model = wanted if wanted in names else choices[0].name
     labels = {
         choice.name: t("chat.tuned", name=choice.title, base=choice.base.name) if choice.tuned else choice.title

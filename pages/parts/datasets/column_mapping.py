@@ -76,7 +76,12 @@ def draw_joined(found: readers_read.ReadResult, question: str | None) -> str | N
     """The question's column, or words with several columns in them that the reader may edit."""
     others = [column for column in found.columns if column != question]
     more = st.multiselect(
-        t("datasets.join"), others, key="map-join", help=t("datasets.join_help"), placeholder=t("datasets.choose")
+        t("datasets.join"),
+        others,
+        key="map-join",
+        help=t("datasets.join_help"),
+        placeholder=t("datasets.choose"),
+        select_all=False,
     )
     if not question or not more:
         return question
@@ -89,7 +94,9 @@ def draw_options(found: readers_read.ReadResult) -> ReadOptions:
     sheets: list[str] = []
     header, kinds = "auto", {notice.kind for notice in found.notices}
     if len(found.sheets) > 1:
-        sheets = st.multiselect(t("datasets.sheets"), found.sheets, key="sheets", placeholder=t("datasets.choose"))
+        sheets = st.multiselect(
+            t("datasets.sheets"), found.sheets, key="sheets", placeholder=t("datasets.choose"), select_all=False
+        )
     table = found.file.lower().endswith((".csv", ".tsv", ".xlsx"))
     if table and ("no_header" in kinds or not found.examples):
         header = st.segmented_control(

@@ -1,0 +1,49 @@
+"""axe-core on every page in both themes: no serious fault."""
+
+import json
+
+import pytest
+
+from glm_core.runs.exchange import import_adapter
+from tests.browser import pictures
+from tests.browser.conftest import settle
+from tests.runs.exchange.test_import_adapter import trained, zipped
+from tests.tiny import tiny_chatglm
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+
+SERIOUS = ("serious", "critical")
+RUN = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
+
+
+@pytest.fixture
+def run(server, tmp_path):
+    """An adapter brought in from elsewhere, so that the pages of a run have one to show."""
+    base = tiny_chatglm(server.home / "models" / "tiny")
+    return import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base, name="客服问答", owner="local")
+
+
+def faults(page) -> list[str]:
+    """The serious faults on the page in view, each with the first element that has it."""
+    axe_playwright = pytest.importorskip("axe_playwright_python.base", reason="in requirements-dev.txt")
+    page.evaluate(axe_playwright.AXE_FILE_PATH.read_text(encoding="utf-8"))
+    return [
+        f"{one['id']} ({one['impact']}, {len(one['nodes'])}x): {one['nodes'][0]['html'][:300]} {json.dumps(one['nodes'][0].get('any'))[:200]}"
+        for one in page.evaluate(RUN)
+        if one["impact"] in SERIOUS
+    ]
+
+
+@pytest.mark.parametrize("theme", pictures.THEMES)
+def test_no_page_has_a_serious_fault(server, run, chromium, theme):
+    context = chromium.new_context(locale="zh-CN", color_scheme=theme, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    found = {}
+    for name, address in pictures.addresses(server.home).items():
+        page.goto(f"{server.url}/{address}")
+        settle(page)
+        page.locator("[data-testid=stMain] :is(h1, h2, .stAlert, .stMarkdown)").first.wait_for()
+        found[name] = faults(page)
+    context.close()
+    assert {name: those for name, those in found.items() if those} == {}
