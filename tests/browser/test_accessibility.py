@@ -43,7 +43,7 @@ def test_no_page_has_a_serious_fault(server, run, chromium, theme):
     for name, address in pictures.addresses(server.home).items():
         page.goto(f"{server.url}/{address}")
         settle(page)
-        page.locator("[data-testid=stMain] :is(h1, h2, .stAlert, .stMarkdown)").first.wait_for()
+        page.locator(".stMainBlockContainer :is(h1, h2, .stAlert, .stMarkdown)").first.wait_for()
         found[name] = faults(page)
     context.close()
     assert {name: those for name, those in found.items() if those} == {}
