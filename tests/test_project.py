@@ -13,7 +13,11 @@ SOURCES = [ROOT / "app.py", *(ROOT / "glm_core").rglob("*.py"), *(ROOT / "pages"
 PAPERS = [ROOT / "README.md", ROOT / "README.en.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN = {"glm_core", "pages", "app"}
 OPTIONAL = {"requirements-gpu.txt": {"bitsandbytes"}}
-BROUGHT = {"triton", "llama_cpp"}  # by torch itself where there is a GPU; used where somebody has installed it
+BROUGHT = {
+    "triton",
+    "llama_cpp",
+    "ray",
+}  # by torch itself where there is a GPU; used where somebody has installed it; by the nodes
 
 
 def required(file: str) -> set[str]:

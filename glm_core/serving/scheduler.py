@@ -25,11 +25,19 @@ WAITED_STEPS = 2
 "Decoding steps that as many tokens of prompts may take as are computed between two of them."
 IDLE_PIECE_SECONDS = 0.5
 "The same while no answer runs: after that long, cancelled requests and the end of the program are looked for."
+PIECE_SLACK = 1.5
+HELD_TURNS = 32
+"Turns after a piece that took too long, before a longer one is tried again."
+FORGETTING = 0.02
+"Growth of the shortest time at each turn, so that it follows a machine that has become slower."
 LARGEST_PIECE = 2048
 
 
 class PieceSize:
     """Tokens of prompts that are computed in one turn of the engine, found by what turns take.
+
+    A GPU needs as long for a few tokens as for some hundred, since it waits for the launch of each kernel. Pieces below that size would
+    only make the prompt's first token late, so a piece may always take `PIECE_SLACK` times the shortest one.
 
     Args:
         least: tokens of the smallest piece, which a device computes as quickly as fewer.
@@ -40,6 +48,8 @@ class PieceSize:
         self._least, self._fixed = least, fixed
         self._sizes = {True: 4 * least, False: 8 * least}  # while answers run, and while none does
         self._step = 0.0
+        self._shortest = 0.0  # seconds of a turn with a piece while answers run
+        self._held = 0  # turns until pieces may grow again
 
     def room(self, running: bool) -> int:
         """Return how many tokens the next turn may compute.
@@ -53,13 +63,16 @@ class PieceSize:
         """Remember a turn: a piece of so many tokens, then a step of the running answers."""
         if running and not tokens:
             self._step += SMOOTHING * (seconds - self._step) if self._step else seconds
-        bound = (1 + WAITED_STEPS) * self._step if running else IDLE_PIECE_SECONDS
         size = self._sizes[running]
-        if not bound or tokens <= size // 2:
-            return  # no step yet to compare with, or a piece that says nothing about a full one
+        if tokens <= size // 2 or running and not self._step:
+            return  # a piece that says nothing about a full one, or no step yet to compare with
+        if running:
+            self._shortest = min(seconds, (1 + FORGETTING) * self._shortest or seconds)
+        bound = max((1 + WAITED_STEPS) * self._step, PIECE_SLACK * self._shortest) if running else IDLE_PIECE_SECONDS
+        self._held -= 1
         if seconds > bound:
-            self._sizes[running] = max(self._least, size // 2)
-        elif seconds < bound / 2:
+            self._sizes[running], self._held = max(self._least, size // 2), HELD_TURNS
+        elif self._held <= 0 and 2 * seconds - (self._shortest if running else 0.0) <= bound:
             self._sizes[running] = min(LARGEST_PIECE, 2 * size)
 
 

@@ -180,17 +180,27 @@ def test_layers_that_see_a_window_take_pieces_too():
     torch.testing.assert_close(found.logits, expected.logits, atol=1e-4, rtol=1e-4)
 
 
-def test_pieces_grow_until_they_take_two_steps_and_shrink_when_they_take_more():
+def test_pieces_grow_to_two_steps_and_shrink_when_they_take_more():
     size = PieceSize(16)
     size.note(0, True, 0.1)
     for _ in range(12):
         tokens = size.room(True)
         size.note(tokens, True, 0.1 + 0.0005 * tokens)
-    assert size.room(True) == 128
+    assert size.room(True) == 256
     for _ in range(12):
         tokens = size.room(True)
         size.note(tokens, True, 0.1 + 0.004 * tokens)
     assert size.room(True) == 32
+
+
+def test_where_small_pieces_take_as_long_as_large_ones_they_are_large():
+    """A GPU that launches for 60 ms and computes 30 tokens a millisecond beside steps of 5 ms."""
+    size = PieceSize(16)
+    size.note(0, True, 0.005)
+    for _ in range(40):
+        tokens = size.room(True)
+        size.note(tokens, True, 0.005 + max(0.06, tokens / 30_000))
+    assert size.room(True) == LARGEST_PIECE
 
 
 def test_pieces_of_nobody_waiting_are_long_but_end_in_time_for_a_cancel():
