@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -379,13 +380,13 @@ class LastUses:
     """Times of last use of sessions and keys, kept in memory until `store`, so that no request waits for a disk to note one."""
 
     def __init__(self) -> None:
-        self._pending: dict[tuple[str, object], float] = {}
+        self._pending: dict[tuple[Path, str, object], float] = {}
         self._lock = threading.Lock()
 
     def add(self, statement: str, row: object, moment: float) -> None:
         """Note that `row` was used at `moment` (s since 1970); `statement` has two placeholders, the time and the row."""
         with self._lock:
-            self._pending[statement, row] = moment
+            self._pending[path(), statement, row] = moment
 
     def store(self) -> None:
         """Write what is noted; a full, read-only or locked file loses it."""
@@ -393,8 +394,9 @@ class LastUses:
             pending, self._pending = self._pending, {}
         if pending:
             with contextlib.suppress(StoreError), writing() as db:
-                for (statement, row), moment in pending.items():
-                    db.execute(statement, (moment, row))
+                for (file, statement, row), moment in pending.items():
+                    if file == path():  # those of another workspace have other numbers
+                        db.execute(statement, (moment, row))
 
 
 last_uses = LastUses()

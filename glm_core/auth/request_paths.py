@@ -52,7 +52,7 @@ CHECK_SOCKET = "/check/socket"
 SOCKETS = frozenset(("/_stcore/stream", CHECK_SOCKET))
 PAGE_NAMES = frozenset(entry.name for entry in PAGES)
 "Pages of the dashboard, which the browser draws from index.html."
-LOOKS_LIKE_PAGE = re.compile(r"/[A-Za-z0-9_\-]+/?")
+LOOKS_LIKE_PAGE = re.compile(r"/[A-Za-z0-9_\-]+")
 
 
 def routed_path(scope, base: str = "") -> str | None:

@@ -166,12 +166,12 @@ def _refuse_compressed(file: Path) -> None:
     """
     import zipfile
 
-    if not zipfile.is_zipfile(file):
-        return
     try:
+        if not zipfile.is_zipfile(file):  # raises for an archive of several disks
+            return
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ModelError("models.weights_broken", file=str(file), why=str(error)[:200]) from error
     if unpacked > file.stat().st_size:
         raise ModelError("models.weights_inflated", file=str(file))

@@ -252,8 +252,8 @@ def test_mutated_files(healthy, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_thousand_mutations_of_every_family(healthy, tmp_path_factory):
-    found = tally(lambda data: mutate_config(healthy, data), 600)
-    found += tally(lambda data: mutate_bytes(healthy, tmp_path_factory, data), 400)
+def test_hundreds_of_mutations_of_every_family(healthy, tmp_path_factory):
+    found = tally(lambda data: mutate_config(healthy, data), 360)
+    found += tally(lambda data: mutate_bytes(healthy, tmp_path_factory, data), 240)
     refused = {kind for kind, loaded in found if not loaded}
-    assert sum(found.values()) >= 1000 and refused == set(KINDS)
+    assert sum(found.values()) >= 600 and refused == set(KINDS)

@@ -27,6 +27,8 @@ NO_CHANGE = {
     "conversation.revise": "as above",
     "conversation.go_on": "as above",
     "state.engine().submit": "a question",
+    "models.load_tokenizer": "reads",
+    "drafts.forget_answers": "the model is asked again, which is noted",
     "xlsx_job.start": "a file to download; the set stays as it is",
     "export.forget": "a message is put away",
     "load_job.forget": "a message is put away",

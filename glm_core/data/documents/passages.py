@@ -82,13 +82,12 @@ def _sections(blocks: Sequence[Block], short: int, count: Count) -> Iterator[tup
 
 def _pieces(text: str, limit: int, count: Count) -> Iterator[str]:
     """`text` in pieces of at most `limit` tokens: paragraphs, where one is too long its sentences, then its characters."""
-    piece, size = "", 0
+    piece = ""
     for part, mark in _parts(text, limit, count):
-        amount = count(part)
-        if piece and size + amount > limit:
+        if piece and count((piece + part).strip()) > limit:  # the parts alone count less than with their line ends
             yield piece.strip()
-            piece, size = "", 0
-        piece, size = piece + part + mark, size + amount
+            piece = ""
+        piece += part + mark
     if piece.strip():
         yield piece.strip()
 

@@ -162,6 +162,7 @@ def start(draft: drafts.Draft, key: str = "") -> None:
     if draft.server and state.sharing().on:
         ui.must_be("administrator")
     state.drafting().start(draft, key)
+    ui.note("audit.draft.start", draft.source)
     st.session_state[f"key-{draft.id}"] = key
     ui.go("documents", draft=draft.id)
 
@@ -193,5 +194,6 @@ def delete(draft: drafts.Draft) -> None:
     try:
         ui.must_own(draft.owner)
         state.drafting().remove(draft)
+        ui.note("audit.draft.remove", draft.source)
     except EasyError as error:
         st.toast(str(error), icon=":material/error:")

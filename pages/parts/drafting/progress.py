@@ -40,7 +40,8 @@ def draw_running(draft: Draft) -> None:
     progress = state.engine().progress if not draft.server else None
     word = t(progress[0]) if progress else t("drafting.running", done=f"{job.done:,}", all=f"{job.total:,}")
     st.progress(job.done / job.total, word)
-    st.button(t("datasets.cancel"), on_click=ui.checked(job.cancel), key="stop-writing")
+    args = (job.cancel, "audit.draft.stop", draft.source)
+    st.button(t("datasets.cancel"), on_click=ui.checked(ui.run_audited), args=args, key="stop-writing")
 
 
 def draw_continue(draft: Draft) -> None:
