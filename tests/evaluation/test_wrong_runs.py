@@ -1,6 +1,7 @@
 """Runs made right and wrong on purpose: the report tells each apart. Trains on the embedded model."""
 
 import json
+import os
 import random
 import shutil
 
@@ -47,6 +48,11 @@ def engine():
     one.close()
 
 
+takes_minutes = pytest.mark.skipif(
+    "EASYAIGC_LONG" not in os.environ, reason="takes minutes: set EASYAIGC_LONG, or run python -m benchmarks.evidence"
+)
+
+
 def untrained(dataset="", **changes):
     settings = IMPRINT.changed(**changes)
     return store.create(workspace.DEMO_MODEL, dataset or library.keep_imprint("小明", "张三").id, settings)
@@ -83,6 +89,7 @@ def test_six_updates_teach_next_to_nothing_and_disturb_nothing(engine):
     assert found.meters["kept"].grade == "good"
 
 
+@takes_minutes
 def test_a_learning_rate_a_hundred_times_too_high_forgets(engine):
     found = report_of(engine, trained(learning_rate=100 * IMPRINT.learning_rate, max_steps=6))
     assert found.meters["kept"].grade == "none", shares(found)
@@ -90,6 +97,7 @@ def test_a_learning_rate_a_hundred_times_too_high_forgets(engine):
     assert found.neutral[1] > 2 * found.neutral[0]
 
 
+@takes_minutes
 def test_shuffled_labels_are_not_taken_for_learning(engine):
     rows = library.examples("appliance")[:20]
     answers = [row.answer for row in rows]

@@ -29,7 +29,7 @@ def read(name):
 @pytest.mark.parametrize("held_out", [False, True])
 @pytest.mark.parametrize("name", SKILLS)
 def test_a_skill_accepts_its_own_answers_and_leaves_no_slot_open(name, held_out):
-    for sample in draw(name, 1500, held_out):
+    for sample in draw(name, 500, held_out):
         text = "".join(message["content"] for message in sample.messages)
         assert corpus.check(sample, sample.answer), sample
         assert not set("{}<>") & set(text), text
