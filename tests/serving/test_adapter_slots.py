@@ -120,7 +120,7 @@ def test_what_has_no_strength_says_so(engine):
 
 
 def test_a_base_knows_the_runs_that_were_trained_on_it(runs, tiny_folder):
-    bases = [ServedModel(name, name, tiny_folder) for name in (tiny_folder.name, "another")]
+    bases = [ServedModel(folder.name, folder.name, folder) for folder in (tiny_folder, tiny_folder.parent / "another")]
     assert [sorted(run.id for run in served_models.trained_on(base)) for base in bases] == [sorted(runs), []]
 
 
