@@ -137,7 +137,7 @@ def main() -> None:
 
 def measure(engine: LocalEngine, controls: Controls, run: store.Run, step: int, name: str) -> tuple[float, float]:
     """Print and return KL and share kept of a run as it was after `step` steps."""
-    folder = run.path / "checkpoints" / f"{rollback.KEPT}{step}"
+    folder = run.path / "checkpoints" / f"{rollback.PREFIX}{step}"
     choice = replace(engine.find(run.id), name=f"{run.id}-{step}", adapter=folder, step=step)
     moved, kept = drift.measure(engine, choice, controls.texts), controls.kept(choice)
     said = "not finite | " if moved is None else f"{moved.mean:.2g} | {moved.low:.2g} to {moved.high:.2g}"
