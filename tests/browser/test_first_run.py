@@ -63,7 +63,7 @@ def bring_rows_in(page, server) -> None:
     page.get_by_role("heading", name=say("page.datasets")).wait_for()
     chooser = page.locator("[data-testid=stFileUploader] input[type=file]").first
     chooser.set_input_files({"name": "店铺问答.csv", "mimeType": "text/csv", "buffer": sheet()})
-    page.locator("[class*=st-key-proposal] button").click()  # the program's guess at the columns, agreed to
+    page.locator("[class*=st-key-proposal] button").first.click()  # the program's guess at the columns, agreed to
     keep = page.locator(".st-key-keep button")
     keep.wait_for()
     settle(page)
