@@ -25,6 +25,7 @@ from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import RunError, locked, number, read_record, writing
 from glm_core.runs.prewarm import Ready
 from glm_core.runs.processes import CPU
+from glm_core.runs.run import processes_of
 from glm_core.runs.store import Run
 
 log = logging.getLogger(__name__)
@@ -46,11 +47,6 @@ def trainer_command(run: Run) -> list[str]:
 def single_command(folder: Path) -> list[str]:
     """Return what trains in run directory `folder` in one process."""
     return [sys.executable, "-m", "glm_core.training", str(folder)]
-
-
-def processes_of(run: Run) -> int:
-    """Number of trainer processes that the settings ask for, at least 1."""
-    return max(1, int(number(run.settings.get("processes"), 1)))
 
 
 class Launcher:
@@ -289,10 +285,11 @@ class Launcher:
 
         Where the chat model has to make room, only the run that it was made for; the next tick does so for the next one.
         """
-        for run in _waiting(open_runs):
+        queued = _waiting(open_runs)
+        for run in queued:
             if is_on_cluster(run) and not run.place.get("submitted"):
                 submit(self._jobs, run)
-        waiting = [run for run in _waiting(open_runs) if not is_on_cluster(run)]
+        waiting = [run for run in queued if not is_on_cluster(run)]
         if not waiting:
             return
         places = self._devices() or [CPU]

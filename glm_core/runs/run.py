@@ -179,6 +179,11 @@ class Run:
                 workspace.discard_folder(self.path)
 
 
+def processes_of(run: Run) -> int:
+    """Number of trainer processes that the settings ask for, at least 1."""
+    return max(1, int(number(run.settings.get("processes"), 1)))
+
+
 def lock_path() -> Path:
     """The lock that whoever starts, stops or deletes a run holds, over all servers of this workspace."""
     with writing(folder()):

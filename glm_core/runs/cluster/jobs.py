@@ -13,7 +13,7 @@ from glm_core.runs.cluster import package, settings
 from glm_core.runs.cluster.jobs_api import ENDED, JobsApi
 from glm_core.runs.cluster.settings import Cluster, ClusterError
 from glm_core.runs.files import number, read_record
-from glm_core.runs.run import Run
+from glm_core.runs.run import Run, processes_of
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +48,9 @@ MODEL = "EASYAIGC_MODEL_FOLDER"
 
 def entry(run: Run, cluster: Cluster) -> str:
     """The shell command of the job that trains `run`."""
-    workers = max(1, int(number(run.settings.get("processes"), 1)))
     folder = shlex.quote(cluster.on_node(run.path.resolve()))
-    return (
-        f"python -m glm_core.runs.cluster.driver {folder} --workers {workers} --gpus {1 if run.place.get('gpu') else 0}"
-    )
+    gpus = 1 if run.place.get("gpu") else 0
+    return f"python -m glm_core.runs.cluster.driver {folder} --workers {processes_of(run)} --gpus {gpus}"
 
 
 def job_id(run: Run) -> str:

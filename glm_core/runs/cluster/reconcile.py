@@ -14,8 +14,7 @@ SETTLE_SECONDS = 10.0
 
 def submit(jobs: ClusterJobs, run: Run) -> None:
     """Hand a waiting run to the cluster, which keeps the queue from there on."""
-    if not run.place.get("submitted"):
-        store.change(run, place={**run.place, "submitted": True})
+    store.change(run, place={**run.place, "submitted": True})
     jobs.submit(run)
 
 

@@ -83,22 +83,15 @@ def draw_decisions(draft: Draft, pair: DraftPair, question: str, answer: str) ->
                 on_click=ui.checked(decide),
                 args=(draft, pair, "accepted", question, answer),
             )
-        if pair.state != "discarded":
-            st.button(
-                t("drafting.discard"),
-                icon=":material/close:",
-                key="discard",
-                on_click=ui.checked(decide),
-                args=(draft, pair, "discarded", question, answer),
-            )
-        if pair.state != "open":
-            st.button(
-                t("drafting.reopen"),
-                icon=":material/undo:",
-                key="reopen",
-                on_click=ui.checked(decide),
-                args=(draft, pair, "open", question, answer),
-            )
+        for state, act, icon in (("discarded", "discard", "close"), ("open", "reopen", "undo")):
+            if pair.state != state:
+                st.button(
+                    t(f"drafting.{act}"),
+                    icon=f":material/{icon}:",
+                    key=act,
+                    on_click=ui.checked(decide),
+                    args=(draft, pair, state, question, answer),
+                )
 
 
 def decide(draft: Draft, pair: DraftPair, state: str, question: str, answer: str) -> None:
