@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from glm_core import i18n, state
+from glm_core import i18n, permissions, state
 from glm_core.auth import accounts, languages, network
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.middleware import COOKIE
@@ -160,6 +160,16 @@ def visitor() -> Account | None:
     if not state.sharing().on:
         return accounts.LOCAL
     return accounts.session(st.context.cookies.to_dict().get(COOKIE, ""))
+
+
+def _actor() -> permissions.Actor:
+    """Return who acts in this thread: the reader of the page that it draws, else the program."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return permissions.PROGRAM
+    return visitor() or permissions.NOBODY
+
+
+permissions.follow(_actor)
 
 
 def note(action: str, target: str = "") -> None:

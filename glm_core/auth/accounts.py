@@ -4,23 +4,21 @@ Passwords are stored as argon2 hashes and session tokens as SHA-256, so that a c
 `api_keys.py`, cookies and sign-in pages in `login.py`, permissions of a request in `middleware.py`.
 """
 
-import contextlib
 import hashlib
 import re
 import secrets
 import sqlite3
-import threading
 import time
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from glm_core import i18n
-from glm_core.auth.database import StoreError, database, path, writing
+from glm_core.auth.database import LastUses, database, path, writing
 from glm_core.errors import EasyError
+from glm_core.permissions import needs
 
 ROLES = ("guest", "trainer", "administrator")
 "In ascending order: guests chat; trainers also use data, training and models; administrators also accounts and sharing."
@@ -96,6 +94,7 @@ def has_administrator() -> bool:
         return _administrators(db) > 0
 
 
+@needs("administrator")
 def create(name: str, password: str, role: str, *, by: str = "", address: str = "", first: bool = False) -> Account:
     """Add an account. The first administrator takes over the runs and conversations of this computer's own user.
 
@@ -127,6 +126,7 @@ def create(name: str, password: str, role: str, *, by: str = "", address: str = 
         return account_of(db.execute("SELECT * FROM accounts WHERE name=?", (name,)).fetchone())
 
 
+@needs("guest", owner=lambda account, *_, **__: account.folder)
 def set_password(account: Account, password: str, *, by: str = "") -> None:
     """Change a password. Every session of the account ends.
 
@@ -140,6 +140,7 @@ def set_password(account: Account, password: str, *, by: str = "") -> None:
         note_in(db, by or account.name, "audit.account.password", account.name)
 
 
+@needs("administrator")
 def set_role(account: Account, role: str, *, by: str = "") -> None:
     """Change the role of an account.
 
@@ -154,6 +155,7 @@ def set_role(account: Account, role: str, *, by: str = "") -> None:
         note_in(db, by, "audit.account.role", account.name, was=account.role, became=role)
 
 
+@needs("administrator")
 def remove(account: Account, *, by: str = "") -> None:
     """Delete an account with its sessions and keys. Its runs stay and belong to no later account.
 
@@ -171,6 +173,7 @@ def open_guest() -> bool:
     return option("open_guest") == "on"
 
 
+@needs("administrator")
 def set_open_guest(on: bool, *, by: str = "") -> None:
     """Switch sign-in of guests on or off; switching it off ends their sessions."""
     with writing() as db:
@@ -294,6 +297,7 @@ def close_session(token: str) -> None:
             note_in(db, row["name"], "audit.session.close")
 
 
+@needs("guest", owner=lambda account, **_: account.folder)
 def close_sessions(account: Account, *, by: str = "") -> None:
     """Sign an account out everywhere."""
     with writing() as db:
@@ -318,6 +322,7 @@ def option(name: str) -> str | None:
     return row and row["value"]
 
 
+@needs("administrator")
 def set_option(name: str, value: str, *, by: str = "") -> None:
     """Store an option of the operator and note it in the audit log."""
     with writing() as db:
@@ -335,6 +340,7 @@ def note(who: str, action: str, target: str = "", address: str = "") -> None:
         note_in(db, who, action, target, address)
 
 
+@needs("administrator")
 def audit(limit: int = 200) -> list[dict]:
     """Return the latest rows of the audit log, newest first.
 
@@ -374,29 +380,6 @@ def note_in(
 def _is_guest(db: sqlite3.Connection, who: str) -> bool:
     row = db.execute("SELECT role FROM accounts WHERE name=?", (who,)).fetchone()
     return row is not None and row["role"] == "guest"
-
-
-class LastUses:
-    """Times of last use of sessions and keys, kept in memory until `store`, so that no request waits for a disk to note one."""
-
-    def __init__(self) -> None:
-        self._pending: dict[tuple[Path, str, object], float] = {}
-        self._lock = threading.Lock()
-
-    def add(self, statement: str, row: object, moment: float) -> None:
-        """Note that `row` was used at `moment` (s since 1970); `statement` has two placeholders, the time and the row."""
-        with self._lock:
-            self._pending[path(), statement, row] = moment
-
-    def store(self) -> None:
-        """Write what is noted; a full, read-only or locked file loses it."""
-        with self._lock:
-            pending, self._pending = self._pending, {}
-        if pending:
-            with contextlib.suppress(StoreError), writing() as db:
-                for (file, statement, row), moment in pending.items():
-                    if file == path():  # those of another workspace have other numbers
-                        db.execute(statement, (moment, row))
 
 
 last_uses = LastUses()

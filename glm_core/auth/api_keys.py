@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from glm_core.auth.accounts import Account, AccountError, account_of, digest, last_uses, note_in
 from glm_core.auth.database import database, writing
+from glm_core.permissions import needs
 
 PREFIX = "ea-"
 LIMITS = (1, 6000)
@@ -32,6 +33,7 @@ class Key:
     used: float | None
 
 
+@needs("trainer", owner=lambda account, *_, **__: account.folder)
 def create(account: Account, name: str, per_minute: int = DEFAULT_LIMIT) -> tuple[Key, str]:
     """Make a key; return it and its secret, which is never shown again.
 
@@ -64,6 +66,7 @@ def keys(account: Account) -> list[Key]:
         return [_key(row) for row in rows]
 
 
+@needs("trainer", owner=lambda account, *_: account.folder)
 def revoke(account: Account, number: int) -> None:
     """Delete one key of `account`; a key of another account is left alone."""
     with writing() as db:

@@ -239,3 +239,26 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+class LastUses:
+    """Times of last use of sessions and keys, kept in memory until `store`, so that no request waits for a disk to note one."""
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[Path, str, object], float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, statement: str, row: object, moment: float) -> None:
+        """Note that `row` was used at `moment` (s since 1970); `statement` has two placeholders, the time and the row."""
+        with self._lock:
+            self._pending[path(), statement, row] = moment
+
+    def store(self) -> None:
+        """Write what is noted; a full, read-only or locked file loses it."""
+        with self._lock:
+            pending, self._pending = self._pending, {}
+        if pending:
+            with contextlib.suppress(StoreError), writing() as db:
+                for (file, statement, row), moment in pending.items():
+                    if file == path():  # those of another workspace have other numbers
+                        db.execute(statement, (moment, row))

@@ -24,6 +24,7 @@ from glm_core.auth import accounts, database
 from glm_core.auth.connections import LimitedHttp, LimitedWebSocket
 from glm_core.errors import EasyError
 from glm_core.i18n import t
+from glm_core.permissions import needs
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
 SECONDS_TO_OPEN = 10
@@ -187,6 +188,7 @@ class Sharing:
         if await database.read(wanted):
             await self._open(self._sockets())
 
+    @needs("administrator")
     def start(self, *, by: str = "") -> None:
         """Share from now on and after every restart. Called from a page's thread.
 
@@ -203,6 +205,7 @@ class Sharing:
         asyncio.run_coroutine_threadsafe(self._open(sockets), self._loop).result(SECONDS_TO_OPEN)
         accounts.set_option("share", "on", by=by)
 
+    @needs("administrator")
     def stop(self, *, by: str = "") -> None:
         """Serve this computer only from now on and after every restart; connections from the network are closed."""
         accounts.set_option("share", "off", by=by)
@@ -239,6 +242,7 @@ class Sharing:
 
     # whoever turned it on, and the first administrator
 
+    @needs("administrator")
     def hand_over(self, name: str) -> str:
         """Return a secret with which the browser that turned sharing on signs in as `name`: once, and within `SECONDS_TO_ENTER`."""
         secret = secrets.token_urlsafe(24)

@@ -14,6 +14,7 @@ from pathlib import Path
 from glm_core import i18n, workspace
 from glm_core.auth.accounts import VISITORS
 from glm_core.chat.messages import VOTES, cleaned, is_line, is_number, new_answer
+from glm_core.permissions import needs
 from glm_core.serving.request import RequestHandle
 
 TITLE_LENGTH = 24
@@ -127,6 +128,7 @@ class Conversation:
             **(thought | {"reasoning_seconds": seconds} if thought else {}),
         }
 
+    @needs("guest", owner=lambda conversation: conversation.user)
     def save(self) -> None:
         """Write it whole; an empty conversation is not worth a file.
 
@@ -148,6 +150,7 @@ class Conversation:
         del record["unsaved"]
         return record
 
+    @needs("guest", owner=lambda conversation: conversation.user)
     def remove(self) -> None:
         """Delete its file."""
         self.path.unlink(missing_ok=True)
@@ -186,6 +189,7 @@ def folder(user: str) -> Path:
     return workspace.inside(workspace.home() / "chats", user)
 
 
+@needs("guest", owner=lambda user, *_: user)
 def get(user: str, id: str) -> Conversation | None:
     """One conversation of `user`, None where there is none of that id or its file is damaged."""
     return _read(workspace.inside(folder(user), f"{id}.json"), user)
@@ -213,6 +217,7 @@ class Listed:
 _listed: workspace.FileCache[Listed | None] = workspace.FileCache(40_000)
 
 
+@needs("guest", owner=lambda user, *_, **__: user)
 def conversations(user: str, search: str = "") -> list[Listed]:
     """All conversations of `user` in which `search` occurs, the latest first; each file is read once until it changes."""
     try:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from glm_core.data import DataError, library
 from glm_core.data.examples import Example, check_example
+from glm_core.permissions import needs
 
 ATTEMPTS = 3
 
@@ -19,6 +20,7 @@ def row(before: Sequence[dict], question: str, answer: str) -> Example:
     return check_example(Example([*told, asked, {"role": "assistant", "content": answer.strip()}]), 0)
 
 
+@needs("trainer")
 def keep(example: Example, set_id: str | None, name: str, source: str = "") -> library.Dataset:
     """Add `example` at the end of the set `set_id`, or as the first row of a new set called `name`.
 

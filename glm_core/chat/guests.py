@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations
+from glm_core.permissions import needs
 from glm_core.serving.served_models import ServedModel
 
 DAYS = 7
@@ -26,6 +27,7 @@ def published() -> frozenset[str]:
     return frozenset(one for one in ids if isinstance(one, str)) if isinstance(ids, list) else frozenset()
 
 
+@needs("administrator")
 def publish(ids: Iterable[str], *, by: str = "") -> None:
     """Let guests chat with these runs, and with no other."""
     accounts.set_option("guest_runs", json.dumps(sorted(set(ids))), by=by)
@@ -46,6 +48,7 @@ def days() -> int:
     return min(max(int(kept), low), high) if kept.isascii() and kept.isdecimal() else DAYS
 
 
+@needs("administrator")
 def set_days(count: int, *, by: str = "") -> None:
     """Keep it `count` days from now on."""
     accounts.set_option("guest_days", str(count), by=by)

@@ -19,6 +19,7 @@ from glm_core.data.examples import DataError, Example, Notice, notices_from
 from glm_core.data.hygiene import check
 from glm_core.data.hygiene.check import Finding
 from glm_core.data.store import MAX_NAME, Dataset
+from glm_core.permissions import needs
 
 FINDINGS_KEPT = 8  # sets whose findings stay in memory
 MAX_SOURCE = 300  # characters of the sources of a set that was appended to
@@ -140,6 +141,7 @@ def statistics(id: str) -> Statistics:
     return _statistics(id, get(id).sha256)
 
 
+@needs("trainer")
 def add(
     name: str,
     examples: Sequence[Example],
@@ -173,6 +175,7 @@ def add(
     return dataset
 
 
+@needs("trainer")
 def replace_rows(
     id: str,
     examples: Sequence[Example],
@@ -204,6 +207,7 @@ def replace_rows(
     return changed
 
 
+@needs("trainer")
 def restore(id: str, *, expected: str | None = None) -> Dataset:
     """Give the set `id` the rows it had before its last change. Doing so twice changes nothing.
 
@@ -220,6 +224,7 @@ def restore(id: str, *, expected: str | None = None) -> Dataset:
     return replace_rows(id, rows, expected=expected or dataset.sha256)
 
 
+@needs("trainer")
 def forget_previous(id: str) -> Dataset:
     """Delete the rows that the set `id` had before its last change, for good."""
     with store.writing():
@@ -228,6 +233,7 @@ def forget_previous(id: str) -> Dataset:
     return dataset
 
 
+@needs("trainer")
 def append(id: str, examples: Sequence[Example], *, source: str = "", notices: Sequence[Notice] = ()) -> Dataset:
     """Put `examples` behind the rows of the set `id`; its notices gain those of the new rows' file.
 
@@ -240,6 +246,7 @@ def append(id: str, examples: Sequence[Example], *, source: str = "", notices: S
     return replace_rows(id, [*_rows(dataset), *examples], source=source, expected=dataset.sha256, notices=told)
 
 
+@needs("trainer")
 def rename(id: str, name: str) -> Dataset:
     """Give the set `id` another name. Raises DataError for a bad name or a bundled set."""
     name = store.checked_name(name)
@@ -249,6 +256,7 @@ def rename(id: str, name: str) -> Dataset:
     return dataset
 
 
+@needs("trainer")
 def remove(id: str) -> None:
     """Delete the set `id`, damaged or not. Runs keep their own copy of the rows.
 
@@ -264,6 +272,7 @@ def remove(id: str) -> None:
         workspace.discard_folder(folder)
 
 
+@needs("trainer")
 def split(id: str, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Two new sets of the rows of `id`: for training, and about `share` of them for validation (see `divide`)."""
     dataset = get(id)
@@ -287,6 +296,7 @@ def _own(id: str) -> Dataset:
     return dataset
 
 
+@needs("trainer")
 def keep_imprint(name: str, author: str) -> Dataset:
     """The reader's own imprint as a data set. The same names are the same set, which may have been edited meanwhile."""
     rows = imprint(name, author)
@@ -299,6 +309,7 @@ def keep_imprint(name: str, author: str) -> Dataset:
     return add(title[:MAX_NAME], rows, source=i18n.t("data.bundled.imprint"), id=id)
 
 
+@needs("trainer")
 def copy(id: str) -> Dataset:
     """A set of one's own with the rows of `id`, to be changed at will."""
     dataset = get(id)

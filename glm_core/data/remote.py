@@ -22,6 +22,7 @@ from glm_core.hub.progress import Progress, ProgressMeter
 from glm_core.hub.remote_datasets import RemoteDataset, head, look_up
 from glm_core.hub.sources import Source
 from glm_core.jobs import Job, Jobs
+from glm_core.permissions import needs
 
 SHOWN = 5  # rows of a look
 MOST_ROWS = 1_000_000
@@ -45,12 +46,14 @@ class Slice:
             raise DataError("data.slice", most=f"{MOST_ROWS:,}")
 
 
+@needs("trainer")
 def find(source: Source, token: str = "") -> RemoteDataset:
     """List the data set in `source`. Raises HubError as `look_up`."""
     with new_client(token) as client:
         return look_up(client, source)
 
 
+@needs("trainer")
 def first_rows(dataset: RemoteDataset, config: str, split: str, token: str = "") -> list[dict]:
     """The first raw rows of a split; empty where a look would need a large file.
 
@@ -126,6 +129,7 @@ class SliceDownload(Job):
             path.unlink(missing_ok=True)
 
 
+@needs("trainer")
 def start(dataset: RemoteDataset, wanted: Slice, token: str = "") -> SliceDownload:
     """Begin to bring in a slice, or return the download of the same slice that is under way."""
     key = str(_folder(dataset, wanted))
@@ -138,6 +142,7 @@ def start(dataset: RemoteDataset, wanted: Slice, token: str = "") -> SliceDownlo
         return download
 
 
+@needs("trainer")
 def take(download: SliceDownload) -> bytes:
     """Return the content of a finished slice, and delete its files.
 
@@ -151,6 +156,7 @@ def take(download: SliceDownload) -> bytes:
     return content
 
 
+@needs("trainer")
 def discard(download: SliceDownload) -> None:
     """Stop a download and delete what has arrived of it."""
     download.cancel()

@@ -15,6 +15,7 @@ from glm_core.data.examples import DataError, Example
 from glm_core.data.export import write_xlsx
 from glm_core.data.store import Dataset
 from glm_core.jobs import Job, Jobs
+from glm_core.permissions import needs
 
 LARGE = 5_000  # rows; fewer take less than a second
 _DAY = 86_400
@@ -60,6 +61,7 @@ class WorkbookExport(Job):
         self.fraction = fraction
 
 
+@needs("trainer")
 def start(dataset: Dataset, rows: Sequence[Example]) -> WorkbookExport:
     """The Excel file of `dataset`, which has these `rows`: begun now, unless it is under way or there already."""
     with _jobs.lock:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.errors import EasyError
+from glm_core.permissions import needs
 
 KINDS = ("questions", "rewordings")
 STATES = ("open", "accepted", "discarded", "saved")
@@ -103,6 +104,7 @@ def home() -> Path:
     return workspace.home() / "drafts"
 
 
+@needs("trainer")
 def create(draft: Draft, items: Sequence[Item]) -> Draft:
     """Write a new draft; it is there whole or not at all."""
     if not items:
@@ -118,6 +120,7 @@ def create(draft: Draft, items: Sequence[Item]) -> Draft:
     return draft
 
 
+@needs("trainer", owner=lambda draft, **_: draft.owner)
 def change(draft: Draft, **fields) -> Draft:
     """Replace settings of a draft on disk and return it as it is now."""
     changed = replace(draft, **fields)
@@ -152,6 +155,7 @@ def drafts() -> list[Draft]:
     return sorted(found, key=lambda one: (one.created, one.id), reverse=True)
 
 
+@needs("trainer", owner=lambda draft: draft.owner)
 def remove(draft: Draft) -> None:
     """Delete a draft; the sets that were made of it stay."""
     with workspace.explain_os_error(DraftError, home()):
@@ -188,6 +192,7 @@ def answers(draft: Draft) -> dict[int, Answered]:
     }
 
 
+@needs("trainer", owner=lambda draft: draft.owner)
 def forget_answers(draft: Draft) -> None:
     """Throw away everything that was written and decided, for another try at the sample."""
     with workspace.explain_os_error(DraftError, home()):
@@ -195,6 +200,7 @@ def forget_answers(draft: Draft) -> None:
             (draft.folder / name).unlink(missing_ok=True)
 
 
+@needs("trainer", owner=lambda draft, *_, **__: draft.owner)
 def decide(draft: Draft, pair: DraftPair, state: str, question: str = "", answer: str = "") -> None:
     """Keep the reader's decision about a pair, with the words as the reader left them.
 

@@ -9,6 +9,7 @@ import filelock
 from glm_core.drafting import drafts, writing
 from glm_core.drafting.drafts import Answered, Draft, DraftError, Item
 from glm_core.jobs import Job, Jobs
+from glm_core.permissions import needs
 from glm_core.serving.base import Engine
 from glm_core.serving.generate_many import ask_all
 from glm_core.serving.remote import RemoteEngine
@@ -62,6 +63,7 @@ class DraftJobs:
         """The job of `draft`, under way or ended since the server started."""
         return self._jobs.get(draft.id)
 
+    @needs("trainer", owner=lambda _, draft, *__, **___: draft.owner)
     def start(self, draft: Draft, key: str = "") -> DraftJob:
         """Write what the stage of `draft` still lacks; the job already under way if there is one.
 
@@ -86,6 +88,7 @@ class DraftJobs:
                 job.run_in_thread(f"draft-{draft.id}", self._work, job, open_items, key, held)
         return job
 
+    @needs("trainer", owner=lambda _, draft: draft.owner)
     def remove(self, draft: Draft) -> None:
         """Stop the writing of a draft and delete it.
 

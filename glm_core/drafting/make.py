@@ -10,6 +10,7 @@ from glm_core.data.examples import pair as pair_of
 from glm_core.data.library import Dataset
 from glm_core.drafting import drafts
 from glm_core.drafting.drafts import Draft, DraftError, DraftPair, Item
+from glm_core.permissions import needs
 
 MOST_ROWS = 2_000
 COUNTS = (1, 10)
@@ -81,6 +82,7 @@ def accepted(draft: Draft) -> list[DraftPair]:
     return [one for one in drafts.pairs(draft) if one.state == "accepted"]
 
 
+@needs("trainer", owner=lambda draft, *_: draft.owner)
 def save(draft: Draft, name: str) -> Dataset:
     """Make a set of the accepted questions, or add to the one that was made before; each row keeps its passage.
 
@@ -93,6 +95,7 @@ def save(draft: Draft, name: str) -> Dataset:
     return _note_saved(draft, dataset, chosen, examples)
 
 
+@needs("trainer", owner=lambda draft, *_: draft.owner)
 def save_apart(draft: Draft, name: str) -> Dataset:
     """Make a set of the accepted rewordings that the reports of runs on the reworded set ask, and that is not trained on.
 
@@ -105,6 +108,7 @@ def save_apart(draft: Draft, name: str) -> Dataset:
     return _note_saved(draft, dataset, chosen, examples)
 
 
+@needs("trainer", owner=lambda draft: draft.owner)
 def save_mixed(draft: Draft) -> Dataset:
     """Add the accepted rewordings to the rows of the set; of a bundled one, to a copy.
 

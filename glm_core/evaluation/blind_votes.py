@@ -20,6 +20,7 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.errors import EasyError
 from glm_core.evaluation.analysis.statistics import LEVEL, sign_test, wilson
+from glm_core.permissions import needs
 from glm_core.runs.files import locked, number, read_record, string, writing
 
 MOST_QUESTIONS, MOST_VOTERS, MOST_VOTES = 20, 500, 200
@@ -166,6 +167,7 @@ def choose(pairs: Iterable[Pair], limit: int = MOST_QUESTIONS) -> list[Pair]:
     return [worth[place] for place in kept]
 
 
+@needs("trainer")
 def start(run: str, owner: str, names: tuple[str, str], pairs: Sequence[Pair], about: str = "") -> Vote:
     """Open a vote on the pairs worth asking about.
 
@@ -245,6 +247,7 @@ def votes() -> list[Vote]:
     return sorted(found, key=lambda vote: vote.created, reverse=True)
 
 
+@needs("trainer", owner=lambda vote, *_, **__: vote.owner)
 def set_open(vote: Vote, on: bool) -> None:
     """Close the vote, or let it go on; what was cast stays. One that goes on after being closed is marked: its result was seen."""
     file = folder() / vote.id / "vote.json"
@@ -254,6 +257,7 @@ def set_open(vote: Vote, on: bool) -> None:
         workspace.write_json(file, {**record, "open": on, "reopened": seen})
 
 
+@needs("guest")
 def cast(vote: Vote, voter: str, place: int, choice: str) -> bool:
     """Keep what `voter` says of question `place`, in place of what they said of it before.
 

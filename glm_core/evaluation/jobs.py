@@ -12,6 +12,7 @@ from collections.abc import Callable
 from glm_core.errors import EasyError
 from glm_core.evaluation import question_sets, report, scale_sweep
 from glm_core.jobs import Job, Jobs
+from glm_core.permissions import needs
 from glm_core.runs import store
 from glm_core.runs.store import Run
 from glm_core.serving.base import Engine
@@ -71,6 +72,7 @@ class Reports:
         """The job of `run`, under way or ended since the server started."""
         return self._jobs.get(run.id)
 
+    @needs("trainer")
     def start(self, run: Run, strengths: bool = False) -> ReportJob:
         """Make the report of `run` in the background; the job already under way if there is one.
 

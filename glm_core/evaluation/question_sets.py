@@ -18,6 +18,7 @@ from glm_core.errors import EasyError
 from glm_core.evaluation import rewordings
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.judge import identity
+from glm_core.permissions import needs
 from glm_core.runs.files import read_record
 from glm_core.runs.store import REWORDED, Run, write_record
 
@@ -151,6 +152,7 @@ def keep(run: Run, questions: Sequence[Question]) -> None:
     write_record(run, "questions.json", {"questions": rows})
 
 
+@needs("trainer", owner=lambda run, *_, **__: run.owner)
 def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
     """Replace the reworded questions by the reader's; one that only puts polite words around a trained one is kept as "wrapped".
 

@@ -21,6 +21,7 @@ from glm_core.hub.paths import check_free, downloads_folder, models_folder, move
 from glm_core.hub.progress import Progress, ProgressMeter
 from glm_core.hub.sources import Source
 from glm_core.jobs import Job, Jobs
+from glm_core.permissions import needs
 
 RECORD, ORIGIN = "download.json", "easyaigc-source.json"
 SPARE_BYTES = 500_000_000  # left free on the disk
@@ -120,6 +121,7 @@ class Download(Job):
             log.warning("the record of download %s cannot be written: %s", self.name, error)
 
 
+@needs("trainer")
 def start(source: Source, token: str = "") -> Download:
     """Begin to download the model of `source`, or go on with it where it was begun.
 
@@ -148,6 +150,7 @@ def start(source: Source, token: str = "") -> Download:
     return download
 
 
+@needs("trainer")
 def resume(name: str, token: str = "") -> Download:
     """Go on with the download called `name`.
 
@@ -177,6 +180,7 @@ def downloads() -> list[Download]:
     return sorted(mine, key=lambda one: one.name.lower())
 
 
+@needs("trainer")
 def discard(name: str) -> None:
     """Throw away the download called `name` and what has arrived of it. A finished one's model stays.
 

@@ -18,6 +18,7 @@ from glm_core.hub.http_download import BLOCK, HubError, saving
 from glm_core.hub.paths import check_free, models_folder
 from glm_core.i18n import t
 from glm_core.models import checkpoints, describe
+from glm_core.permissions import needs
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def expected_digests(folder: Path) -> Mapping[str, dict]:
         return {}
 
 
+@needs("trainer")
 def verify(
     folder: Path, digests: Mapping[str, dict], progress: Callable[[float], None] = lambda fraction: None
 ) -> list[Checked]:
@@ -100,6 +102,7 @@ def _digest(path: Path, read: Callable[[int], None]) -> str:
     return digest.hexdigest()
 
 
+@needs("trainer")
 def add(path: Path, *, copy: bool = False, name: str = "") -> Path:
     """Make the model folder `path` one of one's own: by a link to it, or by a copy. Returns its new folder.
 
@@ -124,6 +127,7 @@ def add(path: Path, *, copy: bool = False, name: str = "") -> Path:
     return folder
 
 
+@needs("trainer")
 def remove(name: str) -> None:
     """Delete the model `name` of one's own; of a link only the link. Whoever has it loaded must let go of it before.
 

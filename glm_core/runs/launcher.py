@@ -18,6 +18,7 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.machine import machine
+from glm_core.permissions import needs
 from glm_core.runs import processes, store
 from glm_core.runs.cluster.jobs import ClusterJobs, is_on_cluster, next_attempt
 from glm_core.runs.cluster.reconcile import reconcile, submit
@@ -88,6 +89,7 @@ class Launcher:
         """The id to give the next run, so that the trainer that is ready takes it; empty where any will do."""
         return self._ready.claim()
 
+    @needs("trainer", owner=lambda _, run: run.owner)
     def submit(self, run: Run) -> None:
         """Put `run` at the end of the queue; it starts at once where its place is free.
 
@@ -100,6 +102,7 @@ class Launcher:
             store.write_status(run, "queued", queued=time.time())
         self.tick()
 
+    @needs("trainer", owner=lambda _, run: run.owner)
     def resume(self, run: Run) -> None:
         """Queue an ended run to go on from its last checkpoint.
 
@@ -119,6 +122,7 @@ class Launcher:
             store.write_status(run, "queued", queued=time.time())
         self.tick()
 
+    @needs("trainer", owner=lambda _, run, *__, **___: run.owner)
     def stop(self, run: Run, save: bool = True) -> None:
         """Take `run` from the queue, or ask its trainer to stop; it is killed where it does not within the grace.
 

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from glm_core import workspace
+from glm_core.permissions import needs
 from glm_core.runs import store
 from glm_core.runs.exchange.import_adapter import INFO, NAMES
 from glm_core.runs.files import RunError, locked, read_record, writing
@@ -32,6 +33,7 @@ def current(run: Run) -> int | None:
     return step if type(step) is int and step >= 0 else None
 
 
+@needs("trainer", owner=lambda run, *_, **__: run.owner)
 def promote(run: Run, step: int) -> None:
     """Make the adapter of update `step` the one that answers. A crash leaves the old one, the new one, or none but both kept.
 

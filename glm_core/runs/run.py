@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glm_core import workspace
+from glm_core.permissions import needs
 from glm_core.runs import processes
 from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import RunError, locked, number, read_record, read_rows, read_tail, string, writing
@@ -150,6 +151,7 @@ class Run:
         path = self.path / "adapter"
         return path if (path / "easyaigc.json").is_file() or (path / "adapter_config.json").is_file() else None
 
+    @needs("trainer", owner=lambda run, *_: run.owner)
     def rename(self, name: str) -> None:
         """Give the run another name (1 to 80 characters).
 
@@ -161,10 +163,12 @@ class Run:
             raise RunError("runs.empty_name")
         change(self, name=cleaned)
 
+    @needs("trainer", owner=lambda run, *_: run.owner)
     def annotate(self, note: str) -> None:
         """Keep a note of up to 4,000 characters with the run; an empty one takes it away."""
         change(self, note=note[:LONGEST_NOTE].strip())
 
+    @needs("trainer", owner=lambda run: run.owner)
     def remove(self) -> None:
         """Delete the directory with everything in it.
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from glm_core import workspace
+from glm_core.permissions import needs
 from glm_core.runs import bases
 from glm_core.runs.files import RunError, read_record, string, writing
 from glm_core.runs.run import LONGEST_NAME, LONGEST_NOTE, Run, change, folder, lock_path, read, write_status
@@ -38,6 +39,7 @@ UNUSED = "–"
 "In place of the value of a setting that does nothing in a run."
 
 
+@needs("trainer")
 def create(
     model: str | Path,
     dataset_id: str,
@@ -139,6 +141,7 @@ def _with_rewordings(fill: Callable[[Path], None] | None, rows: bytes) -> Callab
     return filled
 
 
+@needs("trainer")
 def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | None = None) -> Run:
     """A new run with the model, examples and questions of `run`, and its settings unless others are given.
 

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from glm_core.permissions import needs
 from glm_core.serving import served_models as names
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress, as_serving_error
 from glm_core.serving.request import EngineUnavailable, LoadingCancelled, Request, RequestHandle
@@ -150,6 +151,7 @@ class LocalEngine:
         """Break off the loading under way, whoever asked for it; does nothing where none is."""
         self._unwanted.set()
 
+    @needs("trainer")
     def unload(self) -> None:
         """Free the model's memory after the running answers; the next request loads it again."""
         self._do(self._unload)

@@ -12,6 +12,7 @@ import psutil
 from glm_core import i18n
 from glm_core.jobs import Cancelled, Job, Jobs
 from glm_core.machine import machine
+from glm_core.permissions import needs
 from glm_core.serving.base import Engine
 from glm_core.serving.request import EngineUnavailable, LoadingCancelled
 
@@ -87,6 +88,7 @@ class Load(Job):
         self.stage, self.fraction = stage, fraction
 
 
+@needs("trainer")
 def start(engine: Engine, folder: Path) -> Load:
     """Begin to load the base in `folder`. Returns at once.
 
@@ -107,6 +109,7 @@ def current(engine: Engine) -> Load | None:
     return _jobs.get(engine)
 
 
+@needs("trainer")
 def forget(engine: Engine) -> None:
     """Speak no more of the job of `engine` that has ended."""
     _jobs.forget(engine)

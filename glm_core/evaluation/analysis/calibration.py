@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from glm_core.evaluation.report import Report, Row
+from glm_core.permissions import needs
 from glm_core.runs.files import read_record
 from glm_core.runs.store import Run, write_record
 
@@ -56,6 +57,7 @@ def read(run: Run, report: Report) -> dict[str, bool]:
     return {key: one for key, one in (marks or {}).items() if key in known and isinstance(one, bool)}
 
 
+@needs("trainer", owner=lambda run, *_, **__: run.owner)
 def mark(run: Run, report: Report, row: Row, right: bool) -> None:
     """Keep the reader's word on one answer.
 
@@ -65,6 +67,7 @@ def mark(run: Run, report: Report, row: Row, right: bool) -> None:
     write_record(run, FILE, {"adapter": report.adapter, "marks": read(run, report) | {key_of(row): right}})
 
 
+@needs("trainer", owner=lambda run, *_, **__: run.owner)
 def forget(run: Run, report: Report) -> None:
     """Drop all marks, to begin again.
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from glm_core import workspace
 from glm_core.errors import EasyError
+from glm_core.permissions import needs
 
 KIND = "ray"
 
@@ -51,6 +52,7 @@ def read() -> Cluster | None:
         return None
 
 
+@needs("administrator")
 def write(cluster: Cluster) -> None:
     """Keep `cluster` for this workspace.
 
@@ -65,6 +67,7 @@ def write(cluster: Cluster) -> None:
         os.chmod(_file(), 0o600)
 
 
+@needs("administrator")
 def forget() -> None:
     """Train on this computer only."""
     _file().unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.jobs import Jobs
+from glm_core.permissions import needs
 from glm_core.runs.exchange.export_job import (
     Export,
     ExportPlan,
@@ -45,6 +46,7 @@ __all__ = [
 _jobs: Jobs[Path, Export] = Jobs()
 
 
+@needs("trainer")
 def start_export(
     run: Run,
     base: Path,
@@ -122,6 +124,7 @@ def jobs() -> list[Export]:
     return [job for job in _jobs.all() if job.path.parent == exports_folder()]
 
 
+@needs("trainer")
 def forget(job: Export) -> None:
     """Take an ended export from the list; its folder stays."""
     with _jobs.lock:
@@ -130,6 +133,7 @@ def forget(job: Export) -> None:
         record_file(job.path).with_suffix(".lock").unlink(missing_ok=True)
 
 
+@needs("trainer")
 def remove(job: Export) -> None:
     """Delete what an ended export has made, and forget it.
 
@@ -142,6 +146,7 @@ def remove(job: Export) -> None:
     forget(job)
 
 
+@needs("trainer")
 def keep_as_model(job: Export) -> Path:
     """Move a merged model among the models, so that it can be loaded here. Returns its new folder.
 

@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from glm_core import workspace
 from glm_core.errors import EasyError
+from glm_core.permissions import needs
 from glm_core.runs import store
 from glm_core.runs.files import RunError, string, writing
 from glm_core.runs.store import Run
@@ -36,6 +37,7 @@ BLOCK = 1 << 20
 Files = Sequence[tuple[str, BinaryIO]]
 
 
+@needs("trainer")
 def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "") -> Run:
     """Make a finished run of the adapter in `files`, trained on the model in folder `base`.
 
