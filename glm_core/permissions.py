@@ -20,7 +20,7 @@ class PermissionRefused(EasyError):
 
 
 class Actor(Protocol):
-    """Whoever acts, as `auth.accounts.Account`."""
+    """The person who acts, as `auth.accounts.Account`."""
 
     @property
     def folder(self) -> str:
