@@ -9,7 +9,7 @@ from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.layouts import Layout, recognize
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, verdict
+from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, refuses
 
 _SAID_BY = {
     "user": "human user 用户 客户 顾客 患者 病人 学生 买家 来访者 提问者 咨询者 访客 家长 人类 人 客人 customer client patient"
@@ -19,7 +19,6 @@ _SAID_BY = {
     "system": "system developer 系统",
 }
 ROLES = {word: role for role, words in _SAID_BY.items() for word in words.split()}
-_FLAGS = ("weight", "loss_weight", "loss", "learn", "train", "trainable")
 
 
 def role_of(name: object) -> str | None:
@@ -88,7 +87,7 @@ def settle(messages: list[dict], tally: NoticeTally) -> list[dict]:
 def said(role: str, content: str, turn: dict | None = None) -> dict:
     """One message; an answer that `turn` marks as not to be learned says so."""
     message: dict = {"role": role, "content": content}
-    if turn and role == "assistant" and any(key in turn and verdict(turn[key]) is False for key in _FLAGS):
+    if turn and role == "assistant" and any(refuses(key, turn[key]) for key in _flag_keys(tuple(turn))):
         message["learn"] = False
     return message
 
@@ -123,6 +122,13 @@ def _in_turn(texts: list[str], column: str, tally: NoticeTally) -> list[dict]:
         else answered(text, f"{column}[{index}]", tally)
         for index, text in enumerate(texts)
     ]
+
+
+@lru_cache(maxsize=256)
+def _flag_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The names under which a turn may say that it is not to be learned."""
+    known = {*names_of.VERDICTS, *names_of.REFUSALS}
+    return tuple(key for key in keys if names_of.fold(key) in known)
 
 
 @lru_cache(maxsize=256)

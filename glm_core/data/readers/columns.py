@@ -1,9 +1,11 @@
 """The names that columns of published data sets have, and which part of an example each name stands for.
 
-Names are compared without case, spaces and underscores. What has none of these names is mapped by hand (`templates`).
+Names are compared without case, spaces, underscores, accents and the traditional forms of Chinese characters. What has
+none of these names is mapped by hand (`templates`).
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -15,9 +17,11 @@ INSTRUCTION = ("instruction", "instruct", "指令", "任务", "要求")
 INPUT = ("input", "输入")
 ANSWERS = _names(
     "chosen|output|response|answer|completion|reply|target|assistant|gpt|bot|a|answers|outputs|responses|"
-    "best answer|correct answer|reference answer|model answer|expected output|expected answer|"
+    "best answer|correct answer|reference answer|model answer|moss|expected output|expected answer|"
     "ground truth|solution|output text|answer text|response j|chosen response|response chosen|preferred|"
-    "答案|回答|回复|输出|答|答复|解答|应答|标准答案|参考答案|正确答案|回答内容|回复内容|答案内容|客服|"
+    "preferred output|answer key|answerkey|model response|suggested reply|standard answer|final answer|"
+    "respuesta|reponse|antwort|resposta|risposta|antwoord|odpowiedz|cevap|jawaban|ответ|答え|답변|대답|응답|답|cau tra loi|"
+    "答案|回答|回复|输出|答|答复|解答|应答|标准答案|标准回答|标准回复|参考答案|正确答案|回答内容|回复内容|答案内容|客服|"
     "客服回复|客服回答|医生回复|医生回答|助手|助理|模型回答|期望输出"
 )
 QUESTIONS = (
@@ -27,13 +31,15 @@ QUESTIONS = (
         "prompt|query|question|ask|q|user|human|inputs|questions|prompts|request|user input|user query|"
         "user question|user prompt|input text|question text|question content|problem|utterance|提示|提示词|"
         "问题|提问|问|问句|问法|题目|题干|咨询|用户|客户|用户问题|客户问题|用户提问|用户输入|客户提问|"
-        "问题内容|问题描述|提问内容|咨询内容|患者提问"
+        "问题内容|问题描述|提问内容|咨询内容|患者提问|标准问题|标准问|主问题|text input|pregunta|frage|pergunta|domanda|vraag|"
+        "pytanie|soru|pertanyaan|вопрос|质问|질문|cau hoi"
     ),
 )
 CONTEXTS = _names(
     "context|contexts|reference|references|passage|passages|background|knowledge|evidence|document|"
-    "documents|options|choices|hint|description|desc|details|上下文|背景|背景知识|背景资料|参考|参考资料|"
-    "参考内容|资料|材料|知识|文档|段落|选项|补充说明|问题补充|补充|描述|详情|问题详情|提示信息"
+    "documents|options|choices|option|context text|additional information|extra info|hint|description|desc|details|"
+    "contexto|kontext|contexte|자료|上下文|背景|背景知识|背景资料|参考|参考资料|参考内容|已知信息|资料|材料|材料内容|知识|"
+    "文档|段落|选项|选择项|备选项|补充说明|问题补充|补充|描述|详情|问题详情|提示信息"
 )
 TITLES = ("title", "标题")
 DETAILED = _names("ask|desc|description|details|描述|详情|提问内容|问题描述|咨询内容")
@@ -42,21 +48,30 @@ CHATS = _names(
     "paragraph|utterances|对话|消息|会话|聊天记录|多轮对话"
 )
 HISTORY = _names("history|histories|past|chat history|历史|历史对话|对话历史")
-SYSTEM = _names("system|system prompt|system message|sys|系统提示|系统提示词|系统|系统消息|人设")
+SYSTEM = _names("system|system prompt|system message|system instruction|sys|系统提示|系统提示词|系统|系统消息|人设")
 REJECTED = _names(
     "rejected|rejected response|response rejected|rejected answer|rejected output|response k|dispreferred|"
-    "bad answer|bad response|negative answer|loser|被拒绝|拒绝回答|差回答|较差回答|错误回答"
+    "bad answer|bad response|negative answer|non preferred output|loser|被拒绝|拒绝回答|差回答|较差回答|错误回答"
 )
 REASONING = _names(
     "complex cot|cot|reasoning|reasoning content|thinking|thoughts|thought|think|chain of thought|"
     "rationale|reasoning process|reasoning chain|reasoning trace|思考|思维链|推理|推理过程|思考过程|"
     "思考内容"
 )
-VERDICTS = _names("label|kto tag|weight|loss|loss weight|learn|train|trainable|标签")
+VERDICTS = _names(
+    "label|kto tag|weight|loss|loss weight|loss mask|learn|train|training|trainable|train on turn|is good|good|is chosen|"
+    "accepted|is accepted|accept|approved|is correct|correct|is valid|valid|feedback|verdict|标签|采纳|是否采纳|是否正确|"
+    "是否有效|是否学习|是否训练|学习|权重|有效|评价"
+)
+"Columns that say whether a row or an answer is to be learned, where all cells are truth values or weights."
+REFUSALS = _names(
+    "mask|masked|is masked|ignore|ignored|skip|exclude|excluded|rejected|is rejected|忽略|是否忽略|排除|屏蔽"
+)
+"The same, where true says that it is not."
 MEDIA = _names("images|image|audios|audio|videos|video|image path|image url|pictures|图片|图像|音频|视频")
-SPLITS = ("split", "subset", "划分", "数据划分")
+SPLITS = _names("split|subset|set|fold|partition|data split|usage|划分|数据划分|数据集|集合|用途")
 SPEAKERS = _names("role|from|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称")
-TEXTS = _names("content|value|text|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
+TEXTS = _names("content|value|text|parts|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
 _IDS = re.compile(
     r"(.*[\s_.-])?(id|ids|idx|index|uuid|guid|hash|no|number)|.*[a-z]I[dD]|编号|序号|行号|.*(编号|序号)|.*ID|\#\d+|unnamed:.*",
     re.IGNORECASE,
@@ -70,13 +85,27 @@ _ABOUT = re.compile(
     r"|(类型|类别|分类|编号|序号|时间|日期|次数|数量|字数|长度|来源|评分|得分|链接|网址|人|者|状态|语言|模型)$",
     re.IGNORECASE,
 )
+_OPTION = re.compile(r"(?:option|choice|选项|选择|opt|op) ?[a-h1-8一二三四五六]")
 _WORDS = re.compile(r"[^\W\d_]")
+_TRADITIONAL = str.maketrans(
+    "問題覆復應輸內話對訊標參資選項說類質測試驗訓練", "问题复复应输内话对讯标参资选项说类质测试验训练"
+)
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z]{2})")
 _HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def fold(name: str) -> str:
-    """`name` without case, outer spaces, and differences of underscore, dash and space."""
-    return re.sub(r"[\s_\-]+", " ", name.replace("\ufeff", "").strip().lower())
+    """`name` without case, outer spaces, accents, and differences of underscore, dash, space and inner capitals."""
+    plain = name.replace("\ufeff", "").strip()
+    if not plain.isascii():
+        plain = _without_accents(plain).translate(_TRADITIONAL)
+    return re.sub(r"[\s_\-]+", " ", _CAMEL.sub(" ", plain).lower())
+
+
+def _without_accents(name: str) -> str:
+    """`name` with Latin letters bare; other scripts as they are."""
+    parts = unicodedata.normalize("NFKC", name)
+    return "".join(unicodedata.normalize("NFD", one)[0] if "\u00c0" <= one < "\u0250" else one for one in parts)
 
 
 def folded(columns: Iterable[str]) -> dict[str, str]:
@@ -98,6 +127,11 @@ def nearly(column: str) -> str:
         return ""
     found = [role for role, words in _NEARLY.items() if words.search(column)]
     return found[0] if len(found) == 1 else ""
+
+
+def is_context(column: str) -> bool:
+    """Return whether `column` is told beside a question: a context, a document, one of its options."""
+    return fold(column) in CONTEXTS or _OPTION.fullmatch(fold(column)) is not None
 
 
 def is_identifier(column: str) -> bool:

@@ -5,6 +5,7 @@ pairs and KTO, and the Chinese and common English names for the same columns (`c
 by hand (`templates`). How a recognized row becomes messages: `pairs` and `chats`.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, fields
 
@@ -68,6 +69,8 @@ _PAIRS = {
         ("answer", "response", "output", "答案", "回答", "回复", "a", "答"),
     ),
 }
+_OTHER = {*names_of.SYSTEM, *names_of.REJECTED, *names_of.REASONING, *names_of.HISTORY, *names_of.CONTEXTS}
+_MAIN = re.compile(r"标准|主|main|standard|canonical", re.IGNORECASE)  # of several wordings of a question
 _MARKS = ("instruction", "output", "prompt", "response", "question", "answer", "summary")  # of a half-named layout
 
 
@@ -80,7 +83,7 @@ def recognize(columns: Iterable[str], flags: Collection[str] = ()) -> Layout | N
     columns = tuple(columns)
     names = folded(columns)
     shared = _shared(names, flags)
-    rejected = first(names, names_of.REJECTED)
+    rejected = first({name: column for name, column in names.items() if column not in flags}, names_of.REJECTED)
     chosen = first(names, _CHOSEN)
     chat = first(names, names_of.CHATS)
     if chat and not (
@@ -134,7 +137,7 @@ def _shared(names: dict[str, str], flags: Collection[str]) -> dict:
     return {
         "system": first(names, names_of.SYSTEM),
         "reasoning": first(names, names_of.REASONING),
-        "verdict": tuple(names[name] for name in names_of.VERDICTS if name in names and names[name] in flags),
+        "verdict": tuple(column for column in names.values() if column in flags),
         "media": tuple(names[name] for name in names_of.MEDIA if name in names),
         "split": first(names, names_of.SPLITS),
     }
@@ -153,7 +156,8 @@ def _main(names: dict[str, str]) -> tuple[str | None, str | None]:
 
 def _answer(names: dict[str, str], preferred: tuple[str, ...], question: str) -> str | None:
     rest = {name: column for name, column in names.items() if column != question}
-    return first(rest, (*_CHOSEN, *preferred, *names_of.ANSWERS))
+    thinks = "reasoning content" in rest  # as servers answer: content beside reasoning_content
+    return first(rest, (*_CHOSEN, *preferred, *names_of.ANSWERS, *(("content",) if thinks else ())))
 
 
 def _questions(columns: tuple[str, ...], names: dict[str, str], layout: str) -> list[str]:
@@ -166,7 +170,10 @@ def _questions(columns: tuple[str, ...], names: dict[str, str], layout: str) -> 
     if {"a", "b", "c"} <= set(names):
         wanted |= {"a", "b", "c", "d", "e"}
     found = [
-        column for column in columns if names.get(names_of.fold(column)) == column and names_of.fold(column) in wanted
+        column
+        for column in columns
+        if names.get(names_of.fold(column)) == column
+        and (names_of.fold(column) in wanted or names_of.is_context(column))
     ]
     instruction, extra = first(names, names_of.INSTRUCTION), first(names, names_of.INPUT)
     if instruction and extra and found.index(extra) < found.index(instruction):
@@ -180,9 +187,14 @@ def _nearly(columns: tuple[str, ...], shared: dict) -> Layout | None:
     roles: dict[str, list[str]] = {"question": [], "answer": []}
     for column in columns:
         folded_name = names_of.fold(column)
+        if folded_name in _OTHER:
+            continue
         exact = "question" if folded_name in names_of.QUESTIONS else "answer" if folded_name in names_of.ANSWERS else ""
         if role := exact or nearly(column):
             roles[role].append(column)
+    for role, found in roles.items():
+        roles[role] = [column for column in found if _MAIN.match(column)][:1] or found
     if len(roles["question"]) != 1 or len(roles["answer"]) != 1:
         return None
-    return Layout("question_answer", (roles["question"][0],), roles["answer"][0], **shared)
+    questions = [column for column in columns if column == roles["question"][0] or names_of.is_context(column)]
+    return Layout("question_answer", tuple(questions), roles["answer"][0], **shared)

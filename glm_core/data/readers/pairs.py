@@ -1,14 +1,15 @@
 """A row of columns becomes messages: question columns joined, the answer, and what else its layout names."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import answered, is_message, messages_of, past_turns, said, settle, turn_messages
-from glm_core.data.readers.columns import holds_text
+from glm_core.data.readers.columns import fold, holds_text
 from glm_core.data.readers.layouts import Convert, Layout, ignored
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.transcripts import transcript
+from glm_core.data.readers.transcripts import OPEN_END, transcript
 from glm_core.data.readers.values import (
     RowNotLearned,
     cell,
@@ -16,8 +17,12 @@ from glm_core.data.readers.values import (
     joined,
     listed,
     optional_cell,
-    verdict,
+    refuses,
 )
+
+_END = "…"  # stands for the answer that a prompt leaves open
+_LETTERS = "ABCDEFGH"
+_OPTIONS = ("options", "choices", "option", "选项", "选择项", "备选项")
 
 
 def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
@@ -30,7 +35,7 @@ def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
     build = _chat if layout.chat else _preference if layout.name == "preference" and not layout.questions else _pair
 
     def convert(record: dict) -> list[dict]:
-        if any(verdict(record.get(column)) is False for column in layout.verdict):
+        if any(refuses(column, record.get(column)) for column in layout.verdict):
             raise RowNotLearned
         for column in layout.media:
             if not is_blank(record.get(column)) and record[column] not in ([], {}):
@@ -124,11 +129,13 @@ def _pair(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     messages = [said("system", system)] if (system := optional_cell(record, layout.system)) else []
     if layout.history:
         messages += past_turns(record.get(layout.history), layout.history, tally)
+    record = _lettered(record, layout, tally)
     asked = next((record[name] for name in layout.questions if is_messages(record.get(name))), None)
     if asked is not None:
         messages += turn_messages(asked, layout.questions[0], tally)
     else:
-        messages.append(said("user", question_text(record, layout.questions)))
+        asked = _told_so_far(record, layout)
+        messages += asked or [said("user", question_text(record, layout.questions))]
     if answer not in record:
         raise RowError("data.row.missing", answer)
     answers = _answers(record[answer], answer, tally)
@@ -136,9 +143,38 @@ def _pair(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
         messages = answers  # the whole conversation stands in the answer's column again
     else:
         messages += answers
-    if len(messages) > 2 or asked is not None:
+    if len(messages) > 2 or asked:
         check_messages(messages, layout.questions[0])
     return messages
+
+
+def _told_so_far(record: dict, layout: Layout) -> list[dict] | None:
+    """The turns of a prompt that writes a whole conversation down to the mark of the answer; None for any other."""
+    filled = [record[name] for name in layout.questions if not is_blank(record.get(name))]
+    if len(filled) != 1 or not isinstance(filled[0], str) or not OPEN_END.search(filled[0][-60:]):
+        return None
+    turns = transcript(f"{filled[0].rstrip()} {_END}")
+    return turns[:-1] if turns and turns[-1]["content"] == _END else None
+
+
+def _lettered(record: dict, layout: Layout, tally: NoticeTally) -> dict:
+    """`record` with its list of options as lines A, B, C, where the answer is one's letter or number."""
+    name = next((one for one in layout.questions if fold(one) in _OPTIONS and isinstance(record.get(one), list)), None)
+    options = record[name] if name else []
+    if not options or len(options) > len(_LETTERS) or not all(isinstance(one, str) for one in options):
+        return record
+    column = layout.answer or ""
+    answer, letters = record.get(column), _LETTERS[: len(options)]
+    if type(answer) is int and 0 <= answer < len(options):
+        tally.guess("letters")
+        answer = letters[answer]
+    if not isinstance(answer, str) or answer.strip().upper() not in (*letters,):
+        return record
+    lines = [
+        one if re.match(r"[A-Ha-h][.、．:：)）]", one) else f"{letter}. {one}"
+        for letter, one in zip(letters, options, strict=True)
+    ]
+    return {**record, name: lines, column: answer}
 
 
 def is_messages(value: object) -> bool:

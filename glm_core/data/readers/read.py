@@ -20,6 +20,7 @@ from glm_core.data.readers.formats.plaintext import text_rows
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.formats.text_encoding import decode
 from glm_core.data.readers.formats.xlsx_rows import SheetLine, xlsx_rows
+from glm_core.data.readers.nested import unfolded
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.row_reader import RowReader
 from glm_core.data.readers.values import RowNotLearned
@@ -209,6 +210,10 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
     if not records:
         raise _nothing(head, source.file)
     rows = chain(head, rows)
+    if not mapping and not task:
+        rows = unfolded(rows)
+        head = list(islice(rows, _HEAD))
+        rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
     if not mapping and (found := speakers.find_columns(records)):
         rows = speakers.conversations(rows, found, source.tally, source.options.reading)
         head = list(islice(rows, _HEAD))

@@ -90,16 +90,20 @@ def variant(layout: layouts.Layout, record: dict) -> str:
 
 def _flags(records: list[dict], columns: tuple[str, ...]) -> set[str]:
     """The columns that say whether a row is to be learned: all their cells are truth values or weights."""
-    named = [column for column in columns if names_of.fold(column) in names_of.VERDICTS]
+    known = {*names_of.VERDICTS, *names_of.REFUSALS}
+    named = [column for column in columns if names_of.fold(column) in known]
     cells = {column: [record[column] for record in records if record.get(column) not in (None, "")] for column in named}
     return {column for column, values in cells.items() if values and all(map(is_flag, values))}
 
 
 def _split_column(records: list[dict], columns: tuple[str, ...]) -> str | None:
     """The column that names the split of a row, where rows of several splits are there."""
-    column = names_of.first(names_of.folded(columns), names_of.SPLITS)
-    found = {split_role(record.get(column)) for record in records} if column else set()
-    return column if {"train", "other"} <= found else None
+    named = names_of.first(names_of.folded(columns), names_of.SPLITS)
+    for column in [named] if named else columns:
+        found = {split_role(record.get(column)) for record in records}
+        if {"train", "other"} <= found and (named or "" not in found):
+            return column
+    return None
 
 
 def _are_transcripts(records: list[dict]) -> bool:

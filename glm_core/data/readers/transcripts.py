@@ -32,7 +32,7 @@ _NAME = "|".join(_NAMES)
 _SHARP = re.compile(
     rf"(?:^|(?<=\s))#{{2,4}}\s*({_NAME})\s*[:：]?[ \t]*(?=\n|\Z)|#{{2,4}}\s*({_NAME})\s*[:：][ \t]*", re.IGNORECASE
 )
-_COLON = re.compile(r"(?:^|\n)\s*(human|user|assistant|system)\s*[:：]()[ \t]*", re.IGNORECASE)
+_COLON = re.compile(r"(?:^|\n)\s*(human|user|assistant|system|用户|助手)\s*[:：]()[ \t]*", re.IGNORECASE)
 _ROLES = {
     "human": "user",
     "user": "user",
@@ -42,6 +42,11 @@ _ROLES = {
     "system": "system",
 }
 _PREFACE = "Below is an instruction"
+OPEN_END = re.compile(
+    r"(?:^|\n)\s*(?:#{2,4}\s*)?(?:assistant|response|answer|bot|助手|回答)\s*[:：]\s*\Z|<\|im_start\|>\s*assistant\s*\Z|\[/INST\]\s*\Z",
+    re.IGNORECASE,
+)
+"The end of a prompt that waits for the answer."
 
 
 def transcript(text: str) -> list[dict]:

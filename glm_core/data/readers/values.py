@@ -3,15 +3,26 @@
 Covers one value at a time. Errors name the field.
 """
 
+import ast
 import json
 import re
 
 from glm_core.data.examples import RowError, is_blank, kind_of, text_of
+from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.notices import NoticeTally
 
 _THINKING = re.compile(r"\s*<(think|thinking|thought|reasoning)>(.*?)</\1>\s*", re.DOTALL | re.IGNORECASE)
 _IMAGE = re.compile(r"<image>|<\|?image_?\d*\|>|<img>\s*[^<]*</img>", re.IGNORECASE)
-_NO, _YES = ("false", "0", "0.0", "no", "否", "假"), ("true", "1", "1.0", "yes", "是", "真")
+_UNOPENED = re.compile(r"(.{1,100000}?)</think(?:ing)?>\s*(?=\S)", re.DOTALL | re.IGNORECASE)
+_BETWEEN = re.compile(r"(?<=[}\]])\s*\n\s*(?=[{\[])")  # numpy prints lists without commas
+_NO = frozenset(
+    "false 0 0.0 no n 否 假 bad undesirable rejected reject dislike disliked thumbs_down thumbsdown down 👎 不采纳 未采纳 "
+    "不合格 不通过 错误 无效 不学 差评".split()
+)
+_YES = frozenset(
+    "true 1 1.0 yes y 是 真 good desirable chosen accepted accept like liked thumbs_up thumbsup up 👍 采纳 已采纳 "
+    "合格 通过 正确 有效 学 好评".split()
+)
 
 
 class RowNotLearned(Exception):
@@ -33,7 +44,8 @@ def optional_cell(record: dict, column: str | None) -> str:
     """As `cell`, but empty where the column is missing or blank."""
     if column is None or is_blank(record.get(column)):
         return ""
-    return text_of(record[column], column)
+    value = record[column]
+    return content_text(value, column) if isinstance(value, dict | list) and value else text_of(value, column)
 
 
 def content_text(value: object, field: str) -> str:
@@ -103,9 +115,14 @@ def split_reasoning(text: str, field: str) -> tuple[str, str]:
     Raises:
         RowError: nothing else is there.
     """
-    if "<" not in text[:40] or not (found := _THINKING.match(text)):
+    if "</" not in text:
         return text, ""
-    return text_of(text[found.end() :], field), found[2].strip()
+    if found := _THINKING.match(text):
+        return text_of(text[found.end() :], field), found[2].strip()
+    found = _UNOPENED.match(text)  # a prompt that ends with <think> leaves it out of the answer
+    if found is None or "<think" in found[1].lower():
+        return text, ""
+    return text[found.end() :], found[1].strip()
 
 
 def verdict(value: object) -> bool | None:
@@ -114,8 +131,13 @@ def verdict(value: object) -> bool | None:
         return value
     if isinstance(value, int | float):
         return None if value != value else value > 0
-    word = value.strip().lower() if isinstance(value, str) else ""
+    word = re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else ""
     return True if word in _YES else False if word in _NO else None
+
+
+def refuses(name: str, value: object) -> bool:
+    """Return whether a cell under `name` says that its row or answer is not to be learned."""
+    return verdict(value) is (names_of.fold(name) in names_of.REFUSALS)
 
 
 def is_flag(value: object) -> bool:
@@ -125,19 +147,29 @@ def is_flag(value: object) -> bool:
     return verdict(value) is not None
 
 
+def _parsed(text: str, column: str) -> object:
+    """The list that `text` writes as JSON, or as Python and numpy print it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        try:
+            return ast.literal_eval(_BETWEEN.sub(",", text.strip()))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            raise RowError("data.row.list_text", column) from error
+
+
 def listed(value: object, column: str) -> list:
-    """A list, or the list that a table's cell holds as JSON text; empty where it is blank.
+    """A list, or the list that a table's cell holds as JSON or Python text; empty where it is blank.
 
     Raises:
         RowError: it is something else.
     """
     if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise RowError("data.row.list_text", column) from error
+        value = _parsed(value, column)
     if is_blank(value):
         return []
+    if isinstance(value, dict) and len(value) > 0 and all(isinstance(one, dict) for one in value.values()):
+        return list(value.values())  # {"turn_1": {...}, "turn_2": {...}}
     if not isinstance(value, list):
         raise RowError("data.row.not_list", column, kind=kind_of(value))
     return value

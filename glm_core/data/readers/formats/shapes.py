@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from glm_core.data.examples import RowError, is_blank, kind_of
 from glm_core.data.readers.chats import is_message
-from glm_core.data.readers.layouts import guess, recognize
+from glm_core.data.readers.columns import first, fold, folded
+from glm_core.data.readers.layouts import guess, knows, recognize
 from glm_core.data.readers.notices import NoticeTally
 
 Row = tuple[int, dict | RowError]
@@ -20,6 +21,9 @@ OTHERS = (
     "测试", "测试集", "验证", "验证集", "开发集", "评测", "评测集", "测试数据", "验证数据",
 )  # fmt: skip
 _KEY = "question"
+_PLURAL = ("questions", "utterances", "queries", "问题列表", "问法", "相似问", "问题")
+_ASKED = ("question", "query", "query text", "question text", "问题")
+_TOLD = ("context", "context text", "passage", "paragraph", "text", "上下文", "背景")
 
 
 def split_role(name: object) -> str:
@@ -39,7 +43,10 @@ def unfold(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
             return rows
     if as_table and (rows := _columns(value)) is not None:
         return rows
-    return _questions(value)
+    for find in (_named_lists, _questions):
+        if (rows := find(value, as_table, tally)) is not None:
+            return rows
+    return None
 
 
 def expand(value: object) -> Iterator[dict | RowError]:
@@ -47,6 +54,8 @@ def expand(value: object) -> Iterator[dict | RowError]:
     if isinstance(value, dict):
         if isinstance(value.get("paragraphs"), list) or isinstance(value.get("qas"), list):
             yield from _squad(value)
+        elif (asked := _wordings(value)) is not None:
+            yield from ({**value, asked: one} for one in value[asked])
         else:
             yield value
     elif isinstance(value, list) and (row := _list_row(value)):
@@ -133,13 +142,53 @@ def _indexed(value: dict, tally: NoticeTally) -> list | None:
     return None
 
 
-def _questions(value: dict) -> list | None:
-    """One object of question to answer."""
-    known = recognize(value) or guess(value)
-    if known or not value or not all(isinstance(text, str) for text in value.values()):
+def _named_lists(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
+    """{"faq": [{row}, ...]}: the rows of a list of any name, or of several lists, such as one a subject."""
+    lists = [rows for rows in value.values() if isinstance(rows, list) and rows]
+    rows = [row for part in lists for row in part]
+    if not as_table or not rows or not all(isinstance(row, dict) for row in rows):
         return None
-    if len(value) < 3 and not all(_is_asked(name) for name in value):
+    known = all(_is_example(row) for row in rows[:20])
+    layout = recognize(value)
+    turns = all(is_message(row) for row in rows[:20]) or (layout is not None and not all(map(_has_chat, rows[:20])))
+    return rows if known and not turns else None
+
+
+def _has_chat(row: dict) -> bool:
+    layout = recognize(row)
+    return layout is not None and layout.chat is not None
+
+
+def _is_example(row: dict) -> bool:
+    return recognize(row) is not None or any(
+        isinstance(turns, list) and turns and all(is_message(one) for one in turns) for turns in row.values()
+    )
+
+
+def _wordings(record: dict) -> str | None:
+    """The column that lists several wordings of one question, which all have the one answer of the row."""
+    lists = [name for name, value in record.items() if isinstance(value, list) and len(value) > 0]
+    if len(lists) != 1 or not all(isinstance(one, str) for one in record[lists[0]]):
         return None
+    layout = recognize(record)
+    if layout is None or layout.questions != (lists[0],) or not isinstance(record.get(layout.answer or ""), str):
+        return None
+    return lists[0] if fold(lists[0]) in _PLURAL else None
+
+
+def _questions(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
+    """One object of question to answer, or to several answers of which the first counts."""
+    if not value or recognize(value) or guess(value) or any(knows(name) for name in value):
+        return None
+    if not all(isinstance(text, str) or (isinstance(text, list) and text) for text in value.values()):
+        return None
+    asked = [name for name in value if name.rstrip().endswith(("?", "？"))]
+    if 2 * len(asked) <= len(value):
+        if not as_table or (len(value) < 3 and not all(_is_asked(name) for name in value)):
+            return None
+        if not all(isinstance(text, str) for text in value.values()):
+            return None
+        tally.guess("keys")
     return [{_KEY: question, "answer": answer} for question, answer in value.items()]
 
 
@@ -158,5 +207,6 @@ def _squad(article: dict) -> Iterator[dict | RowError]:
                 yield RowError("data.row.not_object", kind=kind_of(asked))
                 continue
             answers = asked.get("answers", asked.get("answer"))
-            row = {"context": paragraph.get("context"), "question": asked.get("question"), "answers": answers}
+            told, name = first(folded(paragraph), _TOLD), first(folded(asked), _ASKED)
+            row = {"context": paragraph.get(told), "question": asked.get(name), "answers": answers}
             yield {name: cell for name, cell in row.items() if name != "context" or not is_blank(cell)}
