@@ -1,7 +1,7 @@
 """Decoding speed at full size: one answer and many at once, of the base and of adapters, beside plain `generate`.
 
     python -m benchmarks.decoding [--shape chatglm|chatglm3|glm4|qwen3-8b|llama-3.1-8b|glm-edge-4b|glm-z1-9b] [--layers N] [--hidden N] [--tokens 128] [--streams 16]
-                                  [--kernels] [--profile]
+                                  [--kernels [ROWS ...]] [--profile]
 
 Random weights, so no checkpoint is needed. First it shows that the model's answers depend on an early token of the prompt,
 that recorded steps choose the very tokens of steps that are launched one by one, for every row of a mixture, and how far
@@ -14,6 +14,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -56,7 +57,17 @@ TILES = {
         (4, 4096, 4),
         (4, 1024, 2),
     ),
-    16: ((32, 256, 4), (32, 512, 4), (16, 256, 4), (16, 512, 2), (64, 256, 4)),
+    16: (
+        (32, 256, 4),
+        (32, 512, 4),
+        (16, 256, 4),
+        (16, 512, 2),
+        (16, 512, 4),
+        (16, 1024, 4),
+        (64, 256, 4),
+        (128, 256, 4),
+        (64, 512, 8),
+    ),
 }
 
 
@@ -322,10 +333,11 @@ def profile(session: Session, choices: list[ServedModel], streams: int) -> None:
             print(f"{entry.self_device_time_total / 1e4:8.3f} ms {entry.count / 10:7.1f} x  {entry.key[:100]}")
 
 
-def time_products(hidden: int) -> None:
+def time_products(hidden: int, kernel_rows: Sequence[int]) -> None:
     """Print microseconds and GB/s of the products of a step: cuBLAS, and the Triton kernel by tile."""
-    for out, wide in ((3 * hidden, hidden), (hidden, hidden), (4 * hidden, hidden), (hidden, 4 * hidden)):
-        for rows in (1, 16):
+    shapes = ((256, hidden), (hidden, hidden), (3 * hidden, hidden), (7 * hidden, hidden), (hidden, 4 * hidden))
+    for out, wide in shapes:
+        for rows in kernel_rows:
             for name, size, seconds in products(out, wide, rows):
                 speed = size * out * wide / seconds / 1e9
                 print(
@@ -389,7 +401,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--streams", type=int, default=16)
-    parser.add_argument("--kernels", action="store_true")
+    parser.add_argument("--kernels", type=int, nargs="*", metavar="ROWS")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -399,8 +411,8 @@ def main() -> None:
     print(
         f"{options.shape}, hidden {options.hidden}, {options.layers} layers, random weights; {name}, torch {torch.__version__}"
     )
-    if options.kernels:
-        time_products(options.hidden)
+    if options.kernels is not None:
+        time_products(options.hidden, options.kernels or (1, 16))
         return
     session = prepare(options.hidden, options.layers, device, options.shape)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 """Training speed and peak memory at full size: ours, the published computation, plain PEFT; same weights and rows.
 
     python -m benchmarks.speed [--shape chatglm|chatglm3|glm4|bloom|qwen3-8b|llama-3.1-8b|glm-edge-4b|glm-z1-9b] [--cases lora:16x128 ptuning:1x128:nf4 ...]
-                               [--contenders ours packed official plain] [--layers N] [--hidden N] [--check N]
+                               [--contenders ours packed official plain] [--layers N] [--hidden N] [--check N] [--profile]
 
 Random weights, so no checkpoint is needed. All run in this process, one after the other, on the same batches. "official"
 is the published computation (benchmarks/official.py, ChatGLM-6B only); "plain" is our model under PEFT with the library's
@@ -9,7 +9,7 @@ loss, as Trainer calls it; "packed" is ours with the rows one behind the other. 
 METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4], or METHOD:ROWSxmixed: rows as long as those of the bundled advertisement set,
 drawn at random, whose padding counts for nothing. The floor is the multiplications of a
 step at the speed of a large product on this GPU. `--check N` instead trains ours and the official one for N updates on
-equal data and prints the largest difference in loss.
+equal data and prints the largest difference in loss. `--profile` lists what our steps of each case spend the GPU's time on.
 """
 
 import argparse
@@ -305,6 +305,39 @@ def compare(args, cases: list[Case], device: str) -> None:
         )
 
 
+def profile(args, cases: list[Case], device: str) -> None:
+    """Print the kernels of our steps, and how long the GPU had none."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as record
+
+    for case in cases:
+        loaded = build(args.shape, args.hidden, args.layers, device, case.quantization)
+        optimizer = prepare(loaded, case, args.shape, "ours")
+        loaded.model.train()
+        step = runner("ours", loaded, case)
+        for update in range(WARMUP):
+            step(batch(case, loaded, update)).item()
+        started = time.perf_counter()
+        with record(activities=[getattr(ProfilerActivity, "CUDA" if device == "cuda" else "CPU")]) as found:
+            for update in range(UPDATES):
+                step(batch(case, loaded, update))
+                optimizer.step()
+                optimizer.zero_grad()
+            if device == "cuda":
+                torch.cuda.synchronize()
+        spent = 1000 * (time.perf_counter() - started) / UPDATES
+        spends = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+        rows = sorted(found.key_averages(), key=lambda one: -getattr(one, spends))
+        busy = sum(getattr(one, spends) for one in rows) / 1000 / UPDATES
+        print(f"\n{args.shape}, {case.name}: {spent:.2f} ms an update, {busy:.2f} ms of them in kernels")
+        for one in rows[:24]:
+            print(
+                f"{one.self_device_time_total / 1000 / UPDATES:8.3f} ms {one.count / UPDATES:7.1f} x  {one.key[:110]}"
+            )
+        del loaded, optimizer, step
+        collect()
+
+
 def check(args, cases: list[Case], device: str) -> None:
     """Print the largest relative difference between our loss and the official one over the updates."""
     loaded = build(args.shape, args.hidden, args.layers, device)
@@ -322,6 +355,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=CASES)
     parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=USUAL)
     parser.add_argument("--check", type=int, metavar="N", default=0)
+    parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     given.layers = given.layers or LAYERS[given.shape]
     given.hidden = given.hidden or WIDTHS.get(given.shape, 4096)
@@ -331,7 +365,7 @@ def main() -> None:
     cases = [Case.parse(name) for name in given.cases]
     gpu = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     print(f"{given.shape} {given.hidden}x{given.layers}, {gpu}, torch {torch.__version__}")
-    (check if given.check else compare)(given, cases, device)
+    (profile if given.profile else check if given.check else compare)(given, cases, device)
 
 
 if __name__ == "__main__":
