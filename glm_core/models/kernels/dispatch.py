@@ -28,8 +28,8 @@ def kernels_for(states: torch.Tensor) -> ModuleType | None:
 
 
 def decode_kernels(kernels: ModuleType | None, rows: int) -> AbstractContextManager:
-    """Within it the products and the GELUs of few rows are the kernels' too, each launched before the last one's end."""
-    return _InTurn(kernels) if kernels is not None and rows <= kernels.MANY else nullcontext()
+    """Within it the large products and the GELUs of one row are the kernels' too, each launched before the last one's end."""
+    return _InTurn(kernels) if kernels is not None and rows == 1 else nullcontext()
 
 
 def training_kernels(device: torch.device) -> ModuleType | None:
@@ -53,19 +53,16 @@ class _InTurn(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is F.linear and self._serves(*args[:2]):
             states, weight = args[:2]
-            bias = args[2] if len(args) > 2 else None
-            product = self._kernels.linear(states.view(-1, states.shape[-1]), weight, None, bias)
+            product = self._kernels.linear(states.view(1, -1), weight, None, args[2] if len(args) > 2 else None)
             return product.view(*states.shape[:-1], -1)
         if func is F.gelu and args[0].is_contiguous() and (kwargs or {}).get("approximate") == "tanh":
             return self._kernels.gelu(args[0])
         return func(*args, **(kwargs or {}))
 
     def _serves(self, states: torch.Tensor, weight: torch.Tensor) -> bool:
-        """Return whether few rows meet a large weight of the model's own: a computed one may not be there when it is read ahead."""
-        rows = states.numel() // weight.shape[1]
-        few = rows == 1 or (rows <= self._kernels.MANY and weight.element_size() == 2)
-        own = isinstance(weight, nn.Parameter) and weight.shape[0] >= self.SMALLEST
-        return few and own and states.is_contiguous() and weight.is_contiguous()
+        """Return whether it is one row by a large weight of the model's own: a computed one may not be there when it is read ahead."""
+        one = states.numel() == weight.shape[1] and weight.shape[0] >= self.SMALLEST
+        return one and isinstance(weight, nn.Parameter) and states.is_contiguous() and weight.is_contiguous()
 
 
 @cache

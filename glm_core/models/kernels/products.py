@@ -95,23 +95,6 @@ def _one_row(
 
 
 @triton.jit
-def _add_tile(total, packed, states, row, rows, place, wide, HALVES: tl.constexpr):
-    """`total` (OUT, ROWS) and the product of one tile `packed` (OUT, IN) of stored weights at `place` (IN) with its states."""
-    for part in tl.static_range(HALVES):
-        if HALVES == 1:
-            numbers = packed
-        elif part == 0:
-            numbers = packed >> 4
-        else:
-            numbers = (packed << 4).to(tl.int8) >> 4
-        index = place * HALVES + part
-        inside = (row < rows)[None, :] & (index < wide)[:, None]
-        own = tl.load(states + row[None, :] * wide + index[:, None], inside, 0.0)  # (IN, ROWS)
-        total = tl.dot(numbers.to(own.dtype), own, total, input_precision="ieee")
-    return total
-
-
-@triton.jit
 def _many_rows(
     states,
     weight,
@@ -128,17 +111,24 @@ def _many_rows(
     IN: tl.constexpr,
     EVEN: tl.constexpr,
     ROWS: tl.constexpr,
-    EARLY: tl.constexpr,
 ):
-    """On the matrix units. The first tile of the weights is read before the states are there."""
+    """On the matrix units."""
     output, inner, row = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), tl.arange(0, ROWS)
     stored = wide // HALVES
-    ahead = _tile(weight, output, inner, outputs, stored, EVEN)
-    _take_turn(EARLY)
-    total = _add_tile(tl.zeros((OUT, ROWS), tl.float32), ahead, states, row, rows, inner, wide, HALVES)
-    for first in range(IN, stored, IN):
+    total = tl.zeros((OUT, ROWS), tl.float32)
+    for first in range(0, stored, IN):
         packed = _tile(weight, output, first + inner, outputs, stored, EVEN)
-        total = _add_tile(total, packed, states, row, rows, first + inner, wide, HALVES)
+        for part in tl.static_range(HALVES):
+            if HALVES == 1:
+                numbers = packed
+            elif part == 0:
+                numbers = packed >> 4
+            else:
+                numbers = (packed << 4).to(tl.int8) >> 4
+            index = (first + inner) * HALVES + part
+            inside = (row < rows)[None, :] & (index < wide)[:, None]
+            own = tl.load(states + row[None, :] * wide + index[:, None], inside, 0.0)  # (IN, ROWS)
+            total = tl.dot(numbers.to(own.dtype), own, total, input_precision="ieee")
     if SCALE:
         total *= tl.load(scale + output, output < outputs, 0.0).to(tl.float32)[:, None]
     if BIAS:
@@ -147,22 +137,12 @@ def _many_rows(
     tl.store(out + where, total.to(out.dtype.element_ty), (output < outputs)[:, None] & (row < rows)[None, :])
 
 
-TILES = {
-    "narrow": (2, 2048, 4),
-    "dense": (16, 1024, 4),
-    "packed": (8, 2048, 4),
-    "many narrow": (16, 512, 2),
-    "many dense": (64, 256, 4),
-    "many packed": (32, 256, 4),
-}
-"Outputs, bytes of inputs and warps of a tile: of one row, or of many, by a weight or a packed one."
-NARROW = {"one": 1024, "many": 8192}
-"Outputs below which a product is cut into more tiles, to keep a GPU's processors busy."
+TILES = {"narrow": (2, 2048, 4), "dense": (16, 1024, 4), "packed": (8, 2048, 4), "many": (32, 256, 4)}
+"Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows."
 
 
-def _usual_tile(one: bool, packed: bool, outputs: int) -> tuple[int, int, int]:
-    kind = "packed" if packed else "narrow" if outputs < NARROW["one" if one else "many"] else "dense"
-    return TILES[kind if one else f"many {kind}"]
+NARROW = 1024
+"Outputs below which a product of one row is cut into more tiles, to keep a GPU's processors busy."
 
 
 def linear(
@@ -181,7 +161,8 @@ def linear(
     if one and scale is not None:
         weight = weight.view(torch.int32)
     stored = weight.shape[1]
-    out_tile, in_bytes, warps = tile or _usual_tile(one, scale is not None, outputs)
+    plain = "narrow" if outputs < NARROW else "dense"
+    out_tile, in_bytes, warps = tile or TILES["many" if not one else plain if scale is None else "packed"]
     in_tile = in_bytes // weight.element_size()
     out, grid = states.new_empty(rows, outputs), (triton.cdiv(outputs, out_tile),)
     how = {
@@ -190,11 +171,11 @@ def linear(
         "IN": in_tile,
         "num_warps": warps,
         "EVEN": outputs % out_tile == 0 and stored % in_tile == 0,
-        "EARLY": EARLY,
-        "launch_pdl": EARLY,
     }
     if one:
-        _one_row[grid](states, weight, scale, bias, out, wide, outputs, PARTS=wide // stored, **how)
+        _one_row[grid](
+            states, weight, scale, bias, out, wide, outputs, PARTS=wide // stored, EARLY=EARLY, launch_pdl=EARLY, **how
+        )
     else:
         _many_rows[grid](
             states,
@@ -215,42 +196,26 @@ def linear(
 
 
 @triton.jit
-def _add_lora(
-    states,
-    a,
-    b,
-    start,
-    count,
-    out,
-    wide,
-    outputs,
-    RANK: tl.constexpr,
-    IN: tl.constexpr,
-    OUT: tl.constexpr,
-    EARLY: tl.constexpr,
-):
+def _add_lora(states, a, b, start, count, out, wide, outputs, RANK: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr):
     """One row by `OUT` outputs a program, which computes the row's own low-rank states itself: they are few."""
     row, rank = tl.program_id(0), tl.arange(0, RANK)
     first, ranks = tl.load(start + row), tl.load(count + row)
-    inner, output = tl.arange(0, IN), tl.program_id(1) * OUT + tl.arange(0, OUT)
-    own, inside = rank < ranks, output < outputs
-    place = a + (first + rank)[:, None] * wide + inner[None, :]
-    ahead = tl.load(place, own[:, None] & (inner < wide)[None, :], 0.0)  # the factors do not change while a step runs
-    back = tl.load(b + (first + rank)[:, None] * outputs + output[None, :], own[:, None] & inside[None, :], 0.0)
-    _take_turn(EARLY)
     if ranks > 0:
+        inner, output = tl.arange(0, IN), tl.program_id(1) * OUT + tl.arange(0, OUT)
+        own = rank < ranks
         total = tl.zeros((RANK, IN), tl.float32)
         for column in range(0, wide, IN):
-            factor = ahead
-            if column + IN < wide:
-                ahead = tl.load(place + column + IN, own[:, None] & (column + IN + inner < wide)[None, :], 0.0)
-            known = tl.load(states + row * wide + column + inner, column + inner < wide, 0.0)
-            total += factor.to(tl.float32) * known.to(tl.float32)[None, :]
+            there = column + inner < wide
+            known = tl.load(states + row * wide + column + inner, there, 0.0).to(tl.float32)
+            place = a + (first + rank)[:, None] * wide + (column + inner)[None, :]
+            total += tl.load(place, own[:, None] & there[None, :], 0.0).to(tl.float32) * known[None, :]
         low = tl.sum(total, 1)  # (RANK,)
-        place_out = out + row * outputs + output
-        own_out = tl.load(place_out, inside, 0.0)
-        added = tl.sum(back.to(tl.float32) * low[:, None], 0)
-        tl.store(place_out, (own_out.to(tl.float32) + added).to(own_out.dtype), inside)
+        inside = output < outputs
+        place = b + (first + rank)[:, None] * outputs + output[None, :]
+        back = tl.load(place, own[:, None] & inside[None, :], 0.0).to(tl.float32)
+        place = out + row * outputs + output
+        own_out = tl.load(place, inside, 0.0)
+        tl.store(place, (own_out.to(tl.float32) + tl.sum(back * low[:, None], 0)).to(own_out.dtype), inside)
 
 
 MOST_RANKS = 64
@@ -268,19 +233,7 @@ def add_lora(
         most: the largest count.
     """
     (rows, wide), outputs = states.shape, out.shape[1]
-    tile, inner = (min(1024, triton.next_power_of_2(size)) for size in (outputs, wide))
+    tile = min(1024, triton.next_power_of_2(outputs))
     _add_lora[(rows, triton.cdiv(outputs, tile))](
-        states,
-        a,
-        b,
-        start,
-        count,
-        out,
-        wide,
-        outputs,
-        RANK=max(2, triton.next_power_of_2(most)),
-        IN=inner,
-        OUT=tile,
-        EARLY=EARLY,
-        launch_pdl=EARLY,
+        states, a, b, start, count, out, wide, outputs, RANK=max(2, triton.next_power_of_2(most)), IN=1024, OUT=tile
     )

@@ -114,7 +114,7 @@ def test_gelu_is_the_tanh_form(rows):
     torch.testing.assert_close(triton.gelu(states), F.gelu(states, approximate="tanh"), rtol=1e-5, atol=1e-6)
 
 
-def test_products_and_gelus_of_few_rows_are_the_kernels(monkeypatch):
+def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
     calls = []
     for name in ("linear", "gelu"):
         own = getattr(triton, name)
@@ -138,19 +138,14 @@ def test_products_and_gelus_of_few_rows_are_the_kernels(monkeypatch):
             ]
         assert calls == ["linear", "gelu", "linear"]
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-        with dispatch.decode_kernels(triton, triton.MANY + 1), dispatch.decode_kernels(None, 1):
+        with dispatch.decode_kernels(triton, 2), dispatch.decode_kernels(None, 1):
             wide(states)
         with dispatch.decode_kernels(
-            triton, 2
-        ):  # float32 on the matrix units is slow; DoRA has just computed its weight
+            triton, 1
+        ):  # several rows, or a weight that has just been computed, as DoRA has them
             wide(randn(2, 64))
             F.linear(states, wide.weight * 2)
         assert calls == ["linear", "gelu", "linear"]
-        wide, states = wide.half(), randn(3, 64).half()
-        expected = wide(states)
-        with dispatch.decode_kernels(triton, 3):
-            torch.testing.assert_close(wide(states[:, None])[:, 0], expected, rtol=1e-2, atol=1e-2)
-        assert calls == ["linear", "gelu", "linear", "linear"]
 
 
 def test_a_packed_layer_takes_tokens_in_rows_of_their_own(monkeypatch):
