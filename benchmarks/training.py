@@ -1,9 +1,9 @@
 """Training runs as the page starts them, each in a process of its own: speed, seconds by stage, peak beside the estimate.
 
-    python -m benchmarks.training [--model FOLDER | --random] [--cases lora prefix ...]
+    python -m benchmarks.training [--model FOLDER | --random [FAMILY]] [--cases lora prefix ...]
 
-`--random` first writes a ChatGLM-6B checkpoint of random weights in the published shards (12 GB, removed afterwards), with
-the embedded model's tokenizer. With a GPU the figures are the GPU's as its driver shows them, without one the process's.
+`--random` first writes a checkpoint of random weights in the published shards (of ChatGLM-6B or of the family named; 12 to
+17 GB, removed afterwards), with an embedded model's tokenizer. With a GPU the figures are the GPU's as its driver shows them, without one the process's.
 Rows are those of the bundled advertisement set, cut to 64 + 64 tokens; "imprint" is that preset on its rows, and
 "advertisement" is the whole of that job, three thousand updates of 16 rows by P-Tuning v2. "imprint-click" and
 "imprint-ready" go the page's way, from the click on through the queue: the first with a trainer that begins with the click,
@@ -60,6 +60,8 @@ CASES = {
     "prefix-nf4-16": TrainingSettings(quantization="nf4", **PREFIX, **MANY),
 }
 GPU = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]  # as the driver numbers them
+CHATGLM_TOKENIZER = ("ice_text.model", "tokenizer_config.json")
+RANDOM = ("chatglm", "bloom", "qwen3-8b", "llama-3.1-8b")  # families that an embedded model's tokenizer serves
 READING = 30.0  # seconds for which somebody reads the form
 STAGES = ("starting", "loading", "encoding", "training", "saving")
 
@@ -101,20 +103,20 @@ def gpu_name() -> str:
     ).strip()
 
 
-def write_random(folder: Path) -> Path:
-    """A ChatGLM-6B checkpoint of random weights that can be trained: with a tokenizer, whose control ids it uses."""
-    demo = models.demo_path()
+def write_random(family: str, folder: Path) -> Path:
+    """A checkpoint of random weights that can be trained: with a tokenizer, whose control ids it uses."""
+    demo = workspace.ASSETS / "models" / ("chatglm-demo" if family == "chatglm" else "bloom-demo")
     own = workspace.read_json(demo / "config.json")
-    config = loading.CONFIGS["chatglm"] | {key: own[key] for key in own if key.endswith("_token_id")}
+    config = loading.CONFIGS[family] | {key: own[key] for key in own if key.endswith("_token_id")}
     loading.write(config, folder, "cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("ice_text.model", "tokenizer_config.json"):
-        shutil.copyfile(demo / name, folder / name)
+    for path in demo.glob("*token*") if family != "chatglm" else map(demo.joinpath, CHATGLM_TOKENIZER):
+        shutil.copyfile(path, folder / path.name)
     return folder
 
 
-def random_model(home: Path) -> Path:
+def random_model(family: str, home: Path) -> Path:
     """`write_random` under `home`, in a process of its own, so that this one holds nothing of the GPU."""
-    writer = multiprocessing.get_context("spawn").Process(target=write_random, args=(home / "random",))
+    writer = multiprocessing.get_context("spawn").Process(target=write_random, args=(family, home / "random"))
     writer.start()
     writer.join()
     return home / "random"
@@ -200,15 +202,15 @@ def run(name: str, model: Path, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=models.demo_path())
-    parser.add_argument("--random", action="store_true")
+    parser.add_argument("--random", choices=RANDOM, nargs="?", const=RANDOM[0])
     plain = [name for name in CASES if not any(part in name for part in ("int8", "nf4", "two", "advertisement"))]
     parser.add_argument("--cases", nargs="*", choices=CASES, default=plain)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EASYAIGC_HOME"] = str(Path(folder) / "home")
-        model = random_model(Path(folder)) if given.random else given.model
+        model = random_model(given.random, Path(folder)) if given.random else given.model
         print(
-            f"{model.name}, {gpu_name()}\n\n| case | tokens/s | first | seconds | {' | '.join(STAGES)} | peak GB | estimate GB | error |"
+            f"{given.random or model.name}, {gpu_name()}\n\n| case | tokens/s | first | seconds | {' | '.join(STAGES)} | peak GB | estimate GB | error |"
         )
         print("|" + "---|" * (len(STAGES) + 7))
         for name in given.cases:
