@@ -16,8 +16,11 @@ from glm_core.evaluation.perplexity import perplexities
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.runs import RunError, store
+from glm_core.serving.request import EngineUnavailable
+from glm_core.training.settings import TrainingSettings
 from tests.evaluation import made
 from tests.evaluation.conftest import write
+from tests.tiny import tiny_chatglm
 
 
 def make(engine, run, watch=lambda stage, share: None):
@@ -223,12 +226,40 @@ def test_controls_that_chose_the_step_are_not_asked_again(engine, run):
     assert [one.text for one in chosen] == [control.text] and control.text not in asked
 
 
+def replace_adapter(run, base, info=None):
+    """Give `run` an adapter of `base` whose weights are those of the start, so that it changes nothing."""
+    loaded = models.load(base)
+    attach.attach(loaded, TrainingSettings())
+    attach.save(loaded, run.path / "adapter", {"step": 60} | (info or {}))
+    return store.get(run.id)
+
+
+def test_an_adapter_that_is_all_zero_is_found_before_anything_is_shown(engine, run, tiny_base):
+    found = make(engine, replace_adapter(run, tiny_base))
+    assert not found.proof.differs
+    assert t("proof.cause.zero") in export.warnings(found)
+    assert {row.verdict.name for row in found.rows} <= {"unchanged", "not_right", "unsure"}
+    assert all(row.after.text == row.before.text for row in found.rows)
+
+
+def test_an_adapter_of_another_size_of_base_is_refused(engine, run, tmp_path):
+    other = tiny_chatglm(tmp_path / "other", hidden_size=128, inner_hidden_size=256)
+    with pytest.raises(EngineUnavailable):
+        make(engine, replace_adapter(run, other))
+
+
+def test_an_adapter_of_another_base_of_the_same_size_is_named(engine, run, tiny_base):
+    found = make(engine, replace_adapter(run, tiny_base, {"base": "another"}))
+    assert ("report.cause.other_base", {"there": "another", "here": "tiny"}) in found.causes
+
+
 def test_a_large_report_is_read_and_judged_once(workspace, monkeypatch):
     monkeypatch.setattr(workspace_module, "SETTLING_SECONDS", -1)
     folder = store.folder() / "run-1"
     write(folder, workspace / "base")
-    long = [made.row("seen", f"问{n}", "不知道" * 9000, "答案" * 9000, f"答{n}") for n in range(60)]
-    record = made.report(long).to_dict()
+    record = made.report([made.row("seen", f"问{n}", "不知道", "答案", f"答{n}") for n in range(60)]).to_dict()
+    for row in record["rows"]:  # grown after its figures were computed, which take minutes over texts of this length
+        row["before"]["text"], row["after"]["text"] = "不知道" * 9000, "答案" * 9000
     (folder / "report.json").write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
     assert (folder / "report.json").stat().st_size > 4 << 20
     found = report.read(store.get("run-1"))

@@ -107,7 +107,7 @@ def test_samples_do_not_depend_on_the_hash_seed_of_the_process():
 
 @pytest.mark.parametrize("skill", SKILLS)
 def test_dialogue_alternates_and_ends_with_an_answer(skill):
-    for sample in drawn(skill, 300):
+    for sample in drawn(skill, 150):
         roles = [message["role"] for message in sample.messages]
         assert roles == ["user", "assistant"] * (len(roles) // 2)
         assert all(message["content"].strip() for message in sample.messages)
@@ -117,7 +117,7 @@ def test_dialogue_alternates_and_ends_with_an_answer(skill):
 @pytest.mark.parametrize("held_out", (False, True), ids=("trained", "held_out"))
 @pytest.mark.parametrize("skill", SKILLS)
 def test_skill_accepts_its_own_answers(skill, held_out):
-    refused = [sample for sample in drawn(skill, 500, held_out) if not corpus.check(sample, sample.answer)]
+    refused = [sample for sample in drawn(skill, 150, held_out) if not corpus.check(sample, sample.answer)]
     assert not refused, refused[0]
 
 
@@ -136,8 +136,8 @@ def test_check_compares_after_normalization():
 
 
 def test_held_out_questions_never_occur_in_training():
-    trained = {(sample.skill, grammar.plain(sample.question)) for sample in corpus.samples(1, 20_000)}
-    held_out = {(sample.skill, grammar.plain(sample.question)) for sample in corpus.samples(1, 20_000, held_out=True)}
+    trained = {(sample.skill, grammar.plain(sample.question)) for sample in corpus.samples(1, 5_000)}
+    held_out = {(sample.skill, grammar.plain(sample.question)) for sample in corpus.samples(1, 5_000, held_out=True)}
     assert not trained & held_out
 
 

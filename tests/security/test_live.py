@@ -169,9 +169,12 @@ def test_a_guests_message_is_small(server, browser):
             run_page(socket)
 
 
-def test_a_hundred_page_loads_leave_the_server_its_descriptors(server, browser):
+def test_page_loads_leave_the_server_its_descriptors(server, browser):
+    """Forty loads may hold twenty descriptors that were not held before: one that leaks with each load is found."""
     guests = [browser("guest") for _ in range(4)]
-    for number in range(100):
+    descriptors = f"/proc/{server.process.pid}/fd"
+    allowed = len(os.listdir(descriptors)) + 20
+    for number in range(40):
         with open_page(server, guests[number % 4]) as socket:
             message = BackMsg()
             message.rerun_script.page_name = "chat"
@@ -179,9 +182,9 @@ def test_a_hundred_page_loads_leave_the_server_its_descriptors(server, browser):
             socket.recv(timeout=60)
     assert browser().get("/health").json() == {"status": "ok"}
     deadline = time.monotonic() + 120
-    while (left := len(os.listdir(f"/proc/{server.process.pid}/fd"))) > 300 and time.monotonic() < deadline:
+    while (left := len(os.listdir(descriptors))) > allowed and time.monotonic() < deadline:
         time.sleep(1)
-    assert left <= 300
+    assert left <= allowed
 
 
 def test_a_locked_file_holds_up_nobody(server, browser):

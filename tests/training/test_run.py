@@ -53,24 +53,19 @@ def make(base, tmp_path):
     """Make a run directory."""
 
     def build(name="run", settings=QUICK, rows=ROWS * 2, model=base, **record):
-        folder = tmp_path / name
-        lines = [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in rows]
-        folder.mkdir()
-        (folder / "dataset.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-        workspace.write_json(
-            folder / "run.json",
-            {
-                "id": name,
-                "name": name,
-                "model": str(model),
-                "settings": settings.to_dict(),
-                "questions": ["你是谁？", "你好"],
-            }
-            | record,
-        )
-        return folder
+        return write_run(tmp_path / name, settings, rows, model, **record)
 
     return build
+
+
+def write_run(folder, settings, rows, model, **record):
+    """Write run.json and dataset.jsonl into a new `folder`; returns it."""
+    lines = [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in rows]
+    folder.mkdir()
+    (folder / "dataset.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    about = {"id": folder.name, "name": folder.name, "model": str(model), "questions": ["你是谁？", "你好"]}
+    workspace.write_json(folder / "run.json", about | {"settings": settings.to_dict()} | record)
+    return folder
 
 
 def status(folder):
@@ -155,12 +150,12 @@ def test_without_questions_the_first_rows_are_asked(make):
 
 def test_partial_batches_and_uneven_epochs_resume_where_they_were(make, monkeypatch):
     """Eleven rows in batches of two, two batches an update: three updates an epoch, the last of one batch with one row."""
-    settings = QUICK.changed(accumulation=2, evaluations=6)
+    settings = QUICK.changed(accumulation=2, evaluations=3, epochs=4)
     whole, broken = make("whole", settings, rows=(ROWS * 3)[:11]), make("broken", settings, rows=(ROWS * 3)[:11])
     run(whole)
-    assert list(losses(whole)) == list(range(1, 3 * 6 + 1))
+    assert list(losses(whole)) == list(range(1, 3 * 4 + 1))
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Reporter, "on_epoch_end", lambda self, args, state, *_, **__: die_after(state, 4))
+        patch.setattr(Reporter, "on_epoch_end", lambda self, args, state, *_, **__: die_after(state, 3))
         run(broken)
     run(broken)
     assert losses(broken) == pytest.approx(losses(whole), abs=1e-5)
@@ -173,14 +168,14 @@ def die_after(state, epoch):
 
 def test_same_seed_gives_the_same_curve(make):
     for name in ("a", "b"):
-        run(make(name, settings=QUICK.changed(max_steps=8)))
-    parent = make("c", settings=QUICK.changed(max_steps=8, seed=7)).parent
+        run(make(name, settings=QUICK.changed(max_steps=4, evaluations=0)))
+    parent = make("c", settings=QUICK.changed(max_steps=4, evaluations=0, seed=7)).parent
     run(parent / "c")
     assert losses(parent / "a") == losses(parent / "b") != losses(parent / "c")
 
 
 def test_gradient_checkpointing_changes_nothing_but_memory(make):
-    settings = QUICK.changed(max_steps=6, lora_dropout=0.0)
+    settings = QUICK.changed(max_steps=4, lora_dropout=0.0, evaluations=0)
     run(off := make("off", settings=settings.changed(gradient_checkpointing="off")))
     run(on := make("on", settings=settings.changed(gradient_checkpointing="on")))
     assert losses(off) == pytest.approx(losses(on), abs=1e-5) and status(on)["checkpointing"]
@@ -243,10 +238,9 @@ class Killed(BaseException):
     """Ends the trainer where it is, as SIGKILL would."""
 
 
-@pytest.mark.parametrize("method", ["lora", "ptuning"])
-@pytest.mark.parametrize("at", [3, 20])
+@pytest.mark.parametrize(("at", "method"), [(15, "lora"), (3, "ptuning")])
 def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at, method):
-    settings = QUICK.changed(method=method, prefix_length=4, validation_ratio=0.1, accumulation=2 if at == 9 else 1)
+    settings = QUICK.changed(method=method, prefix_length=4, validation_ratio=0.1, epochs=5)
     whole, broken = make("whole", settings=settings), make("broken", settings=settings)
     run(whole)
     original = Reporter.on_step_begin
@@ -279,10 +273,17 @@ def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at,
         assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
 
 
+@pytest.fixture(scope="module")
+def whole(base, tmp_path_factory):
+    """The directory of an unbroken run, for those who only read it."""
+    folder = write_run(tmp_path_factory.mktemp("whole") / "run", QUICK, ROWS * 2, base)
+    assert run(folder) == 0
+    return folder
+
+
 @pytest.mark.parametrize("damage", ["adapter_model.safetensors", "optimizer.pt", "trainer_state.json", "gone"])
-def test_damaged_checkpoint_falls_back_to_the_one_before(make, damage):
-    whole, broken = make("whole"), make("broken")
-    run(whole)
+def test_damaged_checkpoint_falls_back_to_the_one_before(make, whole, damage):
+    broken = make("broken")
     shutil.copytree(whole / "checkpoints", broken / "checkpoints")
     newest = broken / "checkpoints" / "checkpoint-20"
     if damage == "gone":
@@ -318,13 +319,13 @@ def wait_for(condition, process, seconds=60):
 
 
 def test_sigkill_in_the_middle_is_resumed(make):
-    settings = QUICK.changed(epochs=20, evaluations=20)
+    settings = QUICK.changed(epochs=5, evaluations=5)
     whole, broken = make("whole", settings=settings), make("broken", settings=settings)
     workspace.write_json(
         broken / "status.json", {"state": "failed", "stage_seconds": {"loading": 50.0, "training": "?", "x": 1.0}}
     )
     process = start(broken)
-    wait_for(lambda: (broken / "metrics.jsonl").exists() and len(lines(broken, "metrics")) >= 37, process)
+    wait_for(lambda: (broken / "metrics.jsonl").exists() and len(lines(broken, "metrics")) >= 12, process)
     process.kill()
     process.wait()
     assert status(broken)["state"] == "running"
@@ -335,7 +336,7 @@ def test_sigkill_in_the_middle_is_resumed(make):
     assert run(broken) == 0
     assert status(broken)["resumed_from"] > 0 and tidy(broken)
     assert status(broken)["stage_seconds"]["training"] > spent["training"] + lines(broken, "metrics")[-1]["seconds"] - 1
-    assert losses(broken)[100] == pytest.approx(losses(whole)[100], abs=1e-3)
+    assert losses(broken)[25] == pytest.approx(losses(whole)[25], abs=1e-3)
 
 
 def test_sigterm_stops_saves_and_can_go_on(make):
@@ -554,7 +555,7 @@ def test_intervals_follow_the_number_of_updates():
 
 
 def test_checkpoints_are_pruned_but_for_the_last_and_the_best(make):
-    settings = QUICK.changed(evaluations=10, validation_ratio=0.1)
+    settings = QUICK.changed(evaluations=6, validation_ratio=0.1)
     folder = make(settings=settings)
     run(folder)
     found = sorted(int(p.name[11:]) for p in (folder / "checkpoints").glob("checkpoint-*"))
@@ -590,7 +591,7 @@ def test_help_needs_no_torch():
 
 @pytest.mark.slow
 def test_two_processes_learn_like_one_with_the_same_rows_an_update(make):
-    settings = QUICK.changed(lora_dropout=0.0, epochs=3, validation_ratio=0.1, micro_batch=4)
+    settings = QUICK.changed(lora_dropout=0.0, epochs=2, evaluations=2, validation_ratio=0.1, micro_batch=4)
     one = make("one", settings=settings)
     two = make("two", settings=settings.changed(micro_batch=2, processes=2))
     run(one)
@@ -603,9 +604,9 @@ def test_two_processes_learn_like_one_with_the_same_rows_an_update(make):
     assert (
         [row["step"] for row in lines(two, "abilities")]
         == [row["step"] for row in lines(one, "abilities")]
-        == [0, 2, 4, 6]  # equal questions are held out together: eight rows are left of ten
+        == [0, 2, 4]  # equal questions are held out together: eight rows are left of ten
     )
-    assert snapshots.saved_steps(two / "checkpoints") == [2, 4, 6]
+    assert snapshots.saved_steps(two / "checkpoints") == [2, 4]
 
 
 def test_prepare_uses_all_cores_unless_told(monkeypatch):

@@ -116,22 +116,15 @@ def test_the_word_may_come_while_it_still_imports_and_its_moment_counts(folder, 
     assert status["state"] == "finished" and 100 < status["stage_seconds"]["starting"] < 160
 
 
-@pytest.mark.parametrize("ready", [True, False])
-def test_when_the_server_is_gone_it_goes_quietly(folder, wait, ready):
+def test_when_the_server_is_gone_it_goes_quietly(folder, wait):
     process = wait()
-    if ready:
-        settle(process)
     process.stdin.close()
     process.stdin = None
     assert process.wait(timeout=60) == 0 and not folder.exists()
 
 
-@pytest.mark.parametrize("ready", [True, False])
-def test_sigterm_ends_the_waiting(folder, wait, ready):
+def test_sigterm_ends_the_waiting(folder, wait):
     process = wait()
-    if ready:
-        settle(process)
-    else:
-        time.sleep(1.0)  # in the middle of its imports
+    settle(process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) in (0, -signal.SIGTERM) and not folder.exists()
