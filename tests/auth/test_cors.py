@@ -54,6 +54,24 @@ def test_a_page_elsewhere_asks_first_and_calls_with_its_key(client, key):
         assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == SITE
 
 
+APPS = {
+    "NextChat": "authorization,content-type,x-requested-with",
+    "ChatBox": "authorization,content-type,user-agent",
+    "LobeChat": "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,"
+    "x-stainless-retry-count,x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout",
+}
+"Headers that chat pages in a browser ask for before they call: their own, the AI SDK's, OpenAI's Node client's."
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("path", [CHAT, "/v1/models"])
+def test_chat_pages_in_a_browser_may_send_their_headers(client, app, path):
+    asked = PREFLIGHT | {"access-control-request-headers": APPS[app], "access-control-request-private-network": "true"}
+    answer = client.options(path, headers=asked)
+    assert answer.status_code == 204 and answer.headers["access-control-allow-private-network"] == "true"
+    assert set(APPS[app].split(",")) <= set(answer.headers["access-control-allow-headers"].replace(" ", "").split(","))
+
+
 def test_without_a_key_or_with_a_wrong_one_a_page_elsewhere_gets_nothing(client):
     for more in ({}, {"authorization": "Bearer wrong"}):
         headers = {"origin": SITE, "sec-fetch-site": "cross-site"} | more

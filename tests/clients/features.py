@@ -5,6 +5,7 @@ A client that is not installed raises ImportError in its function.
 
 import json
 from collections.abc import Callable
+from typing import Literal
 
 import pydantic
 
@@ -162,10 +163,33 @@ def litellm_schema(url):
     Person.model_validate_json(answer.choices[0].message.content)
 
 
+@feature("litellm", "logprobs")
+def litellm_logprobs(url):
+    answer = _litellm(url, max_tokens=4, logprobs=True, top_logprobs=2)
+    assert len(answer.choices[0].logprobs.content[0].top_logprobs) == 2
+
+
+@feature("litellm", "responses")
+def litellm_responses(url):
+    import litellm
+
+    answer = litellm.responses(model=f"openai/{MODEL}", input="你好", api_base=url, api_key="any", max_output_tokens=16)
+    assert answer.output[-1].content[0].text
+
+
 @feature("litellm", "tools")
 def litellm_tools(url):
     answer = _litellm(url, max_tokens=200, tools=[TOOL], tool_choice="required")
     assert json.loads(answer.choices[0].message.tool_calls[0].function.arguments)
+
+
+@feature("instructor", "stream")
+def instructor_stream(url):
+    import instructor
+
+    client = instructor.from_openai(_openai(url), mode=instructor.Mode.JSON_SCHEMA)
+    grown = list(client.chat.completions.create_partial(**LONG, response_model=Person, max_retries=0))
+    assert len(grown) > 1 and isinstance(grown[-1].age, int)
 
 
 @feature("instructor", "schema")
@@ -205,3 +229,25 @@ def llama_index_schema(url):
 
     llm = _llama_index(url, max_tokens=200, is_function_calling_model=True)
     assert isinstance(llm.structured_predict(Person, PromptTemplate("给我介绍一个人")), Person)
+
+
+@feature("llama-index", "tools")
+def llama_index_tools(url):
+    from llama_index.core.tools import FunctionTool
+
+    def get_weather(city: Literal["北京", "上海"]) -> str:
+        """今天的天气"""
+        return f"{city}晴"
+
+    llm = _llama_index(url, max_tokens=200, is_function_calling_model=True)
+    answer = llm.chat_with_tools([FunctionTool.from_defaults(get_weather)], user_msg="天气", tool_required=True)
+    assert llm.get_tool_calls_from_response(answer)[0].tool_kwargs["city"] in ("北京", "上海")
+
+
+@feature("llama-index", "logprobs")
+def llama_index_logprobs(url):
+    from llama_index.core.llms import ChatMessage
+
+    llm = _llama_index(url, max_tokens=4, logprobs=True, top_logprobs=2)
+    answer = llm.chat([ChatMessage(role="user", content="你好")])
+    assert answer.logprobs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.clients.features import FEATURES
+from tests.clients.programs import FEATURES
 from tests.clients.running import running_server
 
 
