@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reading", choices=("pairs", "conversations", "paragraphs"), default="", help=i18n.t("data.command.reading")
     )
+    parser.add_argument("--assistant", default="", metavar="NAME", help=i18n.t("data.command.assistant"))
     parser.add_argument("--header", choices=("names", "data"), help=i18n.t("data.command.header"))
 
 
@@ -57,7 +58,8 @@ def read_file(file: str, arguments: argparse.Namespace) -> ReadResult:
         raise DataError("data.command.bad_map", given=wrong)
     mapping = dict(one.split("=", 1) for one in arguments.map)
     header = {"names": True, "data": False}.get(arguments.header)
-    options = ReadOptions(arguments.reading, tuple(arguments.sheet), header, reasoning=True)
+    sheets, assistant = tuple(arguments.sheet), arguments.assistant
+    options = ReadOptions(arguments.reading, sheets, header, reasoning=True, assistant=assistant)
     return read(file, arguments.template, mapping=mapping or None, options=options)
 
 

@@ -32,11 +32,11 @@ class CompactExamples(Sequence[Example]):
     def __getitem__(self, index):
         if isinstance(index, slice):
             return [self[one] for one in range(*index.indices(len(self)))]
-        return Example(json.loads(self._rows[index]), self._lines[index])
+        return Example(json.loads(self._rows[index].decode()), self._lines[index])
 
     def __iter__(self) -> Iterator[Example]:
         for row, line in zip(self._rows, self._lines, strict=True):
-            yield Example(json.loads(row), line)
+            yield Example(json.loads(row.decode()), line)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(Example.__eq__, self, other))

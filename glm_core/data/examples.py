@@ -115,6 +115,10 @@ NOTICES = (
     "no_header",
     "placeholder",
     "splits",
+    "speakers",
+    "turns_unused",
+    "lines_unused",
+    "unknown_words",
 )
 
 
@@ -140,6 +144,7 @@ class ReadResult:
         rows: rows of the file that were looked at.
         notices: parts of the file that were read otherwise than they stand there or not used, by kind.
         sheets: all sheets of a workbook by name.
+        speakers: the names of those who talk, where the file is a chat of names that stand for no known role.
     """
 
     examples: Sequence[Example]
@@ -151,6 +156,7 @@ class ReadResult:
     sample: list[dict] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     sheets: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
 
 
 def pair(question: str, answer: str) -> Example:

@@ -23,7 +23,10 @@ _OTHERS = re.compile(r"[\W_]+")
 
 def normalize(text: str) -> str:
     """Return the letters and digits of `text`, width and case aside."""
-    return _OTHERS.sub("", unicodedata.normalize("NFKC", text).lower())
+    bare = _OTHERS.sub("", text).lower()
+    if unicodedata.is_normalized("NFKC", bare):  # most texts, once their punctuation of full width is gone
+        return bare
+    return _OTHERS.sub("", unicodedata.normalize("NFKC", bare).lower())
 
 
 def common_length(left: str, right: str) -> int:

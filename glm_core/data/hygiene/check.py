@@ -23,6 +23,7 @@ ACTIONS = {
     "unbalanced": "thin_out",
     "personal": "mask",
     "placeholders": "fill",
+    "unknown_words": "drop",
     "contamination": "drop",
     "long": "drop",
 }
@@ -70,8 +71,8 @@ def check(examples: Sequence[Example], progress: Progress = lambda fraction: Non
         progress: called with the fraction done.
     """
     asked, last, answered = [], [], []
-    held: dict[str, dict[int, tuple[str, ...]]] = {"personal": {}, "placeholders": {}}
-    counts: dict[str, Counter] = {"personal": Counter(), "placeholders": Counter()}
+    held: dict[str, dict[int, tuple[str, ...]]] = {"personal": {}, "placeholders": {}, "unknown_words": {}}
+    counts: dict[str, Counter] = {kind: Counter() for kind in held}
     long = []
     for row, example in enumerate(examples):
         if row % 2_000 == 0:
@@ -100,18 +101,20 @@ def _plain(text: str) -> str:
 
 
 def _look_into(row: int, example: Example, held: dict, counts: dict[str, Counter]) -> None:
-    data, marks = [], []
+    data, marks, lost = [], [], []
     for message in example.messages:
         text = message["content"]
         for one in personal.find(text):
             data.append(text[one.start : one.end])
             counts["personal"][one.kind] += 1
         marks += placeholders.all_in(text)
+        lost += placeholders.lost_in(text)
     if data:
         held["personal"][row] = tuple(data)
-    if marks:
-        held["placeholders"][row] = tuple(dict.fromkeys(marks))
-        counts["placeholders"].update(dict.fromkeys(marks, 1))
+    for kind, found in (("placeholders", marks), ("unknown_words", lost)):
+        if found:
+            held[kind][row] = tuple(dict.fromkeys(found))
+            counts[kind].update(dict.fromkeys(found, 1))
 
 
 def _compare(asked: list[str], answered: list[str]) -> Iterator[Finding]:
@@ -142,7 +145,7 @@ def _near(asked: list[str], answered: list[str], repeated: dict[int, int]) -> di
         return {}
     texts = [f"{asked[row][:_LOOKED]}\n{answered[row][:_LOOKED]}" for row in rows]
     near: dict[int, int] = {}
-    for count, (left, right) in enumerate(minhash.similar_pairs(texts)):
+    for count, (left, right) in enumerate(minhash.similar_pairs(texts, similar.CLOSE)):
         if count == COMPARED:
             break
         one, other = rows[left], rows[right]

@@ -5,7 +5,7 @@ from glm_core.data.hygiene.check import Finding
 
 NAMED = 6  # parts of a finding in one sentence
 LISTED = 12  # row numbers in one line
-_OF_NAMES = ("personal", "placeholders", "unbalanced")
+_OF_NAMES = ("personal", "placeholders", "unknown_words", "unbalanced")
 
 
 def sentence(finding: Finding) -> str:

@@ -13,11 +13,18 @@ LEAST = 0.35
 "Share of equal hashes below which a pair is not worth a comparison."
 LONGEST = 400
 "Characters of a text that are looked at."
+BINS = 61
+"Bins that the characters of a text are counted in."
 _BLOCK = 20_000  # texts hashed at once, which bounds the memory
 
 
-def similar_pairs(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield pairs (earlier, later) of probably similar texts, each once, by the later one."""
+def similar_pairs(texts: Sequence[str], close: float) -> Iterator[tuple[int, int]]:
+    """Yield pairs (earlier, later) of probably similar texts, each once, by the later one.
+
+    Args:
+        close: likeness (`similar.likeness`) that a pair may reach; what the counts of characters rule out is left out.
+    """
+    counts, lengths = _character_counts(texts)
     signatures = np.concatenate(
         [_signatures(texts[at : at + _BLOCK]) for at in range(0, len(texts), _BLOCK)]
         or [np.zeros((0, BANDS * ROWS), np.uint32)]
@@ -27,7 +34,26 @@ def similar_pairs(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
     for at in range(0, len(pairs), _BLOCK):
         left, right = earlier[at : at + _BLOCK], later[at : at + _BLOCK]
         equal = (signatures[left] == signatures[right]).mean(axis=1)
-        yield from zip(left[equal >= LEAST].tolist(), right[equal >= LEAST].tolist(), strict=True)
+        left, right = left[equal >= LEAST], right[equal >= LEAST]
+        apart = np.abs(counts[left].astype(np.int16) - counts[right]).sum(axis=1)
+        likely = apart <= (1 - close) * (lengths[left] + lengths[right])
+        yield from zip(left[likely].tolist(), right[likely].tolist(), strict=True)
+
+
+def _character_counts(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """How often the characters of each bin occur, uint8 (texts, BINS), and the lengths, int64.
+
+    A common subsequence holds no character more often than both texts do, so the counts bound the likeness.
+    """
+    lengths = np.fromiter((len(text) for text in texts), np.int64, len(texts))
+    found = np.empty((len(texts), BINS), np.uint8)
+    for at in range(0, len(texts), _BLOCK):
+        part = texts[at : at + _BLOCK]
+        codes = np.frombuffer("".join(part).encode("utf-32-le", "surrogatepass"), np.uint32) % BINS
+        rows = np.repeat(np.arange(len(part)), lengths[at : at + _BLOCK])
+        counts = np.bincount(rows * BINS + codes, minlength=len(part) * BINS)
+        found[at : at + _BLOCK] = np.minimum(counts, 255).reshape(len(part), BINS)
+    return found, lengths
 
 
 def trigrams(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

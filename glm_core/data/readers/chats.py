@@ -9,21 +9,8 @@ from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.layouts import Layout, recognize
 from glm_core.data.readers.notices import NoticeTally
+from glm_core.data.readers.roles import role_of
 from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, refuses
-
-_SAID_BY = {
-    "user": "human user 用户 客户 顾客 患者 病人 学生 买家 来访者 提问者 咨询者 访客 家长 人类 人 客人 customer client patient"
-    " student buyer prompter question q 问",
-    "assistant": "gpt assistant chatgpt bot model 助手 客服 医生 大夫 老师 店员 卖家 商家 咨询师 顾问 机器人 助理 专员 模型"
-    " agent doctor teacher seller support ai moss chatbot answer a 答 gpt-4 gpt4 claude llm",
-    "system": "system developer 系统",
-}
-ROLES = {word: role for role, words in _SAID_BY.items() for word in words.split()}
-
-
-def role_of(name: object) -> str | None:
-    """The role that a speaker's name stands for; None for a name that nobody knows."""
-    return ROLES.get(name.strip().strip("<>|[]").lower()) if isinstance(name, str) else None
 
 
 def messages_of(value: object, column: str, tally: NoticeTally) -> list[dict]:

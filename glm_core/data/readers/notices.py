@@ -19,6 +19,7 @@ class NoticeTally:
     counts: Counter = field(default_factory=Counter)
     names: dict[str, dict[str, None]] = field(default_factory=dict)
     guessed: tuple[str, str] | None = None
+    speakers: list[str] = field(default_factory=list)
     keeps_reasoning: bool = False
     "Chains of thought stay with their answers, for models that think."
 
@@ -42,6 +43,8 @@ class NoticeTally:
         """Count the learned answers in which a placeholder stands."""
         for message in messages:
             if message["role"] == "assistant" and message.get("learn", True):
+                if lost := placeholders.lost_in(message["content"]):
+                    self.add("unknown_words", 1, *lost)
                 if mark := placeholders.first_in(message["content"]):
                     known = self.names.get("placeholder", {})
                     self.add("placeholder", 1, *([mark] if len(known) < _NAMED else []))

@@ -21,6 +21,7 @@ from glm_core.data.readers.values import (
 )
 
 _END = "…"  # stands for the answer that a prompt leaves open
+_ENDS = (":", "：", "assistant", "]")
 _LETTERS = "ABCDEFGH"
 _OPTIONS = ("options", "choices", "option", "选项", "选择项", "备选项")
 
@@ -150,16 +151,17 @@ def _pair(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
 
 def _told_so_far(record: dict, layout: Layout) -> list[dict] | None:
     """The turns of a prompt that writes a whole conversation down to the mark of the answer; None for any other."""
-    filled = [record[name] for name in layout.questions if not is_blank(record.get(name))]
-    if len(filled) != 1 or not isinstance(filled[0], str) or not OPEN_END.search(filled[0][-60:]):
+    filled = [text for name in layout.questions if not is_blank(text := record.get(name))]
+    text = filled[0] if len(filled) == 1 else None
+    if not isinstance(text, str) or not text.rstrip().endswith(_ENDS) or not OPEN_END.search(text[-60:]):
         return None
-    turns = transcript(f"{filled[0].rstrip()} {_END}")
+    turns = transcript(f"{text.rstrip()} {_END}")
     return turns[:-1] if turns and turns[-1]["content"] == _END else None
 
 
 def _lettered(record: dict, layout: Layout, tally: NoticeTally) -> dict:
     """`record` with its list of options as lines A, B, C, where the answer is one's letter or number."""
-    name = next((one for one in layout.questions if fold(one) in _OPTIONS and isinstance(record.get(one), list)), None)
+    name = next((one for one in layout.questions if isinstance(record.get(one), list) and fold(one) in _OPTIONS), None)
     options = record[name] if name else []
     if not options or len(options) > len(_LETTERS) or not all(isinstance(one, str) for one in options):
         return record

@@ -46,6 +46,7 @@ class ReadOptions:
         reading: "pairs", "conversations" or "paragraphs", where a notice names the other reading.
         sheets: names of the sheets of a workbook to read; empty: those with data.
         header: whether the first row of a table names its columns; None looks.
+        assistant: the name of the one who answers, in a chat of several names.
         reasoning: keep chains of thought with their answers (`reasoning_content`), for models that think.
     """
 
@@ -53,6 +54,7 @@ class ReadOptions:
     sheets: tuple[str, ...] = ()
     header: bool | None = None
     reasoning: bool = False
+    assistant: str = ""
 
     @property
     def headless(self) -> bool | None:
@@ -80,7 +82,7 @@ def _table(delimiter: str | None) -> Callable[[_Source], Iterator[Row]]:
 
 
 def _plain(one: _Source) -> Iterator[Row]:
-    return text_rows(one.text, one.file, one.tally, one.options.reading)
+    return text_rows(one.text, one.file, one.tally, one.options.reading, one.options.assistant)
 
 
 _BY_ENDING: dict[str, Callable[[_Source], Iterator[Row]]] = {
@@ -208,6 +210,8 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
     head = list(islice(rows, _HEAD))
     records = [record for _, record in head if isinstance(record, dict)]
     if not records:
+        if source.tally.speakers and head:
+            return _unanswered(head, source)
         raise _nothing(head, source.file)
     rows = chain(head, rows)
     if not mapping and not task:
@@ -215,9 +219,12 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         head = list(islice(rows, _HEAD))
         rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
     if not mapping and (found := speakers.find_columns(records)):
-        rows = speakers.conversations(rows, found, source.tally, source.options.reading)
+        options = source.options
+        rows = speakers.conversations(rows, found, source.tally, options.reading, options.assistant)
         head = list(islice(rows, _HEAD))
         rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
+        if not records:
+            return _unanswered(head, source)
     columns = _columns(records)
     reader = RowReader(records, columns, task, mapping, source.tally)
     examples: list[Example] | CompactExamples = []
@@ -242,10 +249,17 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         error = RowError("data.row.none_learned", rows=f"{count:,}")
         problems.append(Problem(int(head[0][0]), error.field, str(error)))
     notices = source.tally.notices(count)
-    sheets = tuple(source.sheets)
+    sheets, names = tuple(source.sheets), tuple(source.tally.speakers)
     return ReadResult(
-        examples, problems, reader.layout, columns, source.file, count, records[:_SAMPLE], notices, sheets
+        examples, problems, reader.layout, columns, source.file, count, records[:_SAMPLE], notices, sheets, names
     )
+
+
+def _unanswered(head: list[Row], source: _Source) -> ReadResult:
+    """The result of a chat of several names, of whom nobody is known to answer: the reader is asked who."""
+    problems = [_problem(line, record) for line, record in head if isinstance(record, RowError)]
+    names = tuple(source.tally.speakers)
+    return ReadResult([], problems, "messages", ("messages",), source.file, len(head), speakers=names)
 
 
 def _compacted(examples: Sequence[Example]) -> CompactExamples:

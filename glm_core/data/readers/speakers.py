@@ -1,7 +1,7 @@
 """Rows of one message each (who spoke, what was said) become rows of whole conversations.
 
-Messages of one conversation share a number where the table has one, else all rows are one conversation. Names that stand
-for no known role are the user's, who speaks first, and the assistant's.
+Messages of one conversation share a number where the table has one, else all rows are one conversation. Of two names
+that stand for no known role the one who speaks first asks; of more the reader says who answers.
 """
 
 import re
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from glm_core.data.examples import RowError, is_blank
 from glm_core.data.readers import columns as names_of
-from glm_core.data.readers.chats import role_of
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import recognize
 from glm_core.data.readers.notices import NoticeTally
+from glm_core.data.readers.roles import cast, role_like
 
+_CROWD = 20  # speakers of a group
 _GROUP = re.compile(
     r".*(conversation|dialog(ue)?|session|chat|thread|conv|对话|会话).*(id|no|编号|号)?|.*(对话|会话)(号|编号)?",
     re.IGNORECASE,
@@ -28,6 +29,7 @@ class Columns:
     speaker: str
     text: str
     group: str | None = None
+    names: tuple[str, ...] = ()
 
 
 def find_columns(records: Sequence[dict]) -> Columns | None:
@@ -42,25 +44,40 @@ def find_columns(records: Sequence[dict]) -> Columns | None:
     if not said or not all(isinstance(one, str) for one in said):
         return None
     speakers = set(said)
-    roles = {role_of(one) for one in speakers}
+    roles = {role_like(one) for one in speakers}
     known = {"user", "assistant"} <= roles and None not in roles
-    if not known and (len(speakers) != 2 or len(said) < 4 or recognize(keys)):
+    crowd = len(speakers) > _CROWD or (len(speakers) > 2 and len(said) <= len(speakers))
+    if not known and (len(said) < 4 or len(speakers) < 2 or crowd or recognize(keys)):
         return None
     rest = [key for key in keys if key not in (speaker, text)]
     group = next((key for key in rest if _GROUP.fullmatch(key)), None)
-    return Columns(speaker, text, group)
+    return Columns(speaker, text, group, tuple(dict.fromkeys(map(str, said))))
 
 
-def conversations(rows: Iterator[Row], columns: Columns, tally: NoticeTally, reading: str = "") -> Iterator[Row]:
-    """Rows of whole conversations; `reading` "pairs" makes a row of every question and its answer."""
-    roles: dict[str, str] = {}
+def conversations(
+    rows: Iterator[Row], columns: Columns, tally: NoticeTally, reading: str = "", assistant: str = ""
+) -> Iterator[Row]:
+    """Rows of whole conversations.
+
+    Args:
+        reading: "pairs" makes a row of every question and its answer.
+        assistant: the name of the one who answers.
+    """
+    known = all(role_like(name) for name in columns.names) and not assistant
+    roles = {name: role_like(name) or "user" for name in columns.names} if known else {}
+    roles = roles or cast(columns.names, tally, assistant)
+    if not roles:
+        names = ", ".join(columns.names)
+        yield 1, RowError("data.row.group", columns.speaker, names=names)
+        return
+    named = columns if list(roles.values()).count("user") > 1 and not known else None
     turns: list[dict] = []
     start, group, blocks, rounds = 1, None, 0, 0
     for line, record in rows:
         if isinstance(record, RowError):
             yield line, record
             continue
-        role = _role(record.get(columns.speaker), roles)
+        role = roles.get(str(record.get(columns.speaker))) or role_like(record.get(columns.speaker)) or "user"
         own = record.get(columns.group) if columns.group else None
         begins = turns and (
             own != group
@@ -68,22 +85,35 @@ def conversations(rows: Iterator[Row], columns: Columns, tally: NoticeTally, rea
             or (reading == "pairs" and role == "user" and turns[-1]["role"] == "assistant")
         )
         if begins:
-            yield start, {"messages": turns}
+            yield start, {"messages": _trimmed(turns, tally)}
             turns, blocks = [], blocks + 1
         start, group = (start if turns else line), own
         rounds += role == "assistant"
-        _append(turns, role, record, columns)
+        _append(turns, role, _with_name(record, named, role), columns)
     if turns:
-        yield start, {"messages": turns}
+        yield start, {"messages": _trimmed(turns, tally)}
     if rounds > 1 and not columns.group and (reading == "pairs" or not blocks):
         tally.guess("pairs" if reading == "pairs" else "conversations", "" if reading == "pairs" else "pairs")
 
 
-def _role(speaker: object, roles: dict[str, str]) -> str:
-    name = speaker if isinstance(speaker, str) else ""
-    if known := role_of(name):
-        return known
-    return roles.setdefault(name, "assistant" if "user" in roles.values() else "user")
+def _with_name(record: dict, columns: Columns | None, role: str) -> dict:
+    """`record`, with the name of one of several who ask before what is said."""
+    if columns is None or role != "user" or is_blank(record.get(columns.text)):
+        return record
+    return {**record, columns.text: f"{record.get(columns.speaker)}：{record[columns.text]}"}
+
+
+def _trimmed(turns: list[dict], tally: NoticeTally) -> list[dict]:
+    """A conversation from its first question to its last answer; greetings before and thanks behind are left out."""
+    asked = [place for place, turn in enumerate(turns) if turn["role"] == "user"]
+    answered = [place for place, turn in enumerate(turns) if turn["role"] == "assistant"]
+    if not asked or not answered or answered[-1] < asked[0]:
+        return turns
+    system = [turn for turn in turns[: asked[0]] if turn["role"] == "system"]
+    kept = [*system, *turns[asked[0] : answered[-1] + 1]]
+    if len(kept) < len(turns):
+        tally.add("turns_unused", len(turns) - len(kept))
+    return kept
 
 
 def _append(turns: list[dict], role: str, record: dict, columns: Columns) -> None:

@@ -110,7 +110,26 @@ def draw_options(found: readers_read.ReadResult) -> ReadOptions:
     other = guessed is not None and st.toggle(t("datasets.other_reading"), key="other-reading", help=guessed.message)
     known = {"names": True, "data": False}.get(header or "auto")
     reading = guessed.other if guessed and other else ""
-    return ReadOptions(reading=reading, sheets=tuple(sheets), header=known, reasoning=True)
+    speaks = draw_speakers(found)
+    return ReadOptions(reading=reading, sheets=tuple(sheets), header=known, reasoning=True, assistant=speaks)
+
+
+def draw_speakers(found: readers_read.ReadResult) -> str:
+    """The one who answers, of those who talk in a chat of names; empty until somebody is chosen."""
+    if not found.speakers:
+        return ""
+    return (
+        st.selectbox(
+            t("datasets.assistant"),
+            found.speakers,
+            None,
+            key="assistant",
+            placeholder=t("datasets.choose"),
+            help=t("datasets.assistant_help"),
+            format_func=literal,
+        )
+        or ""
+    )
 
 
 def draw_notices(notices: list[Notice]) -> None:

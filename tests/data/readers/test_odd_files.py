@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core.data import read_bytes
+from glm_core.data import DataError, ReadOptions, read_bytes
 
 
 def lines(*rows) -> bytes:
@@ -188,3 +188,126 @@ def test_a_chain_of_thought_without_its_opening_mark_is_apart():
 def test_a_split_is_known_by_what_stands_in_its_column():
     result = read_bytes(lines({**ROWS[0], "part": "train"}, {**ROWS[1], "part": "test"}), "a.jsonl")
     assert said(result) == [OPEN] and "splits" in kinds(result)
+
+
+# -- text that people write and copy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. 几点上班？\n九点\n2. 几点下班？\n六点\n",
+        "一、几点上班？\n九点\n二、几点下班？\n六点\n",
+        "员工常见问题\n几点上班？\n九点\n几点下班？\n六点\n",
+        "几点上班？ - 九点\n几点下班？ - 六点\n",
+        "几点上班？ => 九点\n几点下班？ => 六点\n",
+        "几点上班 -> 九点\n几点下班 -> 六点\n",
+        "几点上班？|九点\n几点下班？|六点\n",
+        "- 几点上班？\n- 九点\n- 几点下班？\n- 六点\n",
+        "Q. 几点上班？\nA. 九点\n\nQ. 几点下班？\nA. 六点\n",
+        "问 几点上班？\n答 九点\n问 几点下班？\n答 六点\n",
+        "**Q: 几点上班？**\nA: 九点\n\n**Q: 几点下班？**\nA: 六点\n",
+        "员工手册问答\n\n问：几点上班？\n答：九点\n问：几点下班？\n答：六点\n",
+        "问：几点上班？\n答：九点\n\n【下班】\n\n问：几点下班？\n答：六点\n",
+    ],
+)
+def test_questions_and_answers_in_text(text):
+    rows = said(read_bytes(text.encode(), "a.txt"))
+    assert [[one.rstrip("？") for one in row] for row in rows] == [OPEN, CLOSE]
+
+
+@pytest.mark.parametrize("ending", ["md", "txt"])
+@pytest.mark.parametrize("title", ["", "# 问答表\n\n"])
+def test_a_markdown_table_is_a_table(ending, title):
+    text = f"{title}| 问题 | 答案 |\n| --- | :---: |\n| 几点上班 | 九点 |\n| 几点下班 | 六点 |\n"
+    result = read_bytes(text.encode(), f"a.{ending}")
+    assert said(result) == [OPEN, CLOSE] and kinds(result) == ({"lines_unused"} if title else set())
+
+
+def test_a_title_above_questions_and_one_between_them_is_counted():
+    result = read_bytes("手册\n问：几点上班\n答：九点\n\n# 下班\n问：几点下班\n答：六点\n".encode(), "a.txt")
+    [notice] = [one for one in result.notices if one.kind == "lines_unused"]
+    assert said(result) == [OPEN, CLOSE] and notice.count == 2
+
+
+def test_a_novel_with_questions_in_it_is_no_list_of_questions():
+    text = "天黑了。他站在门口，等了很久。\n“你去哪？”她问。\n“回家。”\n雨下了一夜，第二天早上路上全是水。\n谁也没有再提起这件事？\n过了三年，他们又在同一个站台上见面。\n"
+    assert read_bytes(text.encode(), "a.txt").layout == "text"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "客服：您好\n客户：几点上班\n客服：九点\n客户：谢谢\n",
+        "客服小王：您好\n客户张三：几点上班\n客服小王：九点\n客户张三：谢谢\n",
+        "2024-01-02 10:00:00 客服小王(123)\n您好\n\n2024-01-02 10:01:00 张三(456)\n几点上班\n\n2024-01-02 10:02:00 客服小王(123)\n九点\n",
+    ],
+)
+def test_greetings_and_thanks_around_a_conversation_are_left_out_and_counted(text):
+    result = read_bytes(text.encode(), "a.txt")
+    assert said(result) == [OPEN] and not result.problems and "turns_unused" in kinds(result)
+
+
+def test_messages_with_a_blank_line_over_each_are_one_conversation():
+    stamps = ["张三 2024/1/2 10:00:00\n几点上班", "李四 2024/1/2 10:01:00\n九点"]
+    stamps += ["张三 2024/1/2 10:02:00\n几点下班", "李四 2024/1/2 10:03:00\n六点"]
+    result = read_bytes("\n\n".join(stamps).encode(), "a.txt")
+    assert said(result) == [[*OPEN, *CLOSE]] and "speakers" in kinds(result)
+
+
+GROUP = {
+    "a.txt": "张三：几点开会？\n李四：三点。\n王五：我来不了。\n张三：好的。\n李四：记得请假。\n王五：收到。\n",
+    "b.txt": "张三 2024/1/2 10:00:00\n几点开会？\n\n李四 2024/1/2 10:01:12\n三点。\n\n王五 2024/1/2 10:02:12\n我来不了。\n\n"
+    "张三 2024/1/2 10:03:12\n好的。\n\n李四 2024/1/2 10:04:12\n记得请假。\n",
+    "c.csv": "speaker,text\n张三,几点开会？\n李四,三点。\n王五,我来不了。\n张三,好的。\n李四,记得请假。\n",
+}
+
+
+@pytest.mark.parametrize("file", GROUP)
+def test_of_a_group_the_reader_says_who_answers(file):
+    asked = read_bytes(GROUP[file].encode(), file)
+    assert (list(asked.examples), asked.speakers) == ([], ("张三", "李四", "王五"))
+    assert "张三, 李四, 王五" in asked.problems[0].message
+    result = read_bytes(GROUP[file].encode(), file, options=ReadOptions(assistant="李四"))
+    assert said(result) == [["张三：几点开会？", "三点。", "王五：我来不了。\n张三：好的。", "记得请假。"]]
+
+
+def test_of_two_names_either_may_answer():
+    text = "张三：九点\n李四：几点上班\n张三：九点\n李四：几点下班\n张三：六点\n"
+    result = read_bytes(text.encode(), "a.txt", options=ReadOptions(assistant="张三"))
+    assert said(result) == [[*OPEN, *CLOSE]] and result.speakers == ("张三", "李四")
+
+
+def test_short_questions_without_a_header_are_data():
+    result = read_bytes("几点上班,九点\n几点下班,六点\n".encode(), "a.csv")
+    assert said(result) == [OPEN, CLOSE] and kinds(result) == {"no_header"}
+
+
+def test_korean_of_another_encoding_is_not_read_as_chinese():
+    text = "질문,답변\n몇 시에 열어요?,아홉 시에 열어요\n몇 시에 닫아요?,여섯 시에 닫습니다\n" * 4
+    with pytest.raises(DataError):
+        read_bytes(text.encode("euc-kr"), "a.csv")
+
+
+@pytest.mark.parametrize("mark", ["<|name|>", "____", "＿＿", "@@name@@", "某某公司"])
+def test_other_blanks_of_forms_are_placeholders(mark):
+    assert kinds(read_bytes(lines({"question": "你是谁", "answer": f"我是{mark}的助手"}), "a.jsonl")) == {"placeholder"}
+
+
+@pytest.mark.parametrize("mark", ["TBD", "待补充。", "TODO"])
+def test_an_answer_that_is_yet_to_be_written_is_a_placeholder(mark):
+    assert kinds(read_bytes(lines({"question": "你是谁", "answer": mark}), "a.jsonl")) == {"placeholder"}
+
+
+@pytest.mark.parametrize("mark", ["<UNK>", "[UNK]", "<unk>"])
+def test_marks_of_lost_words_are_no_placeholders_and_are_said(mark):
+    result = read_bytes(lines({"question": "写广告", "answer": f"{mark}的面料"}), "a.jsonl")
+    [notice] = result.notices
+    assert (notice.kind, notice.count) == ("unknown_words", 1) and mark in notice.message
+
+
+@pytest.mark.parametrize(
+    "answer", ["<BR>换行", "def __init__(self):", "请等待定位完成", "a_b__c", "TODO 列表是这样写的：先列后做"]
+)
+def test_code_and_ordinary_words_are_no_placeholders(answer):
+    assert kinds(read_bytes(lines({"question": "怎么写", "answer": answer}), "a.jsonl")) == set()

@@ -11,14 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from glm_core.data.examples import RowError
-from glm_core.data.readers.chats import ROLES
 from glm_core.data.readers.notices import NoticeTally
+from glm_core.data.readers.roles import ROLES, cast
 
 _ASKED = "问 问题 提问 问句 题目 题 咨询 q question query ask 问者 提问者".split()
 _ANSWERED = "答 回答 答案 回复 答复 解答 a answer reply response 答者 回答者".split()
 _OTHERS = {"我": "user", "bot": "assistant", "系统": "system", "system": "system"}
 _KNOWN = {**ROLES, **dict.fromkeys(_ASKED, "user"), **dict.fromkeys(_ANSWERED, "assistant"), **_OTHERS}
 _FAQ = {*_ASKED, *_ANSWERED}
+_HEAD, _TITLES, _CROWD = 400, 3, 20  # lines looked at, lines of titles above a dialogue, speakers of a group
+_TITLE = re.compile(
+    r"#{1,6}\s.{1,40}|第[\d一二三四五六七八九十]{1,3}[章节部分篇].{0,20}|【[^】]{1,20}】|={2,}.{1,40}={2,}"
+)
 _PREFIX = r"[ \t\u3000]*(?:[-*+>•]\s+|#{1,6}\s*)?(?:[(（]?\d{1,4}[)）]?\s*[.、．:：)）]?\s*)?(?:\*\*|__)?"
 _NUMBER = r"\s*[\d一二三四五六七八九十]{0,4}"
 _WORD = "|".join(sorted(map(re.escape, _KNOWN), key=len, reverse=True))
@@ -50,15 +54,22 @@ class _Turn:
     bracket: bool = False
     after_blank: bool = False
     rest: list[str] = field(default_factory=list)
+    name: str = ""
 
     @property
     def content(self) -> str:
-        return "\n".join([self.text, *self.rest]).strip()
+        text = "\n".join([self.text, *self.rest]).strip()
+        return f"{self.name}：{text}" if self.name else text
 
 
 def is_dialogue(text: str) -> bool:
-    """Return whether `text` begins with a mark of a question or a speaker that is known."""
-    return _mark(text.lstrip().split("\n", 1)[0]) is not None
+    """Return whether `text` begins, below a title at most, with a mark of a question or a speaker that is known."""
+    lines = [line for line in text.lstrip().split("\n", _HEAD)[:_HEAD] if line.strip()]
+    if not lines or _mark(lines[0]) is not None:
+        return bool(lines)
+    marks = [(place, found[0]) for place, line in enumerate(lines) if (found := _mark(line))]
+    both = {role for _place, role in marks} >= {"user", "assistant"}
+    return both and marks[0][0] <= _TITLES and 3 * len(marks) >= len(lines)
 
 
 def dialogue_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[tuple[int, dict | RowError]]:
@@ -67,23 +78,50 @@ def dialogue_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[
     Args:
         reading: "pairs" makes every question and answer a row, "conversations" every run without a blank line.
     """
-    turns = _turns(text.split("\n"), _mark)
+    turns = _turns(text.split("\n"), _mark, tally)
     yield from _rows(turns, tally, reading)
 
 
-def speaker_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[tuple[int, dict | RowError]] | None:
-    """The rows of a chat export or paste: lines that two names begin in turn, or a line of time and name, or of
-    "name said:", over each message."""
+def speaker_rows(
+    text: str, tally: NoticeTally, reading: str = "", assistant: str = ""
+) -> Iterator[tuple[int, dict | RowError]] | None:
+    """The rows of a chat export or paste: lines that names begin in turn, or a line of time and name, or of
+    "name said:", over each message.
+
+    Args:
+        assistant: the name of the one who answers; needed where more than two speak and none has the name of a role.
+    """
     lines = text.split("\n")
     for find in (_stamped, _saying, _named):
         names = Counter(found for line in lines[:2_000] if (found := find(line)))
-        once = find is not _named and len(names) == 2  # one exchange
-        likely = [name for name, count in names.most_common(3) if count > 1 or once]
-        marked, filled = sum(names[name] for name in likely), sum(1 for line in lines[:2_000] if line.strip())
-        enough = filled / 2 if find is _named else min(filled / 3, 2) if once else filled / 8
-        if len(likely) == 2 and marked >= max(4 if find is _named else 2, enough):
-            return _rows(_exported(lines, find, likely), tally, reading)
+        filled = sum(1 for line in lines[:2_000] if line.strip())
+        if likely := _two(names, find, filled) or _group(names, find, filled):
+            return _exported(lines, find, likely, tally, reading, assistant)
     return None
+
+
+def _two(names: Counter, find, filled: int) -> list[str]:
+    """The names of the two who talk; empty where the lines do not look so."""
+    once = find is not _named and len(names) == 2  # one exchange
+    likely = [name for name, count in names.most_common(3) if count > 1 or once]
+    marked = sum(names[name] for name in likely)
+    enough = filled / 2 if find is _named else min(filled / 3, 2) if once else filled / 8
+    others = sum(names.values()) - marked
+    return (
+        likely
+        if len(likely) == 2
+        and marked >= max(4 if find is _named else 2, enough, (3 if find is _named else 20) * others)
+        else []
+    )
+
+
+def _group(names: Counter, find, filled: int) -> list[str]:
+    """The names of three or more who talk; empty where the lines do not look so."""
+    marked = names.total()
+    some_again = max(names.values(), default=0) > 1
+    enough = 0.8 * filled if find is _named else max(4, filled / 8)
+    steady = marked >= 2 * len(names) if find is _named else some_again
+    return list(names) if 2 < len(names) <= _CROWD and marked >= enough and steady else []
 
 
 def _stamped(line: str) -> str | None:
@@ -101,55 +139,77 @@ def _named(line: str) -> str | None:
     return found[1] if found else None
 
 
-def _exported(lines: list[str], find, names: list[str]) -> list[_Turn]:
-    first = next(name for line in lines if (name := find(line)) in names)
-    known = {name: _KNOWN.get(name.lower()) for name in names}
-    if set(known.values()) != {"user", "assistant"}:
-        known = {name: "user" if name == first else "assistant" for name in names}
+def _exported(
+    lines: list[str], find, names: list[str], tally: NoticeTally, reading: str, assistant: str
+) -> Iterator[tuple[int, dict | RowError]]:
+    spoken = list(dict.fromkeys(name for line in lines if (name := find(line)) in names))
+    known = cast(spoken, tally, assistant)
+    if not known:
+        yield 1, RowError("data.row.group", names=", ".join(spoken))
+        return
+    several = list(known.values()).count("user") > 1
 
     def mark(line: str):
         name = find(line)
         if name not in known:
             return None
         text = "" if find is not _named else line[_NAME.match(line).end() :]
-        return known[name], text, False, False
+        return known[name], text, False, False, name if several and known[name] == "user" else ""
 
-    return _turns(lines, mark)
+    yield from _rows(_turns(lines, mark, tally), tally, reading)
 
 
-def _mark(line: str) -> tuple[str, str, bool, bool] | None:
-    """Role, text behind the mark, whether it is one of questions and answers, and whether it stands in brackets."""
+def _mark(line: str) -> tuple[str, str, bool, bool, str] | None:
+    """Role, text behind the mark, whether it is one of questions and answers, whether it stands in brackets, and no name."""
     found = _BRACKETED.match(line)
     bracket = found is not None
     found = found or _COLON.match(line)
     if not found:
         return None
     word = found[1].lower()
-    return _KNOWN[word], line[found.end() :], word in _FAQ, bracket
+    text = line[found.end() :]
+    if found[0].rstrip().endswith(("**", "__")) or text.count("**") == 1:  # bold up to the colon, or to the line's end
+        text = text.rstrip().removesuffix("**").removesuffix("__")
+    return _KNOWN[word], text, word in _FAQ, bracket, ""
 
 
-def _turns(lines: list[str], mark) -> list[_Turn]:
+def _turns(lines: list[str], mark, tally: NoticeTally) -> list[_Turn]:
     turns: list[_Turn] = []
     blank = False
     for number, line in enumerate(lines, 1):
         if found := mark(line):
+            _drop_heading(turns, found, tally)
             turns += _begin(number, found, blank)
-        elif turns and not (found is None and not turns):
+        elif turns:
             turns[-1].rest.append(line)
+        elif line.strip():
+            tally.add("lines_unused", 1)
         blank = not line.strip()
     return turns
 
 
-def _begin(number: int, found: tuple[str, str, bool, bool], blank: bool) -> list[_Turn]:
+def _drop_heading(turns: list[_Turn], found: tuple, tally: NoticeTally) -> None:
+    """Take the title of a section, which stands over the next question, from the answer before it."""
+    if not turns or found[0] != "user" or turns[-1].role != "assistant":
+        return
+    rest = turns[-1].rest
+    while rest and not rest[-1].strip():
+        rest.pop()
+    if rest and _TITLE.fullmatch(rest[-1].strip()):
+        rest.pop()
+        tally.add("lines_unused", 1)
+
+
+def _begin(number: int, found: tuple[str, str, bool, bool, str], blank: bool) -> list[_Turn]:
     """The turn that a marked line begins; two where the answer stands on the same line."""
-    role, text, faq, bracket = found
+    role, text, faq, bracket, name = found
     if faq and role == "user" and (inner := _INLINE.search(text)):
         asked = text[: inner.start() + 1].strip()
         return [
             _Turn(number, role, asked, faq, bracket, blank),
             _Turn(number, "assistant", text[inner.end() :], faq, bracket),
         ]
-    return [_Turn(number, role, text, faq, bracket, blank)]
+    return [_Turn(number, role, text, faq, bracket, blank, name=name)]
 
 
 def _rows(turns: list[_Turn], tally: NoticeTally, reading: str) -> Iterator[tuple[int, dict | RowError]]:
@@ -162,16 +222,32 @@ def _rows(turns: list[_Turn], tally: NoticeTally, reading: str) -> Iterator[tupl
     if rounds > 1 and not clear:
         tally.guess("pairs" if pairs else "conversations", "conversations" if pairs else "pairs")
     for block in blocks:
-        for part in _pairs(block) if pairs else [block]:
+        for part in _pairs(block) if pairs else [block if faq else _trimmed(block, tally)]:
             yield part[0].line, _conversation(part)
+
+
+def _trimmed(block: list[_Turn], tally: NoticeTally) -> list[_Turn]:
+    """A conversation from its first question to its last answer; greetings before and thanks behind are left out."""
+    first = next((place for place, turn in enumerate(block) if turn.role != "assistant"), 0)
+    last = next((place for place in range(len(block), first, -1) if block[place - 1].role == "assistant"), 0)
+    kept = block[first:last]
+    if not any(turn.role == "user" for turn in kept):
+        return block
+    if len(kept) < len(block):
+        tally.add("turns_unused", len(block) - len(kept))
+    return kept
 
 
 def _merged(turns: list[_Turn]) -> list[_Turn]:
     """`turns` with what one speaker said in several messages as one."""
     merged: list[_Turn] = []
+    spaced = _are_spaced(turns)
     for turn in turns:
-        if merged and turn.role == merged[-1].role and not turn.faq and not turn.after_blank:
-            merged[-1].rest += [turn.text, *turn.rest]
+        same = merged and turn.role == merged[-1].role and not turn.faq
+        if same and (spaced or not turn.after_blank or merged[-1].name):
+            while spaced and merged[-1].rest and not merged[-1].rest[-1].strip():
+                merged[-1].rest.pop()
+            merged[-1].rest += [turn.content] if turn.name != merged[-1].name else [turn.text, *turn.rest]
         else:
             merged.append(turn)
     return merged
@@ -180,12 +256,27 @@ def _merged(turns: list[_Turn]) -> list[_Turn]:
 def _blocks(turns: list[_Turn]) -> list[list[_Turn]]:
     """Runs of turns: a blank line before a user's mark, behind an answer, begins the next."""
     blocks: list[list[_Turn]] = []
+    opening = turns[0].role if turns and not turns[0].faq else ""
+    spaced = _are_spaced(turns)
     for turn in turns:
         ended = blocks and blocks[-1][-1].role == "assistant"
-        if not blocks or (turn.after_blank and ended and turn.role in ("user", "system")):
+        asks = ended and turn.role in ("user", "system")
+        greets = opening == "assistant" == turn.role and len(blocks[-1]) > 1 if blocks else False
+        if not blocks or (turn.after_blank and not spaced and (greets if opening == "assistant" else asks)):
             blocks.append([])
         blocks[-1].append(turn)
     return blocks
+
+
+def _are_spaced(turns: list[_Turn]) -> bool:
+    """Return whether a blank line stands over nearly every message, as chat programs export them; it divides nothing then."""
+    answers = [turn for turn in turns if turn.role == "assistant"]
+    return (
+        len(answers) > 0
+        and len(turns) > 2
+        and not any(turn.faq for turn in turns)
+        and all(turn.after_blank for turn in turns[1:])
+    )
 
 
 def _pairs(block: list[_Turn]) -> list[list[_Turn]]:

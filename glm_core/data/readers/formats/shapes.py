@@ -43,10 +43,8 @@ def unfold(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
             return rows
     if as_table and (rows := _columns(value)) is not None:
         return rows
-    for find in (_named_lists, _questions):
-        if (rows := find(value, as_table, tally)) is not None:
-            return rows
-    return None
+    rows = _named_lists(value, as_table)
+    return _questions(value, as_table, tally) if rows is None else rows
 
 
 def expand(value: object) -> Iterator[dict | RowError]:
@@ -142,7 +140,7 @@ def _indexed(value: dict, tally: NoticeTally) -> list | None:
     return None
 
 
-def _named_lists(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
+def _named_lists(value: dict, as_table: bool) -> list | None:
     """{"faq": [{row}, ...]}: the rows of a list of any name, or of several lists, such as one a subject."""
     lists = [rows for rows in value.values() if isinstance(rows, list) and rows]
     rows = [row for part in lists for row in part]

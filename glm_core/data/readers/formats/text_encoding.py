@@ -10,6 +10,8 @@ import re
 from glm_core.data.examples import DataError
 
 _BROKEN = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of a byte that does not decode
+_COMMON_HANZI = frozenset("的一是不了在有人我他这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会")
+_COMMON_HANGUL = frozenset("이다는을가에의하고지도로를은한나사기어요니그게서있해것수대리시정자인아")
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -113,7 +115,20 @@ def _reads_as_chinese(text: str) -> bool:
     hanzi = [character for character in wide if "\u4e00" <= character <= "\u9fff"]
     common = sum(0xB0 <= character.encode("gb2312", errors="replace")[0] <= 0xD7 for character in hanzi)
     private = sum("\ue000" <= character <= "\uf8ff" for character in wide)
+    if _reads_as_korean(wide):
+        return False
     return bool(hanzi) and common >= 0.7 * len(hanzi) and len(hanzi) >= 0.5 * len(wide) and private < 0.02 * len(wide)
+
+
+def _reads_as_korean(wide: list[str]) -> bool:
+    """EUC-KR syllables lie where GB 2312 has its common characters; each reading has characters that every text uses."""
+    chinese = sum(character in _COMMON_HANZI for character in wide)
+    try:
+        syllables = "".join(wide).encode("gb18030").decode("cp949")
+    except UnicodeError:
+        return False
+    korean = sum(character in _COMMON_HANGUL for character in syllables)
+    return korean > max(2, 2 * chinese) and all("\uac00" <= one <= "\ud7a3" or not one.isalpha() for one in syllables)
 
 
 def _encoding_error(content: bytes, error: UnicodeDecodeError, file: str) -> DataError:

@@ -1,0 +1,149 @@
+"""Questions and answers in plain text without marks: the answer below its question, behind it on the line, or in a
+Markdown table.
+
+Covers text that is plainly a list of questions; running prose with questions in it is not one.
+"""
+
+import re
+from collections import Counter
+
+from glm_core.data.readers.formats.shapes import Row
+
+_NUMBER = r"(?:[(（]?(?:\d{1,4}|[一二三四五六七八九十]{1,3})[)）]?[.、．)）:：]\s*)?"
+_HEAD = re.compile(rf"^(?:#{{1,6}}\s*|[-*+•]\s+)?(?:\*\*|__)?([Qq问]\d*\s*[.、．:：]\s*)?{_NUMBER}(?:\*\*|__)?")
+_REPLY = re.compile(r"^(?:\*\*|__)?[Aa答]\d*\s*[.、．:：]\s*(?:\*\*|__)?")
+_ON_ONE_LINE = re.compile(r"(.{1,120}?[?？])[\"”’*_]*\s*(?:[-—–:：|]+|=+>|-+>|→|\t)?\s*([^\s?？].*)$")
+_ARROWS = re.compile(r"\s*(?:=+>|-+>|→|⇒|\s\|\s|｜|\|{1,2}|::)\s*")
+_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
+_DOTTED = re.compile(r"^([ \t]*(?:\*\*)?)([QqAa问答])(\d{0,4})(?:[.、．)）]\s*|[ \t\u3000]+)(?=\S)", re.MULTILINE)
+_ITEM = re.compile(r"[-*+•]\s+")
+_LONGEST = 120  # characters of a question on a line of its own
+
+
+def asked_rows(text: str) -> list[Row]:
+    """Blocks, Markdown headings or lines that end with a question mark, each with the answer below; or both on a line.
+
+    Empty where most of the text is something else.
+    """
+    blocks = _headed(text) or _blocks(text)
+    asked = [block for block in blocks if _asks(block[1]) and block[2].strip()]
+    if len(asked) >= 2 and 5 * len(asked) >= 4 * len(blocks):
+        return [_row(line, head, rest) for line, head, rest in blocks]
+    return _by_lines(text) or _on_one_line(text)
+
+
+def with_colons(text: str) -> str:
+    """`text` with colons behind its marks Q and A (问 and 答), where those stand in turn with a dot or space."""
+    marks = [mark[2].lower() for mark in _DOTTED.finditer(text[:200_000])]
+    asked = [mark in "q问" for mark in marks]
+    in_turn = asked == [place % 2 == 0 for place in range(len(asked))]
+    filled = sum(1 for line in text[:200_000].split("\n") if line.strip())
+    if len(marks) < 4 or not in_turn or 4 * len(marks) < filled:
+        return text
+    return _DOTTED.sub(r"\1\2\3: ", text)
+
+
+def markdown_table(text: str) -> tuple[list[tuple[int, list]], int] | None:
+    """The lines and cells of the Markdown tables in `text`, header first, and the number of other lines."""
+    lines = text.split("\n")
+    found: list[tuple[int, list]] = []
+    others, header = 0, ""
+    for number, line in enumerate(lines, 1):
+        if "|" not in line:
+            others += bool(line.strip())
+        elif number < len(lines) and _RULE.match(lines[number]) and not _RULE.match(line):
+            if not header or line.strip() == header:
+                found += [] if header else [(number, _cells(line))]
+                header = line.strip()
+        elif header and not _RULE.match(line):
+            found.append((number, _cells(line)))
+    return (found, others) if len(found) > 1 and len(found) > others else None
+
+
+def _cells(line: str) -> list[str]:
+    bare = line.strip().removeprefix("|")
+    bare = bare[:-1] if bare.endswith("|") and not bare.endswith("\\|") else bare
+    return [cell.replace("\\|", "|").replace("<br>", "\n").strip() for cell in re.split(r"(?<!\\)\|", bare)]
+
+
+def _row(line: int, head: str, rest: str) -> Row:
+    marked = (found := _HEAD.match(head.strip())) is not None and found[1]
+    answer = rest.strip()
+    if _ITEM.match(head.strip()) and "\n" not in answer:
+        answer = _ITEM.sub("", answer, count=1)  # question and answer are items of one list
+    return line, {"question": _bare(head), "answer": _REPLY.sub("", answer, count=1).strip() if marked else answer}
+
+
+def _asks(line: str) -> bool:
+    return line.rstrip().rstrip("*_ ").endswith(("？", "?"))
+
+
+def _bare(head: str) -> str:
+    """A question without its Markdown marks and number."""
+    return _HEAD.sub("", head.strip(), count=1).strip().rstrip("* ")
+
+
+def _by_lines(text: str) -> list[Row]:
+    """Lines that end with a question mark, each with lines below that do not."""
+    rows: list[tuple[int, str, list[str]]] = []
+    filled = before = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        filled += 1
+        if _asks(line) and len(line) <= _LONGEST:
+            rows.append((number, line, []))
+        elif rows:
+            rows[-1][2].append(line)
+        else:
+            before += 1
+    answered = sum(bool(rest) for _line, _head, rest in rows)
+    if before > 1 or answered < 2 or 5 * answered < 4 * len(rows) or 5 * len(rows) < filled:
+        return []
+    return [_row(line, head, "\n".join(rest)) for line, head, rest in rows]
+
+
+def _on_one_line(text: str) -> list[Row]:
+    """A question and its answer on every line: a question mark between them, or the same arrow."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    for find in (_by_mark, _by_arrow):
+        found = [(number, parts) for number, line in lines if (parts := find(line))]
+        if len(found) >= 2 and 5 * len(found) >= 4 * len(lines):
+            return [_row(number, *parts) for number, parts in found]
+    return []
+
+
+def _by_mark(line: str) -> tuple[str, str] | None:
+    found = _ON_ONE_LINE.match(line)
+    return (found[1], found[2]) if found else None
+
+
+def _by_arrow(line: str) -> tuple[str, str] | None:
+    parts = _ARROWS.split(line)
+    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
+
+
+def _headed(text: str) -> list[tuple[int, str, str]]:
+    """Line, heading and text below, of the level of Markdown headings there is most of."""
+    marks = list(re.finditer(r"^#{1,6}[ \t]+(.+)$", text, re.MULTILINE))
+    if not marks:
+        return []
+    level = Counter(mark[0].split()[0] for mark in marks).most_common(1)[0][0]
+    marks = [mark for mark in marks if mark[0].split()[0] == level]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    found, line, counted = [], 1, 0
+    for mark, end in zip(marks, ends, strict=True):
+        line, counted = line + text.count("\n", counted, mark.start()), mark.start()
+        found.append((line, mark[1], text[mark.end() : end]))
+    return found
+
+
+def _blocks(text: str) -> list[tuple[int, str, str]]:
+    found, line = [], 1
+    for block in re.split(r"\n(?=[ \t\r\u3000]*\n)", text):
+        offset = len(block) - len(block.lstrip())
+        if block.strip():
+            head, _, rest = block.strip().partition("\n")
+            found.append((line + block.count("\n", 0, offset), head, rest))
+        line += block.count("\n") + 1
+    return found

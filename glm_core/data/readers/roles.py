@@ -1,0 +1,57 @@
+"""Who speaks in a conversation: names of roles in published data sets, words for customers and agents, names of people.
+
+Covers names alone; turns of a conversation are `chats`.
+"""
+
+import re
+from collections.abc import Sequence
+
+from glm_core.data.readers.notices import NoticeTally
+
+_SAID_BY = {
+    "user": "human user 用户 客户 顾客 患者 病人 学生 买家 来访者 提问者 咨询者 访客 家长 人类 人 客人 customer client patient"
+    " student buyer prompter question q 问",
+    "assistant": "gpt assistant chatgpt bot model 助手 客服 医生 大夫 老师 店员 卖家 商家 咨询师 顾问 机器人 助理 专员 模型"
+    " agent doctor teacher seller support ai moss chatbot answer a 答 gpt-4 gpt4 claude llm",
+    "system": "system developer 系统",
+}
+ROLES = {word: role for role, words in _SAID_BY.items() for word in words.split()}
+_PARTS = sorted((word for word in ROLES if len(word) > 1 and not word.isascii()), key=len, reverse=True)
+
+
+def role_of(name: object) -> str | None:
+    """The role that a speaker's name stands for; None for a name that nobody knows."""
+    return ROLES.get(name.strip().strip("<>|[]").lower()) if isinstance(name, str) else None
+
+
+def role_like(name: object) -> str | None:
+    """As `role_of`, for names that have the word of a role at one end: 客服小王, 小王(客服), Agent 2."""
+    if not isinstance(name, str) or role_of(name):
+        return role_of(name)
+    word = name.strip().lower()
+    bare = re.sub(r"[\s\d_\-()（）\[\]【】<>|.,:：#]+", " ", word).strip()
+    ends = [one for one in (*bare.split(" ")[:1], *bare.split(" ")[-1:]) if len(one) > 1]
+    if found := next((ROLES[one] for one in ends if one in ROLES), None):
+        return found
+    return next((ROLES[part] for part in _PARTS if bare.startswith(part) or bare.endswith(part)), None)
+
+
+def cast(names: Sequence[str], tally: NoticeTally, assistant: str = "") -> dict[str, str]:
+    """Name -> role of those who speak, in the order in which they begin; {} where nobody can tell who answers.
+
+    Args:
+        assistant: the name that a reader chose.
+    """
+    tally.speakers = list(dict.fromkeys([*tally.speakers, *names]))
+    if assistant in names:
+        return {name: "assistant" if name == assistant else "user" for name in names}
+    roles = {name: role_like(name) for name in names}
+    answering = [name for name in names if roles[name] == "assistant"]
+    if answering and len(answering) < len(names):
+        return {name: role or "user" for name, role in roles.items()}
+    if len(names) != 2:
+        return {}
+    asking = next((name for name in names if roles[name] == "user" and not answering), names[0])
+    other = next(name for name in names if name != asking)
+    tally.add("speakers", 2, asking, other)
+    return {asking: "user", other: "assistant"}
