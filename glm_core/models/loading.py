@@ -70,6 +70,7 @@ class WeightLoader:
         self.model, self.dtype, self.device, self.method = model, dtype, device, method
         self.missing = {name: parameter.shape for name, parameter in model.named_parameters(remove_duplicate=False)}
         self.shapes = dict(self.missing)
+        self.buffers = {name: buffer.shape for name, buffer in model.named_buffers()}
         self.quantized = set(quantization.block_linears(model)) if method else set()
         self.prefix: dict[str, torch.Tensor] = {}
         self.unknown: list[str] = []
@@ -82,6 +83,10 @@ class WeightLoader:
         """
         if name.startswith(PREFIX):
             self.prefix[name.removeprefix(PREFIX)] = tensor.clone()
+            return
+        if self.buffers.get(name) == tensor.shape:
+            owner, _, leaf = name.rpartition(".")
+            self.model.get_submodule(owner)._buffers[leaf] = tensor.to(self.device, copy=True)
             return
         if name not in self.shapes:
             self.unknown.append(name)
@@ -121,6 +126,9 @@ class WeightLoader:
                 quantization.replace_module(self.model, name, type(module)(self.model.config).to(self.device))
             elif hasattr(module, "scalar_embed_scale"):  # Gemma's embedding, which was made on the meta device
                 module.embed_scale = torch.tensor(module.scalar_embed_scale, device=self.device)
+        empty = [name for name, buffer in self.model.named_buffers() if buffer.is_meta]
+        if empty:
+            raise ModelError("models.tensor_missing", count=len(empty), name=empty[0])
         self.model.eval()
 
     def _tie(self) -> None:

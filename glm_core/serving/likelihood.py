@@ -9,7 +9,7 @@ from glm_core.data.examples import pair
 from glm_core.data.tokenize import IGNORED, Encoded, collate, encode
 from glm_core.serving.base import LogLikelihood
 from glm_core.serving.request import TokenLogprob
-from glm_core.training.loss import AnswerLoss, find_targets
+from glm_core.training.loss import AnswerLoss, find_targets, output_head
 
 if TYPE_CHECKING:
     from glm_core.models import LoadedModel
@@ -109,7 +109,7 @@ def divergences(
 
 
 def _log_probabilities(loaded: "LoadedModel", states: torch.Tensor) -> torch.Tensor:
-    return loaded.model.get_output_embeddings()(states).float().log_softmax(-1)
+    return output_head(loaded.model, loaded.family.architecture)(states).float().log_softmax(-1)
 
 
 def token_logprobs(loaded: "LoadedModel", logits: torch.Tensor, tokens: Sequence[int], many: int) -> list[TokenLogprob]:

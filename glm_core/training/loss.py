@@ -5,14 +5,14 @@ forward computes it and throws the logits away: at 2,048 tokens of ChatGLM-6B 0.
 (LoRA on `lm_head`) takes the ordinary way, a chunk at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from glm_core.models.architectures.base import Architecture, PackedRows
+from glm_core.models.architectures.base import Architecture, CappedLogits, PackedRows
 from glm_core.models.architectures.packing import Packing, pack, round_tokens
 from glm_core.training.memory_estimate import CHUNK_ROWS
 
@@ -44,6 +44,14 @@ class _FrozenHeadLoss(torch.autograd.Function):
         return (gradient * upstream.to(gradient.dtype) if gradient is not None else None), None, None, None, None
 
 
+def output_head(model: nn.Module, architecture: Architecture) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what makes logits (..., V) of the head's inputs (..., H): the head itself, where nothing is done behind it."""
+    head = model.get_output_embeddings()
+    if not isinstance(architecture, CappedLogits) or not architecture.caps(model):
+        return head
+    return lambda inputs: architecture.cap_logits(model, head(inputs))
+
+
 def find_targets(labels: torch.Tensor, most: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """The hidden states that predict a token to be learned, and those tokens.
 
@@ -62,7 +70,11 @@ def find_targets(labels: torch.Tensor, most: int | None = None) -> tuple[torch.T
 
 
 def sum_losses(
-    hidden: torch.Tensor, head: nn.Module, places: torch.Tensor, targets: torch.Tensor, chunk: int = CHUNK_ROWS
+    hidden: torch.Tensor,
+    head: Callable[[torch.Tensor], torch.Tensor],
+    places: torch.Tensor,
+    targets: torch.Tensor,
+    chunk: int = CHUNK_ROWS,
 ):
     """The summed cross-entropy, in float32, of what `find_targets` found in the hidden states (B, S, H)."""
     rows = hidden.flatten(0, 1).index_select(0, places)
@@ -159,7 +171,7 @@ class AnswerLoss(nn.Module):
         with torch.autocast(input_ids.device.type, enabled=False):
             hidden = self.model.base_model(input_ids=input_ids, use_cache=False, **layout)[0]
             hidden = self.architecture.head_inputs(self.model, hidden)  # (B, S, H)
-            return sum_losses(hidden, self.model.get_output_embeddings(), places, targets) / items
+            return sum_losses(hidden, output_head(self.model, self.architecture), places, targets) / items
 
     def hidden_states(self, input_ids, attention_mask) -> torch.Tensor:
         """Return what the head is applied to, (B, S, H)."""

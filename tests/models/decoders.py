@@ -36,6 +36,28 @@ EXTRA = {
     "olmo2": {"head_dim": 12},
     "granite": {"head_dim": 12, "residual_multiplier": 0.7, "embedding_multiplier": 2.0, "logits_scaling": 0.5},
     "ernie4_5": {"use_bias": True},
+    "apertus": {"attention_bias": True},
+    "arcee": {"mlp_bias": True},
+    "cohere": {"use_qk_norm": True, "logit_scale": 0.5},
+    "cohere2": WINDOWED | {"head_dim": 8, "logit_scale": 2.0},
+    "cwm": WINDOWED,
+    "exaone4": WINDOWED,
+    "gemma2": WINDOWED | {"attn_logit_softcapping": 20.0, "final_logit_softcapping": 10.0},
+    "helium": {"head_dim": 12},
+    "hyperclovax": {"logits_scaling": 0.5, "embedding_multiplier": 2.0},
+    "internlm3": {"attention_bias": True, "mlp_bias": True},
+    "ministral": WINDOWED,
+    "olmo": {"head_dim": 12, "clip_qkv": 8.0},
+    "olmo3": WINDOWED | {"head_dim": 12},
+    "phi": {"head_dim": 12, "qk_layernorm": True},
+    "stablelm": {
+        "head_dim": 12,
+        "use_qkv_bias": True,
+        "qk_layernorm": True,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5},
+    },
+    "starcoder2": {"head_dim": 12},
+    "vaultgemma": WINDOWED | {"attn_logit_softcapping": 20.0, "final_logit_softcapping": 10.0},
 }
 
 

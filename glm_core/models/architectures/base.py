@@ -250,3 +250,16 @@ class PackedRows(Protocol):
             packed: (T,), the place of each token among the B * S padded ones.
         """
         ...
+
+
+@runtime_checkable
+class CappedLogits(Protocol):
+    """An architecture some of whose models change logits after the head."""
+
+    def caps(self, model: "PreTrainedModel") -> bool:
+        """Return whether this model does."""
+        ...
+
+    def cap_logits(self, model: "PreTrainedModel", logits: "torch.Tensor") -> "torch.Tensor":
+        """Return `logits` (..., V) as the network gives them out."""
+        ...

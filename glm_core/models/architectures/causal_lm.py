@@ -1,20 +1,22 @@
-"""Dense decoders of transformers' causal-LM table: Llama, Mistral, Qwen, Gemma 3, Phi-3, Hunyuan, ERNIE, SmolLM3, OLMo 2, Granite.
+"""Dense decoders with rotary positions of transformers' causal-LM table: Llama, Qwen, Gemma, Phi, Cohere, OLMo and the like.
 
 They differ in a few facts (`Kind`), from which sizes and names follow without torch. No code of a folder is run: the
 network is transformers' own for the `model_type`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glm_core.models.architectures import checks
 from glm_core.models.architectures.base import Config, Dimensions, Settings, StepCache
-from glm_core.models.architectures.decoder import SIZES, RotaryDecoder, cache_argument
+from glm_core.models.architectures.decoder import SIZES, RotaryDecoder, cache_argument, supply_prefix
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+    from glm_core.models.prefix_tuning import Prefix
 
 NOT_SETTINGS = {
     "architectures",
@@ -33,41 +35,117 @@ NOT_SETTINGS = {
 "Keys of a `config.json` that say nothing about the network, or that must not be obeyed."
 
 
+ALWAYS, NEVER = "always", ""
+
+
 @dataclass(frozen=True)
 class Kind:
     """Facts of one `model_type`.
 
     Attributes:
-        bias: "none"; "qkv"; or the setting that gives attention (and for ERNIE everything) a bias.
+        bias: of query, key and value; of the attention's output; of the MLP: the setting that gives it, or ALWAYS or NEVER.
+        biased: those of the settings whose default is true in the library.
         heads_normalized: "" or what each norm of query and key spans: "head", or "all" heads.
+        heads_setting: the setting that adds those norms, where they are a choice; with a bias as the others.
         norms: normalizations of the residual stream in a layer.
+        norm_width: numbers of a norm for each one that it normalizes: 0 without weights, 2 with a bias.
+        rms: they are RMSNorm.
         tied: the library's default for `tie_word_embeddings`.
         head_dim: the library's default where it is not hidden size / heads.
         fused: query, key and value are one module, gate and up another.
+        mlp: names of the linear modules of the MLP; two where it has no gate.
+        output: name of the attention's last linear module.
+        extra: further numbers in a layer.
+        head_bias: the head has one.
+        post_norms: the setting that adds a norm behind attention and MLP, true by default.
+        spellings: (setting as published, as the library calls it).
+        logits: the setting that logits are multiplied with, or divided by after "/".
+        drops_arguments: a layer does not hand what it does not know to its attention.
         plain: the layers are those of Llama or Qwen, which the kernels of `decoder_step` compute.
     """
 
-    bias: str = "attention_bias"
+    bias: tuple[str, str, str] = ("attention_bias", "attention_bias", "mlp_bias")
+    biased: tuple[str, ...] = ()
     heads_normalized: str = ""
+    heads_setting: str = ""
     norms: int = 2
+    norm_width: int = 1
+    rms: bool = True
     tied: bool = False
     head_dim: int | None = None
     fused: bool = False
+    mlp: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj")
+    output: str = "o_proj"
+    extra: int = 0
+    head_bias: bool = False
+    post_norms: str = ""
+    spellings: tuple[tuple[str, str], ...] = ()
+    logits: str = ""
+    drops_arguments: bool = False
     plain: bool = False
 
 
+_TWO = ("up_proj", "down_proj")
+_NONE = (NEVER, NEVER, NEVER)
+_EVERY = ("use_bias", "use_bias", "use_bias")
+_ATTENTION = ("attention_bias", "attention_bias", NEVER)
+_COHERE = Kind(
+    _ATTENTION, heads_normalized="all", heads_setting="use_qk_norm", norms=1, rms=False, tied=True, logits="logit_scale"
+)
 KINDS: Mapping[str, Kind] = {
     "llama": Kind(plain=True),
-    "mistral": Kind(bias="none", plain=True),
-    "qwen2": Kind(bias="qkv", plain=True),
-    "qwen3": Kind(heads_normalized="head", head_dim=128, plain=True),
-    "gemma3_text": Kind(heads_normalized="head", norms=4, tied=True, head_dim=256),
-    "phi3": Kind(bias="none", fused=True),
-    "hunyuan_v1_dense": Kind(heads_normalized="head"),
-    "ernie4_5": Kind(bias="use_bias", tied=True, head_dim=128, plain=True),
+    "mistral": Kind(_NONE, plain=True),
+    "qwen2": Kind((ALWAYS, NEVER, NEVER), plain=True),
+    "qwen3": Kind(_ATTENTION, heads_normalized="head", head_dim=128, plain=True),
+    "gemma3_text": Kind(_ATTENTION, heads_normalized="head", norms=4, tied=True, head_dim=256),
+    "phi3": Kind(_NONE, fused=True),
+    "hunyuan_v1_dense": Kind(_ATTENTION, heads_normalized="head"),
+    "ernie4_5": Kind(_EVERY, tied=True, head_dim=128, plain=True),
     "smollm3": Kind(tied=True),
-    "olmo2": Kind(heads_normalized="all"),
-    "granite": Kind(),
+    "olmo2": Kind(_ATTENTION, heads_normalized="all"),
+    "granite": Kind(logits="/logits_scaling"),
+    "apertus": Kind(_ATTENTION, heads_normalized="head", mlp=_TWO, extra=2),
+    "arcee": Kind(mlp=_TWO),
+    "cohere": _COHERE,
+    "cohere2": replace(_COHERE, heads_normalized="", heads_setting=""),
+    "cwm": Kind((NEVER, NEVER, "mlp_bias"), head_dim=128),
+    "exaone4": Kind(_NONE, heads_normalized="head"),
+    "gemma": Kind(_ATTENTION, tied=True, head_dim=256),
+    "gemma2": Kind(_ATTENTION, norms=4, tied=True, head_dim=256),
+    "helium": Kind(("attention_bias", NEVER, "mlp_bias"), head_dim=128),
+    "hyperclovax": Kind(logits="logits_scaling", post_norms="use_post_norm"),
+    "internlm3": Kind(head_dim=128, spellings=(("qkv_bias", "attention_bias"), ("bias", "mlp_bias")), plain=True),
+    "iquestcoder": Kind(head_dim=128, plain=True),
+    "jais2": Kind(biased=("attention_bias", "mlp_bias"), norm_width=2, rms=False, mlp=_TWO),
+    "ministral": Kind(_NONE),
+    "ministral3": Kind(_NONE, head_dim=128),
+    "nanochat": Kind(_ATTENTION, norm_width=0, mlp=("fc1", "fc2")),
+    "olmo": Kind(_ATTENTION, norm_width=0, rms=False),
+    "olmo3": Kind(_ATTENTION, heads_normalized="all"),
+    "phi": Kind(
+        (ALWAYS, ALWAYS, ALWAYS),
+        heads_normalized="head",
+        heads_setting="qk_layernorm",
+        norms=1,
+        norm_width=2,
+        rms=False,
+        mlp=("fc1", "fc2"),
+        output="dense",
+        head_bias=True,
+    ),
+    "seed_oss": Kind(
+        ("attention_bias", "attention_out_bias", "mlp_bias"), biased=("attention_bias",), head_dim=128, plain=True
+    ),
+    "stablelm": Kind(
+        ("use_qkv_bias", NEVER, NEVER),
+        heads_normalized="all",
+        heads_setting="qk_layernorm",
+        norm_width=2,
+        rms=False,
+        drops_arguments=True,
+    ),
+    "starcoder2": Kind(_EVERY, biased=("use_bias",), norm_width=2, rms=False, tied=True, mlp=("c_fc", "c_proj")),
+    "vaultgemma": Kind(_ATTENTION, tied=True, head_dim=256),
 }
 
 
@@ -83,7 +161,8 @@ class CausalLM(RotaryDecoder):
 
     def settings(self, config: Config) -> Settings:
         """Every published key of the network, its sizes checked; the library checks the rest when it is built."""
-        known = dict(config)
+        renamed = dict(self._kind.spellings)
+        known = {renamed.get(key, key): value for key, value in config.items()}
         if known.get("head_dim") is None and self._kind.head_dim:
             known["head_dim"] = self._kind.head_dim
         known = checks.spelled_out(known)
@@ -106,7 +185,10 @@ class CausalLM(RotaryDecoder):
         hidden, inner = settings["hidden_size"], settings["intermediate_size"]
         width, kind = settings["head_dim"], self._kind
         query, key = settings["num_attention_heads"] * width, settings["num_key_value_heads"] * width
-        own_norms = {"": 0, "head": 2 * width, "all": query + key}[kind.heads_normalized]
+        linears = _linears(kind, hidden, inner, query, key)
+        norm = kind.norm_width * hidden
+        norms = kind.norms - bool(settings.get("use_parallel_residual"))
+        norms += 2 * bool(kind.post_norms and settings.get(kind.post_norms, True))
         return Dimensions(
             hidden=hidden,
             inner=inner,
@@ -116,26 +198,35 @@ class CausalLM(RotaryDecoder):
             head_dim=width,
             vocabulary=settings["vocab_size"],
             tied=settings.get("tie_word_embeddings", kind.tied),
-            linears=_linears(kind.fused, hidden, inner, query, key),
-            groups=FUSED_GROUPS if kind.fused else GROUPS,
-            biases=self._biases(settings, hidden, inner, query + 2 * key),
-            norms=kind.norms,
-            norm_parameters=kind.norms * hidden + own_norms,
-            final_parameters=hidden,
+            linears=linears,
+            groups=_groups(kind),
+            biases=self._biases(settings, linears) + kind.extra,
+            norms=norms,
+            norm_parameters=norms * norm + self._head_norms(settings, width, query + key),
+            final_parameters=norm + kind.head_bias * settings["vocab_size"],
+            gated=len(kind.mlp) == 3,
+            rms_norm=kind.rms,
             prefix_copies=2 * (query - key),
             fusable=kind.plain and not _slides(settings),
         )
 
-    def _biases(self, settings: Config, hidden: int, inner: int, qkv: int) -> int:
-        """Numbers in the biases of a layer."""
-        mlp = 2 * inner + hidden
-        if self._kind.bias == "none":
+    def _head_norms(self, settings: Config, width: int, all_heads: int) -> int:
+        """Numbers in a layer's norms of query and key."""
+        kind = self._kind
+        if kind.heads_setting and not settings.get(kind.heads_setting):
             return 0
-        if self._kind.bias == "qkv":
-            return qkv
-        given = bool(settings.get(self._kind.bias))
-        with_mlp = given if self._kind.bias == "use_bias" else bool(settings.get("mlp_bias"))
-        return given * (qkv + hidden) + with_mlp * mlp
+        biased = 2 if kind.heads_setting and kind.heads_normalized == "head" else 1
+        return {"": 0, "head": 2 * width * biased, "all": all_heads}[kind.heads_normalized]
+
+    def _biases(self, settings: Config, linears: Mapping[str, tuple[int, int]]) -> int:
+        """Numbers in the biases of a layer."""
+        given = [
+            name == ALWAYS or (name != NEVER and bool(settings.get(name, name in self._kind.biased)))
+            for name in self._kind.bias
+        ]
+        parts = dict.fromkeys(linears, given[0]) | {self._kind.output: given[1]}
+        parts |= dict.fromkeys(self._kind.mlp, given[2])
+        return sum(outputs for name, (_, outputs) in linears.items() if parts[name])
 
     def build(self, settings: Config) -> "PreTrainedModel":
         """transformers' own network of this `model_type`."""
@@ -144,9 +235,27 @@ class CausalLM(RotaryDecoder):
         return AutoModelForCausalLM.from_config(AutoConfig.for_model(self.name, **settings), trust_remote_code=False)
 
     def head_inputs(self, model: "PreTrainedModel", hidden: "torch.Tensor") -> "torch.Tensor":
-        """The hidden states, divided by what Granite divides its logits by."""
-        scale = getattr(model.config, "logits_scaling", 1.0)
-        return hidden if scale == 1.0 else hidden / scale
+        """The hidden states times what Cohere multiplies its logits with and Granite divides them by."""
+        name = self._kind.logits
+        scale = getattr(model.config, name.removeprefix("/")) if name else 1.0
+        scale = 1 / scale if name.startswith("/") else scale
+        return hidden if scale == 1.0 else hidden * scale
+
+    def attach_prefixes(self, model: "PreTrainedModel", current: "Callable[[], Prefix | None]") -> None:
+        """As of every rotary decoder; where a layer would drop the prefix, its attention gets it."""
+        super().attach_prefixes(model, current)
+        if self._kind.drops_arguments:
+            for layer in model.base_model.layers:
+                supply_prefix(layer.self_attn, current)
+
+    def caps(self, model: "PreTrainedModel") -> bool:
+        """Where the settings name a bound of logits, as those of Gemma 2."""
+        return getattr(model.config, "final_logit_softcapping", None) is not None
+
+    def cap_logits(self, model: "PreTrainedModel", logits: "torch.Tensor") -> "torch.Tensor":
+        """Logits pressed between two bounds."""
+        cap = model.config.final_logit_softcapping
+        return (logits / cap).tanh() * cap
 
     def decode_step(
         self, model: "PreTrainedModel", ids: "torch.Tensor", positions: "torch.Tensor", cache: StepCache
@@ -182,40 +291,29 @@ def window_mask(cache: StepCache, window: int, dtype: "torch.dtype") -> "torch.T
     return mask.masked_fill(far[:, None, None], -torch.inf)
 
 
-GROUPS = {
-    "qkv": ("q_proj", "k_proj", "v_proj"),
-    "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
-    "mlp": ("gate_proj", "up_proj", "down_proj"),
-    # what other families call the same
-    "query_key_value": ("q_proj", "k_proj", "v_proj"),
-    "dense": ("o_proj",),
-    "dense_h_to_4h": ("gate_proj", "up_proj"),
-    "dense_4h_to_h": ("down_proj",),
-}
-FUSED_GROUPS = {
-    "qkv": ("qkv_proj",),
-    "attention": ("qkv_proj", "o_proj"),
-    "mlp": ("gate_up_proj", "down_proj"),
-    "query_key_value": ("qkv_proj",),
-    "dense": ("o_proj",),
-    "dense_h_to_4h": ("gate_up_proj",),
-    "dense_4h_to_h": ("down_proj",),
-}
+def _groups(kind: Kind) -> dict[str, tuple[str, ...]]:
+    """Names that stand for several linear modules, those that other families call the same among them."""
+    qkv = ("qkv_proj",) if kind.fused else ("q_proj", "k_proj", "v_proj")
+    inward = ("gate_up_proj",) if kind.fused else kind.mlp[:-1]
+    outward = (kind.mlp[-1],)
+    return {
+        "qkv": qkv,
+        "attention": (*qkv, kind.output),
+        "mlp": (*inward, *outward),
+        "query_key_value": qkv,
+        "dense": (kind.output,),
+        "dense_h_to_4h": inward,
+        "dense_4h_to_h": outward,
+    }
 
 
-def _linears(fused: bool, hidden: int, inner: int, query: int, key: int) -> dict[str, tuple[int, int]]:
-    if fused:
+def _linears(kind: Kind, hidden: int, inner: int, query: int, key: int) -> dict[str, tuple[int, int]]:
+    if kind.fused:
         first = {"qkv_proj": (hidden, query + 2 * key), "o_proj": (query, hidden), "gate_up_proj": (hidden, 2 * inner)}
         return first | {"down_proj": (inner, hidden)}
-    return {
-        "q_proj": (hidden, query),
-        "k_proj": (hidden, key),
-        "v_proj": (hidden, key),
-        "o_proj": (query, hidden),
-        "gate_proj": (hidden, inner),
-        "up_proj": (hidden, inner),
-        "down_proj": (inner, hidden),
-    }
+    attention = {"q_proj": (hidden, query), "k_proj": (hidden, key), "v_proj": (hidden, key)}
+    inward = dict.fromkeys(kind.mlp[:-1], (hidden, inner))
+    return attention | {kind.output: (query, hidden)} | inward | {kind.mlp[-1]: (inner, hidden)}
 
 
 def _slides(settings: Config) -> bool:

@@ -12,6 +12,7 @@ from glm_core.models.architectures.base import Config, Renamer, StepCache
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
     from transformers import PreTrainedModel
 
     from glm_core.models.prefix_tuning import Prefix
@@ -139,8 +140,13 @@ def count_tokens(ids: "torch.Tensor", mask: "torch.Tensor | None") -> tuple["tor
 
 def hand_prefix_in(model: "PreTrainedModel", current: Callable[[], "Prefix | None"]) -> None:
     """Call the network under the head with `prefix=current()` from now on."""
+    supply_prefix(model.base_model, current)
 
-    def supply(network, arguments, named):
+
+def supply_prefix(module: "nn.Module", current: Callable[[], "Prefix | None"]) -> None:
+    """Call `module` with `prefix=current()` from now on."""
+
+    def supply(_module, arguments, named):
         return arguments, {**named, "prefix": current()}
 
-    model.base_model.register_forward_pre_hook(supply, with_kwargs=True)
+    module.register_forward_pre_hook(supply, with_kwargs=True)

@@ -37,6 +37,8 @@ def _examine(model: nn.Module) -> bool | None:
         return None
     if getattr(model.config, "sliding_window", None) and not getattr(model.config, "layer_types", None):
         return None  # Mistral: every layer sees a window, and only its mask says so
+    if (getattr(model.config, "rope_parameters", None) or {}).get("llama_4_scaling_beta") is not None:
+        return None  # Ministral 3 scales far queries
     return rotates_pairs(layers[0].self_attn, network.rotary_emb)
 
 

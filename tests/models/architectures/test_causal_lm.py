@@ -56,7 +56,7 @@ def test_sizes_are_what_the_network_has(kind, base):
 def test_sizes_follow_the_librarys_defaults_where_a_file_is_silent(kind):
     spoken = {"hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 32}
     spoken |= {"model_type": kind, "vocab_size": 320, "num_hidden_layers": 2}
-    spoken |= {"pad_token_id": None} | ({"head_dim": 16} if kind == "hunyuan_v1_dense" else {})
+    spoken |= {"pad_token_id": None} | ({"head_dim": 16} if kind in ("hunyuan_v1_dense", "helium", "ministral") else {})
     found = models.describe_config(spoken, "x")
     with torch.device("meta"):
         published = AutoConfig.for_model(kind, **{k: v for k, v in spoken.items() if k != "model_type"})
@@ -69,7 +69,7 @@ def test_the_kernels_of_a_gpu_serve_only_layers_that_they_compute(kind, base):
     found, loaded = models.describe(base), models.load(base)
     fusable = loaded.family.architecture.dimensions(found.settings).fusable
     assert (decoder_step.rotation_of(loaded.model) is not None) == fusable
-    assert fusable == (kind in ("llama", "qwen2", "qwen3", "ernie4_5"))
+    assert fusable == (kind in ("llama", "qwen2", "qwen3", "ernie4_5", "internlm3", "iquestcoder", "seed_oss"))
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
