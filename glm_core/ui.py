@@ -53,7 +53,7 @@ STATE_COLOURS = {
 }
 BEGUN = "begun"
 "Session state: the folder and the role for which the page was last drawn."
-AVATARS = {"user": ":material/person:", "assistant": ":material/smart_toy:"}
+AVATARS = {"user": ":material/person:", "assistant": ":material/smart_toy:", "tool": ":material/build:"}
 LONGEST_SHOWN = 4_000
 UPLOADER_STYLE = """<style>
 [data-testid=stFileUploaderDropzoneInstructions] { display: none; }
@@ -371,10 +371,17 @@ def draw_messages(messages: list[dict]) -> None:
         if message["role"] == "system":
             st.caption(t("datasets.system", words=content))
             continue
+        if tools := message.get("tools"):
+            names = i18n.join([tool["function"]["name"] for tool in tools], "item")
+            st.caption(f":material/build: {literal(t('datasets.tools', names=names))}")
         with st.chat_message(message["role"], avatar=AVATARS[message["role"]]):
             if thought := message.get("reasoning_content"):
                 st.caption(f":material/psychology: {literal(thought[:LONGEST_SHOWN])}")
             st.markdown(content)
+            for call in message.get("tool_calls") or ():
+                function = call["function"]
+                st.markdown(f":material/build: {literal(function['name'])}")
+                st.json(function["arguments"], expanded=False)
 
 
 def name_uploader(word: str) -> None:

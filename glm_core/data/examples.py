@@ -3,6 +3,7 @@
 Covers one row at a time; how rows come out of a file is `readers`.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time
@@ -47,12 +48,18 @@ class Example:
 
     `messages` is a list of {"role": "system" | "user" | "assistant", "content": str}: an optional system message, then
     user and assistant in turn; an answer that must not be learned has "learn": False, one that was thought about may have
-    "reasoning_content". `line` is where it stood in its
-    file (0 when it came from none).
+    "reasoning_content". Where functions may be called, the first message has `tools`, an answer that calls has
+    `tool_calls`, and messages of role "tool" with the results follow it. `line` is where it stood in its file (0 when it
+    came from none).
     """
 
     messages: list[dict]
     line: int = 0
+
+    @property
+    def has_tools(self) -> bool:
+        """Return whether functions are offered, called or answered in it."""
+        return any(one.get("tools") or one.get("tool_calls") or one["role"] == "tool" for one in self.messages)
 
     @property
     def prompt(self) -> list[dict]:
@@ -66,8 +73,8 @@ class Example:
 
     @property
     def answer(self) -> str:
-        """The last answer."""
-        return self.messages[-1]["content"]
+        """The last answer, calls as lines of JSON."""
+        return message_text(self.messages[-1])
 
 
 @dataclass(frozen=True)
@@ -203,14 +210,33 @@ def check_messages(messages: list[dict], path: str = "messages", role_key: str =
     """
     start = 1 if messages and messages[0]["role"] == "system" else 0
     for index in range(start, len(messages)):
-        expected = "assistant" if (index - start) % 2 else "user"
+        before = messages[index - 1] if index > start else {"role": "assistant"}
+        expected = _next_role(before)
         found = messages[index]["role"]
+        if found == "tool" == before["role"]:
+            continue  # several calls have several results
         if found != expected:
             raise RowError("data.row.role_order", f"{path}[{index}].{role_key}", expected=expected, found=found)
     if len(messages) == start:
         raise RowError("data.row.no_turns", path)
     if messages[-1]["role"] != "assistant":
         raise RowError("data.row.no_answer", f"{path}[{len(messages) - 1}].{text_key}")
+
+
+def _next_role(before: dict) -> str:
+    """The role of what follows a message."""
+    if before["role"] != "assistant":
+        return "assistant"
+    return "tool" if before.get("tool_calls") else "user"
+
+
+def message_text(message: dict) -> str:
+    """What a message says, then its calls, a line of JSON each."""
+    calls = [
+        json.dumps({"name": one["function"]["name"], "arguments": one["function"]["arguments"]}, ensure_ascii=False)
+        for one in message.get("tool_calls") or ()
+    ]
+    return "\n".join([message["content"], *calls] if message["content"] else calls)
 
 
 def check_example(example: Example, line: int) -> Example:
@@ -220,7 +246,11 @@ def check_example(example: Example, line: int) -> Example:
         RowError: as `text_of` and `check_messages`.
     """
     for index, message in enumerate(example.messages):
-        text_of(message["content"], f"messages[{index}].content")
+        if message["content"] or not (message.get("tool_calls") or message["role"] == "tool"):
+            text_of(message["content"], f"messages[{index}].content")
+        for call in message.get("tool_calls") or ():
+            if not isinstance(call["function"]["name"], str) or not isinstance(call["function"]["arguments"], dict):
+                raise RowError("data.row.call", f"messages[{index}].tool_calls")
     check_messages(example.messages)
     return Example(example.messages, line)
 

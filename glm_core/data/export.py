@@ -1,7 +1,8 @@
 """Examples leave the house: as jsonl in the messages layout, or as tables (csv, xlsx) that read back as they were.
 
 A table has a column each for prompt and response, and, only where some row has them, for the system message and for
-earlier turns (history, as JSON text of [question, answer] pairs).
+earlier turns (history, as JSON text of [question, answer] pairs). Rows with tools have their messages in one column, as
+JSON text.
 """
 
 import csv
@@ -20,7 +21,7 @@ from glm_core.data.readers.pairs import converter
 FORMATS = ("jsonl", "csv", "xlsx")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 "What a cell begins with that some spreadsheet runs: Excel also takes the full-width forms."
-COLUMNS = ("system", "history", "prompt", "reasoning", "response")
+COLUMNS = ("system", "history", "prompt", "reasoning", "response", "messages")
 _STEP = 500  # rows between two calls of progress
 _MAX_CELL = 32_767  # characters; Excel cuts longer ones without a word
 _CONTROL = {code: None for code in range(32) if chr(code) not in "\t\n\r"}  # not allowed in xlsx (XML 1.0)
@@ -54,8 +55,11 @@ def json_line(example: Example) -> str:
 
 def table(examples: Iterable[Example]) -> list[dict]:
     """Rows as dictionaries of text with the columns that are used, in the order of `COLUMNS`."""
+    examples = list(examples)
+    if any(example.has_tools for example in examples):
+        return [{"messages": json.dumps(example.messages, ensure_ascii=False)} for example in examples]
     rows = [_table_row(example) for example in examples]
-    used = [column for column in COLUMNS if column in ("prompt", "response") or any(row[column] for row in rows)]
+    used = [column for column in COLUMNS if column in ("prompt", "response") or any(row.get(column) for row in rows)]
     return [{column: row[column] for column in used} for row in rows]
 
 
@@ -72,12 +76,13 @@ def from_table(rows: Iterable[dict], start: int = 0) -> list[Example]:
         "prompt_response", ("prompt",), "response", history="history", system="system", reasoning="reasoning"
     )
     convert = converter(layout, NoticeTally(keeps_reasoning=True))
+    whole = converter(Layout("messages", chat="messages"), NoticeTally(keeps_reasoning=True))
     examples = []
     for number, row in enumerate(rows, start + 1):
         if all(is_blank(value) for value in row.values()):
             continue
         try:
-            examples.append(Example(convert(row), number))
+            examples.append(Example(whole(row) if "messages" in row else convert(row), number))
         except RowError as error:
             raise DataError("data.row_invalid", row=number, message=_in_words(error)) from error
     return examples

@@ -338,7 +338,7 @@ def _rows(run: Run) -> Iterator[tuple[int, list[dict]]]:
     """The number and the messages of each row; lines that are no row are passed over."""
     try:
         for number, example in row_file.read_lines(run.path / "dataset.jsonl"):
-            if example is not None:
+            if example is not None and not example.has_tools:  # whose answer is not to the question alone
                 yield number, example.messages
     except DataError:
         return

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tool_messages import METADATA
 
 IGNORED = -100
 Example = tuple[list[int], list[int], bool]
@@ -139,9 +140,9 @@ def encode_roles(tokenizer: Tokenizer, messages: list[dict]) -> list[int]:
 
 
 def encode_turn(tokenizer: Tokenizer, message: dict) -> list[int]:
-    """One message: its role token, a line end, its content."""
+    """One message: its role token, the function that it calls, a line end, its content."""
     role = tokenizer.controls[f"<|{message['role']}|>"]
-    return [role, *tokenizer.encode("\n"), *tokenizer.encode(message["content"])]
+    return [role, *tokenizer.encode(f"{message.get(METADATA, '')}\n"), *tokenizer.encode(message["content"])]
 
 
 def encode_roles_example(tokenizer: Tokenizer, messages: list[dict], max_source: int, max_target: int) -> Example:

@@ -10,12 +10,14 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from glm_core.models import thinking as thoughts
 from glm_core.models.errors import ModelError
 from glm_core.models.thinking import BREAK
+from glm_core.models.tool_calls import ToolStyle, find_style
+from glm_core.models.tool_messages import tools_of, use_tools
 
 IGNORED = -100
 TEMPLATE_BYTES = 200_000
@@ -74,8 +76,31 @@ class ChatTemplate:
             options: of the template itself, such as `enable_thinking`.
 
         Raises:
-            ModelError: the template refuses the conversation, fails, or takes too long.
+            ModelError: the template refuses the conversation, knows no tools that it has, fails, or takes too long.
         """
+        if not use_tools(messages):
+            return self.render_raw(messages, answering, **options)
+        style = self.tool_style
+        if style is None:
+            raise ModelError("models.template_no_tools")
+        return self.render_raw(style.adapt(messages), answering, tools=tools_of(messages) or None, **options)
+
+    @cached_property
+    def takes_system(self) -> bool:
+        """Return whether a system message is written; some templates refuse it, or leave it out."""
+        told, asked = ({"role": role, "content": f"-{role}-"} for role in ("system", "user"))
+        try:
+            return "-system-" in self.render_raw([told, asked], answering=True)
+        except ModelError:
+            return False
+
+    @cached_property
+    def tool_style(self) -> ToolStyle | None:
+        """How it takes tools and their calls; None where it does not."""
+        return find_style(self)
+
+    def render_raw(self, messages: Messages, answering: bool = False, **options: Any) -> str:
+        """Return messages that stand in the template's own form as text; arguments and errors as of `render`."""
         environment = self._compiled.environment
         environment.begin()
         given = {**self._named, "tools": None, "documents": None, **options}

@@ -14,8 +14,11 @@ from glm_core.models.architectures.bloom.architecture import Bloom
 from glm_core.models.architectures.causal_lm import CausalLM
 from glm_core.models.architectures.chatglm.architecture import ChatGLM
 from glm_core.models.architectures.glm import FusedGlm, Glm, Glm4
+from glm_core.models.template_format import RoleTools
 from glm_core.models.thinking import ThoughtReader, is_open
 from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tool_calls import CallFormat, NamedCalls, PythonCalls
+from glm_core.models.tool_messages import as_glm3, as_glm4, use_tools
 
 TAIL = 16
 "Tokens at the end of a prompt that hold the mark of an open thought."
@@ -55,6 +58,8 @@ class Family:
     """True where a projected prefix stores its full width (ChatGLM2 and 3) instead of the hidden size (ChatGLM-6B)."""
     system: bool = False
     """True where it was trained with a system message of its own; the others read it as the head of the first question."""
+    tools: RoleTools | None = None
+    """How it takes tools, where no template says so."""
     licence: str = ""
     """Text key: the licence's name and what it permits."""
 
@@ -86,6 +91,18 @@ class Family:
         if self.thinks(tokenizer):
             return template_format.encode_prompt(tokenizer, messages, thinking)
         return self.encode_prompt(tokenizer, messages)
+
+    def call_format(self, tokenizer: Tokenizer) -> CallFormat | None:
+        """Return how it writes calls of tools; None where it takes none."""
+        known = template_format.template_calls(tokenizer) if self.templated or self.tools else None
+        return known or (self.tools.format if self.tools else None)
+
+    def takes(self, tokenizer: Tokenizer, messages: list[dict]) -> bool:
+        """Return whether it can be asked or taught these messages: tools where it knows of none are refused."""
+        if not use_tools(messages) or self.tools is not None:
+            return True
+        template = tokenizer.chat_template if self.templated else None
+        return template is not None and template.tool_style is not None
 
     def thought_reader(self, tokenizer: Tokenizer, prompt: list[int]) -> ThoughtReader | None:
         """Return what splits the answer to `prompt` into thought and answer; None where the model does not think."""
@@ -164,10 +181,18 @@ def _bloom(name: str, title: str, compose: Callable, sampling: dict, **changes) 
 
 
 def _roles(
-    name: str, title: str, architecture: Architecture, licence: str, default_system: str = "", **changes
+    name: str,
+    title: str,
+    architecture: Architecture,
+    licence: str,
+    default_system: str = "",
+    tools: RoleTools | None = None,
+    **changes,
 ) -> Family:
     encoders = chat_formats.encode_roles, chat_formats.encode_roles_example
     prompt, example = chat_formats.with_system(default_system) if default_system else encoders
+    if tools is not None:
+        prompt, example = tools.encoders(prompt, example)
     return Family(
         name=name,
         title=title,
@@ -178,6 +203,7 @@ def _roles(
         stops=("<|user|>", "<|observation|>"),
         sampling={"temperature": 0.8, "top_p": 0.8},
         system=True,
+        tools=tools,
         **changes,
     )
 
@@ -250,6 +276,8 @@ CODEGEEX_SYSTEM = (
     "并提供格式规范、可以执行、准确安全的代码，并在必要时提供详细的解释。"
 )
 "The system message that CodeGeeX4 is published with."
+_GLM3_TOOLS = RoleTools(as_glm3, PythonCalls())
+_GLM4_TOOLS = RoleTools(as_glm4, NamedCalls("", "\n"))
 _BELLE = {"temperature": 0.5, "top_p": 0.85, "top_k": 30, "repetition_penalty": 1.2}
 
 FAMILIES = [
@@ -278,6 +306,7 @@ FAMILIES = [
         "GLM-4-9B",
         FusedGlm(),
         "families.licence.glm4",
+        tools=_GLM4_TOOLS,
         distinguish=_is_original_glm4,
         context=131072,  # the file says 512
     ),
@@ -286,6 +315,7 @@ FAMILIES = [
         "ChatGLM3-6B",
         FusedGlm(),
         "families.licence.chatglm",
+        tools=_GLM3_TOOLS,
         distinguish=_is_chatglm3,
         separate_prefix_width=True,
     ),
@@ -318,8 +348,8 @@ FAMILIES = [
         commercial=True,
         sampling={"temperature": 0.6, "top_p": 0.95},
     ),
-    _roles("glm", "GLM-4-9B-hf", Glm(), "families.licence.glm4"),
-    _roles("glm4", "GLM-4-0414", Glm4(), "families.licence.mit", commercial=True),
+    _roles("glm", "GLM-4-9B-hf", Glm(), "families.licence.glm4", tools=_GLM4_TOOLS),
+    _roles("glm4", "GLM-4-0414", Glm4(), "families.licence.mit", tools=_GLM4_TOOLS, commercial=True),
     _bloom(
         "bloomz",
         "BLOOMZ",

@@ -3,9 +3,14 @@
 A model without one, a base model, gets lines of questions and answers, which is said where it is described.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from glm_core.models.chat_formats import IGNORED, Example, split_rounds
-from glm_core.models.chat_templates import guard
+from glm_core.models.chat_templates import ChatTemplate, guard
 from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tool_calls import CallFormat, as_shown
+from glm_core.models.tool_messages import keep_tools, use_tools
 
 Turns = list[dict]
 
@@ -19,7 +24,7 @@ def encode_prompt(tokenizer: Tokenizer, messages: Turns, thinking: bool | None =
     if tokenizer.chat_template is None:
         rounds, question = split_rounds(messages)
         return [*tokenizer.start_ids, *tokenizer.encode(plain_text(rounds, question))]
-    guarded = guard(messages, tokenizer.controls, tokenizer.marks)
+    guarded = guard(as_taken(tokenizer.chat_template, messages), tokenizer.controls, tokenizer.marks)
     return tokenizer.encode_marked(tokenizer.chat_template.prompt(guarded, thinking))[0]
 
 
@@ -42,12 +47,22 @@ def plain_text(rounds: list[tuple[str, str]], question: str) -> str:
     return f"{past}Question: {question}\nAnswer:"
 
 
+def as_taken(template: ChatTemplate, messages: Turns) -> Turns:
+    """Return `messages`; the system message is the head of the first question where the template has no place for it."""
+    if len(messages) < 2 or messages[0]["role"] != "system" or template.takes_system:
+        return list(messages)
+    system, first, *rest = messages
+    if first["role"] != "user":
+        return list(messages)
+    return keep_tools(messages, [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest])
+
+
 def _without_oldest(messages: Turns) -> Turns:
     """The conversation without its first round; empty where only one is left."""
     heads = [message for message in messages if message["role"] == "system"]
     turns = [message for message in messages if message["role"] != "system"]
     starts = [place for place, message in enumerate(turns) if message["role"] == "user"]
-    return [*heads, *turns[starts[1] :]] if len(starts) > 1 else []
+    return keep_tools(messages, [*heads, *turns[starts[1] :]]) if len(starts) > 1 else []
 
 
 def _encode(tokenizer: Tokenizer, messages: Turns) -> tuple[list[int], list[int]]:
@@ -56,7 +71,9 @@ def _encode(tokenizer: Tokenizer, messages: Turns) -> tuple[list[int], list[int]
         prompt = encode_prompt(tokenizer, messages[:-1])
         answer = [*tokenizer.encode(f" {messages[-1]['content']}"), tokenizer.eos_token_id]
         return prompt + answer, [IGNORED] * len(prompt) + answer
-    text, spans = tokenizer.chat_template.answers(guard(messages, tokenizer.controls, tokenizer.marks))
+    text, spans = tokenizer.chat_template.answers(
+        guard(as_taken(tokenizer.chat_template, messages), tokenizer.controls, tokenizer.marks)
+    )
     ids, places = tokenizer.encode_marked(text)
     labels = [IGNORED] * len(ids)
     for start, end in spans:
@@ -70,6 +87,44 @@ def _encode(tokenizer: Tokenizer, messages: Turns) -> tuple[list[int], list[int]
     if ids and ids[-1] not in tokenizer.special_ids:  # a template that ends answers with nothing
         ids, labels = [*ids, tokenizer.eos_token_id], [*labels, tokenizer.eos_token_id]
     return ids, labels
+
+
+@dataclass(frozen=True)
+class RoleTools:
+    """Tools of a family that writes them by rules of its own; a template in the folder that knows tools goes first.
+
+    Attributes:
+        adapt: messages with tools as the family's encoder takes them.
+        format: how it writes calls.
+    """
+
+    adapt: Callable[[Turns], Turns]
+    format: CallFormat
+
+    def encoders(self, prompt: Callable, example: Callable) -> tuple[Callable, Callable]:
+        """Return `encode_prompt` and `encode_example` of a family, made to take tools."""
+
+        def encode_told(tokenizer: Tokenizer, messages: Turns) -> list[int]:
+            if not use_tools(messages):
+                return prompt(tokenizer, messages)
+            if template_calls(tokenizer) is not None:
+                return encode_prompt(tokenizer, messages)
+            return prompt(tokenizer, self.adapt(messages))
+
+        def encode_told_example(tokenizer: Tokenizer, messages: Turns, max_source: int, max_target: int) -> Example:
+            if not use_tools(messages):
+                return example(tokenizer, messages, max_source, max_target)
+            if template_calls(tokenizer) is not None:
+                return encode_example(tokenizer, messages, max_source, max_target)
+            return example(tokenizer, self.adapt(messages), max_source, max_target)
+
+        return encode_told, encode_told_example
+
+
+def template_calls(tokenizer: Tokenizer) -> CallFormat | None:
+    """Return how a tokenizer's template writes calls, as an answer shows it; None where it does not, or in no known way."""
+    style = tokenizer.chat_template.tool_style if tokenizer.chat_template else None
+    return as_shown(style.format, tokenizer.controls) if style and style.format else None
 
 
 def ending_ids(tokenizer: Tokenizer) -> list[int]:

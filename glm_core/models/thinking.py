@@ -64,10 +64,31 @@ def learned_answer(template: "ChatTemplate", messages: Sequence[Mapping[str, Any
         whole = template.render([*before, candidate], **given)
         if whole.startswith(prompt) and thought in whole[len(prompt) :]:
             return _split(prompt, whole[len(prompt) :])
-    ending = template.render([*before, plain], **given).rpartition(plain["content"].strip())[2]
     opened = "" if is_open(prompt) else OPEN
     block = f"{opened}\n{thought}\n{CLOSE}{gap}" if thought else ""
-    return _split(prompt, block + plain["content"].strip() + ending)
+    return _split(prompt, block + _written(template, before, plain, given))
+
+
+def _written(
+    template: "ChatTemplate", before: Sequence[Mapping[str, Any]], answer: Mapping[str, Any], given: dict
+) -> str:
+    """Return an answer without a thought as the template writes it, with its calls of tools and what ends it.
+
+    Raises:
+        ModelError: the template writes none of the text.
+    """
+    whole = template.render([*before, answer], **given)
+    said = str(answer["content"]).strip()
+    if not said:  # calls alone: they begin where the same conversation with some text has that text
+        other = template.render([*before, {**answer, "content": BREAK}], **given)
+        begun = other.rpartition(BREAK)[0]
+        while begun and not whole.startswith(begun):
+            begun = begun[:-1]
+        return whole[len(begun) :].lstrip()
+    head, mark, ending = whole.rpartition(said)
+    if not mark:
+        raise ModelError("models.template_failed", why=said[:80])
+    return said + ending
 
 
 def _split(prompt: str, rest: str) -> tuple[str, tuple[int, int]]:

@@ -27,7 +27,9 @@ def propose(dataset: str) -> list[str]:
 def _spread(dataset: str, _digest: str) -> list[str]:
     """Questions of single-turn rows, evenly from first to last, each once; a pinned question has one line."""
     asked = [
-        row.question for row in library.examples(dataset) if len(row.prompt) == 1 and "\n" not in row.question.strip()
+        row.question
+        for row in library.examples(dataset)
+        if len(row.prompt) == 1 and not row.has_tools and "\n" not in row.question.strip()
     ]
     distinct = list(dict.fromkeys(question.strip() for question in asked))
     places = dict.fromkeys(place * len(distinct) // PINNED for place in range(PINNED))

@@ -36,7 +36,7 @@ def choose(model: Path, examples: Sequence[Example]) -> list[dict]:
         model: the base's folder; it tells whether the controls of the embedded models' small world are asked.
         examples: what is trained on.
     """
-    rows = {one.question: one for one in examples if one.question.strip() and one.answer.strip()}
+    rows = {one.question: one for one in examples if _is_askable(one)}
     brief = [one for one in rows.values() if len(one.answer) <= SHORT_ANSWER] or list(rows.values())
     seen = [
         {"kind": "seen", "question": one.question, "history": one.prompt[:-1], "reference": one.answer, "accept": []}
@@ -49,6 +49,11 @@ def choose(model: Path, examples: Sequence[Example]) -> list[dict]:
             UNRELATED,
         )
     ]
+
+
+def _is_askable(one: Example) -> bool:
+    """Return whether a row is a question with an answer; a row with tools is neither asked nor answered in one go."""
+    return not one.has_tools and bool(one.question.strip() and one.answer.strip())
 
 
 def _spread(items: Sequence, count: int) -> list:
@@ -78,8 +83,8 @@ class Probes:
         rows: Sequence[Example] = (),
         choosing: Sequence[Example] = (),
     ):
-        self._choosing = _spread(choosing, EXAMINED)
-        self._examined = _spread([one for one in rows if one.question.strip() and one.answer.strip()], EXAMINED)
+        self._choosing = _spread([one for one in choosing if not one.has_tools], EXAMINED)
+        self._examined = _spread([one for one in rows if _is_askable(one)], EXAMINED)
         self._loaded, self._writer, self._pinned = loaded, writer, list(pinned)
         self._long_verifier = verifier = DraftVerifier(loaded, longest)
         self._verifier = DraftVerifier(loaded, LONGEST_EXAMINED)

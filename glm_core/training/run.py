@@ -78,7 +78,9 @@ def read_task(folder: Path) -> Task:
         raise TrainingError("training.error.no_rows", path=str(folder / "dataset.jsonl"))
     questions = [q for q in record.get("questions") or () if isinstance(q, str) and q.strip()]
     if not questions:
-        questions = list(dict.fromkeys(example.question for example in examples))[:DEFAULT_QUESTIONS]
+        questions = list(dict.fromkeys(example.question for example in examples if not example.has_tools))[
+            :DEFAULT_QUESTIONS
+        ]
     chosen = TrainingSettings.from_dict(settings)
     unreadable = tuple(number for number, example in lines if example is None)
     name = str(record.get("name", folder.name))

@@ -30,8 +30,9 @@ FILE = "split.json"
 VERSION = 1
 MOST_COMPARED = 20_000
 "Rows up to which nearly equal questions are looked for (some 5 s); of more rows, equal ones only."
-REASONS = ("unreadable", "no_answer")
-"Why a row is dropped: it is no conversation; or nothing of its answer is left to learn."
+REASONS = ("unreadable", "no_answer", "no_tools", "refused")
+"""Why a row is dropped: it is no conversation; nothing of its answer is left to learn; it has tools and the model knows none;
+the model's chat template refuses it."""
 
 
 @dataclass(frozen=True)

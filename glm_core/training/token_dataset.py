@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from glm_core.data import Example
 from glm_core.data.tokenize import IGNORED, Encoded, encode, split_answers
-from glm_core.models import LoadedModel
+from glm_core.models import LoadedModel, ModelError
 from glm_core.training import plan, rehearsal, split
 from glm_core.training.errors import TrainingError
 from glm_core.training.run_writer import RunWriter
@@ -55,14 +55,14 @@ class EncodedRows:
     Attributes:
         rows: in tokens; several of one example where a family needs one for every answer.
         numbers: of the example of each row (`Example.line`).
-        unlearnable: numbers of the examples that have nothing to learn.
+        unlearnable: number -> why, of the examples that have nothing to learn (one of `split.REASONS`).
         cut: how many examples were cut to fit.
         answers: how many answers are learned.
     """
 
     rows: Rows
     numbers: list[int]
-    unlearnable: list[int]
+    unlearnable: dict[int, str]
     cut: int
     answers: int
 
@@ -71,23 +71,52 @@ def encode_rows(
     examples: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings, progress: Callable[[float], None]
 ) -> EncodedRows:
     """Encode every learned answer of the examples."""
-    rows, numbers, unlearnable, cut, answers = Rows(), [], [], 0, 0
+    rows, numbers, cut, answers = Rows(), [], 0, 0
+    unlearnable: dict[int, str] = {}
     separate, only_last = loaded.family.separates(loaded.tokenizer), settings.answers == "last"
     for done, chunk in _chunks(examples):
         parts = [split_answers(example.messages, separate, only_last) for example in chunk]
         flat = [Example(part, example.line) for example, of in zip(chunk, parts, strict=True) for part in of]
-        encoded = iter(encode(flat, loaded, settings.max_source_length, settings.max_target_length))
+        encoded = iter(_encode_each(flat, loaded, settings, unlearnable))
         for example, of in zip(chunk, parts, strict=True):
             usable = [row for row in islice(encoded, len(of)) if any(label != IGNORED for label in row.labels[1:])]
             for row in usable:
                 rows.append(row)
                 numbers.append(example.line)
             if not usable:
-                unlearnable.append(example.line)
+                unlearnable.setdefault(example.line, "no_answer")
             cut += any(row.cut for row in usable)
             answers += len(usable) if separate else sum(map(_count_learned, of)) if usable else 0
         progress(done / len(examples))
     return EncodedRows(rows, numbers, unlearnable, cut, answers)
+
+
+def _encode_each(
+    flat: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings, refused: dict[int, str]
+) -> Iterator[Encoded]:
+    """Encode conversations; one that the model cannot be taught has no labels, and `refused` says why."""
+    for example in flat:
+        if loaded.tokenizer is not None and not loaded.family.takes(loaded.tokenizer, example.messages):
+            refused[example.line] = "no_tools"
+            yield Encoded([], [], False)
+            continue
+        try:
+            yield from encode([example], loaded, settings.max_source_length, settings.max_target_length)
+        except ModelError:
+            refused[example.line] = "refused"
+            yield Encoded([], [], False)
+
+
+def _explain_refusal(refused: dict[int, str], loaded: LoadedModel) -> None:
+    """Raise the error that names why the model refuses every row, where that is why none is left.
+
+    Raises:
+        TrainingError: it is.
+    """
+    for reason in ("no_tools", "refused"):
+        count = list(refused.values()).count(reason)
+        if count:
+            raise TrainingError(f"training.error.{reason}", count=count, name=loaded.name)
 
 
 def _count_learned(messages: list[dict]) -> int:
@@ -111,10 +140,11 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
     encoded = encode_rows(task.examples, loaded, settings, writer.progress)
     rows, numbers = encoded.rows, list(dict.fromkeys(encoded.numbers))
     if not rows:
+        _explain_refusal(encoded.unlearnable, loaded)
         raise TrainingError(
             "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
         )
-    dropped = dict.fromkeys(task.unreadable, "unreadable") | dict.fromkeys(encoded.unlearnable, "no_answer")
+    dropped = dict.fromkeys(task.unreadable, "unreadable") | encoded.unlearnable
     asked = {example.line: _asked(example) for example in task.examples} if settings.validation_ratio else {}
     parts = split.draw(numbers, dropped, settings, [asked[number] for number in numbers] if asked else ())
     if writer.writes:

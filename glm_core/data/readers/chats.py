@@ -10,6 +10,7 @@ from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.layouts import Layout, recognize
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.roles import role_of
+from glm_core.data.readers.tools import CALLING, call_list, calls_in_text, result_text, tool_list
 from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, refuses
 
 
@@ -33,8 +34,30 @@ def turn_messages(turns: list, column: str, tally: NoticeTally) -> list[dict]:
         return _in_turn(turns, column, tally)
     messages: list[dict] = []
     for index, turn in enumerate(turns):
-        messages += _turn(turn, f"{column}[{index}]", tally)
-    return messages
+        found = _turn(turn, f"{column}[{index}]", tally)
+        if isinstance(turn, dict) and turn.get("tools"):
+            found[0] = {**found[0], "tools": tool_list(turn["tools"], f"{column}[{index}].tools")}
+        messages += found
+    return _with_calls(messages, column)
+
+
+def _with_calls(messages: list[dict], column: str) -> list[dict]:
+    """`messages` in which an answer before a result is the call that its text spells; text and calls in a row are one."""
+    found: list[dict] = []
+    for index, message in enumerate(messages):
+        follows = index + 1 < len(messages) and messages[index + 1]["role"] == "tool"
+        if message["role"] == "assistant" and not message.get("tool_calls") and message["content"]:
+            if follows or "<tool_call>" in message["content"]:
+                text, calls = calls_in_text(message["content"], f"{column}[{index}]")
+                message = {**message, "content": text, "tool_calls": calls} if calls else message
+        last = found[-1] if found else {}
+        if last.get("role") == "assistant" == message["role"] and message.get("tool_calls"):
+            joined_calls = [*(last.get("tool_calls") or []), *message["tool_calls"]]
+            text = "\n".join(filter(None, (last["content"], message["content"])))
+            found[-1] = {**last, "content": text, "tool_calls": joined_calls}
+        else:
+            found.append(message)
+    return found
 
 
 def past_turns(value: object, column: str, tally: NoticeTally) -> list[dict]:
@@ -143,6 +166,9 @@ def _turn(turn: object, place: str, tally: NoticeTally) -> list[dict]:
         raise RowError("data.row.turn", place)
     keys = tuple(turn)
     role_key, text_key = _speaker_keys(keys)
+    speaker = turn.get(role_key or "role")
+    if (called := _calling_turn(turn, speaker, text_key, place)) is not None:
+        return called
     if (layout := _round_layout(keys)) and text_key is None:
         return _round(turn, layout, place, tally)
     return [_message(turn, role_key or "role", text_key, place, tally)]
@@ -158,6 +184,35 @@ def _round(turn: dict, layout: Layout, place: str, tally: NoticeTally) -> list[d
     messages.append(said("user", content_text(question, f"{place}.{layout.questions[-1]}")))
     thought = joined(turn.get(layout.reasoning), field) if layout.reasoning else ""
     return [*messages, answered(answer, field, tally, turn, thought)]
+
+
+def _calling_turn(turn: dict, speaker: object, text_key: str | None, place: str) -> list[dict] | None:
+    """The messages of a turn that calls a function or gives its result; None for any other."""
+    name = speaker.strip().lower() if isinstance(speaker, str) else ""
+    if name in CALLING:
+        calls = call_list(turn.get(text_key or "value"), f"{place}.{text_key or 'value'}")
+        if not calls:
+            raise RowError("data.row.call", place)
+        return [{**said("assistant", "", turn), "tool_calls": calls}]
+    if role_of(speaker) == "tool" and "parameters" in turn and "observation" in turn:  # ChatGLM3's own form
+        call = call_list({"name": turn.get("name"), "arguments": turn["parameters"]}, place)
+        result = {"role": "tool", "content": result_text(turn["observation"])}
+        return [{**said("assistant", "", turn), "tool_calls": call}, result]
+    if role_of(speaker) == "tool":
+        return [{"role": "tool", "content": result_text(turn.get(text_key or "content"))}]
+    key = names_of.first(names_of.folded(turn), names_of.CALLS)
+    if role_of(speaker) == "assistant" and key and not is_blank(turn[key]) and turn[key] not in ([], {}):
+        text = turn.get(text_key or "content")
+        spoken = "" if is_blank(text) or text == [] else content_text(text, f"{place}.{text_key}")
+        reasoning = names_of.first(names_of.folded(turn), names_of.REASONING)
+        thought = joined(turn[reasoning], f"{place}.{reasoning}") if reasoning else ""
+        message = {**said("assistant", spoken, turn), "tool_calls": call_list(turn[key], f"{place}.{key}")}
+        return [message | ({"reasoning_content": thought} if thought else {})]
+    if role_of(speaker) == "system" and turn.get("tools"):
+        text = turn.get(text_key or "content")
+        spoken = "" if is_blank(text) else content_text(text, f"{place}.{text_key}")
+        return [said("system", spoken)]
+    return None
 
 
 def _message(turn: dict, role_key: str, text_key: str | None, place: str, tally: NoticeTally) -> dict:

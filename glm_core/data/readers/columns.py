@@ -69,6 +69,8 @@ REFUSALS = _names(
 )
 "The same, where true says that it is not."
 MEDIA = _names("images|image|audios|audio|videos|video|image path|image url|pictures|图片|图像|音频|视频")
+TOOLS = _names("tools|functions|available tools|tool list|工具|工具列表")
+CALLS = _names("tool calls|function call|tool call")
 SPLITS = _names("split|subset|set|fold|partition|data split|usage|划分|数据划分|数据集|集合|用途")
 SPEAKERS = _names("role|from|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称")
 TEXTS = _names("content|value|text|parts|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")

@@ -24,6 +24,7 @@ class Layout:
         chat: the column of a whole conversation; `answer` is then what is said last, where it has a column of its own.
         verdict: the columns that say whether a row is to be learned.
         media: columns of images, audio or video.
+        tools: the column of the functions that answers may call.
         split: the column that says which part of the data set a row belongs to.
     """
 
@@ -38,6 +39,7 @@ class Layout:
     verdict: tuple[str, ...] = ()
     media: tuple[str, ...] = ()
     split: str | None = None
+    tools: str | None = None
 
     @property
     def has_instruction(self) -> bool:
@@ -90,7 +92,8 @@ def recognize(columns: Iterable[str], flags: Collection[str] = ()) -> Layout | N
         chosen is None and _main(names)[1] and chat not in (names.get("messages"), names.get("conversations"))
     ):
         kind = "messages" if names_of.fold(chat) == "messages" else "conversations"
-        return Layout(kind, chat=chat, answer=chosen, rejected=rejected, **shared)
+        tools = first(names, names_of.TOOLS)
+        return Layout(kind, chat=chat, answer=chosen, rejected=rejected, tools=tools, **shared)
     layout, answer = _main(names)
     if layout is None and chosen and rejected:
         return Layout("preference", answer=chosen, rejected=rejected, **shared)

@@ -9,6 +9,7 @@ from glm_core.data.readers.chats import answered, is_message, messages_of, past_
 from glm_core.data.readers.columns import fold, holds_text
 from glm_core.data.readers.layouts import Convert, Layout, ignored
 from glm_core.data.readers.notices import NoticeTally
+from glm_core.data.readers.tools import tool_list
 from glm_core.data.readers.transcripts import OPEN_END, transcript
 from glm_core.data.readers.values import (
     RowNotLearned,
@@ -99,7 +100,19 @@ def _chat(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
         messages = messages_of(value, layout.chat, tally)
     if (text := optional_cell(record, layout.system)) and messages[0]["role"] != "system":
         messages.insert(0, said("system", text))
-    return messages
+    return _offered(messages, record, layout)
+
+
+def _offered(messages: list[dict], record: dict, layout: Layout) -> list[dict]:
+    """`messages` with the tools of the row, which may also stand on a message, on the first one."""
+    tools = tool_list(record.get(layout.tools), layout.tools) if layout.tools else []
+    tools = tools or next((message["tools"] for message in messages if message.get("tools")), [])
+    kept = [{key: value for key, value in message.items() if key != "tools"} for message in messages]
+    if len(kept) > 1 and kept[0]["role"] == "system" and not kept[0]["content"]:
+        kept = kept[1:]
+    if tools:
+        kept[0]["tools"] = tools
+    return kept
 
 
 def _continued(messages: list[dict], record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:

@@ -15,18 +15,20 @@ _SAID_BY = {
     " agent doctor teacher seller support ai moss chatbot answer a 答 gpt-4 gpt4 claude llm",
     "system": "system developer 系统",
 }
+_TOOLS = frozenset("tool function observation ipython tool_response function_response 工具 观察".split())
 ROLES = {word: role for role, words in _SAID_BY.items() for word in words.split()}
 _PARTS = sorted((word for word in ROLES if len(word) > 1 and not word.isascii()), key=len, reverse=True)
 
 
 def role_of(name: object) -> str | None:
     """The role that a speaker's name stands for; None for a name that nobody knows."""
-    return ROLES.get(name.strip().strip("<>|[]").lower()) if isinstance(name, str) else None
+    word = name.strip().strip("<>|[]").lower() if isinstance(name, str) else ""
+    return "tool" if word in _TOOLS else ROLES.get(word)
 
 
 def role_like(name: object) -> str | None:
     """As `role_of`, for names that have the word of a role at one end: 客服小王, 小王(客服), Agent 2."""
-    if not isinstance(name, str) or role_of(name):
+    if not isinstance(name, str) or name.strip().lower() in ROLES:
         return role_of(name)
     word = name.strip().lower()
     bare = re.sub(r"[\s\d_\-()（）\[\]【】<>|.,:：#]+", " ", word).strip()
