@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from glm_core.api import schemas, tools
+from glm_core.models.tool_messages import CALLS, ROLE, call
 from glm_core.serving import grammar
 from glm_core.serving.request import RANGES, STOP_LIMIT, Request, RequestError, ServingError
 
@@ -68,14 +69,15 @@ def parse(body: bytes, owner: str = "") -> Completion:
     asked = _checked(schemas.ChatRequest, body)
     calls = tools.Calls.of(asked.tools or [], asked.tool_choice)
     messages, beginning = _conversation(asked.messages)
-    if calls is not None:
-        messages = (calls.instructions(), *messages)
     fields = _fields(asked, "max_completion_tokens", schemas.DEFAULT_TOKENS) | {"beginning": beginning, "owner": owner}
     fields["thinking"] = asked.chat_template_kwargs.enable_thinking if asked.chat_template_kwargs else None
     if asked.logprobs or asked.top_logprobs:
         fields["logprobs"] = asked.top_logprobs or 0
     held = _grammar(asked) or (_format_grammar(asked.response_format) if asked.response_format else "")
     fields["grammar"] = calls.grammar() if calls is not None else held
+    if calls is not None:
+        calls = replace(calls, single=asked.parallel_tool_calls is False)
+        fields |= {"tools": calls.offered(), "must_call": calls.forced}
     return _completion(asked, [{"messages": messages}], fields, calls=calls)
 
 
@@ -255,8 +257,9 @@ def _prompt(prompt: str | list[int], echo: bool) -> dict:
 def _conversation(messages: Sequence[schemas.Message | schemas.InputItem]) -> tuple[tuple[dict, ...], str]:
     """The engine's messages, and the beginning of the answer where the last one is the assistant's."""
     found = [_message(message) for message in messages]
-    beginning = found.pop()["content"] if found[-1]["role"] == "assistant" else ""
-    if not found or found[-1]["role"] != "user":
+    begun = found[-1]["role"] == "assistant" and not found[-1].get(CALLS)
+    beginning = found.pop()["content"] if begun else ""
+    if not found or found[-1]["role"] not in ("user", ROLE):
         found.append({"role": "user", "content": ""})
     return tuple(found), beginning
 
@@ -264,12 +267,24 @@ def _conversation(messages: Sequence[schemas.Message | schemas.InputItem]) -> tu
 def _message(message: schemas.Message | schemas.InputItem) -> dict:
     content = message.content
     text = "".join(part.text for part in content) if isinstance(content, list) else content or ""
-    if message.role in ("tool", "function"):
-        return {"role": "user", "content": tools.result(message.name or "", text)}
-    made = getattr(message, "tool_calls", None)
-    if made:
-        text = "\n".join(filter(None, [text, *(tools.written(one.function) for one in made)]))
-    return {"role": "system" if message.role == "developer" else message.role, "content": text}
+    if isinstance(message, schemas.Message) and message.role in ("tool", "function"):
+        named = {"name": message.name, "tool_call_id": message.tool_call_id}
+        return {"role": ROLE, "content": text} | {key: value for key, value in named.items() if value}
+    role = "system" if message.role == "developer" else message.role
+    made = message.tool_calls if isinstance(message, schemas.Message) and role == "assistant" else None
+    if not made:
+        return {"role": role, "content": text}
+    calls = [call(one.function.name, _arguments(one.function.arguments)) | {"id": one.id} for one in made]
+    return {"role": role, "content": text, CALLS: calls}
+
+
+def _arguments(text: str) -> dict:
+    """The arguments of a call of the history; what is no JSON object, as some models wrote it, is kept as text."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"arguments": text}
 
 
 def _grammar(asked: schemas.Generation) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from glm_core.api.parsing import Completion
 from glm_core.api.prometheus import ApiMetrics
-from glm_core.api.tools import CallReader
+from glm_core.api.tools import GrammarCallReader
 from glm_core.serving.request import EngineBusy, EngineUnavailable, RequestHandle, ServingError, TokenLogprob
 
 RETRY_SECONDS = 10
@@ -65,7 +65,7 @@ class CompletionStream:
         self._handles = handles
         self._wanted = wanted
         self._meter = meter
-        self._readers = [CallReader() for _ in handles]
+        self._readers = [GrammarCallReader() for _ in handles]
         self._sent = [0] * len(handles)  # of each choice, tokens whose probabilities were sent
         self._thought = [0] * len(handles)  # of each choice, characters of the thought that were sent
         self._id = f"{'cmpl' if wanted.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
@@ -139,9 +139,11 @@ class CompletionStream:
         self._thought[number] += len(thought)
         if thought and not self._wanted.legacy:
             yield {"reasoning_content": thought}
-        if self._wanted.calls is None:
+        if self._wanted.calls is None or self._handles[number].tells_calls:
             if piece:
                 yield {"content": piece}
+            for place, made in enumerate(self._told_calls(number) if piece is None else ()):
+                yield {"tool_calls": [{"index": place, **made}]}
             return
         reader = self._readers[number]
         known = reader.name is not None
@@ -186,12 +188,28 @@ class CompletionStream:
         """The call in place of the text, where the answer is one."""
         if self._wanted.calls is None:
             return {}
+        if told := self._told_calls(number):
+            return {"content": self._handles[number].continuation or None, "tool_calls": told}
+        if self._handles[number].tells_calls:
+            return {}
         reader = self._readers[number]
         _text, arguments = reader.push(self._handles[number].continuation, ended=True)
         if reader.name is None:
             return {}
         function = {"name": reader.name, "arguments": arguments}
         return {"content": None, "tool_calls": [{"id": reader.id, "type": "function", "function": function}]}
+
+    def _told_calls(self, number: int) -> list[dict]:
+        """The calls of a model that calls in its own format."""
+        calls = self._handles[number].tool_calls if self._wanted.calls else ()
+        return [
+            {
+                "id": f"call_{secrets.token_hex(12)}",
+                "type": "function",
+                "function": {"name": one.name, "arguments": one.arguments},
+            }
+            for one in (calls[:1] if self._wanted.calls and self._wanted.calls.single else calls)
+        ]
 
     def _logprobs(self, number: int, tokens: Sequence[TokenLogprob], first: bool) -> dict:
         """Tokens and their probabilities in OpenAI's form; `first`: nothing of this choice has been sent."""
@@ -224,7 +242,8 @@ class CompletionStream:
 
     def _finish_reason(self, number: int) -> str:
         """In OpenAI's words: an answer broken off by its deadline ended for its length."""
-        if self._readers[number].name is not None and self._handles[number].finish_reason == "stop":
+        called = self._readers[number].name is not None or self._handles[number].tool_calls
+        if called and self._handles[number].finish_reason == "stop":
             return "tool_calls"
         return "stop" if self._handles[number].finish_reason == "stop" else "length"
 

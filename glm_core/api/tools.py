@@ -1,7 +1,7 @@
-"""Tools on models that were never taught them: the prompt lists them, and a grammar makes every call a valid one.
+"""Tools of a request: which may be called, the grammar that makes every call a valid one, and calls read from such an answer.
 
-A forced call is JSON of the function's own schema; with "auto" an answer that begins with a brace is a call, any other is
-text.
+A forced call is JSON of the function's own schema. With "auto" a model whose chat format has tools calls as it was taught
+(`RequestHandle.tool_calls`); of any other an answer that begins with a brace is a call.
 """
 
 import json
@@ -14,7 +14,6 @@ from glm_core.api import schemas
 from glm_core.serving import grammar
 from glm_core.serving.request import RequestError
 
-INSTRUCTIONS = '你可以调用下面的工具。要调用时只写一行 JSON：{{"name": 工具名, "arguments": 参数}}。\n{tools}'
 CALL = re.compile(r'\{"name":("(?:[^"\\]|\\.)*"),"arguments":')
 
 
@@ -24,10 +23,12 @@ class Calls:
 
     Attributes:
         forced: the answer is a call whatever the model would like.
+        single: no more than one.
     """
 
     functions: tuple[schemas.Function, ...]
     forced: bool
+    single: bool = False
 
     @classmethod
     def of(cls, tools: Sequence[schemas.Tool], choice: object) -> "Calls | None":
@@ -45,13 +46,10 @@ class Calls:
             raise RequestError("serving.no_tool", "tool_choice")
         return cls(functions, choice not in (None, "auto"))
 
-    def instructions(self) -> dict:
-        """The system message that tells the model of them."""
-        listed = [
-            json.dumps(one.model_dump(exclude_none=True, exclude={"strict"}), ensure_ascii=False)
-            for one in self.functions
-        ]
-        return {"role": "system", "content": INSTRUCTIONS.format(tools="\n".join(listed))}
+    def offered(self) -> tuple[dict, ...]:
+        """The functions as the engine's requests take them."""
+        kept = [one.model_dump(exclude_none=True, exclude={"strict"}) for one in self.functions]
+        return tuple({"type": "function", "function": one} for one in kept)
 
     def grammar(self) -> str:
         """Return what the answer has to match.
@@ -76,7 +74,7 @@ class Calls:
 
 
 @dataclass
-class CallReader:
+class GrammarCallReader:
     """Splits a growing answer into text and one call.
 
     Attributes:
@@ -104,13 +102,3 @@ class CallReader:
         whole = self._held.removesuffix("}") if ended else self._held[:-1]
         self._held = self._held[len(whole) :]
         return "", whole
-
-
-def result(name: str, text: str) -> str:
-    """A tool's result as a message that every model reads."""
-    return f"工具 {name} 的结果：\n{text}" if name else f"工具的结果：\n{text}"
-
-
-def written(function: schemas.CalledFunction) -> str:
-    """A call of the history as the model would have written it."""
-    return f'{{"name":{json.dumps(function.name, ensure_ascii=False)},"arguments":{function.arguments}}}'

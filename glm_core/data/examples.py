@@ -231,7 +231,7 @@ def _next_role(before: dict) -> str:
 
 
 def message_text(message: dict) -> str:
-    """What a message says, then its calls, a line of JSON each."""
+    """Return the text of a message, then its calls, a line of JSON each."""
     calls = [
         json.dumps({"name": one["function"]["name"], "arguments": one["function"]["arguments"]}, ensure_ascii=False)
         for one in message.get("tool_calls") or ()

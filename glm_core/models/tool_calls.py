@@ -47,7 +47,10 @@ class CallFormat(Protocol):
         opening: what calls begin with in an answer's text; empty where only control tokens tell.
     """
 
-    opening: str
+    @property
+    def opening(self) -> str:
+        """Text that calls begin with."""
+        ...
 
     def begins(self, text: str, names: Collection[str]) -> bool | None:
         """Return whether an answer that begins with `text` is a call, where `opening` is empty; None while it is open."""

@@ -31,6 +31,7 @@ from glm_core.serving.request import (
 )
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.text_stream import Stopper
+from glm_core.serving.tool_prompts import flattened
 
 if TYPE_CHECKING:
     import numpy
@@ -337,7 +338,7 @@ def _body(handle: RequestHandle) -> dict:
     request = handle.request
     body = {
         "model": handle.choice.name,
-        "messages": list(request.messages),
+        "messages": flattened(request.messages, request.tools),
         "max_tokens": request.max_new_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from glm_core import i18n
 from glm_core.errors import EasyError
+from glm_core.models.tool_calls import Call
 
 RANGES = {
     "max_new_tokens": (1, 32768),
@@ -26,7 +27,7 @@ RANGES = {
     "strength": (0.0, 1.5),
     "seed": (-(2**63), 2**63 - 1),
 }
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant", "tool")
 STOP_LIMIT = 16
 BIAS_LIMIT = 100.0
 MOST_LOGPROBS = 20
@@ -94,7 +95,7 @@ class Request:
     """
 
     messages: tuple[dict, ...]
-    "The conversation, each `{role, content}`; the last one is the user's."
+    "The conversation, each `{role, content}`; the last one is the user's, or a tool's result. Calls are `tool_calls`."
     model: str = ""
     "A name of `Engine.catalogue()`; empty = the first base."
     max_new_tokens: int = 512
@@ -129,6 +130,10 @@ class Request:
     "Think first, or answer at once, where the model thinks; None = its default."
     thought: str = ""
     "What was thought before `beginning`."
+    tools: tuple[dict, ...] = ()
+    "Functions that may be called, as OpenAI's; a model whose chat format has tools is told in it, `grammar` serves the others."
+    must_call: bool = False
+    "The answer is a call, as `grammar` says."
 
     def __post_init__(self):
         object.__setattr__(self, "messages", tuple(self.messages))
@@ -249,6 +254,10 @@ class RequestHandle:
         self.provenance: Provenance | None = None
         self.dropped_turns = 0
         "How many of the oldest turns were left out because the context is full."
+        self.tells_calls = False
+        "Whether the model calls tools in its own format, so that calls come in `tool_calls` and not as text."
+        self.tool_calls: tuple[Call, ...] = ()
+        "What the answer calls; known at its end."
         self.logprobs: list[TokenLogprob] = []
         "Of every token of the answer so far, where the request wants them."
         self.prompt_logprobs: list[TokenLogprob] = []

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from glm_core.generation.prefill import PartialPrompt
 from glm_core.models.thinking import ThoughtReader
 from glm_core.models.tokenizers import Detokenizer
+from glm_core.models.tool_calls import CallReader
+from glm_core.models.tool_messages import keep_tools
 from glm_core.serving.grammar import TokenMask
 from glm_core.serving.request import EngineUnavailable, PromptTooLong, RequestHandle, ServingError, TokenLogprob
 from glm_core.serving.sampling import Sampler, SamplingParams
@@ -53,7 +55,7 @@ def fit_prompt(
     heads, starts = _turns(messages)
 
     def encode(dropped: int) -> list[int]:
-        kept = [*messages[:heads], *messages[starts[dropped] :]]
+        kept = keep_tools(messages, [*messages[:heads], *messages[starts[dropped] :]])
         return _encode(loaded, kept, beginning, thinking, thought)
 
     ids = encode(0)
@@ -139,6 +141,10 @@ class Sequence:
         if handle.request.prompt is None and not handle.request.beginning:
             self._thought = loaded.family.thought_reader(loaded.tokenizer, prompt)
             self._text.thought = self._thought
+        if handle.tells_calls and not handle.request.must_call:
+            names = [tool["function"]["name"] for tool in handle.request.tools]
+            format = loaded.family.call_format(loaded.tokenizer)
+            self._text.calls = CallReader(format, names) if format else None
         if beginning := handle.request.beginning:
             handle.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
         handle.prompt_tokens = len(prompt)
@@ -179,6 +185,7 @@ class Sequence:
         if not self.handle.done:
             rest = self._text.finish()
             self._note_thought(counted=False)
+            self.handle.tool_calls = tuple(self._text.calls.calls) if self._text.calls else ()
             self.handle.finish(reason, rest, error)
 
     def _note_thought(self, counted: bool) -> None:

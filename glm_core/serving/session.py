@@ -19,6 +19,7 @@ from glm_core.adapters.files import read_info
 from glm_core.generation.prefill import PartialPrompt, undivided
 from glm_core.generation.prompt_cache import PromptCache
 from glm_core.models import plain_formats
+from glm_core.models.tool_messages import use_tools, with_tools
 from glm_core.serving import likelihood
 from glm_core.serving.adapter_slots import Adapters
 from glm_core.serving.base import LoadedBase, LogLikelihood
@@ -36,6 +37,7 @@ from glm_core.serving.request import (
 from glm_core.serving.sampling import resolve
 from glm_core.serving.sequence import NO_LIMIT, TOGETHER_TOKENS, Sequence, fit_prompt, group_by_length
 from glm_core.serving.served_models import ServedModel
+from glm_core.serving.tool_prompts import flattened
 
 KEPT_SHARE, KEPT_BYTES = 16, 2**30
 "Keys and values for later prompts take at most one part in so many of the memory that is free once a model is loaded, and so much."
@@ -266,21 +268,32 @@ class Session:
     def _row(self, handle: RequestHandle, slot: str | None) -> Sequence:
         request, context = handle.request, self.info.context_length
         loaded = self._as_trained(handle.choice)
-        prompt = self._prompt(handle, loaded)
+        format = loaded.family.call_format(loaded.tokenizer) if _has_tools(request) else None
+        handle.tells_calls = format is not None and bool(request.tools) and not request.must_call
+        prompt = self._prompt(handle, loaded, format is not None)
         sampling = resolve(vars(request), self.info.sampling)
         handle.provenance = self._provenance(handle.choice, request, sampling.to_dict())
         if any(not 0 <= token < self._width for token, _bias in request.logit_bias):
             raise RequestError("serving.no_token", "logit_bias", size=self._width)
         limit = min(request.max_new_tokens, context - len(prompt))
-        mask = self._compiler().follow(request.grammar) if request.grammar else None
+        mask = self._compiler().follow(request.grammar) if request.grammar and not handle.tells_calls else None
         return Sequence(handle, loaded, slot, prompt, sampling, limit, mask)
 
-    def _prompt(self, handle: RequestHandle, loaded: models.LoadedModel) -> list[int]:
-        """The ids of the conversation, oldest turns left out, or of a bare prompt."""
+    def _prompt(self, handle: RequestHandle, loaded: models.LoadedModel, knows_tools: bool) -> list[int]:
+        """The ids of the conversation, oldest turns left out, or of a bare prompt.
+
+        Args:
+            knows_tools: the model's chat format has tools.
+        """
         request, context = handle.request, self.info.context_length
         if request.prompt is None:
-            thinking = False if request.grammar else request.thinking  # which holds from the first token on
-            wanted, told = request.max_new_tokens, request.messages
+            held = request.grammar and not handle.tells_calls
+            thinking = False if held else request.thinking  # a grammar holds from the first token on
+            wanted, told = request.max_new_tokens, list(request.messages)
+            if knows_tools:
+                told = with_tools(told, request.tools)
+            elif _has_tools(request):
+                told = flattened(told, request.tools)
             ids, handle.dropped_turns = fit_prompt(
                 loaded, told, context, wanted, request.beginning, thinking, request.thought
             )
@@ -322,6 +335,10 @@ class Session:
 
 SMALL_MODEL = 100_000_000
 "Parameters below which decoding is not faster on more than one core (measured with 19 M: 201 against 210 tokens/s)."
+
+
+def _has_tools(request: Request) -> bool:
+    return request.prompt is None and (bool(request.tools) or use_tools(request.messages))
 
 
 def freeze_loaded_objects() -> None:

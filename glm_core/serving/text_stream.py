@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glm_core.models.thinking import ThoughtReader
+    from glm_core.models.tool_calls import CallReader
 
 # What the tidying of a family (`Family.clean`) may still change once more text follows: white space at the end is
 # stripped, ASCII punctuation becomes full width beside a Chinese character, "[[训练时间]]" is replaced as a whole.
@@ -93,6 +94,8 @@ class AnswerText:
 
     thought: "ThoughtReader | None" = None
     "Splits a thought from the answer; None where the model does not think."
+    calls: "CallReader | None" = None
+    "Splits calls of tools from the answer; None where none may be called in the model's own format."
 
     def __init__(self, detokenizer, clean: Callable[[str], str], stops: Iterable[str] = ()):
         self._detokenizer = detokenizer
@@ -115,13 +118,20 @@ class AnswerText:
 
     def push(self, token: int) -> str:
         """Add one token id; returns the text that may now be shown, often none."""
-        return self._stopper.push(self._tidier.push(self._split(self._detokenizer.push(token))))
+        return self._stopper.push(self._tidier.push(self._spoken(self._detokenizer.push(token))))
 
     def take_thought(self) -> str:
         """Return what the thought has grown by since this was last asked."""
         grown = "".join(self._thoughts)
         self._thoughts.clear()
         return grown
+
+    def _spoken(self, text: str, ended: bool = False) -> str:
+        """Return the part of `text` that is neither thought nor call."""
+        text = self._split(text, ended)
+        if self.calls is None:
+            return text
+        return self.calls.push(text) + (self.calls.finish() if ended else "")
 
     def _split(self, text: str, ended: bool = False) -> str:
         """Return the part of `text` that belongs to the answer."""
@@ -133,6 +143,6 @@ class AnswerText:
 
     def finish(self) -> str:
         """The rest of the text; call once, at the end, whatever ended the answer."""
-        text = self._split(self._detokenizer.finish(), ended=True)
+        text = self._spoken(self._detokenizer.finish(), ended=True)
         rest = self._stopper.push(self._tidier.push(text) + self._tidier.finish())
         return rest + self._stopper.finish()

@@ -65,7 +65,7 @@ def _call(value: object, field: str) -> dict:
 
 
 def calls_in_text(text: str, field: str) -> tuple[str, list[dict]]:
-    """What an answer says, and the calls that it writes between tags or is as a whole; none where it is no call."""
+    """Return the text of an answer, and the calls that it writes between tags or is as a whole; none where it is no call."""
     if "<tool_call>" in text:
         found = [_call(_parsed(one, field), field) for one in _TAGGED.findall(text)]
         return _TAGGED.sub("", text).strip(), found
