@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from glm_core.models.chat_formats import IGNORED, Example, split_rounds
 from glm_core.models.chat_templates import ChatTemplate, guard
+from glm_core.models.thinking import BREAK
 from glm_core.models.tokenizers import Tokenizer
 from glm_core.models.tool_calls import CallFormat, as_shown
 from glm_core.models.tool_messages import keep_tools, use_tools
@@ -75,6 +76,9 @@ def _encode(tokenizer: Tokenizer, messages: Turns) -> tuple[list[int], list[int]
         guard(as_taken(tokenizer.chat_template, messages), tokenizer.controls, tokenizer.marks)
     )
     ids, places = tokenizer.encode_marked(text)
+    if torn := [start for start, _ in spans if start not in set(places)]:
+        text, spans = _broken_at(text, spans, torn)
+        ids, places = tokenizer.encode_marked(text)
     labels = [IGNORED] * len(ids)
     for start, end in spans:
         inside = [number for number, place in enumerate(places) if start <= place < end]
@@ -82,11 +86,31 @@ def _encode(tokenizer: Tokenizer, messages: Turns) -> tuple[list[int], list[int]
         for number in inside:
             if ending is None or number <= ending:
                 labels[number] = ids[number]
+        following = inside[-1] + 1 if inside else len(ids)
+        if ending is None and following < len(ids) and ids[following] in _turn_ids(tokenizer):
+            labels[following] = ids[following]
     last = max((number for number, label in enumerate(labels) if label != IGNORED), default=len(ids) - 1)
     ids, labels = ids[: last + 1], labels[: last + 1]
     if ids and ids[-1] not in tokenizer.special_ids:  # a template that ends answers with nothing
         ids, labels = [*ids, tokenizer.eos_token_id], [*labels, tokenizer.eos_token_id]
     return ids, labels
+
+
+def _turn_ids(tokenizer: Tokenizer) -> list[int]:
+    """Ids of the roles that end an answer in GLM's formats, whose answers have no end of their own."""
+    return [tokenizer.controls[name] for name in ("<|user|>", "<|observation|>") if name in tokenizer.controls]
+
+
+def _broken_at(text: str, spans: list[tuple[int, int]], places: list[int]) -> tuple[str, list[tuple[int, int]]]:
+    """Return `text` in which what is at the two sides of `places` is encoded apart, as it is when chatting; spans move along.
+
+    For templates whose prompt ends with a letter or blank that would become one token with the beginning of an answer.
+    """
+    for place in sorted(places, reverse=True):
+        text = text[:place] + BREAK + text[place:]
+        size = len(BREAK)
+        spans = [(start + size * (start >= place), end + size * (end > place)) for start, end in spans]
+    return text, spans
 
 
 @dataclass(frozen=True)
@@ -130,4 +154,4 @@ def template_calls(tokenizer: Tokenizer) -> CallFormat | None:
 def ending_ids(tokenizer: Tokenizer) -> list[int]:
     """Return the ids that end an answer: those that the settings name, and the one that the template writes."""
     learned = _encode(tokenizer, [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])[0]
-    return [*tokenizer.ending_ids, learned[-1]]
+    return [*tokenizer.ending_ids, learned[-1], *_turn_ids(tokenizer)]

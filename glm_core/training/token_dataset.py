@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -55,40 +55,42 @@ class EncodedRows:
     Attributes:
         rows: in tokens; several of one example where a family needs one for every answer.
         numbers: of the example of each row (`Example.line`).
-        unlearnable: number -> why, of the examples that have nothing to learn (one of `split.REASONS`).
+        unlearnable: numbers of the examples that have nothing to learn.
+        refused: number -> why, of those among them that the model cannot be taught (one of `split.REASONS`).
         cut: how many examples were cut to fit.
         answers: how many answers are learned.
     """
 
     rows: Rows
     numbers: list[int]
-    unlearnable: dict[int, str]
+    unlearnable: list[int]
     cut: int
     answers: int
+    refused: dict[int, str] = field(default_factory=dict)
 
 
 def encode_rows(
     examples: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings, progress: Callable[[float], None]
 ) -> EncodedRows:
     """Encode every learned answer of the examples."""
-    rows, numbers, cut, answers = Rows(), [], 0, 0
-    unlearnable: dict[int, str] = {}
+    rows, numbers, unlearnable, cut, answers = Rows(), [], [], 0, 0
+    refused: dict[int, str] = {}
     separate, only_last = loaded.family.separates(loaded.tokenizer), settings.answers == "last"
     for done, chunk in _chunks(examples):
         parts = [split_answers(example.messages, separate, only_last) for example in chunk]
         flat = [Example(part, example.line) for example, of in zip(chunk, parts, strict=True) for part in of]
-        encoded = iter(_encode_each(flat, loaded, settings, unlearnable))
+        encoded = iter(_encode_each(flat, loaded, settings, refused))
         for example, of in zip(chunk, parts, strict=True):
             usable = [row for row in islice(encoded, len(of)) if any(label != IGNORED for label in row.labels[1:])]
             for row in usable:
                 rows.append(row)
                 numbers.append(example.line)
             if not usable:
-                unlearnable.setdefault(example.line, "no_answer")
+                unlearnable.append(example.line)
             cut += any(row.cut for row in usable)
             answers += len(usable) if separate else sum(map(_count_learned, of)) if usable else 0
         progress(done / len(examples))
-    return EncodedRows(rows, numbers, unlearnable, cut, answers)
+    return EncodedRows(rows, numbers, unlearnable, cut, answers, refused)
 
 
 def _encode_each(
@@ -140,11 +142,12 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
     encoded = encode_rows(task.examples, loaded, settings, writer.progress)
     rows, numbers = encoded.rows, list(dict.fromkeys(encoded.numbers))
     if not rows:
-        _explain_refusal(encoded.unlearnable, loaded)
+        _explain_refusal(encoded.refused, loaded)
         raise TrainingError(
             "training.error.no_labels", source=settings.max_source_length, target=settings.max_target_length
         )
-    dropped = dict.fromkeys(task.unreadable, "unreadable") | encoded.unlearnable
+    dropped = dict.fromkeys(task.unreadable, "unreadable") | dict.fromkeys(encoded.unlearnable, "no_answer")
+    dropped |= {number: reason for number, reason in encoded.refused.items() if number in dropped}
     asked = {example.line: _asked(example) for example in task.examples} if settings.validation_ratio else {}
     parts = split.draw(numbers, dropped, settings, [asked[number] for number in numbers] if asked else ())
     if writer.writes:

@@ -167,7 +167,7 @@ def _turn(turn: object, place: str, tally: NoticeTally) -> list[dict]:
     keys = tuple(turn)
     role_key, text_key = _speaker_keys(keys)
     speaker = turn.get(role_key or "role")
-    if (called := _calling_turn(turn, speaker, text_key, place)) is not None:
+    if (called := _calling_turn(turn, speaker, text_key, place, tally)) is not None:
         return called
     if (layout := _round_layout(keys)) and text_key is None:
         return _round(turn, layout, place, tally)
@@ -186,7 +186,9 @@ def _round(turn: dict, layout: Layout, place: str, tally: NoticeTally) -> list[d
     return [*messages, answered(answer, field, tally, turn, thought)]
 
 
-def _calling_turn(turn: dict, speaker: object, text_key: str | None, place: str) -> list[dict] | None:
+def _calling_turn(
+    turn: dict, speaker: object, text_key: str | None, place: str, tally: NoticeTally
+) -> list[dict] | None:
     """The messages of a turn that calls a function or gives its result; None for any other."""
     name = speaker.strip().lower() if isinstance(speaker, str) else ""
     if name in CALLING:
@@ -207,7 +209,7 @@ def _calling_turn(turn: dict, speaker: object, text_key: str | None, place: str)
         reasoning = names_of.first(names_of.folded(turn), names_of.REASONING)
         thought = joined(turn[reasoning], f"{place}.{reasoning}") if reasoning else ""
         message = {**said("assistant", spoken, turn), "tool_calls": call_list(turn[key], f"{place}.{key}")}
-        return [message | ({"reasoning_content": thought} if thought else {})]
+        return [tally.take_reasoning(message, thought)]
     if role_of(speaker) == "system" and turn.get("tools"):
         text = turn.get(text_key or "content")
         spoken = "" if is_blank(text) else content_text(text, f"{place}.{text_key}")

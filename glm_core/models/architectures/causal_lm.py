@@ -330,9 +330,12 @@ def _check_layer_types(settings: Settings) -> None:
         raise checks.refusal("layer_types", types)
 
 
+_RECURRENT = ("linear_key_head_dim", "ssm_", "mamba_", "state_size", "lru_width", "conv_L_cache")
+
+
 def refusal_key(config: Config) -> str | None:
     """Return the text key of why a model of an unknown kind cannot be served, None where nothing special is seen."""
-    text = " ".join(map(str, config))
+    text = " ".join(str(key) for key, value in config.items() if value not in (None, False, 0, [], {}))
     types = config.get("layer_types")
     if config.get("quantization_config"):
         return "models.refused.quantized"
@@ -340,7 +343,8 @@ def refusal_key(config: Config) -> str | None:
         return "models.refused.vision"
     if any(word in text for word in ("num_experts", "n_routed_experts", "num_local_experts", "moe_")):
         return "models.refused.experts"
-    linear = isinstance(types, list) and any("linear" in str(one) or "mamba" in str(one) for one in types)
-    if linear or any(word in text for word in ("linear_key_head_dim", "ssm_", "mamba_", "state_size")):
+    known = {"full_attention", "sliding_attention", "chunked_attention"}
+    linear = isinstance(types, list) and not set(map(str, types)) <= known
+    if linear or any(word in text for word in _RECURRENT) or config.get("model_type") in ("rwkv", "xlstm"):
         return "models.refused.linear"
     return "models.refused.remote" if config.get("auto_map") else None
