@@ -13,6 +13,7 @@ from glm_core.runs.reader import RunReader
 from pages.parts import step_in_use
 from pages.parts.run.actions import draw_header, draw_next, learning_of
 from pages.parts.run.curves import draw_answers, draw_curves, draw_resources, draw_tiles
+from pages.parts.run.rows_used import draw_rows_used
 from pages.parts.run.scores import draw_scores
 
 REFRESH_SECONDS = 1.0
@@ -96,7 +97,8 @@ def draw_log(reader: RunReader) -> None:
 
 
 def draw_settings(reader: RunReader) -> None:
-    """Every setting that counts, and the command that does the same without the page."""
+    """The rows used, every setting that counts, and the command that does the same without the page."""
+    draw_rows_used(reader.run)
     settings = labels.settings_of(reader.run)
     if settings is None:
         st.caption(t("run.no_settings"))

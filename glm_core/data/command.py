@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from glm_core import i18n, workspace
-from glm_core.data import export
+from glm_core.data import export, hub_command, library
 from glm_core.data.analysis import statistics
 from glm_core.data.examples import DataError, Example, ReadResult
 from glm_core.data.hygiene import check, describe, mend
 from glm_core.data.hygiene.check import ACTIONS, Finding
-from glm_core.data.readers.read import ReadOptions, read
+from glm_core.data.readers.read import ReadOptions, read, read_bytes
 from glm_core.data.readers.templates import TEMPLATES
 from glm_core.errors import EasyError
 
@@ -27,8 +27,10 @@ def add_parser(commands) -> None:
     """Add the command `data` to the subcommands of `python -m glm_core`."""
     parser = commands.add_parser("data", help=i18n.t("data.command.help"))
     parser.add_argument("file", metavar="FILE", help=i18n.t("data.command.file"))
+    hub_command.add_arguments(parser)
     add_arguments(parser)
     parser.add_argument("--out", metavar="FILE", help=i18n.t("data.command.out"))
+    parser.add_argument("--keep", nargs="?", const="", metavar="NAME", help=i18n.t("data.command.keep"))
     parser.add_argument("--mend", action="append", default=[], choices=list(ACTIONS), help=i18n.t("data.command.mend"))
     parser.add_argument("--fill", action="append", default=[], metavar="MARK=TEXT", help=i18n.t("data.command.fill"))
     parser.add_argument("--json", action="store_true", help=i18n.t("data.command.json"))
@@ -54,13 +56,23 @@ def read_file(file: str, arguments: argparse.Namespace) -> ReadResult:
     Raises:
         DataError: as `read`, or a mapping without an equals sign.
     """
+    mapping, options = _choices(arguments)
+    return read(file, arguments.template, mapping=mapping, options=options)
+
+
+def read_content(content: bytes, file: str, arguments: argparse.Namespace) -> ReadResult:
+    """As `read_file`, of what a hub has sent under the name `file`."""
+    mapping, options = _choices(arguments)
+    return read_bytes(content, file, arguments.template, mapping=mapping, options=options)
+
+
+def _choices(arguments: argparse.Namespace) -> tuple[dict[str, str] | None, ReadOptions]:
     if wrong := next((one for one in arguments.map if "=" not in one), None):
         raise DataError("data.command.bad_map", given=wrong)
     mapping = dict(one.split("=", 1) for one in arguments.map)
     header = {"names": True, "data": False}.get(arguments.header)
     sheets, assistant = tuple(arguments.sheet), arguments.assistant
-    options = ReadOptions(arguments.reading, sheets, header, reasoning=True, assistant=assistant)
-    return read(file, arguments.template, mapping=mapping or None, options=options)
+    return mapping or None, ReadOptions(arguments.reading, sheets, header, reasoning=True, assistant=assistant)
 
 
 def print_losses(result: ReadResult) -> None:
@@ -77,12 +89,18 @@ def print_losses(result: ReadResult) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read, report, convert; 0 where rows can be learned, 1 where none can, 2 for an error."""
     try:
-        result = read_file(arguments.file, arguments)
+        if arguments.hub and arguments.look:
+            return hub_command.look(arguments)
+        result = hub_command.read(arguments, read_content) if arguments.hub else read_file(arguments.file, arguments)
         if arguments.mend or arguments.fill:
             result = replace(result, examples=_mended(result.examples, arguments))
         findings = check.check(result.examples) if result.examples else []
         if arguments.out and result.examples:
             _write(result, Path(arguments.out))
+        if arguments.keep is not None and result.examples:
+            name = arguments.keep or Path(result.file).stem
+            kept = library.add(name[: library.MAX_NAME], result.examples, source=result.file, notices=result.notices)
+            print(i18n.t("data.command.kept", name=kept.name, id=kept.id), file=sys.stderr)
     except (EasyError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

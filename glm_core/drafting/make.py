@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from glm_core import workspace
 from glm_core.data import Example, library
 from glm_core.data.documents import Document, Passage, cut, estimate_tokens, sources
 from glm_core.data.examples import pair as pair_of
@@ -91,7 +92,10 @@ def save(draft: Draft, name: str) -> Dataset:
     """
     chosen = _chosen(draft)
     examples = [pair_of(one.question, one.answer) for one in chosen]
-    dataset = _extended(draft.saved_as, examples) or library.add(name, examples, source=draft.source)
+    draft = _announced(draft)
+    name = name or draft.source[: library.MAX_NAME]
+    dataset = _extended(draft.saved_as, examples)
+    dataset = dataset or library.add(name, examples, id=draft.saved_as, source=draft.source)
     return _note_saved(draft, dataset, chosen, examples)
 
 
@@ -103,8 +107,11 @@ def save_apart(draft: Draft, name: str) -> Dataset:
         DraftError, DataError: as `save`.
     """
     chosen, examples = _reworded(draft)
-    dataset = _extended(draft.saved_as, examples)
-    dataset = dataset or library.add(name, examples, source=draft.source, reworded_of=draft.dataset)
+    draft = _announced(draft)
+    name = name or draft.source[: library.MAX_NAME]
+    dataset = _extended(draft.saved_as, examples) or library.add(
+        name, examples, id=draft.saved_as, source=draft.source, reworded_of=draft.dataset
+    )
     return _note_saved(draft, dataset, chosen, examples)
 
 
@@ -119,7 +126,7 @@ def save_mixed(draft: Draft) -> Dataset:
     target = library.get(draft.dataset)
     if target.bundled:
         target = library.copy(target.id)
-    dataset = library.replace_rows(target.id, [*library.examples(target.id), *examples], expected=target.sha256)
+    dataset = _extended(target.id, examples) or target
     return _note_saved(draft, dataset, chosen, examples)
 
 
@@ -142,11 +149,22 @@ def _reworded(draft: Draft) -> tuple[list[DraftPair], list[Example]]:
 
 
 def _extended(id: str, examples: list[Example]) -> Dataset | None:
-    """The set `id` with more rows; None where there is none."""
+    """The set `id` with those rows that it does not have yet; None where there is no such set.
+
+    A save that was cut short after the rows were written leaves the pairs accepted: saving again adds no row twice.
+    """
     known = {one.id: one for one in library.datasets()}
     if id not in known:
         return None
-    return library.replace_rows(id, [*library.examples(id), *examples], expected=known[id].sha256)
+    rows = library.examples(id)
+    there = set(map(sources.mark_of, rows))
+    more = [one for one in examples if sources.mark_of(one) not in there]
+    return library.replace_rows(id, [*rows, *more], expected=known[id].sha256) if more else known[id]
+
+
+def _announced(draft: Draft) -> Draft:
+    """`draft`, which says before any row is written which set will hold its pairs."""
+    return draft if draft.saved_as else drafts.change(draft, saved_as=workspace.new_id())
 
 
 def _note_saved(draft: Draft, dataset: Dataset, chosen: Sequence[DraftPair], examples: Sequence[Example]) -> Dataset:

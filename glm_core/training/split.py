@@ -37,13 +37,22 @@ the model's chat template refuses it."""
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers from 1: trained on, held out, of these kept for the report alone, dropped with the reason (one of REASONS)."""
+    """Row numbers from 1.
+
+    Attributes:
+        training: trained on.
+        held_out: not trained on.
+        dropped: with the reason (one of REASONS).
+        reporting: of the held-out rows, those kept for the report alone.
+        cut: of all usable rows, those longer than the limits, which lost text.
+    """
 
     rows: int
     training: tuple[int, ...]
     held_out: tuple[int, ...] = ()
     dropped: Mapping[int, str] = field(default_factory=dict)
     reporting: tuple[int, ...] = ()
+    cut: tuple[int, ...] = ()
 
     @property
     def choosing(self) -> tuple[int, ...]:
@@ -124,6 +133,7 @@ def write(folder: Path, split: Split) -> None:
         "training": list(split.training),
         "held_out": list(split.held_out),
         "reporting": list(split.reporting),
+        "cut": list(split.cut),
         "dropped": [{"row": number, "reason": reason} for number, reason in split.dropped.items()],
     }
     workspace.write_atomic(folder / FILE, json.dumps(record) + "\n")
@@ -149,7 +159,8 @@ def _read(path: Path, changed: int, size: int) -> Split | None:
             return None
         dropped = {one["row"]: one["reason"] for one in record["dropped"]}
         training, held_out = tuple(record["training"]), tuple(record["held_out"])
-        split = Split(record["rows"], training, held_out, dropped, tuple(record.get("reporting", ())))
+        reporting, cut = tuple(record.get("reporting", ())), tuple(record.get("cut", ()))
+        split = Split(record["rows"], training, held_out, dropped, reporting, cut)
         return split if _is_whole(split) else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
@@ -162,4 +173,5 @@ def _is_whole(split: Split) -> bool:
         return False
     known = all(reason in REASONS for reason in split.dropped.values())
     known = known and set(split.reporting) <= set(split.held_out)
+    known = known and set(split.cut) <= {*split.training, *split.held_out}
     return known and len(numbers) == split.rows and set(numbers) == set(range(1, split.rows + 1))

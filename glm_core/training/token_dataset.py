@@ -3,10 +3,11 @@
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from glm_core import i18n
 from glm_core.data import Example
 from glm_core.data.tokenize import IGNORED, Encoded, encode, split_answers
 from glm_core.models import LoadedModel, ModelError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from glm_core.training.run import Task
 
 CHUNK = 2000
+_NAMED = 12  # row numbers in one sentence
 
 
 class Rows(Sequence[Encoded]):
@@ -57,14 +59,14 @@ class EncodedRows:
         numbers: of the example of each row (`Example.line`).
         unlearnable: numbers of the examples that have nothing to learn.
         refused: number -> why, of those among them that the model cannot be taught (one of `split.REASONS`).
-        cut: how many examples were cut to fit.
+        cut: numbers of the examples that were cut to fit.
         answers: how many answers are learned.
     """
 
     rows: Rows
     numbers: list[int]
     unlearnable: list[int]
-    cut: int
+    cut: list[int]
     answers: int
     refused: dict[int, str] = field(default_factory=dict)
 
@@ -73,7 +75,10 @@ def encode_rows(
     examples: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings, progress: Callable[[float], None]
 ) -> EncodedRows:
     """Encode every learned answer of the examples."""
-    rows, numbers, unlearnable, cut, answers = Rows(), [], [], 0, 0
+    rows, answers = Rows(), 0
+    numbers: list[int] = []
+    unlearnable: list[int] = []
+    cut: list[int] = []
     refused: dict[int, str] = {}
     separate, only_last = loaded.family.separates(loaded.tokenizer), settings.answers == "last"
     for done, chunk in _chunks(examples):
@@ -87,7 +92,8 @@ def encode_rows(
                 numbers.append(example.line)
             if not usable:
                 unlearnable.append(example.line)
-            cut += any(row.cut for row in usable)
+            if any(row.cut for row in usable):
+                cut.append(example.line)
             answers += len(usable) if separate else sum(map(_count_learned, of)) if usable else 0
         progress(done / len(examples))
     return EncodedRows(rows, numbers, unlearnable, cut, answers, refused)
@@ -150,6 +156,7 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
     dropped |= {number: reason for number, reason in encoded.refused.items() if number in dropped}
     asked = {example.line: _asked(example) for example in task.examples} if settings.validation_ratio else {}
     parts = split.draw(numbers, dropped, settings, [asked[number] for number in numbers] if asked else ())
+    parts = replace(parts, cut=tuple(encoded.cut))
     if writer.writes:
         split.write(task.folder, parts)
     for reason, count in parts.counts().items():
@@ -157,9 +164,10 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
     if encoded.answers != len(numbers):
         writer.log("training.log.answers", count=encoded.answers, rows=len(numbers))
     _tell_thoughts(task.examples, loaded, writer)
-    writer.update(cut=encoded.cut)
+    writer.update(cut=len(encoded.cut))
     if encoded.cut:
-        writer.log("training.log.cut", count=encoded.cut)
+        source, target = settings.max_source_length, settings.max_target_length
+        writer.log("training.log.cut", count=len(encoded.cut), rows=_first(encoded.cut), source=source, target=target)
     if not parts.held_out:
         return rows, Rows(), parts
     training, validation, trained, choosing = Rows(), Rows(), set(parts.training), set(parts.choosing)
@@ -169,6 +177,13 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
         elif number in choosing:
             validation.append(row)
     return training, validation, parts
+
+
+def _first(numbers: Sequence[int]) -> str:
+    """The first of some row numbers, for a sentence."""
+    return i18n.join(
+        [*(f"{number:,}" for number in numbers[:_NAMED]), *(["…"] if len(numbers) > _NAMED else [])], "item"
+    )
 
 
 def _tell_thoughts(examples: Sequence[Example], loaded: LoadedModel, writer: RunWriter) -> None:

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from glm_core.__main__ import main
-from glm_core.data import read
+from glm_core.data import library, read
+from glm_core.hub import http_download
 from glm_core.training.__main__ import build_parser, write_run
 from glm_core.training.settings import TrainingSettings
+from tests.hub.fakehub import serving
 
 CSV = "标题,正文,备注\n几点上班,九点,旧\n几点下班,六点,旧\n"
 
@@ -63,3 +65,34 @@ def test_findings_are_reported_and_mended(tmp_path, capsys):
     assert "个人信息" not in capsys.readouterr().out
     assert [example.answer for example in read(target).examples] == ["我是青禾", "138******78"]
     assert main(["data", str(path), "--fill", "无"]) == 2
+
+
+def test_a_chat_of_names_asks_who_answers_and_is_told(tmp_path, capsys):
+    path = tmp_path / "群.txt"
+    path.write_text("甲：几点开会？\n乙：三点。\n丙：我来。\n甲：好。\n乙：记得带书。\n丙：好。\n", encoding="utf-8")
+    assert main(["data", str(path)]) == 1
+    assert "甲, 乙, 丙" in capsys.readouterr().err
+    assert main(["data", str(path), "--assistant", "乙"]) == 0
+    assert "三点。" in capsys.readouterr().out
+
+
+def test_rows_are_kept_as_a_data_set(tmp_path, capsys):
+    path = tmp_path / "店.csv"
+    path.write_text("question,answer\n几点开门,九点\n", encoding="utf-8")
+    assert main(["data", str(path), "--keep"]) == 0 and main(["data", str(path), "--keep", "二店"]) == 0
+    assert {one.name for one in library.datasets() if not one.bundled} == {"店", "二店"}
+
+
+def test_a_data_set_of_a_hub_is_looked_at_and_brought_in_by_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(http_download, "WAITS", (0.01,) * 3)
+    rows = "".join(json.dumps({"instruction": f"问{n}", "output": f"答{n}"}) + "\n" for n in range(40))
+    with serving() as hub:
+        hub.files["people/chats"] = {"README.md": b"---\nlicense: mit\n---\n", "train.jsonl": rows.encode()}
+        wanted = ["data", "people/chats", "--from", "huggingface", "--endpoint", hub.address]
+        assert main([*wanted, "--look", "--lang", "en"]) == 0
+        said = capsys.readouterr().out
+        assert "mit" in said and "--split train" in said and "问0" in said
+        target = tmp_path / "rows.jsonl"
+        assert main([*wanted, "--start", "11", "--count", "5", "--out", str(target)]) == 0
+        assert [example.question for example in read(target).examples] == [f"问{n}" for n in range(10, 15)]
+        assert main([*wanted, "--split", "none"]) == 2

@@ -203,3 +203,20 @@ class TestServer:
     def test_nobody_listens(self, tmp_path):
         engine, draft = begun(tmp_path, server="http://127.0.0.1:9/v1")
         assert run(engine, draft).state == "failed"
+
+
+def test_a_save_that_was_cut_short_adds_no_row_twice(tmp_path, monkeypatch):
+    engine, draft = begun(tmp_path)
+    run(engine, draft)
+    drafts.decide(draft, drafts.pairs(draft)[0], "accepted")
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(sources, "add", _no_room)
+        make.save(draft, "茶")
+    dataset = make.save(drafts.get(draft.id), "茶")
+    assert [one.id for one in library.datasets() if not one.bundled] == [dataset.id]
+    assert dataset.rows == 1 and len(sources.read(dataset.id)) == 1
+    assert drafts.pairs(draft)[0].state == "saved"
+
+
+def _no_room(*_) -> None:
+    raise OSError("no space left")

@@ -454,6 +454,14 @@ def test_rows_cut_down_to_no_label_say_why_the_loss_would_be_zero(make):
     assert run(folder) == 1 and status(folder)["state"] == "failed" and why(folder)
 
 
+def test_rows_that_were_cut_are_named_in_the_split_and_the_log(make):
+    rows = [("你好", "好"), ("几点开门", "早上九点开门，" * 60), ("几点关门", "六点")]
+    folder = make(rows=rows, settings=QUICK.changed(max_steps=1, max_target_length=16))
+    assert run(folder) == 0
+    assert split.read(folder).cut == (2,) and status(folder)["cut"] == 1
+    assert "第 2 条" in (folder / "train.log").read_text()
+
+
 def test_loss_of_exactly_zero_raises_the_alarm(make, monkeypatch):
     original = Trainer.training_step
     monkeypatch.setattr(Trainer, "training_step", lambda self, *rest: original(self, *rest) * 0)

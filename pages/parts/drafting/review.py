@@ -139,7 +139,7 @@ def draw_keep(draft: Draft, found: list[DraftPair]) -> None:
         if use == "apart":
             usual = t("drafting.apart_name", name=usual)
         name = ""
-        if use != "mixed" and not draft.saved_as:
+        if use != "mixed" and not saved:
             name = st.text_input(
                 t("datasets.name"), usual[: library.MAX_NAME], max_chars=library.MAX_NAME, key="set-name"
             )
