@@ -3,11 +3,13 @@
 They are made on first use: the engine's package imports torch, and the home page must not wait for that.
 """
 
+import contextlib
 import logging
 import os
 import sys
 import threading
 import webbrowser
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -38,6 +40,8 @@ SHARE = 64
 TIDY_SECONDS = 86_400.0
 LAST_USES_SECONDS = 20.0
 SECONDS_TO_LISTEN = 0.5
+SECONDS_TO_SAVE = 5.0
+"How long the end of the server waits for pages to save the answers that it broke off."
 
 PAGES_MESSAGES = frozenset(("rerun_script", "stop_script", "app_heartbeat", "file_urls_request"))
 PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
@@ -46,6 +50,8 @@ log = logging.getLogger(__name__)
 _closing = threading.Event()
 _locks: list[WorkspaceLock] = []
 engines: "list[Engine]" = []
+_answers: list[object] = []
+_answers_changed = threading.Condition()
 
 
 @st.cache_resource(show_spinner=False)
@@ -214,8 +220,25 @@ def start() -> None:
     threading.Thread(target=_store_last_uses, name="last-uses", daemon=True).start()
 
 
+@contextlib.contextmanager
+def saving_answer() -> Iterator[None]:
+    """Make `close` wait until this block, which ends by saving an answer, is left."""
+    mark = object()
+    with _answers_changed:
+        _answers.append(mark)
+    try:
+        yield
+    finally:
+        with _answers_changed:
+            _answers.remove(mark)
+            _answers_changed.notify_all()
+
+
 def close() -> None:
-    """Stop answering and watching. Training processes go on by themselves and are found again at the next start."""
+    """Stop answering and watching, once the answers under way are saved as far as they came.
+
+    Training processes go on by themselves and are found again at the next start.
+    """
     _closing.set()
     accounts.last_uses.store()
     database.let_go()
@@ -223,6 +246,8 @@ def close() -> None:
         lock.release()
     for one in engines:
         one.close()
+    with _answers_changed:
+        _answers_changed.wait_for(lambda: not _answers, SECONDS_TO_SAVE)
 
 
 def _work_alone(lock: WorkspaceLock) -> None:

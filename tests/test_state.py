@@ -1,6 +1,7 @@
 """What the process shares: which engine answers."""
 
 import contextlib
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +24,25 @@ def test_the_engine_is_this_process_or_the_server_that_the_operator_names(monkey
     assert elsewhere.loading is None and elsewhere.cancel_loading() is None
     here.close()
     elsewhere.close()
+
+
+def test_the_server_ends_after_the_answers_that_it_broke_off_are_saved(monkeypatch, workspace):
+    order, begun, broken_off = [], threading.Event(), threading.Event()
+
+    def page():
+        with state.saving_answer():
+            begun.set()
+            assert broken_off.wait(60)
+            order.append("saved")
+
+    monkeypatch.setattr(state, "engines", [SimpleNamespace(close=broken_off.set)])
+    answering = threading.Thread(target=page)
+    answering.start()
+    assert begun.wait(60)
+    state.close()
+    order.append("ended")
+    answering.join()
+    assert order == ["saved", "ended"]
 
 
 @pytest.fixture

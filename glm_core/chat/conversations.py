@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -134,6 +135,25 @@ class Conversation:
 
         A full or read-only disk does not end the conversation: `unsaved` then has the sentence to show.
         """
+        self._write()
+
+    @needs("guest", owner=lambda conversation: conversation.user)
+    def begin_answer(self) -> Callable[[RequestHandle], None]:
+        """Save it with the open answer; returns the function that notes and saves how far a handle came with that answer.
+
+        That may be asked when the page is closed or the server ends: nobody is there then who could have the right to save, and
+        the text that was read must not be lost. Where the account was removed meanwhile, nothing is written.
+        """
+        self._write()
+
+        def keep(handle: RequestHandle) -> None:
+            self.note(handle)
+            if self.path.parent.is_dir():
+                self._write()
+
+        return keep
+
+    def _write(self) -> None:
         if not self.messages:
             return
         self.updated = time.time()

@@ -28,7 +28,8 @@ def say(key: str) -> str:
 
 @pytest.fixture
 def people(server):
-    """The accounts, on the server restarted as a shared one; `slow` is a model whose answers take many seconds."""
+    """The accounts, on the server restarted as a shared one; `slow` is a model whose answers take many seconds, `small` is trained."""
+    tiny_chatglm(server.home / "models" / "small", hidden_size=128, inner_hidden_size=512, num_layers=8)
     tiny_chatglm(
         server.home / "models" / "slow",
         hidden_size=512,
@@ -46,14 +47,16 @@ def people(server):
 
 
 def silence(folder) -> None:
-    """Let the random model of `folder` never come to an end: its end token is as likely as nothing."""
+    """Let the random model of `folder` write letters only, which a page shows as they are, and never come to an end: other tokens are as likely as nothing."""
     from safetensors.torch import load_file, save_file
 
     from glm_core.models import load_tokenizer
 
     weights = load_file(folder / "model.safetensors")
     [name] = [name for name in weights if name.endswith("word_embeddings.weight")]
-    weights[name][load_tokenizer(folder).eos_token_id] = 0
+    tokenizer, rows = load_tokenizer(folder), weights[name]
+    said = [tokenizer.decode([number]).strip() for number in range(len(rows))]
+    rows[[number for number, text in enumerate(said) if not text.isalnum()]] = 0
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
@@ -68,8 +71,8 @@ def windows(chromium, server, people):
 
 
 def train(page, address: str) -> str:
-    """Start the imprint's training as a newcomer does; returns the run's id once it is under way."""
-    page.goto(f"{address}/training")
+    """Start the imprint's training on the small model; returns the run's id once it is under way."""
+    page.goto(f"{address}/training?model=small&preset=imprint")
     settle(page)
     page.get_by_role("button", name=say("train.start")).click()
     page.wait_for_url(re.compile(r"/run\?.*run="))
@@ -113,6 +116,7 @@ def test_a_restart_takes_nobodys_words_mixes_nobodys_and_stops_no_run(server, pe
     assert boss.get_by_test_id("stChatInputStopButton").is_visible(), "both are being answered"
     seen = {name: answer_of(page) for name, page in windows.items()}
     addresses = {name: page.url for name, page in windows.items()}
+    assert store.get(run).status().state == "running", "the run goes on beside them"
 
     server.stop()
     kept = {

@@ -1,10 +1,11 @@
 """Conversations survive a restart, belong to one user, and a damaged file harms nobody."""
 
 import json
+import shutil
 
 import pytest
 
-from glm_core import workspace
+from glm_core import permissions, workspace
 from glm_core.chat import conversations
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.messages import can_go_on, footnotes
@@ -107,6 +108,38 @@ def test_an_answer_that_was_stopped_says_so():
     handle.cancel()
     one.note(handle)
     assert (one.messages[-1]["content"], one.messages[-1]["finish_reason"]) == ("你", "cancelled")
+
+
+@pytest.fixture
+def reader():
+    """Whoever reads the page: the program at first, then those whom the test names."""
+    found = [permissions.PROGRAM]
+    before = permissions.follow(lambda: found[-1])
+    yield found
+    permissions.follow(before)
+
+
+def test_an_answer_is_kept_as_far_as_it_came_when_its_page_is_closed(reader):
+    one = Conversation("local")
+    one.ask("你好")
+    keep, handle = one.begin_answer(), RequestHandle(Request(one.prompt()))
+    handle.add("你好，我")
+    reader.append(permissions.NOBODY)
+    with pytest.raises(permissions.PermissionRefused):
+        one.save()
+    keep(handle)
+    assert workspace.read_json(one.path)["messages"][-1]["content"] == "你好，我"
+    shutil.rmtree(one.path.parent)
+    keep(handle)
+    assert not one.path.parent.exists(), "an account that was removed stays removed"
+
+
+def test_nobody_begins_an_answer(reader):
+    one = Conversation("local")
+    one.ask("你好")
+    reader.append(permissions.NOBODY)
+    with pytest.raises(permissions.PermissionRefused):
+        one.begin_answer()
 
 
 def test_a_disk_that_takes_nothing_is_said_and_the_conversation_goes_on(monkeypatch):

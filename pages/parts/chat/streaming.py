@@ -31,7 +31,7 @@ def answer(conversation: Conversation, choice: ServedModel, fields: dict, typed:
         typed: whether the question was typed just now; the input box then has a stop button, else there is one here.
     """
     conversation.model = choice.name
-    conversation.save()
+    keep = conversation.begin_answer()
     seal = {"role": "assistant", "stamp": {"adapter": choice.tuned}}
     with st.chat_message("assistant", avatar=messages.avatar(seal)):
         thought, place, wait = st.empty(), st.empty(), st.empty()
@@ -45,16 +45,16 @@ def answer(conversation: Conversation, choice: ServedModel, fields: dict, typed:
         begun = {"beginning": conversation.beginning.strip(), "thought": conversation.thought}
         handle = state.engine().submit(Request(told, choice.name, owner=conversation.user, **begun, **fields))
         st.session_state.computing = True
-        try:
-            stream(handle, conversation, (thought, place, wait))
-            st.session_state.computing = False
-        except Exception:
-            st.session_state.computing = False  # not stopped: the page stays as it is, with the reason
-            raise
-        finally:
-            handle.cancel()
-            conversation.note(handle)
-            conversation.save()
+        with state.saving_answer():
+            try:
+                stream(handle, conversation, (thought, place, wait))
+                st.session_state.computing = False
+            except Exception:
+                st.session_state.computing = False  # not stopped: the page stays as it is, with the reason
+                raise
+            finally:
+                handle.cancel()
+                keep(handle)
 
 
 @ui.fragment(run_every=SETTLE_SECONDS)
