@@ -21,9 +21,9 @@ def count_into(log: Path) -> None:
     add, cancel, finish = RequestHandle.add, RequestHandle.cancel, RequestHandle.finish
     output = log.open("a", encoding="utf-8", buffering=1)
 
-    def added(handle, piece):
+    def added(handle, *arguments, **named):
         vars(handle).setdefault("token_times", []).append(time.time())
-        add(handle, piece)
+        add(handle, *arguments, **named)
 
     def cancelled(handle):
         if not handle.done:

@@ -240,14 +240,14 @@ def close() -> None:
     Training processes go on by themselves and are found again at the next start.
     """
     _closing.set()
+    for one in engines:  # first, since callers wait for it; the others may wait for a disk
+        one.close()
+    with _answers_changed:
+        _answers_changed.wait_for(lambda: not _answers, SECONDS_TO_SAVE)
     accounts.last_uses.store()
     database.let_go()
     for lock in _locks:
         lock.release()
-    for one in engines:
-        one.close()
-    with _answers_changed:
-        _answers_changed.wait_for(lambda: not _answers, SECONDS_TO_SAVE)
 
 
 def _work_alone(lock: WorkspaceLock) -> None:

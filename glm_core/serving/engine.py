@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 MEASURED_TOGETHER = 8
 "Texts measured between two steps, so that nobody waits long for an answer."
-CLOSING_SECONDS = 1.0
+CLOSING_SECONDS = 0.5
 "At the end of the program, how long running answers may go on; those that need longer end in an error."
 IDLE_SECONDS = 0.02
 
