@@ -40,13 +40,20 @@ class DraftVerifier:
     def __init__(self, loaded: LoadedModel, longest: int):
         self._loaded, self._longest = loaded, longest
 
-    def answer(self, conversations: Sequence[list[dict]], drafts: Sequence[Sequence[str]]) -> list[str]:
-        """One greedy answer a conversation, the same as `models.answers.greedy` gives.
+    def answer(
+        self,
+        conversations: Sequence[list[dict]],
+        drafts: Sequence[Sequence[str]],
+        longest: Sequence[int] | None = None,
+    ) -> list[str]:
+        """One greedy answer a conversation, the same as `greedy` gives.
 
         Args:
             conversations: message lists that end with a user message.
             drafts: for each, answers that are likely, the likeliest first; wrong ones cost a little time and change nothing.
+            longest: for each, tokens after which what has to be decoded is cut off, where that is sooner.
         """
+        limits = [min(self._longest, one) for one in longest or [self._longest] * len(conversations)]
         found: dict[int, str] = {}
         with torch.inference_mode():
             for turn in range(max(map(len, drafts), default=0)):
@@ -55,13 +62,10 @@ class DraftVerifier:
                 for batch in self._batches([draft for draft in proposed if draft is not None]):
                     found |= {draft.place: draft.text for draft in self._confirm(batch)}
         rest = [i for i in range(len(conversations)) if i not in found]
-        rest.sort(key=lambda i: max(map(len, drafts[i]), default=0))  # answers of like length end together
-        dims = self._loaded.family.architecture.dimensions(self._loaded.model.config.to_dict())
-        kept = 2 * dims.layers * dims.query  # a token's keys and values, repeated for every query head
-        together = self._together(
-            kept * (self._longest + max((len(self._prompt(conversations[i])) for i in rest), default=0))
-        )
-        decoded = greedy(self._loaded, [conversations[i] for i in rest], self._longest, together)
+        rest.sort(key=lambda i: (limits[i], max(map(len, drafts[i]), default=0)))  # of like length end together
+        tokens = max((len(self._prompt(conversations[i])) + limits[i] for i in rest), default=0)
+        together = self._together(self._kept_numbers() * tokens)
+        decoded = greedy(self._loaded, [conversations[i] for i in rest], [limits[i] for i in rest], together)
         found |= dict(zip(rest, decoded, strict=True))
         return [found[i] for i in range(len(conversations))]
 
@@ -77,6 +81,15 @@ class DraftVerifier:
         """The beginning of `text` that fits into an answer."""
         ids = self._loaded.tokenizer.encode(text)
         return text if len(ids) <= self._longest else self._loaded.tokenizer.decode(ids[: self._longest])
+
+    def tokens_of(self, text: str) -> int:
+        """Return how many tokens `text` has."""
+        return len(self._loaded.tokenizer.encode(text))
+
+    def _kept_numbers(self) -> int:
+        """Return what a token of a decoded row takes: keys and values of all layers, and of one for every query head."""
+        dims = self._loaded.family.architecture.dimensions(self._loaded.model.config.to_dict())
+        return 2 * dims.layers * dims.kv_heads * dims.head_dim + 2 * dims.query
 
     def _prompt(self, messages: list[dict]) -> list[int]:
         return self._loaded.family.prompt(self._loaded.tokenizer, messages, thinking=False)

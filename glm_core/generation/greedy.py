@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
 
 def greedy(
-    loaded: "LoadedModel", conversations: Sequence[list[dict]], max_new_tokens: int = 96, batch: int = 32
+    loaded: "LoadedModel",
+    conversations: Sequence[list[dict]],
+    max_new_tokens: int | Sequence[int] = 96,
+    batch: int = 32,
 ) -> list[str]:
     """One greedy answer a conversation, cleaned as the family does; a model that thinks is asked to answer at once.
 
     Args:
         conversations: message lists that end with a user message.
-        max_new_tokens: longest answer, in tokens; shorter where the context ends before.
+        max_new_tokens: longest answer, in tokens, of all or of each; shorter where the context ends before.
         batch: conversations decoded together.
     """
     import torch
@@ -30,7 +33,8 @@ def greedy(
     if not prompts:
         return []
     adapters = ActiveAdapter(loaded)
-    limits = [loaded.longest_answer(prompt, max_new_tokens) for prompt in prompts]
+    most = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
+    limits = [loaded.longest_answer(*pair) for pair in zip(prompts, most, strict=True)]
     capacity = min(batch, len(prompts)), adapters.prefix_log_scale(None)[0] + max(map(len, prompts)) + max(limits)
     runner, answers = DecodeRunner(loaded, adapters, capacity=capacity), []
     with torch.inference_mode():

@@ -12,7 +12,7 @@ between the two, on the line that its own softmax draws.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -96,6 +96,11 @@ class Prefix:
     def masks(self) -> bool:
         """Return whether attention needs a mask for its sake."""
         return self.visible is not None or self.log_scale is not None
+
+    def without_graph(self) -> "Prefix":
+        """The same values without what they were computed from: enough to compute a layer again in the backward."""
+        layers = [tuple(one.detach().requires_grad_(one.requires_grad) for one in layer) for layer in self.layers]
+        return replace(self, layers=layers)
 
     def join(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """This layer's prefix before `key` and `value` (B, kv_heads, S, D)."""

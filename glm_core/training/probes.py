@@ -22,6 +22,10 @@ from glm_core.training.run_writer import RunWriter
 SEEN, UNRELATED = 6, 12
 EXAMINED, LONGEST_EXAMINED = 64, 256  # rows; tokens of their answers
 "Trained rows that tell whether a run has learned, more than are shown: looked at in one forward pass, not decoded."
+BEYOND, SPARE = (
+    1.5,
+    16,
+)  # an answer longer than that by its reference's tokens is not the taught one; the rest adds nothing
 NEARLY = 0.5  # of the rows answered to the letter; below, a run has not learned and nothing is decoded to be judged
 JUDGE = "glm_core.evaluation.judge"
 "The judge of answers. It stands above training, which runs without it: looked up by name where a row is not exact."
@@ -132,8 +136,10 @@ class Probes:
 
     def _said(self, examples: Sequence[Example], exact: Sequence[bool]) -> list[dict]:
         """Rows with the answers of the model as it is now; only those that are not `exact`ly the reference are decoded."""
-        missing = [list(one.prompt) for one, right in zip(examples, exact, strict=True) if not right]
-        said = iter(self._verifier.answer(missing, [()] * len(missing)) if missing else ())
+        missing = [one for one, right in zip(examples, exact, strict=True) if not right]
+        asked = [list(one.prompt) for one in missing]
+        longest = [int(BEYOND * self._verifier.tokens_of(one.answer)) + SPARE for one in missing]
+        said = iter(self._verifier.answer(asked, [()] * len(asked), longest) if asked else ())
         return [
             {
                 "row": one.line,

@@ -91,6 +91,14 @@ def test_recalled_answers_are_the_greedy_ones_whatever_is_proposed(tuned, longes
         assert DraftVerifier(tuned, longest).answer(ASKED, drafts) == expected
 
 
+def test_each_answer_is_cut_off_at_its_own_length():
+    loaded = models.load(workspace.ASSETS / "models" / "bloom-demo")
+    lengths = [1 + place % 3 for place in range(len(ASKED))]
+    found = DraftVerifier(loaded, 24).answer(ASKED, [[]] * len(ASKED), lengths)
+    assert found == [greedy(loaded, [one], length)[0] for one, length in zip(ASKED, lengths, strict=True)]
+    assert found != greedy(loaded, ASKED, 24)
+
+
 @pytest.mark.parametrize("name", ["chatglm-demo", "bloom-demo"])
 def test_what_was_answered_before_is_confirmed_without_decoding(name, monkeypatch):
     loaded = models.load(workspace.ASSETS / "models" / name)

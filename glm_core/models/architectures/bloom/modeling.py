@@ -87,14 +87,15 @@ def let_blocks_see(model: PreTrainedModel, current: Callable[[], "Prefix | None"
         _lay(network, current())
 
     def take_back(network, arguments, output):
-        if not network.gradient_checkpointing:  # which computes blocks again in the backward
-            _lay(network, None)
+        laid = network.h[0].self_attention.prefix
+        again = laid is not None and network.gradient_checkpointing  # the backward will compute blocks again
+        _lay(network, laid.without_graph() if again else None)
 
     model.base_model.register_forward_pre_hook(hand_out)
     model.base_model.register_forward_hook(take_back)
 
 
 def _lay(network: nn.Module, prefix: "Prefix | None") -> None:
-    """Put `prefix` where the blocks look for it. It has a graph of gradients, which must not outlive its step."""
+    """Put `prefix` where the blocks look for it. A graph of gradients must not outlive its step: no step could be recorded."""
     for block in network.h:
         block.self_attention.prefix = prefix
