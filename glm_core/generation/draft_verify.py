@@ -62,12 +62,20 @@ class DraftVerifier:
                 for batch in self._batches([draft for draft in proposed if draft is not None]):
                     found |= {draft.place: draft.text for draft in self._confirm(batch)}
         rest = [i for i in range(len(conversations)) if i not in found]
-        rest.sort(key=lambda i: (limits[i], max(map(len, drafts[i]), default=0)))  # of like length end together
-        tokens = max((len(self._prompt(conversations[i])) + limits[i] for i in rest), default=0)
-        together = self._together(self._kept_numbers() * tokens)
-        decoded = greedy(self._loaded, [conversations[i] for i in rest], [limits[i] for i in rest], together)
-        found |= dict(zip(rest, decoded, strict=True))
+        rest.sort(key=lambda i: max(map(len, drafts[i]), default=0))  # answers of like length end together
+        if rest:
+            found |= self._decode(rest, conversations, limits)
         return [found[i] for i in range(len(conversations))]
+
+    def _decode(
+        self, places: Sequence[int], conversations: Sequence[list[dict]], limits: Sequence[int]
+    ) -> dict[int, str]:
+        """Answers of the conversations at `places`, those that may be of like length together."""
+        order = sorted(places, key=lambda i: limits[i])
+        tokens = max(len(self._prompt(conversations[i])) + limits[i] for i in order)
+        together = self._together(self._kept_numbers() * tokens)
+        asked, most = [conversations[i] for i in order], [limits[i] for i in order]
+        return dict(zip(order, greedy(self._loaded, asked, most, together), strict=True))
 
     def find_exact(self, conversations: Sequence[list[dict]], references: Sequence[str]) -> list[bool]:
         """For each conversation, whether greedy decoding would answer with its reference, to the letter and to its end."""
