@@ -120,6 +120,11 @@ class Jobs(Generic[K, J]):
         with self.lock:
             self._jobs.pop(key, None)
 
+    def clear(self) -> None:
+        """Drop all, as a restart of the server does; what is on disk is read again. Threads that run go on."""
+        with self.lock:
+            self._jobs.clear()
+
     def all(self) -> list[J]:
         """Return the jobs, oldest first."""
         with self.lock:

@@ -1,6 +1,7 @@
 """The two text tables say the same things, with the same blanks, and exactly those that the program says."""
 
 import ast
+import contextvars
 import re
 import string
 
@@ -81,12 +82,14 @@ def test_speaks_the_language_in_use():
     assert i18n.t("page.training") == "训练"
 
 
-def test_follows_the_reader_where_nothing_was_said(monkeypatch):
-    monkeypatch.setattr(i18n, "_reader", lambda: "en")
-    i18n.use("zh")
-    assert i18n.current() == "zh"
-    monkeypatch.setattr(i18n, "_language", type(i18n._language)("fresh", default=None))
-    assert i18n.current() == "en"
+def test_follows_the_reader_where_nothing_was_said():
+    before = i18n.follow(lambda: "en")
+    try:
+        i18n.use("zh")
+        assert i18n.current() == "zh"
+        assert contextvars.Context().run(i18n.current) == "en", "where nobody has said which"
+    finally:
+        i18n.follow(before)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ LARGE = 5_000  # rows; fewer take less than a second
 _DAY = 86_400
 
 _turn = threading.Lock()  # one file at a time: each takes a whole core
-_jobs: Jobs[Path, "WorkbookExport"] = Jobs()
+registry: Jobs[Path, "WorkbookExport"] = Jobs()
 
 
 class WorkbookExport(Job):
@@ -64,11 +64,11 @@ class WorkbookExport(Job):
 @needs("trainer")
 def start(dataset: Dataset, rows: Sequence[Example]) -> WorkbookExport:
     """The Excel file of `dataset`, which has these `rows`: begun now, unless it is under way or there already."""
-    with _jobs.lock:
+    with registry.lock:
         sheet = find(dataset)
         if sheet is None or sheet.state in ("cancelled", "failed"):
             path = _path(dataset)
-            sheet = _jobs.add(path, WorkbookExport(path))
+            sheet = registry.add(path, WorkbookExport(path))
             sheet.begin(rows)
         return sheet
 
@@ -76,11 +76,11 @@ def start(dataset: Dataset, rows: Sequence[Example]) -> WorkbookExport:
 def find(dataset: Dataset) -> WorkbookExport | None:
     """The file of `dataset` under way, ended, or left by an earlier server; None where nobody asked for one."""
     path = _path(dataset)
-    with _jobs.lock:
-        sheet = _jobs.get(path)
+    with registry.lock:
+        sheet = registry.get(path)
         if sheet is not None and sheet.state == "done" and not path.is_file():
-            _jobs.forget(path)
-        return _jobs.get_or_add(path, lambda: WorkbookExport(path) if path.is_file() else None)
+            registry.forget(path)
+        return registry.get_or_add(path, lambda: WorkbookExport(path) if path.is_file() else None)
 
 
 def sweep(folder: Path) -> None:

@@ -39,42 +39,13 @@ def argmax_finite(logits: torch.Tensor) -> torch.Tensor:
     return torch.where(torch.isfinite(value), token, -1)
 
 
-class CudaGraphRunner:
-    """Runs steps on a GPU from CUDA graphs, which spares the launch of every kernel; elsewhere it just runs them."""
+class CudaGraphs:
+    """Records steps as CUDA graphs of the current device that share one pool of memory."""
 
-    def __init__(self, device: torch.device):
-        self._works = device.type == "cuda" and device.index in (None, torch.cuda.current_device())
-        self._graphs: dict = {}
-        self.forget()
+    def __init__(self) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
 
-    def forget(self) -> None:
-        """Tensors that steps use have moved."""
-        self._graphs.clear()
-        self._pool = torch.cuda.graph_pool_handle() if self._works else None  # one without graphs is closed for good
-
-    def run(self, key: object, step: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """The result of `step`; the second run of the same `key` and later ones repeat what the first launched.
-
-        `step` must not wait for the device, and all its inputs must stay where they are. The result is overwritten by
-        the next run. Where recording fails, steps just run from then on.
-        """
-        if not self._works:
-            return step()
-        if key in self._graphs:
-            graph, result = self._graphs[key]
-            graph.replay()
-            return result
-        result = self._warm_up(step)
-        try:
-            self._graphs[key] = self._record(step)
-        except RuntimeError:
-            log.warning("the decoding step cannot be recorded; it goes on launch by launch", exc_info=True)
-            self._works = False
-            torch.cuda.synchronize()
-        return result
-
-    @staticmethod
-    def _warm_up(step: Callable[[], torch.Tensor]) -> torch.Tensor:
+    def warm_up(self, step: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Run `step` once for real beside the main stream, which lets libraries prepare what must not be recorded."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -84,11 +55,63 @@ class CudaGraphRunner:
         torch.cuda.synchronize()
         return result
 
-    def _record(self, step: Callable[[], torch.Tensor]) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+    def record(self, step: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+        """Return what repeats all that `step` launches, and returns its result.
+
+        Raises:
+            RuntimeError: it cannot be recorded.
+        """
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            result = step()
-        return graph, result
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                result = step()
+        except RuntimeError:
+            torch.cuda.synchronize()
+            raise
+
+        def replay() -> torch.Tensor:
+            graph.replay()
+            return result
+
+        return replay
+
+
+class CudaGraphRunner:
+    """Runs steps on a GPU from CUDA graphs, which spares the launch of every kernel; elsewhere it just runs them.
+
+    Args:
+        device: where the steps compute.
+        recorder: makes what records steps; None = `CudaGraphs` on the current GPU, and nothing elsewhere.
+    """
+
+    def __init__(self, device: torch.device, recorder: Callable[[], CudaGraphs] | None = None):
+        on_gpu = device.type == "cuda" and device.index in (None, torch.cuda.current_device())
+        self._recorder = recorder or (CudaGraphs if on_gpu else None)
+        self._recorded: dict[object, Callable[[], torch.Tensor]] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Tensors that steps use have moved."""
+        self._recorded.clear()
+        self._graphs = self._recorder() if self._recorder else None  # a pool without graphs is closed for good
+
+    def run(self, key: object, step: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """The result of `step`; the second run of the same `key` and later ones repeat what the first launched.
+
+        `step` must not wait for the device, and all its inputs must stay where they are. The result is overwritten by
+        the next run. Where recording fails, steps just run from then on.
+        """
+        if self._graphs is None:
+            return step()
+        if key in self._recorded:
+            return self._recorded[key]()
+        result = self._graphs.warm_up(step)
+        try:
+            self._recorded[key] = self._graphs.record(step)
+        except RuntimeError:
+            log.warning("the decoding step cannot be recorded; it goes on launch by launch", exc_info=True)
+            self._recorder = self._graphs = None
+        return result
 
 
 class ActiveAdapter:

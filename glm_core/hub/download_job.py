@@ -27,7 +27,7 @@ RECORD, ORIGIN = "download.json", "easyaigc-source.json"
 SPARE_BYTES = 500_000_000  # left free on the disk
 
 log = logging.getLogger(__name__)
-_jobs: Jobs[Path, "Download"] = Jobs()
+registry: Jobs[Path, "Download"] = Jobs()
 
 
 class Download(Job):
@@ -133,7 +133,7 @@ def start(source: Source, token: str = "") -> Download:
     """
     folder = workspace.inside(downloads_folder(), source.name)
     check_free(folder.name)
-    with saving(folder), _jobs.lock:
+    with saving(folder), registry.lock:
         folder.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(downloads_folder() / f".{folder.name}.lock", thread_local=False)
         try:
@@ -146,7 +146,7 @@ def start(source: Source, token: str = "") -> Download:
             folder.mkdir()
             earlier = None
         download = earlier or Download(folder, source)
-        _jobs.add(folder, download)._begin(token, held)
+        registry.add(folder, download)._begin(token, held)
     return download
 
 
@@ -175,8 +175,8 @@ def get(name: str) -> Download:
 def downloads() -> list[Download]:
     """Every download of this workspace: running, finished since the start, and what earlier ones left, by name."""
     for folder in sorted(downloads_folder().glob("[!.]*")):
-        _jobs.get_or_add(folder, lambda folder=folder: _read(folder))
-    mine = [one for one in _jobs.all() if one.folder.parent == downloads_folder()]
+        registry.get_or_add(folder, lambda folder=folder: _read(folder))
+    mine = [one for one in registry.all() if one.folder.parent == downloads_folder()]
     return sorted(mine, key=lambda one: one.name.lower())
 
 
@@ -192,8 +192,8 @@ def discard(name: str) -> None:
     download.wait(30)
     if download.state == "running":
         raise HubError("hub.still_running", name=name)
-    with _jobs.lock, saving(download.folder):
-        _jobs.forget(download.folder)
+    with registry.lock, saving(download.folder):
+        registry.forget(download.folder)
         if download.folder.is_dir():
             shutil.rmtree(download.folder)
 

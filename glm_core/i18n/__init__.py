@@ -36,13 +36,14 @@ def named(word: str) -> str | None:
     return next((language for language, name in NAMES.items() if word in (language, name)), None)
 
 
-def follow(reader: Callable[[], str | None]) -> None:
-    """Ask `reader` for the language wherever `use` has not said it.
+def follow(reader: Callable[[], str | None] | None) -> Callable[[], str | None] | None:
+    """Ask `reader` for the language wherever `use` has not said it; returns what was asked until now.
 
     The dashboard's pages, callbacks and fragments each run in a thread of their own; they all share one session, which `reader` looks up.
     """
     global _reader
-    _reader = reader
+    before, _reader = _reader, reader
+    return before
 
 
 def current() -> str:

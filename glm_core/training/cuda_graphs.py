@@ -24,6 +24,26 @@ def round_length(length: int, rows: int) -> int:
     return -(-length // step) * step
 
 
+class Recording:
+    """One shape: the tensors that the graph reads, the graph, and the loss that it writes beside the gradients."""
+
+    def __init__(self, loss: AnswerLoss, weights: list, gradients: list, plan: dict[str, torch.Tensor], pool):
+        self._inputs = {name: tensor.clone() for name, tensor in plan.items()}
+        self._result = torch.zeros((), device=gradients[0].device)  # the loss, ()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+            result = loss.compute(**self._inputs)  # ()
+            torch._foreach_copy_(gradients, torch.autograd.grad(result, weights))  # each as its weight
+            self._result.copy_(result.detach())
+
+    def replay(self, plan: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The loss of `plan`."""
+        for name, tensor in plan.items():
+            self._inputs[name].copy_(tensor)
+        self._graph.replay()
+        return self._result.clone()
+
+
 class CudaGraphStep:
     """Computes the gradients of batches from recordings of `loss`, one for each shape.
 
@@ -31,13 +51,20 @@ class CudaGraphStep:
         loss: on a GPU, with what is to be trained requiring gradients.
         largest: the batch that needs most memory, as in `__call__`; it is computed once to warm up, and recorded.
         complain: called with the error when recording fails; nothing is recorded any more then.
+        record: makes a recording of one shape; its arguments are those of `Recording`.
     """
 
-    def __init__(self, loss: AnswerLoss, largest: dict[str, torch.Tensor], complain: Callable[[Exception], None]):
-        self._loss, self._complain = loss, complain
+    def __init__(
+        self,
+        loss: AnswerLoss,
+        largest: dict[str, torch.Tensor],
+        complain: Callable[[Exception], None],
+        record: Callable[..., Recording] = Recording,
+    ):
+        self._loss, self._complain, self._record = loss, complain, record
         self._weights = [weight for weight in loss.parameters() if weight.requires_grad]
         self._gradients = [torch.zeros_like(weight) for weight in self._weights]  # what every recording writes
-        self._recordings: dict[tuple, _Recording] = {}
+        self._recordings: dict[tuple, Recording] = {}
         self._pool = torch.cuda.graph_pool_handle()
         self._works = True
         loss.train()
@@ -71,14 +98,14 @@ class CudaGraphStep:
         gc.collect()
         gc.freeze()  # recording collects garbage each time, and need not look at what is there now
 
-    def _find(self, inputs: dict[str, torch.Tensor]) -> "_Recording | None":
+    def _find(self, inputs: dict[str, torch.Tensor]) -> Recording | None:
         """The recording for batches of this shape, made now where there is none yet."""
         tokens = self._loss.count_packed(inputs["attention_mask"])
-        shape = (*inputs["input_ids"].shape, tokens, self._count_places(inputs))
+        shape = (*inputs["input_ids"].shape, tokens, self._count_places(inputs))  # B, S, packed tokens, targets
         if shape in self._recordings or not (self._works and shape[-1] and len(self._recordings) < MOST):
             return self._recordings.get(shape)
         try:
-            self._recordings[shape] = _Recording(
+            self._recordings[shape] = self._record(
                 self._loss, self._weights, self._gradients, self._plan(inputs, 1), self._pool
             )
         except (RuntimeError, NotImplementedError) as error:  # what a library may not do while it is recorded
@@ -90,7 +117,10 @@ class CudaGraphStep:
 
     def _end_recording(self) -> None:
         """A failed recording leaves the random numbers of its device as if it went on; dropout would refuse to work."""
-        generator = torch.cuda.default_generators[self._weights[0].device.index or 0]
+        device = self._weights[0].device
+        if device.type != "cuda":
+            return
+        generator = torch.cuda.default_generators[device.index or 0]
         generator.graphsafe_set_state(generator.clone_state())
 
     def _count_places(self, inputs: dict[str, torch.Tensor]) -> int:
@@ -99,27 +129,7 @@ class CudaGraphStep:
         return -(-int((inputs["labels"] != IGNORED).sum()) // part) * part
 
     def _plan(self, inputs: dict[str, torch.Tensor], items: torch.Tensor | int | None) -> dict[str, torch.Tensor]:
-        most, device = self._count_places(inputs), self._weights[0].device
+        most, device = self._count_places(inputs), self._weights[0].device  # most: targets of the batch, rounded up
         tokens = self._loss.count_packed(inputs["attention_mask"])  # before the batch is on the device
         on_device = {name: tensor.to(device) for name, tensor in inputs.items()}
         return self._loss.plan(**on_device, items=items, most=most, tokens=tokens)
-
-
-class _Recording:
-    """One shape: the tensors that the graph reads, the graph, and the loss that it writes beside the gradients."""
-
-    def __init__(self, loss: AnswerLoss, weights: list, gradients: list, plan: dict[str, torch.Tensor], pool):
-        self._inputs = {name: tensor.clone() for name, tensor in plan.items()}
-        self._result = torch.zeros((), device=gradients[0].device)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
-            result = loss.compute(**self._inputs)
-            torch._foreach_copy_(gradients, torch.autograd.grad(result, weights))
-            self._result.copy_(result.detach())
-
-    def replay(self, plan: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The loss of `plan`."""
-        for name, tensor in plan.items():
-            self._inputs[name].copy_(tensor)
-        self._graph.replay()
-        return self._result.clone()

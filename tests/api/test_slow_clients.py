@@ -53,14 +53,19 @@ def request(path="/v1/chat/completions", length=0, method="POST") -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
-def drip(client: socket.socket, content: bytes) -> float:
-    """Send a byte every 50 ms until the other side has hung up; returns the seconds that took."""
-    started = time.monotonic()
+DRIPPED = request("/" + "x" * 800)
+"A head that takes 40 seconds a byte every 50 ms; one that is cut at `LIMIT` never comes to its end."
+
+
+def drip(client: socket.socket, content: bytes) -> int:
+    """Send a byte every 50 ms until the other side has hung up; returns how many were sent."""
+    sent = 0
     with contextlib.suppress(OSError):
         for byte in content:
             client.sendall(bytes([byte]))
+            sent += 1
             time.sleep(0.05)
-    return time.monotonic() - started
+    return sent
 
 
 def rest(client: socket.socket) -> bytes:
@@ -74,28 +79,27 @@ def rest(client: socket.socket) -> bytes:
 
 def test_a_head_that_drips_is_cut(impatient):
     with connect(impatient[0]) as client:
-        assert LIMIT / 2 < drip(client, request("/" + "x" * 200)) < 5 * LIMIT
+        assert 1 < drip(client, DRIPPED) < len(DRIPPED)
         assert rest(client) == b""
 
 
 def test_a_connection_that_says_nothing_is_cut(impatient):
     with connect(impatient[0]) as client:
-        started = time.monotonic()
-        assert rest(client) == b"" and LIMIT / 2 < time.monotonic() - started < 5 * LIMIT
+        assert rest(client) == b""
 
 
 def test_a_second_head_that_drips_is_cut_too(impatient):
     with connect(impatient[0]) as client:
         client.sendall(request("/health", method="GET"))
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
-        assert drip(client, request("/" + "x" * 200)) < 5 * LIMIT
+        assert drip(client, DRIPPED) < len(DRIPPED)
 
 
 def test_who_goes_on_sending_after_a_refusal_is_cut(impatient):
     with connect(impatient[0]) as client:
         client.sendall(request("/v1/nothing", length=1000))
         assert b"404" in client.recv(65536)
-        assert drip(client, b"x" * 200) < 5 * LIMIT
+        assert drip(client, b"x" * 900) < 900
 
 
 def test_a_body_that_drips_gets_an_api_error_and_is_cut(impatient):
@@ -109,13 +113,13 @@ def test_a_body_that_drips_gets_an_api_error_and_is_cut(impatient):
 def test_a_body_that_keeps_its_pace_may_take_longer(impatient, monkeypatch):
     monkeypatch.setattr(middleware, "BODY_RATE", 5_000)
     body = json.dumps(GREEDY).encode().ljust(30_000)
+    assert len(body) / 1000 * 0.05 > 2 * LIMIT
     with connect(impatient[0]) as client:
-        started = time.monotonic()
         client.sendall(request(length=len(body)))
         for start in range(0, len(body), 1000):
             client.sendall(body[start : start + 1000])
             time.sleep(0.05)
-        assert client.recv(65536).startswith(b"HTTP/1.1 200") and time.monotonic() - started > 2 * LIMIT
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("reads", [False, True])

@@ -8,7 +8,6 @@ import pytest
 from glm_core import i18n
 from glm_core.data import DataError, export, library, read_bytes, xlsx_job
 from glm_core.data.examples import pair
-from glm_core.jobs import Jobs
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def test_a_cancelled_sheet_leaves_nothing_and_can_be_begun_again(kept, rows, pau
 
 def test_another_server_finds_what_is_done_and_changed_rows_have_no_sheet_yet(kept, rows, monkeypatch):
     xlsx_job.start(kept, rows).wait(30)
-    monkeypatch.setattr(xlsx_job, "_jobs", Jobs())
+    xlsx_job.registry.clear()
     assert xlsx_job.find(kept).state == "done"
     assert xlsx_job.find(library.replace_rows(kept.id, rows[1:])) is None
 

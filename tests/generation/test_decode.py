@@ -173,20 +173,43 @@ def test_small_buffers_stay_for_the_next_answer_and_large_ones_go(session, tmp_p
     assert session._batches == {}
 
 
-def test_what_cannot_be_recorded_just_runs(monkeypatch, caplog):
-    recorder = CudaGraphRunner(torch.device("cpu"))
-    recorder._works = True  # as on a GPU
+class Unrecordable:
+    """Records nothing."""
 
-    def fail(self, step):
+    def warm_up(self, step):
+        return step()
+
+    def record(self, step):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(CudaGraphRunner, "_warm_up", staticmethod(lambda step: step()))
-    monkeypatch.setattr(CudaGraphRunner, "_record", fail)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+
+def test_what_cannot_be_recorded_just_runs(caplog):
+    recorder = CudaGraphRunner(torch.device("cpu"), Unrecordable)
     runs = []
     for _ in range(3):
         recorder.run("key", lambda: runs.append(1) or torch.ones(1))
     assert len(runs) == 3 and len(caplog.records) == 1
+
+
+class Counted(Unrecordable):
+    """Records a step as itself and counts what was recorded."""
+
+    recorded: list = []
+
+    def record(self, step):
+        self.recorded.append(step)
+        return step
+
+
+def test_a_step_is_recorded_once_for_a_key_and_again_when_tensors_have_moved(monkeypatch):
+    monkeypatch.setattr(Counted, "recorded", [])
+    recorder = CudaGraphRunner(torch.device("cpu"), Counted)
+    for key in ("a", "b", "a", "b"):
+        recorder.run(key, lambda: torch.ones(1))
+    assert len(Counted.recorded) == 2
+    recorder.forget()
+    recorder.run("a", lambda: torch.ones(1))
+    assert len(Counted.recorded) == 3
 
 
 @pytest.mark.parametrize("session", ["chatglm"], indirect=True)

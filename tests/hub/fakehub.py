@@ -17,7 +17,7 @@ class FakeHub:
         files: repo -> file name -> content.
         faults: file name -> faults, each taken once in turn: an HTTP status, ("status", {headers}), "drop" (half the body
             is sent, then the line is cut), "no range", "short" (announces less than there is), "long" (announces more).
-        asked: (path, Range header, Authorization header, host) of every request.
+        asked: (path, Range header, Authorization header, host, monotonic seconds) of every request.
         slow: seconds between blocks of 1 KB.
         redirect: address that file requests are sent on to.
         digests: whether the listing says sha256.
@@ -27,7 +27,7 @@ class FakeHub:
     def __init__(self):
         self.files: dict[str, dict[str, bytes]] = {}
         self.faults: dict[str, list] = {}
-        self.asked: list[tuple[str, str, str, str]] = []
+        self.asked: list[tuple[str, str, str, str, float]] = []
         self.slow = 0.0
         self.redirect = ""
         self.digests = True
@@ -54,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(url.query)
         headers = (self.headers.get("Range", ""), self.headers.get("Authorization", ""), self.headers.get("Host", ""))
         name = query["FilePath"][0] if "FilePath" in query else unquote(url.path)
-        self.hub.asked.append((name, *headers))
+        self.hub.asked.append((name, *headers, time.monotonic()))
         if match := re.fullmatch(r"/api/(?:models|datasets)/(.+)/tree/main", url.path):
             self.answer_listing(match[1], self.huggingface)
         elif match := re.fullmatch(r"/api/v1/(?:models/(.+)/repo/files|datasets/(.+)/repo/tree)", url.path):

@@ -22,7 +22,6 @@ from glm_core.hub import download_job, http_download, local_models
 from glm_core.hub import published as hub_published
 from glm_core.hub.http_download import HubError, ProgressCallbacks
 from glm_core.hub.sources import Source, list_files
-from glm_core.jobs import Jobs
 from glm_core.models import describe, describe_config
 from tests.hub.fakehub import serving
 from tests.paths import SHARED
@@ -112,12 +111,12 @@ def test_a_dead_line_is_a_sentence_and_what_came_is_kept(hub):
 def test_after_a_restart_of_the_server_it_can_go_on(hub, monkeypatch):
     hub.faults["model.safetensors"] = ["drop", *[503] * 4]
     run(hub)
-    monkeypatch.setattr(download_job, "_jobs", Jobs())
+    download_job.registry.clear()
     found = download_job.get("small")
     assert found.state == "failed" and str(found.error) and found.progress().done > 30000
     record = json.loads((found.folder / download_job.RECORD).read_text())
     (found.folder / download_job.RECORD).write_text(json.dumps(record | {"state": "running"}))
-    monkeypatch.setattr(download_job, "_jobs", Jobs())
+    download_job.registry.clear()
     assert download_job.get("small").state == "stopped"
     download = download_job.resume("small")
     download.wait(20)
@@ -220,15 +219,16 @@ def test_no_such_repository(hub):
 
 def test_too_many_requests_waits_as_long_as_asked(hub):
     hub.faults["config.json"] = [(429, {"Retry-After": "1"})]
-    began = time.monotonic()
-    assert whole(run(hub)) and time.monotonic() - began >= 1
+    assert whole(run(hub))
+    refused, taken = [moment for *_, moment in hub.requests_for("/config.json")]
+    assert taken - refused >= 1, "by the clock of the server that asked for it"
 
 
 def test_too_long_a_wait_is_said_and_not_waited_for(hub):
     hub.faults["config.json"] = [(429, {"Retry-After": "3600"})]
-    began = time.monotonic()
     download = run(hub)
-    assert download.error.key == "hub.busy" and "1 小时" in str(download.error) and time.monotonic() - began < 5
+    assert download.error.key == "hub.busy" and "1 小时" in str(download.error)
+    assert len(hub.requests_for("/config.json")) == 1
 
 
 def test_a_redirect_to_another_host_does_not_take_the_token_along(hub):
@@ -238,8 +238,8 @@ def test_a_redirect_to_another_host_does_not_take_the_token_along(hub):
         download = download_job.start(source(hub), token="secret")
         download.wait(20)
         assert whole(download)
-        assert {token for _, _, token, _ in hub.asked} == {"Bearer secret"}
-        assert store.asked and {token for _, _, token, _ in store.asked} == {""}
+        assert {token for _, _, token, *_ in hub.asked} == {"Bearer secret"}
+        assert store.asked and {token for _, _, token, *_ in store.asked} == {""}
     assert b"secret" not in b"".join(path.read_bytes() for path in workspace.home().rglob("*") if path.is_file())
 
 
@@ -282,10 +282,10 @@ def test_a_slow_download_tells_its_speed_and_stops_when_told(hub):
         time.sleep(0.02)
     progress = download.progress()
     assert 5_000 < progress.speed < 40_000 and 0 < progress.seconds_left < 20 and progress.file == "model.safetensors"
-    began = time.monotonic()
     download.stop()
-    download.wait(5)
-    assert download.state == "stopped" and time.monotonic() - began < 1 and nothing_half(download)
+    download.wait(60)
+    assert download.state == "stopped" and nothing_half(download)
+    assert download.progress().done < len(FILES["model.safetensors"]), "long before its end"
     hub.slow = 0
     download = download_job.resume("small")
     download.wait(20)

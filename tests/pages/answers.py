@@ -66,10 +66,10 @@ class ScriptedEngine:
             "tiny", request.model if tuned else None, handle.choice.title, 60, request.strength, sampling
         )
         handle.prompt_tokens = 5
-        threading.Thread(target=self._answer, args=(handle,), daemon=True).start()
+        threading.Thread(target=self.answer, args=(handle,), daemon=True).start()
         return handle
 
-    def _answer(self, handle: RequestHandle) -> None:
+    def answer(self, handle: RequestHandle) -> None:
         handle.begin()
         answer = self.script(handle.request)
         for start in range(0, len(answer), 2):

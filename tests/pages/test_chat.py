@@ -190,7 +190,7 @@ def test_an_answer_that_fails_on_the_way_says_why_and_is_not_drawn_away(engine, 
         handle.begin()
         handle.finish("error", error=EngineBusy("serving.busy", 4, waiting=3))
 
-    monkeypatch.setattr(engine, "_answer", fail)
+    monkeypatch.setattr(engine, "answer", fail)
     app = say(open_page("chat"), "你好")
     assert len(app.error) == 1 and not app.exception
     assert app.session_state["computing"] is False, "else the page is drawn anew and the reason is gone"

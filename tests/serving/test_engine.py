@@ -18,6 +18,7 @@ from glm_core.serving import (
     UnknownModel,
 )
 from glm_core.serving.engine import LocalEngine
+from glm_core.serving.session import Session
 from tests.engine import ask
 
 QUESTIONS = ("你好", "你是谁？", "三加五等于多少？", "给我讲一个很长很长的故事，要有开头和结尾。", "法国的首都是哪里？")
@@ -300,13 +301,13 @@ def test_a_long_prompt_of_one_client_does_not_silence_the_answer_of_another(home
     running = engine.submit(ask(model=base.name, max_new_tokens=400, owner="a", logit_bias=endless))
     while running.completion_tokens < 2:
         time.sleep(0.001)
-    pieces, join = [], engine._session.join
+    pieces, join = [], Session.join
 
-    def watched(group, room):
-        pieces.append((running.completion_tokens, join(group, room)))
+    def watched(self, group, room):
+        pieces.append((running.completion_tokens, join(self, group, room)))
         return pieces[-1][1]
 
-    monkeypatch.setattr(engine._session, "join", watched)
+    monkeypatch.setattr(Session, "join", watched)
     long = engine.submit(ask("天气怎么样？" * 40, model=base.name, max_new_tokens=2, owner="b"))
     assert wait(long, 90).finish_reason in ("stop", "length")
     told, tokens = zip(*pieces, strict=True)

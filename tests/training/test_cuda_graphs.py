@@ -98,11 +98,9 @@ def test_what_cannot_be_recorded_is_computed_the_ordinary_way(tmp_path, monkeypa
 
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     monkeypatch.setattr(torch.random, "fork_rng", lambda _devices: nullcontext())
-    monkeypatch.setattr(cuda_graphs, "_Recording", refuse)
-    monkeypatch.setattr(cuda_graphs.CudaGraphStep, "_end_recording", lambda self: None)
     loaded, loss, _ = prepare("chatglm", "lora", tmp_path)
     errors = []
-    steps = cuda_graphs.CudaGraphStep(loss, batch(loaded, 0), errors.append)
+    steps = cuda_graphs.CudaGraphStep(loss, batch(loaded, 0), errors.append, refuse)
     assert [steps(batch(loaded, 0), 3) for _ in range(5)] == [None] * 5
     assert len(errors) == 1
 

@@ -33,7 +33,7 @@ _HEAD = 1_000  # rows looked at to tell the layout of a file
 _STEP = 2_000  # rows between two reports of progress
 _SAMPLE = 20
 _COMPACT = 20_000  # rows from which examples are kept as text
-_MOST_PROBLEMS = 100_000  # rows with problems that are named; where hardly any row is good, reading stops there
+MOST_PROBLEMS = 100_000  # rows with problems that are named; where hardly any row is good, reading stops there
 
 _TABLES = (".csv", ".tsv", ".tab", ".xlsx", ".parquet")
 
@@ -233,7 +233,7 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         count += 1
         if len(examples) == _COMPACT and isinstance(examples, list):
             examples = _compacted(examples)
-        if len(problems) >= _MOST_PROBLEMS > len(examples):
+        if len(problems) >= MOST_PROBLEMS > len(examples):
             raise DataError("data.too_broken", file=source.file, line=int(line), count=f"{len(problems):,}")
         try:
             if isinstance(record, RowError):
@@ -243,7 +243,7 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         except RowNotLearned:
             source.tally.add("rows_not_learned")
         except RowError as error:
-            if len(problems) < _MOST_PROBLEMS:
+            if len(problems) < MOST_PROBLEMS:
                 problems.append(_problem(line, error))
     if not examples and not problems:
         error = RowError("data.row.none_learned", rows=f"{count:,}")

@@ -43,7 +43,7 @@ __all__ = [
     "zip_folder",
 ]
 
-_jobs: Jobs[Path, Export] = Jobs()
+registry: Jobs[Path, Export] = Jobs()
 
 
 @needs("trainer")
@@ -77,7 +77,7 @@ def start_export(
     kind = checked_type(one, source, kind)
     path = exports_folder() / _folder_name(source, format, kind)
     title = f"{source.base.name} + {run.name}" + (f" × {strength:g}" if strength != 1 else "")
-    with _jobs.lock, writing(exports_folder()):
+    with registry.lock, writing(exports_folder()):
         record_file(path).parent.mkdir(parents=True, exist_ok=True)
         held = None if path.exists() else acquire_lock(path)
         if held is None:
@@ -87,7 +87,7 @@ def start_export(
         except RunError:
             held.release()
             raise
-        job = _jobs.add(path, Export(path, title, ExportPlan(run.id, source.base, format, kind, strength)))
+        job = registry.add(path, Export(path, title, ExportPlan(run.id, source.base, format, kind, strength)))
         job.begin(source, held, check)
     return job
 
@@ -120,15 +120,15 @@ def jobs() -> list[Export]:
     """Return the exports of this workspace: under way, and ended ones until they are forgotten, those of earlier servers too."""
     for file in sorted(exports_folder().glob(".jobs/*.json")):
         path = exports_folder() / file.stem
-        _jobs.get_or_add(path, lambda file=file, path=path: read(file, path))
-    return [job for job in _jobs.all() if job.path.parent == exports_folder()]
+        registry.get_or_add(path, lambda file=file, path=path: read(file, path))
+    return [job for job in registry.all() if job.path.parent == exports_folder()]
 
 
 @needs("trainer")
 def forget(job: Export) -> None:
     """Take an ended export from the list; its folder stays."""
-    with _jobs.lock:
-        _jobs.forget(job.path)
+    with registry.lock:
+        registry.forget(job.path)
         record_file(job.path).unlink(missing_ok=True)
         record_file(job.path).with_suffix(".lock").unlink(missing_ok=True)
 

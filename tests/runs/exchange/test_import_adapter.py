@@ -15,7 +15,6 @@ from safetensors.torch import save
 from glm_core import models, workspace
 from glm_core.adapters import attach
 from glm_core.errors import EasyError
-from glm_core.jobs import Jobs
 from glm_core.runs import store
 from glm_core.runs.exchange import export, import_adapter
 from glm_core.runs.files import RunError
@@ -229,7 +228,7 @@ def test_a_merge_that_ended_with_its_server_says_so_and_leaves_no_half_file(base
 
 
 def as_after_a_restart(monkeypatch):
-    monkeypatch.setattr(export, "_jobs", Jobs())
+    export.registry.clear()
     return export.jobs()
 
 
