@@ -30,9 +30,7 @@ def bring_in() -> tuple[bytes, str] | None:
     files = st.file_uploader(
         t("datasets.upload"), key="brought", help=t("datasets.upload_help", limit=limit), accept_multiple_files=True
     )
-    pasted = st.text_area(
-        t("datasets.paste"), key="pasted", height=200, max_chars=1_000_000, placeholder=t("datasets.paste_help")
-    )
+    pasted = "" if files else draw_paste()
     if len(files) > 1:
         st.session_state.incoming_files = [(file.getvalue(), file.name) for file in files]
         st.rerun()
@@ -41,20 +39,26 @@ def bring_in() -> tuple[bytes, str] | None:
     return (pasted.encode(), t("datasets.pasted") + ".txt") if pasted.strip() else None
 
 
+def draw_paste() -> str:
+    """The text that was pasted instead of a file."""
+    words = t("datasets.paste_help")
+    return st.text_area(t("datasets.paste"), key="pasted", height=200, max_chars=1_000_000, placeholder=words)
+
+
 def draw_result(result: read.ReadResult) -> None:
     """Share of the file that can be used, and one live example or the raw rows."""
     kind = "template" if result.layout in TEMPLATES else "layout"
     good, bad = f"{len(result.examples):,}", f"{len(result.problems):,}"
     st.markdown(t("datasets.found", layout=t(f"data.{kind}.{result.layout}"), good=good, bad=bad))
+    column_mapping.draw_notices(result.notices)
     if result.examples:
         for place, example in enumerate(result.examples[:SHOWN]):
             with st.container(border=True, key=f"live-example-{place}" if place else "live-example", gap=None):
                 ui.draw_messages(example.messages)
         as_seen.draw(list(result.examples[:SHOWN]))
-    else:
+    elif not column_mapping.waits_for_name(result):
         raw = [{name: str(value)[:200] for name, value in row.items()} for row in result.sample]
         st.dataframe(raw, hide_index=True, key="raw")
-    column_mapping.draw_notices(result.notices)
 
 
 def draw_keep(result: read.ReadResult) -> None:

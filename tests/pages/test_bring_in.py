@@ -124,3 +124,17 @@ def test_only_administrators_name_a_mirror_while_shared(hub, monkeypatch, role, 
     monkeypatch.setattr(accounts, "session", lambda _token: Account(3, "li", role, "li-0123"))
     app = looked_up(hub)
     assert not app.exception and bool(hub.asked) is asked and len(app.error) == (not asked)
+
+
+def test_of_a_pasted_group_chat_the_page_asks_who_answers_and_nothing_else():
+    app = open_page("upload")
+    app.text_area(key="pasted").set_value(
+        "甲：几点开会？\n乙：三点。\n丙：我来。\n甲：好。\n乙：记得带书。\n丙：好。\n"
+    ).run()
+    assert app.selectbox(key="assistant").options == ["甲", "乙", "丙"]
+    assert not [one.key for one in app.selectbox if one.key.startswith("map-")] and not app.dataframe
+    app.selectbox(key="assistant").set_value("乙").run()
+    click(app, "keep")
+    [kept] = own()
+    [row] = library.examples(kept.id)
+    assert [one["content"] for one in row.messages][:2] == ["甲：几点开会？", "三点。"] and not app.exception

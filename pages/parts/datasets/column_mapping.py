@@ -10,6 +10,7 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 
+AS_IS = ""  # the task of a file whose words are taken as they are; not None, which a selectbox shows as no choice
 OPTIONAL = ("system", "history")
 
 
@@ -55,21 +56,27 @@ def readable(content: bytes, file: str) -> bool:
 def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
     """The task and, where the layout does not speak for itself, the columns; returns what they make of the file."""
     ui.keep_widget("task")
-    template = st.selectbox(
+    chosen = st.selectbox(
         t("datasets.template"),
-        [None, *TEMPLATES],
+        [AS_IS, *TEMPLATES],
         key="task",
         help=t("datasets.template_help"),
         format_func=lambda name: t(f"data.template.{name}" if name else "datasets.as_is"),
     )
+    template = chosen or None
     options = draw_options(read(content, file, template, {}))
     found = read(content, file, template, {}, options)
     task = None if template or found.examples else suggest(found.columns)
     if task:
         word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
         st.button(word, on_click=ui.checked(lambda: st.session_state.update(task=task.name)), key="suggest")
-    mapping = draw_mapping(found, template)
+    mapping = {} if waits_for_name(found) else draw_mapping(found, template)
     return read(content, file, template, mapping, options) if mapping else found
+
+
+def waits_for_name(found: readers_read.ReadResult) -> bool:
+    """Return whether the file is a chat of several names of whom nobody is said to be the assistant."""
+    return bool(found.speakers) and not found.examples
 
 
 def draw_joined(found: readers_read.ReadResult, question: str | None) -> str | None:
@@ -95,7 +102,7 @@ def draw_options(found: readers_read.ReadResult) -> ReadOptions:
     header, kinds = "auto", {notice.kind for notice in found.notices}
     if len(found.sheets) > 1:
         sheets = st.multiselect(
-            t("datasets.sheets"), found.sheets, key="sheets", placeholder=t("datasets.choose"), select_all=False
+            t("datasets.sheets"), found.sheets, key="sheets", placeholder=t("datasets.sheets_known"), select_all=False
         )
     table = found.file.lower().endswith((".csv", ".tsv", ".xlsx"))
     if table and ("no_header" in kinds or not found.examples):
@@ -124,7 +131,7 @@ def draw_speakers(found: readers_read.ReadResult) -> str:
             found.speakers,
             None,
             key="assistant",
-            placeholder=t("datasets.choose"),
+            placeholder=t("datasets.choose_name"),
             help=t("datasets.assistant_help"),
             format_func=literal,
         )

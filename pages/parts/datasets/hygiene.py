@@ -91,7 +91,7 @@ def draw_restore(chosen: library.Dataset) -> None:
 def draw_finding(finding: Finding, chosen: library.Dataset, rows: list[Example]) -> None:
     """A finding's sentence, its one button, and its first hundred rows."""
     kind = finding.kind
-    left, right = st.columns([3, 1], vertical_alignment="center")
+    left, right = st.columns([5, 2], vertical_alignment="center")
     left.markdown(literal(describe.sentence(finding)))
     values = None if chosen.bundled or finding.action != "fill" else draw_fields(finding)
     word = t(f"datasets.mend.{finding.action}", count=f"{len(finding.rows):,}")
