@@ -120,6 +120,12 @@ class Probes:
             return False
         return all(map(_is_right, self._said(self._examined, exact)))
 
+    @property
+    def chooses_by_judge(self) -> bool:
+        """Return whether rows choose the checkpoint and their answers are short enough to be judged at every evaluation."""
+        brief = [one for one in self._choosing if len(one.answer) <= SHORT_ANSWER]
+        return bool(brief) and len(brief) == len(self._choosing)
+
     def choosing_right(self) -> list[bool]:
         """For each held-out row that chooses, whether it is answered right by the judge; the adapter is active."""
         return [_is_right(row) for row in self._said(self._choosing, self._exact(self._choosing))]

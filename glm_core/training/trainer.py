@@ -23,7 +23,7 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from glm_core import workspace
-from glm_core.adapters import attach, lora_io, lora_plus
+from glm_core.adapters import attach, lora_io, lora_plus, snapshots
 from glm_core.adapters.files import PREFIX_WEIGHTS
 from glm_core.data.tokenize import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
@@ -148,7 +148,6 @@ class AdapterTrainer(Trainer):
         self.tokens = 0  # of all micro-batches so far, padding included, over all processes
         self.update_loss = torch.zeros((), device=args.device)  # of the update under way
         self.evaluation_seconds = 0.0
-        self.chosen: dict[int, list[bool]] = {}  # by step: which choosing rows are answered right
         self.times_learned = 0
         "Evaluations in a row at which every trained question that is asked was answered right by the judge."
         self.batches = ShardedBatches(
@@ -221,8 +220,9 @@ class AdapterTrainer(Trainer):
                 self.writer.metrics({"step": step, **metrics})
             if self.is_world_process_zero():
                 self.probes.ask(step)
+            if step and (self.settings.stop_when_learned or self.probes.chooses_by_judge):
+                self.state.log_history.append({"step": step, "right": self.probes.choosing_right()})
             if step and self.settings.stop_when_learned:
-                self.chosen[step] = self.probes.choosing_right()
                 self.times_learned = self.times_learned + 1 if self.probes.all_learned() else 0
         finally:
             if step == 0:
@@ -300,31 +300,38 @@ class AdapterTrainer(Trainer):
     def restore_best(self) -> int:
         """Give the adapter the weights of its best step; returns that step.
 
-        By the lowest validation loss; where a run ends when it has learned, the last step, unless an earlier one
-        answers clearly more of the rows that choose. Without such rows the last.
+        Where rows that choose are judged, the last step, unless an earlier one answers clearly more of them right; where
+        the last answers none of them, and a loss tells more, that of the lowest validation loss. Else the last.
         """
-        best = self._best_judged() if self.settings.stop_when_learned else self.state.best_global_step
+        by_loss = None if self.settings.stop_when_learned else self.state.best_global_step
+        best = choose_step(self.state.log_history, by_loss)
         if not best or best == self.state.global_step:
             return self.state.global_step
-        folder = Path(self.args.output_dir) / f"checkpoint-{best}"
-        kept = Path(self.args.output_dir) / f"adapter-{best}"
-        if is_whole(folder):
-            attach.restore(self.loaded, folder)
-            return best
-        if self.settings.stop_when_learned and kept.is_dir():
-            attach.restore(self.loaded, kept)
-            return best
+        folders = Path(self.args.output_dir)
+        for folder in (folders / f"checkpoint-{best}", folders / f"{snapshots.NAME}{best}"):
+            if is_whole(folder) if folder.name.startswith("checkpoint-") else folder.is_dir():
+                attach.restore(self.loaded, folder)
+                return best
         return self.state.global_step
 
-    def _best_judged(self) -> int | None:
-        """The step with the most right answers to choosing rows, the last among equals, if it is clearly better than the last."""
-        if not self.chosen:
-            return None
-        last = self.chosen[max(self.chosen)]
-        best = max(self.chosen, key=lambda step: (sum(self.chosen[step]), step))
-        gained = sum(one and not two for one, two in zip(self.chosen[best], last, strict=True))
-        lost = sum(two and not one for one, two in zip(self.chosen[best], last, strict=True))
-        return best if _is_clear(gained, lost) else None
+
+def choose_step(history: Sequence[dict], by_loss: int | None) -> int | None:
+    """The evaluated step whose adapter a run keeps; None for the last.
+
+    Args:
+        history: of evaluations in order; those at which rows that choose were judged have "step" and "right", one bool a row.
+        by_loss: the step to keep where the judge finds no row right in the end and so cannot tell steps apart.
+    """
+    judged = {row["step"]: row["right"] for row in history if row.get("right")}
+    if not judged:
+        return by_loss
+    last = judged[max(judged)]
+    best = max(judged, key=lambda step: (sum(judged[step]), step))
+    gained = sum(one and not two for one, two in zip(judged[best], last, strict=True))
+    lost = sum(two and not one for one, two in zip(judged[best], last, strict=True))
+    if _is_clear(gained, lost):
+        return best
+    return None if any(last) else by_loss
 
 
 def _is_clear(gained: int, lost: int) -> bool:

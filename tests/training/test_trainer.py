@@ -1,0 +1,24 @@
+"""Trainer: which evaluated step it keeps; whole runs are in test_run.py."""
+
+from glm_core.training.trainer import choose_step
+
+
+class TestChoiceOfAStep:
+    """Which evaluated step's adapter a run keeps."""
+
+    def history(self, *rights):
+        return [
+            {"step": 10 * (place + 1), "right": [bool(int(one)) for one in right]} for place, right in enumerate(rights)
+        ]
+
+    def test_the_last_of_equals_and_of_those_that_chance_explains(self):
+        assert choose_step(self.history("111100", "111111", "111111"), 10) is None
+        assert choose_step(self.history("0000", "1111", "1110"), 10) is None  # one row of four is chance
+
+    def test_an_earlier_one_that_is_clearly_better(self):
+        assert choose_step(self.history("11111111", "11111111", "11100000"), 30) == 20
+
+    def test_the_loss_where_the_judge_cannot_tell_or_was_not_asked(self):
+        assert choose_step(self.history("000", "000"), 10) == 10
+        assert choose_step([{"step": 10, "eval_loss": 1.0}], 10) == 10
+        assert choose_step([], None) is None
