@@ -5,6 +5,7 @@ trained with stands in its settings; its adapter is asked in the same.
 """
 
 import copy
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from glm_core.models import LoadedModel
     from glm_core.models.tokenizers import Tokenizer
 
+_QUESTIONS = (
+    "{{ bos_token }}{% set ns = namespace(asked='') %}{% for m in messages %}{% if m.role == 'assistant' %}"
+    "{{ 'Question: ' + ns.asked + '\nAnswer: ' + m.content + '\n' }}{% set ns.asked = '' %}{% else %}"
+    "{% set ns.asked = ns.asked + '\n' + m.content if ns.asked else m.content %}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Question: ' + ns.asked + '\nAnswer:' }}{% endif %}"
+)
+"The default as a template, for other tools."
 DEFAULT = "question"
 "Lines of questions and answers, which `template_format` writes."
 _SYSTEM = "{%- if messages[0].role == 'system' %}{{ messages[0].content }}\n\n{% endif %}"
@@ -55,6 +63,14 @@ def formatted(loaded: "LoadedModel", name: str) -> "LoadedModel":
     tokenizer = copy.copy(loaded.tokenizer)
     tokenizer.chat_template = ChatTemplate(source, _tokens(tokenizer))
     return replace(loaded, tokenizer=tokenizer)
+
+
+def exported(tokenizer: "Tokenizer", name: str) -> str:
+    """Return the chat format `name` as a template for other tools: what begins and ends a text is spelled out in it."""
+    source = FORMATS.get(name) or _QUESTIONS
+    for key, text in _tokens(tokenizer).items():
+        source = source.replace(key, json.dumps(text, ensure_ascii=False))
+    return source
 
 
 def _tokens(tokenizer: "Tokenizer") -> dict[str, str]:

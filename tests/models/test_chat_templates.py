@@ -9,8 +9,10 @@ from transformers import PreTrainedTokenizerFast
 
 from glm_core.models import LoadedModel, ModelError, load_tokenizer, plain_formats
 from glm_core.models.chat_templates import ChatTemplate
+from glm_core.runs.exchange import model_files
 from tests.families import family_named
 from tests.models.bytelevel import write_tokenizer
+from tests.models.decoders import write_decoder
 
 SPECIAL = ["<pad>", "</s>", "<|im_start|>", "<|im_end|>", "<|system|>", "<|user|>", "<|assistant|>", "[gMASK]", "<sop>"]
 CHATML = (
@@ -207,3 +209,32 @@ def test_a_template_of_its_own_is_not_replaced(folders):
     tokenizer = load_tokenizer(folders / "edge")
     loaded = LoadedModel(None, tokenizer, FORMAT, folders, "edge")
     assert plain_formats.formatted(loaded, "alpaca") is loaded
+
+
+@pytest.mark.parametrize("name", plain_formats.FORMATS)
+def test_a_chosen_format_goes_along_as_a_template(name, tmp_path):
+    """Transformers and a reopened folder ask an exported base model as it was trained."""
+    base = write_decoder(tmp_path / "base", "llama")
+    (base / "chat_template.jinja").unlink()
+    loaded = plain_formats.formatted(LoadedModel(None, load_tokenizer(base), FORMAT, base, "plain"), name)
+    asked = [
+        [{"role": "user", "content": "hello"}],
+        [
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": "你好"},
+            {"role": "assistant", "content": "hello world"},
+            {"role": "user", "content": "hello"},
+        ],
+    ]
+    before = [FORMAT.prompt(loaded.tokenizer, messages) for messages in asked]
+    model_files.complete(base, name)
+    again = load_tokenizer(base)
+    theirs = PreTrainedTokenizerFast(tokenizer_file=str(base / "tokenizer.json"))
+    theirs.chat_template = (base / "chat_template.jinja").read_text("utf-8")
+    assert [FORMAT.prompt(again, messages) for messages in asked] == before
+    assert [ids_of(theirs, messages, True) for messages in asked] == before
+    answered = [*asked[1], {"role": "assistant", "content": "world"}]
+    if name != "question":
+        assert FORMAT.encode_example(again, answered, 400, 400) == FORMAT.encode_example(
+            loaded.tokenizer, answered, 400, 400
+        )

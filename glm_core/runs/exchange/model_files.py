@@ -4,7 +4,7 @@ from pathlib import Path
 
 from glm_core import workspace
 from glm_core.models import ModelError, describe, load_tokenizer
-from glm_core.models.plain_formats import DEFAULT, FORMATS
+from glm_core.models.plain_formats import DEFAULT, exported
 from glm_core.runs.exchange import chat_template, tokenizer_json
 
 GENERATION = "generation_config.json"
@@ -19,9 +19,9 @@ def complete(folder: Path, chat_format: str = DEFAULT) -> None:
     Raises:
         ModelError: its tokenizer is damaged.
     """
-    template = chat_template.for_folder(folder) or FORMATS.get(chat_format, "")
-    if template:
+    if template := chat_template.for_folder(folder):
         workspace.write_atomic(folder / chat_template.FILE, template)
+    add_format(folder, chat_format)
     try:
         tokenizer = load_tokenizer(folder)
     except ModelError as error:
@@ -38,3 +38,13 @@ def complete(folder: Path, chat_format: str = DEFAULT) -> None:
         **family.sampling,
     }
     workspace.write_json(folder / GENERATION, settings)
+
+
+def add_format(folder: Path, chat_format: str) -> None:
+    """Write the chat format that a run was trained in as the template of the model in `folder`, where it brings none."""
+    try:
+        tokenizer = load_tokenizer(folder)
+    except ModelError:
+        return
+    if describe(folder).family.templated and tokenizer.chat_template is None:
+        workspace.write_atomic(folder / chat_template.FILE, exported(tokenizer, chat_format))

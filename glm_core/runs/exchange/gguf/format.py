@@ -8,10 +8,12 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_merged
 from glm_core.models import describe
+from glm_core.models.plain_formats import DEFAULT
 from glm_core.runs.exchange import model_card
 from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
 from glm_core.runs.exchange.gguf import layouts, ollama
 from glm_core.runs.exchange.merged_format import stored_dtype
+from glm_core.runs.exchange.model_files import add_format
 
 BYTES = {"f16": 2.0, "q8_0": 34 / 32, "f32": 4.0}
 
@@ -47,8 +49,10 @@ class GGUFExporter:
             merged, dtype = Path(temporary), stored_dtype(describe(source.base).config)
             dtype = "float32" if kind == "f32" else dtype
             write_merged(source.base, source.adapter, merged, dtype=dtype, strength=source.strength, progress=progress)
+            chat_format = str(source.run.settings.get("chat_format", "")) or DEFAULT
+            add_format(merged, chat_format)
             write_gguf(merged, folder / name, kind=kind, name=source.run.name, progress=progress)
-        ollama.write(folder, name, source.base)
+        ollama.write(folder, name, source.base, chat_format)
         model_card.write(folder, source, "gguf")
 
     def artefact(self, folder: Path) -> Path:

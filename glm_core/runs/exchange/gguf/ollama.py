@@ -5,6 +5,7 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.i18n import t
 from glm_core.models import ModelError, describe, load_tokenizer
+from glm_core.models.tokenizer_files import read_template
 from glm_core.runs.exchange.gguf.vocabulary import PLAIN_WORDS
 
 ROLES = "[gMASK]<sop>{{ range .Messages }}<|{{ .Role }}|>\n%s{{ .Content }}{{ end }}<|assistant|>"
@@ -21,21 +22,34 @@ TEMPLATES = {  # by family; Ollama's templates are Go's, so the Jinja ones canno
         "下面是一个问题，运用医学知识来正确回答提问.\n### 问题:\n{{ .Prompt }}\n### 回答:\n{{ .Response }}"
     ),
 }
+FORMATS = {
+    "question": "Question: {{ if .System }}{{ .System }}\n{{ end }}{{ .Prompt }}\nAnswer:{{ .Response }}",
+    "chatml": "{{ if .System }}<|im_start|>system\n{{ .System }}<|im_end|>\n{{ end }}"
+    "<|im_start|>user\n{{ .Prompt }}<|im_end|>\n<|im_start|>assistant\n{{ .Response }}<|im_end|>\n",
+    "alpaca": "{{ if .System }}{{ .System }}\n\n{{ end }}### Instruction:\n{{ .Prompt }}\n\n### Response:\n{{ .Response }}\n\n",
+    "human": "{{ if .System }}{{ .System }}\n\n{{ end }}Human: {{ .Prompt }}\n\nAssistant:\n{{ .Response }}\n\n",
+}
+"Of the chat formats that a model without one can be trained in."
 OPTIONS = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "repetition_penalty": "repeat_penalty"}
 
 
-def write(folder: Path, file: str, base: Path) -> None:
-    """Write `Modelfile` and `COMMANDS.md` for the GGUF `file` in `folder`."""
-    workspace.write_atomic(folder / "Modelfile", modelfile(file, base))
+def write(folder: Path, file: str, base: Path, chat_format: str = "question") -> None:
+    """Write `Modelfile` and `COMMANDS.md` for the GGUF `file` in `folder`; `chat_format` as of `modelfile`."""
+    workspace.write_atomic(folder / "Modelfile", modelfile(file, base, chat_format))
     name = Path(file).stem.lower()
     workspace.write_atomic(folder / "COMMANDS.md", t("gguf.commands", file=file, name=name) + "\n")
 
 
-def modelfile(file: str, base: Path) -> str:
-    """Return the Modelfile: the file, the family's prompt, its stops and sampling defaults."""
+def modelfile(file: str, base: Path, chat_format: str = "question") -> str:
+    """Return the Modelfile: the file, the family's prompt, its stops and sampling defaults.
+
+    Args:
+        chat_format: that a base without one was trained in.
+    """
     family = describe(base).family
     lines = [f"FROM ./{file}"]
-    if template := TEMPLATES.get(family.name):
+    own = FORMATS.get(chat_format, "") if family.templated and read_template(base) is None else ""
+    if template := TEMPLATES.get(family.name) or own:
         lines.append(f'TEMPLATE """{template}"""')
     lines += [f'PARAMETER stop "{stop}"' for stop in stops(base)]
     lines += [f"PARAMETER {OPTIONS[key]} {value:g}" for key, value in family.sampling.items() if key in OPTIONS]
