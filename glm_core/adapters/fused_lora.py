@@ -69,7 +69,7 @@ def _drop(states: torch.Tensor, dropout: float) -> tuple[torch.Tensor, torch.Ten
 
 
 class _AddDelta(torch.autograd.Function):
-    """`output` + scale dropout(x) A^T B^T as rows (N, out); gradients for x, A (r, in) and B (out, r)."""
+    """`output` + scale dropout(x) A^T B^T; gradients for x, A (r, in) and B (out, r)."""
 
     @staticmethod
     def forward(ctx, output, states, a, b, scale, dropout):
@@ -78,7 +78,9 @@ class _AddDelta(torch.autograd.Function):
         inner = dropped @ a.to(flat.dtype).T  # (N, r)
         ctx.save_for_backward(flat, mask, inner, a, b)
         ctx.scale, ctx.dropout, ctx.shape = scale, dropout, states.shape
-        return torch.addmm(output.flatten(0, -2), inner, b.to(flat.dtype).T, alpha=scale)
+        total = output.new_empty(output.shape)  # no view: OLMo clamps it in place
+        torch.addmm(output.flatten(0, -2), inner, b.to(flat.dtype).T, alpha=scale, out=total.flatten(0, -2))
+        return total
 
     @staticmethod
     def backward(ctx, gradient):
@@ -90,7 +92,7 @@ class _AddDelta(torch.autograd.Function):
         to_states = None
         if ctx.needs_input_grad[1]:
             to_states = _dropped(passed @ a.to(passed.dtype), mask, ctx.dropout).view(ctx.shape)
-        return rows.view(*ctx.shape[:-1], rows.shape[-1]), to_states, to_a, to_b, None, None
+        return gradient, to_states, to_a, to_b, None, None
 
 
 def _dropped(states: torch.Tensor, mask: torch.Tensor | None, dropout: float) -> torch.Tensor:
@@ -129,6 +131,4 @@ def _forward(module: LoraLayer, states: torch.Tensor, *args, **kwargs) -> torch.
     drop = module.lora_dropout[name]
     dropout = drop.p if isinstance(drop, nn.Dropout) and drop.training else 0.0
     a, b = module.lora_A[name].weight, module.lora_B[name].weight
-    output = module.base_layer(states)
-    rows = _AddDelta.apply(output, states, a, b, module.scaling[name], dropout)
-    return rows.view(output.shape)  # made here: OLMo clamps it in place, which a function's own view forbids
+    return _AddDelta.apply(module.base_layer(states), states, a, b, module.scaling[name], dropout)
