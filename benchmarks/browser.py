@@ -14,7 +14,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 FINISHED = ForwardMsg.ScriptFinishedStatus.FINISHED_SUCCESSFULLY
-PATIENCE = 300.0
+ANSWER_SECONDS = 300.0
 
 
 class Browser:
@@ -75,7 +75,7 @@ class Browser:
             ConnectionError: the server has hung up.
         """
         try:
-            async with asyncio.timeout(PATIENCE), self._news:
+            async with asyncio.timeout(ANSWER_SECONDS), self._news:
                 await self._news.wait_for(lambda: ready() or self._reader.done())
         except TimeoutError:
             raise TimeoutError(f"{self._name} waits, settled {self.settled}: {self.texts()} {self.alerts()}") from None

@@ -27,7 +27,7 @@ from glm_core.training.settings import PRESETS
 
 TOLERANCE = 1e-3  # between the last losses of a broken and an unbroken run
 TRUTH_SECONDS = 10.0  # within which a run must say what is true
-PATIENCE_SECONDS = 600.0
+LONGEST_WAIT = 600.0
 LAG_SECONDS = 0.5
 TARGETS = ("trainer", "server", "both")
 SERVER = """
@@ -96,7 +96,7 @@ def new_run(model: Path, epochs: int) -> Run:
     return store.create(model, "imprint", PRESETS["imprint"].changed(epochs=epochs), ["你是谁？"], "benchmark", "kill")
 
 
-def wait_for(condition, seconds: float = PATIENCE_SECONDS) -> float | None:
+def wait_for(condition, seconds: float = LONGEST_WAIT) -> float | None:
     """Seconds until `condition()` held, None where it did not within `seconds`."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:

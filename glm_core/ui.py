@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from glm_core import i18n, permissions, state
+from glm_core import i18n, page_markup, permissions, state
 from glm_core.auth import accounts, languages, network
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.middleware import COOKIE
@@ -55,25 +55,6 @@ BEGUN = "begun"
 "Session state: the folder and the role for which the page was last drawn."
 AVATARS = {"user": ":material/person:", "assistant": ":material/smart_toy:", "tool": ":material/build:"}
 LONGEST_SHOWN = 4_000
-UPLOADER_STYLE = """<style>
-[data-testid=stFileUploaderDropzoneInstructions] { display: none; }
-[data-testid=stFileUploaderDropzone] > span button p { font-size: 0; }
-[data-testid=stFileUploaderDropzone] > span button p::after { content: "{word}"; font-size: 0.875rem; }
-</style>"""
-CONNECTION_STYLE = """<style>
-[data-testid=stConnectionStatus] label { font-size: 0; }
-[data-testid=stConnectionStatus] label::after { content: "{words}"; font-size: 0.875rem; text-transform: none; }
-[data-testid=stStatusWidget] [data-testid=stStatusWidgetRunningIcon] { display: none; }
-[data-testid=stStatusWidget] button { font-size: 0; }
-[data-testid=stStatusWidget] button::after { content: "{stop}"; font-size: 0.875rem; }
-</style>"""
-"""Streamlit's own words, in English only: CONNECTING while it cannot reach the server, for ever to a reader who was signed out elsewhere;
-Stop, beside a running man, while a page is being drawn."""
-_SIGN_OUT = """<p style="margin:0;overflow-wrap:anywhere">{name} · <a href="/logout?lang={language}" target="_self" style="color: inherit">{words}</a></p>"""
-_SIGN_IN = """<p>{why}</p><a href="/login?lang={language}" target="_self" style="display: inline-block; padding: 0.4rem 1rem; border-radius: 0.375rem;
-background: #1F7A63; color: #FFF; text-decoration: none">{words}</a>"""
-_REMEMBER = """<img src="/language/{language}" alt="" width="0" height="0" style="display: none">"""
-"Lets the browser get its cookie: a page has no other way to set one."
 
 
 def _session_language() -> str | None:
@@ -100,7 +81,7 @@ def main() -> None:
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
     words = {"{words}": t("ui.connection_lost"), "{stop}": t("ui.stop")}
-    st.html(reduce(lambda style, word: style.replace(*word), words.items(), CONNECTION_STYLE))
+    st.html(reduce(lambda style, word: style.replace(*word), words.items(), page_markup.CONNECTION_STYLE))
     account = visitor()
     _keep_apart(account)
     if "own_language" not in st.session_state:
@@ -111,7 +92,7 @@ def main() -> None:
         _draw_language_switch(account)
         if account is not None and account != accounts.LOCAL:
             words = {"words": html.escape(t("ui.sign_out")), "language": i18n.current()}
-            st.html(_SIGN_OUT.format(name=html.escape(account.shown_name), **words))
+            st.html(page_markup.SIGN_OUT.format(name=html.escape(account.shown_name), **words))
     page.run()
 
 
@@ -152,7 +133,7 @@ def _go_to_chat() -> None:
 
 def _ask_to_sign_in() -> None:
     words = {"why": html.escape(t("ui.signed_out")), "words": html.escape(t("signin.in"))}
-    st.html(_SIGN_IN.format(**words, language=i18n.current()))
+    st.html(page_markup.SIGN_IN.format(**words, language=i18n.current()))
 
 
 def visitor() -> Account | None:
@@ -201,7 +182,7 @@ def _draw_language_switch(account: Account | None) -> None:
         if account is not None:
             languages.keep(account, chosen)
     if "pressed_language" in st.session_state:
-        st.html(_REMEMBER.format(language=st.session_state.pressed_language))
+        st.html(page_markup.REMEMBER_LANGUAGE.format(language=st.session_state.pressed_language))
 
 
 def owns(owner: str) -> bool:
@@ -389,7 +370,7 @@ def name_uploader(word: str) -> None:
 
     The line beneath it, also English, is hidden: formats and size belong in the uploader's tooltip.
     """
-    st.html(UPLOADER_STYLE.replace("{word}", word))
+    st.html(page_markup.UPLOADER_STYLE.replace("{word}", word))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pages.parts.report import calibration, downloads, questions, tables
 REFRESH_SECONDS = 1.0
 OTHERS = 3
 STAGE_ENDS = {
-    "proof": (0.0, 0.05),
+    "divergence": (0.0, 0.05),
     "answers": (0.05, 0.85),
     "likelihood": (0.85, 0.9),
     "drift": (0.9, 0.95),

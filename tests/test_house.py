@@ -97,3 +97,28 @@ def test_docstrings_say_what_a_thing_is_or_does():
                 if re.match(r"(What|Whether|Who|Whoever)\b", ast.get_docstring(node) or ""):
                     riddles.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert riddles == []
+
+
+APART = {"browser", "clients", "security"}
+"Folders of tests that look at the whole program from outside."
+
+
+def test_tests_lie_where_the_code_that_they_test_lies():
+    lost = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        folder = path.parent.relative_to(ROOT / "tests")
+        mirrored = [ROOT / "glm_core" / folder, ROOT / folder]  # pages and recipe lie at the top
+        if not set(folder.parts[:1]) & APART and not any(place.is_dir() for place in mirrored):
+            lost.append(str(path.relative_to(ROOT)))
+    assert lost == []
+
+
+def test_every_package_has_tests():
+    packages = {path.parent.relative_to(ROOT / "glm_core") for path in own("glm_core")}
+    bare = [
+        str(package)
+        for package in packages
+        if not list((ROOT / "tests" / package).glob("test_*.py"))
+        and not list((ROOT / "tests" / package.parent).glob(f"test_*{package.name}*.py"))
+    ]
+    assert bare == []

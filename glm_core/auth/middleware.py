@@ -208,7 +208,7 @@ class AuthMiddleware:
         """Count an API call and put the figures into its headers; return the reason to refuse it, None to go on."""
         limit = self.limiter.take({who: per_minute})
         extra.update(limit.headers())
-        return None if limit.allowed else Rejection(429, "security.pace", {"retry-after": limit.retry_after})
+        return None if limit.allowed else Rejection(429, "security.rate_limit", {"retry-after": limit.retry_after})
 
     def _forbidden(self, account: accounts.Account, scope, path: str) -> Rejection | None:
         """Return the reason why `account` may not use this path, None where it may."""

@@ -18,7 +18,7 @@ ERROR_TYPES = {
 "Error types of the OpenAI API by HTTP status."
 
 
-CODES = {"security.key": "invalid_api_key", "security.pace": "rate_limit_exceeded"}
+CODES = {"security.key": "invalid_api_key", "security.rate_limit": "rate_limit_exceeded"}
 "OpenAI's words for what its clients look at."
 
 

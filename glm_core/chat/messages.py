@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from glm_core import i18n
 from glm_core.markdown import literal
-from glm_core.serving.request import ROLES, Provenance
+from glm_core.serving.request import ROLES
+from glm_core.serving.served_models import Provenance
 
 LONGEST = 200_000
 "Characters of one message; a context of 128,000 tokens is about that."

@@ -35,7 +35,7 @@ QUESTIONS = (
 
 
 @dataclass(frozen=True)
-class Proof:
+class Divergence:
     """Distance between the first-token distributions of base and tuned model, question by question.
 
     Attributes:
@@ -70,7 +70,7 @@ class Proof:
         return [first, *(t(key, **values) for key, values in self.causes or (("proof.no_cause", {}),))]
 
 
-def differ(engine: Engine, choice: ServedModel, questions: Sequence[str] = ()) -> Proof:
+def differ(engine: Engine, choice: ServedModel, questions: Sequence[str] = ()) -> Divergence:
     """Compare the original and `choice` on up to ten questions. Loads the base where it is not loaded.
 
     Args:
@@ -86,7 +86,7 @@ def differ(engine: Engine, choice: ServedModel, questions: Sequence[str] = ()) -
     apart = (float(0.5 * abs(one - other).sum()) for one, other in zip(before, after, strict=True))
     distances = tuple(zip(asked, apart, strict=True))
     largest = max(distance for _question, distance in distances)
-    return Proof(distances, tuple(causes(choice)) if largest < SLIGHT else ())
+    return Divergence(distances, tuple(causes(choice)) if largest < SLIGHT else ())
 
 
 def causes(choice: ServedModel):

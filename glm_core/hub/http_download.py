@@ -61,7 +61,7 @@ class ProgressCallbacks:
             raise Cancelled
 
 
-class _Again(Exception):
+class _Retryable(Exception):
     """Worth another attempt; `wait` is what the server asked for, in seconds."""
 
     def __init__(self, why: str, wait: float | None = None):
@@ -83,7 +83,7 @@ def opened(client: httpx.Client, url: str, headers: dict | None = None) -> Itera
 
     Raises:
         HubError: the server refuses, has no such file, or cannot be talked to.
-        _Again: the line or the server failed in a way that may pass.
+        _Retryable: the line or the server failed in a way that may pass.
     """
     try:
         with client.stream("GET", url, headers=headers) as response:
@@ -94,7 +94,7 @@ def opened(client: httpx.Client, url: str, headers: dict | None = None) -> Itera
     except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
         raise HubError("hub.bad_redirect", host=_host(url)) from error
     except (httpx.TransportError, httpx.DecodingError) as error:
-        raise _Again(f"{type(error).__name__}: {error}") from error
+        raise _Retryable(f"{type(error).__name__}: {error}") from error
 
 
 def _host(url: str) -> str:
@@ -107,7 +107,7 @@ def _check_status(response: httpx.Response) -> None:
     if status in (200, 206):
         return
     if status in AGAIN:
-        raise _Again(f"HTTP {status}", _asked_wait(response.headers.get("Retry-After", ""), where["host"]))
+        raise _Retryable(f"HTTP {status}", _asked_wait(response.headers.get("Retry-After", ""), where["host"]))
     if status in (401, 403):
         raise HubError("hub.denied", status=status, **where)
     if status in (404, 410):
@@ -148,7 +148,7 @@ def retry(work: Callable[[], T], watch: ProgressCallbacks, reached: Callable[[],
         watch.check()
         try:
             return work()
-        except _Again as problem:
+        except _Retryable as problem:
             if reached() > furthest:
                 furthest, failures = reached(), 0
             if failures == len(WAITS):
@@ -246,10 +246,10 @@ def _receive(client: httpx.Client, part: _Part) -> bool:
                 part.restart()
             if error.values.get("status") == 416 and part.done:
                 part.restart()
-                raise _Again("HTTP 416") from error
+                raise _Retryable("HTTP 416") from error
             raise
         if part.done < part.file.size:
-            raise _Again("body ended early")
+            raise _Retryable("body ended early")
 
     retry(attempt, part.watch, lambda: part.done, _host(part.file.url))
     return not part.file.sha256 or part.digest.hexdigest() == part.file.sha256.lower()

@@ -83,7 +83,7 @@ class Launcher:
 
     def prepare(self) -> None:
         """Somebody is about to train: have a trainer ready soon, where nothing trains and there is memory for it."""
-        self._ready.ask()
+        self._ready.request()
 
     def claim(self) -> str:
         """The id to give the next run, so that the trainer that is ready takes it; empty where any will do."""

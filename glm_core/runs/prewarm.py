@@ -81,7 +81,7 @@ class Ready:
         self._seen = 0.0
         self._mutex = threading.RLock()
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Somebody looks at the form: a trainer should be ready soon, or stay so."""
         with self._mutex:
             self._seen = time.monotonic()

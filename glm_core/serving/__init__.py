@@ -8,7 +8,6 @@ from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
     PromptTooLong,
-    Provenance,
     Request,
     RequestError,
     RequestHandle,
@@ -23,7 +22,6 @@ __all__ = [
     "Request",
     "RequestError",
     "ServingError",
-    "Provenance",
     "RequestHandle",
     "UnknownModel",
 ]

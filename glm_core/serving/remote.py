@@ -22,14 +22,13 @@ from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
 from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
-    Provenance,
     Request,
     RequestError,
     RequestHandle,
     ServingError,
     UnknownModel,
 )
-from glm_core.serving.served_models import ServedModel
+from glm_core.serving.served_models import Provenance, ServedModel
 from glm_core.serving.text_stream import Stopper
 from glm_core.serving.tool_prompts import flattened
 

@@ -2,7 +2,7 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from glm_core import i18n, workspace
@@ -66,6 +66,57 @@ class ServedModel:
             "root": self.base.name,
             "parent": self.base.name if self.tuned else None,
         }
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The model, adapter, strength and sampling behind one answer, shown under it."""
+
+    base: str
+    adapter: str | None = None
+    "The run's id; None = the original model."
+    adapter_title: str = ""
+    step: int | None = None
+    strength: float = 1.0
+    sampling: dict = field(default_factory=dict)
+    elsewhere: bool = False
+    "By another server, which does not say whether what answers was tuned."
+    thinking: bool | None = None
+    "As `Request.thinking`."
+
+    def to_dict(self) -> dict:
+        """Plain values, as kept with conversations and sent by the API."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_dict(cls, record: dict) -> "Provenance":
+        """The provenance that `to_dict` wrote; fields it does not know are left out."""
+        return cls(**{"base": "?"} | {name: record[name] for name in cls.__dataclass_fields__ if name in record})
+
+    def sentence(self) -> str:
+        """One line for a caption, in the language in use."""
+        parts = [self.base]
+        if self.adapter is None and not self.elsewhere:
+            parts.append(i18n.t("serving.provenance.original"))
+        elif self.adapter is not None:
+            step = "?" if self.step is None else self.step
+            parts.append(i18n.t("serving.provenance.adapter", name=self.adapter_title or self.adapter, step=step))
+            if self.strength != 1.0:
+                parts.append(i18n.t("serving.provenance.strength", strength=self.strength))
+        return " · ".join(parts + self._sampling_parts())
+
+    def _sampling_parts(self) -> list[str]:
+        """The settings that mattered: greedy decoding has none but its penalty."""
+        shown = {name: value for name, value in self.sampling.items() if isinstance(value, int | float)}
+        greedy = shown.get("temperature", 0) <= 0
+        idle = {"top_k": 0, "repetition_penalty": 1}
+        names = ["repetition_penalty"] if greedy else ["temperature", "top_p", "top_k", "repetition_penalty", "seed"]
+        kept = [name for name in names if name in shown and shown[name] != idle.get(name)]
+        start = [i18n.t("serving.provenance.greedy")] if greedy else []
+        thinking = (
+            [] if self.thinking is None else [i18n.t(f"serving.provenance.{'' if self.thinking else 'not_'}thinking")]
+        )
+        return start + [i18n.t(f"serving.provenance.{name}", value=shown[name]) for name in kept] + thinking
 
 
 def catalogue() -> list[ServedModel]:

@@ -28,7 +28,6 @@ from glm_core.serving.grammar import GrammarCompiler
 from glm_core.serving.request import (
     EngineUnavailable,
     PromptTooLong,
-    Provenance,
     Request,
     RequestError,
     RequestHandle,
@@ -36,7 +35,7 @@ from glm_core.serving.request import (
 )
 from glm_core.serving.sampling import resolve
 from glm_core.serving.sequence import NO_LIMIT, TOGETHER_TOKENS, Sequence, fit_prompt, group_by_length
-from glm_core.serving.served_models import ServedModel
+from glm_core.serving.served_models import Provenance, ServedModel
 from glm_core.serving.tool_prompts import flattened
 
 KEPT_SHARE, KEPT_BYTES = 16, 2**30

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 PEOPLE = {"boss": "administrator", "lin": "trainer"}
 BEGUN = 12
 "Characters of an answer after which it is under way."
-PATIENCE = 120
+BEGIN_SECONDS = 120
 "Seconds for a model to load and begin, beside a training on the same two cores."
 
 
@@ -92,7 +92,7 @@ def ask(page, address: str, question: str) -> None:
 
 def wait_for_more(page, length: int) -> None:
     """Wait until the answer is longer than `length` characters."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + BEGIN_SECONDS
     while time.monotonic() < deadline and len(answer_of(page)) <= length:
         page.wait_for_timeout(100)
     assert len(answer_of(page)) > length, page.locator(".stChatMessage").nth(1).inner_text()

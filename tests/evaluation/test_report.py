@@ -37,7 +37,7 @@ def test_every_question_is_asked_and_the_report_is_read_back_the_same(engine, ru
         "unrelated": 2,
     }
     assert report.read(run) == made and report.state_of(run) == "done"
-    assert made.proof.differs and made.base == "tiny" and made.step == 60
+    assert made.divergence.differs and made.base == "tiny" and made.step == 60
     assert all(row.after.cut for row in made.rows if len(row.after.text) > 20)
 
 
@@ -236,7 +236,7 @@ def replace_adapter(run, base, info=None):
 
 def test_an_adapter_that_is_all_zero_is_found_before_anything_is_shown(engine, run, tiny_base):
     found = make(engine, replace_adapter(run, tiny_base))
-    assert not found.proof.differs
+    assert not found.divergence.differs
     assert t("proof.cause.zero") in export.warnings(found)
     assert {row.verdict.name for row in found.rows} <= {"unchanged", "not_right", "unsure"}
     assert all(row.after.text == row.before.text for row in found.rows)

@@ -122,7 +122,7 @@ def test_a_step_never_waits_for_the_device_and_finds_its_tensors_where_they_were
     places = where(one)
 
     def watched():
-        with Watch() as watch:
+        with OperationNames() as watch:
             logits = compute()
         seen.extend(watch.names & WAITS)
         return logits
@@ -146,7 +146,7 @@ def where(one: DecodeRunner) -> list[int]:
     return [tensor.data_ptr() for tensor in tensors]
 
 
-class Watch(TorchDispatchMode):
+class OperationNames(TorchDispatchMode):
     """Notes the name of every operation."""
 
     def __init__(self):

@@ -45,7 +45,7 @@ WANTED = {"config.json", "ice_text.model", "model.safetensors", "MODEL_LICENSE"}
 
 @pytest.fixture
 def hub(monkeypatch):
-    """A hub with one small model, and no patience for dead lines."""
+    """A hub with one small model, whose dead lines are given up at once."""
     monkeypatch.setattr(http_download, "WAITS", (0.01,) * 3)
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
     with serving() as hub:

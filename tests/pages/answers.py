@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy
 
-from glm_core.serving import Provenance, Request, RequestHandle, UnknownModel
+from glm_core.serving import Request, RequestHandle, UnknownModel
 from glm_core.serving.request import ServingError
-from glm_core.serving.served_models import ServedModel
+from glm_core.serving.served_models import Provenance, ServedModel
 
 
 class ScriptedEngine:

@@ -6,11 +6,12 @@ Not here: how it is kept (file.py), how it is made (making.py).
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
-from glm_core.evaluation import divergence, scoring
+from glm_core.evaluation import scoring
 from glm_core.evaluation.analysis import chance as chance_controls
 from glm_core.evaluation.analysis import minimal_pairs, side_effects
 from glm_core.evaluation.analysis.drift import Drift
 from glm_core.evaluation.answer_pairs import Question
+from glm_core.evaluation.divergence import Divergence
 from glm_core.evaluation.perplexity import Perplexity
 
 VERSION = 1
@@ -113,9 +114,9 @@ class Report:
         return side_effects.measure(self.of("unrelated"))
 
     @property
-    def proof(self) -> divergence.Proof:
+    def divergence(self) -> Divergence:
         """Return whether the two models differ at all."""
-        return divergence.Proof(self.distances, self.causes)
+        return Divergence(self.distances, self.causes)
 
     def classification(self, side: str, kind: str = "seen") -> scoring.Classification | None:
         """The table of a classification task, for "before" or "after", trained and held-out rows apart; None for other tasks."""

@@ -22,7 +22,7 @@ from glm_core.runs.store import Run
 from glm_core.serving.base import Engine
 from glm_core.serving.served_models import ServedModel
 
-STAGES = ("proof", "answers", "likelihood", "drift", "scores")
+STAGES = ("divergence", "answers", "likelihood", "drift", "scores")
 
 
 def version_of(choice: ServedModel) -> str:
@@ -44,7 +44,7 @@ def make(engine: Engine, run: Run, choice: ServedModel, watch: Watch = lambda st
         RunError: the run has been deleted meanwhile, the disk is full or the run's directory cannot be written.
     """
     started = time.monotonic()
-    watch("proof", 0.0)
+    watch("divergence", 0.0)
     kept_questions = question_sets.stored(run)
     facts = next((one.facts for one in kept_questions if one.facts), ())  # names that no control may be answered with
     controls = question_sets.report_controls(run, choice.base)

@@ -102,15 +102,15 @@ def ordered(rows: Sequence[Row], best: bool) -> list[Row]:
 def warnings(report: Report) -> list[str]:
     """Return what must be said before anything is shown: that the two models do not differ, or that the adapter is another base's."""
     causes = [t(key, **values) for key, values in report.causes if key in OTHER_BASE]
-    if report.distances and not report.proof.differs:
-        return report.proof.sentences()
+    if report.distances and not report.divergence.differs:
+        return report.divergence.sentences()
     return causes
 
 
 def self_check(report: Report) -> str:
     """Number of first tokens that differ."""
     changed = sum(distance >= SLIGHT for _question, distance in report.distances)
-    return t("report.differs", changed=changed, count=len(report.distances), largest=report.proof.largest)
+    return t("report.differs", changed=changed, count=len(report.distances), largest=report.divergence.largest)
 
 
 def about(report: Report) -> str:

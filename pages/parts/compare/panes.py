@@ -88,7 +88,7 @@ def draw(panes: Panes, runs: Sequence[ServedModel]) -> None:
             st.caption("  \n".join(notes))
     if panes.whole:
         for run, name, text in zip(runs, names_of(runs), panes.texts[1:], strict=True):
-            draw_proof(run, same=text == panes.texts[0], name=f"{literal(name)} · " if len(runs) > 1 else "")
+            draw_divergence(run, same=text == panes.texts[0], name=f"{literal(name)} · " if len(runs) > 1 else "")
 
 
 def _marked(texts: Sequence[str]) -> list[str]:
@@ -98,14 +98,14 @@ def _marked(texts: Sequence[str]) -> list[str]:
     return [marked(original, "gray"), *(marked(new, "green") for _old, new in sides)]
 
 
-def draw_proof(run: ServedModel, same: bool, name: str) -> None:
+def draw_divergence(run: ServedModel, same: bool, name: str) -> None:
     """Measurement of the difference between a run and its base; done once for each saved adapter."""
     key = (run.name, run.step)
-    proofs = st.session_state.setdefault("proofs", {})
-    if key not in proofs:
+    divergences = st.session_state.setdefault("divergences", {})
+    if key not in divergences:
         with ui.guarded(), st.spinner(t("compare.proving")):
-            proofs[key] = divergence.differ(state.engine(), run, asked_of(run))
-    measured = proofs.get(key)
+            divergences[key] = divergence.differ(state.engine(), run, asked_of(run))
+    measured = divergences.get(key)
     if measured is not None and not measured.differs:
         st.warning(name + "\n\n".join(map(literal, measured.sentences())), icon=":material/warning:")
     elif measured is not None:
