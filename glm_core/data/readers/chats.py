@@ -3,15 +3,18 @@
 Covers whole conversations in one value; a row of columns is `pairs`.
 """
 
+import re
 from functools import lru_cache
 
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.layouts import Layout, recognize
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.roles import role_of
+from glm_core.data.readers.roles import cast, role_like, role_of
 from glm_core.data.readers.tools import CALLING, call_list, calls_in_text, result_text, tool_list
 from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, refuses
+
+_MARKED = re.compile(r"\s*([^\s:：]{1,12})\s*[:：]\s*(?=\S)")
 
 
 def messages_of(value: object, column: str, tally: NoticeTally) -> list[dict]:
@@ -30,15 +33,33 @@ def messages_of(value: object, column: str, tally: NoticeTally) -> list[dict]:
 
 def turn_messages(turns: list, column: str, tally: NoticeTally) -> list[dict]:
     """The messages of turns, whose order is not checked yet."""
-    if len(turns) > 1 and len(turns) % 2 == 0 and all(isinstance(turn, str) for turn in turns):
-        return _in_turn(turns, column, tally)
+    if len(turns) > 1 and all(isinstance(turn, str) for turn in turns):
+        marked = [found for turn in turns if (found := _MARKED.match(turn)) and role_like(found[1])]
+        if len(marked) == len(turns):
+            turns = [{"role": role_like(found[1]), "content": found.string[found.end() :]} for found in marked]
+        elif len(turns) % 2 == 0:
+            return _in_turn(turns, column, tally)
     messages: list[dict] = []
-    for index, turn in enumerate(turns):
+    for index, turn in enumerate(_with_roles(turns, tally)):
         found = _turn(turn, f"{column}[{index}]", tally)
         if isinstance(turn, dict) and turn.get("tools"):
             found[0] = {**found[0], "tools": tool_list(turn["tools"], f"{column}[{index}].tools")}
         messages += found
     return _with_calls(messages, column)
+
+
+def _with_roles(turns: list, tally: NoticeTally) -> list:
+    """`turns` of two people under their own names, with roles instead; all others as they are."""
+    first = turns[0] if isinstance(turns[0], dict) else {}
+    key = _speaker_keys(tuple(first))[0] if first else None
+    if key is None or key == "role" or not all(isinstance(turn, dict) for turn in turns):
+        return turns
+    said = [turn.get(key) for turn in turns]
+    names = list(dict.fromkeys(name for name in said if isinstance(name, str) and name.strip()))
+    if len(names) != 2 or not all(isinstance(name, str) for name in said) or all(map(role_of, names)):
+        return turns
+    roles = cast(names, tally)
+    return [{**turn, key: roles.get(turn[key], turn[key])} for turn in turns]
 
 
 def _with_calls(messages: list[dict], column: str) -> list[dict]:

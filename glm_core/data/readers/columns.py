@@ -42,6 +42,8 @@ CONTEXTS = _names(
     "文档|段落|选项|选择项|备选项|补充说明|问题补充|补充|描述|详情|问题详情|提示信息"
 )
 TITLES = ("title", "标题")
+BODIES = ("content", "body", "text", "内容", "正文")
+"What stands below a title that asks."
 DETAILED = _names("ask|desc|description|details|描述|详情|提问内容|问题描述|咨询内容")
 CHATS = _names(
     "messages|conversations|conversation|dialogue|dialog|dialogues|dialogs|chat|chats|turns|rounds|"
@@ -72,7 +74,9 @@ MEDIA = _names("images|image|audios|audio|videos|video|image path|image url|pict
 TOOLS = _names("tools|functions|available tools|tool list|工具|工具列表")
 CALLS = _names("tool calls|function call|tool call")
 SPLITS = _names("split|subset|set|fold|partition|data split|usage|划分|数据划分|数据集|集合|用途")
-SPEAKERS = _names("role|from|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称")
+SPEAKERS = _names(
+    "role|from|sender type|speaker role|sender role|message role|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称"
+)
 TEXTS = _names("content|value|text|parts|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
 _IDS = re.compile(
     r"(.*[\s_.-])?(id|ids|idx|index|uuid|guid|hash|no|number)|.*[a-z]I[dD]|编号|序号|行号|.*(编号|序号)|.*ID|\#\d+|unnamed:.*",

@@ -71,6 +71,10 @@ _PAIRS = {
         ("answer", "response", "output", "答案", "回答", "回复", "a", "答"),
     ),
 }
+_ARTICLES, _SUMMARIES = (
+    ("content", "article", "document", "正文", "原文", "内容"),
+    ("summary", "摘要", "highlights", "abstract"),
+)
 _OTHER = {*names_of.SYSTEM, *names_of.REJECTED, *names_of.REASONING, *names_of.HISTORY, *names_of.CONTEXTS}
 _MAIN = re.compile(r"标准|主|main|standard|canonical", re.IGNORECASE)  # of several wordings of a question
 _MARKS = ("instruction", "output", "prompt", "response", "question", "answer", "summary")  # of a half-named layout
@@ -148,8 +152,9 @@ def _shared(names: dict[str, str], flags: Collection[str]) -> dict:
 
 def _main(names: dict[str, str]) -> tuple[str | None, str | None]:
     """The layout's name and answer column, by the first of its question columns that is there."""
-    if "content" in names and "summary" in names:
-        return "content_summary", names["summary"]
+    if summary := first(names, _SUMMARIES):
+        if first(names, _ARTICLES):
+            return "content_summary", summary
     for layout, (questions, answers) in _PAIRS.items():
         if layout != "content_summary" and (question := first(names, questions)):
             return layout, _answer(names, answers, question)
@@ -166,10 +171,12 @@ def _answer(names: dict[str, str], preferred: tuple[str, ...], question: str) ->
 def _questions(columns: tuple[str, ...], names: dict[str, str], layout: str) -> list[str]:
     """The columns that belong to the question, in the order of the file; an instruction comes before its input."""
     if layout == "content_summary":
-        return [names["content"]]
+        return [first(names, _ARTICLES) or ""]
     wanted = {*names_of.QUESTIONS, *names_of.CONTEXTS}
     if not any(name in names for name in names_of.QUESTIONS) or any(name in names for name in names_of.DETAILED):
         wanted |= {*names_of.TITLES, *names_of.DETAILED}
+        if not any(name in names for name in (*names_of.QUESTIONS, *names_of.DETAILED)):
+            wanted |= set(names_of.BODIES)
     if {"a", "b", "c"} <= set(names):
         wanted |= {"a", "b", "c", "d", "e"}
     found = [

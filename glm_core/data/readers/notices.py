@@ -20,6 +20,8 @@ class NoticeTally:
     names: dict[str, dict[str, None]] = field(default_factory=dict)
     guessed: tuple[str, str] | None = None
     speakers: list[str] = field(default_factory=list)
+    assistant: str = ""
+    "The name of the one who answers, where a reader chose it."
     keeps_reasoning: bool = False
     "Chains of thought stay with their answers, for models that think."
 

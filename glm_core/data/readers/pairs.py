@@ -7,6 +7,7 @@ from typing import Any
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import answered, is_message, messages_of, past_turns, said, settle, turn_messages
 from glm_core.data.readers.columns import fold, holds_text
+from glm_core.data.readers.formats.dialogues import spoken_messages
 from glm_core.data.readers.layouts import Convert, Layout, ignored
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.tools import tool_list
@@ -92,7 +93,7 @@ def _chat(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     if layout.chat not in record:
         raise RowError("data.row.missing", layout.chat)
     value = record[layout.chat]
-    if isinstance(value, str) and (found := transcript(value)):
+    if isinstance(value, str) and (found := transcript(value) or spoken_messages(value, tally)):
         messages = found
     elif layout.answer and not is_blank(record.get(layout.answer)):
         messages = _continued(turn_messages(listed(value, layout.chat), layout.chat, tally), record, layout, tally)
@@ -144,7 +145,7 @@ def _pair(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     if layout.history:
         messages += past_turns(record.get(layout.history), layout.history, tally)
     record = _lettered(record, layout, tally)
-    asked = next((record[name] for name in layout.questions if is_messages(record.get(name))), None)
+    asked = next((turns for name in layout.questions if (turns := _turns_in(record.get(name)))), None)
     if asked is not None:
         messages += turn_messages(asked, layout.questions[0], tally)
     else:
@@ -190,6 +191,12 @@ def _lettered(record: dict, layout: Layout, tally: NoticeTally) -> dict:
         for letter, one in zip(letters, options, strict=True)
     ]
     return {**record, name: lines, column: answer}
+
+
+def _turns_in(value: object) -> list | None:
+    """The messages that a question's cell is, or holds under `messages`."""
+    inner = value.get("messages") if isinstance(value, dict) else value
+    return inner if isinstance(inner, list) and is_messages(inner) else None
 
 
 def is_messages(value: object) -> bool:

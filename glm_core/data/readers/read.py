@@ -145,7 +145,9 @@ def read_bytes(
     report = progress or (lambda stage, fraction: None)
     lines = None if ending in ("xlsx", "parquet") else content.count(b"\n") + 1
     options = options or ReadOptions()
-    source = _Source(content, file, options, NoticeTally(keeps_reasoning=options.reasoning))
+    source = _Source(
+        content, file, options, NoticeTally(keeps_reasoning=options.reasoning, assistant=options.assistant)
+    )
     rows = _reported(_BY_ENDING[ending](source), lines, report)
     result = _gather(rows, source, task, mapping)
     report("data.stage.reading", 1.0)

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from glm_core.data.readers.notices import NoticeTally
 
 _SAID_BY = {
-    "user": "human user 用户 客户 顾客 患者 病人 学生 买家 来访者 提问者 咨询者 访客 家长 人类 人 客人 customer client patient"
+    "user": "human user 用戶 客戶 顧客 買家 お客様 고객 cliente kunde клиент 用户 客户 顾客 患者 病人 学生 买家 来访者 提问者 咨询者 访客 家长 人类 人 客人 customer client patient"
     " student buyer prompter question q 问",
-    "assistant": "gpt assistant chatgpt bot model 助手 客服 医生 大夫 老师 店员 卖家 商家 咨询师 顾问 机器人 助理 专员 模型"
+    "assistant": "賣家 醫生 老師 オペレーター 상담원 agente berater оператор gpt assistant chatgpt bot model 助手 客服 医生 大夫 老师 店员 卖家 商家 咨询师 顾问 机器人 助理 专员 模型"
     " agent doctor teacher seller support ai moss chatbot answer a 答 gpt-4 gpt4 claude llm",
     "system": "system developer 系统",
 }
 _TOOLS = frozenset("tool function observation ipython tool_response function_response 工具 观察".split())
+_MOST = 40  # names of a file from whom a reader may choose
 ROLES = {word: role for role, words in _SAID_BY.items() for word in words.split()}
 _PARTS = sorted((word for word in ROLES if len(word) > 1 and not word.isascii()), key=len, reverse=True)
 
@@ -44,10 +45,13 @@ def cast(names: Sequence[str], tally: NoticeTally, assistant: str = "") -> dict[
     Args:
         assistant: the name that a reader chose.
     """
-    tally.speakers = list(dict.fromkeys([*tally.speakers, *names]))
+    if len(tally.speakers) < _MOST:
+        tally.speakers = list(dict.fromkeys([*tally.speakers, *names]))
+    assistant = assistant or tally.assistant
     if assistant in names:
         return {name: "assistant" if name == assistant else "user" for name in names}
-    roles = {name: role_like(name) for name in names}
+    letters = all(len(name) == 1 for name in names) and {name.lower() for name in names} != {"q", "a"}
+    roles = {name: None if letters else role_like(name) for name in names}
     answering = [name for name in names if roles[name] == "assistant"]
     if answering and len(answering) < len(names):
         return {name: role or "user" for name, role in roles.items()}
@@ -55,5 +59,5 @@ def cast(names: Sequence[str], tally: NoticeTally, assistant: str = "") -> dict[
         return {}
     asking = next((name for name in names if roles[name] == "user" and not answering), names[0])
     other = next(name for name in names if name != asking)
-    tally.add("speakers", 2, asking, other)
+    tally.add("speakers", 2, *(() if len(tally.speakers) >= _MOST else (asking, other)))
     return {asking: "user", other: "assistant"}

@@ -36,7 +36,7 @@ def find_columns(records: Sequence[dict]) -> Columns | None:
     """The columns of rows that are one message each; None where rows are something else."""
     keys = [key for key in dict.fromkeys(key for record in records for key in record)]
     names = names_of.folded(keys)
-    speaker = names_of.first(names, names_of.SPEAKERS)
+    speaker = names_of.first(names, names_of.SPEAKERS) or (None if recognize(keys) else names.get("user"))
     text = names_of.first({name: key for name, key in names.items() if key != speaker}, names_of.TEXTS)
     if speaker is None or text is None or len(records) < 2:
         return None

@@ -9,6 +9,12 @@ _CHATML = re.compile(r"<\|im_start\|>\s*(\w+)\s*\n(.*?)(?:<\|im_end\|>|(?=<\|im_
 _HEADERS = re.compile(r"<\|start_header_id\|>\s*(\w+)\s*<\|end_header_id\|>\s*(.*?)(?:<\|eot_id\|>|\Z)", re.DOTALL)
 _INST = re.compile(r"\[INST\](.*?)\[/INST\](.*?)(?=<s>|</s>|\[INST\]|\Z)", re.DOTALL)
 _SYS = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>", re.DOTALL)
+_GEMMA = re.compile(r"<start_of_turn>\s*(\w+)\s*\n(.*?)(?:<end_of_turn>|(?=<start_of_turn>)|\Z)", re.DOTALL)
+_PIPES = re.compile(
+    r"<\|(system|user|assistant)\|>\s*(.*?)\s*(?:<\|end\|>|</s>|(?=<\|(?:system|user|assistant)\|>)|\Z)", re.DOTALL
+)
+_ROUND = re.compile(r"(?:^|\n)\s*\[Round \d+\]\s*\n+问[:：](.*?)\n+答[:：](.*?)(?=\n\s*\[Round \d+\]|\Z)", re.DOTALL)
+_VICUNA = re.compile(r"(USER|ASSISTANT):\s*(.*?)\s*(?:</s>|(?=\s(?:USER|ASSISTANT):)|\Z)", re.DOTALL)
 _NAMES = {
     "human": "user",
     "user": "user",
@@ -103,7 +109,19 @@ def _marked(pattern: re.Pattern):
     return parse
 
 
+def _rounds(text: str) -> list[dict]:
+    return [
+        {"role": role, "content": content.strip()}
+        for found in _ROUND.findall(text)
+        for role, content in zip(("user", "assistant"), found, strict=True)
+    ]
+
+
 _FORMATS = (
+    (lambda head: head.startswith("<start_of_turn>"), _blocks(_GEMMA)),
+    (lambda head: re.match(r"<\|(system|user)\|>", head), _blocks(_PIPES)),
+    (lambda head: re.match(r"\[Round \d+\]", head), _rounds),
+    (lambda head: re.match(r"USER:|A chat between .{1,300}USER:", head, re.DOTALL), _blocks(_VICUNA)),
     (lambda head: head.startswith("<|im_start|>"), _blocks(_CHATML)),
     (lambda head: "<|start_header_id|>" in head, _blocks(_HEADERS)),
     (lambda head: "[INST]" in head and head.startswith(("<s>", "[INST]")), _instructions),

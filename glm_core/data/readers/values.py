@@ -15,6 +15,7 @@ _THINKING = re.compile(r"\s*<(think|thinking|thought|reasoning)>(.*?)</\1>\s*", 
 _IMAGE = re.compile(r"<image>|<\|?image_?\d*\|>|<img>\s*[^<]*</img>", re.IGNORECASE)
 _UNOPENED = re.compile(r"(.{1,100000}?)</think(?:ing)?>\s*(?=\S)", re.DOTALL | re.IGNORECASE)
 _BETWEEN = re.compile(r"(?<=[}\]])\s*\n\s*(?=[{\[])")  # numpy prints lists without commas
+_WEIGHT = re.compile(r"\s*\d{1,3}(?:\.\d{1,9})?\s*")
 _NO = frozenset(
     "false 0 0.0 no n 否 假 bad undesirable rejected reject dislike disliked thumbs_down thumbsdown down 👎 不采纳 未采纳 "
     "不合格 不通过 错误 无效 不学 差评".split()
@@ -37,7 +38,9 @@ def cell(record: dict, column: str) -> str:
     """
     if column not in record:
         raise RowError("data.row.missing", column)
-    return text_of(record[column], column)
+    value = record[column]
+    inner = isinstance(value, dict) and ("text" in value or "parts" in value)
+    return content_text(value, column) if inner else text_of(value, column)
 
 
 def optional_cell(record: dict, column: str | None) -> str:
@@ -131,6 +134,8 @@ def verdict(value: object) -> bool | None:
         return value
     if isinstance(value, int | float):
         return None if value != value else value > 0
+    if isinstance(value, str) and _WEIGHT.fullmatch(value):
+        return float(value) > 0
     word = re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else ""
     return True if word in _YES else False if word in _NO else None
 
@@ -142,6 +147,8 @@ def refuses(name: str, value: object) -> bool:
 
 def is_flag(value: object) -> bool:
     """Return whether a cell may be a verdict: true, false, or a weight from 0 to 1."""
+    if isinstance(value, str) and _WEIGHT.fullmatch(value):
+        value = float(value)
     if isinstance(value, int | float):
         return 0 <= value <= 1
     return verdict(value) is not None

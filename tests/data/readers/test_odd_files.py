@@ -311,3 +311,82 @@ def test_marks_of_lost_words_are_no_placeholders_and_are_said(mark):
 )
 def test_code_and_ordinary_words_are_no_placeholders(answer):
     assert kinds(read_bytes(lines({"question": "怎么写", "answer": answer}), "a.jsonl")) == set()
+
+
+# -- the same in other dress
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<start_of_turn>user\n几点上班<end_of_turn>\n<start_of_turn>model\n九点<end_of_turn>\n",
+        "<|user|>\n几点上班<|assistant|>\n九点",
+        "<|user|>\n几点上班<|end|>\n<|assistant|>\n九点<|end|>\n",
+        "A chat between a user and an assistant. USER: 几点上班 ASSISTANT: 九点</s>",
+        "[Round 1]\n\n问：几点上班\n\n答：九点",
+    ],
+)
+def test_conversations_written_down_in_the_marks_of_other_models(text):
+    assert said(read_bytes(lines({"text": text}), "a.jsonl")) == [OPEN]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"dialog": ["用户：几点上班", "客服：九点"]},
+        {"dialogue": "客户：几点上班\n客服：九点"},
+        {"dialogue": [{"speaker": "A", "text": OPEN[0]}, {"speaker": "B", "text": OPEN[1]}]},
+        {"messages": [{"from": "张三", "text": OPEN[0]}, {"from": "李四", "text": OPEN[1]}]},
+        {
+            "input": {"messages": CHAT[:1]},
+            "preferred_output": CHAT[1:],
+            "non_preferred_output": [{**CHAT[1], "content": "滚"}],
+        },
+        {"question": {"text": OPEN[0]}, "answer": {"text": OPEN[1]}},
+        {"article": OPEN[0], "summary": OPEN[1]},
+    ],
+)
+def test_conversations_in_other_fields(row):
+    assert said(read_bytes(lines(row, row), "a.jsonl")) == [OPEN, OPEN]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("質問", "回答"),
+        ("Ｑ", "Ａ"),
+        ("Pregunta", "Respuesta"),
+        ("Frage", "Antwort"),
+        ("Вопрос", "Ответ"),
+        ("問", "答"),
+    ],
+)
+def test_marks_of_questions_in_other_languages_are_pairs(question, answer):
+    text = f"{question}：几点上班\n{answer}：九点\n{question}：几点下班\n{answer}：六点\n"
+    assert said(read_bytes(text.encode(), "a.txt")) == [OPEN, CLOSE]
+
+
+def test_weights_of_a_table_are_numbers_in_text():
+    result = read_bytes("question,answer,weight\n几点上班,九点,0.5\n几点下班,六点,0\n".encode(), "a.csv")
+    assert said(result) == [OPEN] and kinds(result) == {"rows_not_learned"}
+
+
+def test_what_stands_below_a_title_that_asks_belongs_to_the_question():
+    result = read_bytes("标题,内容,回复\n退货,衣服大了,可以\n".encode(), "a.csv")
+    assert said(result) == [["退货\n衣服大了", "可以"]] and not result.notices
+
+
+def test_headers_that_speak_of_asking_are_headers():
+    content = "客户怎么说,我们怎么答\n几点上班,九点\n几点下班,六点\n".encode()
+    assert read_bytes(content, "a.csv").columns == ("客户怎么说", "我们怎么答")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "session_id,sender_type,message\n1,user,几点上班\n1,bot,九点\n2,user,几点下班\n2,bot,六点\n".encode(),
+        "会话编号,发送人,消息内容\n1,张三,几点上班\n1,客服小李,九点\n2,张三,几点下班\n2,客服小李,六点\n".encode(),
+    ],
+)
+def test_tables_of_messages_by_session(content):
+    assert said(read_bytes(content, "a.csv")) == [OPEN, CLOSE]

@@ -14,8 +14,13 @@ from glm_core.data.examples import RowError
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.roles import ROLES, cast
 
-_ASKED = "问 问题 提问 问句 题目 题 咨询 q question query ask 问者 提问者".split()
-_ANSWERED = "答 回答 答案 回复 答复 解答 a answer reply response 答者 回答者".split()
+_ASKED = (
+    "问 问题 提问 问句 题目 题 咨询 q question query ask 问者 提问者 問 問題 質問 ｑ pregunta frage pergunta domanda вопрос 질문"
+).split()
+_ANSWERED = (
+    "答 回答 答案 回复 答复 解答 a answer reply response 答者 回答者 答覆 回覆 ａ respuesta antwort réponse reponse resposta"
+    " risposta ответ 답변"
+).split()
 _OTHERS = {"我": "user", "bot": "assistant", "系统": "system", "system": "system"}
 _KNOWN = {**ROLES, **dict.fromkeys(_ASKED, "user"), **dict.fromkeys(_ANSWERED, "assistant"), **_OTHERS}
 _FAQ = {*_ASKED, *_ANSWERED}
@@ -80,6 +85,14 @@ def dialogue_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[
     """
     turns = _turns(text.split("\n"), _mark, tally)
     yield from _rows(turns, tally, reading)
+
+
+def spoken_messages(text: str, tally: NoticeTally) -> list[dict]:
+    """The messages of one conversation of known speakers in one text; empty where it is none."""
+    if "\n" not in text.strip() or not is_dialogue(text):
+        return []
+    turns = _trimmed(_merged(_turns(text.split("\n"), _mark, tally)), tally)
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def speaker_rows(

@@ -16,7 +16,8 @@ MAX_COLUMNS = 1_000
 _LOOKED_AT = 12  # rows among which the header is looked for
 _SENTENCE = re.compile(r"[。！？!?…；]\s*[”’」』\"']?\s*$|[。！？，、；].*[\w]")
 _ASKED = re.compile(
-    r"(吗|呢|么|几点|几天|多少|多久|怎么办|如何.+|怎么.+|为什么.+)$|^(几点|多少|多久|怎么|如何|为什么|什么时候|哪里|哪些|谁|能不能|可以).+|^(how|what|when|where|why|who|which|can|do|does|is|are)\s.+",
+    r"(吗|几点|几天|多少钱?|多久|怎么办)$|(几点|几天|多久)..$|^(几点|多少|多久|为什么|什么时候|能不能|可不可以).+"
+    r"|^(how|what|when|where|why|who|which|can|do|does|is|are)\s.+",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\s*[-+]?[\d.,%/:\-\s]*\s*")
@@ -92,7 +93,7 @@ class Table:
         )
         worded = [text for text in filled if not _NUMBER.fullmatch(text)]
         said = any(_SENTENCE.search(text) or len(text) > _LONG for text in worded)
-        asks = len(worded) == 2 and bool(_ASKED.search(worded[0]))
+        asks = len(worded) == 2 and bool(_ASKED.search(worded[0])) and not _ASKED.search(worded[1])
         return len(worded) > 1 and (said or again or asks) and (bool(below) or all(map(_SENTENCE.search, worded)))
 
     def _invented(self) -> list[str]:

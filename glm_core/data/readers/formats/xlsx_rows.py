@@ -114,7 +114,9 @@ def _chosen(
         raise DataError("data.xlsx.sheet", file=file, name=missing[0], names=", ".join(tables))
     seen = {name: table for name, table in tables.items() if name not in hidden} or tables
     usable = [name for name, table in seen.items() if table.known or (table.headless and "question" in table.names)]
-    chosen = list(wanted) or usable or list(seen)[:1]
+    first = next(iter(seen.values()), None)  # of sheets of unknown columns those that are built like the first
+    alike = [name for name, table in seen.items() if first and table.names == first.names]
+    chosen = list(wanted) or usable or alike
     others = [name for name in chosen if split_role(name) == "other"]
     if not wanted and others and any(split_role(name) == "train" for name in chosen):
         chosen = [name for name in chosen if name not in others]
