@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 
 from glm_core.errors import EasyError
 from glm_core.runs import store
-from glm_core.runs.exchange import import_adapter
+from glm_core.runs.exchange import adapter_check, import_adapter
 from tests.runs.exchange.test_import_adapter import base, loose, trained, zipped  # noqa: F401 - base is a fixture
 
 CONFIG, LORA, PREFIX = "adapter_config.json", "adapter_model.safetensors", "pytorch_model.bin"
@@ -126,3 +126,21 @@ def test_what_older_peft_and_other_systems_write_comes_in(base, lora):  # noqa: 
         assert import_adapter.has_adapter(files)
         import_adapter.import_adapter(files, base)
     assert len(store.runs()) == 4
+
+
+def test_a_bounded_check_finds_what_the_check_here_finds(base, lora):  # noqa: F811
+    run = import_adapter.import_adapter(loose(lora), base, isolated=True)
+    assert run.settings["method"] == "lora" and len(store.runs()) == 1
+    with pytest.raises(EasyError) as caught:
+        import_adapter.import_adapter(loose(lora | {LORA: b"no tensors"}), base, isolated=True)
+    with pytest.raises(EasyError) as expected:
+        import_adapter.import_adapter(loose(lora | {LORA: b"no tensors"}), base)
+    assert type(caught.value) is type(expected.value) and caught.value.key == expected.value.key
+    assert len(store.runs()) == 1 and "building" not in str(caught.value)
+
+
+def test_a_check_that_takes_too_much_ends_alone_with_a_sentence(base, lora, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(adapter_check, "SECONDS", 0.2)
+    with pytest.raises(EasyError) as caught:
+        import_adapter.import_adapter(loose(lora), base, isolated=True)
+    assert caught.value.key == "imports.too_heavy" and store.runs() == []

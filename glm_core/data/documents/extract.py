@@ -4,18 +4,16 @@ Their libraries have met files that took all memory or never ended; here that is
 """
 
 import json
-import subprocess
-import sys
 
-from glm_core import workspace
+from glm_core import bounded
+from glm_core.bounded import BoundExceeded
 from glm_core.data.documents.blocks import MAX_CHARACTERS, Block, Document, plain_blocks
+from glm_core.data.documents.worker import BOUNDS
 from glm_core.data.examples import DataError, Notice
 from glm_core.data.readers.formats.text_encoding import decode
 
 DOCUMENT_ENDINGS = ("txt", "md", "docx", "pdf", "html", "htm")
 MAX_DOCUMENT_BYTES = 100_000_000
-SECONDS = 90.0
-"Longest time the parser may take; it stops by itself, with what it has, a little earlier."
 
 
 def extract(content: bytes, file: str) -> Document:
@@ -53,19 +51,11 @@ def _parsed(content: bytes, file: str, ending: str) -> Document:
     if ending in ("md", "markdown", "html", "htm"):
         content = decode(content, file).encode("utf-8", errors="replace")
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "glm_core.data.documents.worker", ending],
-            input=content,
-            capture_output=True,
-            timeout=SECONDS,
-            cwd=workspace.ROOT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError("documents.slow", file=file, seconds=round(SECONDS)) from error
-    try:
-        found = json.loads(done.stdout)
-    except ValueError as error:  # killed at a limit, or by the system
+        found = json.loads(bounded.run("glm_core.data.documents.worker", [ending], content, BOUNDS))
+    except BoundExceeded as error:
+        key = "documents.slow" if error.kind == bounded.SLOW else "documents.too_heavy"
+        raise DataError(key, file=file, seconds=round(BOUNDS.seconds)) from error
+    except ValueError as error:
         raise DataError("documents.too_heavy", file=file) from error
     if "error" in found:
         raise DataError(found["error"], file=file, reason=found.get("reason", ""))

@@ -6,26 +6,17 @@
 import json
 import sys
 
+from glm_core import bounded as bounded_process
+from glm_core.bounded import Bounds
 from glm_core.data.documents import parsers
 from glm_core.data.documents.blocks import MAX_CHARACTERS, Block
 
-MEMORY_BYTES = 2_000_000_000
-CPU_SECONDS = 80
-
-
-def limit_resources() -> None:
-    """Let the system end this process at its limits of memory and processor time, where the system has such limits."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+BOUNDS = Bounds(memory=2_000_000_000, processor=80, seconds=90.0)
 
 
 def main(ending: str) -> None:
     """Parse, and print what was found."""
-    limit_resources()
+    bounded_process.limit_this_process(BOUNDS)
     losses: dict[str, int] = {}
     try:
         blocks = bounded(parsers.PARSERS[ending](sys.stdin.buffer.read(), losses), losses)

@@ -21,6 +21,7 @@ from glm_core import workspace
 from glm_core.errors import EasyError
 from glm_core.permissions import needs
 from glm_core.runs import store
+from glm_core.runs.exchange import adapter_check
 from glm_core.runs.files import RunError, string, writing
 from glm_core.runs.store import Run
 
@@ -38,12 +39,13 @@ Files = Sequence[tuple[str, BinaryIO]]
 
 
 @needs("trainer")
-def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "") -> Run:
+def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "", isolated: bool = False) -> Run:
     """Make a finished run of the adapter in `files`, trained on the model in folder `base`.
 
     Args:
         files: names and contents: one zip, or the adapter's files.
         name: of the run; by default the file's.
+        isolated: look at the tensors in a process of its own, bounded in memory and time, as for files of strangers.
 
     Raises:
         RunError: not a zip, too large, or no adapter in it.
@@ -55,7 +57,7 @@ def import_adapter(files: Files, base: Path, *, name: str = "", owner: str = "")
         with writing(folder):
             _unpack(files, folder)
         with _naming(folder, files):
-            info = _check(folder, Path(base))
+            info = (adapter_check.check_isolated if isolated else adapter_check.check)(folder, Path(base))
         return _make_run(folder, Path(base), info, name or Path(files[0][0]).stem, owner)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -179,33 +181,6 @@ def _unpack(files: Files, folder: Path) -> None:
         (folder / CONFIG).unlink(missing_ok=True)
     else:
         raise RunError("imports.nothing")
-
-
-def _check(folder: Path, base: Path) -> dict:
-    """Compare every tensor with the model of `base`, which is built without weights. Returns what the adapter says of itself."""
-    from glm_core.adapters import files as adapters_files
-    from glm_core.adapters import lora_io
-    from glm_core.adapters.errors import AdapterError
-    from glm_core.models import describe, loading, prefix_tuning
-    from glm_core.models.errors import ModelError
-
-    description = describe(base)
-    info = adapters_files.read_info(folder)
-    if (there := string(info.get("family"))) not in ("", description.family.name):
-        raise AdapterError("adapters.error.family", there=there, here=description.family.name)
-    if info["method"] == "lora":
-        found = lora_io.read(folder, description.family, description.settings)
-        if not found.magnitude and not any(b.any() for b in found.b.values()):
-            raise AdapterError("adapters.error.all_zero")
-        lora_io.check_shapes(found, loading.build(description.family.architecture, description.settings))
-        return info | {"rank": found.rank}
-    tensors = adapters_files.read_prefix(folder)
-    length = tensors["embedding.weight"].shape[0] if "embedding.weight" in tensors else 0
-    try:
-        prefix_tuning.from_state(description.family, description.settings, length, tensors)
-    except ModelError as error:
-        raise AdapterError("adapters.error.prefix", folder=PREFIX, reason=str(error)) from error
-    return info | {"length": length, "projection": "trans.0.weight" in tensors}
 
 
 def _make_run(folder: Path, base: Path, info: dict, name: str, owner: str) -> Run:

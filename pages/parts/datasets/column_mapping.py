@@ -4,6 +4,7 @@ import streamlit as st
 
 from glm_core import i18n, ui
 from glm_core.data import TEMPLATES, Notice, ReadOptions
+from glm_core.data.readers import isolated
 from glm_core.data.readers import read as readers_read
 from glm_core.data.readers.templates import known_columns, propose, suggest
 from glm_core.errors import EasyError
@@ -26,7 +27,7 @@ def read(
         if len(known) == 4:  # as found, of the task, as mapped, and the mapping before
             known.pop(next(iter(known)))
         try:
-            known[key] = readers_read.read_bytes(
+            known[key] = isolated.read_bytes(
                 content,
                 file,
                 template,

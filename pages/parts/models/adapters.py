@@ -177,6 +177,6 @@ def draw_import(bases: list[served_models.ServedModel], owner: str) -> None:
             st.caption(f":material/warning: {literal(t(warning, base=base.name, named=origin.base))}")
         if st.button(t("models.import_now"), key="import", disabled=base is None):
             with st.spinner(t("models.checking")):
-                run = import_adapter.import_adapter(files, base.base, name=name, owner=owner)
+                run = import_adapter.import_adapter(files, base.base, name=name, owner=owner, isolated=True)
             ui.note("audit.model.import", run.name)
             ui.go("chat", model=run.id)
