@@ -37,6 +37,7 @@ NOT_ASKED = {
     "glm_core.auth.languages.keep": "the reader's own language, whatever the role",
     "glm_core.data.documents.sources.mark_of": "a digest",
     "glm_core.ui.keep_widget": "the page's own state",
+    "glm_core.runs.run.Run.split": "reads",
     "glm_core.runs.launcher.Launcher.claim": "only begins to watch",
     "glm_core.serving.engine.LocalEngine.submit": "asks a model, which guests may; models that they may not ask are not in their list",
 }
