@@ -34,9 +34,9 @@ def messages_of(value: object, column: str, tally: NoticeTally) -> list[dict]:
 def turn_messages(turns: list, column: str, tally: NoticeTally) -> list[dict]:
     """The messages of turns, whose order is not checked yet."""
     if len(turns) > 1 and all(isinstance(turn, str) for turn in turns):
-        marked = [found for turn in turns if (found := _MARKED.match(turn)) and role_like(found[1])]
+        marked = [mark for turn in turns if (mark := _MARKED.match(turn)) and role_like(mark[1])]
         if len(marked) == len(turns):
-            turns = [{"role": role_like(found[1]), "content": found.string[found.end() :]} for found in marked]
+            turns = [{"role": role_like(mark[1]), "content": mark.string[mark.end() :]} for mark in marked]
         elif len(turns) % 2 == 0:
             return _in_turn(turns, column, tally)
     messages: list[dict] = []

@@ -216,7 +216,7 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
             return _unanswered(head, source)
         raise _nothing(head, source.file)
     rows = chain(head, rows)
-    if not mapping and not task:
+    if not task and not (mapping and templates.are_there(mapping.values(), _columns(records))):
         rows = unfolded(rows)
         head = list(islice(rows, _HEAD))
         rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]

@@ -219,6 +219,11 @@ def from_mapping(
     return watched(lambda record: _mapped(record, chosen, tally), taken, tally)
 
 
+def are_there(sources: Iterable[str], columns: tuple[str, ...]) -> bool:
+    """Return whether all columns that a mapping names are among `columns`, as they are or as the head of a path."""
+    return all(name in columns for source in sources for name in _taken([source], columns))
+
+
 def _taken(sources: Iterable[str], columns: tuple[str, ...]) -> Iterable[str]:
     """The columns that a mapping uses, those of nested fields too."""
     for source in sources:

@@ -390,3 +390,9 @@ def test_headers_that_speak_of_asking_are_headers():
 )
 def test_tables_of_messages_by_session(content):
     assert said(read_bytes(content, "a.csv")) == [OPEN, CLOSE]
+
+
+def test_the_fields_of_an_inner_object_are_mapped_by_path_and_by_their_own_names():
+    content = lines({"id": 1, "data": {"question": "几点上班", "answer": "九点", "note": "改过"}})
+    for mapping in ({"question": "data.question", "answer": "data.note"}, {"question": "question", "answer": "note"}):
+        assert said(read_bytes(content, "a.jsonl", mapping=mapping)) == [["几点上班", "改过"]]
