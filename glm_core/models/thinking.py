@@ -72,23 +72,13 @@ def learned_answer(template: "ChatTemplate", messages: Sequence[Mapping[str, Any
 def _written(
     template: "ChatTemplate", before: Sequence[Mapping[str, Any]], answer: Mapping[str, Any], given: dict
 ) -> str:
-    """Return an answer without a thought as the template writes it, with its calls of tools and what ends it.
+    """Return an answer without a thought, and what the template writes behind it: calls of tools, the end.
 
-    Raises:
-        ModelError: the template writes none of the text.
+    A mark stands in for the text, which may be a part of what ends it, or hold marks of thoughts.
     """
-    whole = template.render([*before, answer], **given)
     said = str(answer["content"]).strip()
-    if not said:  # calls alone: they begin where the same conversation with some text has that text
-        other = template.render([*before, {**answer, "content": BREAK}], **given)
-        begun = other.rpartition(BREAK)[0]
-        while begun and not whole.startswith(begun):
-            begun = begun[:-1]
-        return whole[len(begun) :].lstrip()
-    head, mark, ending = whole.rpartition(said)
-    if not mark:
-        raise ModelError("models.template_failed", why=said[:80])
-    return said + ending
+    ending = template.render([*before, {**answer, "content": BREAK}], **given).rpartition(BREAK)[2]
+    return said + ending if said else ending.lstrip()
 
 
 def _split(prompt: str, rest: str) -> tuple[str, tuple[int, int]]:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from glm_core import models
 from glm_core.data.tokenize import split_answers
 from glm_core.models import load_tokenizer
 from glm_core.models.thinking import ThoughtReader, find_template
@@ -163,3 +164,15 @@ def test_a_text_is_split_the_same_however_it_arrives(text, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     assert read(pieces, inside) == (thought, answer)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", ["a</think>b", "<think>a", "n", "end"])
+def test_an_answer_that_spells_the_marks_is_encoded_all_the_same(name, text, tmp_path):
+    """As a model that has not learned yet writes them, whose answers are looked at while training."""
+    folder = write_thinker(tmp_path / name, name, weights=False)
+    family, tokenizer = models.describe(folder).family, load_tokenizer(folder)
+    messages = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": text}]
+    ids, labels, _ = family.encode_example(tokenizer, messages, 900, 900)
+    learned = tokenizer.decode([label for label in labels if label != -100])
+    assert learned.strip().endswith(text) and ids[-1] in family.stop_ids(tokenizer)
