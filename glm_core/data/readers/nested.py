@@ -3,14 +3,17 @@
 Only rows whose own columns are no known layout are looked into.
 """
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
 from glm_core.data.examples import RowError
 from glm_core.data.readers.chats import is_message
+from glm_core.data.readers.columns import fold
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import guess, recognize
 
+_TALK = re.compile(r"^(data|texts?|lines|contents?|rounds?)$|conv|dialog|chat|turn|messages?$|msgs|对话|会话|聊天|轮")
 _SPOKEN = ("user", "assistant")
 
 
@@ -19,6 +22,11 @@ def unfolded(rows: Iterator[Row]) -> Iterator[Row]:
     for line, record in rows:
         if isinstance(record, RowError) or _is_known(tuple(record)):
             yield line, record
+            continue
+        if (name := _rows_under(record)) is not None:
+            outer = {key: value for key, value in record.items() if key != name}
+            for row in record[name]:
+                yield line, {**outer, **row}
             continue
         yield line, _lifted(record)
 
@@ -46,22 +54,39 @@ def _holds_example(value: dict) -> bool:
 
 def _turns_under(record: dict) -> str | None:
     """The one column whose list is a conversation."""
-    found = [name for name, value in record.items() if _are_turns(value)]
+    found = [name for name, value in record.items() if isinstance(value, list) and value and _are_turns(name, value)]
     return found[0] if len(found) == 1 else None
 
 
-def _are_turns(value: object) -> bool:
-    if not isinstance(value, list) or not value:
+def _are_turns(name: str, value: list) -> bool:
+    """Return whether a list is a conversation: of messages by any name, of bare texts and rounds by a name that says so."""
+    if all(isinstance(one, dict) for one in value):
+        spoken = all(is_message(one) or "sender" in one or "speaker" in one for one in value)
+        return spoken or (_of_talk(name) and all(map(recognize, value)))
+    if not _of_talk(name):
         return False
     if all(isinstance(one, str) for one in value):
         return len(value) > 1 and len(value) % 2 == 0
-    return all(_is_turn(one) for one in value)
+    return all(isinstance(one, list) and len(one) == 2 and all(isinstance(text, str) for text in one) for one in value)
 
 
-def _is_turn(one: object) -> bool:
-    if isinstance(one, dict):
-        return is_message(one) or "sender" in one or "speaker" in one or recognize(one) is not None
-    return isinstance(one, list) and len(one) == 2 and all(isinstance(text, str) for text in one)
+def _of_talk(name: str) -> bool:
+    return _TALK.search(fold(name)) is not None
+
+
+def _rows_under(record: dict) -> str | None:
+    """The one column whose list holds rows of its own, such as the questions about one document."""
+    found = [
+        name
+        for name, value in record.items()
+        if isinstance(value, list) and value and not _of_talk(name) and all(map(_is_pair, value[:20]))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_pair(value: object) -> bool:
+    layout = recognize(value) if isinstance(value, dict) and not is_message(value) else None
+    return layout is not None and layout.chat is None and layout.answer is not None
 
 
 def _tree(nodes: dict, last: object) -> list[dict]:

@@ -396,3 +396,15 @@ def test_the_fields_of_an_inner_object_are_mapped_by_path_and_by_their_own_names
     content = lines({"id": 1, "data": {"question": "几点上班", "answer": "九点", "note": "改过"}})
     for mapping in ({"question": "data.question", "answer": "data.note"}, {"question": "question", "answer": "note"}):
         assert said(read_bytes(content, "a.jsonl", mapping=mapping)) == [["几点上班", "改过"]]
+
+
+def test_rows_inside_a_row_are_rows_with_what_stands_beside_them():
+    result = read_bytes(lines({"doc": 1, "context": "朝九晚六", "faqs": ROWS}, {"doc": 2, "faqs": ROWS[:1]}), "a.jsonl")
+    assert said(result) == [["朝九晚六\n几点上班", "九点"], ["朝九晚六\n几点下班", "六点"], OPEN]
+
+
+@pytest.mark.parametrize(
+    "row", [{"tokens": ["我", "爱"], "tags": [0, 1]}, {"edges": [["a b", "c d"]]}, {"keywords": ["a b", "c d"]}]
+)
+def test_lists_of_words_are_no_conversation(row):
+    assert read_bytes(lines(row, row), "a.jsonl").layout == "unknown"

@@ -45,6 +45,8 @@ def with_colons(text: str) -> str:
 
 def markdown_table(text: str) -> tuple[list[tuple[int, list]], int] | None:
     """The lines and cells of the Markdown tables in `text`, header first, and the number of other lines."""
+    if "|" not in text[:20_000]:
+        return None
     lines = text.split("\n")
     found: list[tuple[int, list]] = []
     others, header = 0, ""
