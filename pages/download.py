@@ -3,8 +3,6 @@
 Downloads are threads of the server: they go on when the tab is closed. What a server left unfinished can be continued.
 """
 
-import os
-
 import streamlit as st
 
 from glm_core import i18n, state, ui
@@ -14,10 +12,10 @@ from glm_core.i18n import t
 from glm_core.machine import machine
 from glm_core.markdown import literal
 from glm_core.models import describe_config
+from pages.parts import hub_source
 from pages.parts.models.download_progress import draw_download
 
 TOKENS = 2048  # of a conversation whose keys and values are counted for answering
-SOURCES = ("modelscope", "huggingface", "mirror")
 
 
 @st.cache_data(show_spinner=False)
@@ -75,34 +73,6 @@ def verdict(name: str) -> str:
             icon = "check_circle" if device == "cuda" and job == "train" else "warning"
             return f":material/{icon}: " + t(f"download.here.{device}_{job}", precision=fitting[0])
     return ":material/block: " + t("download.here.none")
-
-
-def draw_source() -> tuple[str, str, str]:
-    """Source of a download: kind of hub, its address ("" for the official one), an access token."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    chosen = left.segmented_control(
-        t("download.from"),
-        SOURCES,
-        default=SOURCES[0],
-        required=True,
-        key="from",
-        format_func=lambda one: t(f"download.from.{one}"),
-    )
-    endpoint = ""
-    with right, st.container(horizontal=True, horizontal_alignment="right"):
-        with st.popover(t("download.token"), icon=":material/key:", key="token_box"):
-            token = st.text_input(t("download.token"), type="password", key="token", help=t("download.token_help"))
-    if chosen == "mirror":
-        endpoint = st.text_input(
-            t("download.endpoint"),
-            os.environ.get("HF_ENDPOINT", ""),
-            key="endpoint",
-            placeholder="https://hf-mirror.com",
-            help=t("download.endpoint_help"),
-        )
-        endpoint = endpoint.strip() or "https://"  # none given is refused, and not the official hub
-        st.caption(t("download.mirror_warning"))
-    return "modelscope" if chosen == "modelscope" else "huggingface", endpoint, token.strip()
 
 
 def begin(kind: str, repo: str, endpoint: str, token: str) -> None:
@@ -203,7 +173,7 @@ st.title(t("page.download"), anchor=False)
 st.caption(t("download.free", free=i18n.size(machine.machine().disk_free), folder=download_job.models_folder()))
 known = {one.name.lower(): one for one in download_job.downloads()}
 have = {path.name.lower() for path in download_job.models_folder().glob("[!.]*")} - set(known)
-kind, endpoint, token = draw_source()
+kind, endpoint, token = hub_source.draw(warn=True)
 draw_other_repository(kind, endpoint, token)
 for model in arranged():
     draw_model(model, kind, endpoint, token)

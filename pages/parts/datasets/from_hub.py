@@ -1,7 +1,5 @@
 """The upload page's way in from ModelScope and Hugging Face: find a data set, look at it, bring in a slice of a split."""
 
-import os
-
 import streamlit as st
 
 from glm_core import i18n, state, ui
@@ -9,8 +7,8 @@ from glm_core.data import remote
 from glm_core.hub import remote_datasets, sources
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts import hub_source
 
-SOURCES = ("modelscope", "huggingface", "mirror")
 USUAL_ROWS = 10_000
 REFRESH_SECONDS = 1.0
 KNOWN_BY = 200  # characters of a cell of the look
@@ -34,22 +32,7 @@ def draw_hub() -> None:
 
 def draw_source() -> tuple[sources.Source | None, str]:
     """Where from and which set; the source once somebody asks to look, and the access token."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    chosen = left.segmented_control(
-        t("download.from"),
-        SOURCES,
-        default=SOURCES[0],
-        required=True,
-        key="hub-from",
-        format_func=lambda one: t(f"download.from.{one}"),
-    )
-    with right, st.popover(t("download.token"), icon=":material/key:", key="hub-token-box"):
-        token = st.text_input(t("download.token"), type="password", key="hub-token", help=t("download.token_help"))
-    endpoint = ""
-    if chosen == "mirror":
-        usual = os.environ.get("HF_ENDPOINT", "")
-        endpoint = st.text_input(t("download.endpoint"), usual, key="hub-endpoint", placeholder="https://hf-mirror.com")
-        endpoint = endpoint.strip() or "https://"  # none given is refused, and not the official hub
+    kind, endpoint, token = hub_source.draw("hub-")
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     repo = left.text_input(
         t("datasets.hub_repo"),
@@ -59,11 +42,10 @@ def draw_source() -> tuple[sources.Source | None, str]:
     )
     asked = right.button(t("datasets.hub_find"), icon=":material/search:", key="hub-find", disabled=not repo.strip())
     if not asked:
-        return None, token.strip()
+        return None, token
     if endpoint and state.sharing().on:
         ui.must_be("administrator")
-    kind = "modelscope" if chosen == "modelscope" else "huggingface"
-    return sources.Source(kind, repo.strip(), endpoint, holds="datasets"), token.strip()
+    return sources.Source(kind, repo.strip(), endpoint, holds="datasets"), token
 
 
 def draw_found(found: remote_datasets.RemoteDataset, token: str) -> None:
