@@ -21,6 +21,8 @@ from glm_core.data.readers.pairs import converter
 FORMATS = ("jsonl", "csv", "xlsx")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 "What a cell begins with that some spreadsheet runs: Excel also takes the full-width forms."
+UNSEEN = " \u00a0\u3000\ufeff\u200b\u200e\u2060\x00"
+"Blanks and marks without width before it, some of which programs take away."
 COLUMNS = ("system", "history", "prompt", "reasoning", "response", "messages")
 _STEP = 500  # rows between two calls of progress
 _MAX_CELL = 32_767  # characters; Excel cuts longer ones without a word
@@ -108,7 +110,7 @@ def _table_row(example: Example) -> dict:
 
 def quote_formula(cell: str) -> str:
     """Return `cell` with an apostrophe before it where a spreadsheet would run it as a formula."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA) else cell
+    return f"'{cell}" if cell.lstrip(UNSEEN).startswith(FORMULA) else cell
 
 
 def count_formulas(examples: Iterable[Example]) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from glm_core.data import DataError, Example, read_bytes
 from glm_core.data.examples import pair
-from glm_core.data.export import count_formulas, export, from_table, table
+from glm_core.data.export import count_formulas, export, from_table, quote_formula, table
 
 WORDS = st.text(
     st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\n\t\",;='{}[]"), min_size=1, max_size=30
@@ -98,3 +98,10 @@ def test_a_csv_for_spreadsheets_runs_nothing_and_one_for_programs_changes_nothin
         for quote in (False, True)
     ]
     assert [cell["response"] for cell in cells] == [text, f"'{text}"]
+
+
+@pytest.mark.parametrize("before", ["", " ", "\u3000", "\ufeff", "\u200b \u00a0", "\x00"])
+@pytest.mark.parametrize("cell", ["=1+1", "@SUM(A1)", "＝cmd", "\t=1", "-2+3"])
+def test_a_formula_behind_what_nobody_sees_is_quoted(before, cell):
+    assert quote_formula(before + cell) == f"'{before}{cell}"
+    assert quote_formula(f"{before}a{cell}") == f"{before}a{cell}"
