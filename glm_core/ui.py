@@ -358,7 +358,8 @@ def draw_messages(messages: list[dict]) -> None:
         with st.chat_message(message["role"], avatar=AVATARS[message["role"]]):
             if thought := message.get("reasoning_content"):
                 st.caption(f":material/psychology: {literal(thought[:LONGEST_SHOWN])}")
-            st.markdown(content)
+            if content:
+                st.markdown(content)
             for call in message.get("tool_calls") or ():
                 function = call["function"]
                 st.markdown(f":material/build: {literal(function['name'])}")

@@ -226,7 +226,10 @@ def _templated(name: str, title: str, architecture: Architecture, licence: str, 
 
 
 def _is_edge(config: dict) -> bool:
-    """GLM-Edge turns whole heads and has no bias; GLM-4-9B-hf turns half of each and has one."""
+    """GLM-Edge turns whole heads and has no bias; GLM-4-9B-hf turns half of each and has one.
+
+    Its prompt is its own template's, whatever that says; the published file itself is not at hand for a test.
+    """
     rope = config.get("rope_parameters")
     part = (rope.get("partial_rotary_factor") if isinstance(rope, dict) else None) or config.get(
         "partial_rotary_factor"
@@ -275,7 +278,7 @@ CODEGEEX_SYSTEM = (
     "你是一位智能编程助手，你叫CodeGeeX。你会为用户回答关于编程、代码、计算机方面的任何问题，"
     "并提供格式规范、可以执行、准确安全的代码，并在必要时提供详细的解释。"
 )
-"The system message that CodeGeeX4 is published with."
+"The system message that CodeGeeX4's model card gives; the published file itself is not at hand for a test."
 _GLM3_TOOLS = RoleTools(as_glm3, PythonCalls())
 _GLM4_TOOLS = RoleTools(as_glm4, NamedCalls("", "\n"))
 _BELLE = {"temperature": 0.5, "top_p": 0.85, "top_k": 30, "repetition_penalty": 1.2}

@@ -25,6 +25,8 @@ from tests.families import family_named
 from tests.models.decoders import EXTRA, SIZES, TEMPLATE, write_decoder
 
 SLIDING = ("gemma3_text", "mistral")
+ALIKE = ("arcee", "cwm", "gemma", "helium", "hyperclovax", "internlm3", "iquestcoder", "jais2", "ministral", "olmo3")
+"Kinds that mix nothing which another does not, for a test of seconds each."
 everywhere = pytest.mark.parametrize("kind", list(KINDS))
 QUESTIONS = ("hello", "你好，很高兴见到你吗？", "hello hello world hello")
 
@@ -154,7 +156,7 @@ def test_loss_and_gradients_are_the_networks_own(kind, base, method):
         assert gap(found[name], expected[name]) < 1e-3, name
 
 
-@everywhere
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ALIKE])
 def test_a_mixed_batch_answers_as_each_row_alone_and_a_merge_opens(kind, base, tmp_path):
     choices = [ServedModel("base", "base", base)]
     several = {"lora": TrainingSettings(lora_rank=4, lora_targets="attention, mlp"), "prefix": None}
@@ -215,3 +217,46 @@ def test_layers_of_another_kind_are_refused(tmp_path):
     config = {**SIZES, "model_type": "llama", "layer_types": ["chunked_attention"] * 3}
     with pytest.raises(ModelError, match="layer_types"):
         models.describe_config(json.loads(json.dumps(config)), str(Path("x")))
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "phi3", "gemma2", "cohere", "phi", "starcoder2", "apertus", "olmo"])
+def test_dora_merges_into_what_it_answers(kind, base, tmp_path):
+    own = models.load(base)
+    attach.attach(own, TrainingSettings(lora_rank=4, lora_targets="all-linear", lora_dropout=0.0, dora=True), "dora")
+    torch.manual_seed(4)
+    for weight in own.model.parameters():
+        if weight.requires_grad:
+            weight.data += 0.2 * torch.randn_like(weight)
+    attach.save(own, tmp_path / "dora", {"step": 1}, "dora")
+    own.model.eval()
+    ids = torch.tensor([rows(own)[2]])
+    merged = models.load(merge.merge(base, tmp_path / "dora", tmp_path / "merged", dtype="float32"))
+    with torch.no_grad():
+        expected = own.model(ids).logits
+        torch.testing.assert_close(merged.model(ids).logits, expected, atol=2e-3, rtol=1e-3)
+        assert (models.load(base).model(ids).logits - expected).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["gemma2", "vaultgemma", "nanochat"])
+def test_the_bound_of_logits_counts_in_the_loss(kind, base):
+    """Softer bounds change the loss as they change the library's."""
+    losses = []
+    for bound in (2.0, 30.0):
+        loaded = models.load(base)
+        loaded.model.config.final_logit_softcapping = bound
+        ids = torch.tensor([rows(loaded)[2]])
+        batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+        with torch.no_grad():
+            found = AnswerLoss(loaded.model, loaded.family.architecture)(**batch)["loss"]
+            torch.testing.assert_close(found, loaded.model(input_ids=ids, labels=ids).loss, atol=1e-4, rtol=1e-4)
+        losses.append(found.item())
+    assert abs(losses[0] - losses[1]) > 0.1
+
+
+@pytest.mark.parametrize("kind", ["phi3", "gemma2", "cohere2", "phi", "starcoder2", "apertus", "nanochat", "stablelm"])
+def test_int8_layers_answer_nearly_as_the_model(kind, base):
+    plain, packed = models.load(base), models.load(base, quantization="int8")
+    ids = torch.tensor([rows(plain)[2]])
+    with torch.no_grad():
+        expected, found = plain.model(ids).logits, packed.model(ids).logits
+    assert (found - expected).abs().mean() < 0.15 * expected.abs().mean() and not torch.equal(found, expected)
