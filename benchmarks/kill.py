@@ -12,6 +12,7 @@ has none, and its last loss is compared with that of a run nobody disturbed.
 import argparse
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -214,6 +215,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, default=models.demo_path())
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # takes server and trainers along
     chance, outcomes = random.Random(options.seed), []
     with tempfile.TemporaryDirectory() as home:
         os.environ["EASYAIGC_HOME"] = home
