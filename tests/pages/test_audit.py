@@ -34,6 +34,7 @@ NO_CHANGE = {
     "load_job.forget": "a message is put away",
     "calibration.forget": "the owner's own marks on a report",
     "figures.tidy": "sorts rows of numbers",
+    "run.split": "reads which rows were used",
     "ui.keep_widget": "the state of a widget on the reader's own page",
     "state.sharing().start": "told who does it, notes it itself (tests/auth/test_middleware_shared.py)",
 }
