@@ -126,6 +126,15 @@ NOTICES = (
     "turns_unused",
     "lines_unused",
     "unknown_words",
+    "marks_removed",
+    "marks_left",
+    "branches_unused",
+    "totals_unused",
+    "scores_unused",
+    "ties_unused",
+    "speakers_added",
+    "speakers_unclear",
+    "encoding",
 )
 
 

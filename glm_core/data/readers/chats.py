@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers import columns as names_of
+from glm_core.data.readers import marks
 from glm_core.data.readers.layouts import Layout, recognize
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.roles import cast, role_like, role_of
@@ -100,11 +101,12 @@ def past_turns(value: object, column: str, tally: NoticeTally) -> list[dict]:
 
 
 def settle(messages: list[dict], tally: NoticeTally) -> list[dict]:
-    """`messages` with their unlearned answers and placeholders counted.
+    """`messages` without marks of a model's own transcript, their unlearned answers and placeholders counted.
 
     Raises:
         RowNotLearned: none of the answers is to be learned.
     """
+    messages = [_unmarked(message, tally) for message in messages]
     answers = [message for message in messages if message["role"] == "assistant"]
     unlearned = sum(not message.get("learn", True) for message in answers)
     if answers and unlearned == len(answers):
@@ -113,6 +115,17 @@ def settle(messages: list[dict], tally: NoticeTally) -> list[dict]:
         tally.add("answers_not_learned", unlearned)
     tally.check_answers(messages)
     return messages
+
+
+def _unmarked(message: dict, tally: NoticeTally) -> dict:
+    """`message` without the marks at its ends; those that stay inside an answer are named."""
+    text, found = marks.stripped(message["content"])
+    if found:
+        tally.add("marks_removed", 1, *found)
+        message = {**message, "content": text}
+    if message["role"] == "assistant" and (left := marks.inside(text)):
+        tally.add("marks_left", 1, *left)
+    return message
 
 
 def said(role: str, content: str, turn: dict | None = None) -> dict:

@@ -50,7 +50,9 @@ CHATS = _names(
     "paragraph|utterances|对话|消息|会话|聊天记录|多轮对话"
 )
 HISTORY = _names("history|histories|past|chat history|历史|历史对话|对话历史")
-SYSTEM = _names("system|system prompt|system message|system instruction|sys|系统提示|系统提示词|系统|系统消息|人设")
+SYSTEM = _names(
+    "system|system prompt|meta instruction|system message|system instruction|sys|系统提示|系统提示词|系统|系统消息|人设"
+)
 REJECTED = _names(
     "rejected|rejected response|response rejected|rejected answer|rejected output|response k|dispreferred|"
     "bad answer|bad response|negative answer|non preferred output|loser|被拒绝|拒绝回答|差回答|较差回答|错误回答"
@@ -70,6 +72,12 @@ REFUSALS = _names(
     "mask|masked|is masked|ignore|ignored|skip|exclude|excluded|rejected|is rejected|忽略|是否忽略|排除|屏蔽"
 )
 "The same, where true says that it is not."
+SCORES = _names(
+    "score|scores|rating|ratings|reward|rewards|quality|quality score|reward score|rm score|preference score|rank|stars|"
+    "grade|overall score|overall rating|helpfulness|helpful|upvotes|votes|likes|weight|loss weight|评分|得分|分数|打分|"
+    "质量|质量分|质量评分|星级|满意度|排名|点赞数|奖励|权重|评价"
+)
+"Numbers that say how good an answer is; which of them are good enough, the file does not say."
 MEDIA = _names("images|image|audios|audio|videos|video|image path|image url|pictures|图片|图像|音频|视频")
 TOOLS = _names("tools|functions|available tools|tool list|工具|工具列表")
 CALLS = _names("tool calls|function call|tool call")
@@ -138,6 +146,12 @@ def nearly(column: str) -> str:
 def is_context(column: str) -> bool:
     """Return whether `column` is told beside a question: a context, a document, one of its options."""
     return fold(column) in CONTEXTS or _OPTION.fullmatch(fold(column)) is not None
+
+
+def is_score(column: str) -> bool:
+    """Return whether `column` says how good an answer is."""
+    name = fold(column)
+    return name in SCORES or re.search(r" (?:score|rating|reward)$|(?:评分|得分)$", name) is not None
 
 
 def is_identifier(column: str) -> bool:

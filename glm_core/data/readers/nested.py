@@ -10,14 +10,17 @@ from functools import lru_cache
 from glm_core.data.examples import RowError
 from glm_core.data.readers.chats import is_message
 from glm_core.data.readers.columns import fold
+from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import guess, recognize
+from glm_core.data.readers.notices import NoticeTally
+from glm_core.data.readers.transcripts import transcript
 
 _TALK = re.compile(r"^(data|texts?|lines|contents?|rounds?)$|conv|dialog|chat|turn|messages?$|msgs|对话|会话|聊天|轮")
 _SPOKEN = ("user", "assistant")
 
 
-def unfolded(rows: Iterator[Row]) -> Iterator[Row]:
+def unfolded(rows: Iterator[Row], tally: NoticeTally) -> Iterator[Row]:
     """`rows`, with the example of each where columns are looked for."""
     for line, record in rows:
         if isinstance(record, RowError) or _is_known(tuple(record)):
@@ -28,7 +31,7 @@ def unfolded(rows: Iterator[Row]) -> Iterator[Row]:
             for row in record[name]:
                 yield line, {**outer, **row}
             continue
-        yield line, _lifted(record)
+        yield line, _lifted(record, tally)
 
 
 @lru_cache(maxsize=256)
@@ -36,9 +39,12 @@ def _is_known(columns: tuple[str, ...]) -> bool:
     return recognize(columns) is not None
 
 
-def _lifted(record: dict) -> dict:
-    if isinstance(nodes := record.get("mapping"), dict) and (turns := _tree(nodes, record.get("current_node"))):
+def _lifted(record: dict, tally: NoticeTally) -> dict:
+    if isinstance(nodes := record.get("mapping"), dict) and (turns := _tree(nodes, record.get("current_node"), tally)):
         return {"messages": turns}
+    if (written := _written_down(record)) is not None:
+        name, turns = written
+        return {**{key: value for key, value in record.items() if key != name}, "messages": turns}
     if (name := _turns_under(record)) is not None:
         return {("messages" if key == name else key): value for key, value in record.items()}
     inner = [name for name, value in record.items() if isinstance(value, dict) and _holds_example(value)]
@@ -89,18 +95,42 @@ def _is_pair(value: object) -> bool:
     return layout is not None and layout.chat is None and layout.answer is not None
 
 
-def _tree(nodes: dict, last: object) -> list[dict]:
+def _tree(nodes: dict, last: object, tally: NoticeTally) -> list[dict]:
     """The messages of a chat that is kept as a tree of versions: the branch that ends at `last`, or the newest one."""
-    place = last if last in nodes else next(reversed(nodes), None)
-    turns: list[dict] = []
-    for _ in nodes:
-        node = nodes.get(place) if isinstance(place, str) else None
-        if not isinstance(node, dict):
-            break
-        if turn := _said(node.get("message")):
-            turns.append(turn)
-        place = node.get("parent")
-    return _merged(turns[::-1])
+    place = last if isinstance(last, str) and last in nodes else next(reversed(nodes), None)
+    path = _path(nodes, place, set())
+    if left := _other_branches(nodes, set(path)):
+        tally.add("branches_unused", left)
+    return _merged([turn for name in reversed(path) if (turn := _said(nodes[name].get("message")))])
+
+
+def _path(nodes: dict, place: object, known: set[str]) -> list[str]:
+    """The names from the node `place` upwards, as far as the root or a `known` node."""
+    path: dict[str, None] = {}
+    while isinstance(place, str) and place not in known and place not in path and isinstance(nodes.get(place), dict):
+        path[place] = None
+        place = nodes[place].get("parent")
+    return list(path)
+
+
+def _other_branches(nodes: dict, used: set[str]) -> int:
+    """How many ends of the tree lie off the `used` path, with something said on the way to them."""
+    inner = {node.get("parent") for node in nodes.values() if isinstance(node, dict)}
+    count = 0
+    for end in nodes:
+        if end not in inner and end not in used:
+            path = _path(nodes, end, used)
+            count += any(_said(nodes[name].get("message")) for name in path)
+    return count
+
+
+def _written_down(record: dict) -> tuple[str, list[dict]] | None:
+    """The one column that writes a whole conversation down in the marks of a model, and its messages."""
+    texts = [name for name, value in record.items() if isinstance(value, str) and len(value) > 20]
+    if len(texts) != 1 or tuple(record) == (TEXT,):
+        return None
+    turns = transcript(record[texts[0]])
+    return (texts[0], turns) if turns else None
 
 
 def _said(message: object) -> dict | None:

@@ -19,6 +19,8 @@ class NoticeTally:
     counts: Counter = field(default_factory=Counter)
     names: dict[str, dict[str, None]] = field(default_factory=dict)
     guessed: tuple[str, str] | None = None
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    "Columns of scores with the lowest and the highest."
     speakers: list[str] = field(default_factory=list)
     assistant: str = ""
     "The name of the one who answers, where a reader chose it."
@@ -37,6 +39,11 @@ class NoticeTally:
         self.counts[kind] += count
         self.names.setdefault(kind, {}).update(dict.fromkeys(names))
 
+    def score(self, column: str, value: float) -> None:
+        """Count a score in `column`."""
+        low, high = self.ranges.get(column, (value, value))
+        self.ranges[column] = min(low, value), max(high, value)
+
     def guess(self, reading: str, other: str = "") -> None:
         """Note that the file could also be read as `other`; it was read as `reading`."""
         self.guessed = reading, other
@@ -53,6 +60,9 @@ class NoticeTally:
 
     def notices(self, rows: int) -> list[Notice]:
         """The notices, in the order of `NOTICES`; `rows` is how many rows were read."""
+        for column, (low, high) in self.ranges.items():
+            if low < high:
+                self.add("scores_unused", 1, f"{column} ({low:g} – {high:g})")
         found = [self._notice(kind) for kind in NOTICES if self.counts[kind]]
         if self.guessed:
             reading, other = self.guessed

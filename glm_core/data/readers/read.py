@@ -217,7 +217,7 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         raise _nothing(head, source.file)
     rows = chain(head, rows)
     if not task and not (mapping and templates.are_there(mapping.values(), _columns(records))):
-        rows = unfolded(rows)
+        rows = unfolded(rows, source.tally)
         head = list(islice(rows, _HEAD))
         rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
     if not mapping and (found := speakers.find_columns(records)):
@@ -228,7 +228,8 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         if not records:
             return _unanswered(head, source)
     columns = _columns(records)
-    reader = RowReader(records, columns, task, mapping, source.tally)
+    has_totals = source.file.lower().endswith(_TABLES)
+    reader = RowReader(records, columns, task, mapping, source.tally, has_totals)
     examples: list[Example] | CompactExamples = []
     problems, count = reader.notes(head), 0
     for line, record in rows:

@@ -10,17 +10,24 @@ from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row, split_role
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.transcripts import transcript
-from glm_core.data.readers.values import is_flag
+from glm_core.data.readers.values import is_flag, is_total, number_in
 
 
 class RowReader:
     """Turns the rows of one file into messages: by the mapping, the template, or each row's own layout."""
 
-    def __init__(self, records: list[dict], columns: tuple[str, ...], task, mapping, tally: NoticeTally):
-        self.task, self.tally = task, tally
+    def __init__(
+        self, records: list[dict], columns: tuple[str, ...], task, mapping, tally: NoticeTally, has_totals: bool = False
+    ):
+        self.task, self.tally, self.has_totals = task, tally, has_totals
         self.by_columns: dict[tuple, layouts.Convert] = {}
         self.flags = _flags(records, columns)
         self.split = _split_column(records, columns)
+        self.scores = [
+            column
+            for column in columns
+            if names_of.is_score(column) and column not in {*self.flags, *(mapping or {}).values()}
+        ]
         self.layout, self.convert = self._choose(records, columns, mapping)
         self.columns = columns
         self.mixed = mapping is None and self.convert is not None and columns != (TEXT,)
@@ -55,7 +62,13 @@ class RowReader:
         return layout, pairs.converter(layout, self.tally)
 
     def wanted(self, record: dict) -> bool:
-        """Return whether a row belongs to the split that is read."""
+        """Return whether a row is an example of the split that is read, not one of totals; its scores are noted."""
+        if self.has_totals and is_total(record):
+            self.tally.add("totals_unused")
+            return False
+        for column in self.scores:
+            if (number := number_in(record.get(column))) is not None:
+                self.tally.score(column, number)
         if not self.split or split_role(record.get(self.split)) != "other":
             return True
         self.tally.add("splits", 1, str(record[self.split]))

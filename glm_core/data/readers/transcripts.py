@@ -15,6 +15,10 @@ _PIPES = re.compile(
 )
 _ROUND = re.compile(r"(?:^|\n)\s*\[Round \d+\]\s*\n+问[:：](.*?)\n+答[:：](.*?)(?=\n\s*\[Round \d+\]|\Z)", re.DOTALL)
 _VICUNA = re.compile(r"(USER|ASSISTANT):\s*(.*?)\s*(?:</s>|(?=\s(?:USER|ASSISTANT):)|\Z)", re.DOTALL)
+_MOSS = re.compile(
+    r"(?:<\||\[)(human|moss|assistant|bot|ai)(?:\|>|\])\s*[:：]\s*(.*?)\s*(?:<eo[a-z]>|(?=(?:<\||\[)(?:human|moss|assistant|bot|ai)(?:\|>|\])\s*[:：])|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
 _NAMES = {
     "human": "user",
     "user": "user",
@@ -45,6 +49,9 @@ _ROLES = {
     "gpt": "assistant",
     "assistant": "assistant",
     "model": "assistant",
+    "moss": "assistant",
+    "bot": "assistant",
+    "ai": "assistant",
     "system": "system",
 }
 _PREFACE = "Below is an instruction"
@@ -118,6 +125,7 @@ def _rounds(text: str) -> list[dict]:
 
 
 _FORMATS = (
+    (lambda head: re.match(r"(?:<\|human\|>|\[human\])\s*[:：]", head, re.IGNORECASE), _blocks(_MOSS)),
     (lambda head: head.startswith("<start_of_turn>"), _blocks(_GEMMA)),
     (lambda head: re.match(r"<\|(system|user)\|>", head), _blocks(_PIPES)),
     (lambda head: re.match(r"\[Round \d+\]", head), _rounds),

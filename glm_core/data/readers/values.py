@@ -16,6 +16,13 @@ _IMAGE = re.compile(r"<image>|<\|?image_?\d*\|>|<img>\s*[^<]*</img>", re.IGNOREC
 _UNOPENED = re.compile(r"(.{1,100000}?)</think(?:ing)?>\s*(?=\S)", re.DOTALL | re.IGNORECASE)
 _BETWEEN = re.compile(r"(?<=[}\]])\s*\n\s*(?=[{\[])")  # numpy prints lists without commas
 _WEIGHT = re.compile(r"\s*\d{1,3}(?:\.\d{1,9})?\s*")
+_NUMBER = re.compile(r"\s*[-+]?\d{1,15}(?:\.\d{1,15})?\s*")
+_AMOUNT = re.compile(r"\s*[-+¥￥$€]?\s*\d[\d,.]{0,20}\s*\S{0,2}\s*")
+_TOTAL = re.compile(
+    r"\s*(?:合\s*计|总\s*计|小\s*计|总数|共计|汇总|总和|平均值?|均值|(?:grand |sub-?)?totals?|sum|average|mean)\s*[:：]?"
+    r"\s*(?:\d[\d,.]{0,20}\s*\S{0,2})?\s*",
+    re.IGNORECASE,
+)
 _NO = frozenset(
     "false 0 0.0 no n 否 假 bad undesirable rejected reject dislike disliked thumbs_down thumbsdown down 👎 不采纳 未采纳 "
     "不合格 不通过 错误 无效 不学 差评".split()
@@ -152,6 +159,23 @@ def is_flag(value: object) -> bool:
     if isinstance(value, int | float):
         return 0 <= value <= 1
     return verdict(value) is not None
+
+
+def number_in(value: object) -> float | None:
+    """The number that a cell is or writes; None for any other."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if abs(value) < 1e300 else None
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    return None
+
+
+def is_total(record: dict) -> bool:
+    """Return whether a row of a table sums up the others: a word for totals, beside it numbers and blanks alone."""
+    cells = [value for value in record.values() if not is_blank(value)]
+    if not cells or not isinstance(cells[0], str) or not _TOTAL.fullmatch(cells[0]):
+        return False
+    return all(not isinstance(cell, str) or _AMOUNT.fullmatch(cell) for cell in cells[1:])
 
 
 def _parsed(text: str, column: str) -> object:
