@@ -43,8 +43,8 @@ def _lifted(record: dict, tally: NoticeTally) -> dict:
     if isinstance(nodes := record.get("mapping"), dict) and (turns := _tree(nodes, record.get("current_node"), tally)):
         return {"messages": turns}
     if (written := _written_down(record)) is not None:
-        name, turns = written
-        return {**{key: value for key, value in record.items() if key != name}, "messages": turns}
+        column, turns = written
+        return {**{key: value for key, value in record.items() if key != column}, "messages": turns}
     if (name := _turns_under(record)) is not None:
         return {("messages" if key == name else key): value for key, value in record.items()}
     inner = [name for name, value in record.items() if isinstance(value, dict) and _holds_example(value)]
