@@ -10,6 +10,7 @@ The environment is `.venv` beside this file, or the folder in EASYAIGC_ENV.
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import venv
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = Path(os.environ.get("EASYAIGC_ENV") or ROOT / ".venv")
 STAMP = ENVIRONMENT / "easyaigc.txt"
 OLDEST_PYTHON = (3, 11)
+IMPATIENT = ("--retries", "1", "--timeout", "20")
+"For an index that may not be reached: the ordinary one is asked next."
 
 
 def python() -> str:
@@ -55,7 +58,7 @@ def install_torch(index: str | None) -> None:
     What it depends on comes with the rest in any case.
     """
     [torch] = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch==")]
-    if index and not pip(torch, "--no-deps", "--index-url", index, "--retries", "1", must=False):
+    if index and not pip(torch, "--no-deps", "--index-url", index, *IMPATIENT, must=False):
         print(f"easyAIGC: {index} does not answer, so PyTorch comes from the ordinary package index", flush=True)
 
 
@@ -83,6 +86,7 @@ def main(arguments: list[str]) -> int:
     command = ["pytest", *arguments[1:]] if job == "test" else ["streamlit", "run", "app.py", *arguments]
     browser = {} if job == "test" else {"EASYAIGC_OPEN": "1"}
     with subprocess.Popen([python(), "-m", *command], cwd=ROOT, env={**os.environ, **browser}) as program:
+        signal.signal(signal.SIGTERM, lambda *_: program.terminate())
         while True:
             try:
                 return program.wait()
