@@ -3,10 +3,12 @@
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from glm_core import i18n
+from glm_core.data.bundled import IMPRINT
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -14,8 +16,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m glm_core")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help=i18n.t("demo.help"))
-    demo.add_argument("--name", default="小蓝", help=i18n.t("demo.help_name"))
-    demo.add_argument("--author", default="林知远", help=i18n.t("demo.help_author"))
+    for option, usual in zip(("name", "author"), IMPRINT, strict=True):
+        demo.add_argument(f"--{option}", default=usual, help=i18n.t(f"demo.help_{option}", usual=usual))
     _add_output(demo, "demo.help_json", run_demo)
     evaluate = commands.add_parser("evaluate", help=i18n.t("evaluate.help"))
     evaluate.add_argument("run", metavar="RUN", help=i18n.t("evaluate.help_run"))
@@ -33,6 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     drafting_command.add_parser(commands)
     arguments = parser.parse_args(argv)
     i18n.use(arguments.lang)
+    warnings.filterwarnings(
+        "ignore", category=FutureWarning, module="transformers"
+    )  # what PEFT asks it in last year's words
     return arguments.work(arguments)
 
 

@@ -12,6 +12,7 @@ from glm_core.markdown import literal, unique_labels
 from glm_core.serving import served_models
 
 AUDIT_HEIGHT = 360
+SECRET = {"type": "password", "max_chars": 200}
 
 
 def describe_role(role: str) -> str:
@@ -35,7 +36,9 @@ def draw_changes(one: Account, reader: Account) -> None:
     st.session_state.setdefault(key, one.role)
     ui.keep_widget(key)
     role = st.selectbox(t("accounts.role"), accounts.ROLES, format_func=describe_role, key=key)
-    password = st.text_input(t("accounts.new_password"), type="password", max_chars=200, key=f"password-{one.id}")
+    password = st.text_input(
+        t("accounts.new_password"), key=f"password-{one.id}", **SECRET, placeholder=accounts.password_rule()
+    )
     if st.button(t("accounts.save"), key=f"save-{one.id}"):
         with ui.guarded():
             if password:
@@ -58,7 +61,9 @@ def draw_new(reader: Account) -> None:
     ui.keep_widget("new-role")
     with st.form("new", clear_on_submit=False):
         name = st.text_input(t("signin.name"), max_chars=32, key="new-name")
-        password = st.text_input(t("accounts.first_password"), type="password", max_chars=200, key="new-password")
+        password = st.text_input(
+            t("accounts.first_password"), key="new-password", **SECRET, placeholder=accounts.password_rule()
+        )
         role = st.selectbox(
             t("accounts.role"), accounts.ROLES, format_func=describe_role, key="new-role", help=t("accounts.role_help")
         )
@@ -132,9 +137,9 @@ def draw_audit() -> None:
 def draw_own_password(reader: Account) -> None:
     """Change one's own password, which signs one out everywhere."""
     with st.form("own-password"):
-        old = st.text_input(t("accounts.old_password"), type="password", max_chars=200, key="own-old")
-        new = st.text_input(t("accounts.own_password"), type="password", max_chars=200, key="own-new")
-        again = st.text_input(t("signin.again"), type="password", max_chars=200, key="own-again")
+        old = st.text_input(t("accounts.old_password"), key="own-old", **SECRET)
+        new = st.text_input(t("accounts.own_password"), key="own-new", **SECRET, placeholder=accounts.password_rule())
+        again = st.text_input(t("signin.again"), key="own-again", **SECRET)
         asked = st.form_submit_button(t("accounts.change_password"), help=t("accounts.change_password_help"))
     if asked and new != again:
         st.error(t("signin.differ"), icon=":material/error:")

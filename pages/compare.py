@@ -24,6 +24,7 @@ from pages.parts.compare import panes, question_set
 THOUGHTFUL = 2048
 "Tokens of an answer with its thought."
 LONGEST_LABEL = 28
+STRONGEST = 1.5
 KINDS = ("own", *question_set.KINDS)
 
 
@@ -97,9 +98,20 @@ def draw_sampling(base: Path) -> dict:
 
 
 def draw_strength() -> float:
-    """The adapters' strength, over the answers; letting go of it asks again."""
+    """The adapters' strength, over the answers, at first as the address has it; letting go of it asks again."""
+    if "strength" not in st.session_state:
+        st.session_state.strength = asked_strength()
     told = {"help": t("chat.strength_help"), "key": "strength", "on_change": ui.checked(ask_again)}
-    return st.slider(t("chat.strength"), 0.0, 1.5, 1.0, 0.05, **told)
+    return st.slider(t("chat.strength"), 0.0, STRONGEST, step=0.05, **told)
+
+
+def asked_strength() -> float:
+    """The strength in the address, 1 where there is none that can be set."""
+    try:
+        asked = float(st.query_params.get("strength", "1"))
+    except ValueError:
+        return 1.0
+    return round(asked, 2) if 0 <= asked <= STRONGEST else 1.0
 
 
 def ask_again() -> None:

@@ -65,7 +65,8 @@ def draw_set(chosen: library.Dataset) -> None:
     """Name, what can be done with it, and four views of its rows."""
     st.subheader(literal(chosen.name), anchor=False)
     created, sha = ui.local_time(chosen.created), chosen.sha256[:12]
-    st.caption(t("datasets.about", rows=f"{chosen.rows:,}", source=literal(chosen.source), created=created, sha=sha))
+    about = t("datasets.about", rows=f"{chosen.rows:,}", source=literal(chosen.source), created=created)
+    st.caption(about, help=t("datasets.about_help", sha=sha))
     rows = actions.draw_imprint() if chosen.id == "imprint" else library.examples(chosen.id)
     actions.draw_actions(chosen, rows)
     column_mapping.draw_notices(notices_from(chosen.notices))

@@ -14,31 +14,9 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, RunError, rollback, store
 from pages.parts import blind_vote, compared_runs, share, step_in_use
-from pages.parts.report import calibration, downloads, questions, tables
+from pages.parts.report import calibration, downloads, progress, questions, tables
 
-REFRESH_SECONDS = 1.0
 OTHERS = 3
-STAGE_ENDS = {
-    "divergence": (0.0, 0.05),
-    "answers": (0.05, 0.85),
-    "likelihood": (0.85, 0.9),
-    "drift": (0.9, 0.95),
-    "scores": (0.95, 1.0),
-    "strengths": (0.0, 1.0),
-}
-
-
-def draw_job(run: Run) -> None:
-    """A bar while the report is being made; one full rerun when it ends."""
-    job = state.reports().job(run)
-    if job is None or not job.active:
-        st.rerun()
-    low, high = STAGE_ENDS.get(job.stage, (0.0, 0.0))
-    said = t(f"report.stage.{job.stage}") if job.stage else t("report.waiting")
-    st.progress(low + (high - low) * job.fraction, said)
-    if st.button(t("report.cancel"), key="cancel", icon=":material/stop_circle:"):
-        job.cancel()
-        ui.note("audit.report.stop", run.name)
 
 
 def start(run: Run) -> None:
@@ -116,7 +94,7 @@ def draw_report(run: Run, found: report.Report) -> None:
     draw_notes(run, found)
     with st.container(key="report-dimmed" if is_outdated(run, found) else "report-current"):
         tables.draw_classes(found)
-        questions.draw_meters(found)
+        questions.draw_meters(run, found)
     with st.container(horizontal=True), ui.guarded():
         downloads.draw(found)
         if st.button(t("report.again"), key="again", icon=":material/refresh:"):
@@ -164,10 +142,11 @@ if chosen.adapter() is None:
 job = state.reports().job(chosen)
 if job is not None and job.state == "failed":
     st.error(literal(t("report.failed", why=job.error)), icon=":material/error:")
-if job is not None and job.active:
+made = report.read(chosen)
+if job is not None and job.active and not (job.strengths and made):
     st.caption(literal(chosen.name))
-    ui.fragment(draw_job, run_every=REFRESH_SECONDS)(chosen)
-elif (made := report.read(chosen)) is not None:
+    progress.draw(chosen)
+elif made is not None:
     draw_report(chosen, made)
 else:
     draw_empty(chosen)

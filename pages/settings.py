@@ -85,7 +85,9 @@ def draw_first_administrator() -> None:
     """Ask for a password before sharing."""
     with st.form("first"):
         name = st.text_input(t("signin.name"), max_chars=32)
-        password = st.text_input(t("signin.password"), type="password", max_chars=200)
+        password = st.text_input(
+            t("signin.password"), type="password", max_chars=200, placeholder=accounts.password_rule()
+        )
         again = st.text_input(t("signin.again"), type="password", max_chars=200)
         asked = st.form_submit_button(t("settings.first_and_share"), type="primary", icon=":material/share:")
     if asked and password != again:

@@ -103,7 +103,8 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
     """
     dataset = st.session_state.dataset
     if dataset == "imprint":
-        dataset = keep_imprint(st.session_state.assistant, st.session_state.author)
+        typed = (st.session_state.assistant.strip(), st.session_state.author.strip())
+        dataset = keep_imprint(*(one or usual for one, usual in zip(typed, library.IMPRINT, strict=True)))
     title = library.get(dataset).name
     run = store.create(
         form.models[st.session_state.model].base,

@@ -63,7 +63,7 @@ def draw_result(result: read.ReadResult) -> None:
 
 def draw_keep(result: read.ReadResult) -> None:
     """Save the good rows: as a new set, in place of the rows of the set that is being replaced, or behind them."""
-    usual = PurePath(result.file).stem[: library.MAX_NAME]
+    usual = library.unused_name(PurePath(result.file).stem)
     name = old.name if old else st.text_input(t("datasets.name"), usual, max_chars=library.MAX_NAME, key="keep-as")
     key = "append_rows" if appending else "replace_with" if old else "keep"
     word = t(f"datasets.{key}", rows=f"{len(result.examples):,}", name=literal(name))

@@ -197,10 +197,17 @@ def check(name: str, password: str) -> Account | None:
     return account_of(row) if stored else None
 
 
+def password_rule() -> str:
+    """Return how long a password must be, to be said before one is typed."""
+    return i18n.t("accounts.password_rule", low=PASSWORD_LENGTHS[0])
+
+
 def _hash(name: str, password: str) -> str:
     low, high = PASSWORD_LENGTHS
-    if not low <= len(password) <= high:
-        raise AccountError("accounts.password_length", low=low, high=high)
+    if len(password) < low:
+        raise AccountError("accounts.password_short", low=low)
+    if len(password) > high:
+        raise AccountError("accounts.password_long", high=high)
     if password.casefold() == name.casefold():
         raise AccountError("accounts.password_is_name")
     return password_hasher().hash(password)

@@ -274,7 +274,16 @@ async def _sign_in_page(where: str, http: Request, problem: str = "", status: in
 
 def _first_page(secret: str, http: Request, problem: str = "", name: str = "") -> Response:
     status = 400 if problem else 200
-    return plain_page("first", "signin.first", http, status=status, secret=secret, problem=problem, name=name)
+    return plain_page(
+        "first",
+        "signin.first",
+        http,
+        status=status,
+        secret=secret,
+        problem=problem,
+        name=name,
+        rule=accounts.password_rule(),
+    )
 
 
 async def _used_up_page(http: Request) -> Response:

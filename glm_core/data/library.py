@@ -51,6 +51,7 @@ __all__ = [
     "rows_file",
     "split",
     "statistics",
+    "unused_name",
 ]
 
 
@@ -59,6 +60,13 @@ def datasets() -> list[Dataset]:
     own = [dataset for dataset in map(store.read_record, store.folders()) if dataset]
     own.sort(key=lambda dataset: (dataset.created, dataset.id), reverse=True)
     return own + [bundled.dataset(id) for id in BUNDLED if bundled.is_bundled(id)]
+
+
+def unused_name(name: str) -> str:
+    """`name`, with a number behind it where a set is called so already."""
+    known, name = {one.name for one in datasets()}, name[: MAX_NAME - 6]
+    numbered = (i18n.t("datasets.again_name", name=name, number=number) for number in range(2, len(known) + 3))
+    return next(one for one in (name, *numbered) if one not in known)
 
 
 def damaged() -> list[str]:

@@ -326,8 +326,9 @@ def about(run: Run) -> str:
 
 
 def plan_notes(found: Plan) -> list[str]:
-    """Return what the arithmetic of a plan does not say: rehearsed rows, an end before the last update."""
-    notes = [t("train.rehearsal", count=f"{found.rehearsed:,}")] if found.rehearsed else []
+    """Return what the arithmetic of a plan does not say: rows held out, rehearsed rows, an end before the last update."""
+    counts = {"train.held_out": found.held_out, "train.rehearsal": found.rehearsed}
+    notes = [t(key, count=f"{count:,}") for key, count in counts.items() if count]
     return notes + ([t("train.stops_when_learned")] if found.settings.stop_when_learned else [])
 
 

@@ -41,6 +41,7 @@ class Plan:
 
     Attributes:
         rehearsed: rows of the base's own answers beside them in each pass.
+        held_out: rows of the data kept aside for the validation loss.
     """
 
     rows: int
@@ -52,6 +53,7 @@ class Plan:
     settings: TrainingSettings
     tokens: int | None = None
     rehearsed: int = 0
+    held_out: int = 0
 
     @property
     def sentence(self) -> str:
@@ -100,7 +102,7 @@ def plan(
     key, values = _arithmetic(training, settings, updates, epochs)
     tokens = None if mean_tokens is None else round((mean_tokens * training + REHEARSED_TOKENS * rehearsed) * epochs)
     warnings = tuple(_doubts(training, settings, updates, epochs, parameters))
-    return Plan(training, updates, epochs, key, values, warnings, settings, tokens, rehearsed)
+    return Plan(training, updates, epochs, key, values, warnings, settings, tokens, rehearsed, rows - training)
 
 
 def _arithmetic(rows: int, settings: TrainingSettings, updates: int, epochs: float) -> tuple[str, dict]:

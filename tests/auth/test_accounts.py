@@ -76,9 +76,11 @@ def test_refuses_names_that_could_be_mistaken(admin, name):
         accounts.create(name, PASSWORD, "trainer")
 
 
-@pytest.mark.parametrize("password", ["short", "x" * 201, "Zhang.San1"])
-def test_refuses_weak_passwords(admin, password):
-    with pytest.raises(AccountError):
+@pytest.mark.parametrize(
+    ("password", "why"), [("short", "至少 8 个"), ("x" * 201, "最多 200 个"), ("Zhang.San1", "账号名一样")]
+)
+def test_refuses_weak_passwords(admin, password, why):
+    with pytest.raises(AccountError, match=why):
         accounts.create("zhang.san1", password, "trainer")
 
 

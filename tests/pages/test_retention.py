@@ -81,7 +81,7 @@ def test_nobody_elses_run_is_switched(spoilt, monkeypatch):
 def test_going_back_and_forward_again(run):
     app = open_page("run", run=run.id)
     assert app.button(key="promote").label == "回到第 2 步"
-    assert app.selectbox(key="step-4-zh").options == ["第 2 步 · 学会 100% · 保持 100%"]
+    assert app.selectbox(key="step-4-zh").options == ["第 2 步 · 新学会的 100% · 没忘掉的 100%"]
     app.button(key="promote").click().run()
     assert not app.exception and rollback.current(run) == 2
     assert "正在用第 2 步" in words(app)
@@ -115,13 +115,13 @@ def test_a_run_that_goes_on_again_is_not_changed(run):
 def test_while_it_trains_the_shares_are_drawn_and_nothing_can_be_changed(run):
     workspace.write_json(run.path / "status.json", {"state": "queued", "step": 2, "total_steps": 4})
     app = open_page("run", run=run.id)
-    assert not app.exception and "学会与保持" in words(app) and "promote" not in keys(app)
+    assert not app.exception and "新学会的和没忘掉的" in words(app) and "promote" not in keys(app)
 
 
 def test_a_run_of_an_earlier_release_shows_neither_shares_nor_steps(model):  # noqa: F811
     run = make(model, "finished", EVALUATED, ANSWERS)
     app = open_page("run", run=run.id)
-    assert not app.exception and "学会与保持" not in words(app) and "promote" not in keys(app)
+    assert not app.exception and "新学会的和没忘掉的" not in words(app) and "promote" not in keys(app)
 
 
 def imported(model):  # noqa: F811

@@ -17,6 +17,8 @@ from glm_core.data.readers.pairs import converter, watched
 from glm_core.data.readers.transcripts import transcript
 from glm_core.data.readers.values import cell, joined, optional_cell
 
+LABELED_ROWS, LABELED_EACH, LONGEST_LABEL = 6, 2, 20
+"A classification has so many rows at least, so many a class on average, and names no longer than that."
 _HOLE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -33,6 +35,14 @@ class Template:
     def sides(self) -> tuple[str, str]:
         """The fields that the question and the answer are made of."""
         return _HOLE.findall(self.user)[-1], _HOLE.findall(self.assistant)[0]
+
+    def wording(self, mapping: dict[str, str], sample: Sequence[dict]) -> str:
+        """How the task asks, with the question's column in braces; empty where it adds no words to it."""
+        question, answer = self.sides
+        asked = f"{{{mapping[question]}}}"
+        target = next((str(row[mapping[answer]]) for row in sample if row.get(mapping[answer])), "")
+        words = _fill(self.user, {question: asked, "language": _language(target)})
+        return "" if words == asked else words
 
 
 _TASKS = (
@@ -113,10 +123,21 @@ def template_named(name: str) -> Template:
     return TEMPLATES[key]
 
 
-def suggest(columns: Iterable[str]) -> Template | None:
-    """The task whose fields all have one of their usual names among `columns`."""
+def suggest(columns: Sequence[str], sample: Sequence[dict] = ()) -> Template | None:
+    """The task whose fields all have one of their usual names among `columns`; a classification where `sample` looks like one."""
     names = {column.strip().lower() for column in columns}
-    return next((task for task in _TASKS if all(names & set(usual) for usual in task.fields.values())), None)
+    named = next((task for task in _TASKS if all(names & set(usual) for usual in task.fields.values())), None)
+    if named or not any(_variety(column, sample) == 2 for column in columns):
+        return named
+    return TEMPLATES["classification"] if any(_holds_labels(column, sample) for column in columns) else None
+
+
+def _holds_labels(column: str, sample: Sequence[dict]) -> bool:
+    """Return whether a column has few short words that come again and again, as classes do."""
+    words = [row.get(column) for row in sample]
+    if len(words) < LABELED_ROWS or not all(_is_words(word) for word in words):
+        return False
+    return 2 <= len(set(words)) <= len(words) / LABELED_EACH and max(map(len, words)) <= LONGEST_LABEL
 
 
 def from_columns(template: Template, columns: Iterable[str], tally: NoticeTally) -> Convert | None:
@@ -156,7 +177,9 @@ def propose(template: Template | None, columns: Sequence[str], sample: Sequence[
         (column for column in columns if column not in known.values()),
         key=lambda column: (-_variety(column, sample), columns.index(column)),
     )
-    free = iter(sorted(rest[: len(fields) - len(known)], key=columns.index))
+    taken = rest[: len(fields) - len(known)]
+    labels_last = template is not None and template.name == "classification"
+    free = iter(taken if labels_last else sorted(taken, key=columns.index))
     chosen = {field: known.get(field) or next(free, None) for field in fields}
     return {field: column for field, column in chosen.items() if column}
 

@@ -25,6 +25,8 @@ from glm_core.markdown import differences
 
 TEMPLATES = Path(__file__).with_name("templates")
 LONGEST_NAME = 40
+KEPT_ALL = 0.95
+"Share kept from which the few lost are not counted in the sentence."
 OTHER_BASE = ("report.cause.other_base", "report.cause.other_weights")
 CSV_COLUMNS = (
     "kind",
@@ -68,6 +70,9 @@ def meaning(report: Report, name: str) -> str:
         return t("report.says.generalises.nothing")
     if name == "learned" and grades[name] == grades["kept"] == "none":
         return t("report.says.learned.broken")
+    meter = report.meters[name]
+    if name == "kept" and meter.grade == "good" and meter.value < KEPT_ALL:
+        return t("report.says.kept.few", count=meter.total - meter.count)
     known = grades[name] not in ("unknown", "unsure")
     return t(f"report.says.{conclusion.worded(name, report) if known else name}.{grades[name]}")
 
@@ -181,7 +186,9 @@ def _perplexity(name: str, found: Perplexity) -> str:
     if found.low is None or found.high is None:
         return said
     values = {"ratio": found.after / found.before, "low": found.low, "high": found.high}
-    return said + t("report.perplexity.ratio", **{key: _short(value) for key, value in values.items()})
+    small = values["ratio"] < 0.001
+    key = "report.perplexity.fraction" if small else "report.perplexity.ratio"
+    return said + t(key, **{name: f"1/{1 / one:,.0f}" if small else _short(one) for name, one in values.items()})
 
 
 def _short(value: float) -> str:

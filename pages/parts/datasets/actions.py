@@ -18,7 +18,12 @@ def draw_imprint() -> list[Example]:
     """The form of the imprint; its rows change as one types. The names are in the address, and so outlive a refresh."""
     for part, usual, column in zip(("name", "author"), library.IMPRINT, st.columns(2), strict=True):
         column.text_input(
-            t(f"datasets.imprint_{part}"), usual, max_chars=40, live=True, key=f"imprint_{part}", bind="query-params"
+            t(f"datasets.imprint_{part}"),
+            placeholder=usual,
+            max_chars=40,
+            live=True,
+            key=f"imprint_{part}",
+            bind="query-params",
         )
     return library.imprint(*imprint_names())
 

@@ -6,7 +6,7 @@ from glm_core import i18n, ui
 from glm_core.data import TEMPLATES, Notice, ReadOptions
 from glm_core.data.readers import isolated
 from glm_core.data.readers import read as readers_read
-from glm_core.data.readers.templates import known_columns, propose, suggest
+from glm_core.data.readers.templates import Template, known_columns, propose, suggest
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -67,7 +67,7 @@ def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
     template = chosen or None
     options = draw_options(read(content, file, template, {}))
     found = read(content, file, template, {}, options)
-    task = None if template or found.examples else suggest(found.columns)
+    task = None if template or found.examples else suggest(found.columns, found.sample)
     if task:
         word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
         st.button(word, on_click=ui.checked(lambda: st.session_state.update(task=task.name)), key="suggest")
@@ -194,4 +194,17 @@ def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:
     if not template:
         mapping["question"] = draw_joined(found, mapping["question"])
     mapping = {field: column for field, column in mapping.items() if column}
-    return mapping if set(mapping) >= set(fields) - set(OPTIONAL) else {}
+    if not set(mapping) >= set(fields) - set(OPTIONAL):
+        return {}
+    return draw_wording(TEMPLATES[template], found, mapping) if template else mapping
+
+
+def draw_wording(task: Template, found: readers_read.ReadResult, mapping: dict[str, str]) -> dict[str, str]:
+    """The task's question, which the reader may put in other words; returns what is mapped then."""
+    question, answer = task.sides
+    usual = task.wording(mapping, found.sample) if mapping[question] in found.columns else ""
+    if not usual:
+        return mapping
+    key = f"wording-{task.name}-{mapping[question]}"
+    words = st.text_area(t("datasets.pattern"), usual, key=key, height=90).strip()
+    return mapping if words in ("", usual) else {"question": words, "answer": mapping[answer]}

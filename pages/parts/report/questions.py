@@ -9,6 +9,7 @@ from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import differences, literal, marked
 from glm_core.runs import Run
+from pages.parts.report import tables
 
 PAGE = 10
 EXAMPLE_LENGTH = 100
@@ -17,14 +18,14 @@ GRADES = {"some": "orange", "none": "red", "unsure": "orange"}
 BADGES = {"learned": "green", "unchanged": "gray", "unsure": "orange", "not_right": "red", "worse": "red"}
 
 
-def draw_meters(found: report.Report) -> None:
+def draw_meters(run: Run, found: report.Report) -> None:
     """The first screen: a card a meter, side by side on a desk, beneath each other on a phone; nothing else."""
     with st.container(key="first-screen"), st.container(key="meters"):
         for name in found.meters:
-            draw_meter(found, name)
+            draw_meter(run, found, name)
 
 
-def draw_meter(found: report.Report, name: str) -> None:
+def draw_meter(run: Run, found: report.Report, name: str) -> None:
     """A figure, what it means, how sure it is, and the one question that shows it."""
     meter = found.meters[name]
     with st.container(border=True, height="stretch", gap="xsmall", key=f"meter-{name}"):
@@ -36,6 +37,9 @@ def draw_meter(found: report.Report, name: str) -> None:
             st.caption(literal(change))
         if name == "generalises" and meter.grade == "unknown":
             ui.link("training", t("report.set_aside"), icon=":material/call_split:", like=found.run, aside="1")
+        if name == "kept" and meter.value is not None and meter.value < export.KEPT_ALL:
+            with ui.guarded():
+                tables.draw_lower(run, found)
         row = export.example(found, name)
         if row is not None:
             with st.container(gap="xsmall", key=f"example-{name}"):

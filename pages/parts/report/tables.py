@@ -10,6 +10,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run
 from glm_core.runs.exchange import export
+from pages.parts.report import progress
 
 
 def draw_scores(found: report.Report) -> None:
@@ -37,8 +38,12 @@ def draw_classes(found: report.Report) -> None:
 
 
 def draw_strengths(run: Run, found: report.Report) -> None:
-    """The three meters at five strengths of the adapter."""
+    """The three meters at five strengths of the adapter; while they are measured, how far that is."""
     st.caption(t("report.strengths_about"))
+    job = state.reports().job(run)
+    if job is not None and job.active and job.strengths:
+        progress.draw(run)
+        return
     if found.strengths:
         columns = {t(f"report.meter.{name}"): name for name in scoring.METERS}
         rows = [
@@ -51,12 +56,40 @@ def draw_strengths(run: Run, found: report.Report) -> None:
         st.table(pd.DataFrame(rows).set_index(t("chat.strength")))
         best = scale_sweep.best(found.strengths)
         st.markdown(t("report.strengths_best", strength=f"{best:g}"))
+        link_to(run, best)
         draw_export(run, best)
     elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
-        state.reports().start(run, strengths=True)
-        st.session_state.strengths_of = run.id
-        ui.note("audit.report.start", run.name)
-        st.rerun()
+        measure(run)
+
+
+def draw_lower(run: Run, found: report.Report) -> None:
+    """The way from a loss to the strength that keeps more: measure strengths, or compare at the best one."""
+    if run.settings.get("dora"):  # on or off, nothing between
+        return
+    if not found.strengths:
+        if st.button(t("report.strengths_link"), key="lower", type="tertiary", icon=":material/tune:"):
+            measure(run)
+    elif (best := scale_sweep.best(found.strengths)) < 1:
+        link_to(run, best)
+
+
+def measure(run: Run) -> None:
+    """Measure the meters at other strengths, in the background; the place where they come stands open."""
+    state.reports().start(run, strengths=True)
+    st.session_state.strengths_of = run.id
+    ui.note("audit.report.start", run.name)
+    st.rerun()
+
+
+def link_to(run: Run, strength: float) -> None:
+    """The comparison at `strength`."""
+    ui.link(
+        "compare",
+        t("report.strengths_use", strength=f"{strength:g}"),
+        icon=":material/compare:",
+        run=run.id,
+        strength=f"{strength:g}",
+    )
 
 
 def draw_export(run: Run, best: float) -> None:

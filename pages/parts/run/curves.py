@@ -94,9 +94,9 @@ def draw_memory(reader: RunReader) -> None:
 
 
 def draw_resources(reader: RunReader) -> None:
-    """Memory, and how busy processor and GPUs were."""
-    draw_memory(reader)
+    """How busy processor and GPUs were; memory is beneath the curve."""
     if not reader.resources:
+        st.caption(t("run.no_resources"))
         return
     drawn = reader.cached(
         ("busy", i18n.current()),

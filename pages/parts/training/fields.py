@@ -52,8 +52,8 @@ def draw_choices(form: Form) -> None:
     )
     if st.session_state.dataset == "imprint":
         left, right = st.columns(2)
-        left.text_input(t("train.assistant"), library.IMPRINT[0], key="assistant", max_chars=40)
-        right.text_input(t("train.author"), library.IMPRINT[1], key="author", max_chars=40)
+        left.text_input(t("train.assistant"), placeholder=library.IMPRINT[0], key="assistant", max_chars=40)
+        right.text_input(t("train.author"), placeholder=library.IMPRINT[1], key="author", max_chars=40)
     st.selectbox(
         t("train.model"), list(form.models), key="model", help=t("train.model_help"), on_change=ui.checked(form.refill)
     )

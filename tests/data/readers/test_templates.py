@@ -119,6 +119,26 @@ def test_a_task_is_suggested_by_the_names_of_columns():
     assert suggest(("zh", "en")) is None
 
 
+def test_a_column_of_few_words_that_come_again_suggests_a_classification():
+    said = [{"评语": f"第{number}间房的话", "归到": ("好", "坏", "中")[number % 3]} for number in range(9)]
+    assert suggest(("评语", "归到"), said).name == "classification"
+    assert propose(TEMPLATES["classification"], ("归到", "评语"), said) == {"text": "评语", "label": "归到"}
+    assert suggest(("评语", "归到"), said[:4]) is None, "too few to tell"
+    assert suggest(("评语", "归到"), [row | {"归到": row["评语"] + "！"} for row in said]) is None, (
+        "no word comes again"
+    )
+    assert suggest(("归到", "另"), [row | {"另": row["归到"]} for row in said]) is None, "nothing to classify"
+
+
+def test_a_task_s_question_can_be_put_in_other_words():
+    table, sample = "甲,乙\n学而时习之,学习并且复习\n", [{"甲": "学而时习之", "乙": "学习并且复习"}]
+    usual = TEMPLATES["translation"].wording({"source": "甲", "target": "乙"}, sample)
+    assert usual == "把下面的内容翻译成中文：\n{甲}"
+    own = {"question": usual.replace("翻译成中文", "翻成白话"), "answer": "乙"}
+    assert first(read(table, "translation", mapping=own)) == ("把下面的内容翻成白话：\n学而时习之", "学习并且复习")
+    assert TEMPLATES["open_dialogue"].wording({"question": "甲", "answer": "乙"}, sample) == ""
+
+
 def test_a_mapping_by_hand_begins_with_the_columns_of_the_task_else_with_words():
     sample = [{"编号": 1, "页": "12", "标题": None, "正文": "甲", "摘要": None}, {"标题": "乙", "摘要": "丙"}]
     columns = tuple(sample[0])

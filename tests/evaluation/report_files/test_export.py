@@ -111,6 +111,18 @@ def test_perplexities_are_said_without_exponents():
     ]
 
 
+def test_a_perplexity_that_all_but_vanished_is_a_fraction():
+    said = export.perplexity(report(references=Perplexity(99_710.0, 1.476, 9.15e-06, 2.51e-05), neutral=None))[0]
+    assert "1/67,554" in said and "1/109,290" in said and "e-0" not in said
+
+
+def test_few_losses_are_counted():
+    kept = [row("unrelated", f"第 {one} 种雪的颜色？", "白色。", "白色。", accept=("白",)) for one in range(12)]
+    lost = row("unrelated", "法国的首都？", "巴黎。", "张三。", accept=("巴黎",))
+    assert export.meaning(report([*kept, lost]), "kept") == i18n.t("report.says.kept.few", count=1)
+    assert export.meaning(report(kept), "kept") == i18n.t("report.says.kept.good")
+
+
 def test_what_became_of_a_perplexity_is_said_with_its_interval():
     said = export.perplexity(report(references=None, neutral=Perplexity(4.0, 5.0, 1.1, 1.4)))[0]
     assert said.endswith(i18n.t("report.perplexity.ratio", ratio="1.25", low="1.1", high="1.4"))

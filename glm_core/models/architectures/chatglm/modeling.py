@@ -189,7 +189,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             hidden = layer(
                 hidden, rotary, visible, context, past_key_values=past_key_values, prefix=prefix, packing=packing
             )
-        return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values)
+        return BaseModelOutputWithPast(self.final_layernorm(hidden), past_key_values)  # the cache's name has changed
 
     def lay_out(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """`position_ids` (B, 2, S) and an additive `attention_mask` (B, 1, S, S) of whole rows.
@@ -254,7 +254,8 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         loss = None
         if labels is not None:
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
-        return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=outputs.past_key_values)
+        cache = outputs.to_tuple()[1:]
+        return CausalLMOutputWithPast(loss, logits, *cache)
 
     def positions(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Position ids (B, 2, S) of whole rows; the next token's are the last ones with the block position + 1."""
