@@ -134,8 +134,8 @@ def suggest(columns: Sequence[str], sample: Sequence[dict] = ()) -> Template | N
 
 def _holds_labels(column: str, sample: Sequence[dict]) -> bool:
     """Return whether a column has few short words that come again and again, as classes do."""
-    words = [row.get(column) for row in sample]
-    if len(words) < LABELED_ROWS or not all(_is_words(word) for word in words):
+    words = [str(row[column]) for row in sample if _is_words(row.get(column))]
+    if len(words) < max(LABELED_ROWS, len(sample)):
         return False
     return 2 <= len(set(words)) <= len(words) / LABELED_EACH and max(map(len, words)) <= LONGEST_LABEL
 
