@@ -7,9 +7,10 @@ bodies are read: `server.maxUploadSize` for files, the API for its own.
 
 import asyncio
 import ipaddress
+import re
 import time
 from collections.abc import Callable, Iterable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, cookie_parser
 
@@ -36,6 +37,9 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+ONCE = (b"host", b"origin", b"authorization", b"sec-fetch-site")
+"Headers that a request has once or not at all."
+_HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<six>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?")
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
 BODY_SECONDS = 20.0
 "Seconds that a request's body may take however small it is."
@@ -120,12 +124,13 @@ class AuthMiddleware:
 
     def _refuse_request(self, scope, headers: dict[str, str]) -> Rejection | None:
         """Return the reason to refuse a request whoever sends it, None to go on."""
-        host = headers.get("host", "")
         peer = _peer(scope)
         here = peer is not None and peer.is_loopback
         forwarded = any(name in headers for name in FORWARDED)
         scope["from_this_computer"] = here and not forwarded
-        if _name(host) not in self.sharing.hosts:
+        if _repeats(scope):
+            return Rejection(400, "security.repeated")
+        if _name(headers.get("host", "")) not in self.sharing.hosts:
             return Rejection(403, "security.host")
         if not self.sharing.on and not scope["from_this_computer"]:
             return Rejection(403, "security.local_only")
@@ -329,11 +334,17 @@ def _peer(scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _name(host: str) -> str:
-    """Return the host of a Host header without its port, lower case, IPv6 without brackets; empty where it makes no sense."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
+    """Return the host of a Host header without its port, lower case, IPv6 without brackets; empty where it is not host or host:port."""
+    found = _HOST.fullmatch(host)
+    if found is None or not 0 < int(found["port"] or 80) < 65536:
         return ""
+    return (found["name"] or found["six"]).lower()
+
+
+def _repeats(scope) -> bool:
+    """Return True where a header that decides who asks is given more than once: whoever reads it next may take another one."""
+    names = [name.lower() for name, _ in scope["headers"]]
+    return any(names.count(name) > 1 for name in ONCE)
 
 
 def _limit_body_rate(receive):

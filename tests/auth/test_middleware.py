@@ -26,11 +26,11 @@ async def _socket(websocket):
 @pytest.fixture
 def client():
     routes = [Route("/{path:path}", _read, methods=["GET", "POST"]), WebSocketRoute("/{path:path}", _socket)]
-    app = Starlette(routes=routes, middleware=[Middleware(AuthMiddleware, hosts=["localhost", "127.0.0.1"])])
+    app = Starlette(routes=routes, middleware=[Middleware(AuthMiddleware, hosts=["localhost", "127.0.0.1", "::1"])])
     return TestClient(app, base_url="http://localhost:8501", client=("127.0.0.1", 50000))
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8501", "127.0.0.1:9"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8501", "127.0.0.1:9", "[::1]:8501"])
 def test_answers_under_its_own_names(client, host):
     assert client.get("/", headers={"host": host}).status_code == 200
 
@@ -42,6 +42,25 @@ def test_refuses_a_rebound_name(client, host):
     answer = client.get("/", headers={"host": host})
     assert answer.status_code == 403
     assert "localhost" in answer.text
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost:8733:80", "localhost:", "localhost:0", "localhost:65536", "localhost:http", "localhost:-1", "localhost:+80"]
+    + ["localhost:٨٠", "a:b@localhost", "@localhost", "localhost ", " localhost", "local host", "localhost\t:80"]
+    + ["[localhost]", "localhost]", "[::1]x", "[::1]:80:80", "::1", "[::1%25lo]", "localhost/", "localhost?x", "localhost#"]
+    + ["http://localhost", "localhost,localhost", "localhost\\@evil.example", "localhost:80@evil.example", "localhost."],
+)
+def test_refuses_a_host_that_is_not_a_name_with_a_port(client, host):
+    assert client.get("/", headers={"host": host.encode()}).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["host", "origin", "authorization", "sec-fetch-site"])
+def test_refuses_a_header_given_twice(client, name):
+    """Two readers of the request might take different ones."""
+    twice = [(name, "localhost"), (name.title(), "localhost")]
+    answer = client.get("/", headers=[*twice, *([] if name == "host" else [("host", "localhost")])])
+    assert answer.status_code == 400
 
 
 def test_refuses_a_rebound_socket(client):
