@@ -58,9 +58,14 @@ def inside(folder: Path, name: str) -> Path:
     Raises:
         WorkspaceError: the name is empty, hidden, has a separator or control character, or is too long.
     """
-    if not re.fullmatch(r"[^\x00-\x1f/\\:]{1,120}", name or "") or name.startswith("."):
+    if not is_plain(name):
         raise WorkspaceError("workspace.bad_name", name=repr(name))
     return folder / name
+
+
+def is_plain(name: str) -> bool:
+    """Return True for a name of one component that is neither hidden nor able to leave its folder."""
+    return bool(re.fullmatch(r"[^\x00-\x1f/\\:]{1,120}", name or "")) and not name.startswith(".")
 
 
 def folder_size(folder: Path) -> int:

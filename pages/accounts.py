@@ -84,7 +84,8 @@ def draw_guests(reader: Account) -> None:
     runs = {choice.name: choice for choice in served_models.catalogue() if choice.tuned}
     labels = {id: f"{choice.title} · {choice.base.name}" for id, choice in runs.items()}
     labels = unique_labels(labels, {id: ui.local_time(choice.created) for id, choice in runs.items()})
-    given = [id for id in runs if id in guests.published()]
+    published = guests.published()
+    given = [id for id in runs if id in published]
     chosen = st.multiselect(
         t("accounts.guest_runs"),
         list(runs),

@@ -231,9 +231,8 @@ def runs() -> list[Run]:
 def is_run(entry: os.DirEntry) -> bool:
     """Return whether an entry of the runs folder is a run directory, by its name and kind."""
     try:
-        workspace.inside(folder(), entry.name)
-        return entry.is_dir(follow_symlinks=False)
-    except (workspace.WorkspaceError, OSError):
+        return workspace.is_plain(entry.name) and entry.is_dir(follow_symlinks=False)
+    except OSError:
         return False
 
 

@@ -158,12 +158,16 @@ def _run_called(identifier: str) -> ServedModel | None:
 
 def trained_on(choice: ServedModel) -> list[store.Run]:
     """The runs that were trained on the base `choice`: they need it to answer or to go on."""
-    return [run for run in store.runs() if bases.of(run) == choice.base]
+    every = store.runs()
+    found = {key: bases.of(run) for key, run in {(run.model, run.fingerprint): run for run in every}.items()}
+    return [run for run in every if found[run.model, run.fingerprint] == choice.base]
 
 
 def without_base() -> list[store.Run]:
     """Return the runs whose adapter cannot answer because its base is gone; it can still be taken away."""
-    return [run for run in store.runs() if not run.damaged and run.adapter() and bases.of(run) is None]
+    tuned = [run for run in store.runs() if not run.damaged and run.adapter()]
+    found = {key: bases.of(run) for key, run in {(run.model, run.fingerprint): run for run in tuned}.items()}
+    return [run for run in tuned if found[run.model, run.fingerprint] is None]
 
 
 def _bases() -> list[ServedModel]:
