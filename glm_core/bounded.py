@@ -17,11 +17,12 @@ HEAVY, SLOW = "heavy", "slow"
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bytes of memory, seconds of processor time and seconds of clock that a child may take."""
+    """Bytes of memory, seconds of processor time and seconds of clock that a child may take, and bytes that it may answer."""
 
     memory: int
     processor: int
     seconds: float
+    answer: int = 100_000_000
 
 
 class BoundExceeded(Exception):
@@ -64,10 +65,10 @@ def run(
 
     Args:
         bounds: which the module itself sets with `limit_this_process`; the clock's is kept here.
-        note: called in this thread with every line that the child writes to standard error.
+        note: called in this thread with every line that the child writes to standard error; what it raises ends the child.
 
     Raises:
-        BoundExceeded: it took too long, or ended without success.
+        BoundExceeded: it took too long, answered too much, or ended without success.
     """
     command = [sys.executable, "-m", module, *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -76,7 +77,7 @@ def run(
         deadline = threading.Timer(bounds.seconds, process.kill)
         threads = [
             threading.Thread(target=_give, args=(process.stdin, content), daemon=True),
-            threading.Thread(target=lambda: found.append(process.stdout.read()), daemon=True),
+            threading.Thread(target=lambda: found.append(process.stdout.read(bounds.answer + 1)), daemon=True),
         ]
         for one in (deadline, *threads):
             one.start()
@@ -85,12 +86,13 @@ def run(
                 note(line.decode("utf-8", "replace").strip())
             for one in threads:
                 one.join()
+            process.stdout.close()  # a child that has more to say ends by it
             code = process.wait()
         finally:
             late = not deadline.is_alive()
             deadline.cancel()
             process.kill()
-    if code != 0 or not found:
+    if code != 0 or not found or len(found[0]) > bounds.answer:
         raise BoundExceeded(SLOW if late or code in _OUT_OF_TIME else HEAVY)
     return found[0]
 

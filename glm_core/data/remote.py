@@ -5,18 +5,17 @@ A download is a job: it shows how far it is, can be stopped, and goes on where i
 """
 
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
+from glm_core import workspace
 from glm_core.data import store
 from glm_core.data.examples import DataError
-from glm_core.data.readers.read import MAX_BYTES, raw_records
+from glm_core.data.readers.isolated import read_records
+from glm_core.data.readers.read import MAX_BYTES
 from glm_core.hub.http_download import HubError, ProgressCallbacks, RemoteFile, fetch, new_client, saving
 from glm_core.hub.progress import Progress, ProgressMeter
 from glm_core.hub.remote_datasets import RemoteDataset, head, look_up
@@ -68,7 +67,11 @@ def first_rows(dataset: RemoteDataset, config: str, split: str, token: str = "")
             content = fetch(client, file, _made(folder), ProgressCallbacks()).read_bytes()
     if content is None:
         return []
-    return [record for record in islice(raw_records(content, file.name), SHOWN) if isinstance(record, dict)]
+    lines, _ = read_records(content, file.name, 0, SHOWN)
+    try:
+        return [workspace.parse_json(line) for line in lines]
+    except ValueError as error:
+        raise DataError("data.too_heavy", file=file.name) from error
 
 
 class SliceDownload(Job):
@@ -105,28 +108,27 @@ class SliceDownload(Job):
         watch = ProgressCallbacks(self._meter.note_bytes, self._meter.note_stage, self._cancelled)
         _made(self.folder)
         self._meter.measure(files, self.folder)
-        with saving(self.folder), new_client(token) as client, open(self.path, "w", encoding="utf-8") as out:
-            for record in islice(self._records(client, files, watch), self.wanted.start, self._end):
-                self.rows += 1
-                out.write(json.dumps(record, ensure_ascii=False, default=_plain) + "\n")
-                if self.rows % 1_000 == 0:
-                    self.check()
+        with saving(self.folder), new_client(token) as client, open(self.path, "wb") as out:
+            for lines in self._records(client, files, watch):
+                out.writelines(lines)
+                self.rows += len(lines)
         if not self.rows:
             raise DataError("data.empty_slice", start=f"{self.wanted.start + 1:,}")
 
-    @property
-    def _end(self) -> int:
-        return self.wanted.start + self.wanted.count
-
-    def _records(self, client, files: list[RemoteFile], watch: ProgressCallbacks) -> Iterator[dict]:
-        """Rows of the files, each fetched when the one before is used up and thrown away afterwards."""
+    def _records(self, client, files: list[RemoteFile], watch: ProgressCallbacks) -> Iterator[list[bytes]]:
+        """Rows of each file that is needed, as lines; it is fetched when the one before is used up and thrown away afterwards."""
+        start, left = self.wanted.start, self.wanted.count
         for file in files:
+            if not left:
+                return
             if file.size > MAX_BYTES:
                 raise DataError("data.too_large", file=file.name, limit=MAX_BYTES // 10**6)
             self._meter.file = file.name
             path = fetch(client, file, self.folder, watch)
-            yield from (one for one in raw_records(path.read_bytes(), file.name) if isinstance(one, dict))
+            lines, seen = read_records(path.read_bytes(), file.name, start, left, self.check)
             path.unlink(missing_ok=True)
+            start, left = max(0, start - seen), left - len(lines)
+            yield lines
 
 
 @needs("trainer")
@@ -184,7 +186,3 @@ def _made(folder: Path) -> Path:
 
 def _jobs_running() -> set[str]:
     return {str(one.folder) for one in _jobs.all() if one.state == "running"}
-
-
-def _plain(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

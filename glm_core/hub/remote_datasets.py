@@ -20,7 +20,8 @@ from glm_core.hub.sources import Source, entries, refuse_traversal
 ENDINGS = ("parquet", "jsonl", "json", "csv", "tsv", "xlsx", "txt")
 BY_LINE = ("jsonl", "csv", "tsv", "txt")
 CARD = "README.md"
-CARD_BYTES, HEAD_BYTES = 1_000_000, 200_000
+CARD_BYTES, FACTS_BYTES, HEAD_BYTES = 1_000_000, 300_000, 200_000
+"What is read of a card, of its front matter (the parser needs seconds for so much), and of a file for a look."
 DEFAULT = "default"
 MOST_FILES = 5_000
 
@@ -122,7 +123,8 @@ def _read_card(client: httpx.Client, card: RemoteFile, watch: ProgressCallbacks)
     except HubError:
         return {}
     front = re.match(r"---\r?\n(.*?)\r?\n---", text, re.DOTALL)
-    if not front or "&" in front[1] and "*" in front[1]:  # aliases can grow without bound
+    aliases = front and "&" in front[1] and "*" in front[1]  # they can grow without bound
+    if not front or aliases or len(front[1]) > FACTS_BYTES:
         return {}
     try:
         facts = yaml.safe_load(front[1])

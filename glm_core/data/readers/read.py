@@ -4,6 +4,7 @@ Good rows become examples, each bad row one problem with its line and field. Onl
 raises. Columns that fit no layout are given back for mapping, with layout "unknown".
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -176,6 +177,35 @@ def raw_records(content: bytes, file: str) -> Iterator[object]:
     if ending not in _BY_ENDING:
         raise DataError("data.ending", file=file, endings=", ".join(ENDINGS))
     yield from (record for _line, record in _BY_ENDING[ending](_Source(content, file, ReadOptions())))
+
+
+def json_lines(
+    content: bytes, file: str, start: int, count: int, check: Callable[[], None] = lambda: None
+) -> tuple[list[bytes], int]:
+    """Return records `start` to `start + count` of a file as lines of JSON, and how many were seen; see `isolated.read_records`."""
+    lines: list[bytes] = []
+    seen = 0
+    try:
+        for record in islice((one for one in raw_records(content, file) if isinstance(one, dict)), start + count):
+            seen += 1
+            if seen > start:
+                lines.append(_json_line(record))
+            if seen % _STEP == 0:
+                check()
+    except RecursionError as error:
+        raise DataError("data.too_heavy", file=file) from error
+    return lines, seen
+
+
+def _json_line(record: dict) -> bytes:
+    try:
+        return json.dumps(record, ensure_ascii=False, default=_plain).encode() + b"\n"
+    except UnicodeEncodeError:  # half of a character, which JSON can write as an escape
+        return json.dumps(record, default=_plain).encode() + b"\n"
+
+
+def _plain(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _content(path: Path) -> bytes:

@@ -1,7 +1,7 @@
 """`python -m glm_core.data.readers.worker`: read a foreign file within bounds; `isolated.read_bytes` starts it and reads its answer.
 
-Standard input: one line of JSON (file, template, mapping, options, language, size of the bounds), then the file. Standard error: a line of
-progress now and then. Standard output: a pickle of plain values and of the few classes that `isolated` lets in.
+Standard input: one line of JSON (file, language, size of the bounds; template, mapping and options, or which records), then the file.
+Standard error: a line of progress now and then. Standard output: a pickle of plain values and of the few classes that `isolated` lets in.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from glm_core import bounded, i18n
 from glm_core.data.readers import isolated
-from glm_core.data.readers.read import ReadOptions, ReadResult, read_bytes
+from glm_core.data.readers.read import ReadOptions, ReadResult, json_lines, read_bytes
 from glm_core.errors import EasyError
 
 
@@ -21,18 +21,25 @@ def main() -> None:
     asked = json.loads(sys.stdin.buffer.readline())
     bounded.limit_this_process(isolated.bounds(asked["size"]))
     i18n.use(asked["language"])
-    options = ReadOptions(**{name: _tuple(value) for name, value in asked["options"].items()})
     content = sys.stdin.buffer.read()
     try:
-        result = read_bytes(
-            content, asked["file"], asked["template"], mapping=asked["mapping"], options=options, progress=_tell
-        )
+        result = _records(asked, content) if "records" in asked else _rows(asked, content)
     except MemoryError:
         sys.exit(1)
     except EasyError as error:
         pickle.dump({"error": error.as_record()}, sys.stdout.buffer)
         return
-    pickle.dump({"result": _plain(result)}, sys.stdout.buffer)
+    pickle.dump({"result": result}, sys.stdout.buffer)
+
+
+def _rows(asked: dict[str, Any], content: bytes) -> ReadResult:
+    options = ReadOptions(**{name: _tuple(value) for name, value in asked["options"].items()})
+    file, template, mapping = asked["file"], asked["template"], asked["mapping"]
+    return _plain(read_bytes(content, file, template, mapping=mapping, options=options, progress=_tell))
+
+
+def _records(asked: dict[str, Any], content: bytes) -> tuple[list[bytes], int]:
+    return json_lines(content, asked["file"], *asked["records"], lambda: _tell("records", None))
 
 
 def _tuple(value: Any) -> Any:

@@ -70,6 +70,26 @@ def bomb() -> bytes:
     return target.getvalue()
 
 
+def test_records_of_a_hubs_file_are_read_within_the_same_bounds():
+    content = many_lines()
+    lines, seen = isolated.read_records(content, "a.jsonl", 3_999, 5)
+    assert seen == 4_001 and [json.loads(line).get("question") for line in lines] == ["问" * 20, "q"]
+    short = b'{"a": "\\ud83d"}\n[1]\n{"b": {"c": [1, null]}}\n'
+    assert isolated.read_records(short, "a.jsonl", 0, 9) == ([b'{"a": "\\ud83d"}\n', b'{"b": {"c": [1, null]}}\n'], 2)
+    with pytest.raises(DataError) as caught:
+        isolated.read_records(bomb(), "a.parquet", 0, 3_000_000)
+    assert "a.parquet" in str(caught.value)
+
+
+def test_reading_for_nobody_ends_its_process():
+    def stop():
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        isolated.read_records(many_lines(), "a.jsonl", 0, 10_000, stop)
+    assert not psutil.Process().children()
+
+
 def test_a_file_that_unpacks_into_gigabytes_ends_in_a_sentence_and_takes_none_of_our_memory():
     content, before = bomb(), psutil.Process().memory_info().rss
     with pytest.raises(DataError) as caught:
@@ -95,6 +115,7 @@ limit_this_process(Bounds({memory}, {processor}, 60))
         ("while True: pass", 10**10, 1, 60.0, bounded.SLOW),
         ("import time; time.sleep(60)", 10**10, 60, 0.5, bounded.SLOW),
         ("sys.exit(3)", 10**10, 60, 60.0, bounded.HEAVY),
+        ("while True: sys.stdout.write('x' * 100_000)", 10**10, 60, 60.0, bounded.HEAVY),
     ],
 )
 def test_a_process_ends_at_each_of_its_bounds(tmp_path, monkeypatch, act, memory, processor, seconds, kind):
@@ -103,7 +124,7 @@ def test_a_process_ends_at_each_of_its_bounds(tmp_path, monkeypatch, act, memory
     (tmp_path / "greedy.py").write_text(SCRIPT.format(root=str(ROOT), memory=memory, processor=processor, act=act))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(BoundExceeded) as caught:
-        bounded.run("greedy", [], b"x" * 3_000_000, Bounds(memory, processor, seconds))
+        bounded.run("greedy", [], b"x" * 3_000_000, Bounds(memory, processor, seconds, 1_000_000))
     assert caught.value.kind == kind
 
 
