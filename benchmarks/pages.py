@@ -120,7 +120,9 @@ def measure(runs: int, conversations: int, sets: int) -> bool:
         a_set, a_run = make_sets(sets), sorted(os.listdir(Path(home) / "runs"))[-1]
         chosen = {"run": a_run, "report": a_run, "datasets": a_set}
         time.sleep(workspace.SETTLING_SECONDS + 0.1)
-        print(f"\n| {runs} runs, {conversations} conversations, {sets} sets | first, s | processor | again, s | processor |")
+        print(
+            f"\n| {runs} runs, {conversations} conversations, {sets} sets | first, s | processor | again, s | processor |"
+        )
         print("|---|---|---|---|---|")
         for page in PAGES:
             for one in ["", *([chosen[page.name]] if page.name in chosen else [])]:

@@ -77,7 +77,7 @@ def run(
         deadline = threading.Timer(bounds.seconds, process.kill)
         threads = [
             threading.Thread(target=_give, args=(process.stdin, content), daemon=True),
-            threading.Thread(target=lambda: found.append(process.stdout.read(bounds.answer + 1)), daemon=True),
+            threading.Thread(target=lambda: found.append(_take(process, bounds.answer)), daemon=True),
         ]
         for one in (deadline, *threads):
             one.start()
@@ -86,7 +86,6 @@ def run(
                 note(line.decode("utf-8", "replace").strip())
             for one in threads:
                 one.join()
-            process.stdout.close()  # a child that has more to say ends by it
             code = process.wait()
         finally:
             late = not deadline.is_alive()
@@ -99,6 +98,14 @@ def run(
 
 _OUT_OF_TIME = (-24, 152)
 "Ended by SIGXCPU."
+
+
+def _take(process: subprocess.Popen, most: int) -> bytes:
+    """Return what the process writes; where that is more than `most` bytes, it is ended."""
+    content = process.stdout.read(most + 1)
+    if len(content) > most:
+        process.kill()
+    return content
 
 
 def _give(pipe: IO[bytes], content: bytes) -> None:

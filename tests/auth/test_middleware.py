@@ -46,10 +46,34 @@ def test_refuses_a_rebound_name(client, host):
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost:8733:80", "localhost:", "localhost:0", "localhost:65536", "localhost:http", "localhost:-1", "localhost:+80"]
+    [
+        "localhost:8733:80",
+        "localhost:",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:http",
+        "localhost:-1",
+        "localhost:+80",
+    ]
     + ["localhost:٨٠", "a:b@localhost", "@localhost", "localhost ", " localhost", "local host", "localhost\t:80"]
-    + ["[localhost]", "localhost]", "[::1]x", "[::1]:80:80", "::1", "[::1%25lo]", "localhost/", "localhost?x", "localhost#"]
-    + ["http://localhost", "localhost,localhost", "localhost\\@evil.example", "localhost:80@evil.example", "localhost."],
+    + [
+        "[localhost]",
+        "localhost]",
+        "[::1]x",
+        "[::1]:80:80",
+        "::1",
+        "[::1%25lo]",
+        "localhost/",
+        "localhost?x",
+        "localhost#",
+    ]
+    + [
+        "http://localhost",
+        "localhost,localhost",
+        "localhost\\@evil.example",
+        "localhost:80@evil.example",
+        "localhost.",
+    ],
 )
 def test_refuses_a_host_that_is_not_a_name_with_a_port(client, host):
     assert client.get("/", headers={"host": host.encode()}).status_code == 403
