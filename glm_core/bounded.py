@@ -77,7 +77,7 @@ def run(
         deadline = threading.Timer(bounds.seconds, process.kill)
         threads = [
             threading.Thread(target=_give, args=(process.stdin, content), daemon=True),
-            threading.Thread(target=lambda: found.append(_take(process, bounds.answer)), daemon=True),
+            threading.Thread(target=lambda: found.append(_take(process, process.stdout, bounds.answer)), daemon=True),
         ]
         for one in (deadline, *threads):
             one.start()
@@ -100,9 +100,9 @@ _OUT_OF_TIME = (-24, 152)
 "Ended by SIGXCPU."
 
 
-def _take(process: subprocess.Popen, most: int) -> bytes:
+def _take(process: subprocess.Popen, pipe: IO[bytes], most: int) -> bytes:
     """Return what the process writes; where that is more than `most` bytes, it is ended."""
-    content = process.stdout.read(most + 1)
+    content = pipe.read(most + 1)
     if len(content) > most:
         process.kill()
     return content

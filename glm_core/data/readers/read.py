@@ -199,12 +199,12 @@ def json_lines(
 
 def _json_line(record: dict) -> bytes:
     try:
-        return json.dumps(record, ensure_ascii=False, default=_plain).encode() + b"\n"
+        return json.dumps(record, ensure_ascii=False, default=_as_text).encode() + b"\n"
     except UnicodeEncodeError:  # half of a character, which JSON can write as an escape
-        return json.dumps(record, default=_plain).encode() + b"\n"
+        return json.dumps(record, default=_as_text).encode() + b"\n"
 
 
-def _plain(value: object) -> str:
+def _as_text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 

@@ -39,7 +39,8 @@ def _rows(asked: dict[str, Any], content: bytes) -> ReadResult:
 
 
 def _records(asked: dict[str, Any], content: bytes) -> tuple[list[bytes], int]:
-    return json_lines(content, asked["file"], *asked["records"], lambda: _tell("records", None))
+    start, count = asked["records"]
+    return json_lines(content, asked["file"], start, count, lambda: _tell("records", None))
 
 
 def _tuple(value: Any) -> Any:
