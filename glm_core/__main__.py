@@ -73,14 +73,13 @@ def run_evaluation(arguments: argparse.Namespace) -> int:
 
 def run_benchmark(arguments: argparse.Namespace) -> int:
     """Answer multiple-choice tasks with the original and a run and print what changed; 0 when that was done."""
-    from glm_core import workspace
     from glm_core.errors import EasyError
     from glm_core.evaluation import benchmark
     from glm_core.serving.engine import LocalEngine
 
     engine = LocalEngine()
     try:
-        tasks = benchmark.read_tasks(arguments.tasks or workspace.ASSETS / "evaluation" / "general_choices.jsonl")
+        tasks = benchmark.read_tasks(arguments.tasks or benchmark.BUNDLED)
         found = benchmark.compare(engine, engine.find(Path(arguments.run).name), tasks, show_share)
     except EasyError as error:
         print(f"\n{error}", file=sys.stderr)

@@ -5,12 +5,15 @@ Used by downloads, model loads, reports, exports and Excel files. A job's files 
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, MutableMapping
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Hashable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from glm_core.errors import EasyError
+
+WAIT_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -129,3 +132,31 @@ class Jobs(Generic[K, J]):
         """Return the jobs, oldest first."""
         with self.lock:
             return list(self._jobs.values())
+
+
+class Turn:
+    """One heavy piece of work at a time, and none while the machine is needed for training.
+
+    Args:
+        paused: whether it is needed now; work waits until it is not.
+    """
+
+    def __init__(self, paused: Callable[[], bool] = lambda: False):
+        self._paused, self._taken = paused, threading.Lock()
+
+    @contextmanager
+    def take(self, check: Callable[[], None]) -> Iterator[None]:
+        """Wait for the turn and hold it; `check` is called while it waits, and what it raises ends the waiting."""
+        while not self._taken.acquire(timeout=WAIT_SECONDS):
+            check()
+        try:
+            self.wait(check)
+            yield
+        finally:
+            self._taken.release()
+
+    def wait(self, check: Callable[[], None]) -> None:
+        """Leave the machine to training; called by the work at regular intervals."""
+        while self._paused():
+            check()
+            time.sleep(WAIT_SECONDS)

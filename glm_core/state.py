@@ -26,6 +26,7 @@ from glm_core.auth.page_sockets import PageSockets
 from glm_core.errors import EasyError
 from glm_core.hub import private_hosts
 from glm_core.i18n import t
+from glm_core.jobs import Turn
 from glm_core.machine import machine as this_machine
 from glm_core.workspace_lock import WorkspaceLock
 
@@ -102,12 +103,28 @@ def launcher():
     return Launcher(free_gpu=_free_gpu, waiting=single_command)
 
 
+def _gpu_is_needed() -> bool:
+    """Return whether a run trains or waits, and there is a GPU that it needs."""
+    return bool(launcher().open) and bool(this_machine.gpus())
+
+
+_measuring = Turn(_gpu_is_needed)
+
+
 @st.cache_resource(show_spinner=False)
 def reports():
     """The `glm_core.evaluation.jobs.Reports` of this process; with a GPU they wait until no run is training."""
     from glm_core.evaluation.jobs import Reports
 
-    return Reports(engine, paused=lambda: bool(launcher().open) and bool(this_machine.gpus()))
+    return Reports(engine, _measuring)
+
+
+@st.cache_resource(show_spinner=False)
+def benchmarks():
+    """The `glm_core.evaluation.benchmark.jobs.Benchmarks` of this process; they take turns with the reports."""
+    from glm_core.evaluation.benchmark.jobs import Benchmarks
+
+    return Benchmarks(engine, _measuring)
 
 
 @st.cache_resource(show_spinner=False)
@@ -115,7 +132,7 @@ def drafting():
     """The `glm_core.drafting.jobs.DraftJobs` of this process; with a GPU its own models wait until no run is training."""
     from glm_core.drafting.jobs import DraftJobs
 
-    return DraftJobs(engine, paused=lambda: bool(launcher().open) and bool(this_machine.gpus()))
+    return DraftJobs(engine, _gpu_is_needed)
 
 
 @cache

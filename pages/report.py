@@ -1,6 +1,6 @@
 """Report: did it learn, does it generalise, did it forget? Three meters with one striking example each; all else below.
 
-The parts are in pages/parts: report/ (questions, score tables, downloads), compared_runs, blind_vote, share.
+The parts are in pages/parts: report/ (questions, score tables, benchmark, downloads), compared_runs, blind_vote, share.
 """
 
 import streamlit as st
@@ -14,7 +14,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, RunError, rollback, store
 from pages.parts import blind_vote, compared_runs, share, step_in_use
-from pages.parts.report import calibration, downloads, progress, questions, tables
+from pages.parts.report import benchmark, calibration, downloads, progress, questions, tables
 
 OTHERS = 3
 
@@ -150,3 +150,4 @@ elif made is not None:
     draw_report(chosen, made)
 else:
     draw_empty(chosen)
+benchmark.draw(chosen)

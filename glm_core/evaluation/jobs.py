@@ -5,19 +5,15 @@ answered is in report.json and is not asked again.
 """
 
 import logging
-import threading
-import time
 from collections.abc import Callable
 
 from glm_core.errors import EasyError
 from glm_core.evaluation import question_sets, report, scale_sweep
-from glm_core.jobs import Job, Jobs
+from glm_core.jobs import Job, Jobs, Turn
 from glm_core.permissions import needs
 from glm_core.runs import store
 from glm_core.runs.store import Run
 from glm_core.serving.base import Engine
-
-WAIT_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +55,12 @@ class Reports:
 
     Args:
         engine: gives the engine, which is made on first use.
-        paused: whether the machine is needed for training now; work waits until it is not.
+        turn: shared with other work that must not run at the same time.
     """
 
-    def __init__(self, engine: Callable[[], Engine], paused: Callable[[], bool] = lambda: False):
-        self._engine, self._paused = engine, paused
+    def __init__(self, engine: Callable[[], Engine], turn: Turn | None = None):
+        self._engine, self._turn = engine, turn or Turn()
         self._jobs: Jobs[str, ReportJob] = Jobs()
-        self._turn = threading.Lock()
         self._open: frozenset[str] = frozenset()
 
     def job(self, run: Run) -> ReportJob | None:
@@ -121,26 +116,15 @@ class Reports:
         job.state = state
 
     def _take_turn(self, job: ReportJob) -> None:
-        while not self._turn.acquire(timeout=WAIT_SECONDS):
-            job.check()
-        try:
-            self._wait(job)
+        with self._turn.take(job.check):
             job.state = "running"
             self._make(job)
-        finally:
-            self._turn.release()
 
     def _make(self, job: ReportJob) -> None:
         def watch(stage: str, fraction: float) -> None:
             job.watch(stage, fraction)
-            self._wait(job)
+            self._turn.wait(job.check)
 
         engine = self._engine()
         act = scale_sweep.add if job.strengths and report.read(job.run) else report.make
         act(engine, job.run, engine.find(job.run.id), watch)
-
-    def _wait(self, job: ReportJob) -> None:
-        """Leave the machine to training."""
-        while self._paused():
-            job.watch(job.stage, job.fraction)
-            time.sleep(WAIT_SECONDS)

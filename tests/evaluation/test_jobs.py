@@ -6,6 +6,7 @@ import time
 import pytest
 
 from glm_core.evaluation import jobs, report
+from glm_core.jobs import Turn
 from glm_core.runs import store
 from glm_core.serving.request import EngineUnavailable
 
@@ -44,7 +45,7 @@ def test_what_has_no_adapter_gets_no_report(engine, run, gone):
 
 
 def test_a_job_can_be_cancelled_while_it_waits_for_training(engine, run):
-    reports = jobs.Reports(lambda: engine, paused=lambda: True)
+    reports = jobs.Reports(lambda: engine, Turn(lambda: True))
     job = reports.start(run)
     assert reports.start(run) is job and job.active
     job.cancel()
@@ -55,7 +56,7 @@ def test_a_job_can_be_cancelled_while_it_waits_for_training(engine, run):
 def test_it_goes_on_when_training_has_ended(engine, run):
     busy = threading.Event()
     busy.set()
-    reports = jobs.Reports(lambda: engine, paused=busy.is_set)
+    reports = jobs.Reports(lambda: engine, Turn(busy.is_set))
     job = reports.start(run)
     time.sleep(0.2)
     assert job.active and report.state_of(run) == ""

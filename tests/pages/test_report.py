@@ -9,6 +9,8 @@ from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.evaluation import blind_votes, question_sets, report
 from glm_core.evaluation.analysis import calibration
+from glm_core.evaluation.benchmark import BUNDLED, BenchmarkComparison, read_tasks, results
+from glm_core.evaluation.benchmark.jobs import BenchmarkJob
 from glm_core.evaluation.jobs import ReportError, ReportJob
 from glm_core.evaluation.scoring import METERS, Proportion
 from glm_core.jobs import Cancelled
@@ -33,8 +35,29 @@ class FakeReports:
         self.started.append((run.id, "strengths") if strengths else run.id)
 
 
+class FakeBenchmarks:
+    """Notes what is started; `current` is the job of every run."""
+
+    def __init__(self):
+        self.started, self.current = [], None
+
+    def job(self, run):
+        return self.current
+
+    def start(self, run, file, tasks):
+        self.started.append((run.id, file, len(tasks)))
+        self.current = BenchmarkJob(run, file, tasks)
+
+
 @pytest.fixture
-def reports(workspace, monkeypatch):
+def benchmarks(monkeypatch):
+    fake = FakeBenchmarks()
+    monkeypatch.setattr(state, "benchmarks", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def reports(workspace, monkeypatch, benchmarks):
     """A run with an adapter, and no thread that makes reports."""
     engine = ScriptedEngine(workspace / "models" / "tiny", lambda request: "好", {"run-1": "作者训练"})
     monkeypatch.setattr(state, "engine", lambda: engine)
@@ -290,3 +313,42 @@ def test_answers_are_marked_by_eye_and_the_judge_is_measured_against_them(report
     app.button(key="marks-again").click()
     app.run()
     assert calibration.read(run, found) == {}
+
+
+def test_multiple_choice_is_started_from_the_page_and_can_be_cancelled_after_a_refresh(reports, benchmarks):
+    app = open_page("report", run="run-1")
+    app.button(key="benchmark-start").click().run()
+    assert benchmarks.started == [("run-1", BUNDLED.name, 20)] and not app.exception
+    again = open_page("report", run="run-1")
+    assert "benchmark-start" not in [one.key for one in again.button]
+    again.button(key="benchmark-cancel").click().run()
+    with pytest.raises(Cancelled):
+        benchmarks.current.check()
+
+
+def test_a_file_that_is_no_set_of_tasks_is_a_sentence(reports, benchmarks):
+    app = open_page("report", run="run-1")
+    app.file_uploader(key="benchmark-file").set_value(("a.jsonl", b"{}", "application/json")).run()
+    assert "a.jsonl" in app.error[0].value and not app.exception
+    tasks = b'{"question": "q", "choices": ["a", "b"], "answer": 0}'
+    app.file_uploader(key="benchmark-file").set_value(("b.jsonl", tasks, "application/json")).run()
+    app.button(key="benchmark-start").click().run()
+    assert benchmarks.started == [("run-1", "b.jsonl", 1)]
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_kept_results_show_the_paired_table_and_their_step(reports, language):
+    run, tasks = store.get("run-1"), tuple(read_tasks(BUNDLED)[:4])
+    answers = tuple(one.answer for one in tasks)
+    choice = state.engine().find("run-1")
+    results.keep(run, "ceval*.csv", choice, BenchmarkComparison(tasks, (9, 9, 9, answers[3]), (*answers[:3], 9)))
+    app = open_page("report", language, run="run-1")
+    i18n.use(language)
+    table = next(one.value for one in app.dataframe if i18n.t("report.changes.gained") in one.value.columns)
+    assert list(table.iloc[0]) == ["0", "3", "1", "0"]
+    said = shown(app).replace("\\", "")
+    assert "ceval*.csv" in said and i18n.t("benchmark.before", total=4, right=1, share=25.0, low=4.6, high=69.9) in said
+    step = "?" if choice.step is None else choice.step
+    assert i18n.t("benchmark.of", base="tiny", step=step, time="§").split("§")[0] in " ".join(
+        one.value for one in app.caption
+    ).replace("\\", "")

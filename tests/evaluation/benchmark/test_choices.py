@@ -8,10 +8,8 @@ import pytest
 from glm_core import __main__ as command
 from glm_core import workspace
 from glm_core.evaluation import benchmark
-from glm_core.evaluation.benchmark import BenchmarkComparison, ChoiceTask, TaskError
+from glm_core.evaluation.benchmark import BUNDLED, BenchmarkComparison, ChoiceTask, TaskError
 from tests.engine import engine, home, server, shared_engine, tiny_folder  # noqa: F401
-
-BUNDLED = workspace.ASSETS / "evaluation" / "general_choices.jsonl"
 
 
 @pytest.fixture
@@ -24,6 +22,25 @@ def test_the_bundled_set_is_balanced_and_every_task_is_one():
     tasks = benchmark.read_tasks(BUNDLED)
     assert len(tasks) == 20 and sorted(task.answer for task in tasks) == [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5
     assert all(len(set(task.choices)) == 4 for task in tasks)
+
+
+def test_lines_are_counted_as_an_editor_does_and_rare_line_ends_stay_in_their_string(tmp_path):
+    good = '{"question": "q\u2028r", "choices": ["a", "b"], "answer": 0}'
+    with pytest.raises(TaskError, match="4"):
+        benchmark.parse_tasks(f"{good}\n\n\n{{}}\n".encode(), "a.jsonl")
+    assert benchmark.parse_tasks(good.encode(), "a.jsonl")[0].question == "q\u2028r"
+
+
+def test_a_csv_keeps_cells_of_several_lines_further_choices_and_gbk(tmp_path):
+    text = ',Question,A,B,C,D,E,Answer\r\n0,"一\r\n二",甲,乙,丙,丁,戊,E\r\n1,一加一,一,二,,,,b\r\n'
+    first, second = benchmark.parse_tasks(text.encode("gbk"), "a.CSV")
+    assert first == ChoiceTask("一\r\n二", ("甲", "乙", "丙", "丁", "戊"), 4)
+    assert second == ChoiceTask("一加一", ("一", "二"), 1)
+
+
+def test_a_file_without_answers_says_which_to_take(tmp_path):
+    with pytest.raises(TaskError, match="val"):
+        benchmark.parse_tasks("id,question,A,B,C,D,answer\n0,一加一,一,二,三,四,\n".encode(), "a.csv")
 
 
 def test_letters_numbers_and_the_csv_of_ceval_are_read(tmp_path):
@@ -55,7 +72,12 @@ def test_a_line_that_is_no_task_is_named(tmp_path, line):
 def test_changes_are_counted_in_pairs():
     tasks = tuple(ChoiceTask("q", ("a", "b"), 0) for _ in range(4))
     found = BenchmarkComparison(tasks, (0, 0, 1, 1), (0, 1, 0, 1))
-    assert found.changes == (1, 1, 1, 1) and found.to_dict()["difference"]["p"] == 1.0
+    assert (found.changes.both, found.changes.lost, found.changes.gained, found.changes.neither) == (
+        1,
+        1,
+        1,
+        1,
+    ) and found.to_dict()["difference"]["p"] == 1.0
     assert "2" in found.text()
 
 
