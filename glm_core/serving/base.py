@@ -159,7 +159,7 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Cancel everything and free the memory. For the end of the program; safe to call twice."""
+        """Cancel everything and let go of the model. For the end of the program; safe to call twice."""
 
 
 def as_serving_error(error: Exception) -> ServingError:

@@ -5,6 +5,7 @@ happen between steps too. Not here: order and admission (`scheduler.py`), the de
 (`served_models.py`), a server elsewhere (`remote.py`). torch is imported when the first model loads.
 """
 
+import gc
 import logging
 import threading
 import time
@@ -34,6 +35,8 @@ MEASURED_TOGETHER = 8
 "Texts measured between two steps, so that nobody waits long for an answer."
 CLOSING_SECONDS = 0.5
 "At the end of the program, how long running answers may go on; those that need longer end in an error."
+PATIENCE_SECONDS = 0.2
+"At the end of the program, how long the engine's thread is waited for beyond that; an import of torch takes longer."
 IDLE_SECONDS = 0.02
 
 R = TypeVar("R")
@@ -69,6 +72,8 @@ class LocalEngine:
         self._jobs: deque[tuple[Callable, Future, Path | None]] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._deadline = 0.0  # until when `close` waits
+        self._entering: RequestHandle | None = None  # for which a base is being loaded
         self._session: Session | None = None
         self.progress: tuple[str, float | None] | None = None
         "Stage (a text key) and share done while a model loads, else None."
@@ -177,13 +182,16 @@ class LocalEngine:
         )
 
     def close(self) -> None:
-        """Cancel everything, stop the thread, free the memory. For the end of the program; safe to call twice."""
+        """Cancel everything, stop the thread, let go of the model. For the end of the program; safe to call twice."""
         with self._changed:
             self._closed = True
             self._unwanted.set()
             self._changed.notify()
+            self._deadline = self._deadline or time.monotonic() + self._grace + PATIENCE_SECONDS
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=max(0.0, self._deadline - time.monotonic()))
+            if self._thread.is_alive():
+                self._abandon()
 
     # between threads
 
@@ -303,11 +311,13 @@ class LocalEngine:
         """Take waiting requests in while there is room and they need the base that is loaded."""
         while handle := self._scheduler.next(self._base, self.answering):
             try:
-                handle.state = "loading"
+                handle.state, self._entering = "loading", handle
                 self._load(handle.choice.base)
                 self._session.prepare(handle)
             except Exception as error:  # that handle's alone
                 handle.finish("error", error=as_serving_error(error))
+            finally:
+                self._entering = None
 
     def _join(self, group: "list[sequence.Sequence]", room: int) -> int:
         """Compute prompts together, or a piece of one; what goes wrong with several is tried again one by one.
@@ -371,18 +381,31 @@ class LocalEngine:
     def _shut(self) -> None:
         """The end of the thread: answers about to end may, the others and whoever waits get an error."""
         closing = EngineUnavailable("serving.closing")
-        self._scheduler.clear(closing)
-        with self._changed:
-            for _work, future, _base in self._jobs:
-                future.set_exception(closing)
-            self._jobs.clear()
+        self._refuse_waiting(closing)
         try:
             self._finish_rows()
         except Exception as error:
             self._fail(error)
         if self._session is not None:
             self._session.clear("error", closing)
-        self._unload()
+            self._session = None
+            gc.unfreeze()  # and no collection: callers wait for the end, which frees the memory anyway
+
+    def _refuse_waiting(self, closing: EngineUnavailable) -> None:
+        self._scheduler.clear(closing)
+        with self._changed:
+            for _work, future, _base in self._jobs:
+                future.set_exception(closing)
+            self._jobs.clear()
+
+    def _abandon(self) -> None:
+        """End what the thread, which is in something long such as a load, cannot end in time. Called by other threads."""
+        closing = EngineUnavailable("serving.closing")
+        self._refuse_waiting(closing)
+        session, entering = self._session, self._entering
+        rows = () if session is None else (*session.rows, *session.prepared)
+        for handle in (*((entering,) if entering else ()), *(row.handle for row in rows)):
+            handle.finish("error", error=closing)
 
     def _finish_rows(self) -> None:
         """Go on with the running answers for a bounded time; prompts that are not computed yet stay so."""

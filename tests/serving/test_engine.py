@@ -289,10 +289,26 @@ def test_closing_ends_every_ticket_and_the_thread(home):
         time.sleep(0.005)
     engine.close()
     assert all(handle.done for handle in handles)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
     assert set(threading.enumerate()) <= before
     with pytest.raises(EngineUnavailable):
         engine.submit(ask())
     engine.close()
+
+
+def test_the_end_does_not_wait_for_a_load(home, monkeypatch):
+    engine, go_on, load = LocalEngine(grace=0.0), threading.Event(), Session.load
+    monkeypatch.setattr(Session, "load", lambda *arguments: (go_on.wait(60), load(*arguments))[1])
+    entering = engine.submit(ask())
+    while entering.state != "loading":
+        time.sleep(0.001)
+    waiting = engine.submit(ask())
+    engine.close()
+    assert not go_on.is_set()
+    for handle in (entering, waiting):
+        assert isinstance(handle.error, EngineUnavailable) and handle.finish_reason == "error"
+    go_on.set()
 
 
 def test_a_long_prompt_of_one_client_does_not_silence_the_answer_of_another(home, monkeypatch):
