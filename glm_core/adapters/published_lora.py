@@ -7,12 +7,11 @@ the scaling stays what it was: vLLM takes one rank an adapter.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 
 from glm_core import workspace
@@ -74,22 +73,12 @@ def published_places(base: Path) -> dict[str, Place]:
     description = describe(base)
     rename = description.family.architecture.renamer(description.settings)
     places = {}
-    for name, shape in _shapes(checkpoints.weight_files(base)):
+    for name, shape in checkpoints.tensor_shapes(checkpoints.weight_files(base)):
         module, _, leaf = name.rpartition(".")
         if leaf == "weight" and len(shape) == 2:
             for native, part in rename(name, torch.arange(shape[0])):
                 places[native.removesuffix(".weight")] = Place(module, int(part[0]), len(part), shape[0])
     return places
-
-
-def _shapes(files: list[Path]) -> Iterator[tuple[str, list[int]]]:
-    """Yield names and shapes; safetensors tell them without reading the weights."""
-    for file in files:
-        if file.suffix != ".safetensors":
-            yield from ((name, list(tensor.shape)) for name, tensor in checkpoints.read_tensors([file]))
-            continue
-        with safe_open(file, framework="pt") as content:
-            yield from ((name, content.get_slice(name).get_shape()) for name in list(content.keys()))
 
 
 def fuse(found: lora_io.LoRA, places: Mapping[str, Place]) -> dict[str, torch.Tensor]:

@@ -111,6 +111,18 @@ def read_tensors(files: list[Path], progress: Progress | None = None) -> Iterato
                 progress("models.stage.weights", min(done / total, 1.0))
 
 
+def tensor_shapes(files: list[Path]) -> Iterator[tuple[str, list[int]]]:
+    """Yield names and shapes; safetensors tell them without reading the weights."""
+    from safetensors import safe_open
+
+    for file in files:
+        if file.suffix != ".safetensors":
+            yield from ((name, list(tensor.shape)) for name, tensor in read_tensors([file]))
+            continue
+        with safe_open(file, framework="pt") as content:
+            yield from ((name, content.get_slice(name).get_shape()) for name in list(content.keys()))
+
+
 def refuse_pointer(file: Path) -> None:
     """Refuse a Git LFS pointer: the small text that a clone without Git LFS has in place of a large file.
 

@@ -13,31 +13,51 @@ from glm_core.models import load_tokenizer
 from tests.paths import ROOT
 from tests.tiny import TEXTS, randomize
 
-KINDS = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4", "bloom", "llama", "qwen2", "qwen3")
+GLM_KINDS = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4")
+DENSE = (
+    *("llama", "mistral", "internlm3", "qwen2", "qwen3", "gemma", "gemma3_text", "phi3", "granite", "olmo2"),
+    *("smollm3", "arcee", "ernie4_5", "seed_oss", "starcoder2"),
+)
+KINDS = (*GLM_KINDS, "bloom", *DENSE)
 BLOOM = ROOT / "assets" / "models" / "bloom-demo"
 CONTROLS = (
     *("<|endoftext|>", "[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>"),
     *("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"),
 )
-NAMES = {"chatglm2": "chatglm2-6b", "chatglm3": "chatglm3-6b", "glm4-original": "glm-4-9b-chat"}
+NAMES = {
+    "chatglm2": "chatglm2-6b",
+    "chatglm3": "chatglm3-6b",
+    "glm4-original": "glm-4-9b-chat",
+    "codegeex4": "codegeex4-all-9b",
+}
+CHANGES = {
+    "gemma": {"hidden_activation": "gelu_pytorch_tanh"},
+    "gemma3_text": {"sliding_window": 8, "num_hidden_layers": 7, "query_pre_attn_scalar": 24},
+    "mistral": {"sliding_window": None},
+    "granite": {
+        "attention_multiplier": 0.3,
+        "embedding_multiplier": 2.0,
+        "residual_multiplier": 0.5,
+        "logits_scaling": 3.0,
+    },
+    "smollm3": {"num_hidden_layers": 4},
+}
 WIDTH, INNER, LAYERS, HEADS, GROUPS, HEAD = 64, 96, 2, 4, 2, 16
 
 
-def publish(kind: str, folder: Path, tokenizer: Path | None = None, dtype: str = "float32") -> Path:
+def publish(kind: str, folder: Path, tokenizer: Path | None = None, dtype: str = "float32", **changes) -> Path:
     """Write a random model of `kind` (of `KINDS`) into `folder`.
 
     Args:
         tokenizer: folder whose tokenizer files it gets; by default a small one made for it.
+        changes: settings of a network of transformers.
     """
     folder.mkdir(parents=True)
     for file in (tokenizer or _tokenizer(kind)).iterdir():
         if "token" in file.name:
             shutil.copyfile(file, folder / file.name)
     size = -(-load_tokenizer(folder).vocab_size // 32) * 32
-    if kind in NAMES:
-        config, weights = _fused(kind, size)
-    else:
-        config, weights = _native(kind, size)
+    config, weights = _fused(kind, size) if kind in NAMES else _native(kind, size, changes)
     save_file({k: t.to(getattr(torch, dtype)) for k, t in weights.items()}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config | {"torch_dtype": dtype}), encoding="utf-8")
     return folder
@@ -60,7 +80,7 @@ def _fused(kind: str, size: int) -> tuple[dict, dict[str, torch.Tensor]]:
         "add_qkv_bias": True,
         "seq_length": 1024,
         "tie_word_embeddings": False,
-        "eos_token_id": [3, 4] if kind == "glm4-original" else 2,
+        "eos_token_id": [3, 4] if kind in ("glm4-original", "codegeex4") else 2,
         "pad_token_id": 0,
     }
     rows = (HEADS + 2 * GROUPS) * HEAD
@@ -87,8 +107,8 @@ def _fused(kind: str, size: int) -> tuple[dict, dict[str, torch.Tensor]]:
     }
 
 
-def _native(kind: str, size: int) -> tuple[dict, dict[str, torch.Tensor]]:
-    import transformers
+def _native(kind: str, size: int, changes: dict) -> tuple[dict, dict[str, torch.Tensor]]:
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     sizes = {
         "vocab_size": size,
@@ -100,26 +120,25 @@ def _native(kind: str, size: int) -> tuple[dict, dict[str, torch.Tensor]]:
         "head_dim": HEAD,
         "pad_token_id": 0,
         "bos_token_id": None,
-        "eos_token_id": 2 if kind in ("llama", "qwen2", "qwen3") else [3, 4],
+        "eos_token_id": [3, 4] if kind in GLM_KINDS else 2,
         "max_position_embeddings": 1024,
-        "tie_word_embeddings": False,
+        "tie_word_embeddings": kind.startswith("gemma"),
     }
     if kind == "bloom":
         sizes = {"vocab_size": size, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS}
-    name = {"glm": "Glm", "glm4": "Glm4", "bloom": "Bloom", "llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}[kind]
-    config = getattr(transformers, f"{name}Config")(**sizes)
-    model = getattr(transformers, f"{name}ForCausalLM")(config)
+    config = AutoConfig.for_model(kind, **sizes | CHANGES.get(kind, {}) | changes)
+    model = AutoModelForCausalLM.from_config(config)
     randomize(model, 2)
     weights = {k: t.clone() for k, t in model.state_dict().items()}
-    if kind == "bloom":
+    if config.tie_word_embeddings:
         weights.pop("lm_head.weight")
     return json.loads(config.to_json_string(use_diff=False)), weights
 
 
 def _tokenizer(kind: str) -> Path:
-    if kind == "bloom" or kind in ("llama", "qwen2", "qwen3"):
+    if kind == "bloom" or kind in DENSE:
         return BLOOM
-    return _sentencepiece() if kind in ("chatglm2", "chatglm3") else _tiktoken(kind == "glm4-original")
+    return _sentencepiece() if kind in ("chatglm2", "chatglm3") else _tiktoken(kind in ("glm4-original", "codegeex4"))
 
 
 @cache
@@ -143,6 +162,20 @@ def _sentencepiece() -> Path:
         minloglevel=2,
     )
     (folder / "tokenizer.model").write_bytes(content.getvalue())
+    return folder
+
+
+def sentencepiece_as_json(folder: Path, spaced: bool) -> Path:
+    """Write a tokenizer.json of the kind that Llama 2 (a blank before every text) or Gemma has into `folder`."""
+    from glm_core.runs.exchange import tokenizer_json
+
+    shutil.copytree(_sentencepiece(), folder)
+    tokenizer_json.write(folder)
+    (folder / "tokenizer.model").unlink()
+    content = json.loads((folder / "tokenizer.json").read_text())
+    if not spaced:
+        content["normalizer"] = content["normalizer"]["normalizers"][-1]
+    (folder / "tokenizer.json").write_text(json.dumps(content))
     return folder
 
 

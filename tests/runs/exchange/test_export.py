@@ -31,7 +31,7 @@ MESSAGES = [
         {"role": "user", "content": "再说一遍"},
     ],
 ]
-TEXT_FAMILIES = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4", "bloom")
+TEXT_FAMILIES = ("chatglm2", "chatglm3", "glm4-original", "codegeex4", "glm", "glm4", "bloom")
 
 
 def made_run(kind, tmp_path, **settings):

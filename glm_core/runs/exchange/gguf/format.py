@@ -7,7 +7,7 @@ from glm_core import workspace
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_merged
-from glm_core.models import describe
+from glm_core.models import checkpoints, describe
 from glm_core.models.plain_formats import DEFAULT
 from glm_core.runs.exchange import model_card
 from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
@@ -15,13 +15,13 @@ from glm_core.runs.exchange.gguf import layouts, ollama
 from glm_core.runs.exchange.merged_format import stored_dtype
 from glm_core.runs.exchange.model_files import add_format
 
-BYTES = {"f16": 2.0, "q8_0": 34 / 32, "f32": 4.0}
+BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 34 / 32, "f32": 4.0}  # at most
 
 
 class GGUFExporter:
     """See the module."""
 
-    types: tuple[str, ...] = ("f16", "q8_0", "f32")
+    types: tuple[str, ...] = ("f16", "q8_0", "q4_0", "f32")
 
     def default_type(self, source: ExportSource) -> str:
         """16 bits: exact where the base is published in float16."""
@@ -34,7 +34,8 @@ class GGUFExporter:
             raise AdapterError("gguf.error.prefix")
         if description.bits:
             raise AdapterError("adapters.error.quantized_base", folder=source.base.name)
-        layouts.find(description)
+        quick = [file for file in checkpoints.weight_files(source.base) if file.suffix == ".safetensors"]
+        layouts.find(description).check(description, (name for name, _ in checkpoints.tensor_shapes(quick)))
 
     def needed_bytes(self, source: ExportSource, kind: str) -> int:
         """The file, and the merged model that it is made from and that is deleted afterwards."""

@@ -1,22 +1,33 @@
 """Networks as llama.cpp expects them: one `TensorLayout` per llama.cpp architecture, chosen by `model_type` of config.json.
 
-A layout gives the hyperparameters and turns published tensors into llama.cpp's. Names that the gguf package knows are
-taken from its table; a layout only states what has to be reordered.
+A layout turns published tensors into llama.cpp's. Names that the gguf package knows are taken from its table; a layout only
+states what has to be reordered. Not here: sizes and settings (hyperparameters.py), tokenizers (vocabulary.py).
 """
 
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from glm_core.adapters.errors import AdapterError
 from glm_core.models import ModelDescription
+from glm_core.runs.exchange.gguf import hyperparameters
+from glm_core.runs.exchange.gguf.hyperparameters import Traits
 
 if TYPE_CHECKING:
     import torch
     from gguf import GGUFWriter, TensorNameMap
 
 SKIPPED = re.compile(r".*(\.inv_freq|rotary_emb\..*|attention\.masked_bias|attention\.bias)$")
+HEAD = "lm_head.weight"
+QKV = (".q_proj.", ".k_proj.", ".v_proj.")
+
+Reorder = Callable[[ModelDescription, str, "torch.Tensor"], "torch.Tensor"]
+
+
+def _keep(description: ModelDescription, name: str, tensor: "torch.Tensor") -> "torch.Tensor":
+    return tensor
 
 
 @dataclass(frozen=True)
@@ -25,17 +36,42 @@ class TensorLayout:
 
     Attributes:
         arch: its name there, a member name of `gguf.MODEL_ARCH`.
-        settings: (writer, description) writes the hyperparameters.
-        reorder: (description, published name, tensor) -> the tensor in llama.cpp's order of rows.
-        layers: key of the number of layers in the native settings.
+        reorder: (description, published name, tensor) -> the tensor in llama.cpp's order of rows. Of a LoRA it gets B, whose
+            rows are those of the matrix that it changes.
+        traits: of its hyperparameters.
+        biases: parts of names whose biases it reads; None = every one.
+        has_head: it reads a head of its own, where there is one.
+        change: (description, published name, tensor) -> the tensor with what llama.cpp leaves to the file, such as the 1 that
+            Gemma adds to every norm.
     """
 
     arch: str
-    settings: Callable[["GGUFWriter", ModelDescription], None]
-    reorder: Callable[[ModelDescription, str, "torch.Tensor"], "torch.Tensor"] = lambda _description, _name, tensor: (
-        tensor
-    )
-    layers: str = "num_hidden_layers"
+    reorder: Reorder = _keep
+    traits: Traits = field(default_factory=Traits)
+    biases: tuple[str, ...] | None = None
+    has_head: bool = True
+    change: Reorder = _keep
+
+    def check(self, description: ModelDescription, published: Iterable[str] = ()) -> None:
+        """Refuse a network that llama.cpp computes otherwise.
+
+        Args:
+            published: names of its tensors, where they are cheap to have.
+
+        Raises:
+            AdapterError: says what is different.
+        """
+        hyperparameters.check(description, self.traits)
+        if not (self.has_head or self._is_tied(description)):
+            raise AdapterError("gguf.error.tensor", name=HEAD)
+        names = self._names(description)
+        for name in published:
+            if not self._is_left_out(description, name):
+                self._renamed(names, name)
+
+    def write_settings(self, writer: "GGUFWriter", description: ModelDescription) -> None:
+        """Write the hyperparameters."""
+        hyperparameters.write(writer, description, self.traits)
 
     def tensors(
         self, description: ModelDescription, source: Iterator[tuple[str, "torch.Tensor"]]
@@ -45,17 +81,45 @@ class TensorLayout:
         Raises:
             AdapterError: llama.cpp has no place for a tensor.
         """
+        names = self._names(description)
+        for name, tensor in source:
+            if not self._is_left_out(description, name):
+                changed = self.change(description, name, tensor)
+                yield self._renamed(names, name), self.reorder(description, name, changed)
+        if self.traits.rope_tensor:
+            yield from hyperparameters.rope_tensors(description)
+
+    def name(self, description: ModelDescription, published: str) -> str:
+        """Return llama.cpp's name of a published tensor.
+
+        Raises:
+            AdapterError: it has no place for it.
+        """
+        return self._renamed(self._names(description), published)
+
+    def _names(self, description: ModelDescription) -> "TensorNameMap":
         from gguf import MODEL_ARCH, get_tensor_name_map
 
-        names = get_tensor_name_map(MODEL_ARCH[self.arch], description.settings[self.layers])
-        for name, tensor in source:
-            if SKIPPED.match(name) or (name == "lm_head.weight" and self._is_tied(description)):
-                continue
-            yield _name(names, name), self.reorder(description, name, tensor)
+        layers = description.family.architecture.dimensions(description.settings).layers
+        return get_tensor_name_map(MODEL_ARCH[self.arch], layers)
+
+    def _is_left_out(self, description: ModelDescription, name: str) -> bool:
+        return bool(SKIPPED.match(name)) or (name == HEAD and self._is_tied(description))
 
     def _is_tied(self, description: ModelDescription) -> bool:
         """Return True where the head is the embedding, which llama.cpp then reads twice."""
-        return bool(description.config.get("tie_word_embeddings", self.arch in ("BLOOM", "GEMMA3")))
+        return description.family.architecture.dimensions(description.settings).tied
+
+    def _renamed(self, names: "TensorNameMap", published: str) -> str:
+        """The table leaves out the prefix that some checkpoints put before every name."""
+        unread = (
+            self.biases is not None and published.endswith(".bias") and not any(p in published for p in self.biases)
+        )
+        for name in () if unread else (published, published.removeprefix("transformer."), f"transformer.{published}"):
+            found = names.get_name(name, try_suffixes=(".weight", ".bias"))
+            if found is not None:
+                return found
+        raise AdapterError("gguf.error.tensor", name=published)
 
 
 def find(description: ModelDescription) -> TensorLayout:
@@ -78,67 +142,6 @@ def _kind(config: Mapping) -> str:
     return "chatglm-6b" if kind == "chatglm" and "ffn_hidden_size" not in config else kind
 
 
-def _name(names: "TensorNameMap", published: str) -> str:
-    """Return llama.cpp's name; its table leaves out the prefix that some checkpoints put before every name."""
-    for name in (published, published.removeprefix("transformer."), f"transformer.{published}"):
-        found = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        if found is not None:
-            return found
-    raise AdapterError("gguf.error.tensor", name=published)
-
-
-# hyperparameters
-
-
-def _sizes(writer: "GGUFWriter", description: ModelDescription) -> None:
-    """Write the sizes of the network, as its architecture tells them."""
-    dims = description.family.architecture.dimensions(description.settings)
-    writer.add_context_length(description.context_length)
-    writer.add_embedding_length(dims.hidden)
-    writer.add_vocab_size(dims.vocabulary)
-    writer.add_block_count(dims.layers)
-    writer.add_feed_forward_length(dims.inner)
-    writer.add_head_count(dims.heads)
-    writer.add_head_count_kv(dims.kv_heads)
-
-
-def _common(writer: "GGUFWriter", description: ModelDescription) -> None:
-    settings = description.settings
-    _sizes(writer, description)
-    writer.add_key_length(settings["head_dim"])
-    writer.add_value_length(settings["head_dim"])
-    writer.add_layer_norm_rms_eps(settings.get("rms_norm_eps", 1e-5))
-
-
-def _rotary(writer: "GGUFWriter", description: ModelDescription, share: float = 1.0) -> None:
-    """Write rope: its base and how many dimensions of a head it turns (`share` where the file does not say)."""
-    settings = description.settings
-    rope = settings.get("rope_parameters") or {}
-    if rope.get("rope_type", "default") != "default":
-        raise AdapterError("gguf.error.rope", kind=str(rope.get("rope_type"))[:40])
-    share = rope.get("partial_rotary_factor") or settings.get("partial_rotary_factor") or share
-    writer.add_rope_dimension_count(int(settings["head_dim"] * share))
-    writer.add_rope_freq_base(float(rope.get("rope_theta") or settings.get("rope_theta") or 10000.0))
-
-
-def _glm(writer: "GGUFWriter", description: ModelDescription) -> None:
-    _common(writer, description)
-    _rotary(writer, description, share=0.5)
-
-
-def _rotary_whole(writer: "GGUFWriter", description: ModelDescription) -> None:
-    _common(writer, description)
-    _rotary(writer, description)
-
-
-def _bloom(writer: "GGUFWriter", description: ModelDescription) -> None:
-    _sizes(writer, description)
-    writer.add_layer_norm_eps(description.settings.get("layer_norm_epsilon", 1e-5))
-
-
-# row orders
-
-
 def _split_heads(description: ModelDescription, name: str, tensor: "torch.Tensor") -> "torch.Tensor":
     """BLOOM: rows (heads, 3, head_dim) become (3, heads, head_dim): all queries, all keys, all values."""
     if ".query_key_value." not in name:
@@ -159,12 +162,58 @@ def _interleave(description: ModelDescription, name: str, tensor: "torch.Tensor"
     return tensor
 
 
+def _add_one(description: ModelDescription, name: str, tensor: "torch.Tensor") -> "torch.Tensor":
+    """Gemma: its norms multiply with 1 + weight."""
+    return tensor.float() + 1.0 if name.endswith("norm.weight") else tensor
+
+
+def _gemma_scaled(description: ModelDescription, name: str, tensor: "torch.Tensor") -> "torch.Tensor":
+    """Gemma 3: as Gemma; where queries are scaled otherwise than llama.cpp does it, the norm of queries makes up for it."""
+    tensor = _add_one(description, name, tensor)
+    if not name.endswith(".q_norm.weight"):
+        return tensor
+    config = hyperparameters.network_config(description)
+    per_head = config.hidden_size // config.num_attention_heads
+    assumed = per_head if config.num_hidden_layers == 62 else config.head_dim  # 62: llama.cpp takes it for the 27B
+    return tensor * math.sqrt(assumed / config.query_pre_attn_scalar)
+
+
+LLAMA = TensorLayout("LLAMA", _interleave, Traits(rope_tensor=True))
 LAYOUTS: Mapping[str, TensorLayout] = {
-    "chatglm": TensorLayout("CHATGLM", _glm),
-    "glm": TensorLayout("CHATGLM", _glm),
-    "glm4": TensorLayout("GLM4", _glm),
-    "bloom": TensorLayout("BLOOM", _bloom, _split_heads, layers="n_layer"),
-    "llama": TensorLayout("LLAMA", _rotary_whole, _interleave),
-    "qwen2": TensorLayout("QWEN2", _rotary_whole),
-    "qwen3": TensorLayout("QWEN3", _rotary_whole),
+    "chatglm": TensorLayout("CHATGLM"),
+    "glm": TensorLayout("CHATGLM"),
+    "glm4": TensorLayout("GLM4"),
+    "bloom": TensorLayout("BLOOM", _split_heads, Traits(activation="gelu")),
+    "llama": LLAMA,
+    "mistral": LLAMA,
+    "internlm3": LLAMA,
+    "qwen2": TensorLayout("QWEN2", biases=QKV),
+    "qwen3": TensorLayout("QWEN3", biases=QKV),
+    "gemma": TensorLayout("GEMMA", traits=Traits(activation="gelu"), biases=QKV, has_head=False, change=_add_one),
+    "gemma3_text": TensorLayout(
+        "GEMMA3",
+        traits=Traits("gelu", window_step=6, scales=(("final_logit_softcapping", "add_final_logit_softcapping"),)),
+        biases=QKV,
+        change=_gemma_scaled,
+    ),
+    "phi3": TensorLayout("PHI3"),
+    "granite": TensorLayout(
+        "GRANITE",
+        _interleave,
+        Traits(
+            rope_tensor=True,
+            scales=(
+                ("attention_multiplier", "add_attention_scale"),
+                ("embedding_multiplier", "add_embedding_scale"),
+                ("residual_multiplier", "add_residual_scale"),
+                ("logits_scaling", "add_logit_scale"),
+            ),
+        ),
+    ),
+    "olmo2": TensorLayout("OLMO2", biases=()),
+    "smollm3": TensorLayout("SMOLLM3", _interleave, Traits(all_rotate=False), biases=QKV),
+    "arcee": TensorLayout("ARCEE", _interleave, Traits("relu2", rope_tensor=True), biases=QKV),
+    "ernie4_5": TensorLayout("ERNIE4_5", biases=()),
+    "seed_oss": TensorLayout("SEED_OSS", biases=QKV),
+    "starcoder2": TensorLayout("STARCODER2", traits=Traits(activation="gelu")),
 }

@@ -5,7 +5,8 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.i18n import t
 from glm_core.models import ModelError, describe, load_tokenizer
-from glm_core.models.tokenizer_files import read_template
+from glm_core.models.registry import CODEGEEX_SYSTEM
+from glm_core.runs.exchange.gguf import turn_formats
 from glm_core.runs.exchange.gguf.vocabulary import PLAIN_WORDS
 
 ROLES = "[gMASK]<sop>{{ range .Messages }}<|{{ .Role }}|>\n%s{{ .Content }}{{ end }}<|assistant|>"
@@ -16,6 +17,7 @@ TEMPLATES = {  # by family; Ollama's templates are Go's, so the Jinja ones canno
     "glm4-original": ROLES % "",
     "glm": ROLES % "",
     "glm4": ROLES % "",
+    "codegeex4": ROLES % "",
     "bloom": HUMAN,
     "bloomz": "{{ .Prompt }}\n{{ .Response }}",
     "bloom-medical": (
@@ -47,13 +49,28 @@ def modelfile(file: str, base: Path, chat_format: str = "question") -> str:
         chat_format: that a base without one was trained in.
     """
     family = describe(base).family
-    lines = [f"FROM ./{file}"]
-    own = FORMATS.get(chat_format, "") if family.templated and read_template(base) is None else ""
-    if template := TEMPLATES.get(family.name) or own:
-        lines.append(f'TEMPLATE """{template}"""')
+    template, system = _template(base, chat_format)
+    lines = [f"FROM ./{file}", f'TEMPLATE """{template}"""' if template else f"# {t('gguf.no_template')}"]
+    if system:
+        lines.append(f'SYSTEM """{system}"""')
     lines += [f'PARAMETER stop "{stop}"' for stop in stops(base)]
     lines += [f"PARAMETER {OPTIONS[key]} {value:g}" for key, value in family.sampling.items() if key in OPTIONS]
     return "\n".join(lines) + "\n"
+
+
+def _template(base: Path, chat_format: str) -> tuple[str, str]:
+    """Return Ollama's template, empty where the base has one that none here stands for, and the system message of its own."""
+    family = describe(base).family
+    if family.name in TEMPLATES:
+        return TEMPLATES[family.name], CODEGEEX_SYSTEM if family.name == "codegeex4" else ""
+    try:
+        tokenizer = load_tokenizer(base)
+    except ModelError:
+        return "", ""
+    if tokenizer.chat_template is None:
+        return FORMATS.get(chat_format, "") if family.templated else "", ""
+    found = turn_formats.find(tokenizer)
+    return (found[0].go_template(), found[1]) if found else ("", "")
 
 
 def stops(base: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter, LlamaFileType
 from gguf.quants import quantize
 
 from glm_core import workspace
@@ -20,12 +20,16 @@ from glm_core.runs.exchange.gguf import layouts, vocabulary
 
 Progress = Callable[[str, float | None], None]
 
+Raw = GGMLQuantizationType
 TYPES = {
-    "f16": (GGMLQuantizationType.F16, LlamaFileType.MOSTLY_F16),
-    "q8_0": (GGMLQuantizationType.Q8_0, LlamaFileType.MOSTLY_Q8_0),
-    "f32": (GGMLQuantizationType.F32, LlamaFileType.ALL_F32),
+    "f16": (Raw.F16, LlamaFileType.MOSTLY_F16),
+    "q8_0": (Raw.Q8_0, LlamaFileType.MOSTLY_Q8_0),
+    "q4_0": (Raw.Q4_0, LlamaFileType.MOSTLY_Q4_0),
+    "f32": (Raw.F32, LlamaFileType.ALL_F32),
 }
-BLOCK = 32  # numbers of a row that share a scale in Q8_0
+FINER = {Raw.Q4_0: Raw.Q8_0}
+"The type of embedding and head, which 4 bits harm most."
+OUTER = ("token_embd.weight", "output.weight")
 
 
 def write_gguf(
@@ -35,7 +39,7 @@ def write_gguf(
 
     Args:
         folder: an unquantized model without a prefix.
-        kind: "f16", "q8_0" or "f32"; norms and biases always stay float32.
+        kind: of `TYPES`; norms and biases always stay float32.
         name: of the model, for lists of models.
         progress: called with a stage and the fraction done.
 
@@ -47,20 +51,20 @@ def write_gguf(
     if description.bits:
         raise AdapterError("adapters.error.quantized_base", folder=folder.name)
     layout = layouts.find(description)
+    layout.check(description)
     part = file.with_name(f"{workspace.BUILDING}{file.name}")
     try:
         writer = GGUFWriter(part, layout.arch.lower())
         _write_settings(writer, layout, description, folder, kind, name or description.name)
         for label, tensor in _tensors(layout, description, folder, None):
-            raw = _type_of(tensor, kind)
-            row = tensor.shape[-1]
-            size = tensor.numel() // row * _row_bytes(row, raw)
+            raw = _type_of(label, tensor, kind)
+            size = _bytes_of(tensor, raw)
             writer.add_tensor_info(label, list(tensor.shape), np.dtype(np.float32), size, raw_dtype=raw)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        for _label, tensor in _tensors(layout, description, folder, progress):
-            writer.write_tensor_data(_encoded(tensor, _type_of(tensor, kind)))
+        for label, tensor in _tensors(layout, description, folder, progress):
+            writer.write_tensor_data(_encoded(tensor, _type_of(label, tensor, kind)))
         writer.close()
         part.replace(file)
     finally:
@@ -78,12 +82,13 @@ def _tensors(
 def _write_settings(
     writer: GGUFWriter, layout: layouts.TensorLayout, description: ModelDescription, folder: Path, kind: str, name: str
 ) -> None:
+    words = vocabulary.read(folder, description.settings["vocab_size"])
     writer.add_type("model")
-    writer.add_name(name)
+    writer.add_name(vocabulary.model_name(name, words))
     writer.add_file_type(TYPES[kind][1])
     writer.add_quantization_version(2)
-    layout.settings(writer, description)
-    vocabulary.read(folder, description.settings["vocab_size"]).write(writer)
+    layout.write_settings(writer, description)
+    words.write(writer)
     stops = description.family.stop_ids(load_tokenizer(folder))
     if len(stops) > 1:
         writer.add_eot_token_id(stops[1])
@@ -91,21 +96,19 @@ def _write_settings(
         writer.add_chat_template(text)
 
 
-def _type_of(tensor: torch.Tensor, kind: str) -> GGMLQuantizationType:
+def _type_of(name: str, tensor: torch.Tensor, kind: str) -> Raw:
     """Return the type a tensor is stored in: rows that do not divide into blocks stay float16."""
     if tensor.dim() < 2:
-        return GGMLQuantizationType.F32
+        return Raw.F32
     wanted = TYPES[kind][0]
-    if wanted == GGMLQuantizationType.Q8_0 and tensor.shape[-1] % BLOCK:
-        return GGMLQuantizationType.F16
-    return wanted
+    wanted = FINER.get(wanted, wanted) if name in OUTER else wanted
+    return wanted if tensor.shape[-1] % GGML_QUANT_SIZES[wanted][0] == 0 else Raw.F16
 
 
-def _row_bytes(row: int, raw: GGMLQuantizationType) -> int:
-    if raw == GGMLQuantizationType.Q8_0:
-        return row // BLOCK * (BLOCK + 2)
-    return row * (4 if raw == GGMLQuantizationType.F32 else 2)
+def _bytes_of(tensor: torch.Tensor, raw: Raw) -> int:
+    block, size = GGML_QUANT_SIZES[raw]
+    return tensor.numel() // block * size
 
 
-def _encoded(tensor: torch.Tensor, raw: GGMLQuantizationType) -> np.ndarray:
+def _encoded(tensor: torch.Tensor, raw: Raw) -> np.ndarray:
     return quantize(tensor.float().contiguous().numpy(), raw)
