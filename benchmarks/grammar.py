@@ -1,6 +1,6 @@
 """Does holding an answer to a grammar make it slower?
 
-    python -m benchmarks.grammar [--model bloom-demo] [--tokens 128] [--rounds 6]
+    python -m benchmarks.grammar [--model bloom-demo] [--tokens 128] [--rounds 6] [--temperature 1]
 
 One stream of a bundled model, or of a folder in the workspace: free, with a regular expression and with a JSON schema, in turn, so that a busy
 machine slows all alike. Prints tokens a second of each one's best round and, per token, the processor time of the whole process.
@@ -29,14 +29,16 @@ def unending(engine: LocalEngine, model: str) -> tuple[tuple[int, float], ...]:
     return tuple((token, -BIAS_LIMIT) for token in stops if token >= 0)
 
 
-def run_once(engine: LocalEngine, model: str, held: str, tokens: int, bias: tuple) -> tuple[float, float]:
+def run_once(
+    engine: LocalEngine, model: str, held: str, tokens: int, bias: tuple, temperature: float
+) -> tuple[float, float]:
     """Return seconds of the clock and of the processor for each token after the first."""
     messages = ({"role": "user", "content": "从一数到一千"},)
     handle = engine.submit(
         Request(
             model=model,
             messages=messages,
-            temperature=1.0,
+            temperature=temperature,
             seed=1,
             max_new_tokens=tokens,
             grammar=held,
@@ -59,6 +61,7 @@ def main() -> int:
     parser.add_argument("--model", default="bloom-demo")
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--temperature", type=float, default=1.0, help="0: the likeliest token every time")
     options = parser.parse_args()
     kinds = {
         "free": "",
@@ -69,10 +72,10 @@ def main() -> int:
     bias = unending(engine, options.model)
     try:
         for held in kinds.values():
-            run_once(engine, options.model, held, 8, bias)
+            run_once(engine, options.model, held, 8, bias, options.temperature)
         for _ in range(options.rounds):
             for kind, held in kinds.items():
-                found[kind].append(run_once(engine, options.model, held, options.tokens, bias))
+                found[kind].append(run_once(engine, options.model, held, options.tokens, bias, options.temperature))
     finally:
         engine.close()
     print("| | tokens/s | processor ms a token | more than free |\n|---|---|---|---|")

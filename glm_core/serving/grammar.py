@@ -170,19 +170,24 @@ class TokenMask:
     """State of one answer in its grammar."""
 
     def __init__(self, matcher: "LLMatcher", width: int, stops: Sequence[int]):
-        self._matcher, self._width, self._stops = matcher, width, list(stops)
+        ends = numpy.zeros(-(-width // 32) * 32, dtype=bool)
+        ends[list(stops)] = True
+        self._matcher, self._width, self._stops = matcher, width, frozenset(stops)
+        self._ends = numpy.packbits(ends, bitorder="little").tobytes()
+
+    def allows(self, token: int) -> bool:
+        """Return whether the answer may go on with `token`: far cheaper than the mask of the whole vocabulary."""
+        if self._matcher.is_stopped():
+            return token in self._stops
+        return self._matcher.validate_tokens([token]) == 1
 
     def apply(self, logits: "torch.Tensor") -> None:
         """Set the logits (V,) of tokens that the grammar does not allow next to minus infinity, in place."""
         import torch
 
-        allowed = numpy.zeros(self._width, dtype=bool)
-        if self._matcher.is_stopped():
-            allowed[self._stops] = True
-        else:
-            bits = numpy.frombuffer(self._matcher.compute_bitmask(), dtype=numpy.uint8)
-            allowed[:] = numpy.unpackbits(bits, bitorder="little")[: self._width]
-        logits.masked_fill_(torch.from_numpy(~allowed).to(logits.device), -torch.inf)
+        bits = self._ends if self._matcher.is_stopped() else self._matcher.compute_bitmask()
+        refused = numpy.unpackbits(~numpy.frombuffer(bits, numpy.uint8), count=self._width, bitorder="little")
+        logits.masked_fill_(torch.from_numpy(refused.view(bool)).to(logits.device), -torch.inf)
 
     def note(self, token: int) -> None:
         """The answer goes on with `token`."""

@@ -121,8 +121,15 @@ class Sampler:
             self._add(logits, {token: -presence - frequency * count for token, count in self._counts.items()})
         if self._bias:
             self._add(logits, self._bias)
-        if self._mask is not None:
+        if self._mask is not None and not self._takes_allowed(self._mask, logits):
             self._mask.apply(logits)
+
+    def _takes_allowed(self, mask: "TokenMask", logits: torch.Tensor) -> bool:
+        """Return whether the token that is taken anyway is allowed, so that masking the others would change nothing.
+
+        Not asked on a GPU, which would have to be waited for, while the mask is found beside its forward.
+        """
+        return self.greedy and logits.device.type == "cpu" and mask.allows(int(logits.argmax()))
 
     @staticmethod
     def _add(logits: torch.Tensor, values: Mapping[int, float]) -> None:

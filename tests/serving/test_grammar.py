@@ -5,7 +5,9 @@ import re
 
 import jsonschema
 import pytest
+import torch
 
+from glm_core import models
 from glm_core.serving import RequestError, grammar
 from tests.engine import ask
 
@@ -41,6 +43,23 @@ def test_rows_with_and_without_a_grammar_share_a_batch_and_each_keeps_its_own(en
         assert one.finish_reason == "stop"
     assert re.fullmatch("[0-9]{3}-[a-z]{2}", code.text) and label.text in ("正面", "负面")
     assert plain.text == alone
+
+
+def test_a_token_is_allowed_where_the_mask_leaves_it(engine):
+    """Also at the end of the answer, where nothing but a stop token is."""
+    loaded = models.load(engine.find("tiny").base)
+    width = loaded.model.config.vocab_size
+    mask = grammar.GrammarCompiler(loaded.family, loaded.tokenizer, width).follow(grammar.regex("[a-c]{2}"))
+    while True:
+        masked = torch.zeros(width)
+        mask.apply(masked)
+        allowed = [token for token in range(width) if masked[token] == 0]
+        said = [mask.allows(token) for token in allowed]
+        assert all(said) and not mask.allows(loaded.tokenizer.encode("z")[-1])
+        if not loaded.tokenizer.decode(allowed[:1]):
+            break
+        mask.note(allowed[0])
+    assert set(allowed) <= set(loaded.family.stop_ids(loaded.tokenizer))
 
 
 def test_what_cannot_be_followed_is_refused_and_names_its_field():
