@@ -8,7 +8,7 @@ from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.verdict import Learning
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import Run, RunError, labels, rollback, store
+from glm_core.runs import Run, RunError, labels, rollback, silence, store
 from glm_core.runs.reader import RunReader
 from pages.parts import step_in_use
 from pages.parts.run.actions import draw_header, draw_next, learning_of
@@ -33,6 +33,8 @@ def draw_state(reader: RunReader) -> None:
     status = reader.status
     if status.active:
         st.progress(*labels.progress(reader.run, status, state.launcher().queue()))
+        if stuck := silence.explain(reader.run):
+            st.warning(stuck, icon=":material/hourglass_disabled:")
     elif status.state == "failed":
         st.error(status.why or t("run.failed"), icon=":material/error:")
     else:

@@ -76,6 +76,7 @@ class Launcher:
         self._ready, self._jobs = Ready(waiting), jobs or ClusterJobs()
         self._children: dict[str, subprocess.Popen] = {}
         self._settled: dict[str, int] = {}
+        self._leaving: dict[str, float] = {}
         self.open: frozenset[str] = frozenset()
         "The runs that waited or held a device at the last tick."
         self._mutex = threading.Lock()
@@ -148,6 +149,7 @@ class Launcher:
                     workspace.write_json(run.path / "stop", {"time": time.time(), "save": save})
             if run.alive():
                 processes.send(run.pid, signal.SIGTERM)
+                processes.wake(run.pid)
 
     def queue(self) -> list[str]:
         """The ids of the waiting runs in the order in which they start."""
@@ -240,10 +242,13 @@ class Launcher:
         return True
 
     def _kill_overdue(self, run: Run, record: dict) -> None:
-        """Kill a trainer that neither stops when asked nor leaves after its last word."""
+        """Kill a trainer that neither stops when asked nor leaves after its last word, counted from when this launcher first saw it."""
         ended = record.get("state") in store.STATES and record["state"] not in store.ACTIVE
-        since = number(record.get("updated") if ended else read_record(run.path / "stop").get("time"))
-        if since is not None and time.time() - since > self._grace:
+        if not ended and not (run.path / "stop").exists():
+            self._leaving.pop(run.id, None)
+            return
+        since = self._leaving.setdefault(run.id, time.monotonic())  # no clock that somebody sets
+        if time.monotonic() - since > self._grace:
             log.warning("run %s: killing its trainer, which did not end within %.0f s", run.id, self._grace)
             processes.kill_all(run.path)
 
@@ -279,6 +284,7 @@ class Launcher:
         child = self._children.get(run.id)
         if child is None or child.poll() is not None:
             self._children.pop(run.id, None)
+        self._leaving.pop(run.id, None)
         if (run.path / "discard").exists() and run.status().state == "stopped":
             for name in ("adapter", "checkpoints"):
                 workspace.discard_folder(run.path / name, ignore_errors=True)

@@ -5,6 +5,7 @@ A process number alone proves nothing: after a restart it belongs to somebody el
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,12 @@ def send(pid: int, number: int) -> None:
             psutil.Process(pid).send_signal(number)
     except (ProcessLookupError, psutil.NoSuchProcess):
         return  # it ended between the look and the signal, which is what was wanted
+
+
+def wake(pid: int) -> None:
+    """Let trainer `pid` go on where somebody halted it (SIGSTOP): only then does it get another signal."""
+    if os.name == "posix":
+        send(pid, signal.SIGCONT)
 
 
 def kill_all(folder: Path) -> None:

@@ -133,6 +133,13 @@ class Run:
         except OSError:
             return 0
 
+    def written(self, name: str) -> float:
+        """When one of the run's files was last written (seconds since the epoch), 0 where there is none."""
+        try:
+            return (self.path / name).stat().st_mtime
+        except OSError:
+            return 0.0
+
     def log_tail(self, lines: int = 400) -> str:
         """The last lines of what the trainer printed."""
         return read_tail(self.path / "train.log", lines=lines)

@@ -36,9 +36,9 @@ class RunWriter:
 
     def __init__(self, folder: Path, writes: bool = True, clock: float | None = None):
         self.folder, self.writes = folder, writes
-        now = time.time()
-        self._stage_began = clock or now
-        self._last_write = 0.0
+        waited = max(0.0, time.time() - clock) if clock else 0.0
+        self._stage_began = time.monotonic() - waited  # lengths are measured by a clock that nobody sets
+        self._last_write = -STATUS_SECONDS
         process = psutil.Process()
         previous = _read_status(folder) if writes else {}
         self.was_finished = previous.get("state") == "finished"
@@ -101,7 +101,7 @@ class RunWriter:
 
     def _count_seconds(self) -> None:
         """Add what the stage has taken since the last count to `stage_seconds`."""
-        now, stage, seconds = time.time(), self.status["stage"], self.status["stage_seconds"]
+        now, stage, seconds = time.monotonic(), self.status["stage"], self.status["stage_seconds"]
         seconds[stage] = round(seconds.get(stage, 0.0) + now - self._stage_began, 3)
         self._stage_began = now
 
@@ -183,14 +183,14 @@ class RunWriter:
         self.end("failed", why, **{key: value for key, value in values.items() if value is not None})
 
     def _write_status(self, lazily: bool = False) -> None:
-        now = time.time()
+        now = time.monotonic()
         if not self.writes or (lazily and now - self._last_write < STATUS_SECONDS):
             return
         self._last_write = now
         if self.status["state"] == "running":
             self._count_seconds()  # so that they are known of a run that is killed
         self.status["peak_memory"] = max(self.status["peak_memory"], self.measure_peak())
-        workspace.write_json(self.folder / "status.json", self.status | {"updated": now})
+        workspace.write_json(self.folder / "status.json", self.status | {"updated": time.time()})
 
 
 def _read_status(folder: Path) -> dict:

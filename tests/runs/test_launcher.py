@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from glm_core import workspace
-from glm_core.runs import RunError, processes, store
+from glm_core.runs import RunError, processes, silence, store
 from glm_core.runs.files import locked
 from glm_core.runs.launcher import Launcher, trainer_command
 from tests.runs.conftest import FAKE, fake_command, make, until
@@ -110,6 +110,22 @@ def test_a_stop_that_another_servers_waiting_trainer_hid_still_withdraws_the_run
     launcher.tick()
     assert state(run) == "stopped" and starts(run) == []
     waiting.communicate()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no process can be halted there")
+def test_a_halted_trainer_is_seen_as_halted_and_a_stop_ends_it(launcher):
+    run = make(steps=5000)
+    launcher.submit(run)
+    until(lambda: run.metrics()[0], launcher)
+    run = store.get(run.id)
+    assert silence.explain(run) == ""
+    assert "没有动静" in silence.explain(run, time.time() + 600)
+    os.kill(run.pid, signal.SIGSTOP)
+    until(lambda: "SIGSTOP" in silence.explain(run), launcher)
+    assert state(run) == "running"
+    launcher.stop(run)
+    until(lambda: state(run) == "stopped" and not run.alive(), launcher)
+    assert run.adapter() is not None and silence.explain(run) == ""
 
 
 def test_a_trainer_that_does_not_listen_is_killed_after_the_grace():
