@@ -227,19 +227,23 @@ def _submit_all(engine: Engine, wanted: Completion) -> list[RequestHandle]:
 def ending_on_signals(close: Callable[[], None]) -> Iterator[None]:
     """Call `close` when Ctrl-C or a termination signal arrives, then go on as before.
 
-    The server waits for open event streams before it stops, so the streams have to end first. Only the main thread
+    A closed terminal counts as a termination signal, unless it is ignored (nohup). The server waits for open event streams before it stops, so the streams have to end first. Only the main thread
     can listen to signals; anywhere else this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    then = dict(before)
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
+        before[hangup], then[hangup] = signal.SIG_DFL, before[signal.SIGTERM]
 
     def handle(number, frame) -> None:
         # on a thread, since the interrupted code may hold the very locks that `close` needs
         threading.Thread(target=close, name="closing", daemon=True).start()
-        if callable(before[number]):
-            before[number](number, frame)
+        if callable(then[number]):
+            then[number](signal.SIGTERM if number == hangup else number, frame)
 
     for number in before:
         signal.signal(number, handle)
