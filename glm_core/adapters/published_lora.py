@@ -31,6 +31,30 @@ class Place:
     rows: int
 
 
+@dataclass(frozen=True)
+class PublishedLoRA:
+    """A LoRA on the modules of a published checkpoint.
+
+    Attributes:
+        tensors: under PEFT's names, all of one rank.
+        scaling: what B A is multiplied by.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    scaling: float
+
+    @property
+    def rank(self) -> int:
+        """The rank of every module."""
+        return next(iter(self.tensors.values())).shape[0]
+
+    @property
+    def modules(self) -> list[str]:
+        """The published names of what it changes."""
+        end = ".lora_A.weight"
+        return [name.removeprefix(lora_io.OUTER).removesuffix(end) for name in self.tensors if name.endswith(end)]
+
+
 def write(adapter: Path, base: Path, folder: Path) -> bool:
     """Write the LoRA in `adapter`, trained on the model in `base`, as `folder` under the published names.
 
@@ -40,29 +64,40 @@ def write(adapter: Path, base: Path, folder: Path) -> bool:
     Raises:
         AdapterError: a DoRA, whose magnitudes belong to the split rows, or a damaged adapter.
     """
-    if read_info(adapter)["method"] != "lora":
+    if read_info(adapter)["method"] != "lora" or _has_published_names(adapter, base):
         return False
-    description = describe(base)
+    found = pairs(adapter, base)
+    rank, config = found.rank, workspace.read_json(adapter / lora_io.CONFIG, {})
+    alpha = found.scaling * (math.sqrt(rank) if config.get("use_rslora") else rank)
+    targets = sorted({name.rpartition(".")[2] for name in found.modules})
+    with workspace.replace_folder(folder) as building:
+        save_file(found.tensors, building / lora_io.WEIGHTS, metadata={"format": "pt"})
+        workspace.write_json(
+            building / lora_io.CONFIG, config | {"r": rank, "lora_alpha": alpha, "target_modules": targets}
+        )
+    return True
+
+
+def _has_published_names(adapter: Path, base: Path) -> bool:
+    description, places = describe(base), published_places(base)
     found = lora_io.read(adapter, description.family, description.settings)
-    places = published_places(base)
-    if all(name in places and places[name].module == name for name in found.a):
-        return False
+    return all(name in places and places[name].module == name for name in found.a)
+
+
+def pairs(adapter: Path, base: Path) -> PublishedLoRA:
+    """Return the LoRA in `adapter`, trained on the model in `base`, on the modules of the published checkpoint.
+
+    Raises:
+        AdapterError: a DoRA, whose magnitudes belong to the split rows, or a damaged adapter.
+    """
+    description, places = describe(base), published_places(base)
+    found = lora_io.read(adapter, description.family, description.settings)
     if found.magnitude:
         raise AdapterError("adapters.error.dora_fused")
     missing = next((name for name in found.a if name not in places), None)
     if missing is not None:
         raise AdapterError("adapters.error.no_module", name=missing)
-    tensors = fuse(found, places)
-    rank = next(iter(tensors.values())).shape[0]
-    alpha = found.alpha * (math.sqrt(rank / found.rank) if found.rslora else rank / found.rank)
-    config = workspace.read_json(adapter / lora_io.CONFIG, {})
-    targets = sorted({places[name].module.rpartition(".")[2] for name in found.a})
-    with workspace.replace_folder(folder) as building:
-        save_file(tensors, building / lora_io.WEIGHTS, metadata={"format": "pt"})
-        workspace.write_json(
-            building / lora_io.CONFIG, config | {"r": rank, "lora_alpha": alpha, "target_modules": targets}
-        )
-    return True
+    return PublishedLoRA(fuse(found, places), found.scaling)
 
 
 def published_places(base: Path) -> dict[str, Place]:

@@ -57,12 +57,17 @@ def formatted(loaded: "LoadedModel", name: str) -> "LoadedModel":
 
     The weights are shared, the tokenizer is a copy.
     """
+    return replace(loaded, tokenizer=with_format(loaded.tokenizer, name)) if is_free(loaded) else loaded
+
+
+def with_format(tokenizer: "Tokenizer", name: str) -> "Tokenizer":
+    """Return a copy of a tokenizer without a chat template that has the format `name`; the tokenizer itself for the default."""
     source = FORMATS.get(name, "")
-    if not source or loaded.tokenizer is None or not is_free(loaded):
-        return loaded
-    tokenizer = copy.copy(loaded.tokenizer)
+    if not source:
+        return tokenizer
+    tokenizer = copy.copy(tokenizer)
     tokenizer.chat_template = ChatTemplate(source, _tokens(tokenizer))
-    return replace(loaded, tokenizer=tokenizer)
+    return tokenizer
 
 
 def exported(tokenizer: "Tokenizer", name: str) -> str:

@@ -4,12 +4,14 @@ The run answers as it does inside, base and adapter in one model. The export is 
 by llama.cpp where its Python package is installed; a tool that is not there is named as the reason why nothing was asked.
 """
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glm_core import workspace
 from glm_core.errors import EasyError
 from glm_core.runs.exchange.exporter import ExportSource, Progress, exporter
 from glm_core.runs.files import read_rows
@@ -78,22 +80,19 @@ class ExportCheck:
 
 def compare(source: ExportSource, format: str, folder: Path, progress: Progress) -> ExportCheck:
     """Ask the run and the export in `folder`, written in `format`, the same questions."""
-    tool = "llama.cpp" if format == "gguf" else "easyAIGC"
-    if format == "gguf" and find_spec("llama_cpp") is None:
+    tool = "llama.cpp" if format.startswith("gguf") else "easyAIGC"
+    if format.startswith("gguf") and find_spec("llama_cpp") is None:
         return ExportCheck(0, 0, tool, skipped="llama-cpp-python")
-    artefact = exporter(format).artefact(folder)
     questions = choose_questions(source)
     try:
         expected = _ask_run(source, questions, progress)
-        if format == "gguf":
-            from glm_core.runs.exchange.gguf.llama_cpp import answer
-
-            found = answer(artefact, questions, LONGEST, source.base)
-        elif format == "adapter":
-            found = _ask_run(source, questions, progress, adapter=artefact)
-        else:
-            found = _ask_model(artefact, questions, progress)
-    except (EasyError, MemoryError, RuntimeError) as error:  # the export is whole; only the check could not be made
+        found = _ask_export(source, format, exporter(format).artefact(folder), questions, progress)
+    except (
+        EasyError,
+        MemoryError,
+        RuntimeError,
+        OSError,
+    ) as error:  # the export is whole; only the check could not be made
         return ExportCheck(0, 0, tool, skipped=str(error)[:300])
     return count_same(questions, expected, found, tool)
 
@@ -121,16 +120,36 @@ def _first_question(row: dict) -> str:
     return first["content"][:500] if asked else ""
 
 
+def _ask_export(
+    source: ExportSource, format: str, artefact: Path, questions: Sequence[str], progress: Progress
+) -> list[str]:
+    if format == "adapter":
+        return _ask_run(source, questions, progress, adapter=artefact)
+    if not format.startswith("gguf"):
+        return _ask_model(artefact, questions, progress)
+    from glm_core.runs.exchange.gguf import llama_cpp
+    from glm_core.runs.exchange.gguf.write import write_gguf
+
+    asked = llama_cpp.prompts(source, questions)
+    if format == "gguf":
+        return llama_cpp.answer(artefact, asked, LONGEST, source.base)
+    with tempfile.TemporaryDirectory(prefix=workspace.BUILDING, dir=artefact.parent.parent) as temporary:
+        base = write_gguf(source.base, Path(temporary) / "base.gguf", progress=progress)
+        return llama_cpp.answer(base, asked, LONGEST, source.base, artefact)
+
+
 def _ask_run(
     source: ExportSource, questions: Sequence[str], progress: Progress, adapter: Path | None = None
 ) -> list[str]:
     from glm_core.adapters import attach, scale
+    from glm_core.models.plain_formats import formatted
 
-    def attach_adapter(loaded: "LoadedModel") -> None:
+    def attach_adapter(loaded: "LoadedModel") -> "LoadedModel":
         attach.load_adapter(loaded, adapter or source.adapter, "run")
         attach.activate(loaded, "run")
         if source.strength != 1:
             scale.set_strength(loaded, "run", source.strength)
+        return formatted(loaded, source.chat_format)
 
     return _ask_model(source.base, questions, progress, attach_adapter)
 
@@ -139,7 +158,7 @@ def _ask_model(
     folder: Path,
     questions: Sequence[str],
     progress: Progress,
-    prepare: Callable[["LoadedModel"], None] = lambda loaded: None,
+    prepare: Callable[["LoadedModel"], "LoadedModel"] = lambda loaded: loaded,
 ) -> list[str]:
     import gc
 
@@ -148,8 +167,7 @@ def _ask_model(
     from glm_core import models
     from glm_core.generation.greedy import greedy
 
-    loaded = models.load(folder, progress=progress)
-    prepare(loaded)
+    loaded = prepare(models.load(folder, progress=progress))
     assert loaded.tokenizer is not None, "asked only of models that have one"
     answers = greedy(loaded, [[{"role": "user", "content": question}] for question in questions], LONGEST)
     del loaded

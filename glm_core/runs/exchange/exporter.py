@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from glm_core.models.plain_formats import DEFAULT
 from glm_core.runs.files import RunError
 from glm_core.runs.store import Run
 
@@ -19,6 +20,7 @@ FORMATS = {  # name -> module that has its EXPORTER; imported when used, since m
     "merged": "glm_core.runs.exchange.merged_format",
     "transformers": "glm_core.runs.exchange.transformers_format",
     "gguf": "glm_core.runs.exchange.gguf.format",
+    "gguf-adapter": "glm_core.runs.exchange.gguf.adapter_format",
 }
 
 
@@ -49,6 +51,11 @@ class ExportSource:
         if found is None:
             raise RunError("exports.no_adapter", name=self.run.name)
         return found
+
+    @property
+    def chat_format(self) -> str:
+        """The chat format that the run was trained in, for a base that brings none."""
+        return str(self.run.settings.get("chat_format", "")) or DEFAULT
 
 
 class Exporter(Protocol):

@@ -37,7 +37,7 @@ class MergedExporter:
         """Merge, then complete the folder."""
         write_merged(source.base, source.adapter, folder, dtype=kind, strength=source.strength, progress=progress)
         progress("exports.stage.completing", None)
-        model_files.complete(folder, str(source.run.settings.get("chat_format", "")))
+        model_files.complete(folder, source.chat_format)
         model_card.write(folder, source, "merged")
 
     def artefact(self, folder: Path) -> Path:

@@ -22,7 +22,7 @@ def text(source: ExportSource, form: str) -> str:
     front = [
         "---",
         f"base_model: {base.name}",
-        "library_name: " + ("peft" if form == "adapter" else "transformers"),
+        "library_name: " + {"adapter": "peft", "gguf": "gguf", "gguf-adapter": "gguf"}.get(form, "transformers"),
         "---",
     ]
     sections = [

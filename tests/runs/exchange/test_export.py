@@ -3,8 +3,10 @@
 import io
 import json
 
+import numpy as np
 import pytest
 import torch
+from gguf import GGUFReader
 from safetensors.torch import load_file
 
 from glm_core import __main__ as program
@@ -14,6 +16,7 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.runs import store
 from glm_core.runs.exchange import chat_template, check, export, import_adapter, model_files
 from glm_core.runs.exchange.exporter import FORMATS, ExportSource, exporter
+from glm_core.runs.exchange.gguf.write import write_gguf
 from glm_core.runs.files import RunError
 from glm_core.training.settings import TrainingSettings
 from tests.runs.exchange.published import publish
@@ -187,6 +190,35 @@ def test_a_gguf_export_has_all_its_files(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out", "trained"] or not [
         path for path in tmp_path.iterdir() if path.name.startswith(".")
     ]
+
+
+@pytest.mark.parametrize("kind", ["chatglm3", "bloom", "llama"])
+@pytest.mark.parametrize("rslora", [False, True])
+def test_a_gguf_adapter_changes_llama_cpps_matrices_as_the_run_changes_its_own(kind, rslora, tmp_path):
+    run, base = made_run(kind, tmp_path, rslora=rslora, lora_targets="all-linear")
+    adapter = GGUFReader(export.write(ExportSource(run, base, strength=0.5), "gguf-adapter", tmp_path / "adapter"))
+    found = {one.name: one.data for one in adapter.tensors}
+    alpha = adapter.fields["adapter.lora.alpha"].contents()
+    plain = write_gguf(base, tmp_path / "base.gguf", kind="f32")
+    merged = export.write(ExportSource(run, base, strength=0.5), "gguf", tmp_path / "merged", "f32")
+    before, after = ({one.name: one.data for one in GGUFReader(file).tensors} for file in (plain, merged))
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed == {name.removesuffix(".lora_a") for name in found if name.endswith(".lora_a")}
+    for name in changed:
+        a, b = found[f"{name}.lora_a"], found[f"{name}.lora_b"]
+        assert np.abs(before[name] + alpha / len(a) * b @ a - after[name]).max() < 1e-4
+
+
+def test_a_gguf_adapter_has_its_commands_and_no_magnitudes(tmp_path):
+    run, base = made_run("llama", tmp_path)
+    file = export.write(ExportSource(run, base), "gguf-adapter", tmp_path / "out")
+    words = (tmp_path / "out" / "Modelfile").read_text()
+    assert f"ADAPTER ./{file.name}" in words and words.startswith("FROM ./llama-F16.gguf")
+    assert f"--lora {file.name}" in (tmp_path / "out" / "COMMANDS.md").read_text()
+    run, base = made_run("qwen2", tmp_path / "dora", dora=True)
+    with pytest.raises(AdapterError) as caught:
+        export.write(ExportSource(run, base), "gguf-adapter", tmp_path / "second")
+    assert caught.value.key == "gguf.error.dora"
 
 
 def test_a_prefix_is_refused_as_gguf_before_anything_is_written(tmp_path):

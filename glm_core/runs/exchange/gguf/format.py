@@ -8,7 +8,6 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_merged
 from glm_core.models import checkpoints, describe
-from glm_core.models.plain_formats import DEFAULT
 from glm_core.runs.exchange import model_card
 from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
 from glm_core.runs.exchange.gguf import layouts, ollama
@@ -29,13 +28,9 @@ class GGUFExporter:
 
     def check(self, source: ExportSource) -> None:
         """Refuse prefixes, quantized bases, and networks that llama.cpp has not."""
-        description = describe(source.base)
         if read_info(source.adapter)["method"] != "lora":
             raise AdapterError("gguf.error.prefix")
-        if description.bits:
-            raise AdapterError("adapters.error.quantized_base", folder=source.base.name)
-        quick = [file for file in checkpoints.weight_files(source.base) if file.suffix == ".safetensors"]
-        layouts.find(description).check(description, (name for name, _ in checkpoints.tensor_shapes(quick)))
+        check_network(source.base)
 
     def needed_bytes(self, source: ExportSource, kind: str) -> int:
         """The file, and the merged model that it is made from and that is deleted afterwards."""
@@ -50,15 +45,27 @@ class GGUFExporter:
             merged, dtype = Path(temporary), stored_dtype(describe(source.base).config)
             dtype = "float32" if kind == "f32" else dtype
             write_merged(source.base, source.adapter, merged, dtype=dtype, strength=source.strength, progress=progress)
-            chat_format = str(source.run.settings.get("chat_format", "")) or DEFAULT
-            add_format(merged, chat_format)
+            add_format(merged, source.chat_format)
             write_gguf(merged, folder / name, kind=kind, name=source.run.name, progress=progress)
-        ollama.write(folder, name, source.base, chat_format)
+        ollama.write(folder, name, source.base, source.chat_format)
         model_card.write(folder, source, "gguf")
 
     def artefact(self, folder: Path) -> Path:
         """The file."""
         return next(iter(sorted(folder.glob("*.gguf"))), folder)
+
+
+def check_network(base: Path) -> None:
+    """Refuse a base that is quantized, or that llama.cpp computes otherwise.
+
+    Raises:
+        AdapterError: says what is different.
+    """
+    description = describe(base)
+    if description.bits:
+        raise AdapterError("adapters.error.quantized_base", folder=base.name)
+    quick = [file for file in checkpoints.weight_files(base) if file.suffix == ".safetensors"]
+    layouts.find(description).check(description, (name for name, _ in checkpoints.tensor_shapes(quick)))
 
 
 def file_name(source: ExportSource, kind: str) -> str:

@@ -6,24 +6,37 @@ from pathlib import Path
 import numpy as np
 
 from glm_core.models import describe, load_tokenizer
+from glm_core.models.plain_formats import with_format
+from glm_core.runs.exchange.exporter import ExportSource
 
 
-def answer(file: Path, questions: Sequence[str], tokens: int, base: Path) -> list[str]:
-    """Return llama.cpp's answer to each question.
+def prompts(source: ExportSource, questions: Sequence[str]) -> list[list[int]]:
+    """Return the run's own prompt of each question, so that only network and numbers are compared."""
+    tokenizer, family = load_tokenizer(source.base), describe(source.base).family
+    if family.templated and tokenizer.chat_template is None:
+        tokenizer = with_format(tokenizer, source.chat_format)
+    return [family.prompt(tokenizer, [{"role": "user", "content": question}]) for question in questions]
+
+
+def answer(
+    file: Path, prompts: Sequence[Sequence[int]], tokens: int, base: Path, adapter: Path | None = None
+) -> list[str]:
+    """Return llama.cpp's answer to each prompt.
 
     Args:
         file: the GGUF file.
         tokens: longest answer.
-        base: folder of the base model, whose prompts and stops are used, so that only network and numbers are compared.
+        base: folder of the base model, whose stops end an answer.
+        adapter: a GGUF adapter to put on it.
     """
     from llama_cpp import Llama
 
     tokenizer, family = load_tokenizer(base), describe(base).family
-    prompts = [family.encode_prompt(tokenizer, [{"role": "user", "content": question}]) for question in questions]
     longest = max(map(len, prompts)) + tokens
-    model = Llama(str(file), n_ctx=longest, n_batch=longest, verbose=False)
+    model = Llama(str(file), n_ctx=longest, n_batch=longest, verbose=False, lora_path=adapter and str(adapter))
     stops = set(family.stop_ids(tokenizer))
-    return [family.clean(tokenizer.decode(_greedy(model, prompt, tokens, stops))) for prompt in prompts]
+    answers = [_greedy(model, prompt, tokens, stops) for prompt in prompts]
+    return [family.answer_text(tokenizer, list(asked), ids) for asked, ids in zip(prompts, answers, strict=True)]
 
 
 def _greedy(model, prompt: Sequence[int], tokens: int, stops: set[int]) -> list[int]:

@@ -42,6 +42,16 @@ def write(folder: Path, file: str, base: Path, chat_format: str = "question") ->
     workspace.write_atomic(folder / "COMMANDS.md", t("gguf.commands", file=file, name=name) + "\n")
 
 
+def write_adapter(folder: Path, file: str, base: Path, chat_format: str) -> None:
+    """Write `Modelfile` and `COMMANDS.md` for the GGUF adapter `file` in `folder`; the base's own file is the user's."""
+    base_file = f"{base.name}-F16.gguf"
+    lines = modelfile(base_file, base, chat_format).splitlines()
+    lines.insert(1, f"ADAPTER ./{file}")
+    workspace.write_atomic(folder / "Modelfile", "\n".join(lines) + "\n")
+    text = t("gguf.adapter_commands", file=file, base=base_file, name=Path(file).stem.lower())
+    workspace.write_atomic(folder / "COMMANDS.md", text + "\n")
+
+
 def modelfile(file: str, base: Path, chat_format: str = "question") -> str:
     """Return the Modelfile: the file, the family's prompt, its stops and sampling defaults.
 
