@@ -54,7 +54,9 @@ def description() -> dict:
             },
             "/v1/models": {"get": _reading("models", "Bases and tuned models.", "Models", 401, 403, 429, 500, 503)},
             "/v1/models/{name}": {"get": _one_model()},
-            "/health": {"get": _reading("health", "Whether the server answers, and what it does.", "Health", 403, 500)},
+            "/health": {
+                "get": _reading("health", "Whether the server answers, and what it does.", "Health", 403, 500, 503)
+            },
             "/metrics": {"get": _metrics()},
             "/openapi.json": {"get": _reading("description", "This.", "Description", 401, 403, 429, 500)},
         },

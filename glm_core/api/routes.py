@@ -190,10 +190,11 @@ class Api:
         return JSONResponse(openapi.description())
 
     async def health(self, http: HTTPRequest) -> Response:
-        """GET /health: is the process answering; for those who may come in also which model is loaded, how long is the queue."""
+        """GET /health: is the process answering; for those who may come in also which model is loaded, how long is the queue; 503 where the server that answers for it is gone."""
         if http.scope.get("account", http) is None:
             return JSONResponse({"status": "ok"})
         engine = await self._engine()
+        await run_in_threadpool(engine.check)
         loaded = engine.loaded
         return JSONResponse(
             {

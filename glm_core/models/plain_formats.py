@@ -57,7 +57,9 @@ def formatted(loaded: "LoadedModel", name: str) -> "LoadedModel":
 
     The weights are shared, the tokenizer is a copy.
     """
-    return replace(loaded, tokenizer=with_format(loaded.tokenizer, name)) if is_free(loaded) else loaded
+    if loaded.tokenizer is None or not is_free(loaded) or not FORMATS.get(name):
+        return loaded
+    return replace(loaded, tokenizer=with_format(loaded.tokenizer, name))
 
 
 def with_format(tokenizer: "Tokenizer", name: str) -> "Tokenizer":

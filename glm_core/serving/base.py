@@ -90,6 +90,13 @@ class Engine(Protocol):
             EngineUnavailable: a server elsewhere does not answer.
         """
 
+    def check(self) -> None:
+        """Do nothing where it can answer.
+
+        Raises:
+            EngineUnavailable: a server elsewhere is gone.
+        """
+
     def find(self, name: str) -> ServedModel:
         """Return the model of that name.
 

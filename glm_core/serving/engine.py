@@ -111,6 +111,9 @@ class LocalEngine:
         """All models that `Request.model` may name."""
         return names.catalogue()
 
+    def check(self) -> None:
+        """Do nothing: models are in this process."""
+
     def find(self, name: str) -> ServedModel:
         """The choice of that name.
 

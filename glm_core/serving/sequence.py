@@ -52,7 +52,7 @@ def fit_prompt(
         PromptTooLong: the last message alone is too long.
     """
     limit = context - min(wanted, context // RESERVED_SHARE)
-    heads, starts = _turns(messages)
+    heads, starts = turns(messages)
 
     def encode(dropped: int) -> list[int]:
         kept = keep_tools(messages, [*messages[:heads], *messages[starts[dropped] :]])
@@ -86,7 +86,7 @@ def _encode(loaded, messages: list[dict], beginning: str, thinking: bool | None,
     return family.encode_example(tokenizer, answered, NO_LIMIT, NO_LIMIT)[0][:-1]
 
 
-def _turns(messages: abc.Sequence[dict]) -> tuple[int, list[int]]:
+def turns(messages: abc.Sequence[dict]) -> tuple[int, list[int]]:
     """Number of leading system messages, and the index at which each turn begins (with a user's message)."""
     heads = next((i for i, message in enumerate(messages) if message["role"] != "system"), len(messages))
     starts = [i for i, message in enumerate(messages) if message["role"] == "user" and i >= heads]

@@ -28,6 +28,7 @@ class ServedModel:
         step: the update after which the adapter was saved.
         created: seconds since the epoch.
         fingerprint: of the weights the adapter was trained on, empty where it does not say.
+        context: tokens that a server elsewhere takes of it; 0 where it does not say, and for models of this process.
         merged_run: of a base that a run was merged into, the run's id; who may not use the run may not use it either.
     """
 
@@ -39,6 +40,7 @@ class ServedModel:
     created: float = 0.0
     fingerprint: str = ""
     merged_run: str = ""
+    context: int = 0
 
     @property
     def tuned(self) -> bool:
@@ -108,11 +110,13 @@ class Provenance:
     def _sampling_parts(self) -> list[str]:
         """The settings that mattered: greedy decoding has none but its penalty."""
         shown = {name: value for name, value in self.sampling.items() if isinstance(value, int | float)}
-        greedy = shown.get("temperature", 0) <= 0
+        greedy = shown.get("temperature", 1 if self.elsewhere else 0) <= 0
         idle = {"top_k": 0, "repetition_penalty": 1}
         names = ["repetition_penalty"] if greedy else ["temperature", "top_p", "top_k", "repetition_penalty", "seed"]
         kept = [name for name in names if name in shown and shown[name] != idle.get(name)]
         start = [i18n.t("serving.provenance.greedy")] if greedy else []
+        if self.elsewhere and "temperature" not in shown:
+            start = [i18n.t("serving.provenance.own_sampling")]
         thinking = (
             [] if self.thinking is None else [i18n.t(f"serving.provenance.{'' if self.thinking else 'not_'}thinking")]
         )

@@ -34,6 +34,9 @@ class Engine:
     def __init__(self, choices):
         self.choices = choices
 
+    def check(self) -> None:
+        pass
+
     def catalogue(self):
         if self.choices is None:
             raise EngineUnavailable("serving.closing")

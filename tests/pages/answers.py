@@ -36,6 +36,9 @@ class ScriptedEngine:
         """One more run to choose."""
         self._choices.append(ServedModel(id, title, self._choices[0].base, self._choices[0].base, step=60))
 
+    def check(self) -> None:
+        pass
+
     def catalogue(self) -> list[ServedModel]:
         return self._choices
 

@@ -8,18 +8,23 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from transformers.utils.import_utils import is_serve_available
 
-from glm_core.serving import EngineUnavailable, RequestError, RequestHandle, UnknownModel
+from glm_core.api.routes import routes
+from glm_core.serving import EngineUnavailable, Request, RequestError, UnknownModel
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.generate_many import ask_all
-from glm_core.serving.remote import RemoteEngine, _body
-from glm_core.serving.served_models import ServedModel
+from glm_core.serving.remote import RemoteEngine
+from glm_core.serving.remote import body as remote_request
+from glm_core.serving.remote import engine as remote_module
 from glm_core.workspace import ASSETS
 from tests.engine import ask
 
@@ -153,7 +158,7 @@ def test_an_easyaigc_elsewhere_goes_on_from_a_beginning(remote):
 
 
 def test_the_beginning_goes_to_the_server_as_the_last_message():
-    body = _body(RequestHandle(ask("讲个故事", beginning="从前"), ServedModel("m", "m", Path("m"))))
+    body = remote_request.body(ask("讲个故事", beginning="从前"), "m", {})
     assert body["messages"][-1] == {"role": "assistant", "content": "从前"}
     assert body["continue_final_message"] and not body["add_generation_prompt"]
 
@@ -256,6 +261,144 @@ def test_what_needs_the_model_itself_is_refused_with_a_sentence(answering):
     for act in (remote.fits, remote.log_likelihoods, remote.first_token_distributions):
         with pytest.raises(EngineUnavailable):
             act(model, [])
+
+
+@pytest.fixture
+def narrow():
+    """A stand-in for vLLM that takes four messages and 32 tokens of an answer; gives its address and what it was asked."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            served = [{"id": "ws/exports/chatglm3-6b", "max_model_len": 128}, {"id": "THUDM/own-model"}]
+            self.answer(200, json.dumps({"data": served}))
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked.append(body)
+            if not 0 < body.get("top_p", 1) <= 1:
+                self.answer(400, json.dumps({"error": {"message": "top_p must be in (0, 1]"}}))
+            elif len(body["messages"]) > 4 or body["max_tokens"] > 32:
+                why = "This model's maximum context length is 128 tokens. However, you requested more."
+                self.answer(400, json.dumps({"error": {"message": why, "code": 400}}))
+            else:
+                chunk = {"choices": [{"delta": {"content": "好"}, "finish_reason": "stop"}]}
+                self.answer(200, f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n", "text/event-stream")
+
+        def answer(self, status, content, kind="application/json"):
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    remote = RemoteEngine(f"http://127.0.0.1:{server.server_port}/v1")
+    yield remote, asked, server
+    remote.close()
+    server.shutdown()
+    server.server_close()
+
+
+def open_request(**fields):
+    """A question that leaves the sampling to whoever answers."""
+    return Request(**{"messages": ({"role": "user", "content": "你好"},), "max_new_tokens": 8} | fields)
+
+
+def talk(rounds):
+    past = [{"role": "system", "content": "你叫小明"}]
+    for number in range(rounds):
+        past += [{"role": "user", "content": f"问{number}"}, {"role": "assistant", "content": f"答{number}"}]
+    return (*past, {"role": "user", "content": "最后一问"})
+
+
+def test_what_a_request_leaves_open_is_sent_as_the_family_has_it_and_told(narrow):
+    remote, asked, _ = narrow
+    handle = remote.submit(open_request())
+    assert "".join(handle) == "好"
+    assert (asked[-1]["temperature"], asked[-1]["top_p"]) == (0.8, 0.8)
+    assert handle.provenance.sampling == {"temperature": 0.8, "top_p": 0.8}
+    assert "0.8" in handle.provenance.sentence() and "贪心" not in handle.provenance.sentence()
+    "".join(remote.submit(open_request(temperature=0.0)))
+    assert asked[-1]["temperature"] == 0.0
+
+
+def test_a_model_of_no_known_family_samples_as_its_server_does_and_the_sentence_says_so(narrow):
+    remote, asked, _ = narrow
+    handle = remote.submit(open_request(model="THUDM/own-model"))
+    assert "".join(handle) == "好" and "temperature" not in asked[-1]
+    assert "那边的默认值" in handle.provenance.sentence() and "贪心" not in handle.provenance.sentence()
+
+
+def test_no_mass_at_all_is_sent_as_the_least_that_servers_take(narrow):
+    remote, asked, _ = narrow
+    assert "".join(remote.submit(open_request(top_p=0.0))) == "好"
+    assert 0 < asked[-1]["top_p"] < 1e-3
+
+
+def test_a_long_conversation_loses_its_oldest_turns(narrow):
+    remote, asked, _ = narrow
+    handle = remote.submit(replace(open_request(), messages=talk(12)))
+    assert "".join(handle) == "好"
+    kept = [one["content"] for one in asked[-1]["messages"]]
+    assert kept == ["你叫小明", "问11", "答11", "最后一问"] and handle.dropped_turns == 11
+
+
+def test_an_answer_leaves_room_for_the_conversation(narrow):
+    remote, asked, _ = narrow
+    handle = remote.submit(open_request(max_new_tokens=4000))
+    assert "".join(handle) == "好" and asked[-1]["max_tokens"] == 32 and not handle.dropped_turns
+
+
+def test_one_question_that_is_too_long_is_refused_in_the_words_of_the_server(narrow):
+    remote, asked, _ = narrow
+    one = [{"role": "system", "content": str(number)} for number in range(5)]
+    handle = remote.submit(replace(open_request(), messages=(*one, {"role": "user", "content": "问"})))
+    with pytest.raises(RequestError, match="maximum context length"):
+        "".join(handle)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("ws/exports/bloom", "bloom"),
+        ("./bloom", "bloom"),
+        ("/srv/models/bloom/", "bloom"),
+        ("C:\\models\\bloom", "bloom"),
+        ("THUDM/chatglm3-6b", "THUDM/chatglm3-6b"),
+        ("bloom", "bloom"),
+        ("/", "/"),
+    ],
+)
+def test_folders_are_shown_by_their_last_part(name, title):
+    assert remote_request.title(name) == title
+
+
+def test_a_server_that_went_away_is_noticed(narrow, monkeypatch):
+    remote, _, server = narrow
+    monkeypatch.setattr(remote_module, "REACHED_SECONDS", 0.0)
+    remote.check()
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(EngineUnavailable, match="127.0.0.1"):
+        remote.check()
+    with pytest.raises(EngineUnavailable):
+        remote.catalogue()
+
+
+def test_health_tells_that_the_server_is_gone(narrow, monkeypatch):
+    remote, _, server = narrow
+    monkeypatch.setattr(remote_module, "REACHED_SECONDS", 0.0)
+    client = TestClient(Starlette(routes=routes(lambda: remote)))
+    assert client.get("/health").json()["status"] == "ok"
+    server.shutdown()
+    server.server_close()
+    answer = client.get("/health")
+    assert answer.status_code == 503 and "127.0.0.1" in answer.json()["error"]["message"]
 
 
 @pytest.fixture

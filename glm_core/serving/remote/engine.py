@@ -17,8 +17,17 @@ import httpx
 
 from glm_core import i18n, workspace
 from glm_core.hub import private_hosts
-from glm_core.models.thinking import SWITCH
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
+from glm_core.serving.remote.body import (
+    EXTENSIONS,
+    TOO_LONG,
+    body,
+    bounded,
+    official_sampling,
+    sampling,
+    shorter,
+    title,
+)
 from glm_core.serving.request import (
     EngineBusy,
     EngineUnavailable,
@@ -30,7 +39,6 @@ from glm_core.serving.request import (
 )
 from glm_core.serving.served_models import Provenance, ServedModel
 from glm_core.serving.text_stream import Stopper
-from glm_core.serving.tool_prompts import flattened
 
 if TYPE_CHECKING:
     import numpy
@@ -39,9 +47,8 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 "How long the server may say nothing: it may be loading a model."
 CATALOGUE_SECONDS = 30.0
-EXTENSIONS = ("top_k", "repetition_penalty", "chat_template_kwargs")
-"What vLLM and SGLang take beside OpenAI's fields, and others (`transformers serve`) refuse."
-
+REACHED_SECONDS = 2.0
+"How long an answer to whether the server is there counts."
 
 LONGEST_REASON = 200
 "Characters of a server's error that are passed on."
@@ -86,6 +93,7 @@ class RemoteEngine:
         self._running: set[RemoteHandle] = set()
         self._lock = threading.Lock()
         self._choices: tuple[float, list[ServedModel]] = (-CATALOGUE_SECONDS, [])
+        self._reached = -REACHED_SECONDS
         self.progress: tuple[str, float | None] | None = None
         self.loading: Path | None = None
 
@@ -124,6 +132,17 @@ class RemoteEngine:
             self._choices = (time.monotonic(), choices)
         return choices
 
+    def check(self) -> None:
+        """Ask the server whether it is there, at most every two seconds.
+
+        Raises:
+            EngineUnavailable: it does not answer.
+        """
+        if time.monotonic() - self._reached > REACHED_SECONDS:
+            self._choices = (-CATALOGUE_SECONDS, self._choices[1])
+            self.catalogue()
+            self._reached = time.monotonic()
+
     def find(self, name: str) -> ServedModel:
         """The choice of that name; the server's first for an empty one.
 
@@ -154,7 +173,8 @@ class RemoteEngine:
                 raise EngineBusy("serving.busy", 5, waiting=len(self._running))
             self._running.add(handle)
         name = f"{handle.choice.title} @ {httpx.URL(self._url).host}"
-        handle.provenance = Provenance(name, sampling=_sampling(request), thinking=request.thinking, elsewhere=True)
+        chosen = sampling(request, official_sampling(handle.choice.name))
+        handle.provenance = Provenance(name, sampling=chosen, thinking=request.thinking, elsewhere=True)
         asyncio.run_coroutine_threadsafe(self._answer(handle), self._loop)
         return handle
 
@@ -243,22 +263,43 @@ class RemoteEngine:
 
     @asynccontextmanager
     async def _asked(self, handle: RequestHandle) -> AsyncIterator[httpx.Response]:
-        """The server's good answer; without the fields that only some servers know where it refuses them, which the provenance then says."""
-        body = _body(handle)
-        plain = {name: value for name, value in body.items() if name not in EXTENSIONS}
-        async with self._streams.stream("POST", "/chat/completions", json=body) as response:
-            if response.status_code == 200:
+        """The server's good answer, with fewer of the oldest turns while it refuses the conversation for its length."""
+        request, dropped = handle.request, 0
+        while True:
+            async with self._posted(handle, request) as response:
+                if response.status_code == 200:
+                    handle.dropped_turns = dropped
+                    yield response
+                    return
+            refusal = self._refusal(response)
+            if not TOO_LONG.search(str(refusal)):
+                raise refusal
+            if (first := bounded(request, handle.choice.context)) != request:
+                request = first
+                continue
+            request, more = shorter(request)
+            if not more:
+                raise refusal
+            dropped += more
+
+    @asynccontextmanager
+    async def _posted(self, handle: RequestHandle, request: Request) -> AsyncIterator[httpx.Response]:
+        """The server's answer; without the fields that only some servers know where it refuses them, which the provenance then says."""
+        chosen = handle.provenance.sampling
+        whole = body(request, handle.choice.name, chosen)
+        plain = {name: value for name, value in whole.items() if name not in EXTENSIONS}
+        async with self._streams.stream("POST", "/chat/completions", json=whole) as response:
+            if response.status_code != 200:
+                await response.aread()
+            if response.status_code not in (400, 422) or plain == whole or TOO_LONG.search(response.text):
                 yield response
                 return
-            await response.aread()
-        if response.status_code not in (400, 422) or plain == body:
-            raise self._refusal(response)
         async with self._streams.stream("POST", "/chat/completions", json=plain) as response:
             if response.status_code != 200:
                 await response.aread()
-                raise self._refusal(response)
-            known = {name: value for name, value in handle.provenance.sampling.items() if name not in EXTENSIONS}
-            handle.provenance = replace(handle.provenance, sampling=known)
+            else:
+                known = {name: value for name, value in chosen.items() if name not in EXTENSIONS}
+                handle.provenance = replace(handle.provenance, sampling=known)
             yield response
 
     def _get(self, path: str) -> object:
@@ -304,10 +345,10 @@ def _entries(record: object) -> list[dict]:
 
 
 def _choice(entry: dict) -> ServedModel:
-    """One of the server's models; of one that it calls by its folder people see the last part."""
-    name, created = entry["id"], entry.get("created")
-    title = Path(name).name if name.startswith(("/", ".")) else name
-    return ServedModel(name, title or name, Path(name), created=created if isinstance(created, int) else 0)
+    """One of the server's models, with the context that vLLM and SGLang tell of it."""
+    name = entry["id"]
+    created, context = (value if type(value := entry.get(key)) is int else 0 for key in ("created", "max_model_len"))
+    return ServedModel(name, title(name), Path(name), created=created, context=context)
 
 
 def _words(response: httpx.Response) -> str:
@@ -323,32 +364,6 @@ def _why(record: dict) -> str:
     """The reason in `{"error": {"message": ...}}`, `{"error": ...}` or `{"detail": ...}`."""
     found = record.get("error") or record.get("detail") or record
     return str(found.get("message", found) if isinstance(found, dict) else found)[:LONGEST_REASON]
-
-
-def _sampling(request: Request) -> dict:
-    names = ("temperature", "top_p", "top_k", "repetition_penalty", "seed")
-    unused = {"top_k": 0, "repetition_penalty": 1.0}
-    return {
-        name: value for name in names if (value := getattr(request, name)) is not None and value != unused.get(name)
-    }
-
-
-def _body(handle: RequestHandle) -> dict:
-    request = handle.request
-    body = {
-        "model": handle.choice.name,
-        "messages": flattened(request.messages, request.tools),
-        "max_tokens": request.max_new_tokens,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        **_sampling(request),
-    }
-    if request.thinking is not None:
-        body["chat_template_kwargs"] = {SWITCH: request.thinking}
-    if request.beginning:  # in the words of vLLM and SGLang
-        body["messages"].append({"role": "assistant", "content": request.beginning})
-        body |= {"continue_final_message": True, "add_generation_prompt": False}
-    return body | ({"stop": list(request.stop)} if request.stop else {})
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict]:
