@@ -67,6 +67,9 @@ class CompletionStream:
         self._meter = meter
         self._readers = [GrammarCallReader() for _ in handles]
         self._sent = [0] * len(handles)  # of each choice, tokens whose probabilities were sent
+        self._called: list[list[int]] = [
+            [] for _ in handles
+        ]  # of each choice, characters sent of the arguments of each call
         self._thought = [0] * len(handles)  # of each choice, characters of the thought that were sent
         self._id = f"{'cmpl' if wanted.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
         self._created = int(time.time())
@@ -142,8 +145,7 @@ class CompletionStream:
         if self._wanted.calls is None or self._handles[number].tells_calls:
             if piece:
                 yield {"content": piece}
-            for place, made in enumerate(self._told_calls(number) if piece is None else ()):
-                yield {"tool_calls": [{"index": place, **made}]}
+            yield from self._grown_calls(number)
             return
         reader = self._readers[number]
         known = reader.name is not None
@@ -155,6 +157,19 @@ class CompletionStream:
             yield {"tool_calls": [{"index": 0, "id": reader.id, "type": "function", "function": function}]}
         if arguments:
             yield {"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]}
+
+    def _grown_calls(self, number: int) -> Iterator[dict]:
+        """Return what calls in the model's own format have grown by: the name of a new one, then its arguments in pieces."""
+        handle, sent = self._handles[number], self._called[number]
+        calls = (*handle.told_calls, *handle.tool_calls[len(handle.told_calls) :]) if self._wanted.calls else ()
+        for place, made in enumerate(calls[:1] if self._wanted.calls and self._wanted.calls.single else calls):
+            if place == len(sent):
+                sent.append(0)
+                named = {"id": f"call_{secrets.token_hex(12)}", "type": "function"}
+                yield {"tool_calls": [{"index": place, **named, "function": {"name": made.name, "arguments": ""}}]}
+            if rest := made.arguments[sent[place] :]:
+                sent[place] += len(rest)
+                yield {"tool_calls": [{"index": place, "function": {"arguments": rest}}]}
 
     @property
     def _chunk(self) -> str:

@@ -14,10 +14,10 @@ from glm_core.models.architectures.bloom.architecture import Bloom
 from glm_core.models.architectures.causal_lm import CausalLM
 from glm_core.models.architectures.chatglm.architecture import ChatGLM
 from glm_core.models.architectures.glm import FusedGlm, Glm, Glm4
+from glm_core.models.call_formats import CallFormat, NamedCalls, PythonCalls
 from glm_core.models.template_format import RoleTools
 from glm_core.models.thinking import ThoughtReader, is_open
 from glm_core.models.tokenizers import Tokenizer
-from glm_core.models.tool_calls import CallFormat, NamedCalls, PythonCalls
 from glm_core.models.tool_messages import as_glm3, as_glm4, use_tools
 
 TAIL = 16

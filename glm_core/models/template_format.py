@@ -6,11 +6,12 @@ A model without one, a base model, gets lines of questions and answers, which is
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from glm_core.models.call_formats import CallFormat
 from glm_core.models.chat_formats import IGNORED, Example, split_rounds
 from glm_core.models.chat_templates import ChatTemplate, guard
 from glm_core.models.thinking import BREAK
 from glm_core.models.tokenizers import Tokenizer
-from glm_core.models.tool_calls import CallFormat, as_shown
+from glm_core.models.tool_calls import as_shown
 from glm_core.models.tool_messages import keep_tools, use_tools
 
 Turns = list[dict]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from glm_core.errors import EasyError
-from glm_core.models.tool_calls import Call
+from glm_core.models.call_formats import Call
 
 if TYPE_CHECKING:
     from glm_core.serving.served_models import Provenance
@@ -209,6 +209,8 @@ class RequestHandle:
         "Whether the model calls tools in its own format, so that calls come in `tool_calls` and not as text."
         self.tool_calls: tuple[Call, ...] = ()
         "What the answer calls; known at its end."
+        self.told_calls: list[Call] = []
+        "What of that is written so far, in formats that can be read while they grow; the arguments only get longer."
         self.logprobs: list[TokenLogprob] = []
         "Of every token of the answer so far, where the request wants them."
         self.prompt_logprobs: list[TokenLogprob] = []
@@ -305,8 +307,9 @@ class RequestHandle:
             raise self.error
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """The same for asyncio: no thread waits, and "" comes where only `reasoning` grew. Cancelling the task cancels the answer."""
+        """The same for asyncio: no thread waits, and "" comes where only `reasoning` or `told_calls` grew. Cancelling the task cancels the answer."""
         loop, news, read, thought = asyncio.get_running_loop(), asyncio.Event(), 0, 0
+        calls = self.told_calls
 
         def waker() -> None:
             if not loop.is_closed():  # a server that stopped hard leaves nobody to wake
@@ -319,7 +322,8 @@ class RequestHandle:
                 ended = self.done
                 piece, read = "".join(self._pieces[read:]), len(self._pieces)
                 before, thought = thought, len(self.reasoning)
-                if piece or thought > before:
+                told, calls = calls, self.told_calls
+                if piece or thought > before or calls is not told:
                     yield piece
                 if ended:
                     break
@@ -350,6 +354,11 @@ class RequestHandle:
             self.first_token = time.monotonic()
         if piece:
             self._append(piece)
+
+    def tell(self, calls: list[Call]) -> None:
+        """Replace what is known of the calls, which have grown."""
+        self.told_calls = calls
+        self._wake()
 
     def think(self, piece: str, ended: bool = False) -> None:
         """Add `piece` to the thought; `ended`: the answer begins."""

@@ -142,9 +142,10 @@ class Sequence:
             self._thought = loaded.family.thought_reader(loaded.tokenizer, prompt)
             self._text.thought = self._thought
         if handle.tells_calls and not handle.request.must_call:
-            names = [tool["function"]["name"] for tool in handle.request.tools]
+            offered = [tool["function"] for tool in handle.request.tools]
+            functions = {one["name"]: one.get("parameters") or {} for one in offered}
             format = loaded.family.call_format(loaded.tokenizer)
-            self._text.calls = CallReader(format, names) if format else None
+            self._text.calls = CallReader(format, functions) if format else None
         if beginning := handle.request.beginning:
             handle.text = self._text.resume(loaded.tokenizer.encode(beginning), beginning)
         handle.prompt_tokens = len(prompt)
@@ -175,6 +176,7 @@ class Sequence:
             piece = self._text.push(token)
             self._note_thought(counted=True)
             self.handle.add(piece, logprob)
+            self._note_calls()
             if self._text.stopped:
                 self.end("stop")
             elif self.handle.completion_tokens >= self._limit:
@@ -185,8 +187,14 @@ class Sequence:
         if not self.handle.done:
             rest = self._text.finish()
             self._note_thought(counted=False)
+            self._note_calls()
             self.handle.tool_calls = tuple(self._text.calls.calls) if self._text.calls else ()
             self.handle.finish(reason, rest, error)
+
+    def _note_calls(self) -> None:
+        """Hand on what the last piece adds to calls."""
+        if self._text.calls is not None and self._text.calls.told != self.handle.told_calls:
+            self.handle.tell(self._text.calls.told)
 
     def _note_thought(self, counted: bool) -> None:
         """Hand on what the last piece adds to the thought; `counted`: a token came with it."""

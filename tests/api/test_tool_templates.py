@@ -74,15 +74,16 @@ def test_calls_of_the_model_come_back_parsed(client):
     assert len(single.choices[0].message.tool_calls) == 1
 
 
-def test_streamed_calls_come_whole(client):
-    named, arguments, text = {}, {}, ""
+def test_streamed_calls_come_in_pieces_that_make_them_whole(client):
+    named, arguments, text, pieces = {}, {}, "", 0
     for chunk in client.chat.completions.create(messages=TURNS[:1], tools=[TOOL], stream=True, **GREEDY):
         delta, reason = chunk.choices[0].delta, chunk.choices[0].finish_reason
         text += delta.content or ""
         for call in delta.tool_calls or []:
             named[call.index] = named.get(call.index) or call.function.name
+            pieces += bool(call.function.arguments)
             arguments[call.index] = arguments.get(call.index, "") + (call.function.arguments or "")
-    assert reason == "tool_calls" and text == "" and named == {0: "clock", 1: "clock"}
+    assert reason == "tool_calls" and text == "" and named == {0: "clock", 1: "clock"} and pieces > 6
     assert [json.loads(one) for one in arguments.values()] == [{"zone": "hello"}, {"zone": "world"}]
 
 

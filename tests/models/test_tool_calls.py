@@ -7,9 +7,10 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from glm_core.models import ModelError, load_tokenizer
+from glm_core.models.call_formats import Call
 from glm_core.models.chat_templates import ChatTemplate
 from glm_core.models.template_format import template_calls
-from glm_core.models.tool_calls import Call, CallReader
+from glm_core.models.tool_calls import CallReader
 from glm_core.models.tool_messages import with_tools
 from tests.families import family_named
 from tests.models.bytelevel import write_tokenizer
@@ -45,7 +46,7 @@ TURNS = [
     {"role": "assistant", "content": "hello world"},
 ]
 ROW = with_tools(TURNS, TOOLS)
-NAMES = ("get_weather", "clock")
+NAMES = {"get_weather": PARAMETERS, "clock": {"type": "object"}}
 everywhere = pytest.mark.parametrize("name", list(SPECIAL))
 
 
@@ -177,3 +178,88 @@ def test_a_template_without_tools_refuses_them_by_name(name):
     with pytest.raises(ModelError) as caught:
         template.prompt(ROW[:1])
     assert caught.value.key == "models.template_no_tools" and template.tool_style is None
+
+
+TAGGED = {
+    "glm-4.5": ("\n<tool_call>", "\n<arg_key>{0}</arg_key>\n<arg_value>{1}</arg_value>", "\n</tool_call>", ""),
+    "glm-4.7": ("<tool_call>", "<arg_key>{0}</arg_key><arg_value>{1}</arg_value>", "</tool_call>", ""),
+    "qwen3-coder": (
+        "\n<tool_call>\n<function=",
+        "<parameter={0}>\n{1}\n</parameter>\n",
+        "</function>\n</tool_call>",
+        ">\n",
+    ),
+}
+"Of each model what stands before a name, around an argument, behind all of them, and behind the name."
+TYPED = {
+    "get_weather": {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "days": {"type": "integer"},
+            "zip": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "units": {"type": "array", "items": {"type": "string"}},
+            "hourly": {"type": "boolean"},
+        },
+    },
+    "clock": {"type": "object", "properties": {}},
+}
+
+
+def tagged_template(name):
+    before, argument, behind, named = TAGGED[name]
+    value = "' + (v if v is string else v | tojson) + '"
+    written = argument.format("' + k + '", value).replace("\n", "\\n")
+    call = f"{{{{ '{before}' + c.function.name + '{named}' }}}}".replace("\n", "\\n")
+    each = "{% for k, v in c.function.arguments.items() %}{{ '" + written + "' }}{% endfor %}"
+    end = "{{ '" + behind.replace("\n", "\\n") + "' }}"
+    return (
+        "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}"
+        "{% for c in m.tool_calls or [] %}" + call + each + end + "{% endfor %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+
+
+def tagged_call(name, function, **arguments):
+    before, argument, behind, named = TAGGED[name]
+    return before + function + named + "".join(argument.format(*one) for one in arguments.items()) + behind
+
+
+@pytest.mark.parametrize("size", [1, 9, 400])
+@pytest.mark.parametrize("name", list(TAGGED))
+def test_arguments_between_tags_are_read_by_their_schema_and_told_one_by_one(name, size):
+    format = ChatTemplate(tagged_template(name), {}).tool_style.format
+    given = {"city": '北"京\n</x>', "days": "3", "zip": "10", "units": '["C", "F"]', "hourly": "True"}
+    text = "Let me look." + tagged_call(name, "get_weather", **given) + tagged_call(name, "clock")
+    reader, told = CallReader(format, TYPED), []
+    shown = ""
+    for at in range(0, len(text), size):
+        shown += reader.push(text[at : at + size])
+        told.append(reader.told[0].arguments if reader.told else "")
+    assert shown + reader.finish() == "Let me look."
+    wanted = {"city": given["city"], "days": 3, "zip": "10", "units": ["C", "F"], "hourly": True}
+    assert [(one.name, json.loads(one.arguments)) for one in reader.calls] == [("get_weather", wanted), ("clock", {})]
+    assert reader.told == reader.calls
+    assert all(after.startswith(before) for before, after in zip(told, told[1:], strict=False))
+    assert size > 1 or len(set(told)) > len(given)
+
+
+@pytest.mark.parametrize("name", list(TAGGED))
+def test_a_call_between_tags_that_is_cut_is_text(name):
+    format = ChatTemplate(tagged_template(name), {}).tool_style.format
+    text = tagged_call(name, "get_weather", city="北京").strip()[:-3]
+    reader = CallReader(format, TYPED)
+    assert reader.push(text) + reader.finish() == text and reader.calls == []
+
+
+@everywhere
+def test_arguments_of_json_are_told_as_they_grow(name, tokenizer):
+    ids, labels, _ = family_named("llama").encode_example(tokenizer, ROW[:2], 4000, 4000)
+    written = tokenizer.decode([one for one in labels if one != -100])
+    reader, told = CallReader(template_calls(tokenizer), NAMES), []
+    for letter in written:
+        reader.push(letter)
+        told += [one.arguments for one in reader.told]
+    reader.finish()
+    assert all(after.startswith(before) for before, after in zip(told, told[1:], strict=False))
+    assert len(set(told)) > 10 and json.loads(reader.told[0].arguments) == {"city": "北京"}
