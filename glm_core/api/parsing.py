@@ -271,11 +271,17 @@ def _message(message: schemas.Message | schemas.InputItem) -> dict:
         named = {"name": message.name, "tool_call_id": message.tool_call_id}
         return {"role": ROLE, "content": text} | {key: value for key, value in named.items() if value}
     role = "system" if message.role == "developer" else message.role
-    made = message.tool_calls if isinstance(message, schemas.Message) and role == "assistant" else None
+    made = _made_calls(message) if isinstance(message, schemas.Message) and role == "assistant" else []
     if not made:
         return {"role": role, "content": text}
     calls = [call(one.function.name, _arguments(one.function.arguments)) | {"id": one.id} for one in made]
     return {"role": role, "content": text, CALLS: calls}
+
+
+def _made_calls(message: schemas.Message) -> list[schemas.ToolCall]:
+    """The calls of an answer, also the one that OpenAI's older clients write."""
+    older = [schemas.ToolCall(function=message.function_call)] if message.function_call else []
+    return message.tool_calls or older
 
 
 def _arguments(text: str) -> dict:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from glm_core.api import schemas
 from glm_core.api.prometheus import ApiMetrics
-from glm_core.api.responses import STREAM_HEADERS, error_body, failure, merged, sse, watched
+from glm_core.api.responses import STREAM_HEADERS, blaming, error_body, failure, merged, sse, watched
 from glm_core.serving.request import RequestHandle, ServingError
 
 
@@ -33,7 +33,7 @@ class ResponseObject:
                 async for _piece in pieces:
                     pass
         except ServingError as error:
-            return failure(error)
+            return failure(blaming(error, "input"))
         finally:
             self._meter.answered(handles)
         return JSONResponse(self._object(self._status))
@@ -45,7 +45,7 @@ class ResponseObject:
             first = await anext(pieces)
         except ServingError as error:
             self._meter.answered([self._handle])
-            return failure(error)
+            return failure(blaming(error, "input"))
         events = self._events(http, first, pieces)
         return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
 
@@ -70,7 +70,7 @@ class ResponseObject:
             )
             yield self._event(f"response.{self._status}", response=self._object(self._status))
         except ServingError as error:
-            yield self._event("error", **error_body(error)["error"])
+            yield self._event("error", **error_body(blaming(error, "input"))["error"])
         finally:
             self._handle.cancel()
             self._meter.answered([self._handle])

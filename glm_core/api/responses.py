@@ -16,7 +16,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from glm_core.api.parsing import Completion
 from glm_core.api.prometheus import ApiMetrics
 from glm_core.api.tools import GrammarCallReader
-from glm_core.serving.request import EngineBusy, EngineUnavailable, RequestHandle, ServingError, TokenLogprob
+from glm_core.serving.request import (
+    EngineBusy,
+    EngineUnavailable,
+    PromptTooLong,
+    RequestHandle,
+    ServingError,
+    TokenLogprob,
+)
 
 RETRY_SECONDS = 10
 "Retry-After when the engine is away (training has the memory, or a model is loading badly)."
@@ -81,7 +88,7 @@ class CompletionStream:
                 async for _piece in pieces:
                     pass
         except ServingError as error:
-            return failure(error)
+            return failure(blaming(error, self._prompt_field))
         finally:
             self._meter.answered(self._handles)
         choices = [self._choice(number) for number in range(len(self._handles))]
@@ -99,7 +106,7 @@ class CompletionStream:
             await watcher.__aexit__(None, None, None)
             self._meter.answered(self._handles)
             if isinstance(error, ServingError):
-                return failure(error)
+                return failure(blaming(error, self._prompt_field))
             raise
         events = self._events(first, pieces, watcher)
         return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
@@ -117,7 +124,7 @@ class CompletionStream:
                 yield sse(self._envelope(self._chunk, []) | {"usage": self._usage()})
             yield "data: [DONE]\n\n"
         except ServingError as error:
-            yield sse(error_body(error))
+            yield sse(error_body(blaming(error, self._prompt_field)))
         finally:
             for handle in self._handles:
                 handle.cancel()
@@ -170,6 +177,10 @@ class CompletionStream:
             if rest := made.arguments[sent[place] :]:
                 sent[place] += len(rest)
                 yield {"tool_calls": [{"index": place, "function": {"arguments": rest}}]}
+
+    @property
+    def _prompt_field(self) -> str:
+        return "prompt" if self._wanted.legacy else "messages"
 
     @property
     def _chunk(self) -> str:
@@ -321,6 +332,13 @@ def failure(error: ServingError) -> JSONResponse:
     elif isinstance(error, EngineUnavailable):
         headers["Retry-After"] = str(RETRY_SECONDS)
     return JSONResponse(error_body(error), status_code=error.status, headers=headers)
+
+
+def blaming(error: ServingError, field: str) -> ServingError:
+    """Return `error`; where the prompt is too long it names `field`, in which that was sent."""
+    if isinstance(error, PromptTooLong):
+        error.values["field"] = field
+    return error
 
 
 def error_body(error: ServingError) -> dict:

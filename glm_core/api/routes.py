@@ -9,7 +9,6 @@ its handle. Not here: who may call (the guard in front decides), how an answer l
 import contextlib
 import functools
 import logging
-import re
 import secrets
 import signal
 import threading
@@ -22,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from glm_core import i18n
 from glm_core.api import openapi
@@ -30,6 +29,7 @@ from glm_core.api.parsing import BodyError, Completion, parse, parse_legacy, par
 from glm_core.api.prometheus import CONTENT_TYPE, ApiMetrics
 from glm_core.api.response_objects import ResponseObject
 from glm_core.api.responses import CompletionStream, failure
+from glm_core.auth.request_ids import HEADER, request_id
 from glm_core.serving.base import Engine
 from glm_core.serving.request import RequestHandle, ServingError
 
@@ -48,7 +48,7 @@ METHODS = {
     "/v1/models": "GET",
     "/v1/models/": "GET",
 }
-WITHOUT_PREFIX = ("/chat/completions", "/completions", "/responses", "/embeddings", "/models/{rest:rest}")
+WITHOUT_PREFIX = ("/v1", "/chat/completions", "/completions", "/responses", "/embeddings", "/models/{rest:rest}")
 EVERY_METHOD = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"]
 
 
@@ -79,6 +79,7 @@ def routes(engine: Callable[[], Engine]) -> list[Route]:
         Route("/openapi.json", _guarded(api.description), methods=["GET"]),
         Route("/health", _guarded(api.health), methods=["GET"]),
         Route("/metrics", _guarded(api.metrics), methods=["GET"]),
+        _ForPrograms("/models", _guarded(api.unknown), methods=EVERY_METHOD, include_in_schema=False),
         *(Route(path, _guarded(api.unknown), methods=EVERY_METHOD, include_in_schema=False) for path in WITHOUT_PREFIX),
     ]
 
@@ -89,7 +90,7 @@ def _guarded(handler: Callable[[HTTPRequest], Awaitable[Response]]) -> Callable[
     @functools.wraps(handler)
     async def handling(http: HTTPRequest) -> Response:
         _speak(http)
-        identifier = _request_id(http)
+        identifier = request_id(http.headers)
         try:
             answer = await handler(http)
         except ServingError as error:
@@ -100,17 +101,19 @@ def _guarded(handler: Callable[[HTTPRequest], Awaitable[Response]]) -> Callable[
             number = secrets.token_hex(3)
             log.error("incident %s, request %s", number, identifier, exc_info=error)
             answer = failure(ServingError("serving.defect", number=number))
-        answer.headers["x-request-id"] = identifier
+        answer.headers[HEADER] = identifier
         log.info("%s %s %s %d", identifier, http.method, http.url.path, answer.status_code)
         return answer
 
     return handling
 
 
-def _request_id(http: HTTPRequest) -> str:
-    """The client's own x-request-id where it is a plain word, else a new one."""
-    own = http.headers.get("x-request-id", "")
-    return own if re.fullmatch(r"[A-Za-z0-9._:-]{1,100}", own) else f"req_{secrets.token_hex(12)}"
+class _ForPrograms(Route):
+    """An address that is also a page's: who wants HTML gets the page."""
+
+    def matches(self, scope):
+        accepted = dict(scope.get("headers", ())).get(b"accept", b"")
+        return (Match.NONE, {}) if b"text/html" in accepted else super().matches(scope)
 
 
 class Api:

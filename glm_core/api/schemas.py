@@ -6,7 +6,8 @@ label a request (`user`, `metadata` ...) are taken and do nothing. Ranges are th
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic.config import JsonDict
 
 from glm_core.serving.request import BIAS_LIMIT, MOST_LOGPROBS, RANGES, STOP_LIMIT
 
@@ -42,6 +43,17 @@ Bias = Annotated[float, Field(ge=-BIAS_LIMIT, le=BIAS_LIMIT)]
 Zero = Annotated[float, Field(ge=0, le=0)]
 One = Annotated[float, Field(ge=1, le=1)]
 Nothing = Annotated[list, Field(max_length=0)]
+SchemaText = Annotated[
+    str | dict[str, Any], WithJsonSchema({"type": "object", "description": "Or the same as JSON text."})
+]
+MUST_CALL: JsonDict = {
+    "if": {
+        "properties": {"tool_choice": {"anyOf": [{"const": "required"}, {"type": "object"}]}},
+        "required": ["tool_choice"],
+    },
+    "then": {"properties": {"tools": {"type": "array", "minItems": 1}}, "required": ["tools"]},
+}
+"A tool that has to be called is one of `tools`."
 
 
 class Part(BaseModel):
@@ -84,7 +96,7 @@ class Message(Part):
     refusal: Anything = None
     audio: None = None
     annotations: Anything = None
-    function_call: None = None
+    function_call: CalledFunction | None = None
     reasoning_content: Anything = None
 
 
@@ -140,7 +152,7 @@ class SchemaFormat(Part):
 class StructuredOutputs(Part):
     """The form that the answer has to match, in vLLM's words; exactly one of them."""
 
-    json_: str | dict[str, Anything] | None = Field(default=None, alias="json")
+    json_: SchemaText | None = Field(default=None, alias="json")
     regex: Text | None = None
     choice: Annotated[list[Text], Field(min_length=1)] | None = None
     json_object: Literal[True] | None = None
@@ -187,7 +199,7 @@ class Generation(Sampled):
     n: Annotated[int, Field(ge=1, le=CHOICES), Whole] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=STOP_LIMIT)] | None = None
     stream_options: StreamOptions | None = None
-    guided_json: str | dict[str, Anything] | None = None
+    guided_json: SchemaText | None = None
     guided_regex: Text | None = None
     guided_choice: Annotated[list[Text], Field(min_length=1)] | None = None
     structured_outputs: StructuredOutputs | None = None
@@ -212,6 +224,8 @@ class TemplateOptions(Part):
 
 class ChatRequest(Generation):
     """POST /v1/chat/completions."""
+
+    model_config = ConfigDict(json_schema_extra=MUST_CALL)
 
     messages: Annotated[list[Message], Field(min_length=1)] = Field(
         description="Where the last one is the assistant's, the answer goes on from it."

@@ -7,9 +7,11 @@ bodies are read: `server.maxUploadSize` for files, the API for its own.
 
 import asyncio
 import ipaddress
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, cookie_parser
@@ -20,7 +22,10 @@ from glm_core.auth.network import Sharing
 from glm_core.auth.page_sockets import Owner, PageSockets
 from glm_core.auth.rate_limits import RateLimiter
 from glm_core.auth.rejections import Rejection, send_rejection
-from glm_core.auth.request_paths import API_PREFIX, CHECK_SOCKET, HEALTH, KEYED, SAFE_METHODS, UPLOADS, required_role
+from glm_core.auth.request_ids import HEADER, request_id
+from glm_core.auth.request_paths import API_PREFIX, CHECK_SOCKET, HEALTH, SAFE_METHODS, UPLOADS, required_role
+
+log = logging.getLogger(__name__)
 
 COOKIE = "easyaigc_session"
 CONTENT_SECURITY_POLICY = (
@@ -116,8 +121,11 @@ class AuthMiddleware:
 
     async def _send_rejection(self, scope, headers: dict[str, str], send, rejection: Rejection) -> None:
         path = request_paths.routed_path(scope, self._base) or scope["path"]
-        as_json = path.startswith(API_PREFIX) or path in KEYED or path == "/health"
+        as_json = path.startswith(API_PREFIX) or request_paths.takes_key(scope, path) or path == "/health"
         language = headers.get("accept-language", "")
+        if as_json:
+            rejection = replace(rejection, headers=rejection.headers | {HEADER: request_id(headers)})
+            log.info("%s %s %s %d", rejection.headers[HEADER], scope["method"], path, rejection.status)
         await send_rejection(send, rejection, as_json=as_json, accepted_language=language)
 
     # the checks
@@ -155,7 +163,7 @@ class AuthMiddleware:
         if path in HEALTH and scope["type"] == "http":
             scope["account"] = None
             return None
-        if path.startswith(API_PREFIX) or (path in KEYED and "authorization" in headers):
+        if path.startswith(API_PREFIX) or (request_paths.takes_key(scope, path) and "authorization" in headers):
             if cors.is_preflight(scope, headers):
                 return None
             if "origin" in headers:
@@ -164,7 +172,7 @@ class AuthMiddleware:
         account = scope["account"] = await self._account(headers)
         if account is None:
             strangers = scope["type"] == "http" and required_role(path, scope["method"]) == request_paths.ANYONE
-            return None if strangers or self._checks_connection(scope, headers) else _to_sign_in(scope)
+            return None if strangers or self._checks_connection(scope, headers) else _to_sign_in(scope, path)
         scope["user_name"] = account.folder
         return self._forbidden(account, scope, path)
 
@@ -303,21 +311,15 @@ class _Connection:
         await self._send(message)
 
 
-def _to_sign_in(scope) -> Rejection:
+def _to_sign_in(scope, path: str) -> Rejection:
     """Send a page's reader to the sign-in page and back; refuse anything else."""
-    if scope["type"] == "http" and scope["path"] in KEYED and not _from_browser(scope):
+    if scope["type"] == "http" and request_paths.takes_key(scope, path) and not request_paths.from_browser(scope):
         return Rejection(401, "security.key", {"www-authenticate": "Bearer"})
     if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
         query = scope.get("query_string", b"").decode("latin-1")
         wanted = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
         return Rejection(303, "security.sign_in", {"location": "/login" + ("" if wanted == "/" else f"?next={wanted}")})
     return Rejection(403, "security.sign_in")
-
-
-def _from_browser(scope) -> bool:
-    """Return True where a person wants to see the answer, and not a program."""
-    accepted = next((value for name, value in scope["headers"] if name.lower() == b"accept"), b"")
-    return b"text/html" in accepted
 
 
 def _token(headers: dict[str, str]) -> str:

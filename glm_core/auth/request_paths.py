@@ -12,10 +12,12 @@ ANYONE, GUEST, TRAINER, ADMINISTRATOR, KEY = "stranger", "guest", "trainer", "ad
 API_PREFIX = "/v1/"
 UPLOADS = "/_stcore/upload_file/"
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
-NEAR_API = ("/chat/completions", "/completions", "/responses", "/embeddings")
+NEAR_API = ("/v1", "/chat/completions", "/completions", "/responses", "/embeddings")
 "Addresses of the API without /v1, where a program is told so."
 KEYED = frozenset(("/metrics", "/_stcore/metrics", "/openapi.json", *NEAR_API))
 "Paths outside the API that a program may read with a key instead of a session."
+SHARED_WITH_PAGE = "/models"
+"A page for a browser, for a program an address of the API without /v1."
 HEALTH = frozenset(("/health", "/_stcore/health"))
 
 ROLES = {
@@ -70,6 +72,17 @@ def routed_path(scope, base: str = "") -> str | None:
         if prefix and (path == prefix or path.startswith(f"{prefix}/")):
             path = path[len(prefix) :] or "/"
     return path
+
+
+def takes_key(scope, path: str) -> bool:
+    """Return True for a path outside the API where this request may have a key instead of a session."""
+    return path in KEYED or (path == SHARED_WITH_PAGE and not from_browser(scope))
+
+
+def from_browser(scope) -> bool:
+    """Return True where a person wants to see the answer, and not a program."""
+    accepted = next((value for name, value in scope["headers"] if name.lower() == b"accept"), b"")
+    return b"text/html" in accepted
 
 
 def required_role(path: str, method: str) -> str | None:

@@ -318,7 +318,7 @@ def _types(schema: object) -> set[str] | None:
 
 
 def _value(text: str, kinds: set[str] | None) -> object:
-    """What `text` stands for: itself where it may be a string, unless nothing says what it may be."""
+    """The value that `text` stands for: itself where it may be a string, unless nothing says what it may be."""
     if kinds is not None and "string" in kinds:
         return None if "null" in kinds and text.strip() in ("null", "None") else text
     stripped = text.strip()

@@ -124,6 +124,18 @@ def test_calls_and_their_results_in_the_history_are_read(client):
     assert answer.usage.prompt_tokens > 20 and answer.choices[0].message.content != without.choices[0].message.content
 
 
+def test_the_older_form_of_a_call_in_the_history_is_the_newer_one(client):
+    made = {"name": "get_weather", "arguments": '{"city":"北京"}'}
+    older = {"role": "assistant", "content": None, "function_call": made}
+    newer = {"role": "assistant", "content": None, "tool_calls": [{"id": "", "type": "function", "function": made}]}
+    result = {"role": "function", "name": "get_weather", "content": "晴"}
+    texts = [
+        client.chat.completions.create(**GREEDY | {"messages": [*HELLO, one, result]}).choices[0].message.content
+        for one in (older, newer)
+    ]
+    assert texts[0] == texts[1]
+
+
 # histories
 
 
@@ -262,7 +274,7 @@ def test_the_newer_form_parses_into_an_object_and_refuses_by_name(client):
 def test_addresses_that_do_not_exist_say_what_does(http):
     embeddings = http.post("/v1/embeddings", json={"model": "tiny", "input": "a"})
     assert embeddings.status_code == 404 and embeddings.json()["error"]["code"] == "model_not_found"
-    for method, path in (("post", "/chat/completions"), ("get", "/models/tiny")):
+    for method, path in (("post", "/chat/completions"), ("get", "/models/tiny"), ("get", "/models"), ("get", "/v1")):
         answer = http.request(method, path, headers={"accept-language": "en"})
         assert answer.status_code == 404 and "/v1" in answer.json()["error"]["message"]
     assert http.get("/v1/models/").json() == http.get("/v1/models").json()
@@ -273,6 +285,17 @@ def test_bodies_from_windows_are_read(http, encoding):
     body = json.dumps(GREEDY | {"max_tokens": 4}, ensure_ascii=False).encode(encoding)
     plain = http.post("/v1/chat/completions", json=GREEDY | {"max_tokens": 4}).json()
     assert http.post("/v1/chat/completions", content=body).json()["choices"] == plain["choices"]
+
+
+@pytest.mark.parametrize(
+    "path, field", [("completions", "prompt"), ("responses", "input"), ("chat/completions", "messages")]
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_was_sent_too_long_is_named_by_its_own_field(http, path, field, stream):
+    text = "天气" * 800
+    sent = [{"role": "user", "content": text}] if field == "messages" else text
+    error = http.post(f"/v1/{path}", json={"model": "tiny", field: sent, "stream": stream}).json()["error"]
+    assert (error["param"], error["code"]) == (field, "context_length_exceeded")
 
 
 def test_every_answer_has_a_request_id_and_the_clients_own_is_kept(http, caplog):

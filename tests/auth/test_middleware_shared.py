@@ -132,6 +132,22 @@ def test_the_api_wants_a_key_and_says_so_in_its_clients_form(stranger, value):
     assert answer.json()["error"]["type"] == "authentication_error"
 
 
+def test_a_refused_program_can_name_its_request(stranger, caplog):
+    caplog.set_level("INFO", "glm_core.auth.middleware")
+    for path in ("/v1/models", "/metrics", "/models"):
+        answer = stranger.get(path, headers={"accept": "application/json"})
+        assert answer.status_code == 401 and answer.headers["x-request-id"] in caplog.text
+    own = stranger.get("/v1/models", headers={"x-request-id": "mine-1"})
+    assert own.headers["x-request-id"] == "mine-1"
+
+
+def test_the_models_page_is_an_address_of_the_api_for_a_program_with_a_key(stranger, people):
+    key = {"authorization": f"Bearer {api_keys.create(people['trainer'], 'k')[1]}"}
+    assert stranger.get("/models", headers=key).status_code == 200
+    page = stranger.get("/models", headers=key | {"accept": "text/html"})
+    assert page.status_code == 303 and page.headers["location"].startswith("/login")
+
+
 def test_a_session_is_no_key_and_a_key_no_session(stranger, people):
     _, secret = api_keys.create(people["trainer"], "a")
     sign_in(stranger)
