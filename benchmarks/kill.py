@@ -20,6 +20,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from glm_core import models, workspace
@@ -34,14 +36,14 @@ TARGETS = ("trainer", "server", "both")
 SERVER = """
 import sys, threading, time
 from glm_core.runs import store
-from glm_core.runs.launcher import Launcher
+from glm_core.runs.launcher import Launcher, single_command
 
-launcher = Launcher()
+launcher = Launcher(waiting=single_command)
 
 def listen():
     for line in sys.stdin:
-        verb, identifier = line.split()
-        getattr(launcher, verb)(store.get(identifier))
+        verb, *identifiers = line.split()
+        getattr(launcher, verb)(*map(store.get, identifiers))
 
 threading.Thread(target=listen, daemon=True).start()
 while True:
@@ -66,6 +68,15 @@ class Server:
         """Have the launcher `submit` or `resume` the run."""
         self._process.stdin.write(f"{verb} {run.id}\n")
         self._process.stdin.flush()
+
+    def prepare(self) -> None:
+        """Have it start a trainer in advance, as the training page does."""
+        self._process.stdin.write("prepare\n")
+        self._process.stdin.flush()
+
+    def waiting(self) -> list[psutil.Process]:
+        """Trainers that it started in advance."""
+        return [one for one in psutil.Process(self._process.pid).children() if "--wait" in one.cmdline()]
 
     def kill(self) -> None:
         """End it without a chance to tidy up."""

@@ -54,7 +54,10 @@ async def watch(server: psutil.Process, client: httpx.AsyncClient, end: float) -
     samples = []
     while time.monotonic() < end:
         began = time.monotonic()
-        (await client.get("/health", timeout=60)).raise_for_status()
+        answer = await client.get(
+            "/health", timeout=60, headers={"connection": "close"}
+        )  # a kept one might just be ending
+        answer.raise_for_status()
         health = time.monotonic() - began
         memory = server.memory_info().rss
         samples.append(Sample(memory, server.num_fds(), server.num_threads(), health))

@@ -4,6 +4,7 @@ They are made on first use: the engine's package imports torch, and the home pag
 """
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -65,6 +66,8 @@ def engine() -> "Engine":
     from glm_core.serving.engine import LocalEngine
     from glm_core.serving.remote import RemoteEngine
 
+    gc.collect()
+    gc.freeze()  # what the libraries made stays: no later collection walks it while everybody waits
     address, key = os.environ.get("EASYAIGC_ENGINE", ""), os.environ.get("EASYAIGC_ENGINE_KEY", "")
     engines.append(RemoteEngine(address, key) if address else LocalEngine(waiting=WAITING, each=_share))
     return engines[-1]

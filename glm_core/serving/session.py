@@ -343,7 +343,7 @@ def _has_tools(request: Request) -> bool:
 def freeze_loaded_objects() -> None:
     """After loading: free what loading left, and keep the model's objects out of every later collection.
 
-    Streamlit collects after every script run; without the freeze each would walk the whole model.
+    Without the freeze each full one would walk the whole model while everybody waits.
     """
     gc.collect()
     gc.freeze()
