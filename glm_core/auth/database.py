@@ -214,9 +214,9 @@ def keep_open() -> None:
 
 def let_go() -> None:
     """Close what `keep_open` holds."""
-    for connection in _anchor.values():
-        connection.close()
-    _anchor.clear()
+    for place in list(_anchor):
+        if connection := _anchor.pop(place, None):  # another thread may be closing too
+            connection.close()
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
