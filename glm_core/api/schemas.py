@@ -54,6 +54,10 @@ MUST_CALL: JsonDict = {
     "then": {"properties": {"tools": {"type": "array", "minItems": 1}}, "required": ["tools"]},
 }
 "A tool that has to be called is one of `tools`."
+NEEDS_STREAM: JsonDict = {
+    "if": {"properties": {"stream_options": {"type": "object"}}, "required": ["stream_options"]},
+    "then": {"properties": {"stream": {"const": True}}, "required": ["stream"]},
+}
 
 
 class Part(BaseModel):
@@ -185,6 +189,8 @@ class Sampled(Part):
 class Generation(Sampled):
     """The fields that chat and plain completions have; below `stop` those that are taken where they change nothing."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [NEEDS_STREAM]})
+
     max_tokens: Tokens | None = None
     top_k: Annotated[int, Field(ge=-1, le=RANGES["top_k"][1]), Whole] | None = Field(
         default=None, description="0 or -1: all."
@@ -225,7 +231,7 @@ class TemplateOptions(Part):
 class ChatRequest(Generation):
     """POST /v1/chat/completions."""
 
-    model_config = ConfigDict(json_schema_extra=MUST_CALL)
+    model_config = ConfigDict(json_schema_extra={"allOf": [NEEDS_STREAM, MUST_CALL]})
 
     messages: Annotated[list[Message], Field(min_length=1)] = Field(
         description="Where the last one is the assistant's, the answer goes on from it."
