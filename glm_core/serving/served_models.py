@@ -125,7 +125,7 @@ class Provenance:
 
 def catalogue() -> list[ServedModel]:
     """Every choice, bases first (the bundled before the downloaded), then runs from the newest on."""
-    found = _bases()
+    found = base_models()
     names = {choice.name for choice in found}
     folders: dict[tuple[str, str], Path | None] = {}  # runs share few bases
     tuned = (_of_run(run, folders) for run in store.runs() if not run.damaged)
@@ -138,7 +138,7 @@ def find(name: str) -> ServedModel:
     Raises:
         UnknownModel: there is none; the error lists what there is.
     """
-    own = {choice.name: choice for choice in _bases()}
+    own = {choice.name: choice for choice in base_models()}
     if found := own.get(name) or (next(iter(own.values()), None) if not name else None):
         return found
     if found := _run_called(name):
@@ -174,7 +174,8 @@ def without_base() -> list[store.Run]:
     return [run for run in tuned if found[run.model, run.fingerprint] is None]
 
 
-def _bases() -> list[ServedModel]:
+def base_models() -> list[ServedModel]:
+    """Every base in the workspace and the bundled ones, the demo first."""
     found: dict[str, ServedModel] = {}
     for folder in bases.folders():
         name, created = folder.name, (folder / bases.CONFIG).stat().st_mtime

@@ -333,6 +333,19 @@ def test_a_model_of_no_known_family_samples_as_its_server_does_and_the_sentence_
     assert "那边的默认值" in handle.provenance.sentence() and "贪心" not in handle.provenance.sentence()
 
 
+@pytest.mark.parametrize(
+    ("name", "temperature"),
+    [
+        ("exports/ChatGLM3-6B-20261129-1", 0.8),
+        ("bloom-demo-7f3a", 0.5),
+        ("bloom-demonstration", None),
+        ("gpt-oss", None),
+    ],
+)
+def test_an_export_is_of_the_family_of_its_base(name, temperature, workspace):
+    assert remote_request.official_sampling(name).get("temperature") == temperature
+
+
 def test_no_mass_at_all_is_sent_as_the_least_that_servers_take(narrow):
     remote, asked, _ = narrow
     assert "".join(remote.submit(open_request(top_p=0.0))) == "好"

@@ -4,12 +4,14 @@ Not here: sending it and reading the answer (engine.py).
 """
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from glm_core.errors import EasyError
 from glm_core.hub import published
 from glm_core.models import describe, registry
+from glm_core.models.registry import Family
 from glm_core.models.thinking import SWITCH
 from glm_core.models.tool_messages import keep_tools
 from glm_core.serving import served_models
@@ -34,13 +36,18 @@ def official_sampling(name: str) -> dict:
     """Return the sampling defaults of the family that a server's model called `name` is of; empty where the name tells none.
 
     Args:
-        name: as the server lists it: a run or a model of this workspace too, or a published model, also by its folder.
+        name: as the server lists it: a run or a model of this workspace too, or a published model, by its folder too, or
+            what an export of one is called: its name, a dash, and more.
     """
-    try:
+    own = PurePosixPath(name.replace("\\", "/")).name.lower()
+    with suppress(EasyError):
         return dict(describe(served_models.find(name).base).family.sampling)
-    except EasyError:
-        model = published.find(PurePosixPath(name.replace("\\", "/")).name)
-    family = registry.find(model.described) if model else None
+    known: dict[str, Family | None] = {one.name.lower(): registry.find(one.described) for one in published.PUBLISHED}
+    for base in served_models.base_models():
+        with suppress(EasyError):
+            known[base.name.lower()] = describe(base.base).family
+    fitting = [one for one in known if own == one or own.startswith(f"{one}-")]
+    family = known[max(fitting, key=len)] if fitting else None
     return dict(family.sampling) if family else {}
 
 

@@ -45,11 +45,14 @@ CHANGES = {
 WIDTH, INNER, LAYERS, HEADS, GROUPS, HEAD = 64, 96, 2, 4, 2, 16
 
 
-def publish(kind: str, folder: Path, tokenizer: Path | None = None, dtype: str = "float32", **changes) -> Path:
+def publish(
+    kind: str, folder: Path, tokenizer: Path | None = None, dtype: str = "float32", head: int = HEAD, **changes
+) -> Path:
     """Write a random model of `kind` (of `KINDS`) into `folder`.
 
     Args:
         tokenizer: folder whose tokenizer files it gets; by default a small one made for it.
+        head: numbers of a head.
         changes: settings of a network of transformers.
     """
     folder.mkdir(parents=True)
@@ -57,21 +60,22 @@ def publish(kind: str, folder: Path, tokenizer: Path | None = None, dtype: str =
         if "token" in file.name:
             shutil.copyfile(file, folder / file.name)
     size = -(-load_tokenizer(folder).vocab_size // 32) * 32
-    config, weights = _fused(kind, size) if kind in NAMES else _native(kind, size, changes)
+    config, weights = _fused(kind, size, head) if kind in NAMES else _native(kind, size, {"head_dim": head} | changes)
     save_file({k: t.to(getattr(torch, dtype)) for k, t in weights.items()}, folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config | {"torch_dtype": dtype}), encoding="utf-8")
     return folder
 
 
-def _fused(kind: str, size: int) -> tuple[dict, dict[str, torch.Tensor]]:
-    """ChatGLM2, ChatGLM3 and original GLM-4: one query_key_value, the published names."""
+def _fused(kind: str, size: int, head: int) -> tuple[dict, dict[str, torch.Tensor]]:
+    """ChatGLM2, ChatGLM3 and original GLM-4: one query_key_value, the published names; as wide as its heads together."""
+    width = HEADS * head
     config = {
         "model_type": "chatglm",
         "_name_or_path": NAMES[kind],
         "num_layers": LAYERS,
-        "hidden_size": WIDTH,
+        "hidden_size": width,
         "ffn_hidden_size": INNER,
-        "kv_channels": HEAD,
+        "kv_channels": head,
         "num_attention_heads": HEADS,
         "multi_query_attention": True,
         "multi_query_group_num": GROUPS,
@@ -83,26 +87,26 @@ def _fused(kind: str, size: int) -> tuple[dict, dict[str, torch.Tensor]]:
         "eos_token_id": [3, 4] if kind in ("glm4-original", "codegeex4") else 2,
         "pad_token_id": 0,
     }
-    rows = (HEADS + 2 * GROUPS) * HEAD
+    rows = (HEADS + 2 * GROUPS) * head
     shapes = {
-        "transformer.embedding.word_embeddings.weight": (size, WIDTH),
-        "transformer.output_layer.weight": (size, WIDTH),
-        "transformer.encoder.final_layernorm.weight": (WIDTH,),
+        "transformer.embedding.word_embeddings.weight": (size, width),
+        "transformer.output_layer.weight": (size, width),
+        "transformer.encoder.final_layernorm.weight": (width,),
     }
     for layer in range(LAYERS):
         at = f"transformer.encoder.layers.{layer}."
         shapes |= {
-            at + "input_layernorm.weight": (WIDTH,),
-            at + "post_attention_layernorm.weight": (WIDTH,),
-            at + "self_attention.query_key_value.weight": (rows, WIDTH),
+            at + "input_layernorm.weight": (width,),
+            at + "post_attention_layernorm.weight": (width,),
+            at + "self_attention.query_key_value.weight": (rows, width),
             at + "self_attention.query_key_value.bias": (rows,),
-            at + "self_attention.dense.weight": (WIDTH, HEADS * HEAD),
-            at + "mlp.dense_h_to_4h.weight": (2 * INNER, WIDTH),
-            at + "mlp.dense_4h_to_h.weight": (WIDTH, INNER),
+            at + "self_attention.dense.weight": (width, HEADS * head),
+            at + "mlp.dense_h_to_4h.weight": (2 * INNER, width),
+            at + "mlp.dense_4h_to_h.weight": (width, INNER),
         }
     torch.manual_seed(7)
     return config, {
-        name: torch.randn(shape) * (2 / WIDTH**0.5 if len(shape) > 1 else 0.2) + (1.0 if "norm" in name else 0.0)
+        name: torch.randn(shape) * (2 / width**0.5 if len(shape) > 1 else 0.2) + (1.0 if "norm" in name else 0.0)
         for name, shape in shapes.items()
     }
 
@@ -126,7 +130,8 @@ def _native(kind: str, size: int, changes: dict) -> tuple[dict, dict[str, torch.
     }
     if kind == "bloom":
         sizes = {"vocab_size": size, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS}
-    config = AutoConfig.for_model(kind, **sizes | CHANGES.get(kind, {}) | changes)
+    changes = {} if kind == "bloom" else CHANGES.get(kind, {}) | changes
+    config = AutoConfig.for_model(kind, **sizes | changes)
     model = AutoModelForCausalLM.from_config(config)
     randomize(model, 2)
     weights = {k: t.clone() for k, t in model.state_dict().items()}
