@@ -2,8 +2,9 @@
 
 Small random models of every family, the embedded BLOOM and the models in the folders of --models get a LoRA; base and adapter
 answer 20 questions here, and the exports answer them in plain transformers, PEFT, llama.cpp and vLLM. One line a family and
-tool: equal token ids of texts, equal prompts by the chat template, equal tokens and whole answers, and, where an answer
-differs, by how many logits the two tokens were apart here at most: random networks have near ties, which rounding turns over.
+tool: equal token ids of texts, equal prompts by the chat template, equal tokens and whole answers, of llama.cpp also equal
+tokens after the same text (one other token makes all behind it others), and, where an answer differs, by how many logits the
+two tokens were apart here at most: random networks have near ties, which rounding turns over.
 A tool that is not installed is skipped with the reason.
 
 llama.cpp runs in the Python that --llama names, where llama-cpp-python is installed (built from source, about 15 minutes);
@@ -66,13 +67,22 @@ written = model.metadata.get("tokenizer.chat_template", "")
 template = Jinja2ChatFormatter(template=written, eos_token=spelled("eos"), bos_token=spelled("bos"))
 def tokens(text):
     return model.tokenize(text.encode(), add_bos=False, special=True)
+def likeliest():
+    return int(np.ctypeslib.as_array(model._ctx.get_logits_ith(-1), shape=(model.n_vocab(),)).argmax())
+def follow(prompt, given):
+    model.reset()
+    model.eval(prompt)
+    found = []
+    for token in given:
+        found.append(likeliest())
+        model.eval([token])
+    return found
 def answer(prompt):
     model.reset()
     model.eval(prompt)
     answered = []
     while len(answered) < job["tokens"]:
-        logits = np.ctypeslib.as_array(model._ctx.get_logits_ith(-1), shape=(model.n_vocab(),))
-        token = int(logits.argmax())
+        token = likeliest()
         if token in job["stops"]:
             break
         answered.append(token)
@@ -81,7 +91,9 @@ def answer(prompt):
 asked = [{"role": "user", "content": one} for one in job["questions"]]
 prompts = [tokens(template(messages=[one]).prompt) for one in asked] if written else job["prompts"]
 ids = [model.tokenize(one.encode(), add_bos=False, special=False) if one else [] for one in job["texts"]]
-print(json.dumps({"ids": ids, "prompts": prompts, "answers": [answer(one) for one in job["prompts"]]}))
+followed = [follow(*one) for one in zip(job["prompts"], job["answers"])]
+found = {"ids": ids, "prompts": prompts, "answers": [answer(one) for one in job["prompts"]], "followed": followed}
+print(json.dumps(found))
 """
 
 
@@ -107,6 +119,7 @@ class Expected:
 
     Attributes:
         logits: of every answered token and the one after, by the program.
+        followed: the tool's likeliest token at every place of the program's answers, which it is given.
     """
 
     ids: list[list[int]]
@@ -114,6 +127,7 @@ class Expected:
     answers: list[list[int]]
     stops: list[int]
     logits: Sequence[list[torch.Tensor]] = ()
+    followed: Sequence[list[int]] = ()
 
 
 def make_run(kind: str, home: Path, folder: Path | None = None):
@@ -207,7 +221,7 @@ def ask_llama(python: str, file: Path, expected: Expected, exact: bool, adapter:
         "exact": exact,
     }
     found = _ask(python, LLAMA, values, expected)
-    return Expected(found["ids"], found["prompts"], found["answers"], expected.stops)
+    return Expected(found["ids"], found["prompts"], found["answers"], expected.stops, followed=found["followed"])
 
 
 def ask_vllm(python: str, folder: Path, expected: Expected, adapter: Path | None = None) -> Expected:
@@ -219,7 +233,8 @@ def ask_vllm(python: str, folder: Path, expected: Expected, adapter: Path | None
 def _ask(python: str, script: str, values: dict, expected: Expected) -> dict:
     """Run `script` on the questions; a RuntimeError where the tool is not there or fails."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as job:
-        json.dump(values | {"prompts": expected.prompts, "stops": expected.stops, "tokens": TOKENS}, job)
+        given = {"prompts": expected.prompts, "answers": expected.answers, "stops": expected.stops, "tokens": TOKENS}
+        json.dump(values | given, job)
         job.flush()
         settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
         done = subprocess.run(
@@ -241,6 +256,9 @@ def show(family: str, tool: str, expected: Expected, found: Expected) -> None:
     pairs = zip(expected.answers, found.answers, strict=True)
     tokens = sum(sum(a == b for a, b in zip(left, right, strict=False)) for left, right in pairs)
     counts = f"ids {ids}/{len(TEXTS)}  prompts {prompts}/{len(GENERAL)}  tokens {tokens}/{total}  answers {answers}/{len(GENERAL)}"
+    if found.followed:
+        parts = zip(expected.answers, found.followed, strict=True)
+        counts += f"  after the same text {sum(a == b for part in parts for a, b in zip(*part, strict=True))}/{total}"
     gap = widest_gap(expected, found)
     print(f"{family:22} {tool:22} {counts}" + (f"  at most {gap:.3f} logits apart" if gap else ""), flush=True)
 
