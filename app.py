@@ -36,7 +36,7 @@ state.refuse_base_path()
 app = st.App(
     "glm_core/ui.py",
     routes=[
-        *routes.routes(state.engine),
+        *routes.routes(state.engine, state.made_engine),
         *login.routes(state.sharing),
         *languages.ROUTES,
         *websocket_check.ROUTES,

@@ -78,6 +78,13 @@ def _share() -> int | None:
     return SHARE if sharing().on else None
 
 
+def made_engine() -> "Engine | None":
+    """Return the engine where it has been made; making one of this process imports torch, which takes seconds and memory."""
+    if os.environ.get("EASYAIGC_ENGINE"):
+        return engine()
+    return engines[-1] if engines else None
+
+
 def loaded() -> "LoadedBase | None":
     """Return the loaded model (see `Engine.loaded`), None where there is no model or no engine yet."""
     return engines[-1].loaded if engines else None

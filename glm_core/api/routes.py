@@ -61,13 +61,14 @@ class _Rest(PathConvertor):
 register_url_convertor("rest", _Rest())
 
 
-def routes(engine: Callable[[], Engine]) -> list[Route]:
+def routes(engine: Callable[[], Engine], made: Callable[[], Engine | None] | None = None) -> list[Route]:
     """The API's routes.
 
     Args:
         engine: gives the one engine; called once a request, cheap after the first time.
+        made: gives the engine where it has been made, for /health, which makes none.
     """
-    api = Api(engine)
+    api = Api(engine, made or engine)
     return [
         Route("/v1/chat/completions", _guarded(api.chat), methods=["POST"]),
         Route("/v1/completions", _guarded(api.completions), methods=["POST"]),
@@ -119,8 +120,8 @@ class _ForPrograms(Route):
 class Api:
     """The handlers; they share the engine and what is counted."""
 
-    def __init__(self, engine: Callable[[], Engine]):
-        self._get_engine = engine
+    def __init__(self, engine: Callable[[], Engine], made: Callable[[], Engine | None]):
+        self._get_engine, self._made = engine, made
         self._meter = ApiMetrics()
 
     async def _engine(self) -> Engine:
@@ -196,15 +197,16 @@ class Api:
         """GET /health: is the process answering; for those who may come in also which model is loaded, how long is the queue; 503 where the server that answers for it is gone."""
         if http.scope.get("account", http) is None:
             return JSONResponse({"status": "ok"})
-        engine = await self._engine()
-        await run_in_threadpool(engine.check)
-        loaded = engine.loaded
+        engine = await run_in_threadpool(self._made)
+        if engine is not None:
+            await run_in_threadpool(engine.check)
+        loaded = engine.loaded if engine else None
         return JSONResponse(
             {
                 "status": "ok",
                 "model": loaded.name if loaded else None,
-                "waiting": engine.waiting,
-                "answering": engine.answering,
+                "waiting": engine.waiting if engine else 0,
+                "answering": engine.answering if engine else 0,
             }
         )
 

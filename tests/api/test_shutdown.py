@@ -7,8 +7,11 @@ import threading
 
 import psutil
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from benchmarks import shutdown
+from glm_core.api import routes
 from glm_core.api.routes import ending_on_signals
 from tests.browser.conftest import Server
 
@@ -42,3 +45,14 @@ def test_a_closed_terminal_ends_the_server_as_a_termination_signal_does_unless_i
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_health_makes_no_engine():
+    """It once imported torch at the first question, for seconds, and failed where memory was short."""
+
+    def fail():
+        raise MemoryError
+
+    app = Starlette(routes=routes.routes(fail, lambda: None))
+    answer = TestClient(app).get("/health")
+    assert answer.json() == {"status": "ok", "model": None, "waiting": 0, "answering": 0}
