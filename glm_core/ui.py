@@ -3,14 +3,14 @@
 Pages draw with Streamlit themselves; answers and runs come from other packages, and nothing here knows about models or data.
 """
 
-import html
 import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial, reduce, wraps
+from functools import partial, wraps
+from pathlib import Path
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from glm_core import i18n, page_markup, permissions, state
+from glm_core import i18n, permissions, state, templates
 from glm_core.auth import accounts, languages, network
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.middleware import COOKIE
@@ -55,6 +55,7 @@ BEGUN = "begun"
 "Session state: the folder and the role for which the page was last drawn."
 AVATARS = {"user": ":material/person:", "assistant": ":material/smart_toy:", "tool": ":material/build:"}
 LONGEST_SHOWN = 4_000
+TEMPLATES = Path(__file__).with_name("page_templates")
 
 
 def _session_language() -> str | None:
@@ -80,8 +81,7 @@ def main() -> None:
     st.set_page_config(page_icon=ASSETS / "seal.svg", layout="wide", initial_sidebar_state=220)
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
     st.html(ASSETS / "style.css")
-    words = {"{words}": t("ui.connection_lost"), "{stop}": t("ui.stop")}
-    st.html(reduce(lambda style, word: style.replace(*word), words.items(), page_markup.CONNECTION_STYLE))
+    draw_markup("connection_style")
     account = visitor()
     _keep_apart(account)
     if "own_language" not in st.session_state:
@@ -91,8 +91,7 @@ def main() -> None:
     with st.sidebar:
         _draw_language_switch(account)
         if account is not None and account != accounts.LOCAL:
-            words = {"words": html.escape(t("ui.sign_out")), "language": i18n.current()}
-            st.html(page_markup.SIGN_OUT.format(name=html.escape(account.shown_name), **words))
+            draw_markup("sign_out", name=account.shown_name)
     page.run()
 
 
@@ -132,8 +131,16 @@ def _go_to_chat() -> None:
 
 
 def _ask_to_sign_in() -> None:
-    words = {"why": html.escape(t("ui.signed_out")), "words": html.escape(t("signin.in"))}
-    st.html(page_markup.SIGN_IN.format(**words, language=i18n.current()))
+    draw_markup("sign_in")
+
+
+def draw_markup(template: str, *, scripts: bool = False, **values: object) -> None:
+    """Draw a file of page_templates/, for what Streamlit has no widget; `values` are escaped.
+
+    Args:
+        scripts: let the scripts of the template run.
+    """
+    st.html(templates.render(TEMPLATES, f"{template}.html", **values), unsafe_allow_javascript=scripts)
 
 
 def visitor() -> Account | None:
@@ -182,7 +189,7 @@ def _draw_language_switch(account: Account | None) -> None:
         if account is not None:
             languages.keep(account, chosen)
     if "pressed_language" in st.session_state:
-        st.html(page_markup.REMEMBER_LANGUAGE.format(language=st.session_state.pressed_language))
+        draw_markup("remember_language", pressed=st.session_state.pressed_language)
 
 
 def owns(owner: str) -> bool:
@@ -371,7 +378,7 @@ def name_uploader(word: str) -> None:
 
     The line beneath it, also English, is hidden: formats and size belong in the uploader's tooltip.
     """
-    st.html(page_markup.UPLOADER_STYLE.replace("{word}", word))
+    draw_markup("uploader_style", word=word)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Settings: who can reach this program, how other programs call it, where its files are, what it is made of."""
 
-import html
 from importlib.metadata import version
 from urllib.parse import urlencode, urlsplit
 
@@ -126,18 +125,14 @@ def draw_addresses(shared: network.Sharing) -> None:
 def draw_check(url: str) -> None:
     """Test from the reader's browser, by the script of /check, whether pages get through at the address for others."""
     address = urlsplit(url).netloc
-    words = {
+    data = {
         "good": t("settings.check_good", address=address, milliseconds="{milliseconds}"),
         "bad": t("settings.check_bad", address=address),
         "address": address,
         "count": st.session_state.get("checks", 0),
     }
-    attributes = " ".join(f'data-{name}="{html.escape(str(one))}"' for name, one in words.items())
-    trying = html.escape(t("settings.check_trying", address=address))
-    st.html(
-        f'<p id="result" role="status" style="margin: 0" {attributes}>{trying}</p><script src="/check.js"></script>',
-        unsafe_allow_javascript=True,
-    )
+    trying = t("settings.check_trying", address=address)
+    ui.draw_markup("address_check", scripts=True, data=data, trying=trying)
 
 
 account = ui.begin("settings").account

@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
+from glm_core import templates
 from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.report import Report, Row
 from glm_core.evaluation.report_files import export, fonts
@@ -43,6 +43,11 @@ class Word:
     size: int
     color: str
     bold: bool
+
+    @property
+    def baseline(self) -> float:
+        """The y that the letters stand on."""
+        return self.y + 1.1 * self.size
 
 
 @dataclass(frozen=True)
@@ -217,9 +222,8 @@ def to_png(report: Report) -> bytes:
             area = (one.x, one.y, one.x + one.width, one.y + one.height)
             draw.rounded_rectangle(area, one.radius, fill=one.fill, outline=one.line or None, width=2)
         else:
-            baseline = (one.x, one.y + 1.1 * one.size)
             words = "".join(sign if fonts.has(sign) else " " for sign in one.text)
-            draw.text(baseline, words, one.color, fonts.load(*font, one.size), "ls", stroke_width=one.bold * 0.4)
+            draw.text((one.x, one.baseline), words, one.color, fonts.load(*font, one.size), "ls", stroke_width=one.bold * 0.4)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -228,19 +232,7 @@ def to_png(report: Report) -> bytes:
 def to_svg(report: Report) -> bytes:
     """The picture as text, in the font of whoever looks at it; nothing in it runs or is fetched."""
     sheet = lay_out(report)
-    size = f'width="{WIDTH}" height="{sheet.height:.0f}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {sheet.height:.0f}" font-family="{FAMILIES}">'
-    ground = f'<rect width="100%" height="100%" fill="{GROUND}"/>'
-    return "\n".join([head, ground, *map(_element, sheet.shapes), "</svg>\n"]).encode("utf-8", "replace")
-
-
-def _element(one: Word | Box) -> str:
-    if isinstance(one, Box):
-        border = f' stroke="{one.line}" stroke-width="2"' if one.line else ""
-        size = f'width="{one.width:.1f}" height="{one.height:.1f}"'
-        return f'<rect x="{one.x:.1f}" y="{one.y:.1f}" {size} rx="{one.radius}" fill="{one.fill}"{border}/>'
-    place = (
-        f'x="{one.x:.1f}" y="{one.y + 1.1 * one.size:.1f}" textLength="{one.width:.1f}" lengthAdjust="spacingAndGlyphs"'
-    )
-    weight = ' font-weight="600"' if one.bold else ""
-    return f'<text {place} font-size="{one.size}" fill="{one.color}"{weight} xml:space="preserve">{escape(one.text)}</text>'
+    boxes = [one for one in sheet.shapes if isinstance(one, Box)]
+    words = [one for one in sheet.shapes if isinstance(one, Word)]
+    look = {"width": WIDTH, "height": round(sheet.height), "families": FAMILIES, "ground": GROUND}
+    return templates.render(export.TEMPLATES, "image.svg", boxes=boxes, words=words, **look).encode("utf-8", "replace")
