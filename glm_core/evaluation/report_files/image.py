@@ -223,7 +223,9 @@ def to_png(report: Report) -> bytes:
             draw.rounded_rectangle(area, one.radius, fill=one.fill, outline=one.line or None, width=2)
         else:
             words = "".join(sign if fonts.has(sign) else " " for sign in one.text)
-            draw.text((one.x, one.baseline), words, one.color, fonts.load(*font, one.size), "ls", stroke_width=one.bold * 0.4)
+            draw.text(
+                (one.x, one.baseline), words, one.color, fonts.load(*font, one.size), "ls", stroke_width=one.bold * 0.4
+            )
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -5,12 +5,13 @@ ChatGLM2, ChatGLM3 and original GLM-4 are published with one fused `query_key_va
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from glm_core import workspace
 from glm_core.adapters import published_lora
 from glm_core.adapters.files import read_info
-from glm_core.runs.exchange import model_card
+from glm_core.runs.exchange import answers, model_card
 from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
 
 PUBLISHED = "published"
@@ -20,6 +21,7 @@ class AdapterExporter:
     """See the module."""
 
     types: tuple[str, ...] = ()
+    tool = "easyAIGC"
 
     def default_type(self, source: ExportSource) -> str:
         """The adapter's own."""
@@ -40,11 +42,19 @@ class AdapterExporter:
             if file.is_file() and not file.is_symlink():
                 shutil.copyfile(file, folder / file.name)
         published_lora.write(source.adapter, source.base, folder / PUBLISHED)
-        model_card.write(folder, source, "adapter")
+        model_card.write(folder, source, "adapter", library="peft")
 
     def artefact(self, folder: Path) -> Path:
         """The folder."""
         return folder
+
+    def missing_package(self) -> str:
+        """Nothing: this program reads it."""
+        return ""
+
+    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+        """On the run's base."""
+        return answers.of_run(source, questions, progress, adapter=artefact)
 
 
 EXPORTER: Exporter = AdapterExporter()

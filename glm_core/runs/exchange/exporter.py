@@ -1,9 +1,10 @@
 """The interface of an export format, and the formats there are.
 
-A format is one file with one `Exporter`, entered in `FORMATS`. Pages, jobs and the command line know formats only by this.
+A format is one file with one `Exporter`, entered in `FORMATS`. Pages, jobs, the check and the command line know formats only
+by this; its title and what it is for are `models.export_format.<name>` and `models.export_about.<name>`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,13 +16,28 @@ from glm_core.runs.store import Run
 
 Progress = Callable[[str, float | None], None]
 
-FORMATS = {  # name -> module that has its EXPORTER; imported when used, since most need torch
-    "adapter": "glm_core.runs.exchange.adapter_format",
-    "merged": "glm_core.runs.exchange.merged_format",
-    "transformers": "glm_core.runs.exchange.transformers_format",
-    "gguf": "glm_core.runs.exchange.gguf.format",
-    "gguf-adapter": "glm_core.runs.exchange.gguf.adapter_format",
+
+@dataclass(frozen=True)
+class Format:
+    """The entry of a format.
+
+    Attributes:
+        module: that has its EXPORTER; imported when used, since most need torch.
+        offered: number types that a page offers, the usual one first; empty where it asks for none.
+    """
+
+    module: str
+    offered: tuple[str, ...] = ()
+
+
+FORMATS = {
+    "merged": Format("glm_core.runs.exchange.merged_format"),
+    "transformers": Format("glm_core.runs.exchange.transformers_format"),
+    "gguf": Format("glm_core.runs.exchange.gguf.format", ("f16", "q8_0", "q4_0")),
+    "gguf-adapter": Format("glm_core.runs.exchange.gguf.adapter_format"),
+    "adapter": Format("glm_core.runs.exchange.adapter_format"),
 }
+"In the order in which a page lists them."
 
 
 @dataclass(frozen=True)
@@ -63,9 +79,11 @@ class Exporter(Protocol):
 
     Attributes:
         types: names of the number types it can be written in, the usual one first; empty where there is no choice.
+        tool: the program that answers for an export when it is checked.
     """
 
     types: tuple[str, ...]
+    tool: str
 
     def default_type(self, source: ExportSource) -> str:
         """Return the type used where none is asked for."""
@@ -86,6 +104,12 @@ class Exporter(Protocol):
     def artefact(self, folder: Path) -> Path:
         """Return what a tool is pointed at: the folder itself, or a file in it."""
 
+    def missing_package(self) -> str:
+        """Return the package that `answer` needs and that is not installed, empty where nothing is missing."""
+
+    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+        """Return the export's own answers, to be compared with the run's."""
+
 
 def exporter(name: str) -> Exporter:
     """Return the exporter of a format.
@@ -95,7 +119,7 @@ def exporter(name: str) -> Exporter:
     """
     if name not in FORMATS:
         raise RunError("exports.no_format", name=repr(name)[:40], known=", ".join(FORMATS))
-    return import_module(FORMATS[name]).EXPORTER
+    return import_module(FORMATS[name].module).EXPORTER
 
 
 def checked_type(one: Exporter, source: ExportSource, kind: str | None) -> str:

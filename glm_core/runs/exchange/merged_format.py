@@ -4,12 +4,13 @@ Written in the layout the base was published in. Beside the weights lie the toke
 `generation_config.json` with stops and sampling defaults, and a model card.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.merge import write_merged
 from glm_core.models import describe
-from glm_core.runs.exchange import model_card, model_files
+from glm_core.runs.exchange import answers, model_card, model_files
 from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
 
 DTYPES = ("float16", "bfloat16", "float32")
@@ -19,6 +20,7 @@ class MergedExporter:
     """See the module."""
 
     types: tuple[str, ...] = DTYPES
+    tool = "easyAIGC"
 
     def default_type(self, source: ExportSource) -> str:
         """The precision in which the base is published."""
@@ -43,6 +45,14 @@ class MergedExporter:
     def artefact(self, folder: Path) -> Path:
         """The folder."""
         return folder
+
+    def missing_package(self) -> str:
+        """Nothing: this program reads it."""
+        return ""
+
+    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+        """As any model."""
+        return answers.of_model(artefact, questions, progress)
 
 
 def stored_dtype(config: dict) -> str:

@@ -11,18 +11,18 @@ from glm_core.runs.files import read_record
 FILE = "README.md"
 
 
-def write(folder: Path, source: ExportSource, form: str) -> None:
-    """Write `README.md` into `folder` for an export in the format `form`."""
-    workspace.write_atomic(folder / FILE, text(source, form))
+def write(folder: Path, source: ExportSource, form: str, library: str = "transformers") -> None:
+    """Write `README.md` into `folder` for an export in the format `form`, which hubs load with `library`."""
+    workspace.write_atomic(folder / FILE, text(source, form, library))
 
 
-def text(source: ExportSource, form: str) -> str:
+def text(source: ExportSource, form: str, library: str) -> str:
     """Return the card in Markdown, in the language in use."""
     run, base = source.run, describe(source.base)
     front = [
         "---",
         f"base_model: {base.name}",
-        "library_name: " + {"adapter": "peft", "gguf": "gguf", "gguf-adapter": "gguf"}.get(form, "transformers"),
+        f"library_name: {library}",
         "---",
     ]
     sections = [

@@ -100,15 +100,13 @@ def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[s
     base = st.selectbox(t("models.merge_into"), fitting, format_func=lambda one: one.name, key=f"into-{run.id}")
     form = st.selectbox(
         t("models.export_format"),
-        ("merged", "transformers", "gguf", "gguf-adapter", "adapter"),
+        export.FORMATS,
         format_func=lambda one: t(f"models.export_format.{one}"),
         key=f"format-{run.id}",
     )
     kind = None
-    if form == "gguf":
-        kind = st.segmented_control(
-            t("models.export_type"), ("f16", "q8_0", "q4_0"), default="f16", key=f"type-{run.id}"
-        )
+    if offered := export.FORMATS[form].offered:
+        kind = st.segmented_control(t("models.export_type"), offered, default=offered[0], key=f"type-{run.id}")
     st.caption(t(f"models.export_about.{form}"))
     if st.button(t("models.export_start"), icon=":material/output:", key=f"merge-{run.id}", width="stretch"):
         merges.begin(run, base.base, kind, format=form)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from glm_core.adapters import attach, published_lora
 from glm_core.adapters.errors import AdapterError
 from glm_core.runs import store
 from glm_core.runs.exchange import chat_template, check, export, import_adapter, model_files
-from glm_core.runs.exchange.exporter import FORMATS, ExportSource, exporter
+from glm_core.runs.exchange.adapter_format import AdapterExporter
+from glm_core.runs.exchange.exporter import FORMATS, ExportSource, Format, exporter
 from glm_core.runs.exchange.gguf.write import write_gguf
 from glm_core.runs.files import RunError
 from glm_core.training.settings import TrainingSettings
@@ -234,6 +236,32 @@ def test_formats_and_types_that_there_are_not_are_named_with_those_there_are(tmp
         with pytest.raises(RunError, match=known):
             export.start_export(run, base, **values)
     assert all(exporter(name).artefact(tmp_path) for name in FORMATS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_page_offers_types_that_a_format_has_and_has_words_for_it(name):
+    assert set(FORMATS[name].offered) <= set(exporter(name).types)
+    assert all(i18n.t(f"models.export_{key}.{name}") for key in ("format", "about"))
+
+
+class ToyExporter(AdapterExporter):
+    """A format that lives in this file."""
+
+    tool = "toy"
+
+    def write(self, source, folder, kind, progress):
+        shutil.copytree(source.adapter, folder, dirs_exist_ok=True)
+
+
+EXPORTER = ToyExporter()
+
+
+def test_a_format_of_one_file_and_one_entry_is_written_and_checked_by_its_own_tool(tmp_path, monkeypatch):
+    monkeypatch.setitem(FORMATS, "toy", Format(__name__))
+    run, base = made_run("chatglm3", tmp_path)
+    job = export.start_export(run, base, format="toy")
+    job.wait(120)
+    assert (job.state, job.comparison.tool, job.comparison.same) == ("done", "toy", 20)
 
 
 def test_the_command_line_exports_checks_and_says_so(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """A LoRA as a GGUF adapter, which llama.cpp and Ollama put on the GGUF file of the base."""
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,9 @@ from glm_core.adapters import lora_io, published_lora
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
 from glm_core.models import describe
-from glm_core.runs.exchange import model_card
+from glm_core.runs.exchange import answers, model_card
 from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
-from glm_core.runs.exchange.gguf import layouts, ollama
+from glm_core.runs.exchange.gguf import layouts, llama_cpp, ollama
 from glm_core.runs.exchange.gguf.format import check_network
 
 
@@ -21,6 +23,7 @@ class GGUFAdapterExporter:
     """See the module."""
 
     types: tuple[str, ...] = ("f32", "f16")
+    tool = llama_cpp.TOOL
 
     def default_type(self, source: ExportSource) -> str:
         """As exact as it was trained."""
@@ -44,11 +47,24 @@ class GGUFAdapterExporter:
         name = f"{source.base.name}-{source.run.id}-adapter-{kind.upper()}.gguf"
         write_adapter(source.adapter, source.base, folder / name, kind=kind, strength=source.strength)
         ollama.write_adapter(folder, name, source.base, source.chat_format)
-        model_card.write(folder, source, "gguf-adapter")
+        model_card.write(folder, source, "gguf-adapter", library="gguf")
 
     def artefact(self, folder: Path) -> Path:
         """The file."""
         return next(iter(sorted(folder.glob("*.gguf"))), folder)
+
+    def missing_package(self) -> str:
+        """llama.cpp's."""
+        return llama_cpp.missing_package()
+
+    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+        """By llama.cpp, on the base written as GGUF for this."""
+        from glm_core.runs.exchange.gguf.write import write_gguf
+
+        asked = llama_cpp.prompts(source, questions)
+        with tempfile.TemporaryDirectory(prefix=workspace.BUILDING, dir=artefact.parent.parent) as temporary:
+            base = write_gguf(source.base, Path(temporary) / "base.gguf", progress=progress)
+            return llama_cpp.answer(base, asked, answers.LONGEST, source.base, artefact)
 
 
 def write_adapter(adapter: Path, base: Path, file: Path, *, kind: str = "f32", strength: float = 1.0) -> Path:

@@ -1,6 +1,7 @@
 """GGUF: one file for llama.cpp, Ollama and LM Studio, with a Modelfile and the commands beside it."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from glm_core import workspace
@@ -8,9 +9,9 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_merged
 from glm_core.models import checkpoints, describe
-from glm_core.runs.exchange import model_card
+from glm_core.runs.exchange import answers, model_card
 from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
-from glm_core.runs.exchange.gguf import layouts, ollama
+from glm_core.runs.exchange.gguf import layouts, llama_cpp, ollama
 from glm_core.runs.exchange.merged_format import stored_dtype
 from glm_core.runs.exchange.model_files import add_format
 
@@ -21,6 +22,7 @@ class GGUFExporter:
     """See the module."""
 
     types: tuple[str, ...] = ("f16", "q8_0", "q4_0", "f32")
+    tool = llama_cpp.TOOL
 
     def default_type(self, source: ExportSource) -> str:
         """16 bits: exact where the base is published in float16."""
@@ -48,11 +50,19 @@ class GGUFExporter:
             add_format(merged, source.chat_format)
             write_gguf(merged, folder / name, kind=kind, name=source.run.name, progress=progress)
         ollama.write(folder, name, source.base, source.chat_format)
-        model_card.write(folder, source, "gguf")
+        model_card.write(folder, source, "gguf", library="gguf")
 
     def artefact(self, folder: Path) -> Path:
         """The file."""
         return next(iter(sorted(folder.glob("*.gguf"))), folder)
+
+    def missing_package(self) -> str:
+        """llama.cpp's."""
+        return llama_cpp.missing_package()
+
+    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+        """By llama.cpp."""
+        return llama_cpp.answer(artefact, llama_cpp.prompts(source, questions), answers.LONGEST, source.base)
 
 
 def check_network(base: Path) -> None:

@@ -1,6 +1,7 @@
 """Greedy answers by llama.cpp itself, for the check of a GGUF file."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,13 @@ import numpy as np
 from glm_core.models import describe, load_tokenizer
 from glm_core.models.plain_formats import with_format
 from glm_core.runs.exchange.exporter import ExportSource
+
+TOOL = "llama.cpp"
+
+
+def missing_package() -> str:
+    """Return the package to install where llama.cpp's Python package is not there."""
+    return "" if find_spec("llama_cpp") else "llama-cpp-python"
 
 
 def prompts(source: ExportSource, questions: Sequence[str]) -> list[list[int]]:

@@ -1,0 +1,53 @@
+"""Greedy answers of a run, and of a folder that this program loads, for the check of an export."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glm_core.runs.exchange.exporter import ExportSource, Progress
+
+if TYPE_CHECKING:
+    from glm_core.models import LoadedModel
+
+LONGEST = 64  # tokens of an answer
+
+
+def of_run(
+    source: ExportSource, questions: Sequence[str], progress: Progress, adapter: Path | None = None
+) -> list[str]:
+    """Return the answers of the run, base and adapter in one model; `adapter` stands in for its own."""
+    from glm_core.adapters import attach, scale
+    from glm_core.models.plain_formats import formatted
+
+    def attach_adapter(loaded: "LoadedModel") -> "LoadedModel":
+        attach.load_adapter(loaded, adapter or source.adapter, "run")
+        attach.activate(loaded, "run")
+        if source.strength != 1:
+            scale.set_strength(loaded, "run", source.strength)
+        return formatted(loaded, source.chat_format)
+
+    return of_model(source.base, questions, progress, attach_adapter)
+
+
+def of_model(
+    folder: Path,
+    questions: Sequence[str],
+    progress: Progress,
+    prepare: Callable[["LoadedModel"], "LoadedModel"] = lambda loaded: loaded,
+) -> list[str]:
+    """Return the answers of the model in `folder`, as `prepare` makes it."""
+    import gc
+
+    import torch
+
+    from glm_core import models
+    from glm_core.generation.greedy import greedy
+
+    loaded = prepare(models.load(folder, progress=progress))
+    assert loaded.tokenizer is not None, "asked only of models that have one"
+    answers = greedy(loaded, [[{"role": "user", "content": question}] for question in questions], LONGEST)
+    del loaded
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return answers
