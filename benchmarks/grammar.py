@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from glm_core.models import describe, load_tokenizer
-from glm_core.serving import grammar
+from glm_core.serving.batching import grammar
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.request import BIAS_LIMIT, Request
 

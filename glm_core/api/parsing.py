@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from glm_core.api import schemas, tools
 from glm_core.models.tool_messages import CALLS, ROLE, call
-from glm_core.serving import grammar
+from glm_core.serving.batching import grammar
 from glm_core.serving.request import RANGES, STOP_LIMIT, Request, RequestError, ServingError
 
 M = TypeVar("M", bound=schemas.Part)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from glm_core.api import schemas
-from glm_core.serving import grammar
+from glm_core.serving.batching import grammar
 from glm_core.serving.request import RequestError
 
 CALL = re.compile(r'\{"name":("(?:[^"\\]|\\.)*"),"arguments":')

@@ -1,6 +1,6 @@
 """One token for every row of a batch: the rows' state on the device, and the step, recorded once and replayed on a GPU.
 
-Not here: prompts (prefill.py), text and who the rows belong to (greedy.py, `glm_core.serving.batch`).
+Not here: prompts (prefill.py), text and who the rows belong to (greedy.py, `glm_core.serving.batching.batch`).
 """
 
 import logging
@@ -153,7 +153,7 @@ class DecodeRunner:
     """Rows 0 to n - 1 of a batch. All methods belong to one thread, in inference mode.
 
     Args:
-        adapters: what a slot is: `ActiveAdapter`, or `glm_core.serving.adapter_slots.Adapters`.
+        adapters: what a slot is: `ActiveAdapter`, or `glm_core.serving.batching.adapter_slots.Adapters`.
         slot: the adapter of all rows where it is one that cannot be mixed, else None.
         fixed: compute whole buffers and numbers of rows that are powers of two, so that the tensors of a step have few
             shapes. By default where that can be recorded: on a GPU, for architectures whose steps can.

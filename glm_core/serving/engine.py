@@ -26,7 +26,7 @@ from glm_core.serving.served_models import ServedModel
 if TYPE_CHECKING:
     import numpy
 
-    from glm_core.serving import sequence
+    from glm_core.serving.batching import sequence
     from glm_core.serving.session import Session
 
 log = logging.getLogger(__name__)

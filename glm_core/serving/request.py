@@ -113,7 +113,7 @@ class Request:
     logprobs: int | None = None
     "How many of the likeliest tokens `RequestHandle.logprobs` has beside each token; None = it stays empty."
     grammar: str = ""
-    "What the answer has to match, as `serving.grammar` returns it; empty = nothing."
+    "What the answer has to match, as `serving.batching.grammar` returns it; empty = nothing."
     prompt: str | tuple[int, ...] | None = None
     "A text or token ids to go on from, instead of `messages` in the model's chat format."
     echo: bool = False

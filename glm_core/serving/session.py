@@ -21,10 +21,12 @@ from glm_core.generation.prompt_cache import PromptCache
 from glm_core.models import plain_formats
 from glm_core.models.tool_messages import use_tools, with_tools
 from glm_core.serving import likelihood
-from glm_core.serving.adapter_slots import Adapters
 from glm_core.serving.base import LoadedBase, LogLikelihood
-from glm_core.serving.batch import Batch
-from glm_core.serving.grammar import GrammarCompiler
+from glm_core.serving.batching.adapter_slots import Adapters
+from glm_core.serving.batching.batch import Batch
+from glm_core.serving.batching.grammar import GrammarCompiler
+from glm_core.serving.batching.sampling import resolve
+from glm_core.serving.batching.sequence import NO_LIMIT, TOGETHER_TOKENS, Sequence, fit_prompt, group_by_length
 from glm_core.serving.request import (
     EngineUnavailable,
     PromptTooLong,
@@ -33,8 +35,6 @@ from glm_core.serving.request import (
     RequestHandle,
     ServingError,
 )
-from glm_core.serving.sampling import resolve
-from glm_core.serving.sequence import NO_LIMIT, TOGETHER_TOKENS, Sequence, fit_prompt, group_by_length
 from glm_core.serving.served_models import Provenance, ServedModel
 from glm_core.serving.tool_prompts import flattened
 

@@ -5,7 +5,7 @@ import shutil
 from glm_core.evaluation import side_by_side
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.runs import store
-from glm_core.serving.batch import Batch
+from glm_core.serving.batching.batch import Batch
 from glm_core.workspace import read_json, write_json
 
 

@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from glm_core import models
 from glm_core.generation import kv_cache
 from glm_core.generation.decode import CudaGraphRunner, DecodeRunner
-from glm_core.serving import batch
 from glm_core.serving.base import LoadedBase
+from glm_core.serving.batching import batch
 from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session

@@ -89,7 +89,7 @@ def test_samples_of_a_run_have_no_thoughts(workspace_of_thinkers):
 
 
 def test_a_grammar_holds_for_the_answer_and_leaves_no_thought(thinker):
-    from glm_core.serving import grammar
+    from glm_core.serving.batching import grammar
 
     text, handle = ask(thinker, "hello", grammar=grammar.choice(["yes", "no"], "guided_choice"))
     assert text in ("yes", "no") and handle.reasoning == ""

@@ -15,7 +15,7 @@ import torch
 from glm_core.generation.decode import argmax_finite
 
 if TYPE_CHECKING:
-    from glm_core.serving.grammar import TokenMask
+    from glm_core.serving.batching.grammar import TokenMask
 
 SEED_LIMIT = 2**63 - 1
 RARE = ("min_p", "presence_penalty", "frequency_penalty")

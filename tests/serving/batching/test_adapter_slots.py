@@ -140,7 +140,7 @@ def test_a_prefix_at_strength_0_answers_as_the_base_and_at_half_as_neither(engin
 
 
 def test_adapters_come_and_go_while_others_stream(engine, home, monkeypatch):
-    monkeypatch.setattr("glm_core.serving.adapter_slots.MOST_LOADED", 1)
+    monkeypatch.setattr("glm_core.serving.batching.adapter_slots.MOST_LOADED", 1)
     expected = alone(engine, "你好", "lora", max_new_tokens=60)
     running = engine.submit(ask("你好", "lora", max_new_tokens=60))
     others = [engine.submit(ask("你好", name, max_new_tokens=4)) for name in ("prefix", "lora-wide", "dora", "tiny")]

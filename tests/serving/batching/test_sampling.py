@@ -10,7 +10,7 @@ from transformers.generation.logits_process import (
 )
 
 from glm_core.generation.decode import argmax_finite
-from glm_core.serving.sampling import Sampler, SamplingParams, choose, resolve
+from glm_core.serving.batching.sampling import Sampler, SamplingParams, choose, resolve
 
 
 def draws(sampling: SamplingParams, logits: torch.Tensor, count: int) -> torch.Tensor:
@@ -91,7 +91,7 @@ def test_a_large_vocabulary_is_sorted_only_as_far_as_the_nucleus_needs(flat, mon
     logits = torch.randn(2, 5000) * (0.01 if flat else 6)
     samplers = [SamplingParams(0.95, 0.7, seed=3), SamplingParams(1.2, 0.9, top_k=40, seed=4)]
     narrow = choose(logits, [Sampler(one, []) for one in samplers])
-    monkeypatch.setattr("glm_core.serving.sampling.CANDIDATES", 5000)
+    monkeypatch.setattr("glm_core.serving.batching.sampling.CANDIDATES", 5000)
     assert narrow == choose(logits, [Sampler(one, []) for one in samplers])
     expected = reference(logits[0], 0.95, 0, 0.7)
     assert expected[narrow[0]] > 0 and ((expected > 0).sum() > 1024) == flat

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from glm_core import models
-from glm_core.serving import RequestError, grammar
+from glm_core.serving import RequestError
+from glm_core.serving.batching import grammar
 from tests.engine import ask
 
 PERSON = {

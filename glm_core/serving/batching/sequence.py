@@ -11,9 +11,9 @@ from glm_core.models.thinking import ThoughtReader
 from glm_core.models.tokenizers import Detokenizer
 from glm_core.models.tool_calls import CallReader
 from glm_core.models.tool_messages import keep_tools
-from glm_core.serving.grammar import TokenMask
+from glm_core.serving.batching.grammar import TokenMask
+from glm_core.serving.batching.sampling import Sampler, SamplingParams
 from glm_core.serving.request import EngineUnavailable, PromptTooLong, RequestHandle, ServingError, TokenLogprob
-from glm_core.serving.sampling import Sampler, SamplingParams
 from glm_core.serving.text_stream import AnswerText
 
 if TYPE_CHECKING:
