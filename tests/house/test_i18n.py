@@ -41,7 +41,7 @@ def keys_in_code() -> tuple[set[str], set[str]]:
                 ]
                 if re.match(r"[a-z_]+\\\.", parts[0]):
                     patterns.add("".join(parts))
-    for template in (ROOT / "glm_core").rglob("templates/*.html"):
+    for template in (ROOT / "glm_core").rglob("*templates/*.html"):
         text = template.read_text(encoding="utf-8")
         constants |= set(re.findall(r"""\bt\(["']([\w.]+)["'][,)]""", text))
         patterns |= {re.escape(start) + r"[\w.-]+" for start in re.findall(r"""\bt\(["']([\w.]+\.)["'] ~""", text)}

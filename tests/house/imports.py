@@ -1,10 +1,9 @@
 """The structure of the program, read off its imports: packages, which import which, and a drawing of both.
 
-`python -m tests.house docs/architecture.svg` draws it again; test_house.py holds the program to it.
+`python -m tests.house docs/architecture.svg` draws it again; test_layout.py holds the program to it.
 """
 
 import ast
-import sys
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -97,7 +96,3 @@ def draw() -> str:
     style = 'font-family="sans-serif" font-size="14" fill="#1F2426"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {style}>'
     return "\n".join([head, f'<rect width="{WIDTH}" height="{height}" fill="#FFFFFF"/>', *parts, "</svg>"]) + "\n"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(draw(), encoding="utf-8")

@@ -6,21 +6,22 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from tests import house
+from tests.house import imports
 from tests.paths import ROOT
 
 MOST_FILES = 18
 MOST_TABLES = 15
+LINES_OF_A_PAGE = 50
 WIDGETS = {"ui.py", "state.py"}
 ARCHITECTURES = ROOT / "glm_core" / "models" / "architectures"
 
 
 def own(folder: str) -> list:
-    return [path for path in house.sources() if path.relative_to(ROOT).parts[0] == folder]
+    return [path for path in imports.sources() if path.relative_to(ROOT).parts[0] == folder]
 
 
 def test_imports_run_one_way_without_a_circle():
-    rows = house.levels()
+    rows = imports.levels()
     level = {package: number for number, row in enumerate(rows) for package in row}
     flow = ["workspace", "models", "adapters", "training", "runs", "serving", "api"]
     assert [level[name] for name in flow] == sorted({level[name] for name in flow}), rows
@@ -28,13 +29,22 @@ def test_imports_run_one_way_without_a_circle():
 
 
 def test_the_picture_is_the_one_that_the_code_gives():
-    assert (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8") == house.draw(), (
+    assert (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8") == imports.draw(), (
         "draw it again: python -m tests.house docs/architecture.svg"
     )
 
 
+def test_the_document_is_short_and_every_path_in_it_is_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    roots = [ROOT, ROOT / "glm_core"]
+    paths = [one for one in re.findall(r"`([\w*/.]+)`", text) if "/" in one or one.endswith(".py")]
+    assert len(paths) > 30 and [one for one in paths if not any(any(root.glob(one)) for root in roots)] == []
+    assert len(text.splitlines()) <= 2 * LINES_OF_A_PAGE
+
+
 def test_no_folder_holds_more_files_than_one_subject_has():
-    count = Counter(path.parent for path in house.sources() if path.name != "__init__.py")
+    every = [*imports.sources(), *(ROOT / "tests").rglob("*.py")]
+    count = Counter(path.parent for path in every if path.name != "__init__.py")
     assert {str(folder.relative_to(ROOT)): n for folder, n in count.items() if n > MOST_FILES} == {}
 
 
@@ -42,7 +52,7 @@ def classes() -> dict[str, list]:
     """name -> (file, its bases) of every public class of glm_core."""
     found = defaultdict(list)
     for path in own("glm_core"):
-        for node in house.tree_of(path).body:
+        for node in imports.tree_of(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append((str(path.relative_to(ROOT)), {ast.unparse(base) for base in node.bases}))
     return found
@@ -63,7 +73,7 @@ def test_no_two_classes_have_one_name_unless_they_implement_one_interface():
 def test_only_the_frame_and_the_state_know_streamlit(path):
     names = {
         name.split(".")[0]
-        for node in ast.walk(house.tree_of(path))
+        for node in ast.walk(imports.tree_of(path))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
     }
@@ -72,7 +82,7 @@ def test_only_the_frame_and_the_state_know_streamlit(path):
 
 def test_only_architectures_know_which_one_a_model_is():
     asked = re.compile(r"\.(native|gated)\b|native\s*==")
-    places = [*house.sources(), *(ROOT / "benchmarks").glob("*.py")]
+    places = [*imports.sources(), *(ROOT / "benchmarks").glob("*.py")]
     found = [
         path for path in places if ARCHITECTURES not in path.parents and asked.search(path.read_text(encoding="utf-8"))
     ]
@@ -92,15 +102,15 @@ def test_docstrings_say_what_a_thing_is_or_does():
     """A technical sentence: the imperative or a noun first, no riddles."""
     riddles = []
     for path in own("glm_core"):
-        for node in ast.walk(house.tree_of(path)):
+        for node in ast.walk(imports.tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 if re.match(r"(What|Whether|Who|Whoever)\b", ast.get_docstring(node) or ""):
                     riddles.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert riddles == []
 
 
-APART = {"browser", "clients", "security"}
-"Folders of tests that look at the whole program from outside."
+APART = {"browser", "clients", "house", "security"}
+"Folders of tests that look at the whole program."
 
 
 def test_tests_lie_where_the_code_that_they_test_lies():

@@ -12,7 +12,7 @@ from glm_core.evaluation.judge import OUTCOMES, judge
 from tests.paths import ROOT
 
 OPEN = ROOT.parent / "shared" / "cases" / "evidence" / "bench_open.jsonl"
-OWN = ROOT / "tests" / "evaluation" / "judge_cases.jsonl"
+OWN = ROOT / "tests" / "evaluation" / "judge" / "cases.jsonl"
 OLD = "我是小砚，由easyAIGC 项目组训练的人工智能助手。"
 WRONG_PASS, RIGHT_PASS, UNSURE = 0.05, 0.75, 0.15
 
