@@ -110,7 +110,7 @@ def launcher():
     """The `glm_core.runs.launcher.Launcher` of this process; it starts queued runs and notices ended ones."""
     from glm_core.runs.launcher import Launcher, single_command
 
-    return Launcher(free_gpu=_free_gpu, waiting=single_command)
+    return Launcher(free_gpu=free_gpu, waiting=single_command)
 
 
 def _gpu_is_needed() -> bool:
@@ -210,7 +210,7 @@ def _server_options() -> dict:
     }
 
 
-def _free_gpu(_run) -> None:
+def free_gpu(_run) -> None:
     """Free the GPU for a run: unload the model after its running answers; the next question loads it again."""
     if loaded() is not None and this_machine.gpus():
         engine().unload()

@@ -64,14 +64,14 @@ def with_cards(monkeypatch, *used):
 def test_a_run_finds_the_card_without_the_model_that_is_unloaded_for_it(monkeypatch, chatting):
     with_cards(monkeypatch, 1, 14)
     assert [gpu.memory_used >> 30 for gpu in state.machine().gpus] == [1, 1]
-    state._free_gpu(None)
+    state.free_gpu(None)
     assert chatting.unloaded == 1 and [gpu.memory_used >> 30 for gpu in state.machine().gpus] == [1, 14]
 
 
 def test_without_a_card_the_model_stays_where_it_is(monkeypatch, chatting):
     with_cards(monkeypatch)
     assert state.machine() == state.this_machine.machine()
-    state._free_gpu(None)
+    state.free_gpu(None)
     assert chatting.unloaded == 0
 
 

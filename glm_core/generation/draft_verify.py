@@ -73,7 +73,7 @@ class DraftVerifier:
         """Answers of the conversations at `places`, those that may be of like length together."""
         order = sorted(places, key=lambda i: limits[i])
         tokens = max(len(self._prompt(conversations[i])) + limits[i] for i in order)
-        together = self._together(self._kept_numbers() * tokens)
+        together = self.sequences_at_once(self._kept_numbers() * tokens)
         asked, most = [conversations[i] for i in order], [limits[i] for i in order]
         return dict(zip(order, greedy(self._loaded, asked, most, together), strict=True))
 
@@ -119,10 +119,10 @@ class DraftVerifier:
     def _batches(self, drafts: Sequence[_Draft]) -> Iterator[Sequence[_Draft]]:
         """Drafts of like length together, so that little is padded."""
         ordered = sorted(drafts, key=lambda draft: len(draft.ids), reverse=True)
-        size = self._together(self._loaded.model.config.vocab_size * len(ordered[0].ids)) if ordered else 1
+        size = self.sequences_at_once(self._loaded.model.config.vocab_size * len(ordered[0].ids)) if ordered else 1
         return (ordered[start : start + size] for start in range(0, len(ordered), size))
 
-    def _together(self, numbers: int) -> int:
+    def sequences_at_once(self, numbers: int) -> int:
         """Rows that may be computed at once where each needs so many numbers, keys and values or a draft's logits."""
         most_bytes = max(LEAST, SHARE * self._loaded.model.get_memory_footprint())
         return int(max(1, min(MOST_TOGETHER, most_bytes // (numbers * self._loaded.model.dtype.itemsize))))

@@ -86,7 +86,7 @@ def sample_gpus() -> list[dict[str, Any]]:
     if nvml is None:
         return []
     try:
-        return [_sample_gpu(nvml, index) for index in _indices(nvml) if not obstacle(*_age(nvml, index))]
+        return [sample_gpu(nvml, index) for index in _indices(nvml) if not obstacle(*_age(nvml, index))]
     except nvml.NVMLError:
         return []  # the driver was unloaded or a GPU was lost while the program runs
 
@@ -123,7 +123,7 @@ def _name(nvml, index: int) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
-def _sample_gpu(nvml, index: int) -> dict[str, Any]:
+def sample_gpu(nvml, index: int) -> dict[str, Any]:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     return {
@@ -187,12 +187,13 @@ class ResourceSampler(threading.Thread):
     def run(self) -> None:
         started = time.monotonic()
         while True:
-            self._take()
+            self.take()
             slow = time.monotonic() - started > 600
             if self._ended.wait(self._interval * (5 if slow else 1)):
                 return
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """Take one sample now, and write it where that can be done."""
         row = sample(self._pid)
         row["gpus"] = own_gpus(row["gpus"])
         self.peak_memory = max(self.peak_memory, row["process_memory"])
@@ -205,7 +206,7 @@ class ResourceSampler(threading.Thread):
         """Take a last sample and end the thread."""
         self._ended.set()
         self.join(timeout=5)
-        self._take()
+        self.take()
 
 
 @cache

@@ -24,7 +24,7 @@ from glm_core.runs.cluster.jobs import ClusterJobs, is_on_cluster, next_attempt
 from glm_core.runs.cluster.reconcile import reconcile, submit
 from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import RunError, locked, number, read_record, writing
-from glm_core.runs.prewarm import Ready
+from glm_core.runs.prewarm import Prewarmer
 from glm_core.runs.processes import CPU
 from glm_core.runs.run import processes_of
 from glm_core.runs.store import Run
@@ -72,8 +72,8 @@ class Launcher:
             waiting: the argument list that trains in a run directory, where `prepare` shall start it in advance.
             jobs: the jobs of runs that train on the cluster; tests put a stand-in here.
         """
-        self._command, self._devices, self._grace, self._free_gpu = command, devices, grace, free_gpu
-        self._ready, self._jobs = Ready(waiting), jobs or ClusterJobs()
+        self.command, self._devices, self._grace, self._free_gpu = command, devices, grace, free_gpu
+        self.prewarmer, self._jobs = Prewarmer(waiting), jobs or ClusterJobs()
         self._children: dict[str, subprocess.Popen] = {}
         self._settled: dict[str, int] = {}
         self._leaving: dict[str, float] = {}
@@ -84,11 +84,11 @@ class Launcher:
 
     def prepare(self) -> None:
         """Somebody is about to train: have a trainer ready soon, where nothing trains and there is memory for it."""
-        self._ready.request()
+        self.prewarmer.keep_warm()
 
     def claim(self) -> str:
         """The id to give the next run, so that the trainer that is ready takes it; empty where any will do."""
-        return self._ready.claim()
+        return self.prewarmer.claim()
 
     @needs("trainer", owner=lambda _, run: run.owner)
     def submit(self, run: Run) -> None:
@@ -137,7 +137,7 @@ class Launcher:
             run = store.get(run.id)
             if not run.status().active:
                 raise RunError("runs.not_active", name=run.name)
-            self._ready.drop(run.path)
+            self.prewarmer.drop(run.path)
             far = is_on_cluster(run) and run.place.get("submitted")
             if not far and not run.alive() and not processes.trainers(run.path):
                 store.write_status(run, "stopped", {"key": "runs.why.withdrawn"})
@@ -163,7 +163,7 @@ class Launcher:
         """
         with self._mutex:
             if not store.folder().is_dir():
-                self._ready.tend([], self._devices)
+                self.prewarmer.tend([], self._devices)
                 return
             cleared = self._next_to_start() if self._free_gpu else None
             if cleared is not None:
@@ -174,7 +174,7 @@ class Launcher:
                     open_runs = self._reconcile_all()
                     self.open = frozenset(run.id for run in open_runs)
                     self._start(open_runs, cleared)
-                    self._ready.tend(open_runs, self._devices)
+                    self.prewarmer.tend(open_runs, self._devices)
             except RunError as error:
                 if error.key != "runs.busy":
                     raise
@@ -333,9 +333,9 @@ class Launcher:
 
     def _begin(self, run: Run, places: list[str]) -> subprocess.Popen:
         """The process that trains `run`: the one that waits for it, or a new one."""
-        command = self._command(run)
+        command = self.command(run)
         with open(run.path / "train.log", "ab") as output:  # first: one that waits could not say why it has no log
-            return self._ready.take(run.path, command, places) or processes.start_process(
+            return self.prewarmer.take(run.path, command, places) or processes.start_process(
                 command, places, output=output
             )
 

@@ -42,6 +42,11 @@ class Waiting:
         # Closed when this is given up: a Popen outlives its last user, and the pipe with it.
         self._stdin, self._process.stdin = self._process.stdin, None
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def alive(self) -> bool:
         """Return whether it still waits."""
         return self._process.poll() is None
@@ -67,21 +72,24 @@ class Waiting:
         self._stdin.close()
 
 
-class Ready:
+class Prewarmer:
     """At most one waiting trainer. Methods may be called from any thread; they return at once, but for the end of a process."""
 
     def __init__(self, command: Callable[[Path], list[str]] | None):
         """
         Args:
             command: the argument list that trains in a run directory; None where nothing shall ever wait.
+
+        Attributes:
+            waiting: the process that waits; None where there is none.
         """
         self._command = command
-        self._one: Waiting | None = None
+        self.waiting: Waiting | None = None
         self._asked: float | None = None
         self._seen = 0.0
         self._mutex = threading.RLock()
 
-    def request(self) -> None:
+    def keep_warm(self) -> None:
         """Somebody looks at the form: a trainer should be ready soon, or stay so."""
         with self._mutex:
             self._seen = time.monotonic()
@@ -91,40 +99,40 @@ class Ready:
         """The id that a run must have to be trained by the waiting trainer; empty where none waits. Given out once."""
         with self._mutex:
             self._asked = None
-            if self._one is None or self._one.claimed or not self._one.alive():
+            if self.waiting is None or self.waiting.claimed or not self.waiting.alive():
                 return ""
-            self._one.claimed = time.monotonic()
-            return self._one.folder.name
+            self.waiting.claimed = time.monotonic()
+            return self.waiting.folder.name
 
     def take(self, folder: Path, command: list[str], places: list[str]) -> subprocess.Popen | None:
         """The trainer of run directory `folder`, which begins now; None where `command` must be started on `places` instead."""
         with self._mutex:
-            one = self._one
+            one = self.waiting
             if one is None or one.folder != folder:
                 return None
             child = one.go() if one.suits(command, places) else None
             if child is None:
                 self._end()
-            self._one = None
+            self.waiting = None
             return child
 
     def drop(self, folder: Path) -> None:
         """End the trainer that waits for `folder`, if one does."""
         with self._mutex:
-            if self._one is not None and self._one.folder == folder:
+            if self.waiting is not None and self.waiting.folder == folder:
                 self._end()
 
     def tend(self, open_runs: list[store.Run], places: Callable[[], list[str]]) -> None:
         """End what waits in vain, start what was asked for. Called once a tick, with the runs that wait or train."""
         with self._mutex:
-            if self._one is not None and self._in_vain(open_runs):
+            if self.waiting is not None and self._in_vain(open_runs):
                 self._end()
-            elif self._one is None and not open_runs and self._due():
+            elif self.waiting is None and not open_runs and self._due():
                 self._start(places()[:1] or [processes.CPU])
 
     def _in_vain(self, open_runs: list[store.Run]) -> bool:
         """Return whether it died, nobody is at the form any more, or what trains now is not it."""
-        one, now = self._one, time.monotonic()
+        one, now = self.waiting, time.monotonic()
         if not one.alive():
             return True
         if one.claimed:
@@ -143,12 +151,12 @@ class Ready:
             self._asked = None
             return
         try:
-            self._one = Waiting(self._command(folder), folder, places)
+            self.waiting = Waiting(self._command(folder), folder, places)
         except OSError as error:
             self._asked = None
             log.info("no trainer waits: %s", error)
 
     def _end(self) -> None:
         """End it, and start none until somebody comes to the form again: whatever ended it might end the next too."""
-        self._one.end()
-        self._one, self._asked = None, None
+        self.waiting.end()
+        self.waiting, self._asked = None, None

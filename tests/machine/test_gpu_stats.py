@@ -1,6 +1,7 @@
 """What training uses of the machine is sampled by a thread that never disturbs it."""
 
 import os
+import threading
 import time
 from types import SimpleNamespace
 
@@ -10,9 +11,11 @@ from glm_core.machine import gpu_stats
 
 
 def test_sample_has_bytes_percent_and_no_card_without_a_driver():
+    before = time.time()
     row = gpu_stats.sample()
+    assert before <= row["time"] <= time.time()
     assert 1e7 < row["process_memory"] < row["memory_total"] and row["cpu_percent"] >= 0
-    assert abs(row["time"] - time.time()) < 5 and isinstance(row["gpus"], list)
+    assert isinstance(row["gpus"], list)
 
 
 def test_process_that_has_ended_takes_nothing():
@@ -43,7 +46,7 @@ def test_sensors_a_card_lacks_are_none_and_the_rest_is_read():
         def nvmlDeviceGetPowerUsage(self, handle):
             raise RuntimeError("Not Supported")
 
-    row = gpu_stats._sample_gpu(Driver(), 0)
+    row = gpu_stats.sample_gpu(Driver(), 0)
     assert row == {
         "index": 0,
         "name": "NVIDIA GeForce GTX 1080 Ti",
@@ -56,22 +59,31 @@ def test_sensors_a_card_lacks_are_none_and_the_rest_is_read():
 
 
 def test_sampler_writes_rows_and_remembers_the_peak():
-    rows = []
-    sampler = gpu_stats.ResourceSampler(rows.append, os.getpid(), interval=0.02)
+    rows, enough = [], threading.Event()
+
+    def write(row):
+        rows.append(row)
+        if len(rows) == 3:
+            enough.set()
+
+    sampler = gpu_stats.ResourceSampler(write, os.getpid(), interval=0.02)
     sampler.start()
-    time.sleep(0.2)
+    assert enough.wait(60)
     sampler.stop()
-    assert len(rows) >= 3 and sampler.peak_memory == max(row["process_memory"] for row in rows)
+    assert len(rows) > 3 and sampler.peak_memory == max(row["process_memory"] for row in rows)
     assert not sampler.is_alive()
 
 
 def test_sampler_survives_a_full_disk():
+    tried = threading.Semaphore(0)
+
     def full(_):
+        tried.release()
         raise OSError(28, "No space left on device")
 
     sampler = gpu_stats.ResourceSampler(full, interval=0.02)
     sampler.start()
-    time.sleep(0.1)
+    assert tried.acquire(timeout=60) and tried.acquire(timeout=60)
     assert sampler.is_alive() and sampler.peak_memory > 0
     sampler.stop()
 
@@ -105,7 +117,7 @@ def test_a_run_tells_of_the_cards_it_trains_on(gpus, environment, own, monkeypat
     monkeypatch.setattr(gpu_stats, "sample_gpus", lambda: gpus)
     rows = []
     sampler = gpu_stats.ResourceSampler(rows.append, os.getpid())
-    sampler._take()
+    sampler.take()
     assert [gpu["index"] for gpu in rows[0]["gpus"]] == own
 
 

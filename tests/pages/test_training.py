@@ -187,7 +187,7 @@ def test_settings_that_contradict_each_other_are_a_sentence_and_cannot_be_starte
 
 
 def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
-    launcher._command = lambda run: [
+    launcher.command = lambda run: [
         sys.executable,
         "-c",
         "import time; time.sleep(60)",

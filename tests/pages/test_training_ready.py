@@ -22,7 +22,7 @@ def launcher(monkeypatch):
     yield one
     for run in store.runs():
         processes.kill_all(run.path)
-    one._ready.drop(one._ready._one.folder if one._ready._one else None)
+    one.prewarmer.drop(one.prewarmer.waiting.folder if one.prewarmer.waiting else None)
 
 
 def open_form():
@@ -59,7 +59,7 @@ def test_a_press_before_one_waits_starts_as_ever_and_leaves_none_behind(launcher
 def test_none_is_kept_ready_for_what_takes_several_processes(launcher):
     app = open_form()
     app.number_input(key="set_processes").set_value(2).run()
-    launcher._ready.claim()  # what the first look at the form asked for is forgotten
+    launcher.prewarmer.claim()  # what the first look at the form asked for is forgotten
     app.number_input(key="set_epochs").set_value(3).run()
     launcher.tick()
     assert not app.exception and launcher.claim() == ""

@@ -36,7 +36,7 @@ def launcher(gpus):
     """A launcher whose stand-in trainers may wait; whatever it started is ended afterwards."""
     one = Launcher(fake_command, devices=lambda: gpus, grace=20, waiting=fake_single)
     yield one
-    for path in {*store.folder().glob("2*"), *(process.folder for process in [one._ready._one] if process)}:
+    for path in {*store.folder().glob("2*"), *(process.folder for process in [one.prewarmer.waiting] if process)}:
         processes.kill_all(path)
 
 
@@ -58,7 +58,7 @@ def prepare(launcher):
 
 def rests(launcher):
     """Whether nothing waits, nor has just been begun."""
-    return launcher._ready._one is None and waiting() == []
+    return launcher.prewarmer.waiting is None and waiting() == []
 
 
 def starts(run):
@@ -131,7 +131,7 @@ def test_one_that_would_train_otherwise_than_the_run_wants_is_not_used(launcher,
     if change == "cards":
         gpus.remove("0")
     if change == "processes":
-        launcher._command = lambda run: [*fake_command(run), "--as-many-as", str(run.settings["processes"])]
+        launcher.command = lambda run: [*fake_command(run), "--as-many-as", str(run.settings["processes"])]
     if change == "path":
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     run = make(identifier=launcher.claim(), processes=2 if change == "processes" else 1)
@@ -302,7 +302,7 @@ machine.machine = lambda: SimpleNamespace(memory_free=8e9)
 launcher = Launcher(fake_command, devices=list, waiting=fake_single)
 launcher.prepare()
 launcher.tick()
-print(launcher._ready._one._process.pid, flush=True)
+print(launcher.prewarmer.waiting.pid, flush=True)
 while True:
     launcher.tick()
     time.sleep(0.01)

@@ -47,7 +47,7 @@ def make(launcher, tmp_path):
 
 
 def test_it_trains_to_an_adapter_in_the_process_that_waited(launcher, tmp_path):
-    waiting = launcher._ready._one._process.pid
+    waiting = launcher.prewarmer.waiting.pid
     run = make(launcher, tmp_path)
     launcher.submit(run)
     until(lambda: run.status().state == "finished" and not store.get(run.id).alive(), launcher, seconds=90)

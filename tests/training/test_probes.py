@@ -115,7 +115,7 @@ def test_rows_are_computed_together_as_far_as_memory_goes(tuned, monkeypatch):
     expected = greedy(tuned, ASKED, 8)
     monkeypatch.setattr(draft_verify, "LEAST", 1)
     monkeypatch.setattr(draft_verify, "SHARE", 0)
-    assert DraftVerifier(tuned, 8)._together(100) == 1
+    assert DraftVerifier(tuned, 8).sequences_at_once(100) == 1
     assert DraftVerifier(tuned, 8).answer(ASKED, [[text] for text in expected]) == expected
 
 

@@ -94,7 +94,7 @@ class ImageCanvas:
         size = SIZES[kind]
         pieces = [Piece(words, True)] if isinstance(words, str) else words
         tint = "" if isinstance(words, str) else TINTS[color]
-        for line in _broken(pieces, size, width, most):
+        for line in broken_lines(pieces, size, width, most):
             at = x
             for piece in line:
                 wide = fonts.width(piece.text, size)
@@ -106,7 +106,7 @@ class ImageCanvas:
         return y
 
 
-def _broken(pieces: Sequence[Piece], size: int, width: float, most: int) -> list[list[Piece]]:
+def broken_lines(pieces: Sequence[Piece], size: int, width: float, most: int) -> list[list[Piece]]:
     """Pieces as lines that fit into `width`, at most `most` of them."""
     lines: list[list[Piece]] = [[]]
     used = 0.0

@@ -55,11 +55,11 @@ def wait(folder: Path, stop: StopSignal) -> float | None:
     word = sys.stdin.readline()
     if not word:
         return None
-    _move_in(folder)
+    redirect_output(folder)
     return float(word)
 
 
-def _move_in(folder: Path) -> None:
+def redirect_output(folder: Path) -> None:
     """From now on stdout and stderr go to the run's log, and nothing comes from stdin, as in a trainer that never waited."""
     with open(folder / "train.log", "ab") as log, open(os.devnull, "rb") as nothing:
         sys.stdout.flush()

@@ -93,7 +93,7 @@ def test_nothing_runs_over_its_column(answer):
 
 
 def test_lines_break_between_words_and_never_before_a_closing_mark(no_font):
-    lines = report_files_image._broken([Piece("一二三四，hello world", False)], 10, 45, 9)
+    lines = report_files_image.broken_lines([Piece("一二三四，hello world", False)], 10, 45, 9)
     assert ["".join(one.text for one in line).strip() for line in lines] == ["一二三", "四，", "hello", "world"]
-    cut = report_files_image._broken([Piece("一二三四五六", True)], 10, 30, 1)
+    cut = report_files_image.broken_lines([Piece("一二三四五六", True)], 10, 30, 1)
     assert cut == [[Piece("一二…", True)]]

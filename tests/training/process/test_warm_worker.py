@@ -22,12 +22,12 @@ BARE = """
 import json, sys
 from glm_core.training.process import warm_worker
 from glm_core.training.__main__ import main
-move_in = warm_worker._move_in
+redirect = warm_worker.redirect_output
 def note(folder):
     global before
     before = set(sys.modules)
-    move_in(folder)
-warm_worker._move_in = note
+    redirect(folder)
+warm_worker.redirect_output = note
 code = main(sys.argv[1:])
 print("NEW", json.dumps(sorted(set(sys.modules) - before)))
 sys.exit(code)
