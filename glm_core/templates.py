@@ -4,7 +4,6 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from glm_core import i18n
 
@@ -31,6 +30,6 @@ def _environment(folder: Path) -> Environment:
     return environment
 
 
-def _css_string(text: str) -> Markup:
+def _css_string(text: str) -> str:
     """Text inside the quotes of a CSS string: every sign that could end it or the style sheet is its code point."""
-    return Markup("".join(sign if sign.isalnum() else f"\\{ord(sign):x} " for sign in text))
+    return "".join(sign if sign.isalnum() else f"\\{ord(sign):x} " for sign in text)
