@@ -49,6 +49,22 @@ def set_strength(loaded: LoadedModel, name: str, strength: float) -> None:
             module.set_scale(slot(name), strength)
 
 
+def weaken(loaded: LoadedModel, name: str, factor: float) -> None:
+    """Let a LoRA act at `factor` of what it learnt for good: its B matrices are multiplied, so every copy of it has that strength.
+
+    Raises:
+        AdapterError: unknown, or not a scalable LoRA.
+    """
+    if not is_scalable(loaded, name) or attached(loaded).method(name) == "ptuning":
+        raise AdapterError("adapters.error.not_scalable", name=name)
+    from peft.tuners.lora import LoraLayer
+
+    for module in loaded.model.modules():
+        if isinstance(module, LoraLayer) and slot(name) in module.lora_B:
+            with torch.no_grad():
+                module.lora_B[slot(name)].weight.mul_(factor)
+
+
 def prefix_of(loaded: LoadedModel, name: str | None) -> str | None:
     """The prefix in force under adapter `name` (None = the base): its own, else the one that the base came with."""
     state = attached(loaded)

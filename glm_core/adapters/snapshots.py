@@ -27,6 +27,12 @@ def keep(loaded: LoadedModel, parent: Path, step: int) -> None:
         _delete(parent, gone)
 
 
+def renew(loaded: LoadedModel, parent: Path, step: int) -> None:
+    """Write the adapter of `step` again, where it is kept: who goes back to that step gets what the run ended with."""
+    if step in saved_steps(parent):
+        attach.save(loaded, parent / f"{NAME}{step}", {"step": step})
+
+
 def saved_steps(parent: Path) -> list[int]:
     """The steps whose adapters are in `parent`, ascending."""
     names = [path.name.removeprefix(NAME) for path in parent.glob(f"{NAME}*")]

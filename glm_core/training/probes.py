@@ -120,6 +120,11 @@ class Probes:
             return False
         return all(map(_is_right, self._said(self._examined, exact)))
 
+    def rows_right(self) -> list[bool]:
+        """For each row that is looked at, trained or choosing, whether it is answered right by the judge; the adapter is active."""
+        rows = [*self._examined, *self._choosing]
+        return [_is_right(row) for row in self._said(rows, self._exact(rows))]
+
     @property
     def chooses_by_judge(self) -> bool:
         """Return whether rows choose the checkpoint and their answers are short enough to be judged at every evaluation."""

@@ -348,7 +348,7 @@ def _choose_checkpointing(
 
 def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: "Reporter") -> None:
     """Save the best adapter and say how the run ended."""
-    from glm_core.adapters import attach
+    from glm_core.adapters import attach, snapshots
 
     step = trainer.state.global_step
     if reporter.stopped and (task.folder / "discard").exists():
@@ -361,7 +361,9 @@ def _finish(task: Task, writer: RunWriter, trainer: "AdapterTrainer", reporter: 
     best = trainer.restore_best()
     info = {"run": task.folder.name, "name": task.name, "step": best, "settings": task.settings.to_dict()}
     if writer.writes:
+        info |= {"weakened": trainer.moderate()}
         attach.save(trainer.loaded, task.folder / "adapter", info)
+        snapshots.renew(trainer.loaded, task.folder / "checkpoints", best)
         trainer.write_learned(best)
     if reporter.stopped:
         writer.end("stopped", TrainingError("training.stopped.saved", step=step), adapter_step=best)

@@ -10,7 +10,7 @@ import os
 import random
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from glm_core import workspace
-from glm_core.adapters import attach, lora_io, lora_plus, snapshots
+from glm_core.adapters import attach, lora_io, lora_plus, scale, snapshots
 from glm_core.adapters.files import PREFIX_WEIGHTS
 from glm_core.data.tokenize import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
@@ -38,6 +38,8 @@ from glm_core.training.token_dataset import Rows
 
 STATE_FILE = "trainer_state.json"
 BLUR = 0.3  # by which lengths are blurred where rows are dealt to batches, or the same ones would always meet
+STRENGTHS = (0.95, 0.9, 0.85, 0.8)  # at which an adapter is tried; below, other wordings of the rows are lost first
+LEARNED = 0.9  # of the rows that are looked at; an adapter that has learned less has nothing to spare
 CHECKPOINTS_KEPT = 2  # besides the best
 
 
@@ -297,6 +299,25 @@ class AdapterTrainer(Trainer):
         self.model.eval()
         self.probes.write_learned(step)
 
+    def moderate(self) -> float:
+        """Weaken the adapter to what its rows need, where a run stops once they are learned; returns the strength it keeps."""
+        if not self.settings.stop_when_learned or self.settings.method != "lora":
+            return 1.0
+        if not scale.is_scalable(self.loaded, attach.NAME):
+            return 1.0
+        self.model.eval()
+
+        def right(strength: float) -> list[bool]:
+            scale.set_strength(self.loaded, attach.NAME, strength)
+            return self.probes.rows_right()
+
+        chosen = choose_strength(right)
+        scale.set_strength(self.loaded, attach.NAME, 1.0)
+        if chosen != 1:
+            scale.weaken(self.loaded, attach.NAME, chosen)
+            self.writer.log("training.log.weakened", share=f"{chosen:.0%}")
+        return chosen
+
     def restore_best(self) -> int:
         """Give the adapter the weights of its best step; returns that step.
 
@@ -313,6 +334,27 @@ class AdapterTrainer(Trainer):
                 attach.restore(self.loaded, folder)
                 return best
         return self.state.global_step
+
+
+def choose_strength(right: Callable[[float], Sequence[bool]]) -> float:
+    """The strength at which an adapter still does all it has learned: one of STRENGTHS, or 1.
+
+    An adapter trained to the end does its task with some to spare, and what it does beyond that changes only other answers.
+    It is taken back while no row that was right goes wrong, and then one strength forward again: other wordings of those
+    rows need more than they do.
+
+    Args:
+        right: for each row that is looked at, whether it is answered right at a strength.
+    """
+    full = right(1.0)
+    if sum(full) < LEARNED * len(full) or not full:
+        return 1.0
+    held = [1.0, 1.0]
+    for strength in STRENGTHS:
+        if any(was and not still for was, still in zip(full, right(strength), strict=True)):
+            break
+        held.append(strength)
+    return held[-2]
 
 
 def choose_step(history: Sequence[dict], by_loss: int | None) -> int | None:

@@ -226,6 +226,23 @@ def test_strength_scales_a_lora_between_base_and_beyond(chatglm, tmp_path):
         scale.set_strength(loaded, "run", 2)
 
 
+def test_a_weakened_lora_is_what_it_was_at_that_strength_in_memory_and_in_its_files(chatglm, tmp_path):
+    trained(chatglm, LORA, tmp_path / "adapter")
+    loaded = models.load(chatglm)
+    attach.load_adapter(loaded, tmp_path / "adapter", "run")
+    attach.activate(loaded, "run")
+    scale.set_strength(loaded, "run", 0.5)
+    half = logits(loaded)
+    scale.set_strength(loaded, "run", 1)
+    scale.weaken(loaded, "run", 0.5)
+    assert torch.allclose(logits(loaded), half, atol=1e-5)
+    attach.save(loaded, tmp_path / "weak", name="run")
+    again = models.load(chatglm)
+    attach.load_adapter(again, tmp_path / "weak", "run")
+    attach.activate(again, "run")
+    assert torch.allclose(logits(again), half, atol=1e-5)
+
+
 def test_a_prefix_has_every_strength_but_is_exported_only_as_trained(chatglm, tmp_path):
     trained(chatglm, METHODS["prefix"], tmp_path / "adapter")
     loaded = models.load(chatglm)

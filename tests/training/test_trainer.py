@@ -1,6 +1,6 @@
 """Trainer: which evaluated step it keeps; whole runs are in test_run.py."""
 
-from glm_core.training.trainer import choose_step
+from glm_core.training.trainer import choose_step, choose_strength
 
 
 class TestChoiceOfAStep:
@@ -22,3 +22,26 @@ class TestChoiceOfAStep:
         assert choose_step(self.history("000", "000"), 10) == 10
         assert choose_step([{"step": 10, "eval_loss": 1.0}], 10) == 10
         assert choose_step([], None) is None
+
+
+class TestStrength:
+    """At which strength a run that has learned keeps its adapter."""
+
+    def choose(self, needed):
+        """Ten rows, each right from the strength on that it needs; None never."""
+        return choose_strength(lambda strength: [need is not None and strength >= need for need in needed])
+
+    def test_one_forward_from_the_weakest_at_which_every_row_stays_right(self):
+        assert self.choose([0.5] * 10) == 0.85
+        assert self.choose([0.5] * 9 + [0.88]) == 0.95
+
+    def test_as_trained_where_a_row_needs_it(self):
+        assert self.choose([0.5] * 9 + [0.93]) == 1
+        assert self.choose([0.5] * 9 + [1.0]) == 1
+
+    def test_as_trained_where_too_little_is_learned(self):
+        assert self.choose([0.5] * 8 + [None] * 2) == 1
+        assert choose_strength(lambda strength: []) == 1
+
+    def test_a_row_that_was_never_right_holds_nothing_up(self):
+        assert self.choose([0.5] * 9 + [None]) == 0.85
