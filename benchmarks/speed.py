@@ -33,10 +33,10 @@ from glm_core.models.architectures.bloom.modeling import RecordableBloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.training import memory_estimate
-from glm_core.training.cuda_graphs import CudaGraphStep, round_length
-from glm_core.training.loss import AnswerLoss
-from glm_core.training.recompute import recompute
 from glm_core.training.settings import TrainingSettings
+from glm_core.training.steps.cuda_graphs import CudaGraphStep, round_length
+from glm_core.training.steps.loss import AnswerLoss
+from glm_core.training.steps.recompute import recompute
 
 WARMUP, UPDATES = 4, 10
 CONTENDERS = ("ours", "official", "plain", "packed")

@@ -9,7 +9,7 @@ from glm_core.data.examples import pair
 from glm_core.data.tokenize import IGNORED, Encoded, collate, encode
 from glm_core.serving.base import LogLikelihood
 from glm_core.serving.request import TokenLogprob
-from glm_core.training.loss import AnswerLoss, find_targets, output_head
+from glm_core.training.steps.loss import AnswerLoss, find_targets, output_head
 
 if TYPE_CHECKING:
     from glm_core.models import LoadedModel

@@ -24,9 +24,9 @@ from glm_core.training import memory_estimate, split
 from glm_core.training.errors import TrainingError
 from glm_core.training.process import failures
 from glm_core.training.process.signals import StopRequested, StopSignal
-from glm_core.training.recompute import recompute
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings, choice_label
+from glm_core.training.steps.recompute import recompute
 
 if TYPE_CHECKING:
     import torch
@@ -171,7 +171,7 @@ def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
     rehearsed = token_dataset.rehearse(task, writer, loaded, len(rows), max(rows.lengths(), default=0))
     stop.check()
     from glm_core.training.callbacks import Reporter
-    from glm_core.training.loss import noisy
+    from glm_core.training.steps.loss import noisy
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries', about their own next versions

@@ -28,12 +28,12 @@ from glm_core.adapters.files import PREFIX_WEIGHTS
 from glm_core.data.tokenize import IGNORED, Encoded, LengthBuckets, collate
 from glm_core.models import LoadedModel
 from glm_core.training import memory_estimate
-from glm_core.training.cuda_graphs import CudaGraphStep, round_length
-from glm_core.training.loss import AnswerLoss
 from glm_core.training.plan import count_rehearsal
 from glm_core.training.probes import Probes
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
+from glm_core.training.steps.cuda_graphs import CudaGraphStep, round_length
+from glm_core.training.steps.loss import AnswerLoss
 from glm_core.training.token_dataset import Rows
 
 STATE_FILE = "trainer_state.json"
@@ -300,8 +300,8 @@ class AdapterTrainer(Trainer):
         self.probes.write_learned(step)
 
     def moderate(self) -> float:
-        """Weaken the adapter to what its rows need, where a run stops once they are learned; returns the strength it keeps."""
-        if not self.settings.stop_when_learned or self.settings.method != "lora":
+        """Weaken the adapter to what its rows need, where a run wants to keep the rest (it rehearses); returns the strength it keeps."""
+        if not self.settings.rehearsal or self.settings.method != "lora":
             return 1.0
         if not scale.is_scalable(self.loaded, attach.NAME):
             return 1.0

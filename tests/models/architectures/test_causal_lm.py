@@ -18,8 +18,8 @@ from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request, RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
-from glm_core.training.loss import AnswerLoss
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
+from glm_core.training.steps.loss import AnswerLoss
 from tests.closeness import gap
 from tests.families import family_named
 from tests.models.decoders import EXTRA, SIZES, TEMPLATE, write_decoder

@@ -8,9 +8,9 @@ from glm_core import models
 from glm_core.adapters import attach, fused_lora
 from glm_core.models import LoadedModel, registry
 from glm_core.models.architectures.packing import pack, round_tokens
-from glm_core.training.loss import AnswerLoss
-from glm_core.training.recompute import recompute
 from glm_core.training.settings import TrainingSettings
+from glm_core.training.steps.loss import AnswerLoss
+from glm_core.training.steps.recompute import recompute
 from tests.tiny import randomize
 from tests.training.small import small, stir
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from glm_core.training.loss import IGNORED, AnswerLoss
+from glm_core.training.steps.loss import IGNORED, AnswerLoss
 
 SHARES = 2  # places for targets come in halves of a batch's tokens
 FEW_TOKENS = 64  # that more cost a GPU next to nothing

@@ -6,7 +6,7 @@ from torch import nn
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from glm_core import models
-from glm_core.training.loss import answer_loss, noisy
+from glm_core.training.steps.loss import answer_loss, noisy
 from tests.tiny import tiny_chatglm
 
 VOCABULARY, WIDTH = 97, 16

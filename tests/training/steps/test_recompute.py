@@ -5,10 +5,10 @@ import torch
 
 from glm_core import models
 from glm_core.adapters import attach, fused_lora
-from glm_core.training.loss import AnswerLoss
 from glm_core.training.memory_estimate import estimate, is_recorded
-from glm_core.training.recompute import recompute
 from glm_core.training.settings import TrainingSettings
+from glm_core.training.steps.loss import AnswerLoss
+from glm_core.training.steps.recompute import recompute
 from tests.training.small import prompts, small, stir
 
 SETTINGS = {

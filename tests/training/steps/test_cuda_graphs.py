@@ -7,10 +7,10 @@ import torch
 
 from glm_core import models
 from glm_core.adapters import attach, fused_lora
-from glm_core.training import cuda_graphs
-from glm_core.training.loss import IGNORED, AnswerLoss
-from glm_core.training.recompute import recompute
 from glm_core.training.settings import TrainingSettings
+from glm_core.training.steps import cuda_graphs
+from glm_core.training.steps.loss import IGNORED, AnswerLoss
+from glm_core.training.steps.recompute import recompute
 from tests.training.small import prompts, small, stir
 
 METHODS = {
