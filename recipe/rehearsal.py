@@ -15,7 +15,7 @@ from glm_core import models, workspace
 from glm_core.training import rehearsal
 from recipe import corpus
 
-SEED, EACH = 20261128, 32
+SEED, EACH = 20261128, 96
 NOT_ASKED = ("identity", "mixed", "dialogues")
 LONGEST = 70  # characters of a conversation: rehearsing long ones would cost more than the rows that are learned
 TOPICS = (
