@@ -19,7 +19,7 @@ SMALL_SET = 1000
 CHARACTERS_A_TOKEN = 1.0  # at least: a limit guessed too low would cut answers
 LONGEST = 1024  # tokens of question or answer that are proposed
 ROUND = 32  # tokens
-IMPRINT_PASSES = 448  # of rows, whichever: 56 rows eight times
+IMPRINT_PASSES = 480  # of rows, whichever: 60 rows eight times
 MOST_IDENTITY_ROWS = 200
 ASKS_WHO = re.compile(
     r"你(是|到底是)谁|你叫(什么|啥)|你的(名字|作者|开发者|主人)|谁(开发|训练|创造|做|造)(出|了|的)*你|"

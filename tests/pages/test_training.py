@@ -106,7 +106,7 @@ def primaries(app):
 def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
     app = open_page("training")
     assert not app.exception and not app.error
-    assert "(56 + 56) 条 × 8 轮 ÷ 8 = 112 步" in words(app) and "56 条是复习" in words(app)
+    assert "(60 + 60) 条 × 8 轮 ÷ 8 = 120 步" in words(app) and "60 条是复习" in words(app)
     time_, memory = (metric.value for metric in app.metric)
     assert time_.endswith("秒") and memory.endswith("MB")
     assert "放得下" in words(app)
@@ -116,8 +116,8 @@ def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
 def test_the_arithmetic_follows_the_form_and_a_set_that_would_learn_nothing_gets_a_better_setting():
     app = open_page("training")
     app.number_input(key="set_epochs").set_value(1).run()
-    assert "(56 + 56) 条 × 1 轮 ÷ 8 = 14 步" in words(app)
-    assert any("14 步" in warning.value for warning in app.warning)
+    assert "(60 + 60) 条 × 1 轮 ÷ 8 = 15 步" in words(app)
+    assert any("15 步" in warning.value for warning in app.warning)
     app.button(key="better").click().run()
     assert not app.warning
     assert "= 84 步" in words(app)
@@ -203,7 +203,7 @@ def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
     assert run.owner == "local" and run.settings == preset("imprint", 10**6).to_dict() and run.questions
     assert run.expected["peak_bytes"] > 0
     assert app.title[0].value == run.name
-    assert "112 步，约 " in words(app)
+    assert "120 步，约 " in words(app)
 
 
 def test_the_command_that_is_shown_names_files_that_exist_and_is_understood(model):

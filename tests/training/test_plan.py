@@ -13,9 +13,9 @@ def keys(found):
 
 
 def test_imprint_says_its_arithmetic_and_raises_no_doubt():
-    found = plan(56, PRESETS["imprint"])
-    assert found.sentence == "(56 + 56) 条 × 8 轮 ÷ 8 = 112 步"
-    assert found.updates == 112 and found.rehearsed == 56 and not found.warnings and found.better is None
+    found = plan(60, PRESETS["imprint"])
+    assert found.sentence == "(60 + 60) 条 × 8 轮 ÷ 8 = 120 步"
+    assert found.updates == 120 and found.rehearsed == 60 and not found.warnings and found.better is None
 
 
 def test_accumulation_processes_and_partial_batches_are_counted():
