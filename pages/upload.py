@@ -135,7 +135,7 @@ if brought:
         result = column_mapping.draw_choices(*brought)
         draw_result(result)
         if result.layout == "mapped" and not result.problems:
-            draw_problems(column_mapping.read(*brought, None, {}))
+            draw_problems(column_mapping.read(*brought, None, {}, column_mapping.plain_options(brought[1])))
         if result.examples:
             draw_keep(result)
         draw_problems(result)

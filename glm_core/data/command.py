@@ -16,7 +16,7 @@ from glm_core.data.analysis import statistics
 from glm_core.data.examples import DataError, Example, ReadResult
 from glm_core.data.hygiene import check, describe, mend
 from glm_core.data.hygiene.check import ACTIONS, Finding
-from glm_core.data.readers.read import ReadOptions, read, read_bytes
+from glm_core.data.readers.read import SPEAKER_ROLES, ReadOptions, read, read_bytes
 from glm_core.data.readers.templates import TEMPLATES
 from glm_core.errors import EasyError
 
@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reading", choices=("pairs", "conversations", "paragraphs"), default="", help=i18n.t("data.command.reading")
     )
     parser.add_argument("--assistant", default="", metavar="NAME", help=i18n.t("data.command.assistant"))
+    parser.add_argument(
+        "--speaker", action="append", default=[], metavar="NAME=ROLE", help=i18n.t("data.command.speaker")
+    )
+    parser.add_argument("--encoding", default="", metavar="NAME", help=i18n.t("data.command.encoding"))
     parser.add_argument("--header", choices=("names", "data"), help=i18n.t("data.command.header"))
 
 
@@ -71,8 +75,27 @@ def _choices(arguments: argparse.Namespace) -> tuple[dict[str, str] | None, Read
         raise DataError("data.command.bad_map", given=wrong)
     mapping = dict(one.split("=", 1) for one in arguments.map)
     header = {"names": True, "data": False}.get(arguments.header)
-    sheets, assistant = tuple(arguments.sheet), arguments.assistant
-    return mapping or None, ReadOptions(arguments.reading, sheets, header, reasoning=True, assistant=assistant)
+    return mapping or None, ReadOptions(
+        arguments.reading,
+        tuple(arguments.sheet),
+        header,
+        reasoning=True,
+        assistant=arguments.assistant,
+        roles=tuple(map(_role, arguments.speaker)),
+        encoding=arguments.encoding,
+    )
+
+
+def _role(given: str) -> tuple[str, str]:
+    """Name and role of an argument such as 主管=assistant.
+
+    Raises:
+        DataError: no equals sign, or no role.
+    """
+    name, _, role = given.rpartition("=")
+    if not name or role not in SPEAKER_ROLES:
+        raise DataError("data.command.bad_speaker", given=given, roles=", ".join(SPEAKER_ROLES))
+    return name, role
 
 
 def print_losses(result: ReadResult) -> None:

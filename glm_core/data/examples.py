@@ -134,6 +134,7 @@ NOTICES = (
     "ties_unused",
     "speakers_added",
     "speakers_unclear",
+    "speakers_by_role",
     "encoding",
 )
 

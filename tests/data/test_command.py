@@ -96,3 +96,16 @@ def test_a_data_set_of_a_hub_is_looked_at_and_brought_in_by_name(tmp_path, monke
         assert main([*wanted, "--start", "11", "--count", "5", "--out", str(target)]) == 0
         assert [example.question for example in read(target).examples] == [f"问{n}" for n in range(10, 15)]
         assert main([*wanted, "--split", "none"]) == 2
+
+
+def test_who_speaks_and_the_encoding_are_told_in_the_terminal(tmp_path, capsys):
+    path = tmp_path / "chat.txt"
+    path.write_text("用户：坏了\n助手：请重启。\n主管：我来处理。\n用户：谢谢\n助手：不客气。\n", encoding="utf-8")
+    assert main(["data", str(path)]) == 0 and "主管" in capsys.readouterr().err
+    assert main(["data", str(path), "--speaker", "主管=assistant"]) == 0
+    said = capsys.readouterr()
+    assert "请重启。\n我来处理。" in said.out and "主管" not in said.err
+    assert main(["data", str(path), "--speaker", "主管=king"]) == 2 and "king" in capsys.readouterr().err
+    path.write_bytes("질문,답변\n배송비,무료\n".encode("cp949"))
+    assert main(["data", str(path)]) == 2 and "--encoding" in capsys.readouterr().err
+    assert main(["data", str(path), "--encoding", "EUC-KR"]) == 0 and "무료" in capsys.readouterr().out

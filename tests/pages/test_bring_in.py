@@ -138,3 +138,23 @@ def test_of_a_pasted_group_chat_the_page_asks_who_answers_and_nothing_else():
     [kept] = own()
     [row] = library.examples(kept.id)
     assert [one["content"] for one in row.messages][:2] == ["甲：几点开会？", "三点。"] and not app.exception
+
+
+def test_of_another_person_in_a_conversation_the_page_asks_who_it_is():
+    chat = "用户：坏了\n助手：请重启。\n主管：我来处理。\n用户：谢谢\n助手：不客气。\n"
+    app = uploaded([("chat.txt", chat.encode(), "text/plain")])
+    assert not app.exception and "主管：我来处理。" in shown(app)
+    app.segmented_control(key="speaker-主管").set_value("assistant")
+    click(app.run(), "keep")
+    [kept] = own()
+    assert [one["content"] for one in library.examples(kept.id)[0].messages][1] == "请重启。\n我来处理。"
+
+
+def test_an_encoding_that_cannot_be_told_is_chosen():
+    app = uploaded([("korean.csv", "질문,답변\n배송비,무료\n".encode("cp949"), "text/csv")])
+    assert not app.exception and "--encoding" in app.error[0].value
+    app.selectbox(key="encoding-korean.csv").set_value("cp949")
+    app = app.run()
+    assert not app.exception and "무료" in shown(app)
+    click(app, "keep")
+    assert [one.rows for one in own()] == [1]

@@ -67,7 +67,7 @@ def test_a_file_is_checked_then_kept():
         ("a.json", b'[{"question": "a"', "第 1 行"),
         ("a.csv", b"", "a.csv"),
         ("a.xlsx", b"no sheet", "xlsx"),
-        ("a.csv", "數據,資料繁體中文說明\n".encode("big5") * 9, "UTF-8"),
+        ("a.csv", "Są książki,zażółć gęślą jaźń\n".encode("cp1250") * 9, "UTF-8"),
     ],
 )
 def test_a_bad_file_is_one_sentence_and_changes_nothing(file, content, words):

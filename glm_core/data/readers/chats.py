@@ -11,6 +11,7 @@ from glm_core.data.readers import columns as names_of
 from glm_core.data.readers import marks
 from glm_core.data.readers.layouts import Layout, recognize
 from glm_core.data.readers.notices import NoticeTally
+from glm_core.data.readers.others import heard, with_name
 from glm_core.data.readers.roles import cast, role_like, role_of
 from glm_core.data.readers.tools import CALLING, call_list, calls_in_text, result_text, tool_list
 from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, refuses
@@ -35,9 +36,8 @@ def messages_of(value: object, column: str, tally: NoticeTally) -> list[dict]:
 def turn_messages(turns: list, column: str, tally: NoticeTally) -> list[dict]:
     """The messages of turns, whose order is not checked yet."""
     if len(turns) > 1 and all(isinstance(turn, str) for turn in turns):
-        marked = [mark for turn in turns if (mark := _MARKED.match(turn)) and role_like(mark[1])]
-        if len(marked) == len(turns):
-            turns = [{"role": role_like(mark[1]), "content": mark.string[mark.end() :]} for mark in marked]
+        if marked := _marked(turns):
+            turns = heard([marked], tally)[0]
         elif len(turns) % 2 == 0:
             return _in_turn(turns, column, tally)
     messages: list[dict] = []
@@ -49,18 +49,54 @@ def turn_messages(turns: list, column: str, tally: NoticeTally) -> list[dict]:
     return _with_calls(messages, column)
 
 
+def _marked(turns: list[str]) -> list[dict]:
+    """The messages of texts that begin with who speaks, most of them one that is known; empty where they do not."""
+    marks = [(mark, role) for turn in turns if (mark := _MARKED.match(turn)) and (role := role_like(mark[1]))]
+    if 2 * len(marks) < len(turns) or {role for _mark, role in marks} < {"user", "assistant"}:
+        return []
+    roles = {mark.string: (role, mark.string[mark.end() :]) for mark, role in marks}
+    messages: list[dict] = []
+    for turn in turns:
+        role, said = roles.get(turn, ("", turn))
+        if messages and not role:
+            messages[-1]["content"] += f"\n{said}"
+        else:
+            again = bool(messages) and messages[-1]["role"] == role
+            messages.append({"role": role or "user", "content": said, "again": again})
+    return messages
+
+
 def _with_roles(turns: list, tally: NoticeTally) -> list:
-    """`turns` of two people under their own names, with roles instead; all others as they are."""
+    """`turns` of people under their own names, with roles instead; all others as they are."""
     first = turns[0] if isinstance(turns[0], dict) else {}
     key = _speaker_keys(tuple(first))[0] if first else None
     if key is None or key == "role" or not all(isinstance(turn, dict) for turn in turns):
         return turns
     said = [turn.get(key) for turn in turns]
     names = list(dict.fromkeys(name for name in said if isinstance(name, str) and name.strip()))
-    if len(names) != 2 or not all(isinstance(name, str) for name in said) or all(map(role_of, names)):
+    known = all(map(role_of, names)) or not all(isinstance(name, str) for name in said)
+    if len(names) < 2 or known or any(name.lower() in CALLING or role_of(name) == "tool" for name in names):
         return turns
-    roles = cast(names, tally)
-    return [{**turn, key: roles.get(turn[key], turn[key])} for turn in turns]
+    roles = cast([name for name in names if role_of(name) != "system"], tally)
+    if not roles and len(names) > 2:
+        raise RowError("data.row.group", key, names=", ".join(names))
+    text = _speaker_keys(tuple(first))[1] or "content"
+    if len(names) == 2 or not all(isinstance(turn.get(text), str) for turn in turns):
+        return [{**turn, key: roles.get(turn[key], turn[key])} for turn in turns]
+    return _of_several(turns, key, text, roles)
+
+
+def _of_several(turns: list[dict], key: str, text: str, roles: dict[str, str]) -> list[dict]:
+    """The turns of three and more people, those of one role in a row as one, with the names of whom nobody knows."""
+    found: list[dict] = []
+    for turn in turns:
+        role, name = roles.get(turn[key], turn[key]), turn[key]
+        said = with_name(name, turn[text]) if role == "user" and role_like(name) is None else turn[text]
+        if found and found[-1][key] == role:
+            found[-1] = {**found[-1], text: f"{found[-1][text]}\n{said}"}
+        else:
+            found.append({**turn, key: role, text: said})
+    return found
 
 
 def _with_calls(messages: list[dict], column: str) -> list[dict]:

@@ -10,11 +10,11 @@ from functools import lru_cache
 from glm_core.data.examples import RowError
 from glm_core.data.readers.chats import is_message
 from glm_core.data.readers.columns import fold
+from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import guess, recognize
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.transcripts import transcript
 
 _TALK = re.compile(r"^(data|texts?|lines|contents?|rounds?)$|conv|dialog|chat|turn|messages?$|msgs|对话|会话|聊天|轮")
 _SPOKEN = ("user", "assistant")
@@ -42,7 +42,7 @@ def _is_known(columns: tuple[str, ...]) -> bool:
 def _lifted(record: dict, tally: NoticeTally) -> dict:
     if isinstance(nodes := record.get("mapping"), dict) and (turns := _tree(nodes, record.get("current_node"), tally)):
         return {"messages": turns}
-    if (written := _written_down(record)) is not None:
+    if (written := _written_down(record, tally)) is not None:
         column, turns = written
         return {**{key: value for key, value in record.items() if key != column}, "messages": turns}
     if (name := _turns_under(record)) is not None:
@@ -124,12 +124,12 @@ def _other_branches(nodes: dict, used: set[str]) -> int:
     return count
 
 
-def _written_down(record: dict) -> tuple[str, list[dict]] | None:
+def _written_down(record: dict, tally: NoticeTally) -> tuple[str, list[dict]] | None:
     """The one column that writes a whole conversation down in the marks of a model, and its messages."""
     texts = [name for name, value in record.items() if isinstance(value, str) and len(value) > 20]
     if len(texts) != 1 or tuple(record) == (TEXT,):
         return None
-    turns = transcript(record[texts[0]])
+    turns = written_down(record[texts[0]], tally)
     return (texts[0], turns) if turns else None
 
 

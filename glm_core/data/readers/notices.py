@@ -24,6 +24,8 @@ class NoticeTally:
     speakers: list[str] = field(default_factory=list)
     assistant: str = ""
     "The name of the one who answers, where a reader chose it."
+    roles: dict[str, str] = field(default_factory=dict)
+    "Who is who by the reader's own choice: name -> user, assistant, or text for a name that is no speaker."
     keeps_reasoning: bool = False
     "Chains of thought stay with their answers, for models that think."
 
@@ -38,6 +40,11 @@ class NoticeTally:
         """Count `count` more of `kind`, about `names`."""
         self.counts[kind] += count
         self.names.setdefault(kind, {}).update(dict.fromkeys(names))
+
+    def take(self, other: "NoticeTally") -> None:
+        """Add what `other` has counted."""
+        for kind, count in other.counts.items():
+            self.add(kind, count, *other.names.get(kind, ()))
 
     def score(self, column: str, value: float) -> None:
         """Count a score in `column`."""

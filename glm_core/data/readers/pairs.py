@@ -7,7 +7,7 @@ from typing import Any
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import answered, is_message, messages_of, past_turns, said, settle, turn_messages
 from glm_core.data.readers.columns import fold, holds_text
-from glm_core.data.readers.formats.dialogues import spoken_messages
+from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.layouts import Convert, Layout, ignored
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.tools import tool_list
@@ -93,7 +93,7 @@ def _chat(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     if layout.chat not in record:
         raise RowError("data.row.missing", layout.chat)
     value = record[layout.chat]
-    if isinstance(value, str) and (found := transcript(value) or spoken_messages(value, tally)):
+    if isinstance(value, str) and (found := written_down(value, tally)):
         messages = found
     elif layout.answer and not is_blank(record.get(layout.answer)):
         messages = _continued(turn_messages(listed(value, layout.chat), layout.chat, tally), record, layout, tally)
@@ -130,7 +130,7 @@ def _preference(record: dict, layout: Layout, tally: NoticeTally) -> list[dict]:
     """Whole conversations that were chosen and rejected, as lists of messages or as one text."""
     value = record.get(layout.answer or "")
     if isinstance(value, str):
-        found = transcript(value)
+        found = written_down(value, tally)
         if not found:
             raise RowError("data.row.no_turns", layout.answer or "")
         return found

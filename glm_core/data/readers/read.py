@@ -13,7 +13,7 @@ from pathlib import Path
 from glm_core import i18n
 from glm_core.data.compact import CompactExamples
 from glm_core.data.examples import DataError, Example, Problem, ReadResult, RowError
-from glm_core.data.readers import speakers, templates
+from glm_core.data.readers import others, speakers, templates
 from glm_core.data.readers.formats.csv_rows import csv_rows
 from glm_core.data.readers.formats.json_rows import json_rows
 from glm_core.data.readers.formats.parquet_rows import parquet_rows
@@ -30,6 +30,7 @@ Progress = Callable[[str, float | None], None]
 
 ENDINGS = ("json", "jsonl", "csv", "tsv", "xlsx", "parquet", "txt")
 MAX_BYTES = 1_000_000_000
+SPEAKER_ROLES = ("user", "assistant", others.TEXT)
 _HEAD = 1_000  # rows looked at to tell the layout of a file
 _STEP = 2_000  # rows between two reports of progress
 _SAMPLE = 20
@@ -48,6 +49,8 @@ class ReadOptions:
         sheets: names of the sheets of a workbook to read; empty: those with data.
         header: whether the first row of a table names its columns; None looks.
         assistant: the name of the one who answers, in a chat of several names.
+        roles: names and their roles ("user", "assistant"; "text" for a name that is no speaker), where notices name them.
+        encoding: of a text file; empty: found from its bytes.
         reasoning: keep chains of thought with their answers (`reasoning_content`), for models that think.
     """
 
@@ -56,6 +59,8 @@ class ReadOptions:
     header: bool | None = None
     reasoning: bool = False
     assistant: str = ""
+    roles: tuple[tuple[str, str], ...] = ()
+    encoding: str = ""
 
     @property
     def headless(self) -> bool | None:
@@ -75,7 +80,7 @@ class _Source:
 
     @property
     def text(self) -> str:
-        return _text(self.content, self.file)
+        return _text(self)
 
 
 def _table(delimiter: str | None) -> Callable[[_Source], Iterator[Row]]:
@@ -146,9 +151,8 @@ def read_bytes(
     report = progress or (lambda stage, fraction: None)
     lines = None if ending in ("xlsx", "parquet") else content.count(b"\n") + 1
     options = options or ReadOptions()
-    source = _Source(
-        content, file, options, NoticeTally(keeps_reasoning=options.reasoning, assistant=options.assistant)
-    )
+    tally = NoticeTally(assistant=options.assistant, roles=dict(options.roles), keeps_reasoning=options.reasoning)
+    source = _Source(content, file, options, tally)
     rows = _reported(_BY_ENDING[ending](source), lines, report)
     result = _gather(rows, source, task, mapping)
     report("data.stage.reading", 1.0)
@@ -221,8 +225,9 @@ def _content(path: Path) -> bytes:
         raise DataError("data.unreadable", file=str(path), reason=getattr(error, "strerror", None) or error) from error
 
 
-def _text(content: bytes, file: str) -> str:
-    text = decode(content, file)
+def _text(source: _Source) -> str:
+    file = source.file
+    text = decode(source.content, file, source.options.encoding, source.tally)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip("\ufeff \t\n"):

@@ -47,13 +47,15 @@ def cast(names: Sequence[str], tally: NoticeTally, assistant: str = "") -> dict[
     """
     if len(tally.speakers) < _MOST:
         tally.speakers = list(dict.fromkeys([*tally.speakers, *names]))
+    given = {name: role for name in names if (role := tally.roles.get(name)) in ("user", "assistant")}
     assistant = assistant or tally.assistant
     if assistant in names:
-        return {name: "assistant" if name == assistant else "user" for name in names}
+        return {name: "assistant" if name == assistant else "user" for name in names} | given
     letters = all(len(name) == 1 for name in names) and {name.lower() for name in names} != {"q", "a"}
-    roles = {name: None if letters else role_like(name) for name in names}
+    roles = {name: given.get(name) or (None if letters else role_like(name)) for name in names}
     answering = [name for name in names if roles[name] == "assistant"]
     if answering and len(answering) < len(names):
+        _note_added([name for name in names if roles[name] is None], len(names), tally)
         return {name: role or "user" for name, role in roles.items()}
     if len(names) != 2:
         return {}
@@ -61,3 +63,10 @@ def cast(names: Sequence[str], tally: NoticeTally, assistant: str = "") -> dict[
     other = next(name for name in names if name != asking)
     tally.add("speakers", 2, *(() if len(tally.speakers) >= _MOST else (asking, other)))
     return {asking: "user", other: "assistant"}
+
+
+def _note_added(unknown: Sequence[str], speakers: int, tally: NoticeTally) -> None:
+    """Count the names that stand for no known role, where more than two speak."""
+    known = tally.names.get("speakers_added", ())
+    if speakers > 2 and (new := [name for name in unknown if name not in known]):
+        tally.add("speakers_added", len(new), *new)

@@ -6,10 +6,10 @@ from glm_core.data.examples import UNKNOWN, Problem, RowError
 from glm_core.data.readers import columns as names_of
 from glm_core.data.readers import layouts, pairs, templates
 from glm_core.data.readers.chats import settle
+from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row, split_role
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.transcripts import transcript
 from glm_core.data.readers.values import is_flag, is_total, number_in
 
 
@@ -48,7 +48,7 @@ class RowReader:
         return UNKNOWN, None
 
     def _continue(self, record: dict) -> list[dict]:
-        return settle(templates.continue_text(record), self.tally)
+        return settle(templates.continue_text(record, self.tally), self.tally)
 
     def _recognize(self, kind: tuple) -> tuple[layouts.Layout, layouts.Convert] | None:
         layout = layouts.recognize(kind, self.flags)
@@ -121,4 +121,4 @@ def _split_column(records: list[dict], columns: tuple[str, ...]) -> str | None:
 
 def _are_transcripts(records: list[dict]) -> bool:
     texts = [record[TEXT] for record in records[:20] if isinstance(record.get(TEXT), str)]
-    return bool(texts) and 2 * sum(bool(transcript(text)) for text in texts) > len(texts)
+    return bool(texts) and 2 * sum(bool(written_down(text, NoticeTally())) for text in texts) > len(texts)

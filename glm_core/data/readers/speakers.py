@@ -98,9 +98,10 @@ def conversations(
 
 def _with_name(record: dict, columns: Columns | None, role: str) -> dict:
     """`record`, with the name of one of several who ask before what is said."""
-    if columns is None or role != "user" or is_blank(record.get(columns.text)):
+    name = record.get(columns.speaker) if columns else None
+    if columns is None or role != "user" or is_blank(record.get(columns.text)) or role_like(name) == "user":
         return record
-    return {**record, columns.text: f"{record.get(columns.speaker)}：{record[columns.text]}"}
+    return {**record, columns.text: f"{name}：{record[columns.text]}"}
 
 
 def _trimmed(turns: list[dict], tally: NoticeTally) -> list[dict]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from glm_core.data.examples import DataError, RowError
 from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.chats import past_turns
+from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.formats.plaintext import TEXT, halves
 from glm_core.data.readers.layouts import Convert, Layout
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.pairs import converter, watched
-from glm_core.data.readers.transcripts import transcript
 from glm_core.data.readers.values import cell, joined, optional_cell
 
 LABELED_ROWS, LABELED_EACH, LONGEST_LABEL = 6, 2, 20
@@ -254,10 +254,10 @@ def _taken(sources: Iterable[str], columns: tuple[str, ...]) -> Iterable[str]:
             yield name if name in columns else name.split(".")[0]
 
 
-def continue_text(record: dict) -> list[dict]:
+def continue_text(record: dict, tally: NoticeTally) -> list[dict]:
     """A paragraph of plain text: its first half is given, the second continues it."""
     text = cell(record, TEXT)
-    if messages := transcript(text):
+    if messages := written_down(text, tally):
         return messages
     parts = halves(text)
     if parts is None:

@@ -44,7 +44,7 @@ def _records(asked: dict[str, Any], content: bytes) -> tuple[list[bytes], int]:
 
 
 def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value
 
 
 def _tell(stage: str, fraction: float | None) -> None:

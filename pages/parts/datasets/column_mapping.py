@@ -1,11 +1,14 @@
 """The upload page's reading of a file: the task, the columns chosen by hand, and what they make of it."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from glm_core import i18n, ui
 from glm_core.data import TEMPLATES, Notice, ReadOptions
 from glm_core.data.readers import isolated
 from glm_core.data.readers import read as readers_read
+from glm_core.data.readers.formats import legacy_encodings
 from glm_core.data.readers.templates import Template, known_columns, propose, suggest
 from glm_core.errors import EasyError
 from glm_core.i18n import t
@@ -13,6 +16,7 @@ from glm_core.markdown import literal
 
 AS_IS = ""  # the task of a file whose words are taken as they are; not None, which a selectbox shows as no choice
 OPTIONAL = ("system", "history")
+OPEN_SPEAKERS = ("speakers_added", "speakers_unclear", "speakers_by_role")
 
 
 def read(
@@ -40,11 +44,31 @@ def read(
     return known[key]
 
 
+def plain_options(file: str) -> ReadOptions:
+    """The options of a file as found, in the encoding that the reader chose."""
+    return ReadOptions(reasoning=True, encoding=st.session_state.get(f"encoding-{file}") or "")
+
+
+def draw_encoding(file: str) -> None:
+    """The choice of how a text file's characters are stored."""
+    st.selectbox(
+        t("datasets.encoding"),
+        ["", *legacy_encodings.NAMES],
+        key=f"encoding-{file}",
+        help=t("datasets.encoding_help"),
+        format_func=lambda name: legacy_encodings.NAMES[name] if name else t("datasets.encoding_auto"),
+    )
+
+
 def readable(content: bytes, file: str) -> bool:
     """True where the file can be read at all; if not, show why, and the way to another one."""
     try:
-        read(content, file, None, {})
+        found = read(content, file, None, {}, plain_options(file))
+        if plain_options(file).encoding or any(notice.kind == "encoding" for notice in found.notices):
+            draw_encoding(file)
     except EasyError as error:
+        if error.key.startswith("data.encoding"):
+            draw_encoding(file)
         ui.show_error(error)
         if "incoming" in st.session_state:
             st.button(
@@ -65,7 +89,7 @@ def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
         format_func=lambda name: t(f"data.template.{name}" if name else "datasets.as_is"),
     )
     template = chosen or None
-    options = draw_options(read(content, file, template, {}))
+    options = draw_options(read(content, file, template, {}, plain_options(file)))
     found = read(content, file, template, {}, options)
     task = None if template or found.examples else suggest(found.columns, found.sample)
     if task:
@@ -118,8 +142,34 @@ def draw_options(found: readers_read.ReadResult) -> ReadOptions:
     other = guessed is not None and st.toggle(t("datasets.other_reading"), key="other-reading", help=guessed.message)
     known = {"names": True, "data": False}.get(header or "auto")
     reading = guessed.other if guessed and other else ""
-    speaks = draw_speakers(found)
-    return ReadOptions(reading=reading, sheets=tuple(sheets), header=known, reasoning=True, assistant=speaks)
+    return replace(
+        plain_options(found.file),
+        reading=reading,
+        sheets=tuple(sheets),
+        header=known,
+        assistant=draw_speakers(found),
+        roles=draw_roles(found),
+    )
+
+
+def draw_roles(found: readers_read.ReadResult) -> tuple[tuple[str, str], ...]:
+    """Who the names are that the notices leave open; only what the reader has said."""
+    told = [notice for notice in found.notices if notice.kind in OPEN_SPEAKERS]
+    names = dict.fromkeys(name for notice in told for name in notice.values["names"] if name != "…")
+    chosen = []
+    for name in names:
+        role = st.segmented_control(
+            t("datasets.speaker", name=literal(name)),
+            ("auto", *readers_read.SPEAKER_ROLES),
+            default="auto",
+            required=True,
+            key=f"speaker-{name}",
+            help=t("datasets.speaker_help"),
+            format_func=lambda role: t(f"datasets.speaker.{role}"),
+        )
+        if role != "auto":
+            chosen.append((name, role))
+    return tuple(chosen)
 
 
 def draw_speakers(found: readers_read.ReadResult) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import i18n, ui
-from glm_core.data import TEMPLATES, ReadResult, library
+from glm_core.data import TEMPLATES, ReadOptions, ReadResult, library
 from glm_core.data.readers import isolated
 from glm_core.errors import EasyError
 from glm_core.i18n import t
@@ -68,7 +68,7 @@ def read_all(files: list[File]) -> dict[str, ReadResult | EasyError]:
             bar.progress(place / len(files), literal(file))
             label = file if file not in results else f"{file} ({place + 1})"
             try:
-                results[label] = isolated.read_bytes(content, file)
+                results[label] = isolated.read_bytes(content, file, options=ReadOptions(reasoning=True))
             except EasyError as error:
                 results[label] = error
         bar.empty()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core.data import DataError, ReadOptions, read_bytes
+from glm_core.data import ReadOptions, read_bytes
 
 
 def lines(*rows) -> bytes:
@@ -285,8 +285,8 @@ def test_short_questions_without_a_header_are_data():
 
 def test_korean_of_another_encoding_is_not_read_as_chinese():
     text = "질문,답변\n몇 시에 열어요?,아홉 시에 열어요\n몇 시에 닫아요?,여섯 시에 닫습니다\n" * 4
-    with pytest.raises(DataError):
-        read_bytes(text.encode("euc-kr"), "a.csv")
+    result = read_bytes(text.encode("euc-kr"), "a.csv")
+    assert result.examples[0].question == "몇 시에 열어요?" and "encoding" in kinds(result)
 
 
 @pytest.mark.parametrize("mark", ["<|name|>", "____", "＿＿", "@@name@@", "某某公司"])

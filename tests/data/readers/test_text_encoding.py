@@ -1,4 +1,4 @@
-"""The encoding is found from the bytes; what is no known encoding is refused, not guessed."""
+"""The encoding is found from the bytes, with a notice where it is an unusual one; what reads as several is refused until one is chosen."""
 
 import pytest
 from hypothesis import given
@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from glm_core.data import DataError, read_bytes
 from glm_core.data.readers.formats.text_encoding import decode
+from glm_core.data.readers.notices import NoticeTally
 
 CHINESE = '{"question":"今天天气怎么样？","answer":"晴，气温二十五度。"}\n'
 RARE = st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=6)
@@ -25,19 +26,55 @@ def test_characters_that_only_gb18030_has():
     assert decode(text.encode("gb18030"), "a.txt") == text
 
 
+OTHERS = [
+    ("繁體中文的資料集，這裡是說明與範例。" * 5, "big5", "Big5"),
+    ("數據,資料繁體中文說明\n" * 9, "big5", "Big5"),
+    ("你們幾點上班,我們早上九點上班\n", "cp950", "Big5"),
+    ("これはデータセットです。" * 5, "shift_jis", "Shift-JIS"),
+    ("営業時間は何時ですか,朝九時から夕方六時までです\n", "euc_jp", "EUC-JP"),
+    ("몇 시에 열어요?,아홉 시에 열어요\n몇 시에 닫아요?,여섯 시에 닫습니다\n", "euc-kr", "EUC-KR"),
+    ("café à la crème, déjà vu", "latin-1", "Windows-1252"),
+    ("Wie heißen Sie?,Ich heiße Müller\nÖffnungszeiten,„täglich“ – 9 bis 18 Uhr\n", "cp1252", "Windows-1252"),
+    ("Когда вы открыты?,Мы открыты с девяти до шести\n", "cp1251", "Windows-1251"),
+    ("Когда вы открыты?,Мы открыты с девяти до шести\n", "koi8-r", "KOI8-R"),
+]
+
+
+@pytest.mark.parametrize(("text", "encoding", "called"), OTHERS)
+def test_other_encodings_are_read_with_a_notice_where_the_text_tells_them(text, encoding, called):
+    tally = NoticeTally()
+    assert decode(b"question\n" + text.encode(encoding), "a.csv", tally=tally) == f"question\n{text}"
+    assert list(tally.names["encoding"]) == [called]
+
+
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [
-        ("繁體中文的資料集，這裡是說明與範例。" * 5, "big5"),
-        ("數據,資料繁體中文說明\n" * 9, "big5"),
-        ("これはデータセットです。" * 5, "shift_jis"),
-        ("café à la crème, déjà vu", "latin-1"),
+        ("pytanie,odpowiedź\nGdzie są książki,Są na półce — zażółć gęślą jaźń\n", "cp1250"),
+        ("otázka,odpověď\nKde jste?,Jsem doma, přišel jsem včera\n", "cp1250"),
+        ("Nerede çalışıyorsun,Şirkette çalışıyorum, ığdır\n", "cp1254"),
+        ("ερώτηση,απάντηση\nΠού είστε;,Είμαστε στην Αθήνα\n", "cp1253"),
+        ("질문,답변\n배송비,무료\n", "cp949"),
     ],
 )
-def test_other_encodings_are_refused_with_the_place(text, encoding):
+def test_what_reads_as_several_or_none_is_refused_until_an_encoding_is_chosen(text, encoding):
+    content = b"question\n" + text.encode(encoding)
     with pytest.raises(DataError) as caught:
-        decode(b"question\n" + text.encode(encoding), "数据.csv")
-    assert "数据.csv" in str(caught.value) and "第 2 行" in str(caught.value) and "UTF-8" in str(caught.value)
+        decode(content, "数据.csv")
+    assert "数据.csv" in str(caught.value) and "第 2 行" in str(caught.value) and "--encoding" in str(caught.value)
+    assert decode(content, "数据.csv", encoding) == f"question\n{text}"
+
+
+def test_an_encoding_that_does_not_fit_or_exist_is_refused():
+    for encoding, said in (("utf-8", "UTF-8"), ("klingon", "klingon")):
+        with pytest.raises(DataError) as caught:
+            decode("繁體中文".encode("big5") * 9, "a.txt", encoding)
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["问题,答案\n营业时间,九点到六点\n", "繁體的資料,這裡用國標碼寫\n" * 3])
+def test_chinese_in_its_national_encoding_needs_no_notice(text):
+    assert decode(text.encode("gb18030"), "a.csv", tally=(tally := NoticeTally())) == text and not tally.counts
 
 
 @pytest.mark.parametrize(

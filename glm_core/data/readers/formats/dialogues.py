@@ -7,12 +7,14 @@ tally says so, and `reading` asks for it.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 from glm_core.data.examples import RowError
 from glm_core.data.readers.notices import NoticeTally
+from glm_core.data.readers.others import TEXT, heard, label_of, note_roles, role_with_name
 from glm_core.data.readers.roles import ROLES, cast
+from glm_core.data.readers.transcripts import transcript
 
 _ASKED = (
     "问 问题 提问 问句 题目 题 咨询 q question query ask 问者 提问者 問 問題 質問 ｑ pregunta frage pergunta domanda вопрос 질문"
@@ -60,6 +62,11 @@ class _Turn:
     after_blank: bool = False
     rest: list[str] = field(default_factory=list)
     name: str = ""
+    again: bool = False
+
+    @property
+    def message(self) -> dict:
+        return {"role": self.role, "content": self.content} | ({"again": True} if self.again else {})
 
     @property
     def content(self) -> str:
@@ -83,16 +90,52 @@ def dialogue_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[
     Args:
         reading: "pairs" makes every question and answer a row, "conversations" every run without a blank line.
     """
-    turns = _turns(text.split("\n"), _mark, tally)
-    yield from _rows(turns, tally, reading)
+    lines = text.split("\n")
+    yield from _with_others(list(_rows(_turns(lines, _marker(lines, tally), tally), tally, reading)), tally)
 
 
-def spoken_messages(text: str, tally: NoticeTally) -> list[dict]:
-    """The messages of one conversation of known speakers in one text; empty where it is none."""
+def written_down(text: str, tally: NoticeTally) -> list[dict]:
+    """The messages of one conversation that stands in one text, in the marks of a model or of known speakers; else empty."""
+    messages = transcript(text) or _spoken(text, tally)
+    return heard([messages], tally)[0] if messages else []
+
+
+def _spoken(text: str, tally: NoticeTally) -> list[dict]:
     if "\n" not in text.strip() or not is_dialogue(text):
         return []
-    turns = _trimmed(_merged(_turns(text.split("\n"), _mark, tally)), tally)
-    return [{"role": turn.role, "content": turn.content} for turn in turns]
+    lines, own = text.split("\n"), NoticeTally(roles=tally.roles)
+    turns = _trimmed(_merged(_turns(lines, _marker(lines, own), own)), own)
+    if [turn.role for turn in turns][-1:] != ["assistant"] or all(turn.role != "user" for turn in turns):
+        return []
+    tally.take(own)
+    return [turn.message for turn in turns]
+
+
+def _with_others(rows: list[tuple[int, dict | RowError]], tally: NoticeTally) -> Iterator[tuple[int, dict | RowError]]:
+    """`rows` of conversations, with others who speak in them as messages of their own."""
+    spoken = heard([row["messages"] for _line, row in rows if isinstance(row, dict)], tally)
+    apart = iter(spoken)
+    for line, row in rows:
+        yield line, {**row, "messages": next(apart)} if isinstance(row, dict) else row
+
+
+def _marker(lines: list[str], tally: NoticeTally) -> Callable[[str], tuple | None]:
+    """The function that finds the mark of a line: a known one, or a name with the word of a role, such as 客服小王."""
+    names = {name for line in lines if (name := label_of(line)[0])}
+    roles = {name: role for name in names if name not in tally.roles and (role := role_with_name(name))}
+    if not roles:
+        return _mark
+
+    def mark(line: str) -> tuple | None:
+        if found := _mark(line):
+            return found
+        name, said = label_of(line)
+        if name not in roles:
+            return None
+        note_roles([name], tally)
+        return roles[name], said, False, False, ""
+
+    return mark
 
 
 def speaker_rows(
@@ -156,20 +199,24 @@ def _exported(
     lines: list[str], find, names: list[str], tally: NoticeTally, reading: str, assistant: str
 ) -> Iterator[tuple[int, dict | RowError]]:
     spoken = list(dict.fromkeys(name for line in lines if (name := find(line)) in names))
+    chosen = {name: role for name, role in tally.roles.items() if role != TEXT}
     known = cast(spoken, tally, assistant)
     if not known:
         yield 1, RowError("data.row.group", names=", ".join(spoken))
         return
+    known |= chosen
     several = list(known.values()).count("user") > 1
 
     def mark(line: str):
         name = find(line)
         if name not in known:
+            if name and find is not _named and name not in tally.roles:
+                tally.add("speakers_unclear", 1, name)
             return None
         text = "" if find is not _named else line[_NAME.match(line).end() :]
         return known[name], text, False, False, name if several and known[name] == "user" else ""
 
-    yield from _rows(_turns(lines, mark, tally), tally, reading)
+    yield from _with_others(list(_rows(_turns(lines, mark, tally), tally, reading)), tally)
 
 
 def _mark(line: str) -> tuple[str, str, bool, bool, str] | None:
@@ -257,7 +304,9 @@ def _merged(turns: list[_Turn]) -> list[_Turn]:
     spaced = _are_spaced(turns)
     for turn in turns:
         same = merged and turn.role == merged[-1].role and not turn.faq
-        if same and (spaced or not turn.after_blank or merged[-1].name):
+        if same and any(label_of(line)[0] for line in merged[-1].rest):
+            merged.append(replace(turn, again=True))  # somebody else may have spoken between the two
+        elif same and (spaced or not turn.after_blank or merged[-1].name):
             while spaced and merged[-1].rest and not merged[-1].rest[-1].strip():
                 merged[-1].rest.pop()
             merged[-1].rest += [turn.content] if turn.name != merged[-1].name else [turn.text, *turn.rest]
@@ -302,4 +351,4 @@ def _pairs(block: list[_Turn]) -> list[list[_Turn]]:
 
 
 def _conversation(turns: list[_Turn]) -> dict:
-    return {"messages": [{"role": turn.role, "content": turn.content} for turn in turns]}
+    return {"messages": [turn.message for turn in turns]}

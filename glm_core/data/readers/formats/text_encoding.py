@@ -1,13 +1,15 @@
 """Bytes become text: UTF-8 with or without a mark, UTF-16 and UTF-32, GBK and GB18030, found from the bytes themselves.
 
 A damaged file that is clearly one of them is still read; its broken bytes become lone surrogates, which `text_of`
-later reports with line and field. Other encodings (Big5, Shift-JIS, Latin-1) are refused rather than guessed.
+later reports with line and field. Other encodings are read where they can be told (`legacy_encodings`), else the reader is asked.
 """
 
 import codecs
 import re
 
 from glm_core.data.examples import DataError
+from glm_core.data.readers.formats import legacy_encodings
+from glm_core.data.readers.notices import NoticeTally
 
 _BROKEN = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of a byte that does not decode
 _COMMON_HANZI = frozenset("的一是不了在有人我他这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会")
@@ -21,22 +23,52 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
 )
 
 
-def decode(content: bytes, file: str) -> str:
+def decode(content: bytes, file: str, encoding: str = "", tally: NoticeTally | None = None) -> str:
     """The text of `content`.
 
+    Args:
+        encoding: the one that a reader chose, of `legacy_encodings.NAMES`; empty: found from the bytes.
+        tally: notes an encoding that was guessed.
+
     Raises:
-        DataError: no known encoding fits; says at which line and byte UTF-8 ended.
+        DataError: no known encoding fits; says at which line and byte UTF-8 ended. Or the chosen one does not.
     """
+    if encoding:
+        return _decode_chosen(content, encoding, file)
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return _decode_marked(content, encoding, file)
     try:
         return _refuse_nul(content.decode("utf-8"), file)
     except UnicodeDecodeError as error:
-        found = _utf16_without_mark(content) or _damaged_utf8(content, error.start) or _gb18030(content)
+        found = _utf16_without_mark(content) or _damaged_utf8(content, error.start) or _legacy(content, tally)
         if found is None:
             raise _encoding_error(content, error, file) from error
         return found
+
+
+def _decode_chosen(content: bytes, encoding: str, file: str) -> str:
+    name = legacy_encodings.named(encoding)
+    if name is None:
+        known = ", ".join(legacy_encodings.NAMES.values())
+        raise DataError("data.encoding_unknown", encoding=encoding, known=known)
+    text = content.decode(name, errors="surrogateescape").removeprefix("\ufeff")
+    if 50 * _count_broken(text) > len(text) or "\0" in text:
+        raise DataError("data.encoding_wrong", file=file, encoding=legacy_encodings.NAMES[name])
+    return text
+
+
+def _legacy(content: bytes, tally: NoticeTally | None) -> str | None:
+    """The text in an encoding that it reads well in; GB18030, which is usual here, needs no notice where it is certain."""
+    found = legacy_encodings.likely(content)
+    certain = found == "gb18030"
+    if found is None and _gb18030(content) is not None and not legacy_encodings.is_doubted(content, "gb18030"):
+        found = "gb18030"
+    if found is None:
+        return None
+    if tally is not None and not certain:
+        tally.add("encoding", 1, legacy_encodings.NAMES[found])
+    return content.decode(found, errors="surrogateescape")
 
 
 def _decode_marked(content: bytes, encoding: str, file: str) -> str:
