@@ -59,7 +59,7 @@ _HEADINGS = re.compile(
 
 @dataclass
 class _Label:
-    """What is known of one label: how often it begins a line, how often one speaks there, on which sides it stands."""
+    """One label: how often it begins a line, how often one speaks there, on which sides it stands."""
 
     count: int = 0
     spoken: int = 0
@@ -218,7 +218,7 @@ def _split(messages: list[dict], roles: dict[str, str], tally: NoticeTally) -> l
 
 
 def with_name(name: str, said: str) -> str:
-    """What somebody says, with the name before it, as texts of that script write it."""
+    """`said` with the name before it, as texts of that script write it."""
     return f"{name}: {said}" if name.isascii() else f"{name}：{said}"
 
 
