@@ -16,7 +16,7 @@ from glm_core.data.analysis import statistics
 from glm_core.data.examples import DataError, Example, ReadResult
 from glm_core.data.hygiene import check, describe, mend
 from glm_core.data.hygiene.check import ACTIONS, Finding
-from glm_core.data.readers.read import SPEAKER_ROLES, ReadOptions, read, read_bytes
+from glm_core.data.readers.read import READINGS, SPEAKER_ROLES, ReadOptions, read, read_bytes
 from glm_core.data.readers.templates import TEMPLATES
 from glm_core.errors import EasyError
 
@@ -43,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", action="append", default=[], metavar="ROLE=COLUMN", help=i18n.t("data.command.map"))
     parser.add_argument("--sheet", action="append", default=[], help=i18n.t("data.command.sheet"))
     parser.add_argument("--template", choices=list(TEMPLATES), help=i18n.t("data.command.template"))
-    parser.add_argument(
-        "--reading", choices=("pairs", "conversations", "paragraphs"), default="", help=i18n.t("data.command.reading")
-    )
+    parser.add_argument("--reading", choices=READINGS, default="", help=i18n.t("data.command.reading"))
     parser.add_argument("--assistant", default="", metavar="NAME", help=i18n.t("data.command.assistant"))
     parser.add_argument(
         "--speaker", action="append", default=[], metavar="NAME=ROLE", help=i18n.t("data.command.speaker")

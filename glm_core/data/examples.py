@@ -132,6 +132,7 @@ NOTICES = (
     "totals_unused",
     "scores_unused",
     "ties_unused",
+    "rows_unanswered",
     "speakers_added",
     "speakers_unclear",
     "speakers_by_role",

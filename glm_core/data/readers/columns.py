@@ -9,13 +9,14 @@ import unicodedata
 from collections.abc import Iterable
 
 
-def _names(words: str) -> tuple[str, ...]:
+def split_names(words: str) -> tuple[str, ...]:
+    """The names in `words`, which are parted by bars."""
     return tuple(words.split("|"))
 
 
 INSTRUCTION = ("instruction", "instruct", "指令", "任务", "要求")
 INPUT = ("input", "输入")
-ANSWERS = _names(
+ANSWERS = split_names(
     "chosen|output|response|answer|completion|reply|target|assistant|gpt|bot|a|answers|outputs|responses|"
     "best answer|correct answer|reference answer|model answer|moss|expected output|expected answer|"
     "ground truth|solution|output text|answer text|response j|chosen response|response chosen|preferred|"
@@ -27,7 +28,7 @@ ANSWERS = _names(
 QUESTIONS = (
     *INSTRUCTION,
     *INPUT,
-    *_names(
+    *split_names(
         "prompt|query|question|ask|q|user|human|inputs|questions|prompts|request|user input|user query|"
         "user question|user prompt|input text|question text|question content|problem|utterance|提示|提示词|"
         "问题|提问|问|问句|问法|题目|题干|咨询|用户|客户|用户问题|客户问题|用户提问|用户输入|客户提问|"
@@ -35,7 +36,7 @@ QUESTIONS = (
         "pytanie|soru|pertanyaan|вопрос|质问|질문|cau hoi"
     ),
 )
-CONTEXTS = _names(
+CONTEXTS = split_names(
     "context|contexts|reference|references|passage|passages|background|knowledge|evidence|document|"
     "documents|options|choices|option|context text|additional information|extra info|hint|description|desc|details|"
     "contexto|kontext|contexte|자료|上下文|背景|背景知识|背景资料|参考|参考资料|参考内容|已知信息|资料|材料|材料内容|知识|"
@@ -44,48 +45,48 @@ CONTEXTS = _names(
 TITLES = ("title", "标题")
 BODIES = ("content", "body", "text", "内容", "正文")
 "What stands below a title that asks."
-DETAILED = _names("ask|desc|description|details|描述|详情|提问内容|问题描述|咨询内容")
-CHATS = _names(
+DETAILED = split_names("ask|desc|description|details|描述|详情|提问内容|问题描述|咨询内容")
+CHATS = split_names(
     "messages|conversations|conversation|dialogue|dialog|dialogues|dialogs|chat|chats|turns|rounds|"
     "paragraph|utterances|对话|消息|会话|聊天记录|多轮对话"
 )
-HISTORY = _names("history|histories|past|chat history|历史|历史对话|对话历史")
-SYSTEM = _names(
+HISTORY = split_names("history|histories|past|chat history|历史|历史对话|对话历史")
+SYSTEM = split_names(
     "system|system prompt|meta instruction|system message|system instruction|sys|系统提示|系统提示词|系统|系统消息|人设"
 )
-REJECTED = _names(
+REJECTED = split_names(
     "rejected|rejected response|response rejected|rejected answer|rejected output|response k|dispreferred|"
     "bad answer|bad response|negative answer|non preferred output|loser|被拒绝|拒绝回答|差回答|较差回答|错误回答"
 )
-REASONING = _names(
+REASONING = split_names(
     "complex cot|cot|reasoning|reasoning content|thinking|thoughts|thought|think|chain of thought|"
     "rationale|reasoning process|reasoning chain|reasoning trace|思考|思维链|推理|推理过程|思考过程|"
     "思考内容"
 )
-VERDICTS = _names(
+VERDICTS = split_names(
     "label|kto tag|weight|loss|loss weight|loss mask|learn|train|training|trainable|train on turn|is good|good|is chosen|"
     "accepted|is accepted|accept|approved|is correct|correct|is valid|valid|feedback|verdict|标签|采纳|是否采纳|是否正确|"
     "是否有效|是否学习|是否训练|学习|权重|有效|评价"
 )
 "Columns that say whether a row or an answer is to be learned, where all cells are truth values or weights."
-REFUSALS = _names(
+REFUSALS = split_names(
     "mask|masked|is masked|ignore|ignored|skip|exclude|excluded|rejected|is rejected|忽略|是否忽略|排除|屏蔽"
 )
 "The same, where true says that it is not."
-SCORES = _names(
+SCORES = split_names(
     "score|scores|rating|ratings|reward|rewards|quality|quality score|reward score|rm score|preference score|rank|stars|"
     "grade|overall score|overall rating|helpfulness|helpful|upvotes|votes|likes|weight|loss weight|评分|得分|分数|打分|"
     "质量|质量分|质量评分|星级|满意度|排名|点赞数|奖励|权重|评价"
 )
 "Numbers that say how good an answer is; which of them are good enough, the file does not say."
-MEDIA = _names("images|image|audios|audio|videos|video|image path|image url|pictures|图片|图像|音频|视频")
-TOOLS = _names("tools|functions|available tools|tool list|工具|工具列表")
-CALLS = _names("tool calls|function call|tool call")
-SPLITS = _names("split|subset|set|fold|partition|data split|usage|划分|数据划分|数据集|集合|用途")
-SPEAKERS = _names(
+MEDIA = split_names("images|image|audios|audio|videos|video|image path|image url|pictures|图片|图像|音频|视频")
+TOOLS = split_names("tools|functions|available tools|tool list|工具|工具列表")
+CALLS = split_names("tool calls|function call|tool call")
+SPLITS = split_names("split|subset|set|fold|partition|data split|usage|划分|数据划分|数据集|集合|用途")
+SPEAKERS = split_names(
     "role|from|sender type|speaker role|sender role|message role|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称"
 )
-TEXTS = _names("content|value|text|parts|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
+TEXTS = split_names("content|value|text|parts|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
 _IDS = re.compile(
     r"(.*[\s_.-])?(id|ids|idx|index|uuid|guid|hash|no|number)|.*[a-z]I[dD]|编号|序号|行号|.*(编号|序号)|.*ID|\#\d+|unnamed:.*",
     re.IGNORECASE,

@@ -17,7 +17,7 @@ from glm_core.data.readers import read as plain
 from glm_core.data.readers.read import Progress, ReadOptions, ReadResult
 
 SHORT_BYTES = 256_000
-PACKED = ("xlsx", "parquet")
+PACKED = ("xlsx", "parquet", "yml", "yaml")
 MEMORY_BYTES, MEMORY_TIMES = 2_000_000_000, 6
 "What a child may take, whatever it reads, and how often the file's size beside it."
 ANSWER_BYTES, ANSWER_TIMES = 500_000_000, 10

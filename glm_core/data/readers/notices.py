@@ -18,7 +18,7 @@ class NoticeTally:
 
     counts: Counter = field(default_factory=Counter)
     names: dict[str, dict[str, None]] = field(default_factory=dict)
-    guessed: tuple[str, str] | None = None
+    guessed: tuple[str, str, str] | None = None
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     "Columns of scores with the lowest and the highest."
     speakers: list[str] = field(default_factory=list)
@@ -51,9 +51,9 @@ class NoticeTally:
         low, high = self.ranges.get(column, (value, value))
         self.ranges[column] = min(low, value), max(high, value)
 
-    def guess(self, reading: str, other: str = "") -> None:
-        """Note that the file could also be read as `other`; it was read as `reading`."""
-        self.guessed = reading, other
+    def guess(self, reading: str, other: str = "", names: str = "") -> None:
+        """Note that the file could also be read as `other`; it was read as `reading`, which `names` say more of."""
+        self.guessed = reading, other, names
 
     def check_answers(self, messages: list[dict]) -> None:
         """Count the learned answers in which a placeholder stands."""
@@ -72,8 +72,9 @@ class NoticeTally:
                 self.add("scores_unused", 1, f"{column} ({low:g} – {high:g})")
         found = [self._notice(kind) for kind in NOTICES if self.counts[kind]]
         if self.guessed:
-            reading, other = self.guessed
-            found.append(Notice("reading_guessed", rows, f"data.notice.reading_guessed.{reading}", {}, other))
+            reading, other, names = self.guessed
+            told: dict[str, str | list[str]] = {"names": names} if names else {}
+            found.append(Notice("reading_guessed", rows, f"data.notice.reading_guessed.{reading}", told, other))
         return found
 
     def _notice(self, kind: str) -> Notice:

@@ -12,24 +12,27 @@ from pathlib import Path
 
 from glm_core import i18n
 from glm_core.data.compact import CompactExamples
-from glm_core.data.examples import DataError, Example, Problem, ReadResult, RowError
-from glm_core.data.readers import others, speakers, templates
+from glm_core.data.examples import UNKNOWN, DataError, Example, Problem, ReadResult, RowError
+from glm_core.data.readers import others, templates
 from glm_core.data.readers.formats.csv_rows import csv_rows
+from glm_core.data.readers.formats.intents import yaml_rows
 from glm_core.data.readers.formats.json_rows import json_rows
 from glm_core.data.readers.formats.parquet_rows import parquet_rows
 from glm_core.data.readers.formats.plaintext import text_rows
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.formats.text_encoding import decode
 from glm_core.data.readers.formats.xlsx_rows import SheetLine, xlsx_rows
-from glm_core.data.readers.nested import unfolded
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.row_reader import RowReader
+from glm_core.data.readers.rows import contests, languages, speakers
+from glm_core.data.readers.rows.nested import unfolded
 from glm_core.data.readers.values import RowNotLearned
 
 Progress = Callable[[str, float | None], None]
 
-ENDINGS = ("json", "jsonl", "csv", "tsv", "xlsx", "parquet", "txt")
+ENDINGS = ("json", "jsonl", "csv", "tsv", "xlsx", "parquet", "txt", "md", "yml")
 MAX_BYTES = 1_000_000_000
+READINGS = ("pairs", "conversations", "paragraphs", languages.REVERSED)
 SPEAKER_ROLES = ("user", "assistant", others.TEXT)
 _HEAD = 1_000  # rows looked at to tell the layout of a file
 _STEP = 2_000  # rows between two reports of progress
@@ -45,7 +48,7 @@ class ReadOptions:
     """Answers to what a file leaves open.
 
     Attributes:
-        reading: "pairs", "conversations" or "paragraphs", where a notice names the other reading.
+        reading: one of `READINGS`, where a notice names the other reading.
         sheets: names of the sheets of a workbook to read; empty: those with data.
         header: whether the first row of a table names its columns; None looks.
         assistant: the name of the one who answers, in a chat of several names.
@@ -104,6 +107,8 @@ _BY_ENDING: dict[str, Callable[[_Source], Iterator[Row]]] = {
     "parquet": lambda one: parquet_rows(one.content, one.file),
     "txt": _plain,
     "md": _plain,
+    "yml": lambda one: yaml_rows(one.text, one.file, one.tally),
+    "yaml": lambda one: yaml_rows(one.text, one.file, one.tally),
 }
 
 
@@ -255,6 +260,22 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         rows = unfolded(rows, source.tally)
         head = list(islice(rows, _HEAD))
         rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
+        if decide := contests.find(records):
+            rows = contests.settled(rows, decide, source.tally)
+            head = list(islice(rows, _HEAD))
+            rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
+            if not records:
+                return _nothing_learned(head, source)
+    if not mapping and (task is None or task.name == "translation"):
+        try:
+            pair = languages.find(records)
+        except RowError as error:
+            return _refused(error, head, records, source)
+        if pair:
+            task = templates.template_named("translation")
+            rows = languages.parted(rows, pair, source.tally, source.options.reading)
+            head = list(islice(rows, _HEAD))
+            rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
     if not mapping and (found := speakers.find_columns(records)):
         options = source.options
         rows = speakers.conversations(rows, found, source.tally, options.reading, options.assistant)
@@ -298,6 +319,21 @@ def _unanswered(head: list[Row], source: _Source) -> ReadResult:
     problems = [_problem(line, record) for line, record in head if isinstance(record, RowError)]
     names = tuple(source.tally.speakers)
     return ReadResult([], problems, "messages", ("messages",), source.file, len(head), speakers=names)
+
+
+def _refused(error: RowError, head: list[Row], records: list[dict], source: _Source) -> ReadResult:
+    """The result of a file whose columns are told, to be mapped, with the reason why they are not read."""
+    problem, columns = _problem(head[0][0], error), _columns(records)
+    return ReadResult([], [problem], UNKNOWN, columns, source.file, len(head), records[:_SAMPLE])
+
+
+def _nothing_learned(head: list[Row], source: _Source) -> ReadResult:
+    """The result of a file without a row whose answers can be told apart."""
+    problems = [_problem(line, record) for line, record in head if isinstance(record, RowError)]
+    if not problems:
+        error = RowError("data.row.none_learned", rows=f"{source.tally.counts.total():,}")
+        problems = [Problem(1, error.field, str(error))]
+    return ReadResult([], problems, "preference", ("chosen",), source.file, len(head), notices=source.tally.notices(0))
 
 
 def _compacted(examples: Sequence[Example]) -> CompactExamples:

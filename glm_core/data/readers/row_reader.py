@@ -11,6 +11,7 @@ from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row, split_role
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.values import is_flag, is_total, number_in
+from glm_core.errors import Phrase
 
 
 class RowReader:
@@ -29,7 +30,7 @@ class RowReader:
             if names_of.is_score(column) and column not in {*self.flags, *(mapping or {}).values()}
         ]
         self.layout, self.convert = self._choose(records, columns, mapping)
-        self.columns = columns
+        self.columns, self.sample = columns, records[:20]
         self.mixed = mapping is None and self.convert is not None and columns != (TEXT,)
 
     def _choose(self, records, columns, mapping) -> tuple[str, layouts.Convert | None]:
@@ -90,7 +91,15 @@ class RowReader:
         """The one problem of a file whose columns fit nothing: which there are, and what to do."""
         if self.convert:
             return []
-        error = RowError("data.row.unknown", columns=", ".join(self.columns[:20]))
+        columns = ", ".join(self.columns[:20])
+        task = None if self.task else templates.suggest(self.columns, self.sample)
+        error = (
+            RowError(
+                "data.row.unknown_task", columns=columns, task=Phrase(f"data.template.{task.name}"), name=task.name
+            )
+            if task
+            else RowError("data.row.unknown", columns=columns)
+        )
         return [Problem(int(head[0][0]), error.field, str(error))]
 
 

@@ -15,6 +15,7 @@ from glm_core.data.readers.formats.plaintext import TEXT, halves
 from glm_core.data.readers.layouts import Convert, Layout
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.pairs import converter, watched
+from glm_core.data.readers.rows import languages
 from glm_core.data.readers.values import cell, joined, optional_cell
 
 LABELED_ROWS, LABELED_EACH, LONGEST_LABEL = 6, 2, 20
@@ -41,7 +42,7 @@ class Template:
         question, answer = self.sides
         asked = f"{{{mapping[question]}}}"
         target = next((str(row[mapping[answer]]) for row in sample if row.get(mapping[answer])), "")
-        words = _fill(self.user, {question: asked, "language": _language(target)})
+        words = _fill(self.user, {question: asked, "language": languages.language_in(target)})
         return "" if words == asked else words
 
 
@@ -63,7 +64,7 @@ _TASKS = (
         "classification",
         {
             "text": ("text", "sentence", "content", "review", "文本", "内容", "评论"),
-            "label": ("label", "class", "category", "类别", "标签", "分类"),
+            "label": ("label", "class", "category", "intent", "类别", "标签", "分类", "意图"),
         },
         "判断下面这段话属于哪一类，只回答类别：\n{text}",
         "{label}",
@@ -145,7 +146,9 @@ def from_columns(template: Template, columns: Iterable[str], tally: NoticeTally)
     found = {field: column for field, column in usual_columns(template, columns).items() if column}
     if len(found) < len(template.fields):
         return None
-    return watched(_filled(template, found), Layout(template.name, tuple(found.values())), tally)
+    told = languages.target_column(columns) if template.name == "translation" else None
+    taken = (*found.values(), *([told] if told else []))
+    return watched(_filled(template, found), Layout(template.name, taken), tally)
 
 
 def usual_columns(template: Template, columns: Iterable[str]) -> dict[str, str | None]:
@@ -270,7 +273,8 @@ def _filled(template: Template, found: dict[str, str]) -> Convert:
     def convert(record: dict) -> list[dict]:
         values = {field: cell(record, column) for field, column in found.items()}
         if template.name == "translation":
-            values["language"] = _language(values["target"])
+            told = languages.language_of(record.get(languages.target_column(record) or ""))
+            values["language"] = told or languages.language_in(values["target"])
         return _turn(_fill(template.user, values), _fill(template.assistant, values))
 
     return convert
@@ -283,10 +287,6 @@ def _fill(pattern: str, values: dict[str, str]) -> str:
 
 def _turn(question: str, answer: str) -> list[dict]:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-
-
-def _language(text: str) -> str:
-    return "中文" if re.search(r"[\u4e00-\u9fff]", text) else "英文"
 
 
 def _require(names: set[str], mapping: dict) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from glm_core.data.readers.formats.csv_rows import csv_rows
 from glm_core.data.readers.formats.dialogues import dialogue_rows, is_dialogue, speaker_rows
+from glm_core.data.readers.formats.intents import markdown_intents
 from glm_core.data.readers.formats.json_rows import json_rows
 from glm_core.data.readers.formats.questions import asked_rows, markdown_table, with_colons
 from glm_core.data.readers.formats.shapes import Row
@@ -30,6 +31,8 @@ def text_rows(
     first = text.lstrip()
     if re.match(r"\{\s*\"|\[\s*[\{\[\]]\s*[\"\{\[\]]?", first) and not is_dialogue(first):
         return json_rows(text, file, by_line=True, tally=tally)
+    if intents := markdown_intents(text):
+        return iter(intents)
     text = with_colons(text)
     if is_dialogue(text):
         return dialogue_rows(text, tally, reading)

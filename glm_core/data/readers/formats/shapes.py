@@ -14,7 +14,10 @@ from glm_core.data.readers.notices import NoticeTally
 
 Row = tuple[int, dict | RowError]
 
-WRAPPERS = ("data", "rows", "examples", "items", "dataset", "records", "list", "result", "results", "samples", "数据")
+WRAPPERS = (
+    "data", "rows", "examples", "items", "dataset", "records", "list", "result", "results", "samples", "数据", "intents",
+    "rasa_nlu_data", "common_examples", "意图",
+)  # fmt: skip
 TRAIN = ("train", "training", "train_sft", "训练", "训练集", "训练数据")
 OTHERS = (
     "test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation", "holdout", "test_sft",
@@ -22,6 +25,19 @@ OTHERS = (
 )  # fmt: skip
 _KEY = "question"
 _PLURAL = ("questions", "utterances", "queries", "问题列表", "问法", "相似问", "问题")
+_PATTERNS = (
+    "patterns",
+    "examples",
+    "utterances",
+    "training phrases",
+    "user says",
+    "phrases",
+    "问法",
+    "相似问法",
+    "例句",
+    "用户说法",
+)
+_RESPONSES = ("responses", "replies", "response", "reply", "回复", "回答", "答案", "应答")
 _ASKED = ("question", "query", "query text", "question text", "问题")
 _TOLD = ("context", "context text", "passage", "paragraph", "text", "上下文", "背景")
 
@@ -52,6 +68,8 @@ def expand(value: object) -> Iterator[dict | RowError]:
     if isinstance(value, dict):
         if isinstance(value.get("paragraphs"), list) or isinstance(value.get("qas"), list):
             yield from _squad(value)
+        elif (intent := _intent(value)) is not None:
+            yield from intent
         elif (asked := _wordings(value)) is not None:
             yield from ({**value, asked: one} for one in value[asked])
         else:
@@ -172,6 +190,21 @@ def _wordings(record: dict) -> str | None:
     if layout is None or layout.questions != (lists[0],) or not isinstance(record.get(layout.answer or ""), str):
         return None
     return lists[0] if fold(lists[0]) in _PLURAL else None
+
+
+def _intent(record: dict) -> list[dict | RowError] | None:
+    """A row for each pattern of an intent, {"tag": …, "patterns": [..], "responses": [..]}; None for other rows."""
+    names = folded(record)
+    asked, answer = first(names, _PATTERNS), first(names, _RESPONSES)
+    if asked is None or answer is None or not isinstance(record[asked], list):
+        return None
+    if not all(isinstance(one, str) for one in record[asked]):
+        return None
+    texts = [one for one in record[asked] if one.strip()]
+    if not texts:
+        return [RowError("data.row.blank", asked)]
+    rest = {key: value for key, value in record.items() if key not in (asked, answer)}
+    return [{**rest, _KEY: one, "answer": record[answer]} for one in texts]
 
 
 def _questions(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
