@@ -135,6 +135,7 @@ if brought:
         result = column_mapping.draw_choices(*brought)
         draw_result(result)
         if result.layout == "mapped" and not result.problems:
+            st.caption(t("datasets.before_mapping"))
             draw_problems(column_mapping.read(*brought, None, {}, column_mapping.plain_options(brought[1])))
         if result.examples:
             draw_keep(result)

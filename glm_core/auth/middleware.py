@@ -350,22 +350,24 @@ def _repeats(scope) -> bool:
 
 
 def _limit_body_rate(receive):
-    """Return a `receive` whose request body must keep up a rate.
+    """Return a `receive` whose request body must keep up a rate; only the time spent waiting for the client counts.
 
     Raises:
         BodyTooSlow: it does not.
     """
-    started, size, whole = time.monotonic(), 0, False
+    waited, size, whole = 0.0, 0, False
 
     async def receiving():
-        nonlocal size, whole
+        nonlocal waited, size, whole
         if whole:
             return await receive()  # waits for the client to leave
-        left = started + BODY_SECONDS + size / BODY_RATE - time.monotonic()
+        left = BODY_SECONDS + size / BODY_RATE - waited
+        began = time.monotonic()
         try:
             message = await asyncio.wait_for(receive(), max(0.0, left))
         except TimeoutError as error:
             raise BodyTooSlow from error
+        waited += time.monotonic() - began
         size += len(message.get("body", b""))
         whole = not message.get("more_body", False)
         return message

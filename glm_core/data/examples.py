@@ -119,6 +119,7 @@ NOTICES = (
     "reasoning_kept",
     "reading_guessed",
     "sheets",
+    "sheets_unread",
     "no_header",
     "placeholder",
     "splits",

@@ -1,5 +1,6 @@
 """Clients that are slow on purpose, on real sockets: they are cut off, and nobody else notices."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -151,3 +152,19 @@ def test_who_does_not_read_their_stream_is_cut_and_holds_nobody_up(impatient, en
     while engine.answering and time.monotonic() < deadline:
         time.sleep(0.01)
     assert engine.answering == 0
+
+
+def test_a_server_that_is_late_itself_does_not_cut_a_client_off(monkeypatch):
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
+    sent = iter([{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.request", "body": b"y"}])
+
+    async def receive():
+        await asyncio.sleep(0)
+        return next(sent)
+
+    async def late() -> bytes:
+        limited = middleware._limit_body_rate(receive)
+        await asyncio.sleep(0.1)
+        return (await limited())["body"] + (await limited())["body"]
+
+    assert asyncio.run(late()) == b"xy"

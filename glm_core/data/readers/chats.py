@@ -234,6 +234,8 @@ def _turn(turn: object, place: str, tally: NoticeTally) -> list[dict]:
         content_text(turn[1], f"{place}[1]")
     if not isinstance(turn, dict):
         raise RowError("data.row.turn", place)
+    if len(turn) == 1 and (role := role_of(name := next(iter(turn)))) in ("user", "assistant", "system"):
+        turn = {"role": role, "content": turn[name]}  # {"user": "…"}, {"bot": "…"}
     keys = tuple(turn)
     role_key, text_key = _speaker_keys(keys)
     speaker = turn.get(role_key or "role")

@@ -38,9 +38,9 @@ QUESTIONS = (
 )
 CONTEXTS = split_names(
     "context|contexts|reference|references|passage|passages|background|knowledge|evidence|document|"
-    "documents|options|choices|option|context text|additional information|extra info|hint|description|desc|details|"
+    "documents|story|article|news|options|choices|option|context text|additional information|extra info|hint|description|desc|details|"
     "contexto|kontext|contexte|자료|上下文|背景|背景知识|背景资料|参考|参考资料|参考内容|已知信息|资料|材料|材料内容|知识|"
-    "文档|段落|选项|选择项|备选项|补充说明|问题补充|补充|描述|详情|问题详情|提示信息"
+    "文档|文章|短文|阅读材料|段落|选项|选择项|备选项|补充说明|问题补充|补充|描述|详情|问题详情|提示信息"
 )
 TITLES = ("title", "标题")
 BODIES = ("content", "body", "text", "内容", "正文")
@@ -56,7 +56,7 @@ SYSTEM = split_names(
 )
 REJECTED = split_names(
     "rejected|rejected response|response rejected|rejected answer|rejected output|response k|dispreferred|"
-    "bad answer|bad response|negative answer|non preferred output|loser|被拒绝|拒绝回答|差回答|较差回答|错误回答"
+    "bad answer|bad response|negative answer|incorrect answer|incorrect answers|wrong answer|wrong answers|distractors|non preferred output|loser|被拒绝|拒绝回答|差回答|较差回答|错误回答"
 )
 REASONING = split_names(
     "complex cot|cot|reasoning|reasoning content|thinking|thoughts|thought|think|chain of thought|"
@@ -66,13 +66,28 @@ REASONING = split_names(
 VERDICTS = split_names(
     "label|kto tag|weight|loss|loss weight|loss mask|learn|train|training|trainable|train on turn|is good|good|is chosen|"
     "accepted|is accepted|accept|approved|is correct|correct|is valid|valid|feedback|verdict|标签|采纳|是否采纳|是否正确|"
-    "是否有效|是否学习|是否训练|学习|权重|有效|评价"
+    "是否有效|是否学习|是否训练|学习|权重|有效|评价|status|review|review status|quality|usable|keep|passed|pass|use|in use|"
+    "状态|审核|审核结果|审核状态|质检|质检结果|质检结论|结论|是否采用|采用|是否通过|是否合格|合格|是否可用|可用|是否使用|是否保留|保留|是否入库|是否发布"
 )
 "Columns that say whether a row or an answer is to be learned, where all cells are truth values or weights."
 REFUSALS = split_names(
     "mask|masked|is masked|ignore|ignored|skip|exclude|excluded|rejected|is rejected|忽略|是否忽略|排除|屏蔽"
 )
 "The same, where true says that it is not."
+WEIGHTS = (
+    "weights",
+    "losses",
+    "loss weights",
+    "loss masks",
+    "masks",
+    "train mask",
+    "train masks",
+    "loss",
+    "loss mask",
+    "mask",
+    "weight",
+)
+"The same as a list, a value for each answer or each message."
 SCORES = split_names(
     "score|scores|rating|ratings|reward|rewards|quality|quality score|reward score|rm score|preference score|rank|stars|"
     "grade|overall score|overall rating|helpfulness|helpful|upvotes|votes|likes|weight|loss weight|评分|得分|分数|打分|"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.roles import ROLES
+from glm_core.data.readers.roles import ROLES, role_like
 
 _MARKS = ("named", "again")
 TEXT = "text"  # the role of a label that is no speaker: its line belongs to what was said before
@@ -158,6 +158,11 @@ def _decided(name: str, label: _Label, by_line: bool) -> str:
 
 def _is_person(name: str) -> bool:
     return _PERSON.fullmatch(re.sub(r"\s?[(（].*", "", name)) is not None
+
+
+def is_somebody(name: str) -> bool:
+    """Return whether a label names a person, by a title, a role or a name."""
+    return _is_person(name) or is_name(name) or role_like(name) is not None
 
 
 def note_roles(names: Iterable[str], tally: NoticeTally) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import answered, is_message, messages_of, past_turns, said, settle, turn_messages
-from glm_core.data.readers.columns import fold, holds_text
+from glm_core.data.readers.columns import WEIGHTS, fold, folded, holds_text
 from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.layouts import Convert, Layout, ignored
 from glm_core.data.readers.notices import NoticeTally
@@ -16,6 +16,7 @@ from glm_core.data.readers.values import (
     RowNotLearned,
     cell,
     content_text,
+    is_flag,
     joined,
     listed,
     optional_cell,
@@ -43,11 +44,32 @@ def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
         for column in layout.media:
             if not is_blank(record.get(column)) and record[column] not in ([], {}):
                 raise RowError("data.row.media", column)
-        messages = settle(_with_thought(build(record, layout, tally), record, layout, tally), tally)
+        messages = _weighed(build(record, layout, tally), record)
+        messages = settle(_with_thought(messages, record, layout, tally), tally)
         watch(record)
         return messages
 
     return convert
+
+
+def _weighed(messages: list[dict], record: dict) -> list[dict]:
+    """`messages`, those answers marked as not to be learned to which a list of weights in the row says so.
+
+    Raises:
+        RowError: the list has neither as many values as there are answers nor as there are messages.
+    """
+    names = folded(record)
+    column = next((names[name] for name in WEIGHTS if isinstance(names.get(name) and record[names[name]], list)), None)
+    values = record[column] if column else []
+    if not values or not all(map(is_flag, values)):
+        return messages
+    answers = [place for place, one in enumerate(messages) if one["role"] == "assistant"]
+    if len(values) == len(messages):
+        values = [values[place] for place in answers]
+    if len(values) != len(answers):
+        raise RowError("data.row.weights", column or "", count=len(values), answers=len(answers))
+    refused = {place for place, value in zip(answers, values, strict=True) if refuses(column or "", value)}
+    return [{**one, "learn": False} if place in refused else one for place, one in enumerate(messages)]
 
 
 def watched(convert: Convert, layout: Layout, tally: NoticeTally) -> Convert:

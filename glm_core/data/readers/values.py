@@ -25,11 +25,11 @@ _TOTAL = re.compile(
 )
 _NO = frozenset(
     "false 0 0.0 no n 否 假 bad undesirable rejected reject dislike disliked thumbs_down thumbsdown down 👎 不采纳 未采纳 "
-    "不合格 不通过 错误 无效 不学 差评".split()
+    "不合格 不通过 错误 无效 不学 差评 declined denied failed fail invalid deleted removed 未通过 审核不通过 驳回 已驳回 不采用 不保留 不可用 弃用 作废 差".split()
 )
 _YES = frozenset(
     "true 1 1.0 yes y 是 真 good desirable chosen accepted accept like liked thumbs_up thumbsup up 👍 采纳 已采纳 "
-    "合格 通过 正确 有效 学 好评".split()
+    "合格 通过 正确 有效 学 好评 approved passed pass valid kept ok 已通过 审核通过 采用 保留 可用 好".split()
 )
 
 

@@ -205,6 +205,8 @@ def draw_proposal(template: str | None, found: readers_read.ReadResult) -> dict[
     guessed = {field: column for field, column in usual.items() if field not in known}
     if not guessed or found.examples:
         return usual
+    if all(st.session_state.get(f"map-{template}-{field}") == column for field, column in usual.items()):
+        return known  # taken already
     words = i18n.join(
         (f"{t(f'datasets.field.{field}')} = {literal(column)}" for field, column in usual.items()), "item"
     )

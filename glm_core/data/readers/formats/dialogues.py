@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from glm_core.data.examples import RowError
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.others import TEXT, heard, label_of, note_roles, role_with_name
+from glm_core.data.readers.others import TEXT, heard, is_somebody, label_of, note_roles, role_with_name
 from glm_core.data.readers.roles import ROLES, cast
 from glm_core.data.readers.transcripts import transcript
 
@@ -49,6 +49,7 @@ _NAME = re.compile(
 _STAMP = re.compile(
     r"\s*(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+)?\d{1,2}:\d{2}(?::\d{2})?\s+(\S.{0,20})$|^(\S.{0,20}?)\s+(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+|昨天\s*|今天\s*)?\d{1,2}:\d{2}(?::\d{2})?(?:\s*[AaPp][Mm])?\s*$"
 )
+_RULE = re.compile(r"\s*(?:-{3,}|={3,}|\*{3,}|_{3,}|#{3,}|~{3,}|—{2,}|·{3,})\s*")
 _SAID = re.compile(r"\s*(?:#{1,6}\s*)?(\S.{0,20}?)\s?(?:said|says|说)\s*[:：]\s*$", re.IGNORECASE)
 
 
@@ -176,7 +177,7 @@ def _group(names: Counter, find, filled: int) -> list[str]:
     marked = names.total()
     some_again = max(names.values(), default=0) > 1
     enough = 0.8 * filled if find is _named else max(4, filled / 8)
-    steady = marked >= 2 * len(names) if find is _named else some_again
+    steady = marked >= 2 * len(names) or all(map(is_somebody, names)) if find is _named else some_again
     return list(names) if 2 < len(names) <= _CROWD and marked >= enough and steady else []
 
 
@@ -233,10 +234,29 @@ def _mark(line: str) -> tuple[str, str, bool, bool, str] | None:
     return _KNOWN[word], text, word in _FAQ, bracket, ""
 
 
+def _are_divided(lines: list[str], mark) -> bool:
+    """Return whether lines such as --- or ===== divide conversations: a question follows each, a heading at most between."""
+    places = [place for place, line in enumerate(lines) if _RULE.fullmatch(line)]
+    for place in places:
+        below = [line for line in lines[place + 1 : place + 8] if line.strip()][:2]
+        if below and not any((found := mark(line)) and found[0] != "assistant" for line in below):
+            return False
+    return bool(places)
+
+
 def _turns(lines: list[str], mark, tally: NoticeTally) -> list[_Turn]:
     turns: list[_Turn] = []
-    blank = False
+    blank = ended = False
+    divided = _are_divided(lines, mark)
     for number, line in enumerate(lines, 1):
+        if divided and _RULE.fullmatch(line):
+            blank = ended = True
+            continue
+        if ended and line.strip() and not mark(line):
+            tally.add("lines_unused", 1)
+            continue
+        ended = ended and not line.strip()
+        blank = blank or ended
         if found := mark(line):
             _drop_heading(turns, found, tally)
             turns += _begin(number, found, blank)

@@ -16,6 +16,11 @@ _ON_ONE_LINE = re.compile(r"(.{1,120}?[?？])[\"”’*_]*\s*(?:[-—–:：|]+|
 _ARROWS = re.compile(r"\s*(?:=+>|-+>|→|⇒|\s\|\s|｜|\|{1,2}|::)\s*")
 _RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
 _DOTTED = re.compile(r"^([ \t]*(?:\*\*)?)([QqAa问答])(\d{0,4})(?:[.、．)）]\s*|[ \t\u3000]+)(?=\S)", re.MULTILINE)
+_ASKING = re.compile(
+    r"[吗呢]$|^(?:怎么|如何|为什么|为何|什么|哪|几|多少|多久|能不能|能否|可不可以|可否|是否|有没有|谁)|(?:怎么办|多少钱?|几点|多久|哪里|哪儿|是什么|怎么[^，。]{1,6})$"
+    r"|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are|should)\s",
+    re.IGNORECASE,
+)
 _ITEM = re.compile(r"[-*+•]\s+")
 _LONGEST = 120  # characters of a question on a line of its own
 
@@ -25,8 +30,9 @@ def asked_rows(text: str) -> list[Row]:
 
     Empty where most of the text is something else.
     """
-    blocks = _headed(text) or _blocks(text)
-    asked = [block for block in blocks if _asks(block[1]) and block[2].strip()]
+    headed = _headed(text)
+    blocks = headed or _blocks(text)
+    asked = [block for block in blocks if (_asks(block[1]) or (headed and _words(block[1]))) and block[2].strip()]
     if len(asked) >= 2 and 5 * len(asked) >= 4 * len(blocks):
         return [_row(line, head, rest) for line, head, rest in blocks]
     return _by_lines(text) or _on_one_line(text)
@@ -78,6 +84,11 @@ def _row(line: int, head: str, rest: str) -> Row:
 
 def _asks(line: str) -> bool:
     return line.rstrip().rstrip("*_ ").endswith(("？", "?"))
+
+
+def _words(line: str) -> bool:
+    """Return whether a heading asks in words, without a question mark."""
+    return _ASKING.search(_bare(line)) is not None
 
 
 def _bare(head: str) -> str:

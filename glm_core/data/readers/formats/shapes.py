@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from glm_core.data.examples import RowError, is_blank, kind_of
 from glm_core.data.readers.chats import is_message
-from glm_core.data.readers.columns import first, fold, folded
+from glm_core.data.readers.columns import QUESTIONS, first, fold, folded
 from glm_core.data.readers.layouts import guess, knows, recognize
 from glm_core.data.readers.notices import NoticeTally
 
@@ -58,6 +58,11 @@ def unfold(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
         if (rows := find(value, tally)) is not None:
             return rows
     if as_table and (rows := _columns(value)) is not None:
+        return rows
+    inner = next(iter(value.values())) if len(value) == 1 else None
+    if as_table and isinstance(inner, dict) and (rows := unfold(inner, True, tally)) is not None:
+        return rows
+    if as_table and (rows := _by_subject(value, tally)) is not None:
         return rows
     rows = _named_lists(value, as_table)
     return _questions(value, as_table, tally) if rows is None else rows
@@ -153,9 +158,16 @@ def _indexed(value: dict, tally: NoticeTally) -> list | None:
         return None
     if len(inner) > 1 and recognize(value) and all(set(one) == set(inner[0]) for one in inner):
         return [{name: cells[index] for name, cells in value.items()} for index in inner[0]]
-    if all(recognize(one) or guess(one) for one in inner[:20]) and not recognize(value):
+    if recognize(value) or not all(recognize(one) or guess(one) for one in inner[:20]):
+        return None
+    if (
+        any(recognize(one) for one in inner[:20])
+        or all(name.isdigit() for name in value)
+        or first(folded(inner[0]), QUESTIONS)
+    ):
         return inner
-    return None
+    tally.guess("keys")
+    return [{_KEY: name, **one} for name, one in value.items()]
 
 
 def _named_lists(value: dict, as_table: bool) -> list | None:
@@ -168,6 +180,19 @@ def _named_lists(value: dict, as_table: bool) -> list | None:
     layout = recognize(value)
     turns = all(is_message(row) for row in rows[:20]) or (layout is not None and not all(map(_has_chat, rows[:20])))
     return rows if known and not turns else None
+
+
+def _by_subject(value: dict, tally: NoticeTally) -> list | None:
+    """{"subject": {question: answer, ..}, ..}: the questions of all subjects."""
+    if len(value) < 2 or not all(isinstance(inner, dict) and inner for inner in value.values()):
+        return None
+    if not all(isinstance(text, str) for inner in value.values() for text in inner.values()):
+        return None
+    names = [name for inner in value.values() for name in inner]
+    if any(map(knows, names)) or len(set(names)) < len(names) or not all(map(_is_asked, names)):
+        return None
+    tally.guess("keys")
+    return [{_KEY: name, "answer": text} for inner in value.values() for name, text in inner.items()]
 
 
 def _has_chat(row: dict) -> bool:

@@ -123,6 +123,8 @@ def _chosen(
         tally.add("splits", len(others), *others)
     if len(tables) > 1:
         tally.add("sheets", len(tables), *chosen)
+        if unread := [name for name in tables if name not in chosen]:
+            tally.add("sheets_unread", len(unread), *unread)
     return chosen
 
 

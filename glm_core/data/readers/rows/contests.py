@@ -14,7 +14,7 @@ from glm_core.data.readers import columns as names_of
 from glm_core.data.readers.columns import fold
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.values import number_in
+from glm_core.data.readers.values import is_flag, number_in
 
 _STEM = (
     r"(?P<stem>(?:response|answer|completion|output|reply|generation|candidate|conversation|human ref|assistant|text|summary"
@@ -51,13 +51,20 @@ _TIES = frozenset(
 )
 _SAME = {"one": "1", "two": "2", "甲": "a", "乙": "b", "一": "1", "二": "2"}
 _LISTS = names_of.split_names(
-    "responses|answers|completions|outputs|candidates|generations|replies|summaries|回答列表|候选|候选回答|回答|回复"
+    "responses|answers|completions|outputs|candidates|generations|replies|summaries|response|answer|completion|output|reply|"
+    "回答列表|候选|候选回答|回答|回复|答案|输出"
 )
 _SCORES = names_of.split_names("scores|ratings|rewards|score|rating|overall scores|votes|评分|得分|分数|打分")
 _RANKS = names_of.split_names("ranks|rank|ranking|rankings|排名|排序")
 _OF_ONE = names_of.split_names("score|overall score|rating|overall rating|reward|评分|得分|分数")
 _TEXTS = names_of.split_names("response|text|content|answer|output|completion|generation|summary|回答|回复|内容|文本")
 
+_OPPOSITES = (
+    ("good", "bad"), ("accepted", "rejected"), ("positive", "negative"), ("pos", "neg"), ("better", "worse"), ("best", "worst"),
+    ("win", "lose"), ("winner", "loser"), ("winning", "losing"), ("good response", "bad response"), ("good answer", "bad answer"),
+    ("better response", "worse response"), ("response w", "response l"), ("correct", "incorrect"), ("right", "wrong"),
+    ("采纳", "拒绝"), ("好", "坏"), ("好", "差"), ("好回答", "坏回答"), ("好回答", "差回答"), ("正例", "负例"), ("正确", "错误"), ("正确回答", "错误回答"),
+)  # fmt: skip
 TIE = -1
 
 
@@ -83,6 +90,8 @@ def find(records: Sequence[dict]) -> Decide | None:
     others = {name: key for name, key in names.items() if key not in answers.values()}
     if len(answers) > 1 and not names_of.first(others, names_of.ANSWERS):
         return _decide_columns(answers, others, records)
+    if pair := _opposites(names, records):
+        return pair
     listed = names_of.first(names, _LISTS)
     if listed and any(isinstance(record.get(listed), list) and len(record[listed]) > 1 for record in records):
         return _decide_list(listed, names, records)
@@ -108,6 +117,18 @@ def settled(rows: Iterator[Row], decide: Decide, tally: NoticeTally) -> Iterator
             others = [one for place, one in enumerate(found.answers) if place != found.best and not is_blank(one)]
             rest = {key: value for key, value in record.items() if key not in found.taken}
             yield line, {**rest, "chosen": found.answers[found.best], **({"rejected": others[0]} if others else {})}
+
+
+def _opposites(names: dict[str, str], records: Sequence[dict]) -> Decide | None:
+    """Two columns of texts whose names say which is the better one, such as good and bad."""
+    pairs = [(names[good], names[bad]) for good, bad in _OPPOSITES if good in names and bad in names]
+    for good, bad in pairs:
+        texts = [value for record in records for value in (record.get(good), record.get(bad)) if not is_blank(value)]
+        if any(not is_flag(value) for value in texts) and all(isinstance(value, str | list) for value in texts):
+            return lambda record, good=good, bad=bad: (
+                Contest([record.get(good), record.get(bad)], 0, {good, bad}) if good in record else None
+            )
+    return None
 
 
 def _sides(patterns: Sequence[re.Pattern], keys: Sequence[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ that stand for no known role the one who speaks first asks; of more the reader s
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from glm_core.data.examples import RowError, is_blank
 from glm_core.data.readers import columns as names_of
@@ -14,7 +15,24 @@ from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import recognize
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.roles import cast, role_like
+from glm_core.data.readers.values import number_in
 
+_ORDERS = (
+    "turn",
+    "turn id",
+    "turn index",
+    "turn no",
+    "order",
+    "seq",
+    "sequence",
+    "position",
+    "step",
+    "message index",
+    "轮次",
+    "顺序",
+    "次序",
+    "第几句",
+)
 _CROWD = 20  # speakers of a group
 _GROUP = re.compile(
     r".*(conversation|dialog(ue)?|session|chat|thread|conv|对话|会话).*(id|no|编号|号)?|.*(对话|会话)(号|编号)?",
@@ -24,12 +42,13 @@ _GROUP = re.compile(
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of the speaker, of what is said, and of the conversation it belongs to."""
+    """The columns of the speaker, of what is said, of the conversation it belongs to, and of its place there."""
 
     speaker: str
     text: str
     group: str | None = None
     names: tuple[str, ...] = ()
+    order: str | None = None
 
 
 def find_columns(records: Sequence[dict]) -> Columns | None:
@@ -50,8 +69,34 @@ def find_columns(records: Sequence[dict]) -> Columns | None:
     if not known and (len(said) < 4 or len(speakers) < 2 or crowd or recognize(keys)):
         return None
     rest = [key for key in keys if key not in (speaker, text)]
-    group = next((key for key in rest if _GROUP.fullmatch(key)), None)
-    return Columns(speaker, text, group, tuple(dict.fromkeys(map(str, said))))
+    group = next((key for key in rest if _GROUP.fullmatch(key)), None) or _numbering(rest, records)
+    order = names_of.first(names_of.folded(rest), _ORDERS)
+    return Columns(speaker, text, group, tuple(dict.fromkeys(map(str, said))), order if order != group else None)
+
+
+def _numbering(columns: Sequence[str], records: Sequence[dict]) -> str | None:
+    """The column that numbers conversations: the same number in several rows after each other, and then another one."""
+    for column in filter(names_of.is_identifier, columns):
+        values = [record.get(column) for record in records]
+        runs = [value for value, _run in groupby(values)]
+        if None not in runs and 1 < len(runs) == len(set(map(str, runs))) and 2 * len(runs) <= len(values):
+            return column
+    return None
+
+
+def _in_order(rows: Iterator[Row], columns: Columns) -> Iterator[Row]:
+    """`rows`, those of each conversation by the number that a column gives them."""
+    if columns.order is None:
+        yield from rows
+        return
+    for _own, run in groupby(
+        rows, lambda row: row[1].get(columns.group) if columns.group and isinstance(row[1], dict) else None
+    ):
+        found = list(run)
+        numbers = [number_in(row.get(columns.order)) if isinstance(row, dict) else None for _line, row in found]
+        if None not in numbers and len(set(numbers)) == len(numbers):
+            found = [row for _number, row in sorted(zip(numbers, found, strict=True), key=lambda pair: pair[0] or 0)]
+        yield from found
 
 
 def conversations(
@@ -73,7 +118,7 @@ def conversations(
     named = columns if list(roles.values()).count("user") > 1 and not known else None
     turns: list[dict] = []
     start, group, blocks, rounds = 1, None, 0, 0
-    for line, record in rows:
+    for line, record in _in_order(rows, columns):
         if isinstance(record, RowError):
             yield line, record
             continue

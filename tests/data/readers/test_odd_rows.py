@@ -1,0 +1,106 @@
+"""Rows whose weights, verdicts, dividers or numbers stand in unusual places."""
+
+import json
+
+import pytest
+
+from glm_core.data import read_bytes
+
+TALK = [
+    {"role": "user", "content": "几点上班"},
+    {"role": "assistant", "content": "错"},
+    {"role": "user", "content": "几点上班"},
+    {"role": "assistant", "content": "九点"},
+]
+
+
+def lines(*rows) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def kinds(result) -> set[str]:
+    return {one.kind for one in result.notices}
+
+
+def pairs(result) -> list[tuple[str, str]]:
+    return [(one.question, one.answer) for one in result.examples]
+
+
+@pytest.mark.parametrize("weights", [{"weights": [0, 1]}, {"loss_mask": [0, 0, 0, 1]}, {"mask": [True, False]}])
+def test_a_list_of_weights_beside_the_messages_is_heeded(weights):
+    result = read_bytes(lines({"messages": TALK, **weights}), "a.jsonl")
+    assert [one.get("learn", True) for one in result.examples[0].messages] == [True, False, True, True]
+    assert "answers_not_learned" in kinds(result)
+
+
+def test_a_list_of_weights_that_fits_no_count_is_a_problem():
+    result = read_bytes(lines({"messages": TALK, "weights": [0, 1, 1]}), "a.jsonl")
+    assert not result.examples and "weights" in result.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("column", "good", "bad"),
+    [
+        ("status", "approved", "rejected"),
+        ("审核结果", "通过", "不通过"),
+        ("是否采用", "是", "否"),
+        ("quality", "good", "bad"),
+    ],
+)
+def test_more_columns_that_say_what_is_not_to_be_learned(column, good, bad):
+    content = f"问题,答案,{column}\n几点上班,九点,{good}\n几点下班,不知道,{bad}\n".encode()
+    result = read_bytes(content, "a.csv")
+    assert pairs(result) == [("几点上班", "九点")] and "rows_not_learned" in kinds(result)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("good", "bad"), ("accepted", "rejected"), ("positive", "negative"), ("好回答", "坏回答")]
+)
+def test_of_two_answers_with_opposite_names_the_good_one_is_learned(good, bad):
+    result = read_bytes(lines({"prompt": "几点上班", bad: "不知道哦", good: "早上九点"}), "a.jsonl")
+    assert pairs(result) == [("几点上班", "早上九点")] and kinds(result) == {"rejected_unused"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"几点上班": {"answer": "九点"}, "几点下班": {"answer": "六点"}},
+        {"faq": {"上班": [{"q": "几点上班", "a": "九点"}], "下班": [{"q": "几点下班", "a": "六点"}]}},
+        {"上班": {"几点上班": "九点"}, "下班": {"几点下班": "六点"}},
+    ],
+)
+def test_rows_under_names_of_questions_and_subjects(value):
+    result = read_bytes(json.dumps(value, ensure_ascii=False).encode(), "a.json")
+    assert pairs(result) == [("几点上班", "九点"), ("几点下班", "六点")]
+
+
+def test_turns_of_one_name_each_are_messages():
+    turns = [{"user": "几点上班"}, {"bot": "九点"}]
+    assert pairs(read_bytes(lines({"title": "x", "conversation": turns}), "a.jsonl")) == [("几点上班", "九点")]
+
+
+@pytest.mark.parametrize("rule", ["---", "=====", "***", "——————"])
+def test_rules_between_questions_divide_them(rule):
+    text = f"分类：上班\n问题：几点上班\n答案：九点\n{rule}\n分类：下班\n问题：几点下班\n答案：六点\n"
+    result = read_bytes(text.encode(), "a.txt")
+    assert pairs(result) == [("几点上班", "九点"), ("几点下班", "六点")] and "lines_unused" in kinds(result)
+
+
+def test_a_rule_within_an_answer_stays_there():
+    text = "问：几点上班\n答：九点\n---\n其他时间看通知。\n问：几点下班\n答：六点\n"
+    assert pairs(read_bytes(text.encode(), "a.txt"))[0] == ("几点上班", "九点\n---\n其他时间看通知。")
+
+
+def test_messages_of_a_table_are_grouped_by_their_number_and_ordered_by_their_turn():
+    content = "id,turn,role,content\n1,2,assistant,九点\n1,1,user,几点上班\n2,1,user,几点下班\n2,2,assistant,六点\n"
+    assert pairs(read_bytes(content.encode(), "a.csv")) == [("几点上班", "九点"), ("几点下班", "六点")]
+
+
+def test_headings_that_ask_in_words_are_questions():
+    result = read_bytes("# 手册\n\n## 几点上班\n九点。\n\n## 能退货吗\n七天内。\n".encode(), "a.md")
+    assert pairs(result) == [("几点上班", "九点。"), ("能退货吗", "七天内。")] and "reading_guessed" in kinds(result)
+
+
+def test_a_short_chat_of_several_names_asks_who_answers():
+    result = read_bytes("小明：几点开门？\n店长：九点\n小红：能退吗？\n店长：能\n".encode(), "a.txt")
+    assert not result.examples and result.speakers == ("小明", "店长", "小红")
