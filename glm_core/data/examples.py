@@ -114,6 +114,7 @@ NOTICES = (
     "rows_not_learned",
     "answers_not_learned",
     "columns_ignored",
+    "holes_empty",
     "rejected_unused",
     "reasoning_unused",
     "reasoning_kept",

@@ -99,7 +99,7 @@ TOOLS = split_names("tools|functions|available tools|tool list|工具|工具列�
 CALLS = split_names("tool calls|function call|tool call")
 SPLITS = split_names("split|subset|set|fold|partition|data split|usage|划分|数据划分|数据集|集合|用途")
 SPEAKERS = split_names(
-    "role|from|sender type|speaker role|sender role|message role|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称"
+    "role|from|sender type|speaker role|sender role|message role|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称|发送方|说话者|发言者|讲话人|身份|人物"
 )
 TEXTS = split_names("content|value|text|parts|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
 _IDS = re.compile(

@@ -131,7 +131,8 @@ def _count(message: dict, labels: dict[str, _Label]) -> int:
 
 
 def _name(mark: re.Match) -> str:
-    return (mark[1] or mark[2]).strip()
+    """The name of a label, without a time in parentheses."""
+    return re.sub(r"\s?[(（]\d[\d:/.\- ]*[)）]$", "", (mark[1] or mark[2]).strip())
 
 
 def _decided(name: str, label: _Label, by_line: bool) -> str:
@@ -174,6 +175,8 @@ def note_roles(names: Iterable[str], tally: NoticeTally) -> None:
 
 def is_name(word: str) -> bool:
     """Return whether `word` looks like the name of a person: 王磊, 小李, Alice."""
+    if word in "甲乙丙丁戊":
+        return True
     if _CHINESE.fullmatch(word):
         return not _NO_NAMES.fullmatch(word)
     return word.split(" ")[0].lower() in _GIVEN and word[0].isupper()

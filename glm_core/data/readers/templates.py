@@ -239,7 +239,7 @@ def from_mapping(
     for role, column in mapping.items():
         if role not in _ROLES:
             raise DataError("data.mapping.role", role=role, roles=", ".join(template.fields if template else _ROLES))
-        chosen[_ROLES[role]] = _source(column, columns)
+        chosen[_ROLES[role]] = _source(column, columns, tally)
     _require({"question", "answer"}, chosen)
     taken = Layout("mapped", tuple(_taken(mapping.values(), columns)))
     return watched(lambda record: _mapped(record, chosen, tally), taken, tally)
@@ -299,7 +299,7 @@ def _check_column(column: str, columns: tuple[str, ...]) -> None:
         raise DataError("data.mapping.column", column=column, columns=", ".join(columns[:40]))
 
 
-def _source(column: str, columns: tuple[str, ...]) -> Callable[[dict], str] | str:
+def _source(column: str, columns: tuple[str, ...], tally: NoticeTally) -> Callable[[dict], str] | str:
     """A column's name, or the function that fills a pattern such as "{title}：{body}" or follows a path "info.title"."""
     holes = _HOLE.findall(column)
     if column in columns:
@@ -314,7 +314,10 @@ def _source(column: str, columns: tuple[str, ...]) -> Callable[[dict], str] | st
         values = {hole: _path_text(record, hole) for hole in holes}
         if not any(values.values()):
             raise RowError("data.row.blank", holes[0])
-        return _fill(column, values)
+        if empty := [hole for hole, text in values.items() if not text]:
+            tally.add("holes_empty", 1, *empty)
+        lines = [line for line in column.split("\n") if line.strip() not in {f"{{{hole}}}" for hole in empty}]
+        return _fill("\n".join(lines), values)
 
     return fill
 

@@ -109,7 +109,9 @@ def answer_text(value: object, field: str, tally: NoticeTally) -> tuple[str, str
     if isinstance(value, dict):
         inner = value.get("content", value.get("value", value.get("text", value)))
         return answer_text(inner, field, tally) if inner is not value else (text_of(value, field), "")
-    if isinstance(value, list) and value:
+    if value == []:
+        raise RowError("data.row.blank", field)
+    if isinstance(value, list):
         if all(isinstance(one, dict) and "type" in one and "role" not in one for one in value):
             return content_text(value, field), ""
         if isinstance(value[0], dict | str):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from glm_core.data.examples import RowError
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.others import TEXT, heard, is_somebody, label_of, note_roles, role_with_name
-from glm_core.data.readers.roles import ROLES, cast
+from glm_core.data.readers.roles import ROLES, cast, role_like
 from glm_core.data.readers.transcripts import transcript
 
 _ASKED = (
@@ -78,11 +78,17 @@ class _Turn:
 def is_dialogue(text: str) -> bool:
     """Return whether `text` begins, below a title at most, with a mark of a question or a speaker that is known."""
     lines = [line for line in text.lstrip().split("\n", _HEAD)[:_HEAD] if line.strip()]
-    if not lines or _mark(lines[0]) is not None:
+    if not lines or (_mark(lines[0]) is not None and not _are_letters(lines)):
         return bool(lines)
     marks = [(place, found[0]) for place, line in enumerate(lines) if (found := _mark(line))]
     both = {role for _place, role in marks} >= {"user", "assistant"}
     return both and marks[0][0] <= _TITLES and 3 * len(marks) >= len(lines)
+
+
+def _are_letters(lines: list[str]) -> bool:
+    """Return whether the people are called A, B and so on, where A is no mark of answers."""
+    letters = {found[1].upper() for line in lines if (found := re.match(r"\s*([A-Za-z])\s*[:：]", line))}
+    return "A" in letters and bool(letters - {"A", "Q"}) and "Q" not in letters
 
 
 def dialogue_rows(text: str, tally: NoticeTally, reading: str = "") -> Iterator[tuple[int, dict | RowError]]:
@@ -215,7 +221,7 @@ def _exported(
                 tally.add("speakers_unclear", 1, name)
             return None
         text = "" if find is not _named else line[_NAME.match(line).end() :]
-        return known[name], text, False, False, name if several and known[name] == "user" else ""
+        return known[name], text, False, False, name if several and known[name] == "user" != role_like(name) else ""
 
     yield from _with_others(list(_rows(_turns(lines, mark, tally), tally, reading)), tally)
 

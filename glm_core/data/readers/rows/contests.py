@@ -56,7 +56,9 @@ _LISTS = names_of.split_names(
 )
 _SCORES = names_of.split_names("scores|ratings|rewards|score|rating|overall scores|votes|评分|得分|分数|打分")
 _RANKS = names_of.split_names("ranks|rank|ranking|rankings|排名|排序")
-_OF_ONE = names_of.split_names("score|overall score|rating|overall rating|reward|评分|得分|分数")
+_OF_ONE = names_of.split_names(
+    "score|votes|upvotes|likes|pm score|得票|点赞数|overall score|rating|overall rating|reward|评分|得分|分数"
+)
 _TEXTS = names_of.split_names("response|text|content|answer|output|completion|generation|summary|回答|回复|内容|文本")
 
 _OPPOSITES = (
