@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from glm_core.data.examples import RowError, check_messages, is_blank
@@ -52,14 +53,20 @@ def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
     return convert
 
 
+@lru_cache(maxsize=256)
+def _weight_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that may hold a list of weights."""
+    names = folded(columns)
+    return tuple(names[name] for name in WEIGHTS if name in names)
+
+
 def _weighed(messages: list[dict], record: dict) -> list[dict]:
     """`messages`, those answers marked as not to be learned to which a list of weights in the row says so.
 
     Raises:
         RowError: the list has neither as many values as there are answers nor as there are messages.
     """
-    names = folded(record)
-    column = next((names[name] for name in WEIGHTS if isinstance(names.get(name) and record[names[name]], list)), None)
+    column = next((key for key in _weight_columns(tuple(record)) if isinstance(record[key], list)), None)
     values = record[column] if column else []
     if not values or not all(map(is_flag, values)):
         return messages

@@ -5,6 +5,7 @@ row mean is `layouts`.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from glm_core.data.examples import RowError, is_blank, kind_of
 from glm_core.data.readers.chats import is_message
@@ -217,10 +218,16 @@ def _wordings(record: dict) -> str | None:
     return lists[0] if fold(lists[0]) in _PLURAL else None
 
 
+@lru_cache(maxsize=256)
+def _intent_columns(columns: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """The columns of an intent's patterns and responses."""
+    names = folded(columns)
+    return first(names, _PATTERNS), first(names, _RESPONSES)
+
+
 def _intent(record: dict) -> list[dict | RowError] | None:
     """A row for each pattern of an intent, {"tag": …, "patterns": [..], "responses": [..]}; None for other rows."""
-    names = folded(record)
-    asked, answer = first(names, _PATTERNS), first(names, _RESPONSES)
+    asked, answer = _intent_columns(tuple(record))
     if asked is None or answer is None or not isinstance(record[asked], list):
         return None
     if not all(isinstance(one, str) for one in record[asked]):
