@@ -1,4 +1,4 @@
-"""A file, an upload or a pasted text becomes examples: json, jsonl, csv, tsv, xlsx, parquet, txt.
+"""A file, an upload or a pasted text becomes examples: json, jsonl, csv, tsv, xlsx, parquet, txt, md, yml.
 
 Good rows become examples, each bad row one problem with its line and field. Only a file that cannot be read at all
 raises. Columns that fit no layout are given back for mapping, with layout "unknown".

@@ -27,7 +27,9 @@ class RowReader:
         self.scores = [
             column
             for column in columns
-            if names_of.is_score(column) and column not in {*self.flags, *(mapping or {}).values()}
+            if names_of.is_score(column)
+            and column not in (mapping or {}).values()
+            and (column not in self.flags or _is_graded(records, column))
         ]
         self.layout, self.convert = self._choose(records, columns, mapping)
         self.columns, self.sample = columns, records[:20]
@@ -116,6 +118,12 @@ def _flags(records: list[dict], columns: tuple[str, ...]) -> set[str]:
     named = [column for column in columns if names_of.fold(column) in known]
     cells = {column: [record[column] for record in records if record.get(column) not in (None, "")] for column in named}
     return {column for column, values in cells.items() if values and all(map(is_flag, values))}
+
+
+def _is_graded(records: list[dict], column: str) -> bool:
+    """Return whether a column of weights has several above 0; that one row counts less than another is not learned."""
+    numbers = {number_in(record.get(column)) for record in records}
+    return len({number for number in numbers if number}) > 1
 
 
 def _split_column(records: list[dict], columns: tuple[str, ...]) -> str | None:

@@ -574,7 +574,8 @@ def test_all_sheets_with_known_columns_are_read_and_notes_are_named():
         ("B", [head, ["几点下班？", "六点"], ["空"]]),
     )
     result = read_bytes(book, "a.xlsx")
-    [notice] = result.notices
+    notice, unread = result.notices
+    assert (unread.kind, unread.count) == ("sheets_unread", 1) and "readme" in unread.message
     assert spoken(result) == PAIRS and result.sheets == ("readme", "A", "B")
     assert (notice.kind, notice.count) == ("sheets", 3) and "A、B" in notice.message and "readme" not in notice.message
     assert [(one.line, "B" in one.message) for one in result.problems] == [(3, True)]

@@ -104,3 +104,22 @@ def test_headings_that_ask_in_words_are_questions():
 def test_a_short_chat_of_several_names_asks_who_answers():
     result = read_bytes("小明：几点开门？\n店长：九点\n小红：能退吗？\n店长：能\n".encode(), "a.txt")
     assert not result.examples and result.speakers == ("小明", "店长", "小红")
+
+
+def test_weights_of_several_sizes_are_named_since_only_zero_is_heeded():
+    content = "question,answer,weight\n几点上班,九点,0.9\n几点下班,六点,0.4\n".encode()
+    result = read_bytes(content, "a.csv")
+    assert len(result.examples) == 2 and kinds(result) == {"scores_unused"}
+
+
+def test_a_hole_of_a_template_that_stays_empty_is_counted():
+    rows = lines({"商品": "裙子", "颜色": "", "文案": "好看"}, {"商品": "裤子", "颜色": "黑", "文案": "耐穿"})
+    result = read_bytes(rows, "a.jsonl", mapping={"question": "用{颜色}介绍{商品}", "answer": "文案"})
+    assert [one.question for one in result.examples] == ["用介绍裙子", "用黑介绍裤子"]
+    assert [(one.kind, one.count) for one in result.notices] == [("holes_empty", 1)]
+
+
+def test_people_called_by_letters_are_a_chat_of_two_and_a_third_is_named():
+    text = "A：几点上班？\nB：九点\nC：我也想问，您好\nA：几点下班\nB：六点\n"
+    result = read_bytes(text.encode(), "a.txt")
+    assert result.examples[0].answer == "六点" and {"speakers", "speakers_unclear"} <= kinds(result)

@@ -117,13 +117,13 @@ def _chosen(
     first = next(iter(seen.values()), None)  # of sheets of unknown columns those that are built like the first
     alike = [name for name, table in seen.items() if first and table.names == first.names]
     chosen = list(wanted) or usable or alike
-    others = [name for name in chosen if split_role(name) == "other"]
-    if not wanted and others and any(split_role(name) == "train" for name in chosen):
+    others = [name for name in chosen if split_role(name) == "other"] if not wanted else []
+    if others and any(split_role(name) == "train" for name in chosen):
         chosen = [name for name in chosen if name not in others]
         tally.add("splits", len(others), *others)
     if len(tables) > 1:
         tally.add("sheets", len(tables), *chosen)
-        if unread := [name for name in tables if name not in chosen]:
+        if unread := [name for name in tables if name not in (*chosen, *others)]:
             tally.add("sheets_unread", len(unread), *unread)
     return chosen
 
