@@ -123,3 +123,23 @@ def test_people_called_by_letters_are_a_chat_of_two_and_a_third_is_named():
     text = "A：几点上班？\nB：九点\nC：我也想问，您好\nA：几点下班\nB：六点\n"
     result = read_bytes(text.encode(), "a.txt")
     assert result.examples[0].answer == "六点" and {"speakers", "speakers_unclear"} <= kinds(result)
+
+
+@pytest.mark.parametrize(
+    ("value", "question", "answer"),
+    [
+        ([["几点上班", "九点", "旧"], ["几点下班", "六点", "新"]], "#1", "#2"),
+        ([[1, "几点上班", "九点"], [2, "几点下班", "六点"]], "#2", "#3"),
+        ({"entries": [{"甲": "几点上班", "乙": "九点"}, {"甲": "几点下班", "乙": "六点"}], "count": 2}, "甲", "乙"),
+        (
+            {"a": [{"b": {"c": {"x": "几点上班", "y": "九点"}}}, {"b": {"c": {"x": "几点下班", "y": "六点"}}}]},
+            "b.c.x",
+            "b.c.y",
+        ),
+    ],
+)
+def test_structures_that_nobody_knows_can_be_mapped(value, question, answer):
+    content = json.dumps(value, ensure_ascii=False).encode()
+    assert not read_bytes(content, "a.json").examples
+    result = read_bytes(content, "a.json", mapping={"question": question, "answer": answer})
+    assert pairs(result) == [("几点上班", "九点"), ("几点下班", "六点")]

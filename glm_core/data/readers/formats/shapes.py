@@ -66,7 +66,8 @@ def unfold(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
     if as_table and (rows := _by_subject(value, tally)) is not None:
         return rows
     rows = _named_lists(value, as_table)
-    return _questions(value, as_table, tally) if rows is None else rows
+    rows = _questions(value, as_table, tally) if rows is None else rows
+    return _one_list(value) if rows is None and as_table else rows
 
 
 def expand(value: object) -> Iterator[dict | RowError]:
@@ -102,6 +103,8 @@ def _list_row(value: list) -> dict | None:
     texts = len(value) % 2 == 0 and all(isinstance(one, str) for one in value)
     if pairs or texts or all(isinstance(one, dict) and recognize(one) for one in value):
         return {"messages": value}
+    if len(value) > 1 and not any(isinstance(one, dict | list) for one in value):
+        return {f"#{place}": one for place, one in enumerate(value, 1)}  # cells without names, to be mapped
     return None
 
 
@@ -194,6 +197,15 @@ def _by_subject(value: dict, tally: NoticeTally) -> list | None:
         return None
     tally.guess("keys")
     return [{_KEY: name, "answer": text} for inner in value.values() for name, text in inner.items()]
+
+
+def _one_list(value: dict) -> list | None:
+    """{"entries": [{row}, ..], "count": 2}: the rows of the one list of objects, whatever their columns; to be mapped."""
+    lists = [rows for rows in value.values() if isinstance(rows, list | dict)]
+    if len(lists) != 1 or not isinstance(lists[0], list) or len(lists[0]) < 2 or recognize(value):
+        return None
+    rows = lists[0]
+    return rows if all(isinstance(row, dict) and not is_message(row) for row in rows) else None
 
 
 def _has_chat(row: dict) -> bool:
