@@ -49,12 +49,12 @@ _NO_NAMES = re.compile(
 _GIVEN = frozenset(
     "alice bob carol dave tom mary john jack lucy lily jim kate mike david sarah anna emma james robert linda peter paul"
     " mark susan karen lisa nancy steve kevin brian george emily jane joe sam ben max leo eric henry frank grace amy".split()
-)  # fmt: skip
+)
 _HEADINGS = re.compile(
     r".*(?:[点法式因由议意示明骤果据价格度量间址号码名称色质地感能效围象期率数额费例论结析评题答案性力型类种级要求容况单表图料序况骤势处位寸分"
     r"级时日月年注释义释项证则件话机书签道味材骤别业]|使用|应用|适用|推荐|包括|包含|其他|其中|首先|其次|最后|另外|此外|同时|因此|所以|但是|综上|总之|比如|如下"
     r"|参考|来源|链接|网站|官网|邮箱|电子邮件|服务|产品|功效|优惠|活动|保养|洗涤|温馨|备注|备忘|附|答|问|注)",
-)  # fmt: skip
+)
 
 
 @dataclass

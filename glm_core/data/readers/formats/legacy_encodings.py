@@ -26,10 +26,13 @@ NAMES = {
 }
 "Encodings that a reader may choose, by Python's names, and what they are called."
 
-_ALIASES = {
-    "gbk": "gb18030", "gb2312": "gb18030", "sjis": "cp932", "latin1": "cp1252", "iso88591": "cp1252", "ansi": "cp1252",
-    "utf16": "utf16le", "euckr": "cp949", "big5hkscs": "big5", "iso88592": "cp1250", "iso88599": "cp1254", "koi8": "koi8r",
-}  # fmt: skip
+_ALIASES = dict(
+    pair.split(":")
+    for pair in (
+        "gbk:gb18030 gb2312:gb18030 sjis:cp932 latin1:cp1252 iso88591:cp1252 ansi:cp1252 utf16:utf16le euckr:cp949"
+        " big5hkscs:big5 iso88592:cp1250 iso88599:cp1254 koi8:koi8r"
+    ).split()
+)
 _LOOKED_AT = 400_000  # bytes
 _DOUBT = 0.45  # as well as this, no other encoding may read
 _ENOUGH, _APART = 0.6, 0.25  # how well a text must read, and how much better than in any other encoding

@@ -61,12 +61,14 @@ _OF_ONE = names_of.split_names(
 )
 _TEXTS = names_of.split_names("response|text|content|answer|output|completion|generation|summary|回答|回复|内容|文本")
 
-_OPPOSITES = (
-    ("good", "bad"), ("accepted", "rejected"), ("positive", "negative"), ("pos", "neg"), ("better", "worse"), ("best", "worst"),
-    ("win", "lose"), ("winner", "loser"), ("winning", "losing"), ("good response", "bad response"), ("good answer", "bad answer"),
-    ("better response", "worse response"), ("response w", "response l"), ("correct", "incorrect"), ("right", "wrong"),
-    ("采纳", "拒绝"), ("好", "坏"), ("好", "差"), ("好回答", "坏回答"), ("好回答", "差回答"), ("正例", "负例"), ("正确", "错误"), ("正确回答", "错误回答"),
-)  # fmt: skip
+_OPPOSITES = [
+    pair.split("/")
+    for pair in names_of.split_names(
+        "good/bad|accepted/rejected|positive/negative|pos/neg|better/worse|best/worst|win/lose|winner/loser|winning/losing|"
+        "good response/bad response|good answer/bad answer|better response/worse response|response w/response l|"
+        "correct/incorrect|right/wrong|采纳/拒绝|好/坏|好/差|好回答/坏回答|好回答/差回答|正例/负例|正确/错误|正确回答/错误回答"
+    )
+]
 TIE = -1
 
 
