@@ -50,6 +50,7 @@ _STAMP = re.compile(
     r"\s*(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+)?\d{1,2}:\d{2}(?::\d{2})?\s+(\S.{0,20})$|^(\S.{0,20}?)\s+(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+|昨天\s*|今天\s*)?\d{1,2}:\d{2}(?::\d{2})?(?:\s*[AaPp][Mm])?\s*$"
 )
 _RULE = re.compile(r"\s*(?:-{3,}|={3,}|\*{3,}|_{3,}|#{3,}|~{3,}|—{2,}|·{3,})\s*")
+_ENDED, _LONGEST = re.compile(r"[。！？!?.；;，,]\s*$"), 30  # no heading ends so or is longer
 _SAID = re.compile(r"\s*(?:#{1,6}\s*)?(\S.{0,20}?)\s?(?:said|says|说)\s*[:：]\s*$", re.IGNORECASE)
 
 
@@ -245,7 +246,9 @@ def _are_divided(lines: list[str], mark) -> bool:
     places = [place for place, line in enumerate(lines) if _RULE.fullmatch(line)]
     for place in places:
         below = [line for line in lines[place + 1 : place + 8] if line.strip()][:2]
-        if below and not any((found := mark(line)) and found[0] != "assistant" for line in below):
+        if len(below) == 2 and not mark(below[0]) and len(below[0]) <= _LONGEST and not _ENDED.search(below[0]):
+            below = below[1:]  # a heading
+        if below and ((found := mark(below[0])) is None or found[0] == "assistant"):
             return False
     return bool(places)
 
