@@ -3,30 +3,45 @@
 Covers: the empty figure, a line in its role, a limit, a marked point, thinning of long series. What is drawn, and when, is the pages' business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 
-ORIGINAL = "#8A8F98"
-TUNED = "#1F7A63"
-LIMIT = "#B4412F"
-VALIDATION = {"color": TUNED, "dash": "dash", "width": 2}
-
-LINES = {
-    "original": {"color": ORIGINAL, "width": 2},
-    "tuned": {"color": TUNED, "width": 2},
-    "validation": VALIDATION,
+COLORS = {
+    "light": {"original": "#8A8F98", "tuned": "#1F7A63", "validation": "#1F7A63", "limit": "#B4412F"},
+    "dark": {"original": "#8A8F98", "tuned": "#3A9C80", "validation": "#3A9C80", "limit": "#DB7763"},
 }
+"Those of chartCategoricalColors in .streamlit/config.toml."
 DASHES = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
 HEIGHT = 280
 MOST_POINTS = 1000
+
+Reader = Callable[[], str | None]
+_reader: Reader | None = None
+
+
+def follow(reader: Reader | None) -> Reader | None:
+    """Draw for the theme that `reader` tells ("dark", else light) from now on; returns what was asked until now."""
+    global _reader
+    before, _reader = _reader, reader
+    return before
+
+
+def theme() -> str:
+    """Return the theme that figures are drawn for, "light" or "dark"."""
+    return "dark" if _reader and _reader() == "dark" else "light"
+
+
+def color(role: str) -> str:
+    """Return the color of "original", "tuned", "validation" or "limit" in that theme."""
+    return COLORS[theme()][role]
 
 
 def figure(x_title: str = "", y_title: str = "", *, height: int = HEIGHT) -> go.Figure:
     """An empty figure in the house style: no frame, hairline grid, one legend line above.
 
     Args:
-        x_title: with its unit, e.g. "更新次数".
+        x_title: with its unit, e.g. "步".
         y_title: with its unit, e.g. "GB".
         height: in pixels; fixed, so that a redrawn chart does not move the page.
     """
@@ -73,14 +88,15 @@ def add_line(
         number: of several lines of one role, which are told apart by their dashes.
     """
     x, y = thin(x, y)
-    line = LINES[role] | ({"dash": DASHES[number % len(DASHES)]} if number else {})
+    dash = "dash" if role == "validation" else DASHES[number % len(DASHES)]
+    line = {"color": color(role), "width": 2, "dash": dash}
     chart.add_scatter(
         x=x,
         y=y,
         name=name,
         mode="lines+markers" if len(x) < 30 else "lines",
         line=line,
-        marker={"size": 5, "color": LINES[role]["color"]},
+        marker={"size": 5, "color": color(role)},
         hovertemplate=f"%{{y:.4~g}} {unit}".rstrip(),
         showlegend=True,
         cliponaxis=False,  # a point at 0 or 100% is whole
@@ -91,9 +107,9 @@ def add_limit(chart: go.Figure, y: float, label: str) -> None:
     """A red hairline at `y`: the memory of a GPU, a threshold."""
     chart.add_hline(
         y=y,
-        line={"color": LIMIT, "width": 1},
+        line={"color": color("limit"), "width": 1},
         annotation_text=label,
-        annotation_font_color=LIMIT,
+        annotation_font_color=color("limit"),
         annotation_position="top left",
     )
 
@@ -108,7 +124,7 @@ def add_mark(chart: go.Figure, x: float, y: float, label: str) -> None:
         textposition="top center",
         showlegend=False,
         hoverinfo="skip",
-        marker={"size": 9, "color": TUNED, "symbol": "circle-open", "line": {"width": 2}},
+        marker={"size": 9, "color": color("tuned"), "symbol": "circle-open", "line": {"width": 2}},
     )
 
 

@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from glm_core import i18n, permissions, state, templates
+from glm_core import charts, i18n, permissions, state, templates
 from glm_core.auth import accounts, languages, network
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.middleware import COOKIE
@@ -74,6 +74,14 @@ def _browser_language() -> str:
 
 
 i18n.follow(_session_language)
+
+
+def _session_theme() -> str | None:
+    """Return the reader's theme; None outside a page."""
+    return None if get_script_run_ctx(suppress_warning=True) is None else st.context.theme.type
+
+
+charts.follow(_session_theme)
 
 
 def main() -> None:

@@ -131,6 +131,9 @@ def draw_audit() -> None:
         )
         for one in accounts.audit()
     ]
+    if not rows:
+        st.caption(t("accounts.audit_none"))
+        return
     columns = [t(f"accounts.audit.{name}") for name in ("when", "who", "action", "target", "address")]
     st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, height=AUDIT_HEIGHT)
 

@@ -27,11 +27,8 @@ def chosen_draft() -> drafts.Draft | None:
 
 
 user = ui.begin("documents")
-back, title = st.columns([1, 5], vertical_alignment="bottom")
-with title:
-    st.title(t("page.documents"), anchor=False)
-with back:
-    ui.link("datasets", t("page.datasets"), icon=":material/arrow_back:")
+ui.link("datasets", t("page.datasets"), icon=":material/arrow_back:")
+st.title(t("page.documents"), anchor=False)
 with ui.guarded():
     draft = chosen_draft()
     if draft is None:

@@ -124,7 +124,7 @@ def is_outdated(run: Run, found: report.Report) -> bool:
     choices = (
         (one for one in engine.catalogue() if one.name == run.id) if engine.local and found.step is not None else ()
     )
-    return any(report.version_of(choice) != found.adapter for choice in choices)
+    return any(not report.is_of(found, choice) for choice in choices)
 
 
 account = ui.begin("report").account

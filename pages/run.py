@@ -136,7 +136,7 @@ def draw_live(run: Run) -> None:
         draw_state(reader)
         if not reader.status.active:
             draw_next(reader)
-    if reader.status.active or reader.metrics or reader.resources:
+    if reader.metrics or (reader.resources and not reader.status.active):
         draw_tiles(reader)
     for name, tab in zip(
         DRAW, st.tabs([t(f"run.tab.{name}") for name in DRAW], key="tab", on_change="rerun"), strict=True

@@ -19,6 +19,8 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     """Forecast of the run, and proposals for better settings."""
     base = form.models[st.session_state.model].base
     found = forecast.forecast(base, library.statistics(st.session_state.dataset), settings, machine, asked, earlier)
+    title = data[st.session_state.dataset].name
+    st.caption(literal(t("train.on", data=title, model=st.session_state.model)))
     st.markdown(f"**{found.plan.sentence}**")
     for note in labels.plan_notes(found.plan):
         st.caption(note)

@@ -10,16 +10,25 @@ def test_a_role_has_its_color():
     for role in ("original", "tuned", "validation"):
         charts.add_line(chart, [1, 2], [3, 4], role, role)
     original, tuned, validation = chart.data
-    assert original.line.color == charts.ORIGINAL
-    assert tuned.line.color == validation.line.color == charts.TUNED
-    assert validation.line.dash == "dash" and tuned.line.dash is None
+    assert original.line.color == charts.color("original")
+    assert tuned.line.color == validation.line.color == charts.color("tuned")
+    assert validation.line.dash == "dash" and tuned.line.dash == "solid"
 
 
 def test_a_limit_is_a_red_hairline():
     chart = charts.figure()
     charts.add_limit(chart, 11.0, "11 GB")
-    assert (chart.layout.shapes[0].line.color, chart.layout.shapes[0].line.width) == (charts.LIMIT, 1)
+    assert (chart.layout.shapes[0].line.color, chart.layout.shapes[0].line.width) == (charts.color("limit"), 1)
     assert chart.layout.annotations[0].text == "11 GB"
+
+
+def test_a_dark_theme_has_lighter_colors():
+    light = [charts.color(role) for role in ("tuned", "limit")]
+    before = charts.follow(lambda: "dark")
+    try:
+        assert not set(light) & {charts.color(role) for role in ("tuned", "limit")}
+    finally:
+        charts.follow(before)
 
 
 def test_the_height_is_fixed_so_that_nothing_jumps():

@@ -25,14 +25,14 @@ def lengths_figure(lengths: Sequence[int], unit: str, limit: int | None = None) 
         x=middles,
         y=heights,
         width=width,
-        marker={"color": charts.TUNED, "line": {"width": 0}},
+        marker={"color": charts.color("tuned"), "line": {"width": 0}},
         customdata=ranges if width > 1 else [str(round(middle - width / 2)) for middle in middles],
         hovertemplate=i18n.t("data.picture.hover", unit=unit) + "<extra></extra>",
         showlegend=False,
     )
     figure.update_layout(hovermode="closest", bargap=0.05)
     if limit is not None:
-        figure.add_vline(x=limit + 0.5, line={"color": charts.LIMIT, "width": 1})
+        figure.add_vline(x=limit + 0.5, line={"color": charts.color("limit"), "width": 1})
         figure.update_xaxes(range=[0, max(middles[-1] + width / 2, limit * 1.05)])
     return figure
 
@@ -45,7 +45,7 @@ def labels_figure(labels: Mapping[str, int]) -> go.Figure:
         x=[count for _, count in shown],
         y=[_plain(label) for label, _ in shown],
         orientation="h",
-        marker={"color": charts.TUNED},
+        marker={"color": charts.color("tuned")},
         text=[f"{count:,}" for _, count in shown],
         hoverinfo="skip",
         showlegend=False,

@@ -12,7 +12,9 @@ from glm_core.evaluation.analysis.statistics import wilson
 from glm_core.evaluation.scoring import KINDS, Classification
 
 SIDES = ("before", "after")
-QUALITY = ("exact", "match", *metrics.MEASURES, "character-f1")
+OVERLAP = (*metrics.MEASURES, "character-f1")
+"Measures of texts of several words: of a label they say nothing."
+QUALITY = ("exact", "match", *OVERLAP)
 DEFECTS = ("cut", "looping")
 MEASURES = (*QUALITY, *DEFECTS)
 SHARES = ("exact", "match", *DEFECTS)

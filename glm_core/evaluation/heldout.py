@@ -24,12 +24,16 @@ class HeldOut:
 
     def best(self, count: int) -> list[tuple[Row, float]]:
         """The rows whose prediction is most like its reference, each with its ROUGE-L; at most the better half."""
-        return list(zip(self.rows, self.scores, strict=True))[: min(count, self._half)]
+        return self.ranked[: min(count, self._half)]
 
     def worst(self, count: int) -> list[tuple[Row, float]]:
         """The rows whose prediction is least like its reference, the worst first; at most the other half."""
-        ranked = list(zip(self.rows, self.scores, strict=True))
-        return ranked[max(self._half, len(ranked) - count) :][::-1]
+        return self.ranked[max(self._half, len(self.rows) - count) :][::-1]
+
+    @property
+    def ranked(self) -> list[tuple[Row, float]]:
+        """Every row with its ROUGE-L."""
+        return list(zip(self.rows, self.scores, strict=True))
 
     @property
     def _half(self) -> int:

@@ -52,9 +52,7 @@ def add(engine: Engine, run: Run, choice: ServedModel, watch: Watch = lambda sta
 
 def _whole(engine: Engine, run: Run, choice: ServedModel, found: Report, progress) -> list[Row]:
     """The choosing questions with both answers at full strength; what the report has asked is not asked again."""
-    known = (
-        {str(row.question.messages): row for row in found.rows} if report.version_of(choice) == found.adapter else {}
-    )
+    known = {str(row.question.messages): row for row in found.rows} if report.is_of(found, choice) else {}
     asked = fitting(engine, choice, question_sets.choosing(run, choice.base))
     rows = {key: replace(known[key], question=one) for one in asked if (key := str(one.messages)) in known}
     missing = [one for one in asked if str(one.messages) not in rows]

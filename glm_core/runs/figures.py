@@ -68,7 +68,7 @@ def loss_figure(curves: Curves, total_steps: int = 0) -> go.Figure:
             mode="lines",
             opacity=0.35,
             hoverinfo="skip",
-            line={"color": charts.TUNED, "width": 1},
+            line={"color": charts.color("tuned"), "width": 1},
             showlegend=True,
         )
         losses = smooth(losses)
@@ -111,7 +111,7 @@ def balance_figure(
         bands: (update, low, high) of the shares' 95 % intervals, drawn as pale areas, by "learned" and "kept".
     """
     figure = _over_updates(t("runs.figure.share"), total_steps, bool(learned or kept), height)
-    for name, color in (("learned", charts.TUNED), ("kept", charts.ORIGINAL)):
+    for name, color in (("learned", charts.color("tuned")), ("kept", charts.color("original"))):
         _add_band(figure, (bands or {}).get(name, ()), color)
     for name, role, pairs in (("learned", "tuned", learned), ("kept", "original", kept)):
         if pairs:
@@ -122,7 +122,7 @@ def balance_figure(
             x=[best, best],
             y=[0, 100],
             mode="lines",
-            line={"color": charts.TUNED, "width": 1, "dash": "dot"},
+            line={"color": charts.color("tuned"), "width": 1, "dash": "dot"},
             hoverinfo="skip",
             name=t("runs.figure.balance", step=best),
             showlegend=True,

@@ -322,7 +322,8 @@ def about(run: Run) -> str:
     rows, name = f"{run.dataset['rows']:,}", dataset_name(run)
     if not run.dataset["rows"]:
         return f"{run.model_name} · {method}"  # imported: nobody knows on what
-    return t("run.about", model=run.model_name, dataset=name, rows=rows, method=method)
+    key = "run.about_same" if name == run.name else "run.about"  # the name stands above the line
+    return t(key, model=run.model_name, dataset=name, rows=rows, method=method)
 
 
 def plan_notes(found: Plan) -> list[str]:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from glm_core import ui
-from glm_core.evaluation import step_choice
+from glm_core.evaluation import report, step_choice
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, rollback
@@ -25,8 +25,9 @@ def draw(run: Run) -> None:
 
 
 def go_to(run: Run, step: int) -> None:
-    """Let another step answer."""
+    """Let another step answer; where it has a report, that comes back with it."""
     ui.must_own(run.owner)
     rollback.promote(run, step)
+    report.bring_back(run)
     ui.note("audit.run.promote", f"{run.name} → {step}")
     st.rerun()

@@ -15,7 +15,7 @@ from glm_core.evaluation.answer_pairs import compare
 from glm_core.evaluation.perplexity import perplexities
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
-from glm_core.runs import RunError, store
+from glm_core.runs import RunError, rollback, store
 from glm_core.serving.request import EngineUnavailable
 from glm_core.training.settings import TrainingSettings
 from tests.evaluation import made
@@ -97,6 +97,22 @@ def test_answers_of_an_earlier_adapter_are_asked_anew(engine, run, monkeypatch):
     submit = engine.submit
     monkeypatch.setattr(engine, "submit", lambda request: asked.append(request) or submit(request))
     assert make(engine, run).step == 70 and len(asked) == 16
+
+
+def test_the_report_of_a_step_comes_back_with_it(engine, run):
+    for step in (60, 70):
+        kept = shutil.copytree(run.path / "adapter", run.path / "checkpoints" / f"adapter-{step}")
+        info = json.loads((kept / "easyaigc.json").read_text("utf-8"))
+        workspace.write_json(kept / "easyaigc.json", info | {"step": step})
+    first = make(engine, run)
+    rollback.promote(run, 70)
+    report.bring_back(run)
+    assert report.read(run) == first and not report.is_of(first, engine.find(run.id)), "nothing to bring back yet"
+    second = make(engine, run)
+    for step, wanted in ((60, first), (70, second), (60, first)):
+        rollback.promote(run, step)
+        report.bring_back(run)
+        assert report.read(run) == wanted and wanted.step == step and report.is_of(wanted, engine.find(run.id))
 
 
 def test_perplexity_is_the_exponential_of_the_models_own_loss(engine, run, tiny_base):

@@ -63,7 +63,7 @@ def reports(workspace, monkeypatch, benchmarks):
     monkeypatch.setattr(state, "engine", lambda: engine)
     make_run(workspace)
     (workspace / "runs" / "run-1" / "adapter" / "easyaigc.json").write_text("{}", "utf-8")
-    monkeypatch.setattr(report, "version_of", lambda choice: "60")
+    monkeypatch.setattr(report, "is_of", lambda found, choice: found.adapter == "60")
     fake = FakeReports()
     monkeypatch.setattr(state, "reports", lambda: fake)
     return fake

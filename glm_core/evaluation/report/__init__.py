@@ -2,8 +2,8 @@
 
 from glm_core.evaluation.report.asking import Watch
 from glm_core.evaluation.report.contents import Answer, Report, Row
-from glm_core.evaluation.report.file import cancelled, file_of, read, state_of, write
-from glm_core.evaluation.report.making import STAGES, make, version_of
+from glm_core.evaluation.report.file import bring_back, cancelled, file_of, read, state_of, write
+from glm_core.evaluation.report.making import STAGES, is_of, make, version_of
 
 __all__ = [
     "STAGES",
@@ -11,8 +11,10 @@ __all__ = [
     "Report",
     "Row",
     "Watch",
+    "bring_back",
     "cancelled",
     "file_of",
+    "is_of",
     "make",
     "read",
     "state_of",

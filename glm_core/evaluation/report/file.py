@@ -2,8 +2,11 @@
 
 report.json   "state": running, cancelled or done; every pair of answers so far, so that it can go on where it ended;
               when done, everything that is shown, exported and compared
+report-ADAPTER.json   the finished ones of the run's other steps, brought back with them
 """
 
+import hashlib
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +19,7 @@ from glm_core.evaluation.analysis.drift import Drift
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report.contents import VERSION, Answer, Report, Row
+from glm_core.runs import rollback
 from glm_core.runs.files import read_record
 from glm_core.runs.store import Run, write_record
 
@@ -109,6 +113,42 @@ def cancelled(run: Run) -> None:
         write_record(run, FILE, {**record, "state": "cancelled"})
 
 
+_digests: workspace.FileCache[str] = workspace.FileCache(256)
+
+
+def version_at(adapter: Path, step: int | None) -> str:
+    """Tells the adapter in a folder from others by its step and its weights."""
+    weights = sorted(path for path in adapter.iterdir() if path.suffix in (".safetensors", ".bin"))
+    return "-".join([str(step), *(_digests.get(path, _digest) for path in weights)])
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+
+
+def bring_back(run: Run) -> None:
+    """Put the kept report of the adapter that answers now in its place, where one was made; the one there is kept aside."""
+    wanted = _aside(run, version_at(run.path / "adapter", rollback.current(run)))
+    if wanted is not None and wanted.is_file():
+        _set_aside(run)
+        wanted.replace(file_of(run))
+
+
+def _set_aside(run: Run, adapter: str = "") -> None:
+    """Keep the finished report, unless it is of `adapter`, under the name of its own adapter."""
+    record = read_record(file_of(run), LARGEST)
+    kept = _aside(run, record.get("adapter"))
+    if record.get("state") == "done" and record["adapter"] != adapter and kept is not None:
+        file_of(run).replace(kept)
+
+
+def _aside(run: Run, adapter: Any) -> Path | None:
+    """The file of a report that is kept aside; None where the adapter's version is nothing to name a file by."""
+    named = isinstance(adapter, str) and re.fullmatch(r"[\w-]{1,120}", adapter)
+    return run.path / f"report-{adapter}.json" if named else None
+
+
 def write(run: Run, report: Report) -> None:
     """Keep a finished report with its run.
 
@@ -127,6 +167,7 @@ class KeptAnswers:
 
     def __init__(self, run: Run, adapter: str):
         self._run, self.adapter = run, adapter
+        _set_aside(run, adapter)
         record = read_record(file_of(run), LARGEST)
         self._answers = {_key(row.question): row for row in _whole(record, self.adapter)}
         self._saved = time.monotonic()

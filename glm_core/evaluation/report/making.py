@@ -26,7 +26,16 @@ STAGES = ("divergence", "answers", "likelihood", "drift", "scores")
 
 
 def version_of(choice: ServedModel) -> str:
-    """Tells one adapter of a run from a later one in its place."""
+    """Tells one adapter of a run from another one in its place, by what it holds: one that was gone back to is known again."""
+    return file.version_at(choice.adapter, choice.step)
+
+
+def is_of(report: Report, choice: ServedModel) -> bool:
+    """Return whether `report` is of the adapter that answers as `choice`; reports of earlier versions knew it by its files' times."""
+    return report.adapter in (version_of(choice), _times_of(choice))
+
+
+def _times_of(choice: ServedModel) -> str:
     files = sorted(path for path in choice.adapter.iterdir() if path.is_file())
     return "-".join([str(choice.step), *(f"{path.stat().st_size:x}.{path.stat().st_mtime_ns:x}" for path in files[:4])])
 

@@ -197,14 +197,15 @@ def _short(value: float) -> str:
 
 
 def score_table(report: Report, kind: str) -> list[dict[str, str]]:
-    """The measures of one kind, a row each, ready to show."""
+    """The measures of one kind, a row each, ready to show; of a classification those that mean something for a label."""
     table = report.measures.get(kind, {})
-    rows = [_score_row(name, [_with_interval(*one) for one in sides]) for name, sides in table.items()]
     tables = [report.classification(side, kind) for side in ("before", "after")]
+    rows = []
     if kind in ("seen", "reworded", "unseen") and all(tables):
         sides = [aggregate.classification_intervals(one) for one in tables]
-        rows += [_score_row(name, [_with_interval(*one[name]) for one in sides]) for name in ("accuracy", "macro-f1")]
-    return rows
+        rows = [_score_row(name, [_with_interval(*one[name]) for one in sides]) for name in ("accuracy", "macro-f1")]
+        table = {name: sides for name, sides in table.items() if name not in aggregate.OVERLAP}
+    return rows + [_score_row(name, [_with_interval(*one) for one in sides]) for name, sides in table.items()]
 
 
 def _score_row(name: str, sides: Sequence[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pages.parts import blind_vote
 from pages.parts.compare.panes import names_of
 
 KINDS = ("seen", "reworded", "unseen", "unrelated")
+ROW_HEIGHT, ANSWER_WIDTH = 64, 310  # pixels: three lines of an answer, both sides beside each other
 
 
 def ask(runs: Sequence[ServedModel], questions: Mapping[str, Sequence[Question]], strength: float, owner: str) -> None:
@@ -107,9 +108,12 @@ def draw_answers(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference
         }
         for first, *others in zip(*rows, strict=True)
     ]
-    wide = st.column_config.TextColumn(width="large")
+    answer, question = (st.column_config.TextColumn(width=width) for width in (ANSWER_WIDTH, "medium"))
     st.dataframe(
-        pd.DataFrame(table), hide_index=True, column_config=dict.fromkeys([t("compare.original"), *names], wide)
+        pd.DataFrame(table),
+        hide_index=True,
+        column_config=dict.fromkeys([t("compare.original"), *names], answer) | {t("compare.column.question"): question},
+        row_height=ROW_HEIGHT,
     )
 
 

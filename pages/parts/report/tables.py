@@ -33,8 +33,13 @@ def draw_scores(found: report.Report) -> None:
 def draw_classes(found: report.Report) -> None:
     """Accuracy and confusions of a classification, rows it has not seen first; nothing for other tasks."""
     for kind, classes in found.classes.items():
-        st.markdown(f"**{report_export.accuracy(kind, classes)}**", help=t("report.confusion"))
-        st.dataframe(pd.DataFrame(report_export.confusion(classes)), hide_index=True, key=f"classes-{kind}")
+        draw_class_table(kind, classes)
+
+
+def draw_class_table(kind: str, classes: scoring.Classification) -> None:
+    """Accuracy and confusions of one kind of question."""
+    st.markdown(f"**{report_export.accuracy(kind, classes)}**", help=t("report.confusion"))
+    st.dataframe(pd.DataFrame(report_export.confusion(classes)), hide_index=True, key=f"classes-{kind}")
 
 
 def draw_strengths(run: Run, found: report.Report) -> None:

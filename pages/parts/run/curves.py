@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from glm_core import i18n
+from glm_core import charts, i18n
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import figures, labels
@@ -52,7 +52,7 @@ def draw_curves(reader: RunReader) -> None:
                 st.toggle(t("run.pause"), key="pause", help=t("run.pause_help"))
         total = reader.status.total_steps
         figure = reader.cached(
-            ("curve", kind, i18n.current()),
+            ("curve", kind, i18n.current(), charts.theme()),
             (len(reader.metrics), total),
             lambda: figures.series_figure(reader.curves, kind, total),
         )
@@ -88,7 +88,9 @@ def draw_memory(reader: RunReader) -> None:
         return
     st.markdown(f"**{t(f'run.tile.{labels.kind_of(reader.memory)}')}**")
     figure = reader.cached(
-        ("memory figure", i18n.current()), len(reader.resources), lambda: figures.memory_figure(reader.memory)
+        ("memory figure", i18n.current(), charts.theme()),
+        len(reader.resources),
+        lambda: figures.memory_figure(reader.memory),
     )
     st.plotly_chart(figure, key="memory", config=CHART)
 
@@ -99,7 +101,7 @@ def draw_resources(reader: RunReader) -> None:
         st.caption(t("run.no_resources"))
         return
     drawn = reader.cached(
-        ("busy", i18n.current()),
+        ("busy", i18n.current(), charts.theme()),
         len(reader.resources),
         lambda: figures.busy_figures(reader.resources, reader.run.devices),
     )

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from glm_core import i18n, ui
+from glm_core import charts, i18n, ui
 from glm_core.evaluation import retention
 from glm_core.evaluation.retention import Point
 from glm_core.i18n import t
@@ -26,7 +26,7 @@ def draw_balance(reader: RunReader) -> None:
         return
     st.markdown(f"**{t('forgetting.title')}**", help=retention.about(points))
     total = reader.status.total_steps
-    key, drawn = ("balance", i18n.current()), (len(points), total)
+    key, drawn = ("balance", i18n.current(), charts.theme()), (len(points), total)
     figure = reader.cached(key, drawn, lambda: draw_figure(points, total))
     st.plotly_chart(figure, key="balance", config=CHART)
     if not reader.status.active:

@@ -8,9 +8,11 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run
 from glm_core.runs.reader import RunReader
+from pages.parts.report import tables
 
 REFRESH_SECONDS = 1.0
 EXAMPLES = 3  # best and worst predictions each
+LISTED = 20  # predictions of a classification
 
 
 def draw_scores(reader: RunReader) -> None:
@@ -33,7 +35,11 @@ def draw_scores(reader: RunReader) -> None:
                 ui.note("audit.report.start", run.name)
                 st.rerun()
     elif (found := reader.cached(("scores",), made.made, lambda: heldout.held_out(made, run))) is not None:
-        draw_held_out(found)
+        if classes := made.classes.get("unseen"):
+            tables.draw_class_table("unseen", classes)
+            draw_predictions("by_class", found.ranked[::-1][:LISTED], scored=False)
+        else:
+            draw_held_out(found)
     if run.adapter() is not None:
         ui.link("report", t("run.scores.report"), icon=":material/summarize:", run=run.id)
 
@@ -59,11 +65,16 @@ def draw_held_out(found: heldout.HeldOut) -> None:
     st.caption(t("run.scores.of", count=len(found.rows)))
     for kind, rows in (("best", found.best(EXAMPLES)), ("worst", found.worst(EXAMPLES))):
         if rows:
-            st.markdown(f"**{t(f'run.scores.{kind}')}**")
-            names = ("question", "reference", "after", "original", "score")
-            cells = [
-                (one.question.text, one.question.reference, one.after.text, one.before.text, f"{score:.1f}")
-                for one, score in rows
-            ]
-            columns = zip(names, zip(*cells, strict=True), strict=True)
-            st.table({t(f"run.scores.{name}"): [literal(cell) for cell in column] for name, column in columns})
+            draw_predictions(kind, rows)
+
+
+def draw_predictions(kind: str, rows: list[tuple[report.Row, float]], scored: bool = True) -> None:
+    """Questions with reference, both answers, and what the tuned one scored where that means something."""
+    st.markdown(f"**{t(f'run.scores.{kind}')}**")
+    names = ("question", "reference", "after", "original", *(["score"] if scored else []))
+    cells = [
+        (one.question.text, one.question.reference, one.after.text, one.before.text, f"{score:.1f}")[: len(names)]
+        for one, score in rows
+    ]
+    columns = zip(names, zip(*cells, strict=True), strict=True)
+    st.table({t(f"run.scores.{name}"): [literal(cell) for cell in column] for name, column in columns})

@@ -133,6 +133,7 @@ def test_a_classification_has_its_two_scores_with_intervals():
     table = {one[i18n.t("report.measure")]: one for one in export.score_table(report(rows), "seen")}
     accuracy = table[i18n.t("report.measure.accuracy")]
     assert accuracy[i18n.t("compare.original")].startswith("50.0 (") and "–" in accuracy[i18n.t("compare.column.tuned")]
+    assert i18n.t("report.measure.rouge-1") not in table and i18n.t("report.measure.exact") in table
     assert i18n.t("report.measure.macro-f1") in table
 
 
