@@ -9,6 +9,7 @@ from glm_core.auth.accounts import Account
 from glm_core.chat import guests
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
+from glm_core.runs import store
 from glm_core.serving import served_models
 
 AUDIT_HEIGHT = 360
@@ -111,7 +112,13 @@ def draw_guests(reader: Account) -> None:
 
 
 def described(entry: dict) -> str:
-    """Object of an action, with the role it got, or had and got."""
+    """Object of an action in words: an option's value, runs by name, an account with the role it got, or had and got."""
+    if entry["action"] == "audit.option.share":
+        return t(f"accounts.audit.{entry['target']}") if entry["target"] in ("on", "off") else entry["target"]
+    if entry["action"] == "audit.option.guest_runs":
+        names = {run.id: run.name for run in store.runs()}
+        given = [names.get(id, id) for id in guests.ids_of(entry["target"])]
+        return i18n.join(given, "item") or t("accounts.audit.none")
     roles = [t(f"role.{role}") for role in (entry["was"], entry["became"]) if role]
     if len(roles) == 2:
         return f"{entry['target']}: {' → '.join(roles)}"

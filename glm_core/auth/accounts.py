@@ -26,7 +26,8 @@ GUEST_NAME = "guest"
 "The shared account of visitors without a password, usable while `open_guest` is on; every visit counts as a person of its own."
 VISITORS = "guest-"
 "Prefix of the folder of such a visit; the folder is never given to a later visit."
-RESERVED = (GUEST_NAME, "local")
+LOCAL_NAME = "local"
+RESERVED = (GUEST_NAME, LOCAL_NAME)
 PASSWORD_LENGTHS = (8, 200)
 SESSION_SECONDS = 30 * 86400
 GUEST_SECONDS = 86400
@@ -61,10 +62,10 @@ class Account:
 
 def title_of(name: str) -> str:
     """Return the display name of the account `name`, which may have been deleted."""
-    return i18n.t("role.guest") if name == GUEST_NAME else name
+    return i18n.t({GUEST_NAME: "role.guest", LOCAL_NAME: "role.local"}[name]) if name in RESERVED else name
 
 
-LOCAL = Account(0, "local", "administrator", "local")
+LOCAL = Account(0, LOCAL_NAME, "administrator", LOCAL_NAME)
 "The user of this computer while nothing is shared."
 
 

@@ -20,11 +20,16 @@ PROGRAM = "easyAIGC"
 
 def published() -> frozenset[str]:
     """Ids of the runs that guests may chat with."""
+    return frozenset(ids_of(accounts.option("guest_runs")))
+
+
+def ids_of(kept: str) -> list[str]:
+    """The ids of runs in an option as it is kept; none where it is damaged."""
     try:
-        ids = json.loads(accounts.option("guest_runs") or "[]")
+        ids = json.loads(kept or "[]")
     except ValueError:
-        return frozenset()
-    return frozenset(one for one in ids if isinstance(one, str)) if isinstance(ids, list) else frozenset()
+        return []
+    return [one for one in ids if isinstance(one, str)] if isinstance(ids, list) else []
 
 
 @needs("administrator")

@@ -58,3 +58,13 @@ def test_streamlit_finds_nothing_to_warn_of(colleague, monkeypatch):
     monkeypatch.setattr(policies, "_shown_default_value_warning", False)
     app = open_page("accounts").run()
     assert not app.exception and not policies._shown_default_value_warning
+
+
+def test_the_log_names_who_and_what_in_words():
+    for option, value in (("share", "on"), ("guest_runs", "[]")):
+        accounts.set_option(option, value, by=accounts.LOCAL_NAME)
+    app = open_page("accounts")
+    [log] = [one.value for one in app.dataframe]
+    assert not app.exception
+    assert set(log[i18n.t("accounts.audit.who")]) == {i18n.t("role.local")}
+    assert list(log[i18n.t("accounts.audit.target")]) == [i18n.t("accounts.audit.none"), i18n.t("accounts.audit.on")]
