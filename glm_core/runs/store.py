@@ -142,11 +142,12 @@ def _with_rewordings(fill: Callable[[Path], None] | None, rows: bytes) -> Callab
 
 
 @needs("trainer")
-def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | None = None) -> Run:
+def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | None = None, name: str = "") -> Run:
     """A new run with the model, examples and questions of `run`, and its settings unless others are given.
 
     Args:
         start: a run whose adapter the new one goes on from; by default it begins as `run` began.
+        name: of the new run; by default that of `run`.
 
     Forecast and fingerprint are not copied: the forecast was for other settings, and the base may have changed since.
     """
@@ -160,6 +161,8 @@ def clone(run: Run, *, settings=None, owner: str | None = None, start: Run | Non
         record["settings"] = settings.to_dict()
     if owner is not None:
         record["owner"] = owner
+    if name:
+        record["name"] = name[:LONGEST_NAME]
     with suppress(ModelError, OSError):  # a base that is gone is said by the trainer
         record["model"] = str(bases.of(run) or run.model)
         record["fingerprint"] = fingerprint(record["model"])

@@ -54,6 +54,7 @@ def test_the_press_goes_on_from_this_adapter_for_longer(run, launcher):  # noqa:
     new = next(one for one in store.runs() if one.id != run.id)
     assert new.settings["epochs"] > run.settings["epochs"] and new.settings["method"] == "lora"
     assert (new.path / start.FOLDER).is_dir()
+    assert new.name != run.name, "told apart where they are listed"
 
 
 def test_an_adapter_that_cannot_be_read_offers_no_going_on(run):

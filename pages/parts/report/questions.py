@@ -61,6 +61,11 @@ def cut(text: str) -> str:
     return line[:EXAMPLE_LENGTH] + ("…" if len(line) > EXAMPLE_LENGTH else "")
 
 
+def without_loop(answer: report.Answer) -> str:
+    """The answer; one that repeats itself by its start, since all of it would fill the screen."""
+    return cut(answer.text) if answer.loops else answer.text
+
+
 def draw_sides(before: str, after: str, places) -> None:
     """Both answers with the words that differ marked."""
     for place, (side, color), pieces in zip(places, SIDES, differences(before, after), strict=True):
@@ -132,7 +137,7 @@ def draw_row(row: report.Row) -> None:
         st.markdown(f"**{literal(row.question.text)}**")
         if question_sets.shown(row.question):
             st.caption(t("report.reference", text=literal(question_sets.shown(row.question))))
-        draw_sides(row.before.text, row.after.text, st.columns(2, gap="medium"))
+        draw_sides(*map(without_loop, (row.before, row.after)), st.columns(2, gap="medium"))
 
 
 def draw_edit(run: Run) -> bool:

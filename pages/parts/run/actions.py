@@ -125,8 +125,10 @@ def mend(run: Run, learning: verdict.Learning | None) -> dict:
 
 
 def start_again(run: Run, settings=None, start: Run | None = None) -> None:
-    """A new run of the same rows, shown in place of this one; it goes on from the adapter of `start`."""
-    copy = store.clone(run, settings=settings, owner=ui.begin("run").name, start=start)
+    """A new run of the same rows, named by what differs, shown in place of this one; it goes on from the adapter of `start`."""
+    used = settings or labels.settings_of(run)
+    name = labels.propose_name(labels.dataset_name(run), run.model_name, used, store.runs()) if used else ""
+    copy = store.clone(run, settings=settings, owner=ui.begin("run").name, start=start, name=name)
     state.launcher().submit(copy)
     ui.note("audit.run.start", copy.name)
     ui.go("run", run=copy.id)
