@@ -62,7 +62,7 @@ def draw_votes(run: Run, found: report.Report) -> None:
         )
         for row in alone
     ]
-    blind_vote.draw_start(run, (found.base, found.name), pairs, "vote")
+    blind_vote.draw_start(run, (found.base, blind_vote.side(found.name, found.step)), pairs, "vote")
 
 
 def draw_notes(run: Run, found: report.Report) -> None:

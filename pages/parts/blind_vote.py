@@ -32,13 +32,20 @@ def draw_start(run: Run, names: tuple[str, str], pairs: Sequence[Pair], key: str
             ui.go("vote", vote=vote.id)
 
 
+def side(name: str, step: int | None, strength: float = 1.0) -> str:
+    """Return what a tuned model is called in a vote: with the step and the strength that its answers are of."""
+    return t("vote.side" if strength == 1 else "vote.side_strength", name=name, step=step or 0, strength=strength)
+
+
 def draw_list(run: Run) -> None:
     """The votes on a run, a link each."""
     for vote in blind_votes.votes():
         if vote.run == run.id:
             said = t(f"vote.state.{'open' if vote.open else 'closed'}")
-            label = t("vote.listed", when=ui.local_time(vote.created), count=len(vote.pairs), state=said)
-            ui.link("vote", label, icon=":material/how_to_vote:", vote=vote.id)
+            label = t(
+                "vote.listed", when=ui.local_time(vote.created), name=vote.names[1], count=len(vote.pairs), state=said
+            )
+            ui.link("vote", literal(label), icon=":material/how_to_vote:", vote=vote.id)
 
 
 def draw_desk(vote: Vote) -> None:

@@ -275,7 +275,7 @@ def test_the_owner_opens_a_blind_vote_on_the_answers_that_differ(reports):
     app.button(key="vote-start").click().run()
     vote = blind_votes.votes()[0]
     assert not app.exception and app.query_params["vote"] == vote.id
-    assert (vote.run, vote.names, vote.about) == ("run-1", ("tiny", "作者训练"), "哪个更像客服？")
+    assert (vote.run, vote.names, vote.about) == ("run-1", ("tiny", "作者训练 · 第 60 步"), "哪个更像客服？")
     assert {one.question for one in vote.pairs} == {"谁开发了你？", "作者是哪位？", "法国的首都？", "雪的颜色？"}
     assert "audit.vote.open" in [one["action"] for one in accounts.audit()]
 

@@ -8,6 +8,7 @@ the formats (exporter.py).
 
 import io
 import os
+import re
 import shlex
 import zipfile
 from pathlib import Path
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 registry: Jobs[Path, Export] = Jobs()
+LONGEST_FOLDER_NAME = 30  # characters of a run's name
 
 
 @needs("trainer")
@@ -93,9 +95,13 @@ def start_export(
 
 
 def _folder_name(source: ExportSource, format: str, kind: str) -> str:
+    """The base and the run by name, and the end of the run's id, since two may be named alike."""
+    named = re.sub(r"[^\w]+", "-", source.run.name).strip("-")[:LONGEST_FOLDER_NAME]
     share = f"-{round(100 * source.strength)}" if source.strength != 1 else ""
-    return f"{source.base.name}-{source.run.id}{share}" + (
-        "" if format == "merged" else f"-{format}{kind and '-'}{kind}"
+    return (
+        "-".join(filter(None, (source.base.name, named, source.run.id[-4:])))
+        + share
+        + ("" if format == "merged" else f"-{format}{kind and '-'}{kind}")
     )
 
 

@@ -54,7 +54,7 @@ def draw(runs: Sequence[ServedModel], strength: float) -> None:
     if not current:
         return
     with st.expander(t("report.vote"), icon=":material/how_to_vote:"):
-        draw_vote(runs, result["rows"])
+        draw_vote(runs, result["rows"], result["strength"])
 
 
 def count(rows: Sequence[Difference]) -> dict[str, Proportion]:
@@ -117,11 +117,12 @@ def draw_answers(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference
     )
 
 
-def draw_vote(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]]) -> None:
+def draw_vote(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]], strength: float) -> None:
     """A blind vote on two of the models: the original and a run, or two runs."""
     run = store.get(runs[0].name)
     blind_vote.draw_list(run)
-    names = [runs[0].base.name, *names_of(runs)]
+    tuned = [blind_vote.side(name, one.step, strength) for name, one in zip(names_of(runs), runs, strict=True)]
+    names = [runs[0].base.name, *tuned]
     answers = [[row.before for row in rows[0]], *([row.after for row in one] for one in rows)]
     first, second = 0, 1
     if len(runs) > 1:
