@@ -126,7 +126,9 @@ def read_report(page, address: str, film) -> None:
     """It was made by itself when the run ended: three figures, each with an example."""
     page.goto(address)
     for meter in ("learned", "generalises", "kept"):
-        page.get_by_text(say(f"report.meter.{meter}"), exact=True).first.wait_for(timeout=180_000)
+        page.get_by_text(say(f"report.meter.{meter}"), exact=True).first.wait_for(
+            timeout=600_000
+        )  # it is made by itself, beside whatever else the machine does
     settle(page)
     film.picture(page, "report")
     assert page.get_by_text(AUTHOR).count() > 1
