@@ -132,11 +132,13 @@ def test_an_adapter_comes_in_and_goes_out_merged(base, tmp_path):
     app = open_page("models")
     assert f"zip-{run.id}" in [one.key for one in app.download_button]
     click(app, f"merge-{run.id}")
-    export.jobs()[0].wait(60)
+    [job] = export.jobs()
+    job.wait(60)
     app = open_page("models")
     assert "导出好了" in words(app)
-    click(app, f"use-tiny-{run.id}")
-    assert f"load-tiny-{run.id}" in keys(open_page("models"))
+    assert job.path.name.startswith("tiny-") and run.id not in job.path.name, "called by names"
+    click(app, f"use-{job.path.name}")
+    assert f"load-{job.path.name}" in keys(open_page("models"))
 
 
 def test_an_adapter_that_does_not_fit_is_a_sentence(base, tmp_path):

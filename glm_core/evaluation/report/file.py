@@ -139,7 +139,7 @@ def _set_aside(run: Run, adapter: str = "") -> None:
     """Keep the finished report, unless it is of `adapter`, under the name of its own adapter."""
     record = read_record(file_of(run), LARGEST)
     kept = _aside(run, record.get("adapter"))
-    if record.get("state") == "done" and record["adapter"] != adapter and kept is not None:
+    if kept is not None and record.get("state") == "done" and record["adapter"] != adapter:
         file_of(run).replace(kept)
 
 

@@ -219,7 +219,7 @@ def test_a_merge_that_ended_with_its_server_says_so_and_leaves_no_half_file(base
     run = import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base)
     ended = subprocess.run([sys.executable, "-c", KILLED, run.id, str(base)], cwd=ROOT, timeout=120)
     assert ended.returncode == -signal.SIGKILL
-    assert [name for name in whole_folders() if name.startswith(f".new-tiny-{run.id}")], "it had begun to write"
+    assert [name for name in whole_folders() if name.startswith(".new-tiny-")], "it had begun to write"
     (job,) = export.jobs()
     assert (job.state, job.run_id, job.plan.base) == ("broken", run.id, base) and whole_folders() == []
     again = export.start_export(run, job.plan.base, job.plan.kind, job.plan.strength)
