@@ -20,7 +20,7 @@ PROGRAM = "easyAIGC"
 
 def published() -> frozenset[str]:
     """Ids of the runs that guests may chat with."""
-    return frozenset(ids_of(accounts.option("guest_runs")))
+    return frozenset(ids_of(accounts.option("guest_runs") or ""))
 
 
 def ids_of(kept: str) -> list[str]:
