@@ -77,8 +77,9 @@ def add_rms_norm(
 
 
 @triton.jit
-def _silu_mul(gate, up, out, row_stride, width, BLOCK: tl.constexpr, EARLY: tl.constexpr):
-    row, column = tl.program_id(0), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+def silu_mul_rows(gate, up, out, row_stride, width, BLOCK: tl.constexpr, EARLY: tl.constexpr):
+    """`BLOCK` columns of one row a program; of a decode step and, with its gradient in `layers.py`, of a training step."""
+    row, column = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < width
     _take_turn(EARLY)
     own = tl.load(gate + row * row_stride + column, inside, 0.0)
@@ -91,7 +92,7 @@ def silu_mul(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     """SiLU of `gate` times `up`, both (B, F), which may be halves of one (B, 2 F)."""
     rows, width = gate.shape
     out, block = gate.new_empty(rows, width), 512
-    _silu_mul[(rows, triton.cdiv(width, block))](
+    silu_mul_rows[(rows, triton.cdiv(width, block))](
         gate, up, out, gate.stride(0), width, BLOCK=block, EARLY=EARLY, launch_pdl=EARLY
     )
     return out

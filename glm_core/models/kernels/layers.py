@@ -8,17 +8,9 @@ import torch
 import triton
 import triton.language as tl
 
+from glm_core.models.kernels.decoder import silu_mul_rows
+
 BLOCK = 1024
-
-
-@triton.jit
-def _gate(gate, up, out, stride, width, BLOCK: tl.constexpr):
-    row, column = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = column < width
-    own = tl.load(gate + row * stride + column, inside, 0.0)
-    wide = own.to(tl.float32)
-    active = (wide * tl.sigmoid(wide)).to(own.dtype)
-    tl.store(out + row * width + column, active * tl.load(up + row * stride + column, inside, 0.0), inside)
 
 
 @triton.jit
@@ -49,7 +41,7 @@ class GatedActivation(torch.autograd.Function):
         gate, up = _halves(both)
         out = both.new_empty(gate.shape)
         grid = (both.shape[0], triton.cdiv(gate.shape[1], BLOCK))
-        _gate[grid](gate, up, out, both.stride(0), gate.shape[1], BLOCK=BLOCK)
+        silu_mul_rows[grid](gate, up, out, both.stride(0), gate.shape[1], BLOCK=BLOCK, EARLY=False)
         return out
 
     @staticmethod
@@ -80,7 +72,7 @@ class GatedProduct(torch.autograd.Function):
         ctx.save_for_backward(gate, up)
         out = torch.empty_like(gate)
         grid = (gate.shape[0], triton.cdiv(gate.shape[1], BLOCK))
-        _gate[grid](gate, up, out, gate.stride(0), gate.shape[1], BLOCK=BLOCK)
+        silu_mul_rows[grid](gate, up, out, gate.stride(0), gate.shape[1], BLOCK=BLOCK, EARLY=False)
         return out
 
     @staticmethod
