@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from glm_core import i18n
+from glm_core.evaluation import aggregate
 from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report_files import export
 from tests.evaluation.made import ROWS, report, row
@@ -148,3 +149,18 @@ def test_a_classification_has_its_two_scores_with_intervals():
 )
 def test_a_file_is_called_by_the_runs_name_as_every_system_allows_it(name, expected):
     assert export.file_name(report(name=name), "png") == expected
+
+
+def test_a_measure_needs_a_function_its_name_and_its_title_to_be_in_every_report(monkeypatch):
+    plain = aggregate.score_answer
+    monkeypatch.setattr(aggregate, "QUALITY", (*aggregate.QUALITY, "length"))
+    monkeypatch.setattr(aggregate, "MEASURES", (*aggregate.MEASURES, "length"))
+    monkeypatch.setattr(
+        aggregate, "score_answer", lambda answer, reference: plain(answer, reference) | {"length": float(len(answer))}
+    )
+    for language in i18n.LANGUAGES:
+        monkeypatch.setitem(i18n.table(language), "report.measure.length", "characters written")
+    found = report()
+    assert "characters written" in export.to_html(found).decode("utf-8")
+    assert "length" in json.loads(export.to_json(found))["measures"]["seen"]
+    assert aggregate.check(json.loads(export.to_json(found))["measures"]) == found.measures
