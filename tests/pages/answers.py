@@ -29,21 +29,21 @@ class ScriptedEngine:
         self.loaded = None
         self.distances: dict[str, float] = {}
         "First-token distance by question; 0.5 where it says nothing."
-        self._choices = [ServedModel(base.name, base.name, base)]
-        self._choices += [ServedModel(id, title, base, base, step=60) for id, title in (runs or {}).items()]
+        self.listed = [ServedModel(base.name, base.name, base)]
+        self.listed += [ServedModel(id, title, base, base, step=60) for id, title in (runs or {}).items()]
 
     def add_run(self, id: str, title: str) -> None:
         """One more run to choose."""
-        self._choices.append(ServedModel(id, title, self._choices[0].base, self._choices[0].base, step=60))
+        self.listed.append(ServedModel(id, title, self.listed[0].base, self.listed[0].base, step=60))
 
     def check(self) -> None:
         pass
 
     def catalogue(self) -> list[ServedModel]:
-        return self._choices
+        return self.listed
 
     def find(self, name: str) -> ServedModel:
-        for choice in self._choices:
+        for choice in self.listed:
             if choice.name == name:
                 return choice
         raise UnknownModel("serving.unknown_model", name=name, known="")

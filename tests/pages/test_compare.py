@@ -160,7 +160,7 @@ def place_of_vote(app) -> int:
 
 
 def test_without_a_run_the_page_says_what_belongs_here(engine):
-    engine._choices = engine._choices[:1]
+    engine.listed = engine.listed[:1]
     app = open_page("compare")
     assert not app.exception and app.button(key="empty-go-training").label == i18n.t("compare.empty_go")
 
@@ -196,7 +196,7 @@ def three(engine, workspace):
         engine.add_run(f"run-{number}", f"第{number}次")
         make_run(workspace, f"run-{number}", f"第{number}次", {"learning_rate": lr})
     other = workspace / "models" / "other"
-    engine._choices.append(ServedModel("run-9", "别的底座", other, other, step=60))
+    engine.listed.append(ServedModel("run-9", "别的底座", other, other, step=60))
     make_run(workspace, "run-9", "别的底座")
     return engine
 

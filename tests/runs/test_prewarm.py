@@ -182,11 +182,10 @@ def test_while_runs_are_open_none_is_begun(launcher):
 
 def test_nobody_at_the_form_ends_it(launcher, monkeypatch):
     process = prepare(launcher)
-    monkeypatch.setattr(prewarm, "IDLE_SECONDS", 0.2)
     launcher.prepare()
     launcher.tick()
     assert process.is_running()
-    time.sleep(0.3)
+    monkeypatch.setattr(prewarm, "IDLE_SECONDS", -1.0)  # it is over
     launcher.tick()
     launcher.tick()
     assert not process.is_running() and rests(launcher)
@@ -213,18 +212,17 @@ def test_without_memory_to_spare_or_without_a_command_none_is_begun(launcher, mo
 
 
 def test_the_form_is_drawn_first(launcher, monkeypatch):
-    monkeypatch.setattr(prewarm, "DELAY_SECONDS", 0.3)
+    monkeypatch.setattr(prewarm, "DELAY_SECONDS", 1e6)
     launcher.prepare()
     launcher.tick()
     assert rests(launcher)
+    monkeypatch.setattr(prewarm, "DELAY_SECONDS", 0.0)
     until(waiting, launcher)
 
 
-def test_who_presses_before_it_is_begun_does_not_get_a_second_process_beside_the_run(launcher, monkeypatch):
-    monkeypatch.setattr(prewarm, "DELAY_SECONDS", 0.1)
+def test_who_presses_before_it_is_begun_does_not_get_a_second_process_beside_the_run(launcher):
     launcher.prepare()
     run = make(identifier=launcher.claim())
-    time.sleep(0.15)
     launcher.submit(run)
     until(finished(run), launcher)
     launcher.tick()
