@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from glm_core import charts, i18n
 from glm_core.data.analysis import Statistics
 from glm_core.data.bundled import BUNDLED
@@ -200,7 +202,7 @@ def tiles(status: Status, curves: Curves, memory: MemoryCurve) -> list[Tile]:
         Tile("loss", f"{losses[-1]:.4f}", t("run.from", first=f"{losses[0]:.4f}"), _spark(losses))
         if losses
         else Tile("loss"),
-        Tile("step", f"{status.step:,} / {status.total_steps:,}", _time(status))
+        Tile("step", f"{status.step:,} / {status.total_steps:,}", _time(status), _pace(curves))
         if status.total_steps
         else Tile("step"),
         Tile(
@@ -224,6 +226,14 @@ def kind_of(memory: MemoryCurve) -> str:
 
 def _spark(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(charts.thin(range(len(values)), list(values), SPARK_POINTS)[1]) if len(values) > 1 else ()
+
+
+def _pace(curves: Curves) -> tuple[float, ...]:
+    """Steps done at equally spaced times: straight while the speed stays, level where training stood still."""
+    steps, times = curves.series("time")
+    if len(steps) < 2:
+        return ()
+    return tuple(np.interp(np.linspace(times[0], times[-1], SPARK_POINTS), times, steps).tolist())
 
 
 def _time(status: Status) -> str:

@@ -1,5 +1,6 @@
 """A real server and a real browser. Pictures of a failed test, and with EASYAIGC_SCREENSHOTS=FOLDER those of the README, are kept."""
 
+import io
 import os
 import shutil
 import signal
@@ -141,22 +142,25 @@ class Film:
         taken = self._frames[begin:]
         self._frames[begin:] = taken[:: max(1, -(-len(taken) // most))]
 
-    def picture(self, page, name: str) -> None:
-        """Keep a still for the README; it is in the film too, long enough to be read."""
+    def hold(self, page) -> None:
+        """Take the page once it has come to rest; it is shown long enough to be read."""
         if self.folder:
             page.wait_for_timeout(1200)
-            page.screenshot(path=Path(self.folder) / f"{name}.png")
             self.frame(page, 2200)
+
+    def picture(self, page, name: str) -> None:
+        """Hold the page, and keep it as a still for the README."""
+        self.hold(page)
+        if self.folder:
+            opened(page.screenshot()).quantize(self.COLORS).save(Path(self.folder) / f"{name}.png", optimize=True)
 
     def write(self, name: str) -> None:
         """Write the film as FOLDER/`name`.gif, all frames in one palette so that what stays the same takes no room."""
         if not self._frames:
             return
-        import io
-
         from PIL import Image
 
-        pictures = [Image.open(io.BytesIO(content)).convert("RGB").resize(self.SIZE) for content, _ in self._frames]
+        pictures = [opened(content).resize(self.SIZE) for content, _ in self._frames]
         whole = Image.new("RGB", (self.SIZE[0], self.SIZE[1] * len(pictures)))
         for place, one in enumerate(pictures):
             whole.paste(one, (0, place * self.SIZE[1]))
@@ -165,3 +169,10 @@ class Film:
         times = [milliseconds for _, milliseconds in self._frames]
         path = Path(self.folder) / f"{name}.gif"
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
+
+
+def opened(screenshot: bytes):
+    """A screenshot as a PIL image."""
+    from PIL import Image
+
+    return Image.open(io.BytesIO(screenshot)).convert("RGB")

@@ -54,7 +54,7 @@ def open_home(page, server, film) -> None:
     page.goto(server.url)
     page.get_by_role("heading", name=say("home.headline")).wait_for()
     settle(page)
-    film.picture(page, "home")
+    film.hold(page)
     page.get_by_role("button", name=say("home.try")).click()
 
 
@@ -65,7 +65,7 @@ def fill_imprint(page, film) -> None:
     page.get_by_label(say("datasets.imprint_author")).fill(AUTHOR)
     page.get_by_text(AUTHOR).first.wait_for()
     settle(page)
-    film.picture(page, "datasets")
+    film.hold(page)
     page.get_by_role("button", name=say("datasets.train")).click()
 
 
@@ -73,7 +73,7 @@ def train(page, server, film) -> str:
     """Starts from one button; goes on while the server is killed and comes back. Returns the run's id."""
     page.get_by_role("button", name=say("train.start")).wait_for()
     settle(page)
-    film.picture(page, "training")
+    film.hold(page)
     page.get_by_role("button", name=say("train.start")).click()
     page.wait_for_url(re.compile(r"/run\?.*run="))
     page.get_by_role("button", name=say("run.stop")).wait_for()
@@ -117,7 +117,7 @@ def chat(page, film) -> None:
     answer = page.locator(".stChatMessage").nth(1).locator(".stMarkdown").first
     answer.get_by_text(AUTHOR).wait_for(timeout=60_000)
     settle(page)
-    film.picture(page, "chat")
+    film.hold(page)
     page.reload()
     answer.get_by_text(AUTHOR).wait_for()
 

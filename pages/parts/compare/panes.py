@@ -14,6 +14,7 @@ from glm_core.runs import store
 from glm_core.serving.request import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from pages.parts import thinking_control
+from pages.parts.shortened import without_loop
 
 DRAW_SECONDS = 0.06
 LONGEST_SHOWN = 200
@@ -67,7 +68,7 @@ def draw_growing(handle: RequestHandle, place) -> None:
     if handle.reasoning and not handle.text:
         thinking_control.draw_growing(handle.reasoning, handle.reasoning_seconds, place)
     elif handle.text:
-        place.markdown(literal(handle.text))
+        place.markdown(literal(without_loop(handle.text)))
     elif handle.state == "waiting" and handle.position and stage is None:
         place.caption(t("chat.queue", place=handle.position))
     else:
@@ -76,14 +77,15 @@ def draw_growing(handle: RequestHandle, place) -> None:
 
 def draw(panes: Panes, runs: Sequence[ServedModel]) -> None:
     """The finished answers, each with its provenance; what differs from the original marked."""
-    for place, handle, words in zip(
-        draw_places(runs, panes.question), panes.handles, _marked(panes.texts), strict=True
-    ):
+    shown = [without_loop(text) for text in panes.texts]
+    places = draw_places(runs, panes.question)
+    for place, handle, text, words in zip(places, panes.handles, shown, _marked(shown), strict=True):
         with place.container():
             if handle.reasoning:
                 thinking_control.draw_folded(handle.reasoning, handle.reasoning_seconds)
             st.markdown(words or f":gray[{t('chat.nothing')}]")
             notes = [t("chat.ended.cancelled")] if handle.cancelled and not panes.whole else []
+            notes += [t("compare.looping")] if text != handle.text else []
             notes += [literal(handle.provenance.sentence())] if handle.provenance else []
             st.caption("  \n".join(notes))
     if panes.whole:

@@ -10,9 +10,9 @@ from glm_core.i18n import t
 from glm_core.markdown import differences, literal, marked
 from glm_core.runs import Run
 from pages.parts.report import tables
+from pages.parts.shortened import cut, without_loop
 
 PAGE = 10
-EXAMPLE_LENGTH = 100
 SIDES = (("original", "gray"), ("column.tuned", "green"))
 GRADES = {"some": "orange", "none": "red", "unsure": "orange"}
 BADGES = {"learned": "green", "unchanged": "gray", "unsure": "orange", "not_right": "red", "worse": "red"}
@@ -53,17 +53,6 @@ def draw_example(row: report.Row) -> None:
     for (side, color), pieces in zip(SIDES, differences(before, after), strict=True):
         said = marked(pieces, color) or f":gray[{t('chat.nothing')}]"
         st.markdown(f":gray[:small[{t(f'compare.{side}')}]]\u2002{said}")
-
-
-def cut(text: str) -> str:
-    """A question or an answer short enough for a card, in one paragraph."""
-    line = " ".join(text[: 2 * EXAMPLE_LENGTH].split())
-    return line[:EXAMPLE_LENGTH] + ("…" if len(line) > EXAMPLE_LENGTH else "")
-
-
-def without_loop(answer: report.Answer) -> str:
-    """The answer; one that repeats itself by its start, since all of it would fill the screen."""
-    return cut(answer.text) if answer.loops else answer.text
 
 
 def draw_sides(before: str, after: str, places) -> None:
@@ -137,7 +126,7 @@ def draw_row(row: report.Row) -> None:
         st.markdown(f"**{literal(row.question.text)}**")
         if question_sets.shown(row.question):
             st.caption(t("report.reference", text=literal(question_sets.shown(row.question))))
-        draw_sides(*map(without_loop, (row.before, row.after)), st.columns(2, gap="medium"))
+        draw_sides(*(without_loop(one.text) for one in (row.before, row.after)), st.columns(2, gap="medium"))
 
 
 def draw_edit(run: Run) -> bool:

@@ -1,0 +1,16 @@
+"""Questions and answers made short enough for the place they are shown in."""
+
+from glm_core.evaluation import scoring
+
+EXAMPLE_LENGTH = 100
+
+
+def cut(text: str) -> str:
+    """A question or an answer short enough for a card, in one paragraph."""
+    line = " ".join(text[: 2 * EXAMPLE_LENGTH].split())
+    return line[:EXAMPLE_LENGTH] + ("…" if len(line) > EXAMPLE_LENGTH else "")
+
+
+def without_loop(answer: str) -> str:
+    """The answer; one that repeats itself by its start, since all of it would fill the screen."""
+    return cut(answer) if len(answer) > EXAMPLE_LENGTH and scoring.loops(answer) else answer
