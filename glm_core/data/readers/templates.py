@@ -21,6 +21,8 @@ from glm_core.data.readers.values import cell, joined, optional_cell
 LABELED_ROWS, LABELED_EACH, LONGEST_LABEL = 6, 2, 20
 "A classification has so many rows at least, so many a class on average, and names no longer than that."
 _HOLE = re.compile(r"\{([^{}]+)\}")
+_SENTENCE = re.compile(r"[，。；！？!?]|[,.;]( |$)")
+"Punctuation of clauses: an answer that is given again and again has it, the name of a class has none."
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ def _holds_labels(column: str, sample: Sequence[dict]) -> bool:
     """Return whether a column has few short words that come again and again, as classes do."""
     words = [str(row[column]) for row in sample if _is_words(row.get(column))]
     if len(words) < max(LABELED_ROWS, len(sample)):
+        return False
+    if any(_SENTENCE.search(word) for word in words):
         return False
     return 2 <= len(set(words)) <= len(words) / LABELED_EACH and max(map(len, words)) <= LONGEST_LABEL
 

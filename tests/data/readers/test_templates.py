@@ -130,6 +130,16 @@ def test_a_column_of_few_words_that_come_again_suggests_a_classification():
     assert suggest(("归到", "另"), [row | {"另": row["归到"]} for row in said]) is None, "nothing to classify"
 
 
+@pytest.mark.parametrize(
+    "answers", [("早上九点开门。", "在人民路十二号，邮局对面"), ("We open at nine.", "Sure, within seven days")]
+)
+def test_answers_that_come_again_are_no_classes(answers):
+    said = [
+        {"客户说的话": f"第{number}种问法", "咱们该咋回": answers[number % 2], "哪类": "售后"} for number in range(8)
+    ]
+    assert suggest(("客户说的话", "咱们该咋回", "哪类"), said) is None
+
+
 def test_a_task_s_question_can_be_put_in_other_words():
     table, sample = "甲,乙\n学而时习之,学习并且复习\n", [{"甲": "学而时习之", "乙": "学习并且复习"}]
     usual = TEMPLATES["translation"].wording({"source": "甲", "target": "乙"}, sample)
