@@ -117,8 +117,9 @@ _digests: workspace.FileCache[str] = workspace.FileCache(256)
 
 
 def version_at(adapter: Path, step: int | None) -> str:
-    """Tells the adapter in a folder from others by its step and its weights."""
-    weights = sorted(path for path in adapter.iterdir() if path.suffix in (".safetensors", ".bin"))
+    """Tells the adapter in a folder from others by its step and its weights; of one that has gone the step is left."""
+    files = adapter.iterdir() if adapter.is_dir() else ()
+    weights = sorted(path for path in files if path.suffix in (".safetensors", ".bin"))
     return "-".join([str(step), *(_digests.get(path, _digest) for path in weights)])
 
 

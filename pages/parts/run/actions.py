@@ -57,9 +57,9 @@ def draw_more(run: Run, active: bool) -> None:
 
 
 def draw_names(run: Run) -> None:
-    """Name and note, kept as they are changed."""
-    name = st.text_input(t("run.name"), run.name, max_chars=store.LONGEST_NAME, key="name")
-    note = st.text_area(t("run.note"), run.note, max_chars=store.LONGEST_NOTE, key="note")
+    """Name and note, kept as they are changed; each run has fields of its own, or the next run shown would get this one's."""
+    name = st.text_input(t("run.name"), run.name, max_chars=store.LONGEST_NAME, key=f"name-{run.id}")
+    note = st.text_area(t("run.note"), run.note, max_chars=store.LONGEST_NOTE, key=f"note-{run.id}")
     if (name, note) != (run.name, run.note):
         ui.must_own(run.owner)
         run.rename(name)
