@@ -23,7 +23,7 @@ def client():
 def test_every_page_has_an_address(client):
     for entry in ui.PAGES:
         answer = client.get(f"/{entry.name}")
-        assert answer.status_code == 200
+        assert answer.status_code == 200, entry.name
         assert "text/html" in answer.headers["content-type"]
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
 
