@@ -1,5 +1,6 @@
 """One run, live or long finished: what is it doing, is it learning, what came of it, and what to do next."""
 
+import pandas as pd
 import streamlit as st
 
 from glm_core import state, ui
@@ -60,7 +61,7 @@ def draw_verdict(reader: RunReader) -> None:
     for name, table in (("unseen", learning.unseen), ("trained", learning.trained)):
         if table:
             st.markdown(t(f"run.accuracy_{name}", accuracy=f"{table.accuracy:.0%}"))
-            st.dataframe(confusion(table), key=f"confusion-{name}")
+            st.table(confusion(table))
     if learning.because:
         st.markdown(learning.because)
 
@@ -73,14 +74,13 @@ def draw_other_step(reader: RunReader, learning: Learning, now: int) -> None:
     st.caption(t("step.verdict_of", step=learning.step, sentence=learning.sentence))
 
 
-def confusion(table) -> dict[str, list]:
-    """A classification table as columns: the label of the data, and how often each label was answered."""
+def confusion(table) -> pd.DataFrame:
+    """A classification table: a row for each label of the data, a column for each answer, how often it was given."""
     said = [*table.labels, *([""] if any(answered == "" for _, answered in table.confusion) else [])]
-    columns = {t("run.confusion_label"): list(table.labels)}
-    for answered in said:
-        column = answered or t("run.confusion_none")
-        columns[column] = [table.confusion.get((label, answered), 0) for label in table.labels]
-    return columns
+    heads = [literal(answered) or t("run.confusion_none") for answered in said]
+    rows = [[table.confusion.get((label, answered), 0) for answered in said] for label in table.labels]
+    index = pd.Index([literal(label) for label in table.labels], name=t("run.confusion_label"))
+    return pd.DataFrame(rows, index, heads)
 
 
 def draw_samples(reader: RunReader) -> None:

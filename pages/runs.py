@@ -31,14 +31,14 @@ def shares_of(identifier: str, _size: int, step: int | None) -> tuple[float | No
 
 
 def row_of(run: Run) -> dict:
-    """One line of the table."""
+    """One line of the table; what came of the run first, to be in view on a phone."""
     learned, kept = shares_of(run.id, run.size_of("abilities.jsonl"), rollback.current(run))
     return {
         "name": run.name,
-        "state": t(f"ui.state.{run.status().state}"),
-        "created": pd.Timestamp(run.created, unit="s", tz="UTC").tz_convert(st.context.timezone or "UTC"),
         "learned": learned,
         "kept": kept,
+        "state": t(f"ui.state.{run.status().state}"),
+        "created": pd.Timestamp(run.created, unit="s", tz="UTC").tz_convert(st.context.timezone or "UTC"),
         "curve": curve_of(run.id, run.size_of("metrics.jsonl")),
         "dataset": labels.dataset_name(run),
         "model": run.model_name,
