@@ -47,7 +47,7 @@ def draw_others(run: Run, found: report.Report) -> None:
         select_all=False,
         key="others",
         placeholder="",
-        format_func=lambda identifier: literal(others[identifier].name),
+        format_func=lambda identifier: others[identifier].name,
     )
     compared_runs.draw([run, *(others[identifier] for identifier in chosen)], {run.id: found})
 

@@ -112,6 +112,7 @@ class Notice:
 
 NOTICES = (
     "rows_not_learned",
+    "verdicts_pending",
     "answers_not_learned",
     "columns_ignored",
     "holes_empty",

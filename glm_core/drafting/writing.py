@@ -23,6 +23,7 @@ _ASKED, _SAID = (
     ("question", "q", "问题", "问", "instruction", "prompt"),
     ("answer", "a", "答案", "答", "回答", "output", "response"),
 )
+_LETTERS = re.compile(r"[^\W\d_]+")
 _BULLET = re.compile(r"^\s*(?:[-*•·]|[(（]?\d{1,3}[)）.、:：])\s*")
 _WIDE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]")
 
@@ -85,7 +86,7 @@ def doubt_of(kind: str, question: str, answer: str, item: Item, others: Collecti
             return "drafting.doubt.other_question"
         lost = set(_numbers(item.text)) - set(_numbers(question))
         return "drafting.doubt.numbers" if lost else ""
-    if share_found(answer, item.text) < LEAST_SUPPORT:
+    if share_supported(answer, item.text) < LEAST_SUPPORT:
         return "drafting.doubt.unsupported"
     if normalize(question) in others:
         return "drafting.doubt.repeated"
@@ -98,6 +99,22 @@ def is_usable(kind: str, doubts: Sequence[str]) -> bool:
     """Return whether an item's pairs show that the model understood: at least one, and half of them without a serious doubt."""
     serious = {"drafting.doubt.unsupported", "drafting.doubt.other_question"}
     return bool(doubts) and 2 * sum(one in serious for one in doubts) <= len(doubts)
+
+
+def share_supported(answer: str, passage: str) -> float:
+    """Share of what `answer` says that stands in `passage`: by its words where it is written in letters, else as `share_found`.
+
+    Nearly all pairs of letters stand in any passage of the same language; words do not.
+    """
+    words = _stems(answer)
+    if not words or _WIDE.search(answer):
+        return share_found(answer, passage)
+    return len(words & _stems(passage)) / len(words)
+
+
+def _stems(text: str) -> set[str]:
+    """The beginnings of the longer words of `text`, so that other endings are the same word."""
+    return {word[:5] for word in _LETTERS.findall(text.lower()) if len(word) > 3}
 
 
 def share_found(text: str, passage: str) -> float:

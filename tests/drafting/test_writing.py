@@ -38,6 +38,19 @@ def test_a_question_is_kept_once():
     assert writing.read_pairs("问：天？\n答：蓝。\n问：天？\n答：黑。") == [("天？", "蓝。")]
 
 
+@pytest.mark.parametrize(
+    ("answer", "doubt"),
+    [
+        ("Five books, for thirty days.", ""),
+        ("Yes.", ""),
+        ("Write three pairs that train an assistant.", "drafting.doubt.unsupported"),
+    ],
+)
+def test_an_answer_in_letters_is_held_to_the_words_of_the_passage(answer, doubt):
+    passage = Item(1, "Each reader may borrow five books for thirty days. Yes, renewing takes a card.")
+    assert writing.doubt_of("questions", "How many?", answer, passage) == doubt
+
+
 def test_rewordings_are_the_new_lines_with_the_old_answer():
     row = Item(1, "你们几点开门？", answer="九点。")
     said = "好的，下面是几种说法：\n1. 你们几点开门？\n2. “早上几点营业？”\n- 什么时候开门呀\n什么时候开门呀？"

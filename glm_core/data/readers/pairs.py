@@ -18,6 +18,7 @@ from glm_core.data.readers.values import (
     cell,
     content_text,
     is_flag,
+    is_pending,
     joined,
     listed,
     optional_cell,
@@ -40,8 +41,7 @@ def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
     build = _chat if layout.chat else _preference if layout.name == "preference" and not layout.questions else _pair
 
     def convert(record: dict) -> list[dict]:
-        if any(refuses(column, record.get(column)) for column in layout.verdict):
-            raise RowNotLearned
+        _judge(record, layout, tally)
         for column in layout.media:
             if not is_blank(record.get(column)) and record[column] not in ([], {}):
                 raise RowError("data.row.media", column)
@@ -51,6 +51,15 @@ def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
         return messages
 
     return convert
+
+
+def _judge(record: dict, layout: Layout, tally: NoticeTally) -> None:
+    """Raise `RowNotLearned` where the row's verdict says so; one that is still to come is counted."""
+    if any(refuses(column, record.get(column)) for column in layout.verdict):
+        raise RowNotLearned
+    for column in layout.verdict:
+        if is_pending(record.get(column)):
+            tally.add("verdicts_pending", 1, record[column].strip())
 
 
 @lru_cache(maxsize=256)
@@ -85,6 +94,7 @@ def watched(convert: Convert, layout: Layout, tally: NoticeTally) -> Convert:
     watch = unused_counter(layout, tally)
 
     def counted(record: dict) -> list[dict]:
+        _judge(record, layout, tally)
         messages = settle(_with_thought(convert(record), record, layout, tally), tally)
         watch(record)
         return messages

@@ -10,7 +10,7 @@ from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row, split_role
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.values import is_flag, is_total, number_in
+from glm_core.data.readers.values import is_flag, is_pending, is_total, number_in
 from glm_core.errors import Phrase
 
 
@@ -38,7 +38,7 @@ class RowReader:
     def _choose(self, records, columns, mapping) -> tuple[str, layouts.Convert | None]:
         """The layout of the file and its conversion: that of the kind of row there is most of."""
         if mapping:
-            return "mapped", templates.from_mapping(mapping, self.task, columns, self.tally)
+            return "mapped", templates.from_mapping(mapping, self.task, columns, self.tally, self.flags)
         if columns == (TEXT,):
             return ("transcript" if _are_transcripts(records) else TEXT), self._continue
         for kind, _ in Counter(tuple(record) for record in records).most_common():
@@ -56,7 +56,7 @@ class RowReader:
     def _recognize(self, kind: tuple) -> tuple[layouts.Layout, layouts.Convert] | None:
         layout = layouts.recognize(kind, self.flags)
         if self.task and (layout is None or not layout.has_instruction):
-            if convert := templates.from_columns(self.task, kind, self.tally):
+            if convert := templates.from_columns(self.task, kind, self.tally, self.flags):
                 return layout or layouts.Layout(self.task.name), convert
         if layout is None:
             return None
@@ -113,11 +113,15 @@ def variant(layout: layouts.Layout, record: dict) -> str:
 
 
 def _flags(records: list[dict], columns: tuple[str, ...]) -> set[str]:
-    """The columns that say whether a row is to be learned: all their cells are truth values or weights."""
+    """The columns that say whether a row is to be learned: truth values or weights, where they say anything yet."""
     known = {*names_of.VERDICTS, *names_of.REFUSALS}
     named = [column for column in columns if names_of.fold(column) in known]
     cells = {column: [record[column] for record in records if record.get(column) not in (None, "")] for column in named}
-    return {column for column, values in cells.items() if values and all(map(is_flag, values))}
+    return {
+        column
+        for column, values in cells.items()
+        if any(map(is_flag, values)) and all(is_flag(value) or is_pending(value) for value in values)
+    }
 
 
 def _is_graded(records: list[dict], column: str) -> bool:

@@ -4,8 +4,8 @@ The prompts are Chinese whatever the interface speaks: they are what the model i
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from glm_core.data.examples import DataError, RowError
 from glm_core.data.readers import columns as names_of
@@ -145,14 +145,21 @@ def _holds_labels(column: str, sample: Sequence[dict]) -> bool:
     return 2 <= len(set(words)) <= len(words) / LABELED_EACH and max(map(len, words)) <= LONGEST_LABEL
 
 
-def from_columns(template: Template, columns: Iterable[str], tally: NoticeTally) -> Convert | None:
+def from_columns(
+    template: Template, columns: Sequence[str], tally: NoticeTally, flags: Collection[str] = ()
+) -> Convert | None:
     """The conversion of rows whose columns have the usual names of the template's fields, or None."""
     found = {field: column for field, column in usual_columns(template, columns).items() if column}
     if len(found) < len(template.fields):
         return None
     told = languages.target_column(columns) if template.name == "translation" else None
     taken = (*found.values(), *([told] if told else []))
-    return watched(_filled(template, found), Layout(template.name, taken), tally)
+    return watched(_filled(template, found), Layout(template.name, taken, verdict=_verdicts(flags, taken)), tally)
+
+
+def _verdicts(flags: Collection[str], taken: Collection[str]) -> tuple[str, ...]:
+    """The columns of `flags` that question and answer are not made of."""
+    return tuple(column for column in flags if column not in taken)
 
 
 def usual_columns(template: Template, columns: Iterable[str]) -> dict[str, str | None]:
@@ -223,13 +230,22 @@ def from_layout(template: Template, layout: Layout, tally: NoticeTally) -> Conve
     if layout.has_instruction or layout.answer is None or template.user == _HOLE.findall(template.user)[0].join("{}"):
         return converter(layout, tally)
     question, answer = template.sides
-    return watched(_filled(template, {question: layout.questions[0], answer: layout.answer}), layout, tally)
+    taken = {question: layout.questions[0], answer: layout.answer}
+    judged = replace(layout, verdict=_verdicts(layout.verdict, taken.values()))
+    return watched(_filled(template, taken), judged, tally)
 
 
 def from_mapping(
-    mapping: dict[str, str], template: Template | None, columns: tuple[str, ...], tally: NoticeTally
+    mapping: dict[str, str],
+    template: Template | None,
+    columns: tuple[str, ...],
+    tally: NoticeTally,
+    flags: Collection[str] = (),
 ) -> Convert:
     """The conversion a reader chose: field or role -> column, or -> words with {column} in them.
+
+    Args:
+        flags: columns that say whether a row is to be learned; they do so where the mapping does not use them.
 
     Raises:
         DataError: no such field or column, or question or answer is not mapped.
@@ -238,15 +254,17 @@ def from_mapping(
         _require(set(template.fields), mapping)
         for column in mapping.values():
             _check_column(column, columns)
-        return watched(_filled(template, mapping), Layout("mapped", tuple(mapping.values())), tally)
+        used = tuple(mapping.values())
+        return watched(_filled(template, mapping), Layout("mapped", used, verdict=_verdicts(flags, used)), tally)
     chosen = {}
     for role, column in mapping.items():
         if role not in _ROLES:
             raise DataError("data.mapping.role", role=role, roles=", ".join(template.fields if template else _ROLES))
         chosen[_ROLES[role]] = _source(column, columns, tally)
     _require({"question", "answer"}, chosen)
-    taken = Layout("mapped", tuple(_taken(mapping.values(), columns)))
-    return watched(lambda record: _mapped(record, chosen, tally), taken, tally)
+    used = tuple(_taken(mapping.values(), columns))
+    judged = Layout("mapped", used, verdict=_verdicts(flags, used))
+    return watched(lambda record: _mapped(record, chosen, tally), judged, tally)
 
 
 def are_there(sources: Iterable[str], columns: tuple[str, ...]) -> bool:

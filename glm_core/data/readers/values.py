@@ -32,6 +32,11 @@ _YES = frozenset(
     "合格 通过 正确 有效 学 好评 approved passed pass valid kept ok 已通过 审核通过 采用 保留 可用 好".split()
 )
 
+_PENDING = frozenset(
+    "待审核 未审核 审核中 待审 未审 待定 待复核 未复核 待质检 未质检 待评 未评 未知 pending unreviewed in_review to_review "
+    "under_review needs_review todo undecided unknown n/a na none - ?".split()
+)
+
 
 class RowNotLearned(Exception):
     """A row that its file marks as not to be learned."""
@@ -145,8 +150,17 @@ def verdict(value: object) -> bool | None:
         return None if value != value else value > 0
     if isinstance(value, str) and _WEIGHT.fullmatch(value):
         return float(value) > 0
-    word = re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else ""
+    word = _word(value)
     return True if word in _YES else False if word in _NO else None
+
+
+def is_pending(value: object) -> bool:
+    """Return whether a cell says that there is no verdict yet."""
+    return isinstance(value, str) and (_word(value) in _PENDING or value.strip() in _PENDING)
+
+
+def _word(value: object) -> str:
+    return re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else ""
 
 
 def refuses(name: str, value: object) -> bool:

@@ -184,7 +184,6 @@ def draw_speakers(found: readers_read.ReadResult) -> str:
             key="assistant",
             placeholder=t("datasets.choose_name"),
             help=t("datasets.assistant_help"),
-            format_func=literal,
         )
         or ""
     )

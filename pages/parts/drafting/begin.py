@@ -125,7 +125,7 @@ def draw_model() -> tuple[str, str, str]:
         options,
         key="model",
         help=t("drafting.model_help"),
-        format_func=lambda name: literal(names[name]) if name else t("drafting.server"),
+        format_func=lambda name: names[name] if name else t("drafting.server"),
     )
     if chosen != SERVER:
         return chosen or "", "", ""
@@ -176,7 +176,8 @@ def draw_earlier() -> None:
     for draft in own:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"draft-{draft.id}"):
             label = f"{draft.source} · {ui.local_time(draft.created)}"
-            ui.link("documents", literal(label), icon=":material/edit_note:", draft=draft.id)
+            if st.button(literal(label), icon=":material/edit_note:", key=f"open-{draft.id}", type="tertiary"):
+                ui.go("documents", draft=draft.id)  # a link to the page that is open leaves its address as it is
             st.caption(t(f"drafting.kind.{draft.kind}", count=f"{draft.items:,}"), width="stretch")
             st.button(
                 "",

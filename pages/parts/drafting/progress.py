@@ -14,7 +14,7 @@ REFRESH_SECONDS = 1.0
 
 def draw(draft: Draft) -> None:
     """Source and model, then the state of the writing."""
-    where = f"{draft.model or '…'} @ {draft.server}" if draft.server else draft.model
+    where = " @ ".join(filter(None, (draft.model, draft.server)))
     st.caption(t(f"drafting.of.{draft.kind}", source=literal(draft.source), model=literal(where)))
     job = state.drafting().job(draft)
     with st.container(border=True, key="writing"), ui.guarded():
@@ -76,7 +76,8 @@ def draw_sample(draft: Draft) -> None:
             key="go-on",
         ):
             begin.start(drafts.change(draft, stage="all"), known_key(draft))
-        ui.link("documents", t("drafting.other_model"), icon=":material/swap_horiz:", **_form_of(draft))
+        if st.button(t("drafting.other_model"), icon=":material/swap_horiz:", key="other-model", type="tertiary"):
+            ui.go("documents", **_form_of(draft))
     draw_retry(draft)
 
 

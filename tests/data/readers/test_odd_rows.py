@@ -143,3 +143,24 @@ def test_structures_that_nobody_knows_can_be_mapped(value, question, answer):
     assert not read_bytes(content, "a.json").examples
     result = read_bytes(content, "a.json", mapping={"question": question, "answer": answer})
     assert pairs(result) == [("几点上班", "九点"), ("几点下班", "六点")]
+
+
+REVIEWED = lines(
+    {"q": "几点上班", "a": "九点", "审核状态": "通过"},
+    {"q": "几点下班", "a": "滚", "审核状态": "不通过"},
+    {"q": "在哪", "a": "人民路", "审核状态": "待审核"},
+)
+
+
+@pytest.mark.parametrize("choice", [{}, {"mapping": {"question": "q", "answer": "a"}}, {"template": "open_dialogue"}])
+def test_a_rejected_row_is_left_out_however_the_file_is_read_and_an_open_verdict_is_said(choice):
+    result = read_bytes(REVIEWED, "a.jsonl", **choice)
+    assert [one.answer for one in result.examples] == ["九点", "人民路"]
+    assert [(one.kind, one.count) for one in result.notices] == [("rows_not_learned", 1), ("verdicts_pending", 1)]
+
+
+def test_titles_of_a_faq_are_no_questions_and_are_counted():
+    text = "常见问题\n\n一、借阅\n\n怎么借？\n带证。\n\n可以续借。\n\n逾期怎么办？\n两角。\n\n丢了怎么办？\n赔。\n"
+    result = read_bytes(text.encode(), "a.txt")
+    assert pairs(result) == [("怎么借？", "带证。\n\n可以续借。"), ("逾期怎么办？", "两角。"), ("丢了怎么办？", "赔。")]
+    assert not result.problems and ("lines_unused", 2) in [(one.kind, one.count) for one in result.notices]

@@ -283,7 +283,15 @@ def test_a_zip_of_something_else_is_no_sheet():
 
 def test_a_sheet_that_unpacks_to_gigabytes_is_refused_quickly(monkeypatch):
     monkeypatch.setattr("glm_core.data.readers.formats.xlsx_rows.MAX_UNPACKED", 1_000)
-    assert "GB" in failure(in_format("xlsx"), "a.xlsx")
+    assert "MB" in failure(in_format("xlsx"), "a.xlsx")
+
+
+def test_a_line_of_millions_of_cells_is_refused_before_it_is_divided(monkeypatch):
+    monkeypatch.setattr("glm_core.data.readers.formats.csv_rows.MAX_TEXT", 10)
+    monkeypatch.setattr("glm_core.data.readers.formats.csv_rows._LONGEST_LINE", 40)
+    result = read_bytes(("question,answer\na,b\n" + "c," * 30 + "\nd,e\n").encode(), "a.csv")
+    assert [one.question for one in result.examples] == ["a", "d"]
+    assert [(one.line, "60" in one.message) for one in result.problems] == [(3, True)]
 
 
 def test_entities_of_a_sheet_do_not_multiply():

@@ -13,6 +13,8 @@ from glm_core.data.readers.formats.table_header import named_rows
 from glm_core.data.readers.notices import NoticeTally
 
 _MAX_RESTARTS = 100
+_LONGEST_LINE = 4 * MAX_TEXT
+"Characters of a line that are looked at: a longer one would become millions of cells."
 _SEP = re.compile(r"\ufeff?[ \t]*\"?sep=(.)\"?[ \t]*(?=\n|\Z)", re.IGNORECASE)
 
 csv.field_size_limit(MAX_TEXT)
@@ -58,7 +60,7 @@ def _cells(text: str, file: str, delimiter: str, skipped: int) -> Iterator[tuple
     lines = _split_lines(text)
     position = 0
     for _ in range(_MAX_RESTARTS):
-        reader = csv.reader(lines[position:], delimiter=delimiter, strict=True)
+        reader = csv.reader(map(_bounded, lines[position:]), delimiter=delimiter, strict=True)
         start = position
         try:
             for cells in reader:
@@ -72,3 +74,9 @@ def _cells(text: str, file: str, delimiter: str, skipped: int) -> Iterator[tuple
             yield start + 1 + skipped, RowError(key, length=length, limit=MAX_TEXT)
             position = start + 1
     raise DataError("data.quotes", file=file, line=position + skipped)
+
+
+def _bounded(line: str) -> str:
+    if len(line) > _LONGEST_LINE:
+        raise csv.Error
+    return line

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from glm_core.data.examples import DataError
 from glm_core.data.readers.formats import guarded
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.formats.table_header import check_names
@@ -49,8 +48,9 @@ def _rows(content: bytes, file: str) -> Iterator[Row]:
 
 
 def _check(unpacked: int, file: str, most: int = guarded.MAX_UNPACKED) -> None:
-    if unpacked > min(most, guarded.MAX_UNPACKED):
-        raise DataError("data.unpacked", file=file, gigabytes=round(unpacked / 1e9, 1))
+    limit = min(most, guarded.MAX_UNPACKED)
+    if unpacked > limit:
+        raise guarded.unpacked_too_much(file, limit)
 
 
 def _size(value: object) -> int:

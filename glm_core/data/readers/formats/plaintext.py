@@ -49,8 +49,11 @@ def text_rows(
             return csv_rows(text, file, mark, tally)
     if reading != "paragraphs" and (rows := speaker_rows(text, tally, reading, assistant)) is not None:
         return rows
-    if reading != "paragraphs" and (asked := asked_rows(text)):
+    asked, titles = asked_rows(text) if reading != "paragraphs" else ([], 0)
+    if asked:
         tally.guess("asked", "paragraphs")
+        if titles:
+            tally.add("lines_unused", titles)
         return iter(asked)
     return _paragraphs(text)
 

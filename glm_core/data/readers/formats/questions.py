@@ -22,20 +22,39 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _ITEM = re.compile(r"[-*+•]\s+")
+_ENDS = tuple("。.!！;；…")
 _LONGEST = 120  # characters of a question on a line of its own
 
 
-def asked_rows(text: str) -> list[Row]:
+def asked_rows(text: str) -> tuple[list[Row], int]:
     """Blocks, Markdown headings or lines that end with a question mark, each with the answer below; or both on a line.
 
-    Empty where most of the text is something else.
+    Returns:
+        The rows, empty where most of the text is something else; and how many lines of titles belong to none of them.
     """
     headed = _headed(text)
-    blocks = headed or _blocks(text)
+    blocks, titles = (headed, 0) if headed else _without_titles(_blocks(text))
     asked = [block for block in blocks if (_asks(block[1]) or (headed and _words(block[1]))) and block[2].strip()]
-    if len(asked) >= 2 and 5 * len(asked) >= 4 * len(blocks):
-        return [_row(line, head, rest) for line, head, rest in blocks]
-    return _by_lines(text) or _on_one_line(text)
+    if len(asked) >= 2 and 5 * len(asked) >= 4 * len(blocks) and titles <= len(asked):
+        return [_row(line, head, rest) for line, head, rest in blocks], titles
+    rows, titles = _by_lines(text)
+    return (rows, titles) if rows else (_on_one_line(text), 0)
+
+
+def _without_titles(blocks: list[tuple[int, str, str]]) -> tuple[list[tuple[int, str, str]], int]:
+    """`blocks` without the lone lines that are titles, and how many; blocks of whole sentences go on with the answer before."""
+    kept: list[tuple[int, str, str]] = []
+    titles = 0
+    for line, head, rest in blocks:
+        sentence = head.rstrip().endswith(_ENDS) and not _asks(head)
+        if sentence and kept and kept[-1][2].strip():
+            before = kept.pop()
+            kept.append((*before[:2], "\n\n".join((before[2], "\n".join(filter(None, (head, rest)))))))
+        elif rest.strip() or sentence or _asks(head):
+            kept.append((line, head, rest))
+        else:
+            titles += 1
+    return kept, titles
 
 
 def with_colons(text: str) -> str:
@@ -96,8 +115,8 @@ def _bare(head: str) -> str:
     return _HEAD.sub("", head.strip(), count=1).strip().rstrip("* ")
 
 
-def _by_lines(text: str) -> list[Row]:
-    """Lines that end with a question mark, each with lines below that do not."""
+def _by_lines(text: str) -> tuple[list[Row], int]:
+    """Lines that end with a question mark, each with lines below that do not; and how many stand before the first."""
     rows: list[tuple[int, str, list[str]]] = []
     filled = before = 0
     for number, line in enumerate(text.split("\n"), 1):
@@ -112,8 +131,8 @@ def _by_lines(text: str) -> list[Row]:
             before += 1
     answered = sum(bool(rest) for _line, _head, rest in rows)
     if before > 1 or answered < 2 or 5 * answered < 4 * len(rows) or 5 * len(rows) < filled:
-        return []
-    return [_row(line, head, "\n".join(rest)) for line, head, rest in rows]
+        return [], 0
+    return [_row(line, head, "\n".join(rest)) for line, head, rest in rows], before
 
 
 def _on_one_line(text: str) -> list[Row]:

@@ -113,7 +113,7 @@ class Table:
     def _name_columns(self, first: tuple[int, list | RowError], place: int) -> None:
         line, header = first
         if isinstance(header, RowError):
-            raise DataError("data.header", file=self._file, line=line)
+            raise DataError("data.header", file=self._file, line=line, reason=str(header))
         texts = _texts(header)
         check_names(texts, self._file)
         self._head = self._head[place + 1 :]

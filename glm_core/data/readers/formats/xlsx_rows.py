@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 from glm_core.data.examples import DataError, RowError, is_blank
 from glm_core.data.readers.formats.cell_text import shown
-from glm_core.data.readers.formats.guarded import MAX_UNPACKED, guarded
+from glm_core.data.readers.formats.guarded import MAX_UNPACKED, guarded, unpacked_too_much
 from glm_core.data.readers.formats.shapes import Row, split_role
 from glm_core.data.readers.formats.table_header import Table, trimmed
 from glm_core.data.readers.notices import NoticeTally
@@ -53,8 +53,7 @@ def _check_zip(content: bytes, file: str) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED:
-                unpacked = sum(entry.file_size for entry in archive.infolist())
-                raise DataError("data.unpacked", file=file, gigabytes=round(unpacked / 1e9, 1))
+                raise unpacked_too_much(file, MAX_UNPACKED)
             sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
             return any(_has_formula(archive, name) for name in sheets)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
