@@ -68,8 +68,12 @@ def bring_rows_in(page, server) -> None:
     keep.wait_for()
     settle(page)
     assert "15" in keep.inner_text(), "all rows are read"
+    assert page.locator(".st-key-suggest").count() == 0, "answers that come again are no classes"
     keep.click()
-    page.get_by_role("button", name=say("datasets.train"), exact=True).click()
+    onward = page.get_by_role("button", name=say("datasets.train"), exact=True)
+    onward.wait_for()
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0, "another page begins at its top"
+    onward.click()
 
 
 def train(page) -> str:
