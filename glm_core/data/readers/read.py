@@ -12,6 +12,7 @@ from pathlib import Path
 
 from glm_core import i18n
 from glm_core.data.compact import CompactExamples
+from glm_core.data.documents.extract import DOCUMENT_ENDINGS
 from glm_core.data.examples import UNKNOWN, DataError, Example, Problem, ReadResult, RowError
 from glm_core.data.readers import others, templates
 from glm_core.data.readers.formats.csv_rows import csv_rows
@@ -149,6 +150,8 @@ def read_bytes(
     """As `read`, of an upload: its `content`, and `file`, the name it came with."""
     task = templates.template_named(template) if template else None
     ending = file.rsplit(".", 1)[-1].lower() if "." in file else ""
+    if ending in DOCUMENT_ENDINGS and ending not in _BY_ENDING:
+        raise DataError("data.document", file=file)
     if ending not in _BY_ENDING:
         raise DataError("data.ending", file=file, endings=", ".join(ENDINGS))
     if not content.strip():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core.data import read_bytes
+from glm_core.data import DataError, read_bytes
 
 TALK = [
     {"role": "user", "content": "几点上班"},
@@ -157,6 +157,13 @@ def test_a_rejected_row_is_left_out_however_the_file_is_read_and_an_open_verdict
     result = read_bytes(REVIEWED, "a.jsonl", **choice)
     assert [one.answer for one in result.examples] == ["九点", "人民路"]
     assert [(one.kind, one.count) for one in result.notices] == [("rows_not_learned", 1), ("verdicts_pending", 1)]
+
+
+@pytest.mark.parametrize("file", ["手册.docx", "a.PDF", "a.html"])
+def test_a_document_is_sent_where_documents_are_read(file):
+    with pytest.raises(DataError) as caught:
+        read_bytes(b"PK", file)
+    assert caught.value.key == "data.document"
 
 
 def test_titles_of_a_faq_are_no_questions_and_are_counted():
