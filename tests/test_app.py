@@ -22,7 +22,7 @@ def client():
 
 def test_every_page_has_an_address(client):
     for entry in ui.PAGES:
-        answer = client.get(f"/{entry.name}")
+        answer = client.get(f"/{entry.name}", headers={"accept": "text/html"})  # as a browser asks
         assert answer.status_code == 200, entry.name
         assert "text/html" in answer.headers["content-type"]
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
