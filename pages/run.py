@@ -60,7 +60,9 @@ def draw_verdict(reader: RunReader) -> None:
     st.subheader(learning.sentence, anchor=False)
     for name, table in (("unseen", learning.unseen), ("trained", learning.trained)):
         if table:
-            st.markdown(t(f"run.accuracy_{name}", accuracy=f"{table.accuracy:.0%}"))
+            st.markdown(
+                t(f"run.accuracy_{name}", accuracy=f"{table.accuracy:.0%}", count=sum(table.confusion.values()))
+            )
             st.table(confusion(table))
     if learning.because:
         st.markdown(learning.because)
