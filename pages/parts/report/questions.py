@@ -13,7 +13,7 @@ from pages.parts.report import tables
 from pages.parts.shortened import cut, without_loop
 
 PAGE = 10
-SIDES = (("original", "gray"), ("column.tuned", "green"))
+SIDES = ("original", "column.tuned")
 GRADES = {"some": "orange", "none": "red", "unsure": "orange"}
 BADGES = {"learned": "green", "unchanged": "gray", "unsure": "orange", "not_right": "red", "worse": "red"}
 
@@ -50,14 +50,20 @@ def draw_example(row: report.Row) -> None:
     """A question with both answers, each on a line of its own behind the word that says whose it is."""
     st.markdown(f"**{literal(cut(row.question.text))}**")
     before, after = cut(row.before.text), cut(row.after.text)
-    for (side, color), pieces in zip(SIDES, differences(before, after), strict=True):
+    for (side, color), pieces in zip(sides_of(row), differences(before, after), strict=True):
         said = marked(pieces, color) or f":gray[{t('chat.nothing')}]"
         st.markdown(f":gray[:small[{t(f'compare.{side}')}]]\u2002{said}")
 
 
-def draw_sides(before: str, after: str, places) -> None:
+def sides_of(row: report.Row) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Each side's word and the color of what differs in it: the tuned answer's is that of its verdict, so nothing wrong is green."""
+    return (SIDES[0], "gray"), (SIDES[1], BADGES[row.verdict.name])
+
+
+def draw_sides(row: report.Row, places) -> None:
     """Both answers with the words that differ marked."""
-    for place, (side, color), pieces in zip(places, SIDES, differences(before, after), strict=True):
+    before, after = (without_loop(one.text) for one in (row.before, row.after))
+    for place, (side, color), pieces in zip(places, sides_of(row), differences(before, after), strict=True):
         with place:
             st.caption(t(f"compare.{side}"))
             st.markdown(marked(pieces, color) or f":gray[{t('chat.nothing')}]")
@@ -126,7 +132,7 @@ def draw_row(row: report.Row) -> None:
         st.markdown(f"**{literal(row.question.text)}**")
         if question_sets.shown(row.question):
             st.caption(t("report.reference", text=literal(question_sets.shown(row.question))))
-        draw_sides(*(without_loop(one.text) for one in (row.before, row.after)), st.columns(2, gap="medium"))
+        draw_sides(row, st.columns(2, gap="medium"))
 
 
 def draw_edit(run: Run) -> bool:
