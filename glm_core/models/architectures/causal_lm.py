@@ -229,10 +229,22 @@ class CausalLM(RotaryDecoder):
         return sum(outputs for name, (_, outputs) in linears.items() if parts[name])
 
     def build(self, settings: Config) -> "PreTrainedModel":
-        """transformers' own network of this `model_type`."""
+        """transformers' own network of this `model_type`, once it has shown that it can take a step.
+
+        A configuration can be possible number by number and still not fit together, or say something that only a step looks
+        at (a dropout below 0, a rotation of more than a head). Without weights (on the meta device) a step costs nothing.
+        """
+        import torch
         from transformers import AutoConfig, AutoModelForCausalLM
 
-        return AutoModelForCausalLM.from_config(AutoConfig.for_model(self.name, **settings), trust_remote_code=False)
+        config = AutoConfig.for_model(self.name, **settings)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        with torch.no_grad():
+            places = torch.zeros(
+                1, 2, dtype=torch.int64
+            )  # (B, T); the mask (B, 1, T, T) is given, since one without weights cannot be made
+            model.eval()(places, torch.zeros(1, 1, 2, 2), places, use_cache=False)
+        return model
 
     def head_inputs(self, model: "PreTrainedModel", hidden: "torch.Tensor") -> "torch.Tensor":
         """The hidden states times what Cohere multiplies its logits with and Granite divides them by."""

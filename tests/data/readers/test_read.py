@@ -258,9 +258,14 @@ def test_missing_files_folders_and_strange_paths_are_sentences(tmp_path):
         assert str(caught.value)
 
 
-@pytest.mark.parametrize("file", ["a.pdf", "data", "a.xls", ""])
+@pytest.mark.parametrize("file", ["a.psd", "data", "a.xls", ""])
 def test_unknown_endings_list_the_known_ones(file):
     assert "jsonl" in failure("x", file)
+
+
+@pytest.mark.parametrize("file", ["a.pdf", "b.docx"])
+def test_a_document_is_sent_to_where_documents_become_rows(file):
+    assert "python -m glm_core documents" in failure("x", file)
 
 
 def test_files_that_only_claim_to_be_tables():
