@@ -7,7 +7,7 @@ from typing import Any
 
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import answered, is_message, messages_of, past_turns, said, settle, turn_messages
-from glm_core.data.readers.columns import WEIGHTS, fold, folded, holds_text
+from glm_core.data.readers.columns import REFUSALS, WEIGHTS, fold, folded, holds_text
 from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.layouts import Convert, Layout, ignored
 from glm_core.data.readers.notices import NoticeTally
@@ -60,6 +60,10 @@ def _judge(record: dict, layout: Layout, tally: NoticeTally) -> None:
     for column in layout.verdict:
         if is_pending(record.get(column)):
             tally.add("verdicts_pending", 1, record[column].strip())
+        elif (
+            is_blank(record.get(column)) and fold(column) not in REFUSALS
+        ):  # a mark of refusals is blank where there is none
+            tally.add("verdicts_pending", 1, column)
 
 
 @lru_cache(maxsize=256)

@@ -171,3 +171,11 @@ def test_titles_of_a_faq_are_no_questions_and_are_counted():
     result = read_bytes(text.encode(), "a.txt")
     assert pairs(result) == [("怎么借？", "带证。\n\n可以续借。"), ("逾期怎么办？", "两角。"), ("丢了怎么办？", "赔。")]
     assert not result.problems and ("lines_unused", 2) in [(one.kind, one.count) for one in result.notices]
+
+
+def test_a_blank_verdict_is_counted_but_not_where_only_refusals_are_marked():
+    rows = "问题,答案,{}\n水在几度结冰？,零度。,{}\n水在几度烧开？,一百度。,\n冰是什么？,固态的水。,{}\n"
+    open_ones = read_bytes(rows.format("是否合格", "合格", "不合格").encode(), "a.csv")
+    assert {one.kind: one.count for one in open_ones.notices} == {"rows_not_learned": 1, "verdicts_pending": 1}
+    marked = read_bytes(b"question,answer,rejected\na,b,\nc,d,1\ne,f,\n", "b.csv")
+    assert {one.kind: one.count for one in marked.notices} == {"rows_not_learned": 1} and len(marked.examples) == 2
