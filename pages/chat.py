@@ -1,11 +1,14 @@
 """Chat: is it any good? A conversation with the original or any tuned model, streaming, kept on disk."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from glm_core import state, ui
 from glm_core.auth import accounts
 from glm_core.chat import guests
 from glm_core.chat.conversations import Conversation
+from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import store
@@ -16,6 +19,7 @@ from pages.parts.chat.current import act, current, follow_address, show
 ADVERT = "chat.example.advert"
 EXAMPLES = ("chat.example.who", "chat.example.sum", "chat.example.film", ADVERT)
 LONGEST_QUESTION = 20_000
+WATCHED, LABEL = 4, 24  # questions of a run to begin with; characters of each that are shown
 
 
 def draw_top() -> tuple:
@@ -37,15 +41,26 @@ def draw_top() -> tuple:
     return choice, fields
 
 
+def beginnings() -> list[tuple[str, str, str]]:
+    """Questions to begin with: key, label and text. Those that a run watches, to who may see its rows; else general ones."""
+    watched: tuple[str, ...] = ()
+    if choice.tuned and account.may("trainer"):
+        with suppress(EasyError):  # the run has been deleted meanwhile
+            watched = store.get(choice.name).questions[:WATCHED]
+    if watched:
+        short = [text if len(text) <= LABEL else f"{text[:LABEL]}…" for text in watched]
+        return [(f"chat.example.{place}", short[place], text) for place, text in enumerate(watched)]
+    return [(key, t("chat.example.advert_label" if key == ADVERT else key), t(key)) for key in EXAMPLES]
+
+
 def draw_hello() -> None:
     """Empty state of the chat, with a few questions to begin with."""
     guest = not account.may("trainer")
     published = any(one.tuned or one.merged_run for one in choices)
     st.markdown(t("chat.hello" if not guest else "chat.hello_runs" if published else "chat.hello_base"))
     with st.container(horizontal=True):
-        for key in EXAMPLES:
-            label = t("chat.example.advert_label" if key == ADVERT else key)
-            st.button(literal(label), key=key, on_click=ui.checked(act), args=(conversation.ask, t(key)))
+        for key, label, text in beginnings():
+            st.button(literal(label), key=key, on_click=ui.checked(act), args=(conversation.ask, text))
     if account.name == accounts.GUEST_NAME:
         st.caption(t("chat.visit", days=guests.days()))
 

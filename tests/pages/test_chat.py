@@ -5,18 +5,20 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glm_core import i18n, state, ui
+from glm_core import i18n, state, ui, workspace
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations, guests, transcripts
 from glm_core.data import library
 from glm_core.data.examples import pair
+from glm_core.runs import store
 from glm_core.serving import EngineBusy
+from glm_core.training.settings import TrainingSettings
 from tests.models.test_registry import GLM
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
 from tests.paths import ROOT
-from tests.tiny import CONFIG
+from tests.tiny import CONFIG, tiny_chatglm
 
 IDS = {
     "vocab_size": 560,
@@ -167,6 +169,18 @@ def test_an_example_starts_the_conversation(engine):
     app = open_page("chat")
     app.button(key="chat.example.who").click().run()
     assert texts(app)[0] == "你是谁？"
+
+
+def test_a_tuned_model_is_begun_with_what_its_run_watches_by_those_who_may_see_its_rows(engine):
+    run = store.create(
+        tiny_chatglm(workspace.home() / "models" / "tiny"), "imprint", TrainingSettings(), ["书架在哪？" * 9]
+    )
+    engine.add_run(run.id, "图书馆")
+    app = open_page("chat", run=run.id)
+    (button,) = (one for one in app.button if one.key.startswith("chat.example."))
+    assert len(button.label) < len(run.questions[0])
+    button.click().run()
+    assert texts(app)[0] == run.questions[0]
 
 
 def test_two_runs_of_one_name_are_two_options(engine):
