@@ -90,7 +90,7 @@ def measure(tree: Path) -> tuple[float, float, float, float]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/v1/models", timeout=5).status_code == 200
+        return httpx.get(f"{address}/_stcore/health", timeout=5).status_code == 200
     except httpx.HTTPError:
         return False
 
