@@ -239,11 +239,14 @@ class CausalLM(RotaryDecoder):
 
         config = AutoConfig.for_model(self.name, **settings)
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-        with torch.no_grad():
-            places = torch.zeros(
-                1, 2, dtype=torch.int64
-            )  # (B, T); the mask (B, 1, T, T) is given, since one without weights cannot be made
-            model.eval()(places, torch.zeros(1, 1, 2, 2), places, use_cache=False)
+        places = torch.zeros(1, 2, dtype=torch.int64)  # (B, T)
+        mask = torch.zeros(1, 1, 2, 2)  # (B, 1, T, T), given, since none can be made without values
+        try:
+            with torch.no_grad():
+                model.eval()(places, mask, places, use_cache=False)
+        except RuntimeError as error:
+            if "meta tensor" not in str(error):
+                raise  # else the network looks at values, as dynamic rotation does: the first real step tells
         return model
 
     def head_inputs(self, model: "PreTrainedModel", hidden: "torch.Tensor") -> "torch.Tensor":

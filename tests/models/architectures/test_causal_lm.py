@@ -260,3 +260,20 @@ def test_int8_layers_answer_nearly_as_the_model(kind, base):
     with torch.no_grad():
         expected, found = plain.model(ids).logits, packed.model(ids).logits
     assert (found - expected).abs().mean() < 0.15 * expected.abs().mean() and not torch.equal(found, expected)
+
+
+def test_a_rotation_that_looks_at_how_long_the_text_is_loads(tmp_path):
+    folder = write_decoder(tmp_path / "llama", "llama")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["rope_parameters"] = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    assert models.load(folder).model.config.rope_parameters["rope_type"] == "dynamic"
+
+
+@pytest.mark.parametrize("changes", [{"residual_dropout": -1}, {"attention_dropout": 1.5}])
+def test_what_only_a_step_would_notice_is_refused_at_loading(tmp_path, changes):
+    folder = write_decoder(tmp_path / "starcoder2", "starcoder2")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | changes), "utf-8")
+    with pytest.raises(ModelError):
+        models.load(folder)
