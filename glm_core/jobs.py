@@ -83,6 +83,19 @@ class Job:
         return "failed"
 
 
+class TurnJob(Job):
+    """A job that may have to wait for its turn: "waiting" before it is "running"."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = "waiting"
+
+    @property
+    def active(self) -> bool:
+        """Return whether it waits or works."""
+        return self.state in ("waiting", "running")
+
+
 class Jobs(Generic[K, J]):
     """The jobs of one kind in this process by key; every method may be called from any thread.
 

@@ -12,7 +12,7 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import store
-from pages.parts import share, step_in_use
+from pages.parts import share, shortened, step_in_use
 from pages.parts.chat import history, messages, row_editor, sampling_controls, streaming
 from pages.parts.chat.current import act, current, follow_address, show
 
@@ -48,8 +48,7 @@ def beginnings() -> list[tuple[str, str, str]]:
         with suppress(EasyError):  # the run has been deleted meanwhile
             watched = store.get(choice.name).questions[:WATCHED]
     if watched:
-        short = [text if len(text) <= LABEL else f"{text[:LABEL]}…" for text in watched]
-        return [(f"chat.example.{place}", short[place], text) for place, text in enumerate(watched)]
+        return [(f"chat.example.{place}", shortened.cut(text, LABEL), text) for place, text in enumerate(watched)]
     return [(key, t("chat.example.advert_label" if key == ADVERT else key), t(key)) for key in EXAMPLES]
 
 

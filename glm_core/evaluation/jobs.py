@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from glm_core.errors import EasyError
 from glm_core.evaluation import question_sets, report, scale_sweep
-from glm_core.jobs import Job, Jobs, Turn
+from glm_core.jobs import Jobs, Turn, TurnJob
 from glm_core.permissions import needs
 from glm_core.runs import store
 from glm_core.runs.store import Run
@@ -22,23 +22,17 @@ class ReportError(EasyError):
     """A report that cannot be made."""
 
 
-class ReportJob(Job):
+class ReportJob(TurnJob):
     """A report under way or ended; every attribute may be read from any thread.
 
     Attributes:
-        state: "waiting" before it is "running".
         stage, fraction: what is being done (of `report.STAGES`, or "strengths"), and the share of it.
     """
 
     def __init__(self, run: Run, strengths: bool = False):
         super().__init__()
         self.run, self.strengths = run, strengths
-        self.state, self.stage, self.fraction = "waiting", "", 0.0
-
-    @property
-    def active(self) -> bool:
-        """Return whether it waits or works."""
-        return self.state in ("waiting", "running")
+        self.stage, self.fraction = "", 0.0
 
     def watch(self, stage: str, fraction: float) -> None:
         """Note progress.

@@ -5,10 +5,10 @@ from glm_core.evaluation import scoring
 EXAMPLE_LENGTH = 100
 
 
-def cut(text: str) -> str:
-    """A question or an answer short enough for a card, in one paragraph."""
-    line = " ".join(text[: 2 * EXAMPLE_LENGTH].split())
-    return line[:EXAMPLE_LENGTH] + ("…" if len(line) > EXAMPLE_LENGTH else "")
+def cut(text: str, longest: int = EXAMPLE_LENGTH) -> str:
+    """A question or an answer of at most so many characters, short enough for a card, in one paragraph."""
+    line = " ".join(text[: 2 * longest].split())
+    return line[:longest] + ("…" if len(line) > longest else "")
 
 
 def without_loop(answer: str) -> str:

@@ -80,12 +80,25 @@ def test_a_server_that_does_not_know_the_key_says_which_setting_to_look_at(stric
     remote.close()
 
 
+class StandIn(BaseHTTPRequestHandler):
+    """What the stand-ins below answer with."""
+
+    def answer(self, status, content, kind="application/json"):
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
 @pytest.fixture
 def strict():
     """A stand-in for a server that knows OpenAI's fields and no other, as `transformers serve`; gives its address and what it was asked."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(StandIn):
         def do_GET(self):
             wrong = self.headers["authorization"] == "Bearer wrong"
             self.answer(401 if wrong else 200, json.dumps({"data": [{"id": "theirs"}]}))
@@ -101,15 +114,6 @@ def strict():
             chunks += [{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}]
             lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
             self.answer(200, ": a remark\n\n" + "".join(lines) + "data: [DONE]\n\n", "text/event-stream")
-
-        def answer(self, status, content, kind="application/json"):
-            self.send_response(status)
-            self.send_header("content-type", kind)
-            self.end_headers()
-            self.wfile.write(content.encode())
-
-        def log_message(self, *arguments):
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -268,7 +272,7 @@ def narrow():
     """A stand-in for vLLM that takes four messages and 32 tokens of an answer; gives its address and what it was asked."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(StandIn):
         def do_GET(self):
             served = [{"id": "ws/exports/chatglm3-6b", "max_model_len": 128}, {"id": "THUDM/own-model"}]
             self.answer(200, json.dumps({"data": served}))
@@ -284,15 +288,6 @@ def narrow():
             else:
                 chunk = {"choices": [{"delta": {"content": "好"}, "finish_reason": "stop"}]}
                 self.answer(200, f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n", "text/event-stream")
-
-        def answer(self, status, content, kind="application/json"):
-            self.send_response(status)
-            self.send_header("content-type", kind)
-            self.end_headers()
-            self.wfile.write(content.encode())
-
-        def log_message(self, *arguments):
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -7,7 +7,7 @@ from glm_core.evaluation import report
 from glm_core.evaluation.benchmark import results
 from glm_core.evaluation.benchmark.choices import ChoiceTask
 from glm_core.evaluation.benchmark.comparison import compare
-from glm_core.jobs import Job, Jobs, Turn
+from glm_core.jobs import Jobs, Turn, TurnJob
 from glm_core.permissions import needs
 from glm_core.runs.store import Run
 from glm_core.serving.base import Engine
@@ -17,11 +17,10 @@ class BenchmarkError(EasyError):
     """A benchmark that cannot be run."""
 
 
-class BenchmarkJob(Job):
+class BenchmarkJob(TurnJob):
     """One comparison under way or ended.
 
     Attributes:
-        state: "waiting" before it is "running".
         file, tasks: name of the file, and what is asked.
         fraction: share done.
     """
@@ -29,12 +28,7 @@ class BenchmarkJob(Job):
     def __init__(self, run: Run, file: str, tasks: Sequence[ChoiceTask]):
         super().__init__()
         self.run, self.file, self.tasks = run, file, tuple(tasks)
-        self.state, self.fraction = "waiting", 0.0
-
-    @property
-    def active(self) -> bool:
-        """Return whether it waits or works."""
-        return self.state in ("waiting", "running")
+        self.fraction = 0.0
 
 
 class Benchmarks:

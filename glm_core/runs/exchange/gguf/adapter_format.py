@@ -19,11 +19,10 @@ from glm_core.runs.exchange.gguf import layouts, llama_cpp, ollama
 from glm_core.runs.exchange.gguf.format import check_network
 
 
-class GGUFAdapterExporter:
+class GGUFAdapterExporter(llama_cpp.AnsweredByLlamaCpp):
     """See the module."""
 
     types: tuple[str, ...] = ("f32", "f16")
-    tool = llama_cpp.TOOL
 
     def default_type(self, source: ExportSource) -> str:
         """As exact as it was trained."""
@@ -48,14 +47,6 @@ class GGUFAdapterExporter:
         write_adapter(source.adapter, source.base, folder / name, kind=kind, strength=source.strength)
         ollama.write_adapter(folder, name, source.base, source.chat_format)
         model_card.write(folder, source, "gguf-adapter", library="gguf")
-
-    def artefact(self, folder: Path) -> Path:
-        """The file."""
-        return next(iter(sorted(folder.glob("*.gguf"))), folder)
-
-    def missing_package(self) -> str:
-        """llama.cpp's."""
-        return llama_cpp.missing_package()
 
     def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
         """By llama.cpp, on the base written as GGUF for this."""

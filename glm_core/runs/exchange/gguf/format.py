@@ -18,11 +18,10 @@ from glm_core.runs.exchange.model_files import add_format
 BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 34 / 32, "f32": 4.0}  # at most
 
 
-class GGUFExporter:
+class GGUFExporter(llama_cpp.AnsweredByLlamaCpp):
     """See the module."""
 
     types: tuple[str, ...] = ("f16", "q8_0", "q4_0", "f32")
-    tool = llama_cpp.TOOL
 
     def default_type(self, source: ExportSource) -> str:
         """16 bits: exact where the base is published in float16."""
@@ -51,14 +50,6 @@ class GGUFExporter:
             write_gguf(merged, folder / name, kind=kind, name=source.run.name, progress=progress)
         ollama.write(folder, name, source.base, source.chat_format)
         model_card.write(folder, source, "gguf", library="gguf")
-
-    def artefact(self, folder: Path) -> Path:
-        """The file."""
-        return next(iter(sorted(folder.glob("*.gguf"))), folder)
-
-    def missing_package(self) -> str:
-        """llama.cpp's."""
-        return llama_cpp.missing_package()
 
     def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
         """By llama.cpp."""

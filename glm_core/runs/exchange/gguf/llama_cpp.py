@@ -13,9 +13,18 @@ from glm_core.runs.exchange.exporter import ExportSource
 TOOL = "llama.cpp"
 
 
-def missing_package() -> str:
-    """Return the package to install where llama.cpp's Python package is not there."""
-    return "" if find_spec("llama_cpp") else "llama-cpp-python"
+class AnsweredByLlamaCpp:
+    """The part of an exporter that is the same for every single GGUF file: llama.cpp answers for it."""
+
+    tool = TOOL
+
+    def artefact(self, folder: Path) -> Path:
+        """The file."""
+        return next(iter(sorted(folder.glob("*.gguf"))), folder)
+
+    def missing_package(self) -> str:
+        """Return the package to install where llama.cpp's Python package is not there."""
+        return "" if find_spec("llama_cpp") else "llama-cpp-python"
 
 
 def prompts(source: ExportSource, questions: Sequence[str]) -> list[list[int]]:
