@@ -353,6 +353,11 @@ def state_badge(state: str) -> str:
     return f":{STATE_COLOURS[state]}-badge[{t(f'ui.state.{state}')}]"
 
 
+def on_phone() -> bool:
+    """Return True where the browser calls itself a mobile one; the window's width is known to the browser alone."""
+    return "Mobi" in st.context.headers.get("User-Agent", "")
+
+
 def local_time(seconds: float) -> str:
     """Return a moment (seconds since 1970) in the reader's time zone: `11-24 15:30`, with the year unless it is this one."""
     zone = st.context.timezone

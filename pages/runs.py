@@ -12,6 +12,9 @@ from glm_core.runs import Run, figures, labels, rollback, store
 PAGE = 100
 CURVE_POINTS = 40
 MOST_COMPARED = 4
+PHONE = ("name", "learned", "kept")
+"Columns that fit a phone whole; the rest is on the page of the run."
+PHONE_NAME, PHONE_ROW = 170, 66  # pixels: names beside the two shares; in rows of over 64 they go on in the next line
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
@@ -60,8 +63,18 @@ def draw_table(found: list[Run]) -> list[Run]:
         name: kinds[name][0](t(f"runs.column.{name}"), **kinds[name][1]) if name in kinds else t(f"runs.column.{name}")
         for name in table.columns
     }
+    narrow = {}
+    if ui.on_phone():
+        config["name"] = st.column_config.TextColumn(config["name"], width=PHONE_NAME)
+        narrow = {"column_order": PHONE, "row_height": PHONE_ROW}
     picked = st.dataframe(
-        table, hide_index=True, column_config=config, on_select="rerun", selection_mode="multi-row", key="table"
+        table,
+        hide_index=True,
+        column_config=config,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key="table",
+        **narrow,
     )
     return [found[place] for place in picked.selection.rows if place < len(found)]
 

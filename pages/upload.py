@@ -135,8 +135,10 @@ if brought:
         result = column_mapping.draw_choices(*brought)
         draw_result(result)
         if result.layout == "mapped" and not result.problems:
-            st.caption(t("datasets.before_mapping"))
-            draw_problems(column_mapping.read(*brought, None, {}, column_mapping.plain_options(brought[1])))
+            found = column_mapping.read(*brought, None, {}, column_mapping.plain_options(brought[1]))
+            if found.examples or len(found.problems) > 1:  # else it says only that nobody had chosen columns
+                st.caption(t("datasets.before_mapping"))
+                draw_problems(found)
         if result.examples:
             draw_keep(result)
         draw_problems(result)

@@ -29,8 +29,11 @@ class StepChoice:
 
     @property
     def sentence(self) -> str:
-        """Return which step is in use, with its shares where they are known; empty where no step is known."""
-        return "" if self.current is None else t("step.in_use", what=retention.label(self.current, self.points))
+        """Return which step is in use, with its shares where they are known and of what; empty where no step is known."""
+        if self.current is None:
+            return ""
+        asked = any(point.step == self.current and point.balance is not None for point in self.points)
+        return t("step.in_use_asked" if asked else "step.in_use", what=retention.label(self.current, self.points))
 
     @property
     def offer(self) -> str:

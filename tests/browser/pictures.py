@@ -19,6 +19,11 @@ SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 LANGUAGES = {"zh": ("zh-CN", "中文"), "en": ("en-US", "English")}
 THEMES = ("light", "dark")
 OF_A_RUN = ("run", "report")
+PHONE = {
+    "is_mobile": True,
+    "has_touch": True,
+    "user_agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Mobile Safari/537.36",
+}
 
 
 def addresses(home: Path) -> dict[str, str]:
@@ -39,8 +44,9 @@ def take(browser, url: str, pages: dict[str, str], folder: Path, language: str, 
     """Take the pictures of one combination; returns what the console complained about."""
     locale, word = LANGUAGES[language]
     width, height = SIZES[size]
+    device = PHONE if size == "phone" else {}
     context = browser.new_context(
-        locale=locale, color_scheme=theme, viewport={"width": width, "height": height}, is_mobile=size == "phone"
+        locale=locale, color_scheme=theme, viewport={"width": width, "height": height}, **device
     )
     page, said = context.new_page(), []
     page.set_default_timeout(180_000)

@@ -428,3 +428,10 @@ def test_a_new_conversation_begins_with_the_run_that_was_looked_at_last(engine):
     app.run()
     app = app.switch_page(str(ROOT / "pages" / "chat.py")).run()
     assert app.selectbox(key="model").value == "run-1"
+
+
+@pytest.mark.parametrize(("owner", "begins_with"), [("local", "run-1"), ("u-0123", "tiny")])
+def test_a_new_conversation_begins_with_the_newest_run_of_its_reader(engine, workspace, owner, begins_with):
+    run = store.create(workspace / "models" / "tiny", "imprint", TrainingSettings(), (), owner, "作者训练")
+    run.path.rename(run.path.with_name("run-1"))
+    assert open_page("chat").selectbox(key="model").value == begins_with

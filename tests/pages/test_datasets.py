@@ -120,6 +120,16 @@ def test_a_task_is_offered_when_its_columns_are_there():
     assert app.selectbox(key="task").value == "classification" and "只回答类别" in shown(app)
 
 
+def test_columns_of_question_and_answer_come_before_a_task_that_takes_neither():
+    said = "".join(f"第{number}种问法,第{number}个回答,{'营业售后'[number % 2 * 2 :][:2]}\n" for number in range(8))
+    app = upload(open_page("datasets"), "a.csv", f"客户说的话,咱们该咋回,哪类\n{said}".encode())
+    offered = [button.key for button in app.button if button.key and button.key.startswith(("proposal", "suggest"))]
+    assert offered == ["proposal-None", "suggest"]
+    click(app, "proposal-None")
+    assert "suggest" not in [button.key for button in app.button], "the columns have been chosen"
+    assert i18n.t("datasets.before_mapping") not in shown(app), "nothing was wrong but that they had not been"
+
+
 def test_a_chosen_task_is_said_anew_in_another_language():
     app = open_page("upload")
     app.text_area(key="pasted").set_value("标题\t正文\n甲\t乙\n").run()

@@ -424,6 +424,15 @@ def test_the_list_shows_every_run_and_only_differences_of_settings(model):
     assert len(set(table.columns)) == 2  # runs of one name are told apart by when they began
 
 
+def test_on_a_phone_the_table_of_runs_has_the_columns_that_fit_and_whole_names(model, monkeypatch):
+    make(model, "finished", ROWS)
+    assert not open_page("runs").dataframe[0].proto.column_order
+    monkeypatch.setattr(ui, "on_phone", lambda: True)
+    table = open_page("runs").dataframe[0].proto
+    assert list(table.column_order) == ["name", "learned", "kept"]
+    assert table.row_height > 64, "in lower rows Streamlit cuts words off"
+
+
 def test_a_finished_run_s_pictures_speak_the_language_it_is_read_in(model):
     run = make(model, "finished", ROWS)
     app = open_page("run", run=run.id)

@@ -130,9 +130,14 @@ def suggest(columns: Sequence[str], sample: Sequence[dict] = ()) -> Template | N
     """The task whose fields all have one of their usual names among `columns`; a classification where `sample` looks like one."""
     names = {column.strip().lower() for column in columns}
     named = next((task for task in _TASKS if all(names & set(usual) for usual in task.fields.values())), None)
-    if named or not any(_variety(column, sample) == 2 for column in columns):
+    if named or not texts(columns, sample):
         return named
     return TEMPLATES["classification"] if any(_holds_labels(column, sample) for column in columns) else None
+
+
+def texts(columns: Sequence[str], sample: Sequence[dict]) -> list[str]:
+    """The columns whose words differ from row to row: more than one, and a task that takes one of them is a guess among others."""
+    return [column for column in columns if _variety(column, sample) == 2]
 
 
 def _holds_labels(column: str, sample: Sequence[dict]) -> bool:

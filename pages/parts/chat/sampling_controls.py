@@ -11,6 +11,7 @@ from glm_core.i18n import t
 from glm_core.markdown import unique_labels
 from glm_core.models import describe
 from glm_core.models.thinking import find_template
+from glm_core.runs import store
 from glm_core.serving.served_models import ServedModel
 from pages.parts import thinking_control
 from pages.parts.chat.current import act
@@ -29,10 +30,11 @@ RANGES = {
 
 
 def choose_model(choices: Sequence[ServedModel], conversation: Conversation) -> ServedModel:
-    """The model at the top: the conversation's, the address' run, the run last looked at, or the first base."""
+    """The model at the top: the conversation's, the address' run, the run last looked at, the reader's newest, or the first base."""
     names = {choice.name: choice for choice in choices}
     wanted = st.session_state.get("model") or conversation.model or st.session_state.get("last_run")
-    st.session_state.model = wanted if wanted in names else choices[0].name
+    own = (run.id for run in store.runs() if run.owner == conversation.user and run.id in names)
+    st.session_state.model = wanted if wanted in names else choices[0].name if wanted else next(own, choices[0].name)
     labels = {
         choice.name: t("chat.tuned", name=choice.title, base=choice.base.name) if choice.tuned else choice.title
         for choice in choices

@@ -112,8 +112,9 @@ def draw_divergence(run: ServedModel, same: bool, name: str) -> None:
         st.warning(name + "\n\n".join(map(literal, measured.sentences())), icon=":material/warning:")
     elif measured is not None:
         changed = sum(distance >= divergence.SLIGHT for _question, distance in measured.distances)
-        said = t("compare.differs", changed=changed, count=len(measured.distances), largest=100 * measured.largest)
-        st.caption(name + (t("compare.same_here") if same else "") + said)
+        how = {"changed": changed, "count": len(measured.distances), "largest": 100 * measured.largest}
+        said = name + (t("compare.same_here") if same else "") + t("compare.differs")
+        st.caption(said, help=t("compare.differs_how", **how))
 
 
 def asked_of(run: ServedModel) -> list[str]:

@@ -9,7 +9,7 @@ from glm_core.data import TEMPLATES, Notice, ReadOptions
 from glm_core.data.readers import isolated
 from glm_core.data.readers import read as readers_read
 from glm_core.data.readers.formats import legacy_encodings
-from glm_core.data.readers.templates import Template, known_columns, propose, suggest
+from glm_core.data.readers.templates import Template, known_columns, propose, suggest, texts
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -92,11 +92,20 @@ def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
     options = draw_options(read(content, file, template, {}, plain_options(file)))
     found = read(content, file, template, {}, options)
     task = None if template or found.examples else suggest(found.columns, found.sample)
-    if task:
-        word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
-        st.button(word, on_click=ui.checked(lambda: st.session_state.update(task=task.name)), key="suggest")
+    named = task and known_columns(task, found.columns)
+    sure = named or len(texts(found.columns, found.sample)) == 1  # else two of them may be question and answer
+    if task and sure:
+        draw_suggestion(task)
     mapping = {} if waits_for_name(found) else draw_mapping(found, template)
+    if task and not sure and not mapping:
+        draw_suggestion(task)
     return read(content, file, template, mapping, options) if mapping else found
+
+
+def draw_suggestion(task: Template) -> None:
+    """The task that the columns look like, one press away."""
+    word = t("datasets.suggest", task=t(f"data.template.{task.name}"))
+    st.button(word, on_click=ui.checked(lambda: st.session_state.update(task=task.name)), key="suggest")
 
 
 def waits_for_name(found: readers_read.ReadResult) -> bool:
