@@ -9,11 +9,14 @@ from pathlib import Path
 
 from glm_core import i18n
 from glm_core.data.bundled import IMPRINT
+from glm_core.i18n import terminal
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 0 when it did what it promises, 1 when the run has not learned, 2 for an error."""
+    terminal.speak(argv)
     parser = argparse.ArgumentParser(prog="python -m glm_core")
+    terminal.add_argument(parser)
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help=i18n.t("demo.help"))
     for option, usual in zip(("name", "author"), IMPRINT, strict=True):
@@ -44,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 def _add_output(parser: argparse.ArgumentParser, json_help: str, work: Callable[[argparse.Namespace], int]) -> None:
     """Add the form and the language of what a command prints, and the function that it runs."""
     parser.add_argument("--json", action="store_true", help=i18n.t(json_help))
-    parser.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    terminal.add_argument(parser)
     parser.set_defaults(work=work)
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("EASYAIGC_LANG", "zh")  # whatever the terminal speaks
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of tests share two cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a thread that waits leaves its core to the others
 if shutil.which("nvidia-smi") is None:  # read when Triton comes in, whichever test brings it

@@ -19,6 +19,7 @@ from glm_core.data.hygiene.check import ACTIONS, Finding
 from glm_core.data.readers.read import READINGS, SPEAKER_ROLES, ReadOptions, read, read_bytes
 from glm_core.data.readers.templates import TEMPLATES
 from glm_core.errors import EasyError
+from glm_core.i18n import terminal
 
 LISTED = 20  # problems in the terminal
 
@@ -34,7 +35,7 @@ def add_parser(commands) -> None:
     parser.add_argument("--mend", action="append", default=[], choices=list(ACTIONS), help=i18n.t("data.command.mend"))
     parser.add_argument("--fill", action="append", default=[], metavar="MARK=TEXT", help=i18n.t("data.command.fill"))
     parser.add_argument("--json", action="store_true", help=i18n.t("data.command.json"))
-    parser.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    terminal.add_argument(parser)
     parser.set_defaults(work=run)
 
 

@@ -16,6 +16,7 @@ from glm_core.data.examples import DataError, pair
 from glm_core.drafting import drafts, jobs, make, writing
 from glm_core.drafting.drafts import Draft
 from glm_core.errors import EasyError
+from glm_core.i18n import terminal
 
 
 def add_parser(commands) -> None:
@@ -30,7 +31,7 @@ def add_parser(commands) -> None:
     parser.add_argument("--instruction", metavar="FILE", help=i18n.t("drafting.instruction"))
     parser.add_argument("--anyway", action="store_true", help=i18n.t("drafting.command.anyway"))
     parser.add_argument("--out", metavar="FILE", help=i18n.t("drafting.command.out"))
-    parser.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    terminal.add_argument(parser)
     parser.set_defaults(work=run)
 
 

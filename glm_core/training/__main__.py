@@ -13,6 +13,7 @@ from pathlib import Path
 from glm_core import i18n, workspace
 from glm_core.data import command as reading
 from glm_core.errors import EasyError
+from glm_core.i18n import terminal
 from glm_core.training import plan
 from glm_core.training import settings as options
 from glm_core.training.errors import TrainingError
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(WAIT, action="store_true", help=argparse.SUPPRESS)  # a server's, see warm_worker.py
     reading.add_arguments(parser)
     options.add_arguments(parser)
+    terminal.add_argument(parser)
     return parser
 
 
@@ -110,6 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     # What cuBLAS may work in, as on most GPUs; newer ones would give it four times as much, and again to every recording.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2:16:8")
+    terminal.speak(arguments)
     parser = build_parser()
     given = parser.parse_args(arguments)
     wanted = (given.model, given.data, given.out)

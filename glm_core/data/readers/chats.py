@@ -5,10 +5,11 @@ Covers whole conversations in one value; a row of columns is `pairs`.
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers import columns as names_of
-from glm_core.data.readers import marks
+from glm_core.data.readers import marks, media
 from glm_core.data.readers.layouts import Layout, recognize
 from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.others import heard, with_name
@@ -16,6 +17,8 @@ from glm_core.data.readers.roles import cast, role_like, role_of
 from glm_core.data.readers.tools import CALLING, call_list, calls_in_text, result_text, tool_list
 from glm_core.data.readers.values import RowNotLearned, answer_text, content_text, joined, listed, refuses
 
+_LONGEST_NAME = 20
+_ONE_SIDED = ("turns", "user turns", "prompts")  # names under which test sets keep questions alone
 _MARKED = re.compile(r"\s*([^\s:：]{1,12})\s*[:：]\s*(?=\S)")
 
 
@@ -41,12 +44,25 @@ def turn_messages(turns: list, column: str, tally: NoticeTally) -> list[dict]:
         elif len(turns) % 2 == 0:
             return _in_turn(turns, column, tally)
     messages: list[dict] = []
-    for index, turn in enumerate(_with_roles(turns, tally)):
+    for index, turn in enumerate(_with_roles(_spoken_lists(turns), tally)):
         found = _turn(turn, f"{column}[{index}]", tally)
         if isinstance(turn, dict) and turn.get("tools"):
             found[0] = {**found[0], "tools": tool_list(turn["tools"], f"{column}[{index}].tools")}
         messages += found
     return _with_calls(messages, column)
+
+
+def _spoken_lists(turns: list) -> list:
+    """`turns` of lists of a speaker and what is said, such as ["Ann", "Hi"], as objects; all others as they are."""
+    if len(turns) < 2 or not all(isinstance(turn, list) and len(turn) == 2 for turn in turns):
+        return turns
+    if not all(isinstance(one, str) for turn in turns for one in turn):
+        return turns
+    names = {turn[0] for turn in turns}
+    known = {role_of(name) for name in names} >= {"user", "assistant"}
+    in_turn = all(turn[0] != after[0] for turn, after in pairwise(turns))
+    again = in_turn and len(turns) > 3 and 1 < len(names) <= len(turns) / 2 and max(map(len, names)) <= _LONGEST_NAME
+    return [{"from": name, "value": said} for name, said in turns] if known or again else turns
 
 
 def _marked(turns: list[str]) -> list[dict]:
@@ -141,14 +157,19 @@ def settle(messages: list[dict], tally: NoticeTally) -> list[dict]:
 
     Raises:
         RowNotLearned: none of the answers is to be learned.
+        RowError: none is left, since all are about pictures or the like.
     """
-    messages = [_unmarked(message, tally) for message in messages]
+    messages, unseen = media.unlearned([_unmarked(message, tally) for message in messages])
     answers = [message for message in messages if message["role"] == "assistant"]
     unlearned = sum(not message.get("learn", True) for message in answers)
     if answers and unlearned == len(answers):
+        if unseen:
+            raise RowError("data.row.media", "question" if len(answers) == 1 else "messages")
         raise RowNotLearned
-    if unlearned:
-        tally.add("answers_not_learned", unlearned)
+    if unseen:
+        tally.add("media_unseen", unseen)
+    if unlearned > unseen:
+        tally.add("answers_not_learned", unlearned - unseen)
     tally.check_answers(messages)
     return messages
 
@@ -196,6 +217,8 @@ def _keys(turn: object) -> tuple[str, str]:
 
 
 def _in_turn(texts: list[str], column: str, tally: NoticeTally) -> list[dict]:
+    if names_of.fold(column) in _ONE_SIDED:
+        tally.guess("in_turn")
     return [
         said("user", content_text(text, f"{column}[{index}]"))
         if index % 2 == 0

@@ -18,7 +18,7 @@ INSTRUCTION = ("instruction", "instruct", "指令", "任务", "要求")
 INPUT = ("input", "输入")
 ANSWERS = split_names(
     "chosen|output|response|answer|completion|reply|target|assistant|gpt|bot|a|answers|outputs|responses|"
-    "best answer|correct answer|reference answer|model answer|moss|expected output|expected answer|"
+    "best answer|accepted answer|correct answer|reference answer|model answer|moss|expected output|expected answer|"
     "ground truth|solution|output text|answer text|response j|chosen response|response chosen|preferred|"
     "preferred output|answer key|answerkey|model response|suggested reply|standard answer|final answer|"
     "respuesta|reponse|antwort|resposta|risposta|antwoord|odpowiedz|cevap|jawaban|ответ|答え|답변|대답|응답|답|cau tra loi|"
@@ -67,11 +67,16 @@ VERDICTS = split_names(
     "label|kto tag|weight|loss|loss weight|loss mask|learn|train|training|trainable|train on turn|is good|good|is chosen|"
     "accepted|is accepted|accept|approved|is correct|correct|is valid|valid|feedback|verdict|标签|采纳|是否采纳|是否正确|"
     "是否有效|是否学习|是否训练|学习|权重|有效|评价|status|review|review status|quality|usable|keep|passed|pass|use|in use|"
-    "状态|审核|审核结果|审核状态|质检|质检结果|质检结论|结论|是否采用|采用|是否通过|是否合格|合格|是否可用|可用|是否使用|是否保留|保留|是否入库|是否发布"
+    "moderation|review result|thumbs|rating|ratings|对错|点赞|审核意见|审核结论|复核|复核结果|复核意见|人工审核|"
+    "用户反馈|状态|审核|审核结果|审核状态|质检|质检结果|质检结论|结论|是否采用|采用|是否通过|是否合格|合格|是否可用|可用|是否使用|是否保留|保留|是否入库|是否发布"
 )
 "Columns that say whether a row or an answer is to be learned, where all cells are truth values or weights."
 REFUSALS = split_names(
-    "mask|masked|is masked|ignore|ignored|skip|exclude|excluded|rejected|is rejected|忽略|是否忽略|排除|屏蔽"
+    "mask|masked|is masked|ignore|ignored|skip|exclude|excluded|rejected|is rejected|deleted|is deleted|discard|discarded|removed|"
+    "flagged|is flagged|blocked|banned|invalid|is invalid|toxic|is toxic|harmful|is harmful|unsafe|spam|is spam|obsolete|deprecated|"
+    "outdated|expired|hallucinated|hallucination|is hallucination|wrong|is wrong|incorrect|is incorrect|"
+    "忽略|是否忽略|排除|是否排除|屏蔽|是否屏蔽|删除|是否删除|已删除|作废|是否作废|已作废|废弃|是否废弃|停用|是否停用|下架|是否下架|"
+    "过期|是否过期|失效|是否失效|违规|是否违规|敏感|是否敏感|有害|是否有害|是否错误|幻觉|是否幻觉"
 )
 "The same, where true says that it is not."
 WEIGHTS = (

@@ -58,7 +58,7 @@ class Layout:
 
 
 # name -> names of the question column, names of the answer column, in order of preference
-_CHOSEN = ("chosen", "chosen response", "response chosen", "response j", "preferred")
+CHOSEN = ("chosen", "chosen response", "response chosen", "response j", "preferred")
 _PAIRS = {
     "alpaca": (names_of.INSTRUCTION, ("output", "response", "输出", "回答")),
     "content_summary": (("content",), ("summary",)),
@@ -90,7 +90,7 @@ def recognize(columns: Iterable[str], flags: Collection[str] = ()) -> Layout | N
     names = folded(columns)
     shared = _shared(names, flags)
     rejected = first({name: column for name, column in names.items() if column not in flags}, names_of.REJECTED)
-    chosen = first(names, _CHOSEN)
+    chosen = first(names, CHOSEN)
     chat = first(names, names_of.CHATS)
     if chat and not (
         chosen is None and _main(names)[1] and chat not in (names.get("messages"), names.get("conversations"))
@@ -165,7 +165,7 @@ def _main(names: dict[str, str]) -> tuple[str | None, str | None]:
 def _answer(names: dict[str, str], preferred: tuple[str, ...], question: str) -> str | None:
     rest = {name: column for name, column in names.items() if column != question}
     thinks = "reasoning content" in rest  # as servers answer: content beside reasoning_content
-    return first(rest, (*_CHOSEN, *preferred, *names_of.ANSWERS, *(("content",) if thinks else ())))
+    return first(rest, (*CHOSEN, *preferred, *names_of.ANSWERS, *(("content",) if thinks else ())))
 
 
 def _questions(columns: tuple[str, ...], names: dict[str, str], layout: str) -> list[str]:

@@ -21,6 +21,8 @@ class NoticeTally:
     guessed: tuple[str, str, str] | None = None
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     "Columns of scores with the lowest and the highest."
+    truths: dict[str, Counter | None] = field(default_factory=dict)
+    "Columns of yes and no that no part of an example takes, with how often each; None where other cells are among them."
     speakers: list[str] = field(default_factory=list)
     assistant: str = ""
     "The name of the one who answers, where a reader chose it."
@@ -51,6 +53,14 @@ class NoticeTally:
         low, high = self.ranges.get(column, (value, value))
         self.ranges[column] = min(low, value), max(high, value)
 
+    def truth(self, column: str, value: bool | None) -> None:
+        """Count a cell of `column`, which nothing takes: yes, no, or None for what is neither."""
+        known = self.truths.setdefault(column, Counter())
+        if known is not None and value is not None:
+            known[value] += 1
+        else:
+            self.truths[column] = None
+
     def guess(self, reading: str, other: str = "", names: str = "") -> None:
         """Note that the file could also be read as `other`; it was read as `reading`, which `names` say more of."""
         self.guessed = reading, other, names
@@ -70,6 +80,9 @@ class NoticeTally:
         for column, (low, high) in self.ranges.items():
             if low < high:
                 self.add("scores_unused", 1, f"{column} ({low:g} – {high:g})")
+        for column, truths in self.truths.items():
+            if truths and len(truths) == 2:
+                self.add("flags_unused", 1, f"{column} ({truths[True]:,} : {truths[False]:,})")
         found = [self._notice(kind) for kind in NOTICES if self.counts[kind]]
         if self.guessed:
             reading, other, names = self.guessed
@@ -80,4 +93,5 @@ class NoticeTally:
     def _notice(self, kind: str) -> Notice:
         names = list(self.names.get(kind, ()))
         shown = [*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])]
-        return Notice(kind, self.counts[kind], f"data.notice.{kind}", {"names": shown})
+        named = ".named" if names and kind == "rows_not_learned" else ""
+        return Notice(kind, self.counts[kind], f"data.notice.{kind}{named}", {"names": shown})

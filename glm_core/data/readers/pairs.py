@@ -23,6 +23,7 @@ from glm_core.data.readers.values import (
     listed,
     optional_cell,
     refuses,
+    truth,
 )
 
 _END = "…"  # stands for the answer that a prompt leaves open
@@ -55,7 +56,9 @@ def converter(layout: Layout, tally: NoticeTally | None = None) -> Convert:
 
 def _judge(record: dict, layout: Layout, tally: NoticeTally) -> None:
     """Raise `RowNotLearned` where the row's verdict says so; one that is still to come is counted."""
-    if any(refuses(column, record.get(column)) for column in layout.verdict):
+    refusing = [column for column in layout.verdict if refuses(column, record.get(column))]
+    if refusing:
+        tally.add("rows_not_learned", 0, *refusing)  # counted by who leaves the row out
         raise RowNotLearned
     for column in layout.verdict:
         if is_pending(record.get(column)):
@@ -126,8 +129,12 @@ def unused_counter(layout: Layout, tally: NoticeTally) -> Callable[[dict], None]
         if keys not in known:
             known[keys] = ignored(keys, used)
         for column in known[keys]:
-            if column not in tally.names.get("columns_ignored", {}) and holds_text(record[column]):
+            if column in tally.names.get("columns_ignored", {}):
+                continue
+            if holds_text(record[column]):
                 tally.add("columns_ignored", 1, column)
+            if tally.truths.get(column, True) is not None:
+                tally.truth(column, None if column in tally.names.get("columns_ignored", {}) else truth(record[column]))
 
     return count
 

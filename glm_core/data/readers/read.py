@@ -310,6 +310,8 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
     if not examples and not problems:
         error = RowError("data.row.none_learned", rows=f"{count:,}")
         problems.append(Problem(int(head[0][0]), error.field, str(error)))
+    if reader.layout not in ("mapped", UNKNOWN):
+        source.tally.counts.pop("names_taken", None)  # the columns spoke for themselves
     notices = source.tally.notices(count)
     sheets, names = tuple(source.sheets), tuple(source.tally.speakers)
     return ReadResult(

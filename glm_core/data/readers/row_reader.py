@@ -10,7 +10,7 @@ from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row, split_role
 from glm_core.data.readers.notices import NoticeTally
-from glm_core.data.readers.values import is_flag, is_pending, is_total, number_in
+from glm_core.data.readers.values import is_flag, is_pending, is_reviewed, is_total, number_in
 from glm_core.errors import Phrase
 
 
@@ -114,14 +114,24 @@ def variant(layout: layouts.Layout, record: dict) -> str:
 
 def _flags(records: list[dict], columns: tuple[str, ...]) -> set[str]:
     """The columns that say whether a row is to be learned: truth values or weights, where they say anything yet."""
-    known = {*names_of.VERDICTS, *names_of.REFUSALS}
-    named = [column for column in columns if names_of.fold(column) in known]
-    cells = {column: [record[column] for record in records if record.get(column) not in (None, "")] for column in named}
-    return {
-        column
-        for column, values in cells.items()
-        if any(map(is_flag, values)) and all(is_flag(value) or is_pending(value) for value in values)
-    }
+    known = {*names_of.VERDICTS, *names_of.REFUSALS} - _answer_names(records, columns)
+    told = {*names_of.QUESTIONS, *names_of.ANSWERS, *names_of.CONTEXTS, *names_of.REJECTED}
+    found = set()
+    for column in columns:
+        name = names_of.fold(column)
+        values = [record[column] for record in records if record.get(column) not in (None, "")]
+        is_verdict = is_flag if name in known else is_reviewed
+        free = name in known or not (name in told or names_of.is_context(column))
+        if free and any(map(is_verdict, values)) and all(is_verdict(one) or is_pending(one) for one in values):
+            found.add(column)
+    return found
+
+
+def _answer_names(records: list[dict], columns: tuple[str, ...]) -> set[str]:
+    """The names of rejected answers beside chosen ones, which are answers also where all of them are "no"."""
+    chosen = names_of.first(names_of.folded(columns), layouts.CHOSEN)
+    worded = chosen is not None and any(isinstance(record.get(chosen), str | list) for record in records)
+    return set(names_of.REJECTED) if worded else set()
 
 
 def _is_graded(records: list[dict], column: str) -> bool:

@@ -24,14 +24,19 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _NO = frozenset(
-    "false 0 0.0 no n 否 假 bad undesirable rejected reject dislike disliked thumbs_down thumbsdown down 👎 不采纳 未采纳 "
+    "× ✗ ✘ ✖ ❌ x f 错 false 0 0.0 no n 否 假 bad undesirable rejected reject dislike disliked thumbs_down thumbsdown down 👎 不采纳 未采纳 "
     "不合格 不通过 错误 无效 不学 差评 declined denied failed fail invalid deleted removed 未通过 审核不通过 驳回 已驳回 不采用 不保留 不可用 弃用 作废 差".split()
 )
 _YES = frozenset(
-    "true 1 1.0 yes y 是 真 good desirable chosen accepted accept like liked thumbs_up thumbsup up 👍 采纳 已采纳 "
+    "√ ✓ ✔ ✅ ☑ t 对 true 1 1.0 yes y 是 真 good desirable chosen accepted accept like liked thumbs_up thumbsup up 👍 采纳 已采纳 "
     "合格 通过 正确 有效 学 好评 approved passed pass valid kept ok 已通过 审核通过 采用 保留 可用 好".split()
 )
 
+_REVIEWED = frozenset(
+    "approved rejected denied declined accepted thumbs_up thumbs_down thumbsup thumbsdown 👍 👎 √ ✓ ✔ ✅ ☑ × ✗ ✘ ✖ ❌ "
+    "采纳 已采纳 不采纳 未采纳 驳回 已驳回 通过 不通过 未通过 审核通过 审核不通过 已通过 采用 不采用 弃用 作废".split()
+)
+"Words of a review that mean nothing else, whatever their column is called."
 _PENDING = frozenset(
     "待审核 未审核 审核中 待审 未审 待定 待复核 未复核 待质检 未质检 待评 未评 未知 pending unreviewed in_review to_review "
     "under_review needs_review todo undecided unknown n/a na none - ?".split()
@@ -150,6 +155,9 @@ def verdict(value: object) -> bool | None:
         return None if value != value else value > 0
     if isinstance(value, str) and _WEIGHT.fullmatch(value):
         return float(value) > 0
+    if isinstance(value, dict):  # {"rating": "thumbs_down"}
+        inner = [verdict(one) for name, one in value.items() if names_of.fold(name) in names_of.VERDICTS]
+        return inner[0] if len(inner) == 1 else None
     word = _word(value)
     return True if word in _YES else False if word in _NO else None
 
@@ -161,6 +169,22 @@ def is_pending(value: object) -> bool:
 
 def _word(value: object) -> str:
     return re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else ""
+
+
+def is_reviewed(value: object) -> bool:
+    """Return whether a cell is a verdict whatever its column is called: approved, 驳回, 👎, ×."""
+    return _word(value) in _REVIEWED
+
+
+def truth(value: object) -> bool | None:
+    """True or False where a cell holds nothing else: a truth value, 0 or 1, yes or no; a blank is no; None for any other."""
+    if is_blank(value):
+        return False
+    if isinstance(value, int | float) and value not in (0, 1):
+        return None
+    if isinstance(value, str) and value.strip() not in ("0", "1") and _WEIGHT.fullmatch(value):
+        return None
+    return verdict(value)
 
 
 def refuses(name: str, value: object) -> bool:

@@ -4,9 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from glm_core import i18n
 from glm_core.errors import EasyError
-from glm_core.i18n import t
+from glm_core.i18n import t, terminal
 from glm_core.runs import store
 from glm_core.runs.exchange import check, export
 from glm_core.runs.exchange.exporter import FORMATS, ExportSource
@@ -23,7 +22,7 @@ def add_parser(commands) -> None:
     one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=t("export.help_out"))
     one.add_argument("--strength", type=float, default=1.0, help=t("export.help_strength"))
     one.add_argument("--no-check", action="store_true", help=t("export.help_check"))
-    one.add_argument("--lang", choices=i18n.LANGUAGES, default=i18n.current(), help="zh, en")
+    terminal.add_argument(one)
     one.set_defaults(work=run)
 
 

@@ -139,7 +139,7 @@ def draw_options(found: readers_read.ReadResult) -> ReadOptions:
             t("datasets.sheets"), found.sheets, key="sheets", placeholder=t("datasets.sheets_known"), select_all=False
         )
     table = found.file.lower().endswith((".csv", ".tsv", ".xlsx"))
-    if table and ("no_header" in kinds or not found.examples):
+    if table and (kinds & {"no_header", "names_taken"} or not found.examples):
         header = st.segmented_control(
             t("datasets.first_row"),
             ("auto", "names", "data"),

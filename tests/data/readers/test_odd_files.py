@@ -408,3 +408,61 @@ def test_rows_inside_a_row_are_rows_with_what_stands_beside_them():
 )
 def test_lists_of_words_are_no_conversation(row):
     assert read_bytes(lines(row, row), "a.jsonl").layout == "unknown"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "一、几点上班？\n答：九点\n二、几点下班？\n答：六点\n",
+        "1. 几点上班\n答：九点\n2. 几点下班\n答：六点\n",
+        "Q：几点上班 A：九点 Q：几点下班 A：六点\n",
+        "<details>\n<summary>几点上班</summary>\n\n九点\n\n</details>\n<details>\n<summary>几点下班</summary>\n\n六点\n\n</details>\n",
+        "<table>\n<tr><th>问题</th><th>答案</th></tr>\n<tr><td>几点上班</td><td>九点</td></tr>\n<tr><td>几点下班<td>六点</table>\n",
+    ],
+)
+def test_questions_of_a_text_lose_their_marks(text):
+    wanted = [[one.rstrip("？") for one in pair] for pair in said(read_bytes(text.encode(), "a.md"))]
+    assert wanted == [OPEN, CLOSE]
+
+
+def test_a_small_table_in_a_longer_text_is_the_data_and_the_rest_is_said():
+    text = "# 问答\n\n常见的都在这里。\n更新于五月。\n\n| 问题 | 答案 |\n|---|---|\n| 几点上班 | 九点 |\n| 几点下班 | 六点 |\n\n谢谢。\n再见。\n"
+    result = read_bytes(text.encode(), "a.md")
+    assert said(result) == [OPEN, CLOSE] and [(one.kind, one.count) for one in result.notices] == [("lines_unused", 5)]
+
+
+def test_test_questions_of_several_turns_have_their_reference_answers():
+    row = {"question_id": 81, "turns": [OPEN[0], CLOSE[0]], "reference": [OPEN[1], CLOSE[1]]}
+    result = read_bytes(lines(row, row), "a.jsonl")
+    assert said(result) == [OPEN + CLOSE] * 2 and not result.notices
+    alone = read_bytes(lines({"question_id": 81, "turns": [OPEN[0], CLOSE[0]]}), "a.jsonl")
+    assert kinds(alone) == {"reading_guessed"} and "1" in alone.notices[0].message
+
+
+def test_json_with_comments_and_a_comma_too_many():
+    text = '// 问答\n[\n  {"question": "几点上班", "answer": "九点"}, // 平日 {"a"}\n  /* 旧的\n */\n  {"question": "几点下班", "answer": "六点，见 http://a.b/*c",},\n]\n'
+    result = read_bytes(text.encode(), "a.json")
+    assert said(result) == [OPEN, [CLOSE[0], "六点，见 http://a.b/*c"]] and [one.line for one in result.examples] == [
+        3,
+        6,
+    ]
+
+
+@pytest.mark.parametrize("text", ["'问题','答案'\n'几点上班','九点, 早上'\n", '问题,答案\n几点上班, "九点, 早上"\n'])
+def test_other_habits_of_quoting_cells(text):
+    assert said(read_bytes(text.encode(), "a.csv")) == [[OPEN[0], "九点, 早上"]]
+
+
+def test_two_languages_without_column_names_are_data_from_the_first_row():
+    for mark, ending in (("\t", "tsv"), (",", "csv"), ("\t", "txt")):
+        text = f"Hello{mark}你好\nThanks{mark}谢谢\n"
+        result = read_bytes(text.encode(), f"a.{ending}")
+        assert said(result) == [["Hello", "你好"], ["Thanks", "谢谢"]] and kinds(result) == {"no_header"}
+
+
+def test_names_that_nothing_knows_are_said_to_be_taken_for_names():
+    content, mapping = "foo,bar\n几点上班,九点\n".encode(), {"question": "foo", "answer": "bar"}
+    result = read_bytes(content, "a.csv", mapping=mapping)
+    assert said(result) == [OPEN] and kinds(result) == {"names_taken"} and "foo、bar" in result.notices[0].message
+    known = "工单,客户问题\n几点上班,九点\n".encode()
+    assert not kinds(read_bytes(known, "a.csv", mapping={"question": "工单", "answer": "客户问题"}))

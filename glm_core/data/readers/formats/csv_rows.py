@@ -6,6 +6,7 @@ Covers text in cells; which row is the header is `table_header`.
 import csv
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from glm_core.data.examples import MAX_TEXT, DataError, RowError
 from glm_core.data.readers.formats.shapes import Row
@@ -36,7 +37,7 @@ def csv_rows(
     skipped = 0
     if found := _SEP.match(text):
         delimiter, text, skipped = found[1], text[found.end() + 1 :], 1
-    cells = _cells(text, file, delimiter or _delimiter(text), skipped)
+    cells = _cells(text, file, delimiter or _delimiter(text), skipped, **_habits(text))
     return named_rows(cells, file, NoticeTally() if tally is None else tally, headless)
 
 
@@ -49,6 +50,14 @@ def _delimiter(text: str) -> str:
     return ","
 
 
+def _habits(text: str) -> dict[str, Any]:
+    """How the first line writes its cells: in single quotes, or with a space behind each separator before a quote."""
+    first, _, rest = text.lstrip("\ufeff\n ").partition("\n")
+    quoted = re.fullmatch(r"\s*'[^',;]*'(?:\s*[,;|\t]\s*'[^',;]*')+\s*", first) is not None
+    spaced = re.search(r"[,;|] +\"", rest[:20_000]) is not None
+    return {"quotechar": "'" if quoted else '"', "skipinitialspace": quoted or spaced}
+
+
 def _split_lines(text: str) -> list[str]:
     """The lines of `text` with their ends; io.StringIO would need four bytes a character."""
     lines = [f"{line}\n" if len(line) < MAX_TEXT else line for line in text.split("\n")]
@@ -56,11 +65,11 @@ def _split_lines(text: str) -> list[str]:
     return lines
 
 
-def _cells(text: str, file: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list | RowError]]:
+def _cells(text: str, file: str, delimiter: str, skipped: int, **habits: Any) -> Iterator[tuple[int, list | RowError]]:
     lines = _split_lines(text)
     position = 0
     for _ in range(_MAX_RESTARTS):
-        reader = csv.reader(map(_bounded, lines[position:]), delimiter=delimiter, strict=True)
+        reader = csv.reader(map(_bounded, lines[position:]), delimiter=delimiter, strict=True, **habits)
         start = position
         try:
             for cells in reader:

@@ -41,13 +41,14 @@ _COLON = re.compile(
     rf"{_PREFIX}({_WORD})({_NUMBER})(?:[(（][^)）\n]{{1,12}}[)）])?{_TIME}\s*(?:\*\*|__)?\s*[:：](?!\d\d\s*[:：])(?:\*\*|__)?[ \t]*",
     re.IGNORECASE,
 )
-_INLINE = re.compile(r"[\s。？！?!；;](?:答|回答|答案|A|Answer)\s*[:：]\s*")
+_INLINE = re.compile(r"(?<=[\s。？！?!；;])(?:(答|回答|答案|A|Answer)|(?:问|问题|Q|Question))\d{0,3}\s*[:：]\s*")
 _NAME = re.compile(
     r"[ \t\u3000]*(?:\[?\d{1,4}[\d:/\-年月日., ]{3,20}(?:[AaPp]\.?[Mm]\.?)?[\] \-]{0,4}\s+)?"
     r"([^\s:：,，。？！?!\"“](?:[^:：,，。？！?!\"“\n]{0,18}[^\s:：,，。？！?!\"“])?)\s*[:：]\s*(?=\S)"
 )
 _STAMP = re.compile(
-    r"\s*(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+)?\d{1,2}:\d{2}(?::\d{2})?\s+(\S.{0,20})$|^(\S.{0,20}?)\s+(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+|昨天\s*|今天\s*)?\d{1,2}:\d{2}(?::\d{2})?(?:\s*[AaPp][Mm])?\s*$"
+    r"\s*(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+)?\d{1,2}:\d{2}(?::\d{2})?\s+(\S.{0,20})$|^(\S.{0,20}?)\s+(?:[—–]\s+)?(?:\d{4}[-/年.]\d{1,2}[-/月.]\d{1,2}日?\s+|\d{1,2}/\d{1,2}/\d{2,4},?\s+|昨天\s*|今天\s*|(?:today|yesterday) at\s+)?\d{1,2}:\d{2}(?::\d{2})?(?:\s*[AaPp][Mm])?\s*$",
+    re.IGNORECASE,
 )
 _RULE = re.compile(r"\s*(?:-{3,}|={3,}|\*{3,}|_{3,}|#{3,}|~{3,}|—{2,}|·{3,})\s*")
 _ENDED, _LONGEST = re.compile(r"[。！？!?.；;，,]\s*$"), 30  # no heading ends so or is longer
@@ -290,15 +291,18 @@ def _drop_heading(turns: list[_Turn], found: tuple, tally: NoticeTally) -> None:
 
 
 def _begin(number: int, found: tuple[str, str, bool, bool, str], blank: bool) -> list[_Turn]:
-    """The turn that a marked line begins; two where the answer stands on the same line."""
+    """The turn that a marked line begins, and those whose marks follow in turn on the same line: Q: … A: … Q: … A: …"""
     role, text, faq, bracket, name = found
-    if faq and role == "user" and (inner := _INLINE.search(text)):
-        asked = text[: inner.start() + 1].strip()
-        return [
-            _Turn(number, role, asked, faq, bracket, blank),
-            _Turn(number, "assistant", text[inner.end() :], faq, bracket),
-        ]
-    return [_Turn(number, role, text, faq, bracket, blank, name=name)]
+    if not faq or role != "user":
+        return [_Turn(number, role, text, faq, bracket, blank, name=name)]
+    turns, start = [_Turn(number, role, text, faq, bracket, blank, name=name)], 0
+    for mark in _INLINE.finditer(text):
+        is_next = (mark[1] is not None) == (turns[-1].role == "user")
+        if is_next:
+            turns[-1].text = text[start : mark.start()].strip()
+            start = mark.end()
+            turns.append(_Turn(number, "assistant" if mark[1] else "user", text[start:], faq, bracket))
+    return turns
 
 
 def _rows(turns: list[_Turn], tally: NoticeTally, reading: str) -> Iterator[tuple[int, dict | RowError]]:

@@ -16,6 +16,11 @@ from glm_core.data.readers.notices import NoticeTally
 from glm_core.errors import Phrase
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_LOOKED_AT = 20_000  # characters in which comments are looked for
+_COMMENTED = re.compile(r"^[ \t]*(?://|/\*)|[,\[{][ \t]*(?://|/\*)", re.MULTILINE)
+_NOTES = re.compile(
+    r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.{0,20000}?\*/|,(?=(?:\s|//[^\n]*|/\*.{0,20000}?\*/)*[}\]])', re.DOTALL
+)
 _DECODER = json.JSONDecoder(parse_constant=lambda name: None)  # NaN and Infinity are empty cells
 _REASONS = {  # what Python's json says -> entry of the text tables
     "Expecting value": "data.json.value",
@@ -35,12 +40,19 @@ def json_rows(text: str, file: str, by_line: bool, tally: NoticeTally | None = N
     Raises:
         DataError: the text is no JSON at all, with line and column.
     """
+    if not by_line and _COMMENTED.search(text[:_LOOKED_AT]):
+        text = _NOTES.sub(_blanked, text)
     start = _SPACE.match(text).end()
     if _is_line_file(text, by_line):
         return _expanded(_lines(text))
     if text[start : start + 1] == "[":
         return _expanded(_array(text, start + 1, file))
     return _expanded(_objects(text, start, file, not by_line, NoticeTally() if tally is None else tally))
+
+
+def _blanked(part: re.Match) -> str:
+    """A text as it is; a comment, or a comma behind the last element, as spaces on as many lines."""
+    return part[0] if part[0].startswith('"') else re.sub(r"[^\n]", " ", part[0])
 
 
 def _expanded(values: Iterator[tuple[int, object]]) -> Iterator[Row]:

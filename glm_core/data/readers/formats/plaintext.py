@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from glm_core.data.readers.formats.csv_rows import csv_rows
 from glm_core.data.readers.formats.dialogues import dialogue_rows, is_dialogue, speaker_rows
+from glm_core.data.readers.formats.html_text import html_table, with_headings
 from glm_core.data.readers.formats.intents import markdown_intents
 from glm_core.data.readers.formats.json_rows import json_rows
 from glm_core.data.readers.formats.questions import asked_rows, markdown_table, with_colons
@@ -33,10 +34,10 @@ def text_rows(
         return json_rows(text, file, by_line=True, tally=tally)
     if intents := markdown_intents(text):
         return iter(intents)
-    text = with_colons(text)
+    text = with_colons(with_headings(text))
     if is_dialogue(text):
         return dialogue_rows(text, tally, reading)
-    if (table := markdown_table(text)) is not None:
+    if (table := markdown_table(text) or html_table(text)) is not None:
         if table[1]:
             tally.add("lines_unused", table[1])
         return named_rows(iter(table[0]), file, tally)

@@ -8,10 +8,12 @@ import re
 from collections import Counter
 
 from glm_core.data.readers.formats.shapes import Row
+from glm_core.data.readers.layouts import is_header
 
 _NUMBER = r"(?:[(（]?(?:\d{1,4}|[一二三四五六七八九十]{1,3})[)）]?[.、．)）:：]\s*)?"
 _HEAD = re.compile(rf"^(?:#{{1,6}}\s*|[-*+•]\s+)?(?:\*\*|__)?([Qq问]\d*\s*[.、．:：]\s*)?{_NUMBER}(?:\*\*|__)?")
 _REPLY = re.compile(r"^(?:\*\*|__)?[Aa答]\d*\s*[.、．:：]\s*(?:\*\*|__)?")
+_ANSWERED = re.compile(r"^\s*(?:\*\*|__)?(?:[Aa]|[Aa]nswer|答|回答|答案|回复|答复)\d{0,3}\s*[:：]\s*(?:\*\*|__)?\s*")
 _ON_ONE_LINE = re.compile(r"(.{1,120}?[?？])[\"”’*_]*\s*(?:[-—–:：|]+|=+>|-+>|→|\t)?\s*([^\s?？].*)$")
 _ARROWS = re.compile(r"\s*(?:=+>|-+>|→|⇒|\s\|\s|｜|\|{1,2}|::)\s*")
 _RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
@@ -38,6 +40,7 @@ def asked_rows(text: str) -> tuple[list[Row], int]:
     if len(asked) >= 2 and 5 * len(asked) >= 4 * len(blocks) and titles <= len(asked):
         return [_row(line, head, rest) for line, head, rest in blocks], titles
     rows, titles = _by_lines(text)
+    rows, titles = (rows, titles) if rows else _by_replies(text)
     return (rows, titles) if rows else (_on_one_line(text), 0)
 
 
@@ -69,7 +72,10 @@ def with_colons(text: str) -> str:
 
 
 def markdown_table(text: str) -> tuple[list[tuple[int, list]], int] | None:
-    """The lines and cells of the Markdown tables in `text`, header first, and the number of other lines."""
+    """The lines and cells of the Markdown tables in `text`, header first, and the number of other lines.
+
+    None where there is none, or where most of the text is something else and the header names no known layout.
+    """
     if "|" not in text[:20_000]:
         return None
     lines = text.split("\n")
@@ -84,7 +90,8 @@ def markdown_table(text: str) -> tuple[list[tuple[int, list]], int] | None:
                 header = line.strip()
         elif header and not _RULE.match(line):
             found.append((number, _cells(line)))
-    return (found, others) if len(found) > 1 and len(found) > others else None
+    is_most = len(found) > others or is_header(map(str, found[0][1] if found else ()))
+    return (found, others) if len(found) > 1 and is_most else None
 
 
 def _cells(line: str) -> list[str]:
@@ -98,7 +105,8 @@ def _row(line: int, head: str, rest: str) -> Row:
     answer = rest.strip()
     if _ITEM.match(head.strip()) and "\n" not in answer:
         answer = _ITEM.sub("", answer, count=1)  # question and answer are items of one list
-    return line, {"question": _bare(head), "answer": _REPLY.sub("", answer, count=1).strip() if marked else answer}
+    reply = _REPLY if marked else _ANSWERED  # a colon behind the word marks an answer to any question
+    return line, {"question": _bare(head), "answer": reply.sub("", answer, count=1).strip()}
 
 
 def _asks(line: str) -> bool:
@@ -133,6 +141,21 @@ def _by_lines(text: str) -> tuple[list[Row], int]:
     if before > 1 or answered < 2 or 5 * answered < 4 * len(rows) or 5 * len(rows) < filled:
         return [], 0
     return [_row(line, head, "\n".join(rest)) for line, head, rest in rows], before
+
+
+def _by_replies(text: str) -> tuple[list[Row], int]:
+    """Lines with the mark of an answer, each with the one line above it as its question; and how many lines are titles."""
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    marked = [place for place, (_number, line) in enumerate(lines) if place and _ANSWERED.match(line)]
+    heads = [place - 1 for place in marked]
+    if len(marked) < 2 or any(place in marked for place in heads) or len(marked) * 5 < len(lines):
+        return [], 0
+    ends = [*heads[1:], len(lines)]
+    rows = [
+        _row(*lines[head], "\n".join(line for _number, line in lines[head + 1 : end]))
+        for head, end in zip(heads, ends, strict=True)
+    ]
+    return rows, heads[0]
 
 
 def _on_one_line(text: str) -> list[Row]:

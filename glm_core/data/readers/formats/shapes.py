@@ -10,6 +10,7 @@ from functools import lru_cache
 from glm_core.data.examples import RowError, is_blank, kind_of
 from glm_core.data.readers.chats import is_message
 from glm_core.data.readers.columns import QUESTIONS, first, fold, folded
+from glm_core.data.readers.formats.chat_exports import exported
 from glm_core.data.readers.layouts import guess, knows, recognize
 from glm_core.data.readers.notices import NoticeTally
 
@@ -55,7 +56,7 @@ def unfold(value: dict, as_table: bool, tally: NoticeTally) -> list | None:
     Args:
         as_table: read lists under column names as the columns of a table, not as the rounds of a conversation.
     """
-    for find in (_splits, _split_table, _wrapped, _indexed):
+    for find in (exported, _splits, _split_table, _wrapped, _indexed):
         if (rows := find(value, tally)) is not None:
             return rows
     if as_table and (rows := _columns(value)) is not None:

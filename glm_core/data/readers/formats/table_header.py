@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from glm_core.data.examples import DataError, RowError, is_blank
+from glm_core.data.readers.columns import is_identifier, nearly
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import is_header, knows
 from glm_core.data.readers.notices import NoticeTally
@@ -20,6 +21,7 @@ _ASKED = re.compile(
     r"|^(how|what|when|where|why|who|which|can|do|does|is|are)\s.+",
     re.IGNORECASE,
 )
+_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _NUMBER = re.compile(r"\s*[-+]?[\d.,%/:\-\s]*\s*")
 _LONG = 40  # characters that no column's name has
 
@@ -68,6 +70,13 @@ class Table:
             elif any(not is_blank(cell) for cell in row):
                 yield number, _record(self.names, row)
 
+    def note(self, tally: NoticeTally) -> None:
+        """Say that the first row was taken for data, or for names that nothing knows."""
+        if self.headless:
+            tally.add("no_header")
+        elif self.names and not any(knows(name) or nearly(name) or is_identifier(name) for name in self.names):
+            tally.add("names_taken", 1, *[name for name in self.names if not name.startswith("#")])
+
     def _find_header(self) -> int | None:
         """The place of the first row whose cells name a layout; above it only narrower rows, such as a title."""
         for place, (_, row) in enumerate(self._head):
@@ -92,6 +101,8 @@ class Table:
             text and text == row[place] for place, text in enumerate(texts) for row in below if place < len(row)
         )
         worded = [text for text in filled if not _NUMBER.fullmatch(text)]
+        if len(worded) == 2 and _in_two_scripts(texts, below):
+            return True
         said = any(_SENTENCE.search(text) or len(text) > _LONG for text in worded)
         asks = len(worded) == 2 and bool(_ASKED.search(worded[0])) and not _ASKED.search(worded[1])
         return len(worded) > 1 and (said or again or asks) and (bool(below) or all(map(_SENTENCE.search, worded)))
@@ -124,6 +135,17 @@ class Table:
                 self._repeats.append((line, RowError("data.row.same_header", name, renamed=renamed)))
 
 
+def _in_two_scripts(first: list[str], below: list[list[str]]) -> bool:
+    """Return whether of two columns one is in Chinese characters and one in letters from the first row on, as pairs of languages are.
+
+    Two names of columns are of one language.
+    """
+    places = [place for place, text in enumerate(first) if text and not _NUMBER.fullmatch(text)]
+    columns = [[row[place] for row in [first, *below] if place < len(row) and row[place]] for place in places]
+    scripts = [{bool(_HAN.search(text)) for text in column} for column in columns]
+    return len(below) > 0 and scripts in ([{True}, {False}], [{False}, {True}])
+
+
 def named_rows(cells: Cells, file: str, tally: NoticeTally, headless: bool | None = None) -> Iterator[Row]:
     """The rows of a file of one table.
 
@@ -133,8 +155,7 @@ def named_rows(cells: Cells, file: str, tally: NoticeTally, headless: bool | Non
     table = Table(cells, file, headless)
     if not table.names:
         raise DataError("data.empty", file=file)
-    if table.headless:
-        tally.add("no_header")
+    table.note(tally)
     return table.rows()
 
 

@@ -91,8 +91,7 @@ def _rows(content, file, tally, sheets, headless, formulas, names) -> Iterator[R
         tables, sheets, file, tally, {sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"}
     )
     for place, name in enumerate(chosen):
-        if tables[name].headless:
-            tally.add("no_header")
+        tables[name].note(tally)
         for line, row in tables[name].rows():
             yield _line(line, name if place else ""), row
 

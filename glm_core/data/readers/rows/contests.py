@@ -59,6 +59,9 @@ _RANKS = names_of.split_names("ranks|rank|ranking|rankings|排名|排序")
 _OF_ONE = names_of.split_names(
     "score|votes|upvotes|likes|pm score|得票|点赞数|overall score|rating|overall rating|reward|评分|得分|分数"
 )
+_BEST = names_of.split_names(
+    "is best|best|is accepted|accepted|is chosen|chosen|selected|preferred|is correct|correct|采纳|是否采纳|最佳|是否最佳|正确"
+)
 _TEXTS = names_of.split_names("response|text|content|answer|output|completion|generation|summary|回答|回复|内容|文本")
 
 _OPPOSITES = [
@@ -260,9 +263,14 @@ def _decide_list(listed: str, names: dict[str, str], records: Sequence[dict]) ->
     numbers = {number for record in records if winner and (number := number_in(record.get(winner))) is not None}
     inner = next((one for record in records for one in record.get(listed) or () if isinstance(one, dict)), {})
     own = names_of.first(names_of.folded(inner), (*_OF_ONE, *_RANKS))
-    if not scores and not own and not (winner and numbers):
+    flag = None if scores or own else names_of.first(names_of.folded(inner), _BEST)
+    if not scores and not own and not flag and not (winner and numbers):
         return None
-    taken = {listed, *([scores] if scores else []), *([winner] if winner and not scores and not own else [])}
+    taken = {
+        listed,
+        *([scores] if scores else []),
+        *([winner] if winner and not scores and not own and not flag else []),
+    }
 
     def decide(record: dict) -> Contest | None:
         answers = record.get(listed)
@@ -275,6 +283,10 @@ def _decide_list(listed: str, names: dict[str, str], records: Sequence[dict]) ->
             place = _by_rank(values, scores) if fold(scores) in _RANKS else _by_score(values, scores)
         elif own:
             place = _by_score([one.get(own) if isinstance(one, dict) else None for one in answers], own)
+        elif flag:
+            place = next(
+                (at for at, one in enumerate(answers) if isinstance(one, dict) and _is_true(one.get(flag))), TIE
+            )
         else:
             place = _indexed(number_in(record.get(winner)), len(answers), numbers, winner or "", listed)
         return Contest([_text(one) for one in answers], place, taken)

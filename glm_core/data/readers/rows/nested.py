@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from glm_core.data.examples import RowError
 from glm_core.data.readers.chats import is_message
-from glm_core.data.readers.columns import fold
+from glm_core.data.readers.columns import ANSWERS, first, fold, folded
+from glm_core.data.readers.formats.chat_exports import is_service, named
 from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row
@@ -17,13 +18,26 @@ from glm_core.data.readers.layouts import guess, recognize
 from glm_core.data.readers.notices import NoticeTally
 
 _TALK = re.compile(r"^(data|texts?|lines|contents?|rounds?)$|conv|dialog|chat|turn|messages?$|msgs|对话|会话|聊天|轮")
+_TURNS = ("turns", "prompts", "questions", "user turns")
+_REFERENCES = ("reference", "references", "reference answers")
 _SPOKEN = ("user", "assistant")
 
 
 def unfolded(rows: Iterator[Row], tally: NoticeTally) -> Iterator[Row]:
     """`rows`, with the example of each where columns are looked for."""
     for line, record in rows:
-        if isinstance(record, RowError) or _is_known(tuple(record)):
+        if isinstance(record, RowError):
+            yield line, record
+            continue
+        if is_service(record):
+            tally.add("lines_unused", 1)
+            continue
+        record = named(record)
+        columns = tuple(record)
+        if (found := _asked_and_answered(columns)) and (rounds := _rounds(record, *found)):
+            yield line, {**{key: value for key, value in record.items() if key not in found}, "conversations": rounds}
+            continue
+        if _is_known(columns):
             yield line, record
             continue
         if (name := _rows_under(record)) is not None:
@@ -37,6 +51,22 @@ def unfolded(rows: Iterator[Row], tally: NoticeTally) -> Iterator[Row]:
 @lru_cache(maxsize=256)
 def _is_known(columns: tuple[str, ...]) -> bool:
     return recognize(columns) is not None
+
+
+@lru_cache(maxsize=256)
+def _asked_and_answered(columns: tuple[str, ...]) -> tuple[str, str] | None:
+    """The columns of a list of questions and of the list of their answers, as test sets of several turns have them."""
+    names = folded(columns)
+    asked, answered = first(names, _TURNS), first(names, (*_REFERENCES, *ANSWERS))
+    return (asked, answered) if asked and answered else None
+
+
+def _rounds(record: dict, asked: str, answered: str) -> list[list[str]] | None:
+    """Questions and answers in pairs; None where one of the two is no list of as many texts."""
+    lists = record[asked], record[answered]
+    if not all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in lists):
+        return None
+    return [list(pair) for pair in zip(*lists, strict=True)] if len(lists[0]) == len(lists[1]) else None
 
 
 def _lifted(record: dict, tally: NoticeTally) -> dict:
