@@ -15,6 +15,8 @@ COLORS = {
 DASHES = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
 HEIGHT = 280
 MOST_POINTS = 1000
+CONFIG = {"displayModeBar": False}
+"Of every chart on a page: plotly's bar of buttons is always in sight on a phone, over the lines."
 
 Reader = Callable[[], str | None]
 _reader: Reader | None = None
@@ -65,6 +67,7 @@ def figure(x_title: str = "", y_title: str = "", *, height: int = HEIGHT) -> go.
             "xaxis": {**axis, "title": x_title, "showgrid": False, "rangemode": "nonnegative"},
             "yaxis": {**axis, "title": y_title, "rangemode": "tozero"},
             "uirevision": "keep",
+            "dragmode": False,  # a finger that begins on a chart scrolls the page
         }
     )
 

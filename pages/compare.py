@@ -193,7 +193,7 @@ if not choices:
 with st.container(horizontal=True, key="compare-top"):
     main = choose_run(choices)
     others = choose_others(choices, main)
-    with st.popover("", icon=":material/tune:", help=t("compare.settings"), key="settings"):
+    with st.popover(t("chat.tune"), icon=":material/tune:", help=t("compare.settings"), key="settings"):
         fields = draw_sampling(main.base)
     share.draw("compare", user.account, main.name, run=main.name)
 runs = [main, *others]

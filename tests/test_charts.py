@@ -3,6 +3,7 @@
 import math
 
 from glm_core import charts
+from glm_core.runs import figures
 
 
 def test_a_role_has_its_color():
@@ -33,6 +34,13 @@ def test_a_dark_theme_has_lighter_colors():
 
 def test_the_height_is_fixed_so_that_nothing_jumps():
     assert charts.figure(height=300).layout.height == 300
+
+
+def test_a_finger_on_a_chart_scrolls_the_page_and_the_file_of_it_can_be_zoomed():
+    chart = charts.figure()
+    assert chart.layout.dragmode is False
+    assert '"dragmode":"zoom"' in figures.to_html(chart)
+    assert chart.layout.dragmode is False, "the file is of a copy"
 
 
 def test_thinning_keeps_ends_and_peaks():

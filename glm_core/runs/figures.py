@@ -287,5 +287,6 @@ def to_csv(rows: Sequence[dict]) -> str:
 
 
 def to_html(figure: go.Figure) -> str:
-    """A figure as one file that opens without a network."""
-    return figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
+    """A figure as one file that opens without a network, to zoom into."""
+    zoomed = go.Figure(figure).update_layout(dragmode="zoom")
+    return zoomed.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})

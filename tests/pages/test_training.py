@@ -446,6 +446,11 @@ def drawn(app) -> str:
     return "".join(json.dumps(json.loads(one.proto.spec), ensure_ascii=False) for one in app.get("plotly_chart"))
 
 
+def test_no_bar_of_buttons_lies_over_a_curve(model):
+    shown = open_page("run", run=make(model, "finished", ROWS).id).get("plotly_chart")
+    assert shown and [json.loads(one.proto.config)["displayModeBar"] for one in shown] == [False] * len(shown)
+
+
 def test_a_bundled_set_is_called_as_its_reader_calls_it(model):
     run = store.create(model, "appliance", TrainingSettings(), name="a")
     name = i18n.table("en")["data.bundled.appliance"]

@@ -221,6 +221,7 @@ def draw_proposal(template: str | None, found: readers_read.ReadResult) -> dict[
     st.button(
         t("datasets.use_proposal", columns=words),
         key=f"proposal-{template}",
+        type="primary",
         icon=":material/check:",
         help=t("datasets.use_proposal_help"),
         on_click=ui.checked(take_proposal),

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from glm_core import ui
+from glm_core import charts, ui
 from glm_core.data import Example, analysis, figures, library
 from glm_core.data.hygiene import check, describe, mend
 from glm_core.data.hygiene.check import Finding
@@ -23,7 +23,6 @@ ICONS = {
     "fill": "edit",
 }
 TILES = ("repeated", "contradicting", "long")
-CHART = {"displayModeBar": False}
 
 
 def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
@@ -35,7 +34,7 @@ def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
     draw_counts(counts, found)
     if counts.labels:
         st.markdown(t("datasets.labels", count=len(counts.labels)))
-        st.plotly_chart(figures.labels_figure(counts.labels), key="labels", config=CHART)
+        st.plotly_chart(figures.labels_figure(counts.labels), key="labels", config=charts.CONFIG)
     if chosen.previous:
         draw_restore(chosen)
     if not found:

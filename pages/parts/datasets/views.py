@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from glm_core import ui
+from glm_core import charts, ui
 from glm_core.data import Example, analysis, export, figures, lengths, library
 from glm_core.data.documents import sources
 from glm_core.i18n import t
@@ -12,7 +12,6 @@ from pages.parts.datasets.actions import keep_own
 from pages.parts.drafting import row_source
 
 SHOWN, EDITED = 8, 50
-CHART = {"displayModeBar": False}
 
 
 def draw_rows(chosen: library.Dataset, rows: list[Example]) -> None:
@@ -82,7 +81,7 @@ def draw_lengths(chosen: library.Dataset, rows: list[Example]) -> None:
 def draw_length(part: str, values: list[int], unit: str, limit: int | None = None) -> None:
     """One sentence and one picture of the lengths of questions or answers."""
     st.markdown(t(f"datasets.lengths.{part}", middle=sorted(values)[len(values) // 2], longest=max(values), unit=unit))
-    st.plotly_chart(figures.lengths_figure(values, unit, limit), key=f"lengths-{part}", config=CHART)
+    st.plotly_chart(figures.lengths_figure(values, unit, limit), key=f"lengths-{part}", config=charts.CONFIG)
 
 
 def draw_edit(chosen: library.Dataset, rows: list[Example]) -> None:

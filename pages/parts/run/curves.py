@@ -11,7 +11,6 @@ from pages.parts.run import retention
 
 ANSWERS_HEIGHT = 440  # of the curve beside them with its switch, so that a changed answer moves nothing
 TILE_HEIGHT = 200  # with or without a spark line yet
-CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
 def draw_tiles(reader: RunReader) -> None:
@@ -56,7 +55,7 @@ def draw_curves(reader: RunReader) -> None:
             (len(reader.metrics), total),
             lambda: figures.series_figure(reader.curves, kind, total),
         )
-        st.plotly_chart(figure, key="curve", config=CHART)
+        st.plotly_chart(figure, key="curve", config=charts.CONFIG)
         retention.draw_balance(reader)
     phase = "live" if reader.status.active else "ended"
     with narrow, st.container(height=ANSWERS_HEIGHT, border=False, key=f"answers-{phase}"):
@@ -92,7 +91,7 @@ def draw_memory(reader: RunReader) -> None:
         len(reader.resources),
         lambda: figures.memory_figure(reader.memory),
     )
-    st.plotly_chart(figure, key="memory", config=CHART)
+    st.plotly_chart(figure, key="memory", config=charts.CONFIG)
 
 
 def draw_resources(reader: RunReader) -> None:
@@ -107,7 +106,7 @@ def draw_resources(reader: RunReader) -> None:
     )
     for key, figure in drawn.items():
         st.markdown(f"**{t(key)}**")
-        st.plotly_chart(figure, key=key, config=CHART)
+        st.plotly_chart(figure, key=key, config=charts.CONFIG)
 
 
 def draw_downloads(reader: RunReader) -> None:

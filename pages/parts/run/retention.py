@@ -11,7 +11,6 @@ from glm_core.runs.reader import RunReader
 from pages.parts import step_in_use
 
 HEIGHT = 180
-CHART = {"displayModeBar": False}
 
 
 def points_of(reader: RunReader) -> tuple[Point, ...]:
@@ -28,7 +27,7 @@ def draw_balance(reader: RunReader) -> None:
     total = reader.status.total_steps
     key, drawn = ("balance", i18n.current(), charts.theme()), (len(points), total)
     figure = reader.cached(key, drawn, lambda: draw_figure(points, total))
-    st.plotly_chart(figure, key="balance", config=CHART)
+    st.plotly_chart(figure, key="balance", config=charts.CONFIG)
     if not reader.status.active:
         draw_steps(reader.run, points)
 
