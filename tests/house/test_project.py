@@ -61,8 +61,12 @@ def test_the_papers_point_to_what_exists(paper):
     assert [target for target in targets if not (paper.parent / target).exists()] == []
 
 
-def test_every_document_is_reached_from_the_readme():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+READMES = {"README.md": "### 多快，占多少显存", "README.en.md": "### How fast, how much GPU memory"}
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_document_is_reached_from_the_readme(name):
+    readme = (ROOT / name).read_text(encoding="utf-8")
     assert [path.name for path in (ROOT / "docs").glob("*.md") if f"(docs/{path.name})" not in readme] == []
 
 
@@ -71,9 +75,21 @@ def numbers(text: str) -> list[str]:
     return [found.replace(",", "") for found in re.findall(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?", text)]
 
 
-def test_every_figure_of_the_readme_s_tables_was_measured():
+def test_both_readmes_have_the_same_commands_pictures_and_figures():
+    texts = [(ROOT / name).read_text(encoding="utf-8").split("\n## ") for name in READMES]
+    for found in (
+        r"(?m)^(?:pip|python3|streamlit|EASYAIGC_|STREAMLIT_)[^#\n]*[^#\s]",
+        r"\]\((assets/[^)]+)\)",
+        r"(?m)^\|[^|]*(\|[\d,.| ]+)$",
+    ):
+        zh, en = (sum((re.findall(found, part) for part in parts), []) for parts in texts)
+        assert zh and sorted(zh) == sorted(en)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_figure_of_the_readme_s_tables_was_measured(name):
     """Each is, at its own precision, one of RESULTS.md."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("### 多快，占多少显存")[1].split("\n## ")[0]
+    section = (ROOT / name).read_text(encoding="utf-8").split(READMES[name])[1].split("\n## ")[0]
     cells = [
         cell for line in section.splitlines() if line.startswith("|") for cell in line.split("|")[2:]
     ]  # but for the row's name
