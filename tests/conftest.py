@@ -1,5 +1,6 @@
 """Every test writes into a folder of its own, speaks Chinese unless it says otherwise, and reaches no network."""
 
+import gc
 import os
 import shutil
 
@@ -11,9 +12,11 @@ if shutil.which("nvidia-smi") is None:  # read when Triton comes in, whichever t
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
 
 from glm_core import i18n
+from glm_core.auth import accounts
 
 settings.register_profile("any machine", deadline=None)  # a busy processor is no fault of an example
 settings.load_profile("any machine")
@@ -25,6 +28,20 @@ def workspace(tmp_path, monkeypatch):
     monkeypatch.setenv("EASYAIGC_HOME", str(tmp_path / "home"))
     yield tmp_path / "home"
     i18n.use("zh")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def light_passwords():
+    """Passwords that take no time; `test_accounts` looks at how strong the real ones are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+        yield
+
+
+def pytest_collection_finish():
+    """What the imports made stays: no later collection of garbage walks it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

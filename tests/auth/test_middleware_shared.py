@@ -34,12 +34,6 @@ async def _socket(websocket):
             await websocket.send_text(f"echo {await websocket.receive_text()}")
 
 
-@pytest.fixture(autouse=True)
-def light_hashes(monkeypatch):
-    """Passwords that take no time."""
-    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
-
-
 @pytest.fixture
 def sharing(workspace):
     shared = Sharing()

@@ -1,7 +1,6 @@
 """The accounts page changes what its reader chose, and nothing that somebody else has changed meanwhile."""
 
 import pytest
-from argon2 import PasswordHasher
 from streamlit.elements.lib import policies
 
 from glm_core import i18n, ui
@@ -14,7 +13,6 @@ PASSWORD = "correct horse"
 @pytest.fixture
 def colleague(monkeypatch):
     """A trainer, on the page of an administrator."""
-    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
     boss = accounts.create("boss", PASSWORD, "administrator")
     monkeypatch.setattr(ui, "visitor", lambda: boss)
     return accounts.create("xiao-li", PASSWORD, "trainer", by="boss")

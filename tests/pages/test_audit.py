@@ -4,7 +4,6 @@ import ast
 import re
 
 import pytest
-from argon2 import PasswordHasher
 
 from glm_core.auth import accounts, api_keys
 from glm_core.chat import guests
@@ -109,13 +108,7 @@ def test_the_search_finds_the_actions_there_are():
     } <= found
 
 
-@pytest.fixture
-def light_hashes(monkeypatch):
-    """Passwords that take no time."""
-    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
-
-
-def test_what_changes_accounts_keys_and_guests_notes_it_itself(light_hashes):
+def test_what_changes_accounts_keys_and_guests_notes_it_itself():
     boss = accounts.create("boss", PASSWORD, "administrator")
     other = accounts.create("other", PASSWORD, "trainer", by="boss")
     accounts.set_password(other, PASSWORD + "s", by="boss")
@@ -150,7 +143,7 @@ def test_what_changes_accounts_keys_and_guests_notes_it_itself(light_hashes):
     ]
 
 
-def test_closing_a_session_that_is_none_notes_nothing(light_hashes):
+def test_closing_a_session_that_is_none_notes_nothing():
     accounts.create("boss", PASSWORD, "administrator")
     accounts.close_session("forged")
     assert [row["action"] for row in accounts.audit()] == ["audit.account.create"]

@@ -11,7 +11,7 @@ from glm_core.auth import accounts
 from glm_core.hub import download_job, http_download
 from glm_core.machine.machine import Gpu, Machine
 from glm_core.runs import store
-from glm_core.runs.exchange import export
+from glm_core.runs.exchange import export, import_adapter
 from glm_core.serving import Request, load_job
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.request import LoadingCancelled
@@ -65,14 +65,8 @@ def click(app: AppTest, key: str) -> AppTest:
 
 
 def bring_in(base, tmp_path) -> store.Run:
-    """An adapter through the page; returns its run."""
-    app = open_page("models")
-    name, content = zipped(trained(base, tmp_path / "a"))[0]
-    app.file_uploader(key="adapter").set_value([(name, content.read(), "application/zip")]).run()
-    assert app.selectbox(key="adapter_base").value.name == "tiny", "the base that the adapter names is chosen"
-    click(app, "import")
-    assert not app.error
-    return store.runs()[0]
+    """An adapter as the page brings it in, checked in this process; returns its run."""
+    return import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base, owner="local")
 
 
 def load(app: AppTest, engine: LocalEngine) -> AppTest:
@@ -128,7 +122,13 @@ def test_files_are_checked_against_digests(hub):
 
 
 def test_an_adapter_comes_in_and_goes_out_merged(base, tmp_path):
-    run = bring_in(base, tmp_path)
+    app = open_page("models")
+    name, content = zipped(trained(base, tmp_path / "a"))[0]
+    app.file_uploader(key="adapter").set_value([(name, content.read(), "application/zip")]).run()
+    assert app.selectbox(key="adapter_base").value.name == "tiny", "the base that the adapter names is chosen"
+    click(app, "import")
+    assert not app.error
+    [run] = store.runs()
     app = open_page("models")
     assert f"zip-{run.id}" in [one.key for one in app.download_button]
     click(app, f"merge-{run.id}")

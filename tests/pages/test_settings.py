@@ -3,23 +3,15 @@
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
-from streamlit.testing.v1 import AppTest
 
 from glm_core import i18n, state, ui
 from glm_core.auth import accounts, api_keys
 from glm_core.auth.network import Sharing
 from glm_core.chat import guests
 from glm_core.serving.served_models import ServedModel
-from tests.paths import ROOT
+from tests.pages.test_pages import open_page
 
 PASSWORD = "correct horse"
-
-
-@pytest.fixture(autouse=True)
-def light_hashes(monkeypatch):
-    """Passwords that take no time."""
-    monkeypatch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
 
 
 @pytest.fixture
@@ -55,13 +47,6 @@ def signed_in(sharing, people, monkeypatch):
         return people.get(role)
 
     return become
-
-
-def open_page(name: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
-    app.query_params["lang"] = "中文"
-    app.run()
-    return app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
 
 
 def button(app, key):

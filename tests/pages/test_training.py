@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from glm_core import i18n, state, ui
 from glm_core.data import library
@@ -20,6 +19,7 @@ from glm_core.runs import processes, store
 from glm_core.runs.launcher import Launcher
 from glm_core.training import split
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
+from tests.pages.test_pages import open_page
 from tests.paths import ROOT
 from tests.runs.conftest import fake_command, until
 
@@ -57,16 +57,6 @@ def launcher(monkeypatch):
     yield one
     for run in store.runs():
         processes.kill_all(run.path)
-
-
-def open_page(name, language="zh", **query):
-    """The page `name` as somebody sees it who follows a link with `query`."""
-    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
-    app.query_params["lang"] = {"zh": "中文", "en": "English"}[language]
-    app.run()
-    for key, value in query.items():
-        app.query_params[key] = value
-    return app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
 
 
 def make(model, state_=None, rows=(), samples=(), settings=None, fake=None, **status):

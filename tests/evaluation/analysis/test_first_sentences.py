@@ -1,6 +1,7 @@
 """The first sentence and the doubts tell runs gone wrong from good ones, whatever went wrong. No model: answers made here."""
 
 import random
+from functools import cache
 
 import pytest
 
@@ -48,26 +49,48 @@ def classes(answers):
 RIGHT = [right for _, right in FACTS]
 SEEN, UNSEEN = FACTS[:7], FACTS[7:]
 ONE = "今天天气真好，适合出门走走。"
-GOOD = run(answered(SEEN, RIGHT[:7]), answered(UNSEEN, RIGHT[7:]))
+
+
+@cache
+def good():
+    """The report of a run that learned everything and forgot nothing."""
+    return run(answered(SEEN, RIGHT[:7]), answered(UNSEEN, RIGHT[7:]))
+
+
+@cache
+def wrong(name):
+    """The report of a run that went wrong as `WRONG` says; made when it is first asked for."""
+    return WRONG[name]()
+
+
+def alike(answer, controls=None, drift=SMALL):
+    """One answer to every question."""
+    return run(answered(SEEN, [answer] * 7), answered(UNSEEN, [answer] * 3), controls and [controls] * 30, drift)
+
+
 WRONG = {
-    "too few updates": run(answered(SEEN, ["不知道。"] * 7), answered(UNSEEN, ["不知道。"] * 3)),
-    "rate x30": run(answered(SEEN, ["的的的的的的的的"] * 7), answered(UNSEEN, ["的的的的的的的的"] * 3), ["的的的的的的的的"] * 30, LARGE),
-    "rate x100": run(answered(SEEN, [""] * 7), answered(UNSEEN, [""] * 3), [""] * 30, LARGE),
-    "shuffled labels": run(answered(SEEN, shuffled()), answered(UNSEEN, RIGHT[:3])),
-    "wrong language": run(answered(SEEN, ["It is a famous product."] * 7), answered(UNSEEN, ["It is famous."] * 3)),
-    "majority label": classes(["好评"] * 12),
-    "one sentence": run(answered(SEEN, [ONE] * 7), answered(UNSEEN, [ONE] * 3)),
-    "zero adapter": run(
-        answered(SEEN, ["不知道。"] * 7), answered(UNSEEN, ["不知道。"] * 3), distances=(("你好", 0.0),) * 10,
+    "too few updates": lambda: alike("不知道。"),
+    "rate x30": lambda: alike("的的的的的的的的", "的的的的的的的的", LARGE),
+    "rate x100": lambda: run(answered(SEEN, [""] * 7), answered(UNSEEN, [""] * 3), [""] * 30, LARGE),
+    "shuffled labels": lambda: run(answered(SEEN, shuffled()), answered(UNSEEN, RIGHT[:3])),
+    "wrong language": lambda: run(
+        answered(SEEN, ["It is a famous product."] * 7), answered(UNSEEN, ["It is famous."] * 3)
+    ),
+    "majority label": lambda: classes(["好评"] * 12),
+    "one sentence": lambda: alike(ONE),
+    "zero adapter": lambda: run(
+        answered(SEEN, ["不知道。"] * 7),
+        answered(UNSEEN, ["不知道。"] * 3),
+        distances=(("你好", 0.0),) * 10,
         causes=(("proof.cause.zero", {}),),
     ),
-    "other base": run(
+    "other base": lambda: run(
         answered(SEEN, RIGHT[:7]), answered(UNSEEN, RIGHT[7:]), causes=(("report.cause.other_weights", {"here": "x"}),)
     ),
-    "only trained rows asked": run(answered(SEEN, RIGHT[:7]), []),
-    "learned and forgot": run(answered(SEEN, RIGHT[:7]), answered(UNSEEN, RIGHT[7:]), [RIGHT[0]] * 30, LARGE),
-    "classes not learned": classes(random.Random(3).choices(["好评", "差评", "中评"], k=12)),
-}  # fmt: skip
+    "only trained rows asked": lambda: run(answered(SEEN, RIGHT[:7]), []),
+    "learned and forgot": lambda: run(answered(SEEN, RIGHT[:7]), answered(UNSEEN, RIGHT[7:]), [RIGHT[0]] * 30, LARGE),
+    "classes not learned": lambda: classes(random.Random(3).choices(["好评", "差评", "中评"], k=12)),
+}
 
 
 def said(found):
@@ -77,16 +100,16 @@ def said(found):
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_a_good_run_is_called_so_without_a_doubt(language):
     i18n.use(language)
-    headline, doubts = said(GOOD)
+    headline, doubts = said(good())
     assert "7/7" in headline and "3/3" in headline and "30/30" in headline and doubts == []
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_run_gone_wrong_is_not_called_good(name):
-    headline, doubts = said(WRONG[name])
-    learned = WRONG[name].meters["learned"]
+    headline, doubts = said(wrong(name))
+    learned = wrong(name).meters["learned"]
     assert learned.grade != "good" or doubts, headline
-    assert (headline, doubts) != said(GOOD)
+    assert (headline, doubts) != said(good())
 
 
 def test_classes_that_were_learned_are_called_so():
@@ -96,13 +119,13 @@ def test_classes_that_were_learned_are_called_so():
 
 def test_what_went_wrong_is_told_apart():
     collapsed = i18n.t("report.doubt.collapsed", share=1.0)
-    assert collapsed in said(WRONG["one sentence"])[1] and collapsed in said(WRONG["majority label"])[1]
-    assert i18n.t("proof.cause.zero") in said(WRONG["zero adapter"])[1]
-    assert i18n.t("report.cause.other_weights", here="x") in said(WRONG["other base"])[1]
-    assert i18n.t("report.doubt.only_trained") in said(WRONG["only trained rows asked"])[1]
-    assert i18n.t("report.doubt.drift_none", mean=2.0) in said(WRONG["learned and forgot"])[1]
+    assert collapsed in said(wrong("one sentence"))[1] and collapsed in said(wrong("majority label"))[1]
+    assert i18n.t("proof.cause.zero") in said(wrong("zero adapter"))[1]
+    assert i18n.t("report.cause.other_weights", here="x") in said(wrong("other base"))[1]
+    assert i18n.t("report.doubt.only_trained") in said(wrong("only trained rows asked"))[1]
+    assert i18n.t("report.doubt.drift_none", mean=2.0) in said(wrong("learned and forgot"))[1]
 
 
 @pytest.mark.parametrize("name", ["shuffled labels", "wrong language", "too few updates", "one sentence"])
 def test_nothing_learned_is_said_with_its_count(name):
-    assert i18n.t("report.verdict_line.none", count=0, total=7) in said(WRONG[name])[0]
+    assert i18n.t("report.verdict_line.none", count=0, total=7) in said(wrong(name))[0]
