@@ -12,9 +12,10 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.data import library
 from glm_core.data.examples import Example
-from glm_core.data.tokenize import IGNORED, encode, split_answers
+from glm_core.data.tokenize import IGNORED, Encoded, encode, split_answers
 
 SAMPLE = 2_000
+_STEP = 500
 _WHOLE = 10**9
 
 
@@ -32,20 +33,28 @@ def measure(
 ) -> Lengths:
     """Lengths of the learned answers of at most `sample` rows, spread evenly over the set. `model` as for `tokenize.encode`."""
     chosen = _spread(examples, sample)
-    encoded = encode(
-        [part for parts in _parts_to_encode(chosen, model) for part in parts], model, _WHOLE, _WHOLE, progress
-    )
-    runs = [run for row in encoded for run in _learned_runs(row.labels)]
+    runs: list[tuple[int, int]] = []
+    for index, example in enumerate(chosen):
+        if progress and index % _STEP == 0:
+            progress("data.stage.encoding", index / len(chosen))
+        runs += [run for row in encode_answers(example, model, _WHOLE, _WHOLE) for run in _learned_runs(row.labels)]
+    if progress:
+        progress("data.stage.encoding", 1.0)
     return Lengths([start for start, _ in runs], [length for _, length in runs], len(chosen))
 
 
-def _parts_to_encode(examples: Sequence[Example], model, only_last: bool = False) -> list[list[Example]]:
-    """The conversations that training encodes for each example, see `tokenize.split_answers`."""
-    _, family = model if isinstance(model, tuple) else (model.tokenizer, model.family)
-    return [
-        [Example(messages, one.line) for messages in split_answers(one.messages, family.separate_answers, only_last)]
-        for one in examples
-    ]
+def encode_answers(example: Example, model, max_source: int, max_target: int, only_last: bool = False) -> list[Encoded]:
+    """Encode a row as training does, see `tokenize.split_answers`; nothing where the model cannot be taught it."""
+    from glm_core.models import ModelError
+
+    tokenizer, family = model if isinstance(model, tuple) else (model.tokenizer, model.family)
+    if not family.takes(tokenizer, example.messages):
+        return []
+    parts = split_answers(example.messages, family.separates(tokenizer), only_last)
+    try:
+        return encode([Example(part, example.line) for part in parts], model, max_source, max_target)
+    except ModelError:  # its template refuses the row, as training says with the row's number
+        return []
 
 
 def _learned_runs(labels: list[int]) -> Iterator[tuple[int, int]]:
@@ -88,9 +97,10 @@ def _count_cut(
     id: str, digest: str, model_path: Path, changed: int, max_source: int, max_target: int, only_last: bool
 ) -> int:
     model = _parts(model_path)
-    parts = _parts_to_encode(_spread(library.examples(id), SAMPLE), model, only_last)
-    encoded = iter(encode([part for of in parts for part in of], model, max_source, max_target))
-    return sum(any([next(encoded).cut for _ in of]) for of in parts)
+    return sum(
+        any(row.cut for row in encode_answers(example, model, max_source, max_target, only_last))
+        for example in _spread(library.examples(id), SAMPLE)
+    )
 
 
 def _spread(examples: Sequence[Example], sample: int) -> list[Example]:
@@ -111,7 +121,7 @@ def _load_parts(model_path: str, changed: int) -> tuple:
 
 
 def _cache(digest: str, model_path: Path) -> Path:
-    model = hashlib.sha256(f"{model_path.resolve()}\n{_changed(model_path)}\nanswers".encode()).hexdigest()[:16]
+    model = hashlib.sha256(f"{model_path.resolve()}\n{_changed(model_path)}\nlearned answers".encode()).hexdigest()[:16]
     return workspace.home() / "cache" / "lengths" / f"{digest[:16]}-{model}.json"
 
 

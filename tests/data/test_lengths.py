@@ -110,6 +110,32 @@ def test_every_learned_answer_of_a_conversation_counts(tmp_path):
     assert found.source[0] < found.source[1]
 
 
+def test_a_model_that_thinks_is_measured_as_it_is_trained(tmp_path):
+    """Training writes an example for every answer, since earlier ones stand there without their thoughts."""
+    from glm_core import models
+    from glm_core.data import Example
+    from tests.models.thinkers import write_thinker
+
+    folder = write_thinker(tmp_path / "qwen3", weights=False)
+    turns = [("user", "u1"), ("assistant", "one"), ("user", "u2"), ("assistant", "two"), ("user", "u3")]
+    talk = [{"role": role, "content": text} for role, text in [*turns, ("assistant", "three")]]
+    found = lengths.measure([Example(talk)], (models.load_tokenizer(folder), models.describe(folder).family))
+    assert found.rows == 1 and len(found.target) == 3 and found.source == sorted(found.source)
+
+
+def test_a_row_that_the_model_cannot_be_taught_is_not_measured(model):
+    from glm_core import models
+    from glm_core.data import Example
+
+    call = {"type": "function", "function": {"name": "weather", "arguments": {}}}
+    asked = {"role": "user", "content": "天气", "tools": [{"type": "function", "function": {"name": "weather"}}]}
+    called = Example([asked, {"role": "assistant", "content": "", "tool_calls": [call]}])
+    parts, taught = (models.load_tokenizer(model), models.describe(model).family), pair("你好", "好")
+    alone, together = lengths.measure([taught], parts), lengths.measure([called, taught], parts)
+    assert (together.source, together.target, together.rows) == (alone.source, alone.target, 2)
+    assert lengths.count_cut(library.add("a", [called]).id, model, 1, 1) == 0
+
+
 def test_a_row_is_cut_once_however_many_answers_it_has(model):
     from glm_core.data import Example
 

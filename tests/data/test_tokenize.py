@@ -17,7 +17,11 @@ torch = pytest.importorskip("torch")
 class Letters:
     """A family whose tokens are code points; -1 begins and -2 ends an answer."""
 
-    separate_answers: bool = False
+    def separates(self, tokenizer):
+        return False
+
+    def takes(self, tokenizer, messages):
+        return True
 
     def encode_example(self, tokenizer, messages, max_source, max_target):
         source = [ord(letter) for message in messages[:-1] for letter in message["content"]]
