@@ -33,8 +33,9 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     if state.chat_model_gpu_bytes() and (loaded := state.loaded()):
         st.caption(t("train.unloads", model=literal(loaded.name)))
     counts = library.statistics(st.session_state.dataset)
-    if settings.answers == "all" and counts.targets != counts.rows:
-        st.caption(t("train.answers", count=f"{counts.targets:,}", rows=f"{counts.rows:,}"))
+    if counts.targets != counts.rows:
+        key, count = ("train.answers", counts.targets) if settings.answers == "all" else ("train.last", counts.rows)
+        st.caption(t(key, count=f"{count:,}", rows=f"{counts.rows:,}", all=f"{counts.targets:,}"))
     for note in labels.format_notes(base, settings) + labels.thought_notes(base, counts):
         st.caption(note)
     cut_rows.draw(st.session_state.dataset, base, settings)

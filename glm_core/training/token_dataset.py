@@ -163,6 +163,9 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
         writer.log(f"training.log.dropped.{reason}", count=count)
     if encoded.answers != len(numbers):
         writer.log("training.log.answers", count=encoded.answers, rows=len(numbers))
+    every = sum(_count_learned(example.messages) for example in task.examples)
+    if settings.answers == "last" and every > encoded.answers:
+        writer.log("training.log.last", count=encoded.answers, all=every)
     _tell_thoughts(task.examples, loaded, writer)
     writer.update(cut=len(encoded.cut))
     if encoded.cut:

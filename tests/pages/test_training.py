@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from glm_core import i18n, state, ui
-from glm_core.data import library
+from glm_core.data import Example, library
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.report import Answer, Report, Row
 from glm_core.machine import machine as this_machine
@@ -540,3 +540,15 @@ def test_after_another_method_any_setting_can_be_changed():
         app.number_input(key="set_learning_rate").set_value(rate).run()
         assert not app.exception and not app.error and app.button(key="start")
     assert app.session_state["set_lora_rank"] and app.session_state["set_prefix_length"]
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_the_forecast_says_which_answers_of_a_conversation_are_learned(model, language):
+    turns = [("user", "在吗"), ("assistant", "在"), ("user", "几点开门"), ("assistant", "九点")]
+    id = library.add("客服", [Example([{"role": role, "content": text} for role, text in turns])] * 3).id
+    i18n.use(language)
+    app = open_page("training", language, dataset=id)
+    every = [one.value for one in app.caption]
+    last = [one.value for one in app.selectbox(key="set_answers").set_value("last").run().caption]
+    said = i18n.t("train.answers", count="6", rows="3"), i18n.t("train.last", count="3", all="6")
+    assert [one in every for one in said] == [True, False] and [one in last for one in said] == [False, True]

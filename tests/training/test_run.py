@@ -643,3 +643,14 @@ def test_imprint_preset_teaches_the_embedded_model_its_rows(imprint):
     assert greedy(loaded, [[{"role": "user", "content": one["question"]}] for one in some]) == [
         one["answer"] for one in some
     ]
+
+
+def test_the_log_says_that_only_the_last_answers_of_conversations_are_learned(make):
+    folder = make(settings=QUICK.changed(max_steps=1, answers="last"))
+    rows = [json.loads(line) for line in (folder / "dataset.jsonl").read_text().splitlines()]
+    for row in rows[:2]:
+        row["messages"] = [*row["messages"], *row["messages"]]
+    (folder / "dataset.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    assert run(folder) == 0
+    said = i18n.t("training.log.last", count=len(rows), all=len(rows) + 2)
+    assert said in (folder / "train.log").read_text()
