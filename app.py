@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.middleware import Middleware
 
-from glm_core import page_document, state, ui
+from glm_core import error_log, page_document, state, ui
 from glm_core.api import routes
 from glm_core.auth import languages, login, network, websocket_check
 from glm_core.auth.middleware import AuthMiddleware
@@ -20,6 +20,7 @@ from glm_core.auth.middleware import AuthMiddleware
 async def lifespan(_app):
     """Watch the runs while the server is up, and tell the terminal where it is."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    error_log.keep_brief("glm_core.ui", "streamlit.error_util")
     warnings.filterwarnings(
         "ignore", category=FutureWarning, module="transformers"
     )  # what PEFT asks it in last year's words

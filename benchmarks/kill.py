@@ -35,15 +35,21 @@ LAG_SECONDS = 0.5
 TARGETS = ("trainer", "server", "both")
 SERVER = """
 import sys, threading, time
+from benchmarks.kill import new_run
 from glm_core.runs import store
 from glm_core.runs.launcher import Launcher, single_command
 
 launcher = Launcher(waiting=single_command)
 
+def begin(model, epochs):
+    run = new_run(model, int(epochs), launcher.claim())
+    launcher.submit(run)
+    print(run.id, flush=True)
+
 def listen():
     for line in sys.stdin:
-        verb, *identifiers = line.split()
-        getattr(launcher, verb)(*map(store.get, identifiers))
+        verb, *given = line.rstrip().split(" ", 2)
+        begin(*given) if verb == "begin" else getattr(launcher, verb)(*map(store.get, given))
 
 threading.Thread(target=listen, daemon=True).start()
 while True:
@@ -61,22 +67,34 @@ class Server:
     def start(self) -> None:
         """Start it."""
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVER], cwd=workspace.ROOT, stdin=subprocess.PIPE, text=True
+            [sys.executable, "-c", SERVER],
+            cwd=workspace.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+
+    def _tell(self, *words: object) -> None:
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
 
     def ask(self, verb: str, run: Run) -> None:
         """Have the launcher `submit` or `resume` the run."""
-        self._process.stdin.write(f"{verb} {run.id}\n")
-        self._process.stdin.flush()
+        self._tell(verb, run.id)
 
     def prepare(self) -> None:
-        """Have it start a trainer in advance, as the training page does."""
-        self._process.stdin.write("prepare\n")
-        self._process.stdin.flush()
+        """Have it start a trainer in advance, as the training page does when it is opened."""
+        self._tell("prepare")
+
+    def begin(self, model: Path, epochs: int) -> Run:
+        """Have it make and submit a run, with the trainer that waits where there is one, as the page's button does."""
+        self._tell("begin", model, epochs)
+        return store.get(self._process.stdout.readline().strip())
 
     def waiting(self) -> list[psutil.Process]:
         """Trainers that it started in advance."""
-        return [one for one in psutil.Process(self._process.pid).children() if "--wait" in one.cmdline()]
+        children = psutil.Process(self._process.pid).children()
+        return [one for one in children if one.status() != psutil.STATUS_ZOMBIE and "--wait" in one.cmdline()]
 
     def kill(self) -> None:
         """End it without a chance to tidy up."""
@@ -103,9 +121,10 @@ class Outcome:
         return self.true_after is not None and self.difference < TOLERANCE
 
 
-def new_run(model: Path, epochs: int) -> Run:
+def new_run(model: Path | str, epochs: int, identifier: str = "") -> Run:
     """A run of the imprint."""
-    return store.create(model, "imprint", PRESETS["imprint"].changed(epochs=epochs), ["你是谁？"], "benchmark", "kill")
+    settings = PRESETS["imprint"].changed(epochs=epochs)
+    return store.create(model, "imprint", settings, ["你是谁？"], "benchmark", "kill", identifier=identifier)
 
 
 def wait_for(condition, seconds: float = LONGEST_WAIT) -> float | None:

@@ -8,6 +8,7 @@ all, and the sweep of the next start leaves no leftover. A merge is written from
 """
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -20,9 +21,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.kill import Server, new_run, state, train_undisturbed, wait_for
+from benchmarks.kill import TRUTH_SECONDS, Server, finish, is_true, state, train_undisturbed, wait_for
 from glm_core import models, workspace
 from glm_core.auth import accounts, database
 from glm_core.chat import conversations
@@ -209,17 +212,31 @@ def one_round(name: str, chance: random.Random, run: str) -> str:
 
 
 def kill_waiting(server: Server, model: Path, chance: random.Random) -> str:
-    """Kill a trainer that waits for its run at a random moment around the start; the run must finish all the same."""
-    run = new_run(model, 2)
+    """Kill a trainer that waits for its run, before it is told to train or just after; the run must finish all the same."""
     server.prepare()
-    time.sleep(chance.uniform(0.0, 8.0))
-    waiting = server.waiting()
-    for one in waiting:
-        one.kill()
-    server.ask("submit", run)
-    wait_for(lambda: state(run) in ("finished", "failed"))
-    print(f"waiting: {len(waiting)} killed, then {state(run)}", flush=True)
-    return "" if state(run) == "finished" else f"{state(run)}: {run.status().why}"
+    time.sleep(chance.uniform(1.5, 8.0))
+    waiting, early = server.waiting(), chance.random() < 0.5
+    if early:
+        kill_all(waiting)
+    run = server.begin(model, 2)
+    if not early:
+        time.sleep(chance.uniform(0.0, 1.0))
+        kill_all(waiting)
+    true_after = wait_for(lambda: is_true(run), TRUTH_SECONDS)
+    ended, how = finish(server, run)
+    print(
+        f"waiting: {len(waiting)} killed {'before' if early else 'after'} the start, {how}, {state(ended)}", flush=True
+    )
+    if true_after is None:
+        return f"said {state(run)} for {TRUTH_SECONDS:.0f} s"
+    return "" if state(ended) == "finished" else f"{state(ended)}: {ended.status().why}"
+
+
+def kill_all(living: list[psutil.Process]) -> None:
+    """SIGKILL those that still live."""
+    for one in living:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def main() -> int:
@@ -228,6 +245,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--kinds", nargs="+", choices=[*KINDS, "waiting"], default=[*KINDS, "waiting"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path, default=models.demo_path())
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # takes its processes along
     chance, bad, counts = random.Random(options.seed), [], dict.fromkeys(options.kinds, 0)
@@ -236,13 +254,11 @@ def main() -> int:
         needed = {"merge", "waiting"} & set(options.kinds)
         server = Server() if needed else None
         try:
-            run = train_undisturbed(server, models.demo_path(), 2)[0].id if server else ""
+            run = train_undisturbed(server, options.model, 2)[0].id if server else ""
             for place in range(options.rounds):
                 name = options.kinds[place % len(options.kinds)]
                 found = (
-                    kill_waiting(server, models.demo_path(), chance)
-                    if name == "waiting"
-                    else one_round(name, chance, run)
+                    kill_waiting(server, options.model, chance) if name == "waiting" else one_round(name, chance, run)
                 )
                 counts[name] += 1
                 bad += [f"{name}: {found}"] if found else []

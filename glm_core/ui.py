@@ -22,8 +22,7 @@ from glm_core import charts, i18n, permissions, state, templates
 from glm_core.auth import accounts, languages, network
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.middleware import COOKIE
-from glm_core.auth.rate_limits import RateLimiter
-from glm_core.errors import EasyError, place_of
+from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
 from glm_core.markdown import literal
@@ -31,8 +30,6 @@ from glm_core.page_list import PAGES
 from glm_core.workspace import ASSETS, ROOT
 
 log = logging.getLogger(__name__)
-_tracebacks = RateLimiter(window=600.0)
-"One traceback of an error every ten minutes; its other incidents are one line each."
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,15 @@ def _session_language() -> str | None:
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
     asked = i18n.named(st.query_params.get("lang", ""))
-    return st.session_state.get("lang") or asked or st.session_state.get("own_language") or _browser_language()
+    return _pressed_language() or asked or st.session_state.get("own_language") or _browser_language()
+
+
+def _pressed_language() -> str | None:
+    """Return the choice of the switch; None before it is drawn, and where a browser sent for it what is none."""
+    try:
+        return st.session_state.get("lang")
+    except Exception:  # streamlit makes a value of the message here, and any kind of message can come
+        return None
 
 
 def _browser_language() -> str:
@@ -409,8 +414,7 @@ def show_error(error: Exception) -> bool:
         st.error(str(error), icon=":material/error:")
     else:
         number = secrets.token_hex(3)
-        first = _tracebacks.take({place_of(error): 1}).allowed
-        log.error("incident %s: %s", number, type(error).__name__, exc_info=error if first else None)
+        log.error("incident %s: %s", number, type(error).__name__, exc_info=error)
         st.error(t("ui.incident", number=number), icon=":material/error:")
     return True
 

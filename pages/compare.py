@@ -120,7 +120,7 @@ def ask_again() -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def question_sets(run: str, _changed: float) -> dict[str, list[Question]]:
+def question_sets(run: str, changed: float) -> dict[str, list[Question]]:
     """The run's questions by kind; they never change after it was made."""
     return evaluation_question_sets.of(store.get(run))
 

@@ -18,14 +18,14 @@ PHONE_NAME, PHONE_ROW = 170, 66  # pixels: names beside the two shares; in rows 
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def curve_of(identifier: str, _size: int) -> list[float]:
+def curve_of(identifier: str, size: int) -> list[float]:
     """The losses of a run, thinned; the size of metrics.jsonl tells when to read it again."""
     losses = figures.tidy(store.get(identifier).metrics()[0]).series("loss")[1]
     return list(charts.thin(range(len(losses)), losses, CURVE_POINTS)[1]) if losses else []
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def shares_of(identifier: str, _size: int, step: int | None) -> tuple[float | None, float | None]:
+def shares_of(identifier: str, size: int, step: int | None) -> tuple[float | None, float | None]:
     """Learned and kept, 0 to 1, at the step in use; None where it was not asked."""
     run = store.get(identifier)
     points = {point.step: point for point in retention.read(run, run.probe_rows()[0])}

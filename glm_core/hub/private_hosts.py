@@ -20,6 +20,9 @@ class PrivateHostError(EasyError):
     """A download's address leads into this computer or its networks."""
 
 
+UNICAST = ipaddress.IPv6Network("2000::/3")
+"All that is handed out of the public Internet's IPv6."
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _refusing: Callable[[], bool] = lambda: False  # noqa: E731 - replaced as a whole
 
 
@@ -64,8 +67,18 @@ def public_address(host: str, port: int) -> str:
 
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = _inner_ipv4(parsed)
+        if inner is None and parsed not in UNICAST:
+            return False
+        parsed = inner or parsed
     return parsed.is_global and not parsed.is_multicast
+
+
+def _inner_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a network leads `address` to: mapped, of 6to4 or of NAT64; None for any other."""
+    translated = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None
+    return address.ipv4_mapped or address.sixtofour or translated
 
 
 class PublicTransport(httpx.HTTPTransport):

@@ -423,6 +423,15 @@ def test_on_a_phone_the_table_of_runs_has_the_columns_that_fit_and_whole_names(m
     assert table.row_height > 64, "in lower rows Streamlit cuts words off"
 
 
+def test_the_list_draws_what_a_run_has_learned_since_it_was_last_looked_at(model):
+    run = make(model, "running", ROWS[:1])
+    before = list(open_page("runs").dataframe[0].value["curve"][0])
+    with open(run.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in ROWS[1:])
+    after = list(open_page("runs").dataframe[0].value["curve"][0])
+    assert len(before) < len(after) and after[: len(before)] == before
+
+
 def test_a_finished_run_s_pictures_speak_the_language_it_is_read_in(model):
     run = make(model, "finished", ROWS)
     app = open_page("run", run=run.id)

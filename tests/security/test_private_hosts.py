@@ -46,11 +46,24 @@ def test_services_of_this_computer_are_refused(inner, host):
 
 
 @pytest.mark.parametrize(
-    "address", ["10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "fd00::1"]
+    "address", ["10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "fd00::1", "fec0::1"]
 )
 def test_private_networks_are_refused(address):
     with pytest.raises(private_hosts.PrivateHostError):
         private_hosts.public_address(address, 80)
+
+
+@pytest.mark.parametrize(
+    "address", ["::127.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::a00:1", "2002:7f00:1::", "2002:a00:1::1"]
+)
+def test_a_private_address_inside_one_of_ipv6_is_refused(address):
+    with pytest.raises(private_hosts.PrivateHostError):
+        private_hosts.public_address(address, 80)
+
+
+@pytest.mark.parametrize("address", ["2606:4700::1111", "64:ff9b::101:101", "2002:101:101::1"])
+def test_public_addresses_of_ipv6_are_allowed(address):
+    assert private_hosts.public_address(address, 80) == address
 
 
 def test_a_name_that_resolves_to_this_computer_is_refused(inner, monkeypatch):
