@@ -159,8 +159,9 @@ def test_a_packed_layer_takes_tokens_in_rows_of_their_own(monkeypatch):
         torch.testing.assert_close(layer(states), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
-    """Through a whole step: prefixes at two strengths, LoRA and base in one batch."""
+@pytest.mark.parametrize("width", [16, 24])
+def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch, width):
+    """Through a whole step: prefixes at two strengths, LoRA and base in one batch; heads also of a width that is no block of Triton's."""
     from glm_core import models
     from glm_core.models.architectures.chatglm import decode_step
     from glm_core.serving.base import LoadedBase
@@ -168,7 +169,7 @@ def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch):
     from tests.serving import test_families
     from tests.tiny import tiny_chatglm
 
-    folder = tiny_chatglm(tmp_path / "tiny")
+    folder = tiny_chatglm(tmp_path / "tiny", hidden_size=4 * width, num_attention_heads=4)
     monkeypatch.setattr(test_families, "load", lambda name: models.load(folder))
     choices = test_families.adapt("chatglm", tmp_path)
     texts, calls = [], []

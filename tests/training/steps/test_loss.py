@@ -91,7 +91,7 @@ def test_half_precision_keeps_the_sum_in_float32(case):
 
 def test_noise_on_the_embeddings_is_bounded_and_only_there_while_training(tmp_path):
     loaded = models.load(tiny_chatglm(tmp_path / "tiny"))
-    table, ids = loaded.model.get_input_embeddings(), torch.tensor([[5, 6, 7, 8]])
+    table, ids = loaded.model.get_input_embeddings(), torch.tensor([[5, 6, 7, 8]], device=loaded.model.device)
     plain = table(ids)
     with noisy(loaded.model, 5.0):
         loaded.model.train()

@@ -29,20 +29,26 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
 
 def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) -> torch.Tensor:
     """All layers and the last normalization, (B, H) -> (B, H)."""
-    visible = None if kernels else cache.visible(hidden.dtype)
+    attending = kernels if _fits_block(network.layers[0].attention.head_dim) else None
+    visible = None if attending else cache.visible(hidden.dtype)
     normed = network.layers[0].input_layernorm(hidden)
     norms = [*(layer.input_layernorm for layer in network.layers[1:]), network.final_layernorm]
     for layer, following in zip(network.layers, norms, strict=True):
         attention = layer.attention
         states = attention.query_key_value(normed)  # (B, 3 H)
-        if kernels:
+        if attending:
             own = cache.layers[attention.layer_idx]
-            mixed = kernels.attend(states, *rotary, own.keys, own.values, cache.lengths, cache.ahead, cache.log_scale)
+            mixed = attending.attend(states, *rotary, own.keys, own.values, cache.lengths, cache.ahead, cache.log_scale)
         else:
             mixed = _attend(attention, states, rotary, visible, cache)
         normed = _add_norm(attention.dense(mixed), normed, layer.post_attention_layernorm, kernels)
         normed = _add_norm(layer.mlp(normed), normed, following, kernels)
     return normed
+
+
+def _fits_block(width: int) -> bool:
+    """Return whether the attention kernel serves heads of `width`: a block of Triton's is a power of two. The published 128 is one."""
+    return width & (width - 1) == 0
 
 
 def _attend(attention: nn.Module, states: torch.Tensor, rotary, visible, cache) -> torch.Tensor:
