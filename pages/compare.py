@@ -38,7 +38,7 @@ def choose_run(choices: Sequence[ServedModel]) -> ServedModel:
     """The run at the top: the address' one, or the newest."""
     names = {choice.name: choice for choice in choices}
     labels = labels_of(choices, lambda one: t("chat.tuned", name=one.title, base=one.base.name))
-    if "compared" not in st.session_state and st.query_params.get("run", "") not in ("", *names):
+    if st.session_state.get("compared", st.query_params.get("run", "")) not in ("", *names):
         st.info(t("compare.gone"), icon=":material/link_off:")
     if "compared" not in st.session_state and st.query_params.get("run") in names:
         st.session_state.compared = st.query_params["run"]

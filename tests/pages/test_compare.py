@@ -183,6 +183,14 @@ def test_a_link_to_a_run_that_is_gone_says_so(engine):
     assert not open_page("compare", run="run-1").info and not open_page("compare").info
 
 
+def test_a_run_that_is_deleted_while_it_is_in_view_is_not_silently_another_one(engine, three):
+    app = open_page("compare", run="run-1")
+    assert not app.info
+    engine.listed = [choice for choice in engine.listed if choice.name != "run-1"]
+    app.text_area(key="asked").set_value("你好").run()
+    assert [one.value for one in app.info] == [i18n.t("compare.gone")]
+
+
 def test_a_very_long_question_does_not_push_the_answers_away(engine):
     app = ask(open_page("compare", run="run-1"), "长" * 10_000)
     assert not app.exception and engine.requests[-1].messages[0]["content"] == "长" * 10_000

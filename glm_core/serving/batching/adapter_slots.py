@@ -44,13 +44,16 @@ class Adapters:
 
         Raises:
             RequestError: this adapter has no strength other than 1.
-            EngineUnavailable: its files cannot be read, or do not fit this base.
+            EngineUnavailable: its files are gone, cannot be read, or do not fit this base.
         """
         if not choice.tuned:
             return None
         # two strengths of one adapter are two slots, since rows of one batch may want both
         slot = choice.name if strength == 1.0 else f"{choice.name}@{round(100 * strength)}"
-        version = _version(choice.adapter)
+        try:
+            version = _version(choice.adapter)
+        except OSError as error:  # deleted since it was found
+            raise EngineUnavailable("serving.adapter_gone", name=choice.title) from error
         if slot not in busy and self._versions.get(slot) != version:
             self.forget(slot)
             self._read(choice, slot, strength)

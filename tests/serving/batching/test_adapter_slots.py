@@ -11,6 +11,7 @@ from glm_core import models, workspace
 from glm_core.adapters import attach, scale
 from glm_core.runs import rollback, store
 from glm_core.serving import EngineBusy, EngineUnavailable, RequestError, served_models
+from glm_core.serving.batching.adapter_slots import Adapters
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.served_models import ServedModel
 from glm_core.training.settings import TrainingSettings
@@ -165,6 +166,14 @@ def test_a_new_version_of_an_adapter_is_read_and_a_damaged_one_is_an_error_of_th
     with pytest.raises(EngineUnavailable, match="训练 lora"):
         alone(engine, "你好", "lora")
     assert alone(engine, "你好", "tiny")
+
+
+def test_an_adapter_that_was_deleted_since_it_was_found_is_an_error_of_that_request(runs, home, tiny_folder):
+    found = served_models.find("lora")
+    shutil.rmtree(home / "runs" / "lora")
+    with pytest.raises(EngineUnavailable) as caught:
+        Adapters(models.load(tiny_folder)).need(found)
+    assert caught.value.key == "serving.adapter_gone" and "训练 lora" in str(caught.value)
 
 
 def test_going_back_and_forward_changes_who_answers_at_once(engine, home, runs, trained):
