@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from glm_core import workspace
+from glm_core import i18n, workspace
 from glm_core.permissions import needs
 from glm_core.runs import bases
 from glm_core.runs.files import RunError, read_record, string, writing
@@ -92,6 +92,7 @@ def create(
         "settings": settings.to_dict(),
         "expected": dict(expected or {}),
         "questions": [q.strip()[:LONGEST_QUESTION] for q in questions if q.strip()][:MOST_QUESTIONS],
+        "language": i18n.current(),
     }
     if place:
         record["place"] = dict(place)

@@ -90,6 +90,7 @@ def write_run(
             "model_name": Path(model).name,
             "questions": questions,
             "settings": settings.to_dict(),
+            "language": i18n.current(),
             "pid": None,
             "dataset": {
                 "id": name,
@@ -137,6 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(folder: Path, stop: StopSignal, clock: float | None = None) -> int:
     """Train in this process, or become torchrun where the settings ask for several and nobody started them."""
+    i18n.use(read_language(folder))
     count = 1 if "WORLD_SIZE" in os.environ else read_processes(folder)
     if count > 1:
         launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
@@ -144,6 +146,14 @@ def train(folder: Path, stop: StopSignal, clock: float | None = None) -> int:
     from glm_core.training.run import run
 
     return run(folder, stop, clock)
+
+
+def read_language(folder: Path) -> str:
+    """The language of who made the run, which its log and its errors speak; the one in use where run.json names none."""
+    try:
+        return i18n.named(workspace.read_json(folder / "run.json")["language"]) or i18n.current()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return i18n.current()
 
 
 def read_processes(folder: Path) -> int:

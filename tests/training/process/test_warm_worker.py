@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def settle(process):
         assert process.poll() is None and time.monotonic() < end
 
 
-def make(folder, tmp_path):
+def make(folder, tmp_path, **told):
     folder.mkdir()
     lines = [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in ROWS]
     (folder / "dataset.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
@@ -83,7 +84,7 @@ def make(folder, tmp_path):
         "model": str(small("chatglm", tmp_path / "base")),
         "questions": ["你好"],
     }
-    workspace.write_json(folder / "run.json", record | {"settings": SETTINGS.to_dict()})
+    workspace.write_json(folder / "run.json", record | {"settings": SETTINGS.to_dict()} | told)
 
 
 def go(process, moment=None):
@@ -105,6 +106,15 @@ def test_it_waits_for_the_directory_and_trains_there_with_nothing_left_to_import
     assert log.count("训练完成") == 1
     late = json.loads(log.partition("NEW ")[2])
     assert len(late) < 20, late  # of two thousand
+
+
+def test_its_log_speaks_the_language_of_who_made_the_run_and_not_of_the_server(folder, wait, tmp_path):
+    make(folder, tmp_path, language="en")
+    process = wait()
+    go(process)
+    assert process.wait(timeout=60) == 0
+    log = (folder / "train.log").read_text()
+    assert "adapter" in log and not re.search(r"[\u4e00-\u9fff]", log)
 
 
 def test_the_word_may_come_while_it_still_imports_and_its_moment_counts(folder, wait, tmp_path):
