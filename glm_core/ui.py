@@ -50,6 +50,8 @@ STATE_COLOURS = {
 }
 BEGUN = "begun"
 "Session state: the folder and the role for which the page was last drawn."
+TOLD = "told"
+"Session state: what `begin_anew` has to say."
 AVATARS = {"user": ":material/person:", "assistant": ":material/smart_toy:", "tool": ":material/build:"}
 LONGEST_SHOWN = 4_000
 TEMPLATES = Path(__file__).with_name("page_templates")
@@ -251,6 +253,18 @@ def begin(page: str) -> User:
         st.stop()
     st.session_state[BEGUN] = (account.folder, entry.role)
     return User(account.folder, account)
+
+
+def begin_anew(told: str) -> NoReturn:
+    """Draw the page once more without what was pressed, which was meant for something that is gone, and say `told` there."""
+    st.session_state[TOLD] = told
+    st.rerun()
+
+
+def draw_told() -> None:
+    """What `begin_anew` had to say, once."""
+    if told := st.session_state.pop(TOLD, ""):
+        st.info(told, icon=":material/link_off:")
 
 
 def redirect(path: str) -> NoReturn:

@@ -39,7 +39,10 @@ def choose_run(choices: Sequence[ServedModel]) -> ServedModel:
     names = {choice.name: choice for choice in choices}
     labels = labels_of(choices, lambda one: t("chat.tuned", name=one.title, base=one.base.name))
     if st.session_state.get("compared", st.query_params.get("run", "")) not in ("", *names):
-        st.info(t("compare.gone"), icon=":material/link_off:")
+        st.session_state.pop("compared", None)
+        st.query_params.pop("run", None)
+        ui.begin_anew(t("compare.gone"))
+    ui.draw_told()
     if "compared" not in st.session_state and st.query_params.get("run") in names:
         st.session_state.compared = st.query_params["run"]
         start_with(names[st.session_state.compared])

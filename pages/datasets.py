@@ -81,16 +81,18 @@ ui.begin("datasets")
 for kept in ("incoming", "incoming_files", "incoming_source"):
     st.session_state.pop(kept, None)
 sets = {one.id: one for one in library.datasets()}
-gone = "set" not in st.session_state and st.query_params.get("set", "") not in ("", *sets)
-asked = [st.session_state.pop("chosen_next", None), st.session_state.get("set"), st.query_params.get("set"), *sets]
+chosen = st.session_state.pop("chosen_next", None)
+gone = chosen is None and st.session_state.get("set", st.query_params.get("set", "")) not in ("", None, *sets)
+asked = [chosen, st.session_state.get("set"), st.query_params.get("set"), *sets]
 st.session_state.set = next((id for id in asked if id in sets), None)
+if gone:
+    ui.begin_anew(t("datasets.gone"))
 st.title(t("page.datasets"), anchor=False)
 left, right = st.columns([1, 3], gap="large")
 with left:
     draw_list()
 with right:
-    if sets and gone:
-        st.info(t("datasets.gone"), icon=":material/link_off:")
+    ui.draw_told()
     if sets:
         st.query_params["set"] = st.session_state.set
         with ui.guarded():

@@ -145,7 +145,9 @@ if not data or not models:
     )
     st.stop()
 form = Form(data, models)
-form.begin()
+if form.begin():
+    ui.begin_anew(t("train.gone"))
+ui.draw_told()
 choices, outlook = st.columns([3, 2], gap="large")
 with choices:
     fields.draw_presets(form)

@@ -187,8 +187,11 @@ def test_a_run_that_is_deleted_while_it_is_in_view_is_not_silently_another_one(e
     app = open_page("compare", run="run-1")
     assert not app.info
     engine.listed = [choice for choice in engine.listed if choice.name != "run-1"]
-    app.text_area(key="asked").set_value("你好").run()
+    before = len(engine.requests)
+    app.button(key="go").click().run()
     assert [one.value for one in app.info] == [i18n.t("compare.gone")]
+    assert len(engine.requests) == before, "what was pressed was meant for the other one"
+    assert app.selectbox(key="compared").value == "run-2" and not app.run().info, "said once"
 
 
 def test_a_very_long_question_does_not_push_the_answers_away(engine):

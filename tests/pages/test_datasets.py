@@ -130,6 +130,18 @@ def test_columns_of_question_and_answer_come_before_a_task_that_takes_neither():
     assert i18n.t("datasets.before_mapping") not in shown(app), "nothing was wrong but that they had not been"
 
 
+def test_a_set_that_is_deleted_elsewhere_is_said_to_be_gone_and_one_deleted_here_is_not():
+    here, elsewhere = library.add("一", rows(3)), library.add("二", rows(3, "乙"))
+    app = open_page("datasets", set=elsewhere.id)
+    library.remove(elsewhere.id)
+    app.button(key="train").click().run()
+    assert [one.value for one in app.info] == [i18n.t("datasets.gone")] and app.title[0].value == "数据"
+    app.radio(key="set").set_value(here.id).run()
+    app.checkbox(key=f"sure-{here.id}").check().run()
+    app.button(key="delete").click().run()
+    assert not app.info and [one for one in library.datasets() if not one.bundled] == []
+
+
 def test_a_chosen_task_is_said_anew_in_another_language():
     app = open_page("upload")
     app.text_area(key="pasted").set_value("标题\t正文\n甲\t乙\n").run()

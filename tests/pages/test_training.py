@@ -12,6 +12,7 @@ import pytest
 
 from glm_core import i18n, state, ui
 from glm_core.data import Example, library
+from glm_core.data.examples import pair
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.report import Answer, Report, Row
 from glm_core.machine import machine as this_machine
@@ -222,6 +223,19 @@ def test_what_was_set_is_still_there_after_a_look_at_another_page():
     app.switch_page(str(ROOT / "pages" / "settings.py")).run()
     app.switch_page(str(ROOT / "pages" / "training.py")).run()
     assert app.number_input(key="set_epochs").value == 7
+
+
+def test_a_set_that_is_deleted_elsewhere_is_not_silently_another_one(model):
+    kept = library.add("店铺", [pair(f"问{n}", f"答{n}") for n in range(15)])
+    app = open_page("training", dataset=kept.id)
+    assert app.selectbox(key="dataset").value == kept.id and not app.info
+    library.remove(kept.id)
+    app.button(key="start").click().run()
+    assert not app.exception and store.runs() == [], "what was pressed was meant for the other one"
+    assert [one.value for one in app.info] == [i18n.t("train.gone")] and app.selectbox(key="dataset").value in {
+        one.id for one in library.datasets()
+    }
+    assert not app.run().info, "said once"
 
 
 def test_another_run_is_imitated(model):

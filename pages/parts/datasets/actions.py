@@ -9,7 +9,7 @@ from pages.parts.datasets import xlsx_download
 
 
 def show(id: str) -> None:
-    """Choose the set `id` from the next run on."""
+    """Choose the set `id` from the next run on; with an empty one any that there is."""
     st.session_state.chosen_next = id
     st.rerun()
 
@@ -117,4 +117,4 @@ def draw_more(chosen: library.Dataset) -> None:
         if st.button(t("datasets.delete"), icon=":material/delete:", key="delete", width="stretch"):
             library.remove(chosen.id)
             ui.note("audit.data.remove", chosen.name)
-            st.rerun()
+            show("")

@@ -117,12 +117,15 @@ class Form:
         """Begin anew instead of going on."""
         st.session_state.start_from = ""
 
-    def begin(self) -> None:
+    def begin(self) -> bool:
         """Fill the form at the first visit or as the address asks: `preset`, `dataset`, `model`, or a run to be `like`.
 
         `aside` holds rows out beside, so that one sees whether the run generalizes.
 
         A bundled data set without a preset means the job that it is bundled for.
+
+        Returns:
+            Whether the data or the model that was chosen is gone, and another one in its place.
         """
         asked = {
             name: st.query_params[name]
@@ -149,9 +152,14 @@ class Form:
             st.session_state.update(st.session_state.draft)
         for name, value in self._defaults().items():  # of another method: not drawn, and forgotten with their widgets
             st.session_state.setdefault(name, value)
-        for name, known in (("dataset", self.data), ("model", self.models)):
+        places = (("dataset", self.data), ("model", self.models))
+        gone = [name for name, known in places if st.session_state.get(name) not in (None, *known)]
+        for name, known in places:
             if st.session_state.get(name) not in known:
                 st.session_state[name] = next(iter(known))
+        if "dataset" in gone and st.session_state.preset:
+            self.follow_data()
+        return bool(gone)
 
     def _defaults(self) -> dict:
         """Value of each setting at the last drawing, by its key in the session."""
