@@ -262,7 +262,7 @@ def begin_anew(told: str) -> NoReturn:
 
 
 def draw_told() -> None:
-    """What `begin_anew` had to say, once."""
+    """Draw the sentence that `begin_anew` has left, once."""
     if told := st.session_state.pop(TOLD, ""):
         st.info(told, icon=":material/link_off:")
 
