@@ -108,7 +108,7 @@ SPEAKERS = split_names(
 )
 TEXTS = split_names("content|value|text|parts|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
 _IDS = re.compile(
-    r"(.*[\s_.-])?(id|ids|idx|index|uuid|guid|hash|no|number)|.*[a-z]I[dD]|编号|序号|行号|.*(编号|序号)|.*ID|\#\d+|unnamed:.*",
+    r"(.*[\s_.-])?(id|ids|idx|index|uuid|guid|hash|no|number)|.*[a-z]I[dD]|编号|序号|行号|编码|代码|工号|单号|.*(编号|序号)|.*ID|\#\d+|unnamed:.*",
     re.IGNORECASE,
 )
 _NEARLY = {
@@ -120,6 +120,7 @@ _ABOUT = re.compile(
     r"|(类型|类别|分类|编号|序号|时间|日期|次数|数量|字数|长度|来源|评分|得分|链接|网址|人|者|状态|语言|模型)$",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"[A-Za-z]{0,4}[-_#/]?\d[\d\-_/.]{0,30}[A-Za-z]?")
 _OPTION = re.compile(r"(?:option|choice|选项|选择|opt|op) ?[a-h1-8一二三四五六]")
 _WORDS = re.compile(r"[^\W\d_]")
 _TRADITIONAL = str.maketrans(
@@ -178,6 +179,11 @@ def is_score(column: str) -> bool:
 def is_identifier(column: str) -> bool:
     """Return whether `column` numbers rows and says nothing."""
     return _IDS.fullmatch(column.strip()) is not None
+
+
+def is_code(value: str) -> bool:
+    """Return whether a cell is the number of something, with some letters: K001, INV-2024-17."""
+    return _CODE.fullmatch(value.strip()) is not None
 
 
 def holds_text(value: object) -> bool:

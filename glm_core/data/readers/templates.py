@@ -194,7 +194,7 @@ def propose(template: Template | None, columns: Sequence[str], sample: Sequence[
         return known
     rest = sorted(
         (column for column in columns if column not in known.values()),
-        key=lambda column: (-_variety(column, sample), columns.index(column)),
+        key=lambda column: (-_variety(column, sample), -_usual_length(column, sample), columns.index(column)),
     )
     taken = rest[: len(fields) - len(known)]
     labels_last = template is not None and template.name == "classification"
@@ -226,8 +226,15 @@ def _variety(column: str, sample: Sequence[dict]) -> int:
     return 1 if repeats or names_of.is_identifier(column) else 2
 
 
+def _usual_length(column: str, sample: Sequence[dict]) -> float:
+    """Characters of a column's words, on average."""
+    words = [len(row[column]) for row in sample if _is_words(row.get(column))]
+    return sum(words) / max(1, len(words))
+
+
 def _is_words(value: object) -> bool:
-    return isinstance(value, str) and re.search(r"[^\W\d_]", value) is not None
+    """Return whether a cell holds words, not a number or a code such as K-001."""
+    return isinstance(value, str) and re.search(r"[^\W\d_]", value) is not None and not names_of.is_code(value)
 
 
 def from_layout(template: Template, layout: Layout, tally: NoticeTally) -> Convert:

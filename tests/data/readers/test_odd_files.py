@@ -466,3 +466,9 @@ def test_names_that_nothing_knows_are_said_to_be_taken_for_names():
     assert said(result) == [OPEN] and kinds(result) == {"names_taken"} and "foo、bar" in result.notices[0].message
     known = "工单,客户问题\n几点上班,九点\n".encode()
     assert not kinds(read_bytes(known, "a.csv", mapping={"question": "工单", "answer": "客户问题"}))
+
+
+def test_names_over_numbers_codes_or_one_word_are_names_beyond_doubt():
+    mapping = {"question": "foo", "answer": "bar"}
+    for content in ("foo,bar,n\n几点上班,九点,1\n几点下班,六点,2\n", "n,foo,bar\nK1,几点上班,九点\nK2,几点下班,六点\n"):
+        assert not kinds(read_bytes(content.encode(), "a.csv", mapping=mapping))

@@ -172,3 +172,18 @@ def test_a_nested_field_is_mapped_by_its_path():
     content = '{"info":{"ask":["一","二"]},"out":{"text":"三"}}\n'
     result = read_bytes(content.encode(), "a.jsonl", mapping={"question": "info.ask.1", "answer": "out.text"})
     assert first(result) == ("二", "三")
+
+
+def test_codes_and_short_words_that_repeat_are_not_proposed():
+    """A table of five facts in five wordings each: its answers repeat, too, but are longer than its labels."""
+    facts = {"几点开门": "早上九点开门", "几点关门": "晚上六点关门", "怎么退货": "七天内凭小票退货"}
+    ways = ("{}", "请问{}", "你好，{}？", "我想知道{}")
+    rows = [
+        {"编码": f"K{place:03}", "场景": "店铺", "归档": "是", "顾客原话": way.format(asked), "处理口径": told}
+        for place, (asked, told, way) in enumerate((a, b, way) for a, b in facts.items() for way in ways)
+    ]
+    assert propose(None, list(rows[0]), rows) == {"question": "顾客原话", "answer": "处理口径"}
+    first = [
+        {"姓名": f"张{chr(0x4E00 + n)}", "原话": f"第{n}个问题说得很长", "口径": f"第{n}个很长的口径"} for n in range(5)
+    ]
+    assert propose(None, list(first[0]), first) == {"question": "原话", "answer": "口径"}

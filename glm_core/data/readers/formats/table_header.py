@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from glm_core.data.examples import DataError, RowError, is_blank
-from glm_core.data.readers.columns import is_identifier, nearly
+from glm_core.data.readers.columns import is_code, is_identifier, nearly
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import is_header, knows
 from glm_core.data.readers.notices import NoticeTally
@@ -74,8 +74,21 @@ class Table:
         """Say that the first row was taken for data, or for names that nothing knows."""
         if self.headless:
             tally.add("no_header")
-        elif self.names and not any(knows(name) or nearly(name) or is_identifier(name) for name in self.names):
+        elif self.names and not self._is_header_beyond_doubt():
             tally.add("names_taken", 1, *[name for name in self.names if not name.startswith("#")])
+
+    def _is_header_beyond_doubt(self) -> bool:
+        """Return whether one of the names is known, or stands over numbers, codes or one and the same word."""
+        if any(knows(name) or nearly(name) or is_identifier(name) for name in self.names):
+            return True
+        for place, name in enumerate(self.names):
+            cells = [_text(row[place]) for _, row in self._head if isinstance(row, list) and place < len(row)]
+            below = [cell for cell in cells if cell]
+            if len(below) < 2 or _NUMBER.fullmatch(name) or is_code(name):
+                continue
+            if all(_NUMBER.fullmatch(cell) or is_code(cell) for cell in below) or set(below) == {below[0]} != {name}:
+                return True
+        return False
 
     def _find_header(self) -> int | None:
         """The place of the first row whose cells name a layout; above it only narrower rows, such as a title."""
