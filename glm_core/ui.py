@@ -399,6 +399,8 @@ def draw_messages(messages: list[dict]) -> None:
                 st.caption(f":material/psychology: {literal(thought[:LONGEST_SHOWN])}")
             if content:
                 st.markdown(content)
+            if message["role"] == "assistant" and not message.get("learn", True):
+                st.caption(t("datasets.not_learned"))
             for call in message.get("tool_calls") or ():
                 function = call["function"]
                 st.markdown(f":material/build: {literal(function['name'])}")

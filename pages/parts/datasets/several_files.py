@@ -26,7 +26,7 @@ def draw_several(files: list[File], old: library.Dataset | None, appending: bool
     draw_table(results)
     good = [one for one in results.values() if isinstance(one, ReadResult) and one.examples]
     for result in good:
-        with st.expander(literal(result.file), icon=":material/description:"):
+        with st.expander(literal(result.file), icon=":material/description:", expanded=bool(result.notices)):
             ui.draw_messages(result.examples[0].messages)
             column_mapping.draw_notices(result.notices)
     if len(good) < len(results):
