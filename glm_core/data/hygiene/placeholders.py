@@ -30,7 +30,10 @@ _ANY_CASE = re.compile(
     rf"(?<![{{$]){_OPEN}\s*(?:your[ _])?(?:{_ENGLISH})\s*{_CLOSE}|\[\s*insert [^\]\n]{{1,30}}\]", re.IGNORECASE
 )
 _WORTH_A_LOOK = re.compile(r"[{<\[【%_＜｛填○◯＿@]|NAME|AUTHOR|某某|xx|XX|××|输入")
-_STUB = re.compile(r"\s*(TODO|TBD|FIXME|待补充|待填写|待完善|待定)\s*[.。!！]?\s*", re.IGNORECASE)
+_STUB = re.compile(
+    r"\s*(TODO|TBD|FIXME|N/A|待补充|待填写|待完善|待定|同上|见上|ditto|same as above|see above)\s*[.。!！]?\s*",
+    re.IGNORECASE,
+)
 _STUB_LENGTH = 20
 _LOST = re.compile(r"<unk>|\[unk\]|\ufffd", re.IGNORECASE)
 

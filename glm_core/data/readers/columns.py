@@ -6,7 +6,7 @@ none of these names is mapped by hand (`templates`).
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def split_names(words: str) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ WEIGHTS = (
 "The same as a list, a value for each answer or each message."
 SCORES = split_names(
     "score|scores|rating|ratings|reward|rewards|quality|quality score|reward score|rm score|preference score|rank|stars|"
-    "grade|overall score|overall rating|helpfulness|helpful|upvotes|votes|likes|weight|loss weight|评分|得分|分数|打分|"
+    "grade|confidence|probability|similarity|置信度|相似度|overall score|overall rating|helpfulness|helpful|upvotes|votes|likes|weight|loss weight|评分|得分|分数|打分|"
     "质量|质量分|质量评分|星级|满意度|排名|点赞数|奖励|权重|评价"
 )
 "Numbers that say how good an answer is; which of them are good enough, the file does not say."
@@ -121,7 +121,7 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(r"[A-Za-z]{0,4}[-_#/]?\d[\d\-_/.]{0,30}[A-Za-z]?")
-_OPTION = re.compile(r"(?:option|choice|选项|选择|opt|op) ?[a-h1-8一二三四五六]")
+_OPTION = re.compile(r"(?:option|choice|选项|选择|opt|op) ?([a-h1-8一二三四五六])")
 _WORDS = re.compile(r"[^\W\d_]")
 _TRADITIONAL = str.maketrans(
     "問題覆復應輸內話對訊標參資選項說類質測試驗訓練", "问题复复应输内话对讯标参资选项说类质测试验训练"
@@ -168,6 +168,15 @@ def nearly(column: str) -> str:
 def is_context(column: str) -> bool:
     """Return whether `column` is told beside a question: a context, a document, one of its options."""
     return fold(column) in CONTEXTS or _OPTION.fullmatch(fold(column)) is not None
+
+
+def option_letter(column: str, columns: Collection[str]) -> str:
+    """The letter or number of the option that `column` holds: of A beside B and C, of 选项A, option_1; empty for any other."""
+    bare = column.strip()
+    if len(bare) == 1:
+        return bare if bare.upper() in "ABCDE" and len(columns) > 3 else ""
+    found = _OPTION.fullmatch(fold(column))
+    return found[1].upper() if found else ""
 
 
 def is_score(column: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from glm_core.data.examples import RowError, check_messages, is_blank
 from glm_core.data.readers.chats import answered, is_message, messages_of, past_turns, said, settle, turn_messages
-from glm_core.data.readers.columns import REFUSALS, WEIGHTS, fold, folded, holds_text
+from glm_core.data.readers.columns import REFUSALS, WEIGHTS, fold, folded, holds_text, option_letter
 from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.layouts import Convert, Layout, ignored
 from glm_core.data.readers.notices import NoticeTally
@@ -268,8 +268,8 @@ def question_text(record: dict, columns: tuple[str, ...]) -> str:
 
 def _extra(record: dict, column: str, columns: tuple[str, ...]) -> str:
     text = joined(record.get(column), column)
-    option = text and len(column.strip()) == 1 and column.strip().upper() in "ABCDE" and len(columns) > 3
-    return f"{column.strip()}. {text}" if option else text
+    letter = option_letter(column, columns)
+    return f"{letter}. {text}" if text and letter else text
 
 
 def _answers(value: Any, column: str, tally: NoticeTally) -> list[dict]:

@@ -160,6 +160,8 @@ def read_bytes(
     lines = None if ending in ("xlsx", "parquet") else content.count(b"\n") + 1
     options = options or ReadOptions()
     tally = NoticeTally(assistant=options.assistant, roles=dict(options.roles), keeps_reasoning=options.reasoning)
+    if content.startswith(b"PK\x03\x04") and ending not in ("xlsx", "parquet"):
+        raise DataError("data.is_zip", file=file)
     source = _Source(content, file, options, tally)
     rows = _reported(_BY_ENDING[ending](source), lines, report)
     result = _gather(rows, source, task, mapping)

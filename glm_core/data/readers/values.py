@@ -25,20 +25,21 @@ _TOTAL = re.compile(
 )
 _NO = frozenset(
     "× ✗ ✘ ✖ ❌ x f 错 false 0 0.0 no n 否 假 bad undesirable rejected reject dislike disliked thumbs_down thumbsdown down 👎 不采纳 未采纳 "
-    "不合格 不通过 错误 无效 不学 差评 declined denied failed fail invalid deleted removed 未通过 审核不通过 驳回 已驳回 不采用 不保留 不可用 弃用 作废 差".split()
+    "不合格 不通过 错误 无效 不学 差评 declined denied failed fail invalid deleted removed 不同意 archived retired offline 已下线 已归档 未通过 审核不通过 驳回 已驳回 不采用 不保留 不可用 弃用 作废 差".split()
 )
 _YES = frozenset(
     "√ ✓ ✔ ✅ ☑ t 对 true 1 1.0 yes y 是 真 good desirable chosen accepted accept like liked thumbs_up thumbsup up 👍 采纳 已采纳 "
-    "合格 通过 正确 有效 学 好评 approved passed pass valid kept ok 已通过 审核通过 采用 保留 可用 好".split()
+    "合格 通过 正确 有效 学 好评 同意 published live online released 已发布 已上线 approved passed pass valid kept ok 已通过 审核通过 采用 保留 可用 好".split()
 )
 
+_SHEET_ERRORS = frozenset("#N/A #REF! #VALUE! #DIV/0! #NAME? #NULL! #NUM! #SPILL! #CALC!".split())
 _REVIEWED = frozenset(
     "approved rejected denied declined accepted thumbs_up thumbs_down thumbsup thumbsdown 👍 👎 √ ✓ ✔ ✅ ☑ × ✗ ✘ ✖ ❌ "
-    "采纳 已采纳 不采纳 未采纳 驳回 已驳回 通过 不通过 未通过 审核通过 审核不通过 已通过 采用 不采用 弃用 作废".split()
+    "同意 不同意 采纳 已采纳 不采纳 未采纳 驳回 已驳回 通过 不通过 未通过 审核通过 审核不通过 已通过 采用 不采用 弃用 作废".split()
 )
 "Words of a review that mean nothing else, whatever their column is called."
 _PENDING = frozenset(
-    "待审核 未审核 审核中 待审 未审 待定 待复核 未复核 待质检 未质检 待评 未评 未知 pending unreviewed in_review to_review "
+    "draft 草稿 待发布 未发布 待审核 未审核 审核中 待审 未审 待定 待复核 未复核 待质检 未质检 待评 未评 未知 pending unreviewed in_review to_review "
     "under_review needs_review todo undecided unknown n/a na none - ?".split()
 )
 
@@ -51,13 +52,13 @@ def cell(record: dict, column: str) -> str:
     """The text of one column of a row.
 
     Raises:
-        RowError: the column is missing, or as `text_of`.
+        RowError: the column is missing, holds the error of a formula, or as `text_of`.
     """
     if column not in record:
         raise RowError("data.row.missing", column)
     value = record[column]
     inner = isinstance(value, dict) and ("text" in value or "parts" in value)
-    return content_text(value, column) if inner else text_of(value, column)
+    return content_text(value, column) if inner else _no_error(text_of(value, column), column)
 
 
 def optional_cell(record: dict, column: str | None) -> str:
@@ -83,6 +84,13 @@ def content_text(value: object, field: str) -> str:
     text = text_of(value, field)
     if "<" in text and _IMAGE.search(text):
         raise RowError("data.row.media", field)
+    return _no_error(text, field)
+
+
+def _no_error(text: str, field: str) -> str:
+    """Refuse what a sheet writes in place of a formula's result."""
+    if text[0] == "#" and text.strip().upper() in _SHEET_ERRORS:
+        raise RowError("data.row.sheet_error", field, found=text.strip())
     return text
 
 

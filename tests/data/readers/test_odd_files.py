@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core.data import ReadOptions, read_bytes
+from glm_core.data import DataError, ReadOptions, read_bytes
 
 
 def lines(*rows) -> bytes:
@@ -472,3 +472,32 @@ def test_names_over_numbers_codes_or_one_word_are_names_beyond_doubt():
     mapping = {"question": "foo", "answer": "bar"}
     for content in ("foo,bar,n\n几点上班,九点,1\n几点下班,六点,2\n", "n,foo,bar\nK1,几点上班,九点\nK2,几点下班,六点\n"):
         assert not kinds(read_bytes(content.encode(), "a.csv", mapping=mapping))
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#REF!", "#DIV/0!", "#value!"])
+def test_the_error_of_a_formula_is_no_text(error):
+    result = read_bytes(f"问题,答案\n几点上班,九点\n几点下班,{error}\n{error},六点\n".encode(), "a.csv")
+    assert said(result) == [OPEN] and [one.line for one in result.problems] == [3, 4]
+    assert error in result.problems[0].message
+
+
+@pytest.mark.parametrize("names", ["选项A,选项B", "選項A,選項B", "option_a,option_b", "Choice A,Choice B"])
+def test_options_in_columns_of_their_own_keep_their_letters(names):
+    result = read_bytes(f"问题,{names},答案\n哪个会飞,猫,鸟,B\n".encode(), "a.csv")
+    assert said(result) == [["哪个会飞\nA. 猫\nB. 鸟", "B"]]
+
+
+def test_names_of_columns_once_more_below_are_no_row():
+    result = read_bytes("question,answer\n问题,答案\n几点上班,九点\n".encode(), "a.csv")
+    assert said(result) == [OPEN] and [one.line for one in result.problems] == [2]
+
+
+@pytest.mark.parametrize("answer", ["同上", "N/A", "ditto"])
+def test_an_answer_that_only_points_elsewhere_is_named(answer):
+    result = read_bytes(lines({"question": "几点上班", "answer": answer}), "a.jsonl")
+    assert [(one.kind, one.count) for one in result.notices] == [("placeholder", 1)]
+
+
+def test_a_workbook_with_the_ending_of_a_text_is_told_apart():
+    with pytest.raises(DataError, match="xlsx"):
+        read_bytes(b"PK\x03\x04" + bytes(100), "a.csv")

@@ -62,6 +62,10 @@ class Table:
     def rows(self) -> Iterator[Row]:
         """The rows with their line or sheet row; blank ones are left out."""
         yield from self._repeats
+        second = next(iter(self._head), None)
+        if self._header and second and isinstance(second[1], list) and _names_again(_texts(second[1]), self._header):
+            yield second[0], RowError("data.row.header_again")
+            self._head = self._head[1:]
         for number, row in chain(self._head, self._rest):
             if isinstance(row, RowError):
                 yield number, row
@@ -157,6 +161,16 @@ def _in_two_scripts(first: list[str], below: list[list[str]]) -> bool:
     columns = [[row[place] for row in [first, *below] if place < len(row) and row[place]] for place in places]
     scripts = [{bool(_HAN.search(text)) for text in column} for column in columns]
     return len(below) > 0 and scripts in ([{True}, {False}], [{False}, {True}])
+
+
+def _names_again(cells: list[str], header: list[str]) -> bool:
+    """Return whether a row below the header names the same columns once more, as sheets in two languages do."""
+    pairs = [(cell, name) for cell, name in zip(cells, header, strict=False) if cell or name]
+    return (
+        len(pairs) > 1
+        and all(cell and name and knows(cell) and knows(name) for cell, name in pairs)
+        and is_header(cells)
+    )
 
 
 def named_rows(cells: Cells, file: str, tally: NoticeTally, headless: bool | None = None) -> Iterator[Row]:
