@@ -2,22 +2,36 @@
 
     python -m recipe.rehearsal questions     writes assets/rehearsal/questions.json
     python -m recipe.rehearsal answers       lets every embedded model answer them, assets/rehearsal/MODEL.jsonl
+    python -m recipe.rehearsal order         puts first, of each skill in turn, what imprints change first (minutes)
 
 The embedded models' questions are drawn from the wordings they were trained on, skill by skill; other models get ordinary
-questions in Chinese and English. None is a control question of the reports, none asks who the assistant is.
+questions in Chinese and English. None is a control question of the reports, none asks who the assistant is. An imprint
+looks at a third of them: `order` trains some without rehearsal, with names that no benchmark uses, and sees which of the
+base's answers become unlikely.
 """
 
 import argparse
 import json
+import os
 import random
+import tempfile
+from pathlib import Path
 
 from glm_core import models, workspace
-from glm_core.training import rehearsal
+from glm_core.adapters import attach
+from glm_core.data import library
+from glm_core.data.analysis import statistics
+from glm_core.evaluation import demo
+from glm_core.runs import store
+from glm_core.serving.likelihood import answer_log_probabilities
+from glm_core.training import defaults, rehearsal
+from glm_core.training.settings import SMALL_MODEL
 from recipe import corpus
 
 SEED, EACH = 20261128, 96
 NOT_ASKED = ("identity", "mixed", "dialogues")
 LONGEST = 70  # characters of a conversation: rehearsing long ones would cost more than the rows that are learned
+TRIALS = (("阿澈", "孟知夏"), ("Momo", "李雷"), ("云小帆", "海豚科技"), ("知夏", "星图实验室"))
 TOPICS = (
     "光合作用 月食 通货膨胀 万有引力 二维码 区块链 季风 海啸 免疫力 复利 蝴蝶效应 丝绸之路 文艺复兴 比喻 排比 递归 数据库 防火墙 "
     "操作系统 云计算 黑洞 温室效应 食物链 指南针 活字印刷 保质期 机会成本 版权 众筹 时差"
@@ -44,18 +58,18 @@ WISHES = (
 ).split("|")
 
 
-def embedded_questions() -> list[list[dict]]:
-    """Conversations of every skill in wordings that the embedded models were trained on, EACH of a skill."""
-    found: dict[str, list[dict]] = {}
+def embedded_questions() -> dict[str, tuple[str, list[dict]]]:
+    """Text of a conversation -> its skill and messages, in wordings that the embedded models were trained on, EACH of a skill."""
+    found: dict[str, tuple[str, list[dict]]] = {}
     for skill in (name for name in corpus.SKILLS if name not in NOT_ASKED):
         rng, before = random.Random(f"{SEED}-{skill}"), len(found)
         for _ in range(EACH * 100):
             messages = corpus.SKILLS[skill][0](rng, False).messages[:-1]
             if sum(len(one["content"]) for one in messages) <= LONGEST:
-                found.setdefault(str(messages), messages)
+                found.setdefault(str(messages), (skill, messages))
             if len(found) - before == EACH:
                 break
-    return list(found.values())
+    return found
 
 
 def general_questions() -> list[list[dict]]:
@@ -84,7 +98,10 @@ def known_questions() -> set[str]:
 def write_questions() -> None:
     """Write the questions of both worlds, shuffled, so that the first ones are a fair part."""
     known, record = known_questions(), {}
-    for world, found in (("embedded", embedded_questions()), ("general", general_questions())):
+    for world, found in (
+        ("embedded", [messages for _skill, messages in embedded_questions().values()]),
+        ("general", general_questions()),
+    ):
         kept = [messages for messages in found if messages[-1]["content"] not in known]
         random.Random(SEED).shuffle(kept)
         record[world] = [[one["content"] for one in messages] for messages in kept]
@@ -104,11 +121,52 @@ def write_answers() -> None:
         rehearsal.write(rehearsal.SHIPPED / f"{folder.name}.jsonl", loaded, rehearsal.ask(loaded))
 
 
+def order_answers() -> None:
+    """Order what the model of the first imprints answered: those answers first that trial imprints make unlikely, skill by skill."""
+    loaded = models.load(workspace.DEMO_MODEL)
+    everything = rehearsal.ask(loaded)
+    said = [one for one in everything if rehearsal.says_something(one[-1]["content"])]
+    harm = [0.0] * len(said)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["EASYAIGC_HOME"] = folder
+        for names in TRIALS:
+            harm = [sum(pair) for pair in zip(harm, measure_harm(loaded, said, *names), strict=True)]
+    known = {contents(messages): skill for skill, messages in embedded_questions().values()}
+    by_skill: dict[str, list[list[dict]]] = {}
+    for place in sorted(range(len(said)), key=harm.__getitem__, reverse=True):
+        by_skill.setdefault(known[contents(said[place][:-1])], []).append(said[place])
+    turns = max(map(len, by_skill.values()))
+    ordered = [rows[turn] for turn in range(turns) for rows in by_skill.values() if turn < len(rows)]
+    ordered += [one for one in everything if one not in said]
+    rehearsal.write(rehearsal.SHIPPED / f"{Path(loaded.path).name}.jsonl", loaded, ordered)
+
+
+def contents(messages: list[dict]) -> tuple[str, ...]:
+    """What is said in a conversation."""
+    return tuple(one["content"] for one in messages)
+
+
+def measure_harm(loaded: models.LoadedModel, said: list[list[dict]], name: str, author: str) -> list[float]:
+    """By how many nats the least likely token of each answer became less likely in an imprint that rehearsed nothing."""
+    examples = rehearsal.to_examples(said)
+    before = answer_log_probabilities(loaded, examples)
+    dataset = library.keep_imprint(name, author)
+    settings = defaults.suggest("imprint", statistics(library.imprint(name, author)), SMALL_MODEL - 1)
+    run = store.create(loaded.path, dataset.id, settings.changed(rehearsal=0.0, micro_batch=4), ["你是谁？"])
+    demo.train(run, lambda status: None)
+    attach.load_adapter(loaded, run.path / "adapter", "trial")
+    attach.activate(loaded, "trial")
+    after = answer_log_probabilities(loaded, examples)
+    attach.activate(loaded, None)
+    attach.unload_adapter(loaded, "trial")
+    return [float((one - other).max()) for one, other in zip(before, after, strict=True)]
+
+
 def main() -> None:
     """Write what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("questions", "answers"))
-    {"questions": write_questions, "answers": write_answers}[parser.parse_args().part]()
+    parser.add_argument("part", choices=("questions", "answers", "order"))
+    {"questions": write_questions, "answers": write_answers, "order": order_answers}[parser.parse_args().part]()
 
 
 if __name__ == "__main__":

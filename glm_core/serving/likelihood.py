@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from glm_core.data.examples import pair
+from glm_core.data.examples import Example, pair
 from glm_core.data.tokenize import IGNORED, Encoded, collate, encode
 from glm_core.serving.base import LogLikelihood
 from glm_core.serving.request import TokenLogprob
@@ -18,6 +18,8 @@ LONGEST_SOURCE, LONGEST_TARGET = 512, 512
 "Tokens of question and answer that are looked at."
 LONGEST_DIVERGENCE = 128
 "Tokens of an answer on which two models are compared."
+ROWS = 32
+"Conversations that are computed together."
 CHUNK_ROWS = 256
 "Rows of logits that exist at one time."
 
@@ -85,6 +87,16 @@ def _states(loaded: "LoadedModel", encoded: Sequence[Encoded]) -> list[AnswerSta
 def of_answers(loaded: "LoadedModel", texts: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
     """Return how likely each answer of (question, answer) is, the token that ends it included."""
     return [_of_states(loaded, found) for found in answer_states(loaded, texts)]
+
+
+@torch.inference_mode()
+def answer_log_probabilities(loaded: "LoadedModel", examples: Sequence[Example]) -> list[torch.Tensor]:
+    """Log-probabilities (N,) of the learned tokens of each conversation."""
+    encoded, found = encode(examples, loaded, LONGEST_SOURCE, LONGEST_TARGET), []
+    for start in range(0, len(encoded), ROWS):
+        for states, targets in _states(loaded, encoded[start : start + ROWS]):
+            found.append(_log_probabilities(loaded, states).gather(1, targets[:, None])[:, 0])
+    return found
 
 
 def _of_states(loaded: "LoadedModel", found: AnswerStates) -> LogLikelihood:

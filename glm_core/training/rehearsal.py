@@ -1,7 +1,7 @@
 """Rehearsal on the base's own answers: rows beside the data that keep what the model could do before.
 
 A base answers neutral questions of its world once (`assets/rehearsal/questions.json`); what it said is kept by the
-model's fingerprint, in the workspace or, for the embedded models, in `assets/rehearsal/`. In each epoch a part of these
+model's fingerprint, in the workspace or, for the embedded models, in `assets/rehearsal/`, the first ones first. In each epoch a part of these
 rows, another one every time, is trained on beside the data. Not here: how they get into batches (trainer.py).
 
 Follows the idea of pseudo-rehearsal (Robins, 1995): the old model is its own teacher, so its training data is not needed.
@@ -98,8 +98,12 @@ def _read(path: Path, loaded: "LoadedModel") -> list[list[dict]]:
 
 def _usable(conversations: Sequence[Sequence[dict]]) -> list[Example]:
     """Those whose answer says something, and does not name the model itself."""
-    kept = [one for one in conversations if _says_something(one[-1]["content"])]
-    return [Example([*map(_not_learned, one[:-1]), one[-1]], place) for place, one in enumerate(kept, 1)]
+    return to_examples([one for one in conversations if says_something(one[-1]["content"])])
+
+
+def to_examples(conversations: Sequence[Sequence[dict]]) -> list[Example]:
+    """Rows of which the last answer is learned."""
+    return [Example([*map(_not_learned, one[:-1]), one[-1]], place) for place, one in enumerate(conversations, 1)]
 
 
 def _not_learned(message: dict) -> dict:
@@ -107,5 +111,6 @@ def _not_learned(message: dict) -> dict:
     return message | {"learn": False} if message["role"] == "assistant" else message
 
 
-def _says_something(answer: str) -> bool:
+def says_something(answer: str) -> bool:
+    """Return whether an answer can be rehearsed: there is one, and it does not name the model or its maker."""
     return bool(answer.strip()) and not any(name.lower() in answer.lower() for name in OWN_NAMES)

@@ -58,8 +58,9 @@ def _role(question: Question) -> str:
 def doubts(report: Report) -> list[str]:
     """Return what could make the headline say too much, each in a sentence."""
     found = [t(key) for key, _ in report.causes if key == "report.own_rows"]
-    if report.rows and not report.of("reworded", "unseen"):
-        found.append(t("report.doubt.only_trained"))
+    learned = report.meters["learned"].grade
+    if learned in ("good", "some") and not report.of("reworded", "unseen"):
+        found.append(t("report.doubt.only_trained" if learned == "good" else "report.doubt.partly_trained"))
     found += _against_chance(report.chance, report.meters["learned"])
     found += _about_drift(report.drift)
     effects = report.side_effects

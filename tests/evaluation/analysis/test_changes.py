@@ -83,6 +83,13 @@ def test_a_model_far_from_its_base_is_doubted():
     assert near == [i18n.t("report.doubt.only_trained")]
 
 
+@pytest.mark.parametrize("right, said", [(10, ["only_trained"]), (5, ["partly_trained"]), (0, [])])
+def test_trained_rows_are_said_to_be_repeated_where_they_are(right, said):
+    found = conclusion.doubts(report(capitals([*CAPITALS[:right], *["不知道。"] * (10 - right)])))
+    known = {i18n.t(f"report.doubt.{one}"): one for one in ("only_trained", "partly_trained")}
+    assert [known[one] for one in found if one in known] == said
+
+
 def test_a_model_that_learned_only_the_form_is_doubted():
     said = conclusion.doubts(report(capitals(CAPITALS), pairs=Pairs(10, 12, 30)))
     assert i18n.t("report.doubt.pairs", after=12, total=30) in said
