@@ -56,6 +56,9 @@ def take(browser, url: str, pages: dict[str, str], folder: Path, language: str, 
         page.goto(f"{url}/{address}{'&' if '?' in address else '?'}lang={word}")
         settle(page)
         page.wait_for_timeout(1200)
+        page.wait_for_function(
+            "!document.querySelector('[data-testid=stSkeleton]')"
+        )  # parts that the browser still loads
         page.screenshot(path=folder / f"{name}-{language}-{theme}-{size}.png")
     context.close()
     return said
