@@ -24,6 +24,16 @@ def greedy(
         max_new_tokens: longest answer, in tokens, of all or of each; shorter where the context ends before.
         batch: conversations decoded together.
     """
+    return [text for text, _whole in greedy_answers(loaded, conversations, max_new_tokens, batch)]
+
+
+def greedy_answers(
+    loaded: "LoadedModel",
+    conversations: Sequence[list[dict]],
+    max_new_tokens: int | Sequence[int] = 96,
+    batch: int = 32,
+) -> list[tuple[str, bool]]:
+    """As `greedy`, and of each answer whether it ended within its limit."""
     import torch
 
     from glm_core.generation.decode import ActiveAdapter, DecodeRunner
@@ -42,7 +52,8 @@ def greedy(
             with adapters.restored():
                 end = start + batch
                 answers += _answer_batch(loaded, runner, prompts[start:end], limits[start:end])
-    return [family.answer_text(tokenizer, prompt, ids) for prompt, ids in zip(prompts, answers, strict=True)]
+    texts = [family.answer_text(tokenizer, prompt, ids) for prompt, ids in zip(prompts, answers, strict=True)]
+    return [(text, len(ids) < limit) for text, ids, limit in zip(texts, answers, limits, strict=True)]
 
 
 def _answer_batch(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SHIPPED = workspace.ASSETS / "rehearsal"
 QUESTIONS = SHIPPED / "questions.json"
-LONGEST = 64  # tokens of an answer
+LONGEST = 64  # tokens of an answer; one that does not end within them is not rehearsed: it would teach to stop there
 TOGETHER = 32  # conversations answered at a time
 OWN_NAMES = ("小砚", "easyAIGC", "ChatGLM", "GLM", "智谱", "清华", "BLOOM", "Qwen", "通义", "Llama", "OpenAI", "Google")
 "An answer that names the model or its maker is not rehearsed: an imprint wants just that forgotten."
@@ -57,13 +57,14 @@ def ask(
     loaded: "LoadedModel", count: int | None = None, progress: Callable[[float], None] = lambda fraction: None
 ) -> list[list[dict]]:
     """The first `count` conversations (None: all) with the answers of `loaded`, without any adapter."""
-    from glm_core.generation.greedy import greedy
+    from glm_core.generation.greedy import greedy_answers
 
     asked, found = questions(loaded.path)[:count], []
     for start in range(0, len(asked), TOGETHER):
         some = asked[start : start + TOGETHER]
-        answers = greedy(loaded, some, LONGEST, TOGETHER)
-        found += [[*one, {"role": "assistant", "content": text}] for one, text in zip(some, answers, strict=True)]
+        for conversation, (text, whole) in zip(some, greedy_answers(loaded, some, LONGEST, TOGETHER), strict=True):
+            answer = {"role": "assistant", "content": text}
+            found.append([*conversation, answer if whole else answer | {"cut": True}])
         progress(len(found) / len(asked))
     return found
 
@@ -76,7 +77,7 @@ def write(path: Path, loaded: "LoadedModel", conversations: Sequence[Sequence[di
 
 
 def _cache(loaded: "LoadedModel") -> Path:
-    return workspace.home() / "cache" / "rehearsal" / f"{_fingerprint(loaded)}.jsonl"
+    return workspace.home() / "cache" / "rehearsal" / f"{_fingerprint(loaded)}-{LONGEST}.jsonl"
 
 
 def _fingerprint(loaded: "LoadedModel") -> str:
@@ -97,8 +98,9 @@ def _read(path: Path, loaded: "LoadedModel") -> list[list[dict]]:
 
 
 def _usable(conversations: Sequence[Sequence[dict]]) -> list[Example]:
-    """Those whose answer says something, and does not name the model itself."""
-    return to_examples([one for one in conversations if says_something(one[-1]["content"])])
+    """Those whose answer is whole, says something, and does not name the model itself."""
+    whole = [one for one in conversations if not one[-1].get("cut")]
+    return to_examples([one for one in whole if says_something(one[-1]["content"])])
 
 
 def to_examples(conversations: Sequence[Sequence[dict]]) -> list[Example]:

@@ -15,6 +15,7 @@ from glm_core.training.trainer import ShardedBatches
 from glm_core.workspace import DEMO_MODEL
 from recipe.rehearsal import contents, embedded_questions
 from tests.paths import ROOT
+from tests.tiny import tiny_chatglm
 
 EMBEDDED = [ROOT / "assets" / "models" / name for name in ("chatglm-demo", "bloom-demo")]
 
@@ -41,6 +42,18 @@ def test_no_control_question_is_rehearsed(folder):
     asked = {messages[-1]["content"] for messages in rehearsal.questions(folder)}
     assert len(asked) > 100
     assert not asked & {one["question"] for one in read_controls(folder)["controls"]}
+
+
+def test_an_answer_that_did_not_end_is_kept_and_not_rehearsed(workspace, tmp_path, monkeypatch):
+    """The small random model goes on for ever: learning its first words with an end behind them would teach it to stop."""
+    monkeypatch.setattr(rehearsal, "LONGEST", 4)
+    loaded = models.load(tiny_chatglm(tmp_path / "endless"))
+    said = rehearsal.ask(loaded, 20)
+    cut = [one for one in said if one[-1].get("cut")]
+    assert len(said) == 20 and cut
+    assert len(rehearsal.rows(loaded, 20)) <= 20 - len(cut)
+    kept = len(list((workspace / "cache" / "rehearsal").glob("*-4.jsonl")))
+    assert kept == 1
 
 
 def test_rows_are_the_base_s_answers_and_never_its_name(workspace):
