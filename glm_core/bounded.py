@@ -3,6 +3,7 @@
 Linux and macOS hold the child to its memory and processor time; everywhere the parent ends it at its deadline.
 """
 
+import math
 import subprocess
 import sys
 import threading
@@ -17,11 +18,14 @@ HEAVY, SLOW = "heavy", "slow"
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bytes of memory, seconds of processor time and seconds of clock that a child may take, and bytes that it may answer."""
+    """Bytes of memory, seconds of processor time and seconds of clock that a child may take, and bytes that it may answer.
+
+    One that answers many questions has no bound of all its time.
+    """
 
     memory: int
-    processor: int
-    seconds: float
+    processor: int | None = None
+    seconds: float = math.inf
     answer: int = 100_000_000
 
 
@@ -43,10 +47,9 @@ def limit_this_process(bounds: Bounds) -> None:
         import resource
     except ImportError:  # Windows
         return
-    limits = {
-        resource.RLIMIT_AS: (bounds.memory, bounds.memory),
-        resource.RLIMIT_CPU: (bounds.processor, bounds.processor + 5),
-    }
+    limits = {resource.RLIMIT_AS: (bounds.memory, bounds.memory)}
+    if bounds.processor is not None:
+        limits[resource.RLIMIT_CPU] = (bounds.processor, bounds.processor + 5)
     for kind, limit in limits.items():  # between its two limits of time a process learns by SIGXCPU that it is too slow
         try:
             resource.setrlimit(kind, limit)

@@ -1,30 +1,25 @@
-"""Chat templates of tokenizers: rendered in a sandbox, bounded, and split into ids and labels.
+"""Chat templates of tokenizers: rendered in a sandbox and a process of its own (rendering/), and split into ids and labels.
 
 The rendering equals transformers' `apply_chat_template`. Two things are added: text of a message never becomes a control
 token, and every answer is found in the rendering, with the token that ends it. Not here: families that have no template
 but a format of their own (chat_formats.py).
 """
 
-import json
 import re
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any
 
 from glm_core.models import thinking as thoughts
 from glm_core.models.errors import ModelError
+from glm_core.models.rendering import process
 from glm_core.models.thinking import BREAK
 from glm_core.models.tool_calls import ToolStyle, find_style
 from glm_core.models.tool_messages import tools_of, use_tools
 
 IGNORED = -100
 TEMPLATE_BYTES = 200_000
-SECONDS = 2.0
-"Longest rendering of a conversation."
-RANGE = 1000
-"Longest `range` that a template may walk."
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -44,7 +39,8 @@ class ChatTemplate:
         if len(source.encode()) > TEMPLATE_BYTES:
             raise ModelError("models.template_broken", why=f"> {TEMPLATE_BYTES} bytes")
         self.source, self._named = source, dict(named or {})
-        self._compiled = _compile(source)
+        with _named_errors("models.template_broken"):
+            process.check(source)
 
     @property
     def thinks(self) -> bool:
@@ -78,12 +74,28 @@ class ChatTemplate:
         Raises:
             ModelError: the template refuses the conversation, knows no tools that it has, fails, or takes too long.
         """
+        return self._texts([self._values(messages, answering, options)])[0]
+
+    def _values(self, messages: Messages, answering: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a rendering of `messages` gets, in the template's own form.
+
+        Raises:
+            ModelError: they use tools, and the template knows none.
+        """
         if not use_tools(messages):
-            return self.render_raw(messages, answering, **options)
+            return self._raw_values(messages, answering, options)
         style = self.tool_style
         if style is None:
             raise ModelError("models.template_no_tools")
-        return self.render_raw(style.adapt(messages), answering, tools=tools_of(messages) or None, **options)
+        return self._raw_values(style.adapt(messages), answering, {"tools": tools_of(messages) or None, **options})
+
+    def _raw_values(self, messages: Messages, answering: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+        given = {**self._named, "tools": None, "documents": None, **options}
+        return given | {"messages": list(messages), "add_generation_prompt": answering}
+
+    def _texts(self, renderings: Sequence[Mapping[str, Any]]) -> list[str]:
+        with _named_errors("models.template_failed"):
+            return process.render(self.source, renderings)
 
     @cached_property
     def takes_system(self) -> bool:
@@ -101,13 +113,7 @@ class ChatTemplate:
 
     def render_raw(self, messages: Messages, answering: bool = False, **options: Any) -> str:
         """Return messages that stand in the template's own form as text; arguments and errors as of `render`."""
-        environment = self._compiled.environment
-        environment.begin()
-        given = {**self._named, "tools": None, "documents": None, **options}
-        try:
-            return self._compiled.render(messages=list(messages), add_generation_prompt=answering, **given)
-        except Exception as error:  # of a stranger's template
-            raise ModelError("models.template_failed", why=str(error)[:200]) from error
+        return self._texts([self._raw_values(messages, answering, options)])[0]
 
     def answers(self, messages: Messages) -> tuple[str, list[tuple[int, int]]]:
         """Return the whole conversation as text, and where in it each learned answer is: (start, end) characters.
@@ -122,16 +128,32 @@ class ChatTemplate:
                 text, span = thoughts.learned_answer(self, messages)
                 return text, [span]
             return self.render(messages), []
-        whole, spans = self.render(messages), []
-        for number, message in enumerate(messages):
-            if message["role"] != "assistant" or message.get("learn") is False:
-                continue
-            prompt, upto = self.render(messages[:number], answering=True), self.render(messages[: number + 1])
+        learned = [
+            number
+            for number, message in enumerate(messages)
+            if message["role"] == "assistant" and message.get("learn") is not False
+        ]
+        parts = [(number, True) for number in learned] + [(number + 1, False) for number in learned]
+        values = [self._values(messages[:end], answering, {}) for end, answering in [(len(messages), False), *parts]]
+        whole, *texts = self._texts(values)
+        spans = []
+        for number, prompt, upto in zip(learned, texts, texts[len(learned) :], strict=False):
             if not whole.startswith(prompt):
                 prompt = prompt[: _common(prompt, whole)] if number == len(messages) - 1 else ""
             if prompt and (whole.startswith(upto) or number == len(messages) - 1):
                 spans.append((len(prompt), len(upto) if whole.startswith(upto) else len(whole)))
         return whole, spans
+
+
+@contextmanager
+def _named_errors(key: str) -> Iterator[None]:
+    """Let what is wrong with a template be said in the reader's language; `key` where it is not its size."""
+    try:
+        yield
+    except process.TemplateTooHeavy as error:
+        raise ModelError("models.template_heavy") from error
+    except process.TemplateError as error:
+        raise ModelError(key, why=error) from error
 
 
 def guard(messages: Messages, controls: Iterable[str], marks: Iterable[str] = ()) -> list[dict]:
@@ -162,71 +184,3 @@ def _spellings(controls: tuple[str, ...]) -> re.Pattern:
 def _common(one: str, other: str) -> int:
     """Length of the common beginning."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-@lru_cache(maxsize=32)
-def _compile(source: str):
-    import jinja2
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """`{% generation %}` marks answers for other trainers; its body is rendered as it is."""
-
-        tags = {"generation"}
-
-        def parse(self, parser):
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    class Bounded(ImmutableSandboxedEnvironment):
-        """Gives up when a rendering takes too long; products and powers, which make long texts, are refused for texts."""
-
-        intercepted_binops = frozenset(("*", "**"))
-        deadline = 0.0
-
-        def begin(self) -> None:
-            self.deadline = time.monotonic() + SECONDS
-
-        def _check(self) -> None:
-            if time.monotonic() > self.deadline:
-                raise jinja2.TemplateRuntimeError(f"> {SECONDS} s")
-
-        def call(self, *arguments, **named):
-            self._check()
-            return super().call(*arguments, **named)
-
-        def getattr(self, obj, attribute):
-            self._check()
-            return super().getattr(obj, attribute)
-
-        def getitem(self, obj, argument):
-            self._check()
-            return super().getitem(obj, argument)
-
-        def call_binop(self, context, operator, left, right):
-            self._check()
-            numbers = all(isinstance(side, (int, float)) and abs(side) < 1e6 for side in (left, right))
-            if not numbers or operator == "**":
-                raise jinja2.TemplateRuntimeError(f"{operator} is for small numbers")
-            return super().call_binop(context, operator, left, right)
-
-    def refuse(message: str):
-        raise jinja2.TemplateRuntimeError(message)
-
-    def short_range(*arguments: int) -> range:
-        found = range(*arguments)
-        return found if len(found) <= RANGE else refuse(f"range > {RANGE}")
-
-    def to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-    environment = Bounded(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
-    environment.filters["tojson"] = to_json
-    environment.globals.update(
-        raise_exception=refuse, range=short_range, strftime_now=lambda form: datetime.now().strftime(form)
-    )
-    try:
-        return environment.from_string(source)
-    except jinja2.TemplateError as error:
-        raise ModelError("models.template_broken", why=str(error)[:200]) from error

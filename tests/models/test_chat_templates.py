@@ -169,7 +169,30 @@ def test_a_strangers_template_can_read_nothing_and_ends_in_time(source):
         ChatTemplate(source).render([{"role": "user", "content": "hello"}])
 
 
-@pytest.mark.parametrize("source", ["{% for %}", "{{ x", "x" * 300_000])
+GROWING = "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% set r = range(999) %}{% for a in r %}{% for b in r %}{% for c in r %}x{% endfor %}{% endfor %}{% endfor %}",
+        "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
+        "{% set n = 2000000000 %}{{ 'a'|center(n) }}",
+        GROWING + "{{ ns.x|tojson }}",
+        GROWING + "{{ ns.x == [[ns.x, 1], 2] }}{{ (ns.x ~ '')|length }}",
+        "{{ lipsum(n=1000000) }}",
+    ],
+)
+def test_a_template_that_takes_too_much_ends_alone_and_is_refused_from_then_on(source):
+    template, chat = ChatTemplate(source), [{"role": "user", "content": "hello"}]
+    for _ in range(2):
+        with pytest.raises(ModelError) as caught:
+            template.render(chat)
+        assert caught.value.key == "models.template_heavy"
+    assert ChatTemplate("{{ messages[0].content }}").render(chat) == "hello"
+
+
+@pytest.mark.parametrize("source", ["{% for %}", "{{ x", "x" * 300_000, "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}"])
 def test_a_broken_template_is_named(source):
     with pytest.raises(ModelError) as caught:
         ChatTemplate(source)
