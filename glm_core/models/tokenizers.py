@@ -10,7 +10,8 @@ import base64
 import codecs
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -202,6 +203,8 @@ class TiktokenTokenizer(Tokenizer):
                 base64.b64decode(word, validate=True): int(rank)
                 for word, rank in (line.split() for line in lines if line)
             }
+            if any(bytes([one]) not in ranks for one in range(256)):
+                raise ValueError("not every byte")  # the library panics at a text that has the missing one
             self.bpe = tiktoken.Encoding(
                 file.name, pat_str=GLM4_PATTERN, mergeable_ranks=ranks, special_tokens=controls
             )
@@ -278,15 +281,27 @@ class JsonTokenizer(Tokenizer):
 
     def _starts(self, config: dict) -> list[int]:
         """The ids that the file's post-processor puts before a text, else the one that the settings ask for."""
-        found = self.bpe.encode("", add_special_tokens=True).ids
+        with self._named_panics():
+            found = self.bpe.encode("", add_special_tokens=True).ids
         found = [token for token in found if token != self.eos_token_id]
         if not found and config.get("add_bos_token"):
             bos = self._token_id(config, "bos_token", -1)
             found = [bos] if bos >= 0 else []
         return found
 
+    @contextmanager
+    def _named_panics(self) -> Iterator[None]:
+        """Let a rule that fails on a text be an error like any other: the library panics, which no `Exception` is."""
+        try:
+            yield
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            raise ModelError("models.tokenizer_broken", file=str(self._file), why=str(error)[:200]) from error
+
     def encode(self, text: str) -> list[int]:
-        return self.bpe.encode(text, add_special_tokens=False).ids
+        with self._named_panics():
+            return self.bpe.encode(text, add_special_tokens=False).ids
 
     def encode_marked(self, text: str) -> tuple[list[int], list[int]]:
         import tokenizers
@@ -298,7 +313,8 @@ class JsonTokenizer(Tokenizer):
             )  # it alone would move starts
         ids, places, at = [], [], 0
         for part in text.split(BREAK):
-            found = self._marked.encode(part, add_special_tokens=False)
+            with self._named_panics():
+                found = self._marked.encode(part, add_special_tokens=False)
             ids += found.ids
             places += [at + start for start, _ in found.offsets]
             at += len(part) + len(BREAK)

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from glm_core.models import ModelError, load_tokenizer
 from glm_core.models.chat_formats import frame_chatglm
+from glm_core.models.tokenizer_files import is_endless
 from glm_core.models.tokenizers import V3_CONTROLS, Detokenizer, spell_blanks
 from tests.golden import GOLDEN, SMALL, TOKENIZERS, needs_golden, needs_tokenizers
+from tests.models.bytelevel import write_tokenizer
 from tests.paths import ROOT
 from tests.tiny import tiny_chatglm
 
@@ -61,6 +63,79 @@ def test_the_embedded_tokenizers_keep_their_ids(model):
     assert len(kept) == 20
     for case in kept:
         assert (tokenizer.encode(case["text"]), tokenizer.decode(case["ids"])) == (case["ids"], case["decoded"])
+
+
+def strange_tokenizer(folder, **parts):
+    """Write a `tokenizer.json` with rules of its own; returns its folder."""
+    write_tokenizer(folder, [], "")
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")) | parts
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def sequence(*rules):
+    return {"type": "Sequence", "normalizers": list(rules)}
+
+
+def split_at(pattern):
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+
+
+REPLACE = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"normalizer": sequence(*[REPLACE] * 12)},
+        {"normalizer": sequence(sequence(REPLACE), {"type": "Prepend", "prepend": "x" * 50_000_000})},
+        {"pre_tokenizer": split_at("(x+x+)+y")},
+        {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [split_at("(?:a|a|aa)+$")]}},
+        {"pre_tokenizer": split_at("(?:a{2,}){3,}b")},
+        {"pre_tokenizer": split_at("a{100000}")},
+    ],
+)
+def test_rules_that_make_texts_long_or_never_end_are_refused(tmp_path, parts):
+    with pytest.raises(ModelError) as caught:
+        load_tokenizer(strange_tokenizer(tmp_path / "strange", **parts))
+    assert caught.value.key == "models.tokenizer_broken"
+
+
+def test_an_expression_that_tries_too_long_is_an_error_like_any_other(tmp_path):
+    slow = split_at("a?" * 30 + "a" * 30 + "[bc]")
+    tokenizer = load_tokenizer(strange_tokenizer(tmp_path / "slow", pre_tokenizer=slow))
+    with pytest.raises(ModelError):
+        tokenizer.encode("a" * 45 + "d")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        r"[\p{Lu}\p{M}]*[\p{Ll}\p{M}]+(?i:'s|'t|'re)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s+",
+        r" ?[^(\s|[.,!?…。，、।۔،])]+",
+        r"(?=(\d{3})+(?!\d))",
+        r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+| ?[\p{P}\p{S}]+[\r\n]*",
+    ],
+)
+def test_expressions_of_published_tokenizers_are_not_refused(pattern):
+    assert not is_endless(pattern)
+
+
+def test_a_list_of_pieces_without_every_byte_is_refused(tmp_path):
+    (tmp_path / "tokenizer.model").write_bytes(b"YWFh 0\nYQ== 1\n")
+    with pytest.raises(ModelError):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer.model", "tokenizer_config.json"])
+def test_files_that_are_far_too_large_are_not_read(tmp_path, name):
+    strange_tokenizer(tmp_path / "large")
+    with open(tmp_path / "large" / name, "r+b" if name == "tokenizer.json" else "wb") as file:
+        file.truncate(2_000_000_000)
+    with pytest.raises(ModelError) as caught:
+        load_tokenizer(tmp_path / "large")
+    assert "MB" in str(caught.value)
 
 
 @needs_golden
