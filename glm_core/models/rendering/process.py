@@ -71,10 +71,12 @@ class TemplateProcess:
             command = [sys.executable, "-m", "glm_core.models.rendering.worker"]
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
             self._process = subprocess.Popen(command, cwd=workspace.ROOT, **pipes)
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
         try:
-            self._process.stdin.write(asked)
-            self._process.stdin.flush()
-            return self._process.stdout.readline()
+            stdin.write(asked)
+            stdin.flush()
+            return stdout.readline()
         except OSError:
             return b""
 
