@@ -1,7 +1,7 @@
 """Text of people and models as Markdown that is safe to draw, and the words in which two answers differ.
 
-Nothing a reader or a model writes may become HTML, an image, a link with a hidden target, a formula or a Streamlit
-directive. Not here: drawing (pages do that).
+Nothing a reader or a model writes may become HTML, an image, a link with a hidden target, a formula, a diagram or a
+Streamlit directive. Not here: drawing (pages do that).
 """
 
 import logging
@@ -22,6 +22,8 @@ _ANY_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Streamlit makes links, icons and dashes of plain text too, after all escapes; an invisible word joiner inside stops it
 _JOINER = "\u2060"
 _HARD_BREAK = "  \n"
+DRAWN = re.compile(r"math|mermaid", re.IGNORECASE)
+"Languages of code blocks that Streamlit shows as a formula or a diagram instead of as code."
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RESTLESS = re.compile(
     r"(?<=:material)(?=/)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)|(?<=-)(?=[->])|(?<=<)(?=-)", re.IGNORECASE
@@ -93,8 +95,9 @@ def _items(node: SyntaxTreeNode, mark: Callable[[int], str]) -> list[str]:
 def _fenced(content: str, info: str) -> list[str]:
     """Return a code block whose fence is longer than any run of backticks in it."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", content)), default=0))
-    language = re.match(r"[\w+#.\-]{0,20}", info.strip())
-    return [fence + (language.group() if language else ""), *content.removesuffix("\n").split("\n"), fence]
+    found = re.match(r"[\w+#.\-]{0,20}", info.strip())
+    language = found.group() if found and not DRAWN.search(found.group()) else ""
+    return [fence + language, *content.removesuffix("\n").split("\n"), fence]
 
 
 def _table(node: SyntaxTreeNode) -> list[str]:

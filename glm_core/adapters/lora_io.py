@@ -21,6 +21,7 @@ from glm_core.models.registry import Family
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 CONFIG_BYTES = 1_000_000
+MOST_ALPHA = 1e6  # far beyond any in use; what it is multiplied with must stay a number
 OUTER = "base_model.model."  # what PEFT puts before every module's name
 
 
@@ -107,7 +108,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
         raise AdapterError("adapters.error.unreadable", path=path.name, reason=reason) from error
-    if not (math.isfinite(alpha) and math.isfinite(dropout)):
+    if not (abs(alpha) <= MOST_ALPHA and math.isfinite(dropout)):
         raise AdapterError(
             "adapters.error.unreadable", path=path.name, reason=f"lora_alpha {alpha}, lora_dropout {dropout}"
         )

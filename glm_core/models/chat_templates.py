@@ -150,9 +150,9 @@ def _named_errors(key: str) -> Iterator[None]:
     """Let what is wrong with a template be said in the reader's language; `key` where it is not its size."""
     try:
         yield
-    except process.TemplateTooHeavy as error:
+    except process.RenderingTooHeavy as error:
         raise ModelError("models.template_heavy") from error
-    except process.TemplateError as error:
+    except process.RenderingError as error:
         raise ModelError(key, why=error) from error
 
 

@@ -83,6 +83,11 @@ def test_numbers_that_are_none_are_said(base, lora, value):  # noqa: F811
 def test_a_lora_that_changes_nothing_is_said(base, lora):  # noqa: F811
     tensors = {name: t * 0 if "lora_B" in name else t for name, t in load(lora[LORA]).items()}
     assert refusal(base, loose(lora | {LORA: save(tensors)})).key == "adapters.error.all_zero"
+    assert refusal(base, loose(changed(lora, lora_alpha=0))).key == "adapters.error.all_zero"
+
+
+def test_a_scale_that_is_no_scale_is_said(base, lora):  # noqa: F811
+    assert refusal(base, loose(changed(lora, lora_alpha=1e308))).key == "adapters.error.unreadable"
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,9 @@ PIECES = (
         "\x85",
         "``` a`b\n",
         "```\t\n",
+        "```math\n",
+        "~~~ Mermaid\n",
+        "mermaid",
         "'",
         '"',
     ),
@@ -120,6 +123,8 @@ def reader():
 def live_parts(reader, shown: str) -> list[str]:
     found = []
     for node in SyntaxTreeNode(reader.parse(shown)).walk():
+        if node.type == "fence" and re.search("math|mermaid", node.info, re.IGNORECASE):
+            found.append(node.info)  # drawn as a formula or a diagram
         if node.type in LIVE:
             found.append(node.type)
         elif node.type == "text" and AUTOLINK.search(node.content):
@@ -143,6 +148,7 @@ def test_the_reader_finds_what_is_live(reader):
         "<http://e>",
         "a\n\n$$",
         "x :smile:",
+        "```mermaid\ngraph TD\n```",
     ):
         assert live_parts(reader, text), text
 
@@ -172,6 +178,9 @@ def test_many_fuzzed_texts_have_nothing_live(reader):
         "`a\r\r[l](http://e)`",
         "- ```\n[l](http://e)",
         "~~~\n```\n~~~\n[l](http://e)\n```",
+        "```math\nx^2\n```\n`$$`",
+        '~~~  Mermaid-x\ngraph TD\nA-->B\nclick A href "http://e"\n~~~',
+        "``` &#109;ermaid\ngraph TD\n```",
     ],
 )
 def test_what_got_through_once_does_not(reader, text):

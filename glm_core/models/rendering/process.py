@@ -26,11 +26,11 @@ OUTSIDE = (-9, -15)
 "Ended by somebody else, which says nothing about the template."
 
 
-class TemplateError(Exception):
+class RenderingError(Exception):
     """A template is invalid, refuses its conversation, or fails; says what."""
 
 
-class TemplateTooHeavy(TemplateError):
+class RenderingTooHeavy(RenderingError):
     """A template takes too much time or memory."""
 
 
@@ -46,21 +46,21 @@ class TemplateProcess:
         """Return `source` rendered with each of the given values; with none it is only read.
 
         Raises:
-            TemplateError: it cannot be.
+            RenderingError: it cannot be.
         """
         asked = json.dumps([source, renderings]).encode() + b"\n"
         digest = sha256(source.encode("utf-8", "replace")).digest()
         with self._lock:
             if digest in self._refused:
-                raise TemplateTooHeavy
+                raise RenderingTooHeavy
             answer = self._exchange(asked)
             if not answer.endswith(b"\n"):
                 if self._end() not in OUTSIDE and len(self._refused) < MOST_REFUSED:
                     self._refused.add(digest)
-                raise TemplateTooHeavy
+                raise RenderingTooHeavy
         texts, problem = json.loads(answer)
         if problem:
-            raise TemplateError(problem)
+            raise RenderingError(problem)
         return texts
 
     def _exchange(self, asked: bytes) -> bytes:
@@ -100,7 +100,7 @@ def check(source: str) -> None:
     """Read a template without rendering it.
 
     Raises:
-        TemplateError: it is none, or too large to be read within bounds.
+        RenderingError: it is none, or too large to be read within bounds.
     """
     _process.ask(source, [])
 
@@ -109,7 +109,7 @@ def render(source: str, renderings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a template as text, once with each of the given values.
 
     Raises:
-        TemplateError: it refuses, fails, or takes too much.
+        RenderingError: it refuses, fails, or takes too much.
     """
     texts: list[str] = []
     for start in range(0, len(renderings), TOGETHER):

@@ -26,7 +26,7 @@ MEMORY_BYTES = 500_000_000
 MOST_CHARACTERS = 20_000_000
 
 
-class Generation(Extension):
+class GenerationTag(Extension):
     """`{% generation %}` marks answers for other trainers; its body is rendered as it is."""
 
     tags = {"generation"}
@@ -87,7 +87,7 @@ def _to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=
 @lru_cache(maxsize=32)
 def _compile(source: str) -> jinja2.Template:
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
     )
     environment.filters["tojson"] = _to_json
     environment.globals.update(raise_exception=_refuse, strftime_now=lambda form: datetime.now().strftime(form))

@@ -33,7 +33,7 @@ def check(folder: Path, base: Path) -> dict[str, Any]:
         raise AdapterError("adapters.error.family", there=there, here=description.family.name)
     if info["method"] == "lora":
         found = lora_io.read(folder, description.family, description.settings)
-        if not found.magnitude and not any(b.any() for b in found.b.values()):
+        if not found.magnitude and not (found.alpha and any(b.any() for b in found.b.values())):
             raise AdapterError("adapters.error.all_zero")
         lora_io.check_shapes(found, loading.build(description.family.architecture, description.settings))
         return info | {"rank": found.rank}
