@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,17 +60,24 @@ class Server:
         self.process.wait(30)
 
 
-@pytest.fixture
-def server(tmp_path):
-    """A running server; stopped afterwards together with what it was training."""
-    server = Server(tmp_path / "home", tmp_path / "server.log")
+@contextmanager
+def running(folder: Path) -> Iterator[Server]:
+    """A running server on the workspace `folder`/home; stopped afterwards together with what it was training."""
+    server = Server(folder / "home", folder / "server.log")
     yield server
     if server.process.poll() is None:
         server.stop()
     from glm_core.runs import processes
 
-    for run in (tmp_path / "home" / "runs").glob("*/run.json"):
+    for run in (server.home / "runs").glob("*/run.json"):
         processes.kill_all(run.parent)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A running server on the test's workspace."""
+    with running(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

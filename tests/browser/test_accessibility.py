@@ -7,7 +7,7 @@ import pytest
 
 from glm_core.runs.exchange import import_adapter
 from tests.browser import pictures
-from tests.browser.conftest import settle
+from tests.browser.conftest import running, settle
 from tests.runs.exchange.test_import_adapter import trained, zipped
 from tests.tiny import tiny_chatglm
 
@@ -19,11 +19,16 @@ USUAL = ("home", "datasets", "training", "report", "settings")
 RUN = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
 
 
-@pytest.fixture
-def run(server, tmp_path):
-    """An adapter brought in from elsewhere, so that the pages of a run have one to show."""
-    base = tiny_chatglm(server.home / "models" / "tiny")
-    return import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base, name="客服问答", owner="local")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server for both themes, with an adapter brought in from elsewhere, so that the pages of a run have one to show."""
+    folder = tmp_path_factory.mktemp("shown")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EASYAIGC_HOME", str(folder / "home"))
+        base = tiny_chatglm(folder / "home" / "models" / "tiny")
+        import_adapter.import_adapter(zipped(trained(base, folder / "a")), base, name="客服问答", owner="local")
+        with running(folder) as server:
+            yield server
 
 
 def faults(page) -> list[str]:
@@ -38,7 +43,7 @@ def faults(page) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", pictures.THEMES)
-def test_no_page_has_a_serious_fault(server, run, chromium, theme):
+def test_no_page_has_a_serious_fault(server, chromium, theme):
     context = chromium.new_context(locale="zh-CN", color_scheme=theme, viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(120_000)

@@ -3,7 +3,7 @@
 import pytest
 
 from glm_core.auth import accounts
-from tests.browser.conftest import settle
+from tests.browser.conftest import running, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -32,14 +32,13 @@ def ask(page, question):
 
 
 @pytest.fixture
-def shared(server):
-    """The server, restarted as a shared one with an administrator and open to guests."""
+def shared(tmp_path):
+    """A shared server with an administrator, open to guests."""
     accounts.create("boss", PASSWORD, "administrator")
     accounts.set_open_guest(True)
     accounts.set_option("share", "on")
-    server.stop()
-    server.start()
-    return server
+    with running(tmp_path) as server:
+        yield server
 
 
 def test_two_people_share_a_server_and_see_only_their_own(shared, chromium):

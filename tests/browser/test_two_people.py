@@ -9,7 +9,7 @@ from glm_core import i18n
 from glm_core.auth import accounts
 from glm_core.chat import conversations
 from glm_core.runs import store
-from tests.browser.conftest import settle
+from tests.browser.conftest import running, settle
 from tests.browser.test_shared import PASSWORD, open_window, sign_in
 from tests.tiny import tiny_chatglm
 
@@ -27,23 +27,28 @@ def say(key: str) -> str:
 
 
 @pytest.fixture
-def people(server):
-    """The accounts, on the server restarted as a shared one; `slow` is a model whose answers take many seconds, `small` is trained."""
-    tiny_chatglm(server.home / "models" / "small", hidden_size=128, inner_hidden_size=512, num_layers=8)
+def people(workspace):
+    """The accounts of a shared server; `slow` is a model whose answers take many seconds, `small` is trained."""
+    tiny_chatglm(workspace / "models" / "small", hidden_size=128, inner_hidden_size=512, num_layers=8)
     tiny_chatglm(
-        server.home / "models" / "slow",
+        workspace / "models" / "slow",
         hidden_size=512,
         inner_hidden_size=2048,
         num_layers=14,
         num_attention_heads=8,
         max_sequence_length=2048,
     )
-    silence(server.home / "models" / "slow")
+    silence(workspace / "models" / "slow")
     found = {name: accounts.create(name, PASSWORD, role) for name, role in PEOPLE.items()}
     accounts.set_option("share", "on")
-    server.stop()
-    server.start()
     return found
+
+
+@pytest.fixture
+def server(people, tmp_path):
+    """A server shared by them."""
+    with running(tmp_path) as server:
+        yield server
 
 
 def silence(folder) -> None:

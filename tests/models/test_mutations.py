@@ -255,7 +255,7 @@ def test_mutated_files(healthy, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_mutations_of_every_family(healthy, tmp_path_factory, kind):
-    count = int(os.environ.get("EASYAIGC_MUTATIONS", 6))
+    count = int(os.environ.get("EASYAIGC_MUTATIONS", 3))
     found = tally(lambda data: mutate_config(healthy, data, [kind]), count)
     found += tally(lambda data: mutate_bytes(healthy, tmp_path_factory, data, [kind]), count)
     assert {one for one, _ in found} == {kind}

@@ -31,9 +31,17 @@ everywhere = pytest.mark.parametrize("kind", list(KINDS))
 QUESTIONS = ("hello", "你好，很高兴见到你吗？", "hello hello world hello")
 
 
+@pytest.fixture(scope="module")
+def written():
+    """Folders of checkpoints by kind, for those who only read them."""
+    return {}
+
+
 @pytest.fixture
-def base(kind, tmp_path):
-    return write_decoder(tmp_path / kind, kind)
+def base(kind, written, tmp_path_factory):
+    if kind not in written:
+        written[kind] = write_decoder(tmp_path_factory.mktemp(kind) / kind, kind)
+    return written[kind]
 
 
 def rows(loaded) -> list[list[int]]:
