@@ -5,7 +5,6 @@ happen between steps too. Not here: order and admission (`scheduler.py`), the de
 (`served_models.py`), a server elsewhere (`remote.py`). torch is imported when the first model loads.
 """
 
-import gc
 import logging
 import threading
 import time
@@ -391,8 +390,7 @@ class LocalEngine:
             self._fail(error)
         if self._session is not None:
             self._session.clear("error", closing)
-            self._session = None
-            gc.unfreeze()  # and no collection: callers wait for the end, which frees the memory anyway
+            self._session = None  # and no collection: callers wait for the end, which frees the memory anyway
 
     def _refuse_waiting(self, closing: EngineUnavailable) -> None:
         self._scheduler.clear(closing)

@@ -7,6 +7,7 @@ import time
 from collections import abc
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy
@@ -72,12 +73,12 @@ class Session:
         """
         started = time.monotonic()
         description = models.describe(path)
+        freeze_libraries()
         loaded = models.load(path, progress=progress)
         if loaded.tokenizer is None:
             raise EngineUnavailable("serving.no_tokenizer", name=description.name)
         loaded.model.eval()
         limit_cpu_threads(loaded.model)
-        freeze_loaded_objects()
         family, seconds = loaded.family, time.monotonic() - started
         context = description.context_length
         info = LoadedBase(description.name, path, family.name, context, dict(family.sampling), seconds)
@@ -340,10 +341,12 @@ def _has_tools(request: Request) -> bool:
     return request.prompt is None and (bool(request.tools) or use_tools(request.messages))
 
 
-def freeze_loaded_objects() -> None:
-    """After loading: free what loading left, and keep the model's objects out of every later collection.
+@cache
+def freeze_libraries() -> None:
+    """Before the first load: keep what the libraries made, hundreds of thousands of objects, out of every later collection.
 
-    Without the freeze each full one would walk the whole model while everybody waits.
+    Without the freeze each full one, and the one of every unloading, would walk it all while everybody waits. A model's own
+    objects are few, and its cycles must go with it.
     """
     gc.collect()
     gc.freeze()
@@ -351,7 +354,6 @@ def freeze_loaded_objects() -> None:
 
 def release_memory() -> None:
     """After the last reference to a model has gone: free its cycles and hand the pages to the system."""
-    gc.unfreeze()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

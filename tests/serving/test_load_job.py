@@ -1,6 +1,8 @@
 """Loading as a job: it shows its stages, is cancelled between two tensors, and gives back what it had read."""
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -8,6 +10,7 @@ from glm_core.models import checkpoints
 from glm_core.serving import load_job
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.request import EngineUnavailable, LoadingCancelled
+from glm_core.serving.session import Session, release_memory
 from tests.engine import ask
 from tests.tiny import tiny_chatglm
 
@@ -80,6 +83,15 @@ def test_cancelling_gives_the_memory_back(engine, workspace, monkeypatch):
     assert job.state == "cancelled" and engine.loaded is None and engine.progress is None
     assert job.before.used - before > 0.8 * size, "it had been read"
     assert job.after.used - before < 0.1 * size, "it was given back"
+
+
+def test_what_goes_round_in_a_model_is_freed_and_the_libraries_stay_out_of_collections(workspace):
+    session = Session.load(tiny_chatglm(workspace / "models" / "tiny"), lambda *_: None)
+    model, frozen = session.loaded.model, gc.get_freeze_count()
+    model.__dict__["itself"], kept = model, weakref.ref(model)
+    del session, model
+    release_memory()
+    assert kept() is None and gc.get_freeze_count() == frozen > 0
 
 
 def test_what_was_given_back_is_said_of_cards_only_where_there_are_any():
