@@ -41,6 +41,8 @@ def shows_media(text: str) -> bool:
 
 def unlearned(messages: list[dict]) -> tuple[list[dict], int]:
     """`messages`, those answers not to be learned that follow such a mark or are one, and how many those are."""
+    if not any(mark in message["content"] for message in messages for mark in _FIRST):
+        return messages, 0
     found, count, seen = [], 0, False
     for message in messages:
         if message["role"] == "assistant":

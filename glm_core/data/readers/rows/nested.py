@@ -29,15 +29,16 @@ def unfolded(rows: Iterator[Row], tally: NoticeTally) -> Iterator[Row]:
         if isinstance(record, RowError):
             yield line, record
             continue
-        if is_service(record):
-            tally.add("lines_unused", 1)
+        if "ts" in record:
+            if is_service(record):
+                tally.add("lines_unused", 1)
+                continue
+            record = named(record)
+        pair, known = _columns_of(tuple(record))
+        if pair and (rounds := _rounds(record, *pair)):
+            yield line, {**{key: value for key, value in record.items() if key not in pair}, "conversations": rounds}
             continue
-        record = named(record)
-        columns = tuple(record)
-        if (found := _asked_and_answered(columns)) and (rounds := _rounds(record, *found)):
-            yield line, {**{key: value for key, value in record.items() if key not in found}, "conversations": rounds}
-            continue
-        if _is_known(columns):
+        if known:
             yield line, record
             continue
         if (name := _rows_under(record)) is not None:
@@ -49,16 +50,11 @@ def unfolded(rows: Iterator[Row], tally: NoticeTally) -> Iterator[Row]:
 
 
 @lru_cache(maxsize=256)
-def _is_known(columns: tuple[str, ...]) -> bool:
-    return recognize(columns) is not None
-
-
-@lru_cache(maxsize=256)
-def _asked_and_answered(columns: tuple[str, ...]) -> tuple[str, str] | None:
-    """The columns of a list of questions and of the list of their answers, as test sets of several turns have them."""
+def _columns_of(columns: tuple[str, ...]) -> tuple[tuple[str, str] | None, bool]:
+    """The columns of a list of questions and of the list of their answers, as test sets of several turns have them; and whether the columns are a known layout."""
     names = folded(columns)
     asked, answered = first(names, _TURNS), first(names, (*_REFERENCES, *ANSWERS))
-    return (asked, answered) if asked and answered else None
+    return (asked, answered) if asked and answered else None, recognize(columns) is not None
 
 
 def _rounds(record: dict, asked: str, answered: str) -> list[list[str]] | None:
