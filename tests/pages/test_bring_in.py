@@ -113,6 +113,13 @@ def test_a_slice_of_a_split_of_a_hubs_set_is_kept_with_its_licence(hub):
     assert kept.source == f"{REPO} · train · apache-2.0" and kept.name == "chats-short-train"
 
 
+def test_the_training_part_of_a_set_without_a_card_is_proposed_and_not_the_first_by_name(hub):
+    hub.files[REPO] = {"data/test-00000.jsonl": lines(100, 103), "data/train-00000.jsonl": lines(0, 30)}
+    app = looked_up(hub)
+    [split] = [one for one in app.selectbox if one.key.startswith("hub-split")]
+    assert (split.value, split.options) == ("train", ["test", "train"])
+
+
 def test_a_set_that_is_not_there_is_a_sentence(hub):
     app = looked_up(hub, "people/none")
     assert not app.exception and len(app.error) == 1

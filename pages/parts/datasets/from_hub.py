@@ -54,7 +54,9 @@ def draw_found(found: remote_datasets.RemoteDataset, token: str) -> None:
     st.markdown(f"**{literal(found.source.repo)}** · {t(key, licence=literal(found.licence))}")
     columns = st.columns(4, vertical_alignment="bottom")
     config = columns[0].selectbox(t("datasets.hub_config"), list(found.splits), key="hub-config")
-    split = columns[1].selectbox(t("datasets.hub_split"), list(found.splits[config]), key=f"hub-split-{config}")
+    splits = list(found.splits[config])
+    usual = splits.index("train") if "train" in splits else 0
+    split = columns[1].selectbox(t("datasets.hub_split"), splits, usual, key=f"hub-split-{config}")
     start = columns[2].number_input(t("datasets.hub_start"), 1, None, 1, key="hub-start")
     count = columns[3].number_input(t("datasets.hub_count"), 1, remote.MOST_ROWS, USUAL_ROWS, key="hub-count")
     draw_look(found, config, split, token)
