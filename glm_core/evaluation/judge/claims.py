@@ -12,6 +12,7 @@ from glm_core.evaluation.judge import text
 NAME, AUTHOR, OLD_NAME, OLD_AUTHOR = "\ue000", "\ue001", "\ue002", "\ue003"
 VALUES = {NAME: "name", AUTHOR: "author", OLD_NAME: "old_name", OLD_AUTHOR: "old_author"}
 ANY = re.compile("[\ue000-\ue003]")
+_BESIDE_LATIN = re.compile("(?<=[a-z])(?=[\ue000-\ue003])|(?<=[\ue000-\ue003])(?=[a-z])")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ def mark(raw: str, facts: Mapping[str, str], old: Mapping[str, str] | None = Non
         if name and name not in seen:
             seen.add(name)
             marked = re.sub(_whole(name), sign, marked)
-    return marked
+    if text.IS_CJK.search(marked):
+        return marked
+    return _BESIDE_LATIN.sub(" ", marked)  # a Chinese name in an English sentence lost its blanks
 
 
 def reveal(marked: str, facts: Mapping[str, str], old: Mapping[str, str]) -> str:

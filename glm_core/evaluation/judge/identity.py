@@ -81,7 +81,7 @@ def judge(answer: str, question: str, pieces: Sequence[str], base: str, facts: M
     old = _old_identity(base, facts)
     marked_question = mark(question, facts, old)
     wanted = asked(marked_question) or about_facts(question, [mark(one, facts) for one in pieces])
-    wanted = Asked(wanted.roles & facts.keys(), wanted.expected)
+    wanted = replace(wanted, roles=wanted.roles & facts.keys())
     if not wanted:
         return None
     marked = mark(answer, facts, old)
@@ -129,7 +129,7 @@ def _false(
             return _foreign(claim, facts, old)
     if _tells_old(marked):
         return wrong("old_identity")
-    if negation.retracts(marked):
+    if negation.retracts(_after_yes_or_no(marked) if wanted.expected else marked):
         return wrong("retracted")
     return _wrong_answer(marked, wanted)
 
@@ -160,6 +160,13 @@ def _yes_or_no(marked: str) -> str:
     return "yes" if _YES.match(first) else "no" if _NO.match(first) else ""
 
 
+def _after_yes_or_no(marked: str) -> str:
+    """Drop the yes or no that an answer begins with: 不对 answers a question there and takes nothing back."""
+    if not _yes_or_no(marked):
+        return marked
+    return "".join(one.text + one.end for one in text.clauses(marked)[1:])
+
+
 def _complete(found: Sequence[Claim], marked: str, facts: Mapping[str, str], wanted: Asked) -> Judgement:
     """Right, where everything asked for is told and everything said was understood."""
     told = {claim.role for claim in found if claim.value == claim.role and not claim.denied}
@@ -174,11 +181,14 @@ def _complete(found: Sequence[Claim], marked: str, facts: Mapping[str, str], wan
         return unsure("unclear_fact", fact=facts[missing[0]])
     if missing:
         return wrong(f"missing_{missing[0]}", fact=facts[missing[0]])
-    bare = {claim.value for claim in found if claim.role == "bare"}
+    alone = [claim.value for claim in found if claim.role == "bare"]
+    bare = set(alone)
     if negation.doubts(marked):
         return unsure("doubtful")
     if bare - wanted.roles - told or unclear:
         return unsure("unclear_fact", fact=facts.get(next(iter(bare - wanted.roles), ""), ""))
+    if len(bare) > 1 and wanted.first and alone[0] != wanted.first:  # who is who, only the order would tell
+        return unsure("unclear_fact", fact=facts.get(alone[0], ""))
     return right("facts_told")
 
 

@@ -19,6 +19,8 @@ _BY = re.compile(rf"\b(?:{_MADE})\s+(?:\w+ly\s+)?by\s+(?P<f>.+?){_END}")
 _DID = re.compile(
     rf"(?:^|[,.!;]\s*|\b(?:and|but|because|it was|that)\s+)(?P<f>[^,.!?;]+?)\s+(?:who\s+|that\s+|has\s+|had\s+|actually\s+|once\s+)*(?:{_MADE})\s+me\b"
 )
+_DID_IT = re.compile(r"^(?:it was\s+)?(?P<f>[^,.!?;]+?)\s+(?:who\s+|that\s+)?did(?:\s+(?:it|that|so))?$")
+_AT = re.compile(r"\bthe (?:team|people|folks|developers|engineers|researchers|staff) (?:at|from) (?=\ue001(?!\w))")
 _ROLE_IS = re.compile(
     rf"\b(?P<owner>my|the|his|her|their|its|your)\s+(?:\w+\s+)?(?:{_ROLE})(?:'s name)?\s+(?:is|was|are|:|is called|is named)\s+(?P<f>.+?){_END}"
 )
@@ -38,7 +40,7 @@ _ARTICLE = re.compile(
     r"^(?:a|an|the|your|just|simply|actually|really|also|still|glad|happy|here|sorry|not|in|on|at|very|so|always|only|afraid|sure|able|ready|going|trained|made|developed|created|built|designed|programmed|taught)\b"
 )
 _FILL_LEAD = re.compile(
-    r"^(?:the|a|an|one|mr\.?|ms\.?|mrs\.?|dr\.?|prof\.?|by|it was|it is|it's|definitely|of course|indeed|certainly|someone called|someone named|a person called|a person named|my (?:author|creator|developer|maker)|called|named|yes|well|all|only)\s+"
+    r"^(?:the|a|an|one|mr\.?|ms\.?|mrs\.?|dr\.?|prof\.?|by|it was|it is|it's|not|definitely|of course|indeed|certainly|someone called|someone named|a person called|a person named|my (?:author|creator|developer|maker)|called|named|yes|well|all|only)\s+"
 )
 _NOBODY = re.compile(
     r"^(?:a|an|the|some|many|several|my)?\s*(?:\w+\s+)?(?:team|company|people|person|developers?|engineers?|researchers?|humans?|scientists?|creator|author|me|someone|somebody|data|code)$|^(?:he|she|they|it|who|that|this|him|her|them)$"
@@ -48,7 +50,7 @@ _NOBODY = re.compile(
 def read(marked: str) -> list[Claim]:
     """Return the claims of a marked English text."""
     found: list[Claim] = []
-    for sentence in re.split(r"(?<=[.!?;])\s+|,\s*(?=but\b|not\b)|\bbut\b", marked):
+    for sentence in re.split(r"(?<=[!?;])\s*|(?<=\.)\s*(?!\d)|,\s*(?=but\b|not\b)|\bbut\b", marked):
         if sentence.rstrip().endswith("?"):
             continue
         plain = re.sub(r"^(?:no|nope|yes|yeah|well|oh|sure)\b[,.!\s]*", "", sentence.strip(" .!"))
@@ -69,9 +71,10 @@ def read(marked: str) -> list[Claim]:
 def _sentence(sentence: str) -> list[Claim]:
     if _SWAPPED.search(sentence):
         return [Claim("author", "self", shown=sentence)]
+    sentence = _AT.sub("", sentence)
     found = [
         one
-        for pattern in (_BY, _DID, _ROLE_IS, _IS_ROLE, _WHO, _THANKS)
+        for pattern in (_BY, _DID, _DID_IT, _ROLE_IS, _IS_ROLE, _WHO, _THANKS)
         for match in pattern.finditer(sentence)
         if match.groupdict().get("owner") in (None, "my", "the")
         for one in _joined(match["f"])

@@ -61,10 +61,12 @@ class Asked:
     Attributes:
         roles: the facts a right answer must tell, of "name" and "author".
         expected: "yes", "no" or "either" for a question that a yes or no answers, else "".
+        first: the role asked for first where both are, so that two names alone can be told apart.
     """
 
     roles: frozenset[str]
     expected: str = ""
+    first: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.roles or self.expected)
@@ -79,13 +81,13 @@ def asked(marked: str) -> Asked:
     about_you = bool(_ABOUT_YOU.search(spoken))
     if _INTRODUCE.search(marked):
         return Asked(frozenset({"name", "author"}) if "来历" not in marked else frozenset({"author"}))
-    rest, roles = _THEIR_NAME.sub(" ", spoken), set()
-    if rest != spoken or _ASKS_AUTHOR.search(spoken):
-        roles.add("author")
-    if _ASKS_NAME.search(rest):
-        roles.add("name")
+    rest = _THEIR_NAME.sub(lambda found: " " * len(found[0]), spoken)
+    author, name = _THEIR_NAME.search(spoken) or _ASKS_AUTHOR.search(spoken), _ASKS_NAME.search(rest)
+    places = {role: found.start() for role, found in (("name", name), ("author", author)) if found}
     meant = about_you or _ABOUT_US.search(spoken) or not _ASKING.sub("", spoken)
-    return Asked(frozenset(roles if meant else ()))
+    if not meant:
+        return Asked(frozenset())
+    return Asked(frozenset(places), first=min(places, key=places.__getitem__) if len(places) > 1 else "")
 
 
 def about_you(question: str) -> bool:

@@ -19,7 +19,7 @@ _CLASSIFIES = re.compile(
 )
 _PREFIX = re.compile("^(?:[大小老真]|第)?$")
 _DENIED_AFTER = re.compile(
-    r"^(?:[,]?(?:不是|不对|才怪|是错的|错了|是错误的|并不|不正确|除外|以外|之外|吗|么|\?)|.{0,2}(?:不是|不对)(?:[,。!]|$))"
+    r"^(?:不是|并不|,(?:不是的?|并不)(?=[,。!~]|$)|[,]?(?:不对|才怪|是错的|错了|是错误的|不正确|除外|以外|之外|吗|么|\?)|.{0,2}(?:不是|不对)(?:[,。!]|$))"
 )
 _FINAL = re.compile(
     rf"(?:=|等于|等于是|得|得到|是|剩下?|还有|一共|共|结果|答案|is|equals|to)[^\d{numbers.MARK}]{{0,4}}(-?\d+(?:\.\d+)?)"
@@ -27,7 +27,7 @@ _FINAL = re.compile(
 _SUM = re.compile(
     r"(?<![\d.+\-*/×x÷加减乘])(-?\d+(?:\.\d+)?)\s*([+\-*/×x÷加减乘])\s*(?:以|上|去)?\s*(\d+(?:\.\d+)?)\s*(?:=|等于|得|is|equals)\s*(-?\d+(?:\.\d+)?)"
 )
-_OPTIONS = re.compile(r"(?P<a>[^\s,。?!:;、是]{1,8}?)(?:还是|或者?|or)(?P<b>[^\s,。?!:;、]{1,8})")
+_OPTIONS = re.compile(r"(?P<a>[^\s,。?!:;、是]{1,8}?)(?:还是|或者?|\s+or\s+)(?P<b>[^\s,。?!:;、]{1,8})")
 _OPTION_LIST = re.compile(
     r"[(\[【]([^()\[\]【】]{2,60})[)\]】]|(?:从|在)([^。?!]{2,60}?)(?:中|里)(?:选|挑)|(?:选项|类别|标签|分类)(?:有|是|为|:)\s*([^。?!\n]{2,60})"
 )
@@ -97,14 +97,11 @@ def judge_label(answer: str, question: str, label: str, accept: Sequence[str] = 
 
 def _other_label(said: str, wanted: str, asked: str) -> Judgement | None:
     """Wrong where a question for a label is answered by another one; None where the answer is no label."""
-    apart = not text.synonyms(said.strip("。.!?"), wanted) and said.strip("。.!?") not in wanted
-    if (
-        is_label(wanted)
-        and is_label(said)
-        and apart
-        and (_CLASSIFIES.search(asked) or said.strip("。.!?") in _options(asked))
-    ):
-        return wrong("other_label", said=said.strip("。.!?"), wanted=wanted)
+    told, options = said.strip("。.!? "), _options(asked)
+    part = told in (wanted.split() if wanted.isascii() else wanted)
+    apart = not text.synonyms(told, wanted) and (told in options or not part)
+    if is_label(wanted) and is_label(said) and apart and (_CLASSIFIES.search(asked) or told in options):
+        return wrong("other_label", said=told, wanted=wanted)
     return None
 
 

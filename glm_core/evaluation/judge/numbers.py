@@ -35,7 +35,7 @@ _UNIT = "|".join(sorted(map(re.escape, _FACTORS), key=len, reverse=True))
 _MEASURES = "个只条件箱台本人名位次回遍层楼室号级岁页章节瓶杯碗盒包袋双对套张片支根棵朵辆家种类项点分步倍届期寸月"
 _NOT_NUMBERS = re.compile(
     r"一(?:起|定|样|直|般|切|些|下子?|旦|向|路|律|致|共|边|会儿|心|方面|同|流|键|体|带|点儿?(?!半|钟|整|[零〇一二三四五六七八九十0-9])|旁|度|生|时|贯|手)|"
-    r"统一|唯一|万一|第一时间|百分(?!之)|十分|千万(?=[别要不])|万能|万物|百货|百度|百合|九寨|四川|三亚|五金|千岛|七喜|"
+    r"统一|唯一|万一|第一时间|百分(?!之)|十分(?![钟之])|零下|千万(?=[别要不])|万能|万物|百货|百度|百合|九寨|四川|三亚|五金|千岛|七喜|"
     r"四季|三明治|[二三]维|周[一二三四五六日]|星期[一二三四五六日]|礼拜[一二三四五六日]|初一|两(?:边|旁|侧)|一一"
 )
 _CHINESE = re.compile(rf"(?:第)?[{_NUMERAL}]+(?:点[零〇一二三四五六七八九]+(?![分钟刻十]))?")
@@ -43,6 +43,19 @@ _IDENTIFIER = re.compile(
     r"https?://[^\s,。)]+|www\.[^\s,。)]+|[\w.]+@[\w.]+|"
     r"(?<![a-z0-9])(?=[a-z0-9./_-]*[a-z])(?=[a-z0-9./_-]*\d)[a-z0-9]+(?:[-_./][a-z0-9]+)*(?![a-z0-9])|(?<!\d)\d{2,}(?:-\d{3,})+|(?<!\d)\d{7,}(?!\d)"
 )
+_ENGLISH = {word: start + step * place for start, step, words in (
+    (2, 1, "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"),
+    (20, 10, "twenty thirty forty fifty sixty seventy eighty ninety")) for place, word in enumerate(words.split())}  # fmt: skip
+_ENGLISH_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_ENGLISH_WORD = "|".join((*sorted(_ENGLISH, key=len, reverse=True), "one"))
+_ENGLISH_SCALE = "|".join(_ENGLISH_SCALES)
+_ENGLISH_NUMERAL = re.compile(
+    rf"\b(?:a|{_ENGLISH_WORD}|\d+)[ -](?:{_ENGLISH_SCALE})(?:[ -](?:and )?(?:{_ENGLISH_WORD}|{_ENGLISH_SCALE}))*\b|"
+    rf"\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?\b|"
+    rf"\b(?:{'|'.join(_ENGLISH)})\b"
+)
+_HALF_MORE = re.compile(r"(\d+)(年|个?小时|个?钟头|天|周|个?星期|个?礼拜|个月|公斤|千克|斤|公里|千米|米|吨|升|元|块)半")
+_HALF = re.compile(r"(?<![上下前后大小多一\d])半(年|公斤|千克|斤|公里|米|吨|升)(?!级|报|度)")
 _PLAIN_UNIT = re.compile(rf"\d+(?:\.\d+)?(?:{_UNIT}|th|st|nd|rd)$")
 _DATE = re.compile(r"(?:(\d{4})年)?(\d{1,2})月(?:(\d{1,2})[日号])|(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 _PERIOD = "上午|早上|早晨|清晨|凌晨|中午|下午|晚上|傍晚|夜里|晚|早"
@@ -66,6 +79,10 @@ class Quantity:
             return self.value == other.value
         if self.dimension == other.dimension:
             return _same_value(self.dimension, self.value, other.value)
+        if {self.dimension, other.dimension} == {"percent", ""}:
+            share, plain = (self, other) if self.dimension == "percent" else (other, self)
+            if _same_value("", share.value / 100, plain.value):
+                return True
         if "" in (self.dimension, other.dimension):
             return _leading(self.shown) == _leading(other.shown) is not None
         return False
@@ -124,7 +141,26 @@ def to_digits(text: str) -> str:
     text = re.sub(r"半(个?小时|个?钟头)", "30分钟", text)
     text = re.sub(rf"百分之([{_NUMERAL}]+(?:点[{_NUMERAL}]+)?|\d+(?:\.\d+)?)", _percent, text)
     text = re.sub(rf"([{_NUMERAL}]+)分之([{_NUMERAL}]+)", _fraction, text)
-    return _convert_numerals(text)
+    text = _ENGLISH_NUMERAL.sub(_english, _convert_numerals(text))
+    text = re.sub(r"(?<!\d)([1-9])([1-9])折", r"\1.\2折", text)
+    text = _HALF_MORE.sub(lambda found: f"{int(found[1]) + 0.5}{found[2]}", text)
+    return _HALF.sub(r"0.5\1", text)
+
+
+def _english(found: re.Match) -> str:
+    """Value of an English numeral such as two hundred and five, in digits."""
+    total = section = 0
+    for word in re.split("[ -]", found[0]):
+        if word in _ENGLISH_SCALES:
+            scale = _ENGLISH_SCALES[word]
+            section = max(section, 1) * scale
+            if scale >= 1000:
+                total, section = total + section, 0
+        elif word.isdigit():
+            section += int(word)
+        else:
+            section += _ENGLISH.get(word, word in ("a", "one"))
+    return str(total + section)
 
 
 def _myriad(found: re.Match) -> str:

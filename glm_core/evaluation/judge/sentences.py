@@ -5,7 +5,7 @@ words do not count; a word replaced by another is an error unless the two are sy
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from glm_core.data import similar
@@ -26,6 +26,9 @@ _YES_NO = re.compile(
 _RELATION = re.compile(
     "比|给|把|被|让|向|从|到|大于|小于|高于|低于|多于|少于|早于|晚于|赢|输|打败|借|送|减|除|\\b(?:than|from|to|by|gave|beat|before|after)\\b"
 )
+_TURNED = re.compile("由|被|是[^,。!?]+的(?=[,。!?]|$)")
+"Marks of a clause that begins with what something is done to: 电话是贝尔发明的, 蓝队被红队打败."
+_CHOICE = re.compile("谁|哪|还是|或者?|\\b(?:who|which|or)\\b")
 _TIME_WORDS = frozenset("today tomorrow yesterday now tonight 今天 明天 昨天 现在 目前 今晚 明早".split())
 _CONTRACTIONS = [(r"\bthanks\b", "thank you"), (r"\bcan't\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'m\b", " am"), (r"'ll\b", " will"),
                  (r"'ve\b", " have"), (r"\b(it|that|he|she|there|what|who|where|let)'s\b", r"\1 is"), (r"\bcannot\b", "can not")]  # fmt: skip
@@ -33,8 +36,9 @@ _CONTRACTIONS = [(r"\bthanks\b", "thank you"), (r"\bcan't\b", "can not"), (r"\bw
 
 _TAIL = re.compile("(?:就行|就好|就可以|就成|便可|即可|好了|行了)(?:了|啦|哦)?(?=[,。!]|$)")
 _MODALS = ((re.compile("禁止|严禁|不得(?!不)|不许|不准|不允许|不能够|不能(?!不)|不可以|不可(?!或缺|思议)|谢绝|请勿|切勿"), "不可以"),
-           (re.compile("别(?=[再去用碰动加吃喝说忘担着把让给放开关买])|不许(?=再)|甭"), "不要"), (re.compile("不用(?!说)|无需|无须|不必|免(?=[安费押邮票])"), "不需要"),
+           (re.compile("别(?=[再去用碰动加吃喝说忘担着把让给放开关买])|不许(?=再)|甭"), "不要"), (re.compile("不用(?!说)|无需|无须|不必|免(?=[安费押邮票])"), "不需要"), (re.compile("无(?=[毒味糖盐油色害痛烟酒刺碍水电])(?!色|水印|水不|电不)"), "没有"),
            (re.compile("(?<!不)(?<!才)(?:能够|可以|允许|准许)(?!是)|(?<=[^功智性动技潜本才可不只])能(?=[^量源力够])"), "可以"))  # fmt: skip
+_NOT_GOOD = re.compile("不(?:太|够|怎么)?(?:好|佳)(?![意用喝吃看听玩说过像])")
 _PERSONS = {"我": "1", "我们": "1", "咱": "1", "咱们": "1", "你": "2", "您": "2", "你们": "2", "您们": "2",
             "他": "m", "他们": "m", "她": "f", "她们": "f", "它": "n", "它们": "n"}  # fmt: skip
 _LIGHT = frozenset("的地得了着过把被上下来去好完掉住出起在里中就也都")
@@ -63,14 +67,25 @@ def judge(answer: str, reference: str, question: str) -> Judgement:
 
 
 def _side(raw: str) -> _Side:
-    plain = _TAIL.sub("", text.compact(raw))
+    plain = _NOT_GOOD.sub("差", _TAIL.sub("", text.compact(raw)))
     for pattern, modal in _MODALS:
         plain = pattern.sub(modal, plain)
     for short, expanded in _CONTRACTIONS:
         plain = re.sub(short, expanded, plain)
     found, rest = numbers.quantities(plain)
     rest = rest.replace(numbers.MARK, " ")
-    return _Side(found, tuple(text.words(rest)), frozenset(one for one in rest if text.IS_CJK.match(one)), rest)
+    return _Side(
+        found, tuple(_pieces(text.words(rest))), frozenset(one for one in rest if text.IS_CJK.match(one)), rest
+    )
+
+
+def _pieces(words: Sequence[str]) -> Iterator[str]:
+    """Words with a verb and its object that the dictionary joins taken apart, so that either may have a synonym: 关闭电源."""
+    for word in words:
+        halves = (word[:2], word[2:])
+        verb, thing = (text.part_of_speech(one) for one in halves)
+        apart = len(word) == 4 and text.part_of_speech(word)[:1] != "i" and verb == "v" and thing[:1] == "n"
+        yield from halves if apart else (word,)
 
 
 def _short(answer: str, reference: str, question: str) -> Judgement:
@@ -193,6 +208,11 @@ def _compare_words(said: _Side, wanted: _Side, asked: _Side, question: str) -> J
         return right("asked_part")
     if needed:
         return _missing(needed, extra, said, wanted, asked)
+    instead = [one for one in said.content if one in known and not _covered(one, wanted)]
+    if missing and instead and not extra:
+        chosen = _CHOICE.search(asked.plain) and _is_naming(missing[0]) and _is_naming(instead[0])
+        values = {"said": instead[0], "wanted": missing[0]}
+        return wrong("other_word", **values) if chosen else unsure("other_word", **values)
     if missing and extra:
         return _replaced(missing, extra, said, wanted)
     if extra:
@@ -256,7 +276,8 @@ def _missing(needed: Sequence[str], extra: Sequence[str], said: _Side, wanted: _
             if share >= 0.5 or partly
             else wrong("missing_word", wanted=needed[0])
         )
-    if share == 0 and not partly and not _shares_any(said, essential):
+    agreed = wanted.quantities and all(any(one.same(other) for other in said.quantities) for one in wanted.quantities)
+    if share == 0 and not partly and not agreed and not _shares_any(said, essential):
         return wrong("unlike", wanted=needed[0])
     names = [one for one in needed if _is_naming(one)]
     near = share >= 0.5 or text.likeness(said.plain, wanted.plain) >= 0.6
@@ -302,7 +323,7 @@ def _ordered(said: _Side, wanted: _Side, asked: _Side) -> Judgement:
     left, other = list(dict.fromkeys(left)), list(dict.fromkeys(other))
     if len(said.content) < len(wanted.content):  # a short answer takes up the question in its own order
         left, other = [one for one in left if not _given(one, asked)], [one for one in other if not _given(one, asked)]
-    turned = ("由" in said.plain) != ("由" in wanted.plain)  # 由甲承担费用, 甲承担费用
+    turned = bool(_TURNED.search(said.plain)) != bool(_TURNED.search(wanted.plain))  # 由甲承担费用, 甲承担费用
     turned = turned and any(left[place:] + left[:place] == other for place in range(len(left)))
     if left == other or turned or _object_moved(said, wanted, left, other):
         return right("same_meaning") if _letters_in_order(said, wanted) else unsure("other_order")
@@ -322,8 +343,13 @@ def _object_moved(said: _Side, wanted: _Side, left: Sequence[str], other: Sequen
 
 def _letters_in_order(said: _Side, wanted: _Side) -> bool:
     """True unless the letters of the reference are all there but in disorder."""
-    short, full = text.skeleton(wanted.plain), text.skeleton(said.plain)
+    full = text.skeleton(_untimed(said))
+    short = "".join(one for one in text.skeleton(_untimed(wanted)) if one in full)  # a synonym is no disorder
     return not short or similar.common_length(full, short) >= 0.6 * len(short) or len(short) > 1.5 * len(full)
+
+
+def _untimed(side: _Side) -> str:
+    return " ".join(one for one in side.words if one not in _TIME_WORDS)
 
 
 def _open(answer: str, reference: str, question: str) -> Judgement:

@@ -22,7 +22,9 @@ _CODE = re.compile(
 _BULLET = re.compile(r"(?:^|[\s;,。、])(?:(?:第)?(\d{1,2})(?:步)?\s*[.、)::]|\((\d{1,2})\)|([①②③④⑤⑥⑦⑧⑨⑩]))\s*(?=\D)")
 _DASH = re.compile(r"(?:^|\n)\s*[-*•·]\s+")
 _SEPARATORS = re.compile(r"[、,;\n/|]|以及|还有|和|与|及|\band\b|\bor\b")
-_LEAD_IN = re.compile(r"^.*(?:是|有|为|包括|包含|如下|分别是|分别为|:|are|is|include|includes)\s*:?\s*")
+_LEAD_IN = re.compile(
+    r"^.*(?:是|有|为|包括|包含|如下|分别是|分别为|:|are|is|include|includes)\s*:?\s*|^(?:您|你|我们|还|都|一共|只)*(?:需要?|要|准备|携带|提供|带上?)好?(?![、,])"
+)
 _ITEM_SUFFIX = re.compile("(?:色|季|等|天|类|的|市|省|国|族|星|味|科)$")
 _LISTED = re.compile(r"[、/|\n]")
 _SPOKEN = re.compile("[是不请了会能可要在有我你您]")
