@@ -108,6 +108,8 @@ def joined(value: object, field: str) -> str:
         return ""
     if isinstance(value, dict):
         inner = value.get("text")
+        if set(value) == {"label", "text"} and isinstance(value["label"], str) and isinstance(inner, str):
+            return f"{value['label']}. {inner}"  # one of several options
         if isinstance(inner, list) and isinstance(value.get("label"), list):
             return "\n".join(
                 f"{label}. {text_of(one, field)}" for label, one in zip(value["label"], inner, strict=False)

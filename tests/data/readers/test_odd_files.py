@@ -501,3 +501,10 @@ def test_an_answer_that_only_points_elsewhere_is_named(answer):
 def test_a_workbook_with_the_ending_of_a_text_is_told_apart():
     with pytest.raises(DataError, match="xlsx"):
         read_bytes(b"PK\x03\x04" + bytes(100), "a.csv")
+
+
+def test_options_that_are_objects_are_mapped_with_their_letters():
+    question = {"stem": "哪个会飞", "choices": [{"label": "A", "text": "猫"}, {"label": "B", "text": "鸟"}]}
+    mapping = {"question": "{question.stem}\n{question.choices}", "answer": "answerKey"}
+    result = read_bytes(lines({"id": "1", "question": question, "answerKey": "B"}), "a.jsonl", mapping=mapping)
+    assert said(result) == [["哪个会飞\nA. 猫\nB. 鸟", "B"]]
