@@ -172,8 +172,19 @@ def open_nvml():
     return pynvml
 
 
+QUICK_SECONDS, LONGEST_SPACING = 600.0, 60.0
+
+
+def spacing(elapsed: float) -> float:
+    """Return the seconds between two samples that are written, `elapsed` seconds after the first.
+
+    One in the first ten minutes, five up to an hour, a minute from twelve hours on: a month is some 46,000 lines.
+    """
+    return max(1.0 if elapsed <= QUICK_SECONDS else 5.0, min(elapsed / 720.0, LONGEST_SPACING))
+
+
 class ResourceSampler(threading.Thread):
-    """Hands a `sample` with the GPUs trained on to `write` every second, every five seconds after ten minutes, until stopped.
+    """Hands a `sample` with the GPUs trained on to `write` every `spacing` seconds until stopped; looks for the peak more often.
 
     A sample that cannot be written (full disk) is left out: the trainer meets the same disk and says so itself.
     """
@@ -185,18 +196,23 @@ class ResourceSampler(threading.Thread):
         self.peak_memory = 0
 
     def run(self) -> None:
-        started = time.monotonic()
+        started, due = time.monotonic(), 0.0
         while True:
-            self.take()
-            slow = time.monotonic() - started > 600
-            if self._ended.wait(self._interval * (5 if slow else 1)):
+            elapsed = time.monotonic() - started
+            written = elapsed >= due
+            self.take(write=written)
+            if written:
+                due = elapsed + spacing(elapsed) * self._interval
+            if self._ended.wait(self._interval * (5 if elapsed > QUICK_SECONDS else 1)):
                 return
 
-    def take(self) -> None:
-        """Take one sample now, and write it where that can be done."""
+    def take(self, *, write: bool = True) -> None:
+        """Take one sample now, and write it where that is asked and can be done."""
         row = sample(self._pid)
         row["gpus"] = own_gpus(row["gpus"])
         self.peak_memory = max(self.peak_memory, row["process_memory"])
+        if not write:
+            return
         try:
             self._write(row)
         except OSError:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from glm_core.machine import gpu_stats
+from glm_core.runs.silence import SILENT_SECONDS
 
 
 def test_sample_has_bytes_percent_and_no_card_without_a_driver():
@@ -72,6 +73,15 @@ def test_sampler_writes_rows_and_remembers_the_peak():
     sampler.stop()
     assert len(rows) > 3 and sampler.peak_memory == max(row["process_memory"] for row in rows)
     assert not sampler.is_alive()
+
+
+def test_a_month_of_samples_is_a_few_megabytes_and_never_looks_like_silence():
+    moment, lines, month = 0.0, 0, 30 * 86_400
+    while moment < month:
+        gap = gpu_stats.spacing(moment)
+        assert 1.0 <= gap <= SILENT_SECONDS / 2
+        moment, lines = moment + gap, lines + 1
+    assert lines < 50_000
 
 
 def test_sampler_survives_a_full_disk():
