@@ -56,9 +56,7 @@ def take(browser, url: str, pages: dict[str, str], folder: Path, language: str, 
         page.goto(f"{url}/{address}{'&' if '?' in address else '?'}lang={word}")
         settle(page)
         page.wait_for_timeout(1200)
-        page.wait_for_function(
-            "!document.querySelector('[data-testid=stSkeleton]')"
-        )  # parts that the browser still loads
+        page.locator("[data-testid=stSkeleton]:visible").first.wait_for(state="detached")  # parts still being loaded
         page.screenshot(path=folder / f"{name}-{language}-{theme}-{size}.png")
     context.close()
     return said
