@@ -113,7 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     # What cuBLAS may work in, as on most GPUs; newer ones would give it four times as much, and again to every recording.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2:16:8")
-    terminal.speak(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if any(
+        one.startswith("-") and one != WAIT for one in words
+    ):  # not a server's run, whose log speaks the usual language
+        terminal.speak(words)
     parser = build_parser()
     given = parser.parse_args(arguments)
     wanted = (given.model, given.data, given.out)

@@ -62,3 +62,9 @@ def test_training_speaks_it_too(environment, capsys):
     with pytest.raises(SystemExit):
         train(["--help"])
     assert i18n.table("en")["training.command.model"] in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_of_a_server_keeps_the_usual_language_whatever_the_server_speaks(environment, tmp_path, capsys):
+    environment.setenv("LANG", "en_US.UTF-8")
+    assert train([str(tmp_path / "none")]) == 1
+    assert i18n.current() == "zh"
