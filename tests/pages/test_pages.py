@@ -10,10 +10,11 @@ PAGES = [entry.name for entry in ui.PAGES if not entry.hidden]
 
 
 def open_page(name: str, language: str = "zh", **query: str) -> AppTest:
-    """The dashboard as somebody sees it who follows a link to page `name` in `language` with `query`."""
+    """The dashboard as somebody sees it who goes on from home to page `name` in `language` with `query`."""
     app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
     for key, value in {"lang": i18n.NAMES[language], **query}.items():
         app.query_params[key] = value
+    app.run()
     return app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
 
 
