@@ -20,9 +20,8 @@ from benchmarks.advertisegen import train
 from glm_core import data, models, workspace
 from glm_core.adapters import attach
 from glm_core.data.analysis import statistics
-from glm_core.evaluation import verdict
+from glm_core.evaluation import scoring, verdict
 from glm_core.evaluation.judge import judge
-from glm_core.evaluation.scoring import classify
 from glm_core.generation.greedy import greedy
 from glm_core.runs import run as runs
 from glm_core.training import defaults
@@ -110,12 +109,12 @@ def measure(base: Path, pairs: list[tuple[str, str]], folder: Path, skills: int)
     outcomes = [judge(said[i], question=pairs[i][0], reference=pairs[i][1]).outcome for i in trained]
     right, exact = outcomes.count("right"), sum(said[i].strip() == pairs[i][1].strip() for i in trained)
     held = [place - 1 for place in parts["held_out"]]
-    table = classify([pairs[i][1] for i in held], [said[i] for i in held]) if held else None
+    table = scoring.classify([pairs[i][1] for i in held], [said[i] for i in held]) if held else None
     kept = sum(corpus.check(one, text) for one, text in zip(able, answers(loaded, able), strict=True))
     unseen = f"{table.accuracy:.0%}" if table else ""
     steps = f"{status['step']} of {status['total_steps']}"
     figures = f"{right} ({exact}) of {len(trained)} | {steps} | {unseen} | {kept} of {len(able)} | {seconds:.0f}"
-    return f"{figures} | {why_not(folder / 'run') if right < verdict.LEARNED * len(trained) else ''}"
+    return f"{figures} | {why_not(folder / 'run') if right < scoring.GRADES['learned'][0] * len(trained) else ''}"
 
 
 def why_not(folder: Path) -> str:

@@ -17,6 +17,8 @@ VERDICTS = ("learned", "unchanged", "unsure", "not_right", "worse")
 KINDS = ("seen", "wrapped", "reworded", "unseen", "unrelated")
 METERS = {"learned": ("seen",), "generalises": ("reworded", "unseen"), "kept": ("unrelated",)}
 "The kinds of question that each meter counts."
+GRADES = {"learned": (0.9, 0.2), "generalises": (0.8, 0.2), "kept": (0.9, 0.7)}
+"Shares from which a meter is good, and from which it is some."
 MOST_UNSURE = 0.2
 "Share of answers that cannot be judged, above which a meter is not known."
 WORTH = {"right": 1.0, "unsure": 0.5, "wrong": 0.0}
@@ -103,7 +105,7 @@ class Proportion:
         """In words: "good", "some", "none", "unsure" where too much cannot be judged, "unknown" where nothing was asked."""
         if self.value is None:
             return "unsure" if self.unsure else "unknown"
-        good, some = (0.9, 0.7) if self.name == "kept" else (0.8, 0.2)
+        good, some = GRADES[self.name]
         return "good" if self.value >= good else "some" if self.value >= some else "none"
 
 

@@ -19,9 +19,8 @@ from glm_core.runs.store import Run
 from glm_core.training.plan import ENOUGH_UPDATES, MOST_EPOCHS, plan
 from glm_core.training.settings import SettingsError, TrainingSettings
 
-LEARNED, PARTLY = 0.9, 0.2
 SCANNED = 5000  # rows of the data that are looked through for contradictions
-FALLING = 0.9  # of the loss before, that the last tenth of the steps is below while it still falls
+FALLING = 0.9  # of the loss before, that a loss is below which falls
 LIMIT = 1024  # tokens that longer answers are given at most
 
 
@@ -63,8 +62,8 @@ class Learning:
         """Return "good", "some" or "none"; "unsure" where too much cannot be judged."""
         if self.unsure > scoring.MOST_UNSURE * self.total:
             return "unsure"
-        share = self.right / self.total
-        return "good" if share >= LEARNED else "some" if share >= PARTLY else "none"
+        share, (good, some) = self.right / self.total, scoring.GRADES["learned"]
+        return "good" if share >= good else "some" if share >= some else "none"
 
     @property
     def sentence(self) -> str:
@@ -133,7 +132,7 @@ def _reasons(run: Run, missed: Sequence[dict], losses: Sequence[float]) -> Itera
         yield "learning.cut", {"count": cut}, Remedy("again", settings.changed(**longer))
     doubts = {one.key: one for one in plan(run.dataset["rows"], settings).warnings}
     for key in ("guard.rate_low", "guard.rate_high"):
-        if key in doubts and (key == "guard.rate_low" or _rises(losses)):
+        if key in doubts and (_rises(losses) if key == "guard.rate_high" else not _moved(losses)):
             reason = "learning.rate_low" if key == "guard.rate_low" else "learning.rate_high"
             better = settings.changed(**doubts[key].changes)
             yield reason, {"rate": f"{settings.learning_rate:g}"}, Remedy("again", better)
@@ -178,6 +177,11 @@ def _tenths(losses: Sequence[float]) -> tuple[float, float] | None:
 def _falls(losses: Sequence[float]) -> bool:
     tenths = _tenths(losses)
     return tenths is not None and tenths[0] < FALLING * tenths[1]
+
+
+def _moved(losses: Sequence[float]) -> bool:
+    """Return whether the loss ends clearly below where it began, so that the model did change."""
+    return len(losses) >= 10 and sum(losses[-5:]) < FALLING * sum(losses[:5])
 
 
 def _rises(losses: Sequence[float]) -> bool:

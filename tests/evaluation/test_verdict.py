@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from glm_core.evaluation import verdict
+from glm_core.evaluation import scoring, verdict
 from glm_core.runs import store
 from glm_core.training.plan import GOAL_UPDATES, plan
 from glm_core.training.settings import TrainingSettings
@@ -53,6 +53,12 @@ def test_a_run_without_written_answers_has_no_verdict():
     assert verdict.read(run) is None
 
 
+def test_report_and_run_page_call_the_same_share_learned():
+    answers = [answer for _, answer in ROWS[:7]] + ["这个我不知道。"]
+    found = verdict.read(finished(ROWS, answers))
+    assert found.grade == scoring.Proportion("learned", found.right, found.total, 0).grade == "some"
+
+
 def test_few_steps_are_named_and_going_on_mends_them():
     settings = TrainingSettings(epochs=1, micro_batch=8)
     found = verdict.read(finished(ROWS, ["这个我不知道。"] * 8, settings))
@@ -65,6 +71,12 @@ def test_few_steps_are_named_and_going_on_mends_them():
 def test_a_rate_that_is_too_small_is_named_with_a_usable_one():
     found = verdict.read(finished(ROWS, ["这个我不知道。"] * 8, TrainingSettings(learning_rate=1e-6, epochs=50)))
     assert found.reason == "learning.rate_low" and found.remedy.settings.learning_rate >= 5e-5
+
+
+def test_a_small_rate_at_which_the_loss_fell_is_not_blamed():
+    settings, losses = TrainingSettings(learning_rate=1e-6, epochs=50), [5.0] * 10 + [1.0] * 40
+    found = verdict.read(finished(ROWS, ["这个我不知道。"] * 8, settings), losses)
+    assert found.reason != "learning.rate_low"
 
 
 def test_a_loss_that_rose_blames_the_rate():

@@ -168,7 +168,7 @@ def test_a_classification_begins_with_accuracy_and_confusions_rows_not_seen_firs
     said = shown(app)
     assert not app.exception and i18n.t("compare.kind.unseen") in said
     first = said.index("准确率 50%")
-    assert first < said.index("准确率 100%") < said.index(i18n.t("report.says.learned.good"))
+    assert first < said.index("准确率 100%") < said.index(i18n.t("report.says.learned.all"))
     headline = app.subheader[0].value.replace("\\", "")
     assert "没见过的题 2/4" in headline and "换个问法" not in headline
     assert [list(table.value.iloc[:, 0]) for table in app.dataframe[:2]] == [["好评", "差评"]] * 2
@@ -314,6 +314,16 @@ def test_answers_are_marked_by_eye_and_the_judge_is_measured_against_them(report
     app.button(key="marks-again").click()
     app.run()
     assert calibration.read(run, found) == {}
+
+
+def test_a_figure_that_the_marks_cannot_correct_is_said_to_be_so(reports):
+    keep(made.report([made.row("seen", f"第{n}题", "不知道", f"答案{n}", f"答案{n}") for n in range(9)]))
+    app = open_page("report", "zh", run="run-1")
+    for _ in range(calibration.FEWEST):
+        assert i18n.t("report.calibrate.uncorrected") not in [one.value for one in app.caption]
+        app.button(key="mark-2").click()
+        app.run()
+    assert i18n.t("report.calibrate.uncorrected") in [one.value for one in app.caption]
 
 
 def test_multiple_choice_is_started_from_the_page_and_can_be_cancelled_after_a_refresh(reports, benchmarks):

@@ -74,7 +74,8 @@ def meaning(report: Report, name: str) -> str:
     if name == "kept" and meter.grade == "good" and meter.value < KEPT_ALL:
         return t("report.says.kept.few", count=meter.total - meter.count)
     known = grades[name] not in ("unknown", "unsure")
-    return t(f"report.says.{conclusion.worded(name, report) if known else name}.{grades[name]}")
+    said = "all" if meter.value == 1 and not meter.unsure else grades[name]
+    return t(f"report.says.{conclusion.worded(name, report) if known else name}.{said}")
 
 
 def example(report: Report, name: str) -> Row | None:

@@ -69,5 +69,7 @@ def draw_result(found: Report, marks: dict[str, bool]) -> None:
     for name, (share, low, high) in told.meters.items():
         values = {"before": export.number(found.meters[name]), "share": share, "low": low, "high": high}
         st.markdown(literal(f"{t(f'report.meter.{name}')} {t('report.calibrate.corrected', **values)}"))
+    if not told.meters and told.marked >= calibration.FEWEST:
+        st.caption(t("report.calibrate.uncorrected"))
     for row in calibration.disagreements(found, marks):
         st.caption(literal(f"≠ {row.question.text} → {row.after.text} · {export.reasons(row)}"))

@@ -9,6 +9,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, bases, labels, store
 from glm_core.runs.reader import RunReader
+from glm_core.training.settings import TrainingSettings
 
 
 def draw_header(run: Run, active: bool) -> None:
@@ -114,12 +115,14 @@ def mend(run: Run, learning: verdict.Learning | None) -> dict:
         return {}
     if remedy.kind == "data":
         return {"mend_data": lambda: ui.go("datasets", dataset=run.dataset["id"])}
-    start = run if remedy.kind == "continue" else None
+    start, before, settings = run if remedy.kind == "continue" else None, run.settings, remedy.settings
     try:
-        settings = store.continue_settings(run, remedy.settings) if start else remedy.settings
+        if start:  # what the adapter fixes is no change, in whatever words the settings had it
+            settings = store.continue_settings(run, settings)
+            before = store.continue_settings(run, TrainingSettings.from_dict(run.settings)).to_dict()
     except EasyError:  # a damaged adapter, or a base that is gone: nothing to go on from
         return {}
-    changed = labels.changes(run.settings, settings.to_dict())
+    changed = labels.changes(before, settings.to_dict())
     st.caption(t(f"run.mend_{remedy.kind}_about", changes=changed) if changed else t("run.mend_same"))
     return {f"mend_{remedy.kind}": lambda: start_again(run, settings, start)}
 

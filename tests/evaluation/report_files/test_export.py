@@ -121,7 +121,9 @@ def test_few_losses_are_counted():
     kept = [row("unrelated", f"第 {one} 种雪的颜色？", "白色。", "白色。", accept=("白",)) for one in range(12)]
     lost = row("unrelated", "法国的首都？", "巴黎。", "张三。", accept=("巴黎",))
     assert export.meaning(report([*kept, lost]), "kept") == i18n.t("report.says.kept.few", count=1)
-    assert export.meaning(report(kept), "kept") == i18n.t("report.says.kept.good")
+    assert export.meaning(report(kept), "kept") == i18n.t("report.says.kept.all")
+    more = [row("unrelated", f"第 {one} 座山的颜色？", "青色。", "青色。", accept=("青",)) for one in range(12)]
+    assert export.meaning(report([*kept, *more, lost]), "kept") == i18n.t("report.says.kept.good")
 
 
 def test_what_became_of_a_perplexity_is_said_with_its_interval():
