@@ -6,7 +6,7 @@ import pytest
 
 from glm_core import i18n, models
 from glm_core.adapters import attach, start
-from glm_core.runs import store
+from glm_core.runs import labels, store
 from glm_core.training.settings import TrainingSettings
 from tests.pages.test_training import ANSWERS, EVALUATED, launcher, make, open_page, primaries, words  # noqa: F401
 from tests.tiny import tiny_chatglm
@@ -16,7 +16,7 @@ from tests.tiny import tiny_chatglm
 def run(workspace):
     """A finished run of few steps with its adapter."""
     base = tiny_chatglm(workspace / "models" / "tiny")
-    settings = TrainingSettings(epochs=1, micro_batch=16)
+    settings = TrainingSettings(epochs=1, micro_batch=16, lora_targets="mlp")
     one = make(base, "finished", EVALUATED, ANSWERS, settings, step=4, stage_seconds={"training": 50})
     loaded = models.load(base)
     attach.attach(loaded, settings)
@@ -44,6 +44,12 @@ def test_nothing_learned_is_the_headline_with_a_reason_and_one_press(run, langua
     assert app.subheader[0].value == i18n.t("report.verdict_line.none", count=0, total=15, unsure=0)
     assert i18n.t("learning.few_steps", steps=4) in words(app)
     assert primaries(app) == ["next-mend_continue"]
+
+
+def test_what_the_adapter_fixes_is_named_as_no_change(run):
+    tell(run, 0)
+    changes = next(one.value for one in open_page("run", run=run.id).caption if "→" in one.value)
+    assert labels.name_of("epochs") in changes and labels.name_of("lora_targets") not in changes
 
 
 def test_the_press_goes_on_from_this_adapter_for_longer(run, launcher):  # noqa: F811
