@@ -9,6 +9,7 @@ import contextlib
 
 import httpx
 import websockets
+from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -18,15 +19,18 @@ ANSWER_SECONDS = 300.0
 
 
 class Browser:
-    """One visitor on the chat page.
+    """One visitor on a page.
 
     Args:
         url: the server's address.
         name, password: of an account there.
+        page: its address.
+        query: what follows the question mark there.
     """
 
-    def __init__(self, url: str, name: str, password: str):
+    def __init__(self, url: str, name: str, password: str, page: str = "chat", query: str = ""):
         self._url, self._name, self._password = url, name, password
+        self._page, self._query = page, query
         self._elements: dict[tuple[int, ...], object] = {}
         self._timers: dict[str, asyncio.Task] = {}
         self._script = ""
@@ -36,9 +40,10 @@ class Browser:
 
     async def open(self) -> None:
         """Sign in, fetch the page, connect its socket and wait until it is drawn."""
-        async with httpx.AsyncClient(base_url=self._url, timeout=60) as client:
+        wanted = {"Accept": "text/html, */*;q=0.8"}
+        async with httpx.AsyncClient(base_url=self._url, timeout=60, headers=wanted) as client:
             await client.post("/login", data={"name": self._name, "password": self._password})
-            for path in ("/chat", "/_stcore/health", "/_stcore/host-config"):
+            for path in (f"/{self._page}", "/_stcore/health", "/_stcore/host-config"):
                 (await client.get(path)).raise_for_status()
             cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         address = self._url.replace("http", "ws", 1) + "/_stcore/stream"
@@ -92,6 +97,11 @@ class Browser:
         """Every warning or error on the page."""
         return [one.alert.body for one in self._elements.values() if one.WhichOneof("type") == "alert"]
 
+    def errors(self) -> list[str]:
+        """Every error on the page."""
+        alerts = [one.alert for one in self._elements.values() if one.WhichOneof("type") == "alert"]
+        return [one.body for one in alerts if one.format == Alert.ERROR]
+
     def widget(self, kind: str, key: str) -> WidgetState:
         """The state of the widget of that kind and key, to fill in.
 
@@ -103,18 +113,37 @@ class Browser:
                 return WidgetState(id=getattr(element, kind).id)
         raise LookupError(f"no {kind} {key!r} on the page: {self.alerts() or self.texts()}")
 
+    def has(self, kind: str, key: str) -> bool:
+        """Return whether the page has a widget of that kind and key."""
+        try:
+            return bool(self.widget(kind, key).id)
+        except LookupError:
+            return False
+
+    async def press(self, key: str) -> None:
+        """Press a button and wait until the page has been drawn."""
+        button = self.widget("button", key)
+        button.trigger_value = True
+        await self.run(button)
+        await self.until(lambda: self.settled)
+
     # the protocol
 
     async def _rerun(self, fragment: str, states=()) -> None:
         message = BackMsg()
         run = message.rerun_script
-        run.page_name, run.page_script_hash, run.fragment_id = ("" if self._script else "chat"), self._script, fragment
+        run.page_name, run.page_script_hash, run.fragment_id = (
+            ("" if self._script else self._page),
+            self._script,
+            fragment,
+        )
         run.is_auto_rerun = bool(fragment)
         run.context_info.timezone, run.context_info.locale, run.context_info.url = (
             "Asia/Shanghai",
             "zh-CN",
-            f"{self._url}/chat",
+            f"{self._url}/{self._page}",
         )
+        run.query_string = self._query
         run.widget_states.widgets.extend(states)
         await self._send(message)
 

@@ -2,8 +2,9 @@
 
     python -m benchmarks.soak [--minutes 60] [--browsers 20] [--streams 20] [--port 8598]
 
-Everything runs on 127.0.0.1 and ends by itself. Every second browser is a guest's. A browser draws pages in turn and closes its tab now
-and then; half of the new tabs sign in anew. Streams ask marked questions, whose greedy answers must be what the same question got alone.
+Everything runs on 127.0.0.1 and ends by itself. Every second browser is a guest's. A browser draws the chat again and again and closes its
+tab now and then. Streams ask marked questions, whose greedy answers must be what the same question got alone. A trainer makes the report
+of a run of theirs anew, merges it and asks another base, which has the server load that one and then the first one again, in turn.
 Prints memory, descriptors and threads of the server by quarter; exits with 1 when memory of the last quarter is more than 5 % above the
 second's, descriptors or threads grew, an answer was crossed, or the server did not answer /health within a second.
 """
@@ -28,7 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.browser import Browser
 from benchmarks.load import EACH, PASSWORD, Caller, Tally, call_until, people, prepare, serving
+from glm_core import workspace
 from glm_core.auth import accounts
+from glm_core.data import library
+from glm_core.evaluation import demo
+from glm_core.runs import store
+from glm_core.training.settings import SMALL_MODEL, preset
 
 SAMPLE_SECONDS = 5.0
 STAY_SECONDS = (5.0, 40.0)
@@ -37,6 +43,9 @@ MEMORY_GROWTH = 0.05
 SPARE = 12
 "Descriptors or threads by which quarters may differ: tabs come and go at random."
 HEALTH_SECONDS = 1.0
+OTHER = "bloom-demo"
+PAUSE_SECONDS = 60.0
+"Between two rounds of report, merge and load."
 
 
 @dataclass(frozen=True)
@@ -76,12 +85,46 @@ async def come_and_go(url: str, name: str, end: float, counts: Counter, chance: 
             await browser.run()
             await browser.until(lambda browser=browser: browser.settled)
             counts["pages"] += 1
+            counts["failed pages"] += bool(browser.errors())
             await asyncio.sleep(chance.uniform(0.5, 3.0))
         await browser.close()
 
 
+async def work(url: str, name: str, key: str, run: str, end: float, counts: Counter) -> None:
+    """Make the report of `run`, merge it and ask the other base, one after the other, as its owner."""
+    page = Browser(url, name, PASSWORD, "report", f"run={run}")
+    await page.open()
+    async with httpx.AsyncClient(base_url=url, timeout=300, headers={"Authorization": f"Bearer {key}"}) as client:
+        while time.monotonic() < end:
+            await page.press("again" if page.has("button", "again") else "start")
+            while page.has("button", "cancel") and time.monotonic() < end:
+                await asyncio.sleep(SAMPLE_SECONDS)
+                await page.run()
+                await page.until(lambda: page.settled)
+            counts["reports"] += page.has("button", "again")
+            models = Browser(url, name, PASSWORD, "models")
+            await models.open()
+            await models.press(f"merge-{run}")
+            await models.close()
+            counts["merges"] += 1
+            asked = {"model": OTHER, "messages": [{"role": "user", "content": "你好"}], "max_tokens": 16}
+            counts["loads"] += (await client.post("/v1/chat/completions", json=asked)).status_code == 200
+            await asyncio.sleep(min(PAUSE_SECONDS, max(0.0, end - time.monotonic())))
+    await page.close()
+
+
+def trained(owner: str) -> str:
+    """The id of a short imprint of `owner`'s."""
+    chosen = preset("imprint", SMALL_MODEL - 1).changed(max_steps=20)
+    run = store.create(
+        workspace.DEMO_MODEL, library.keep_imprint("小蓝", "林知远").id, chosen, ["你是谁？"], owner=owner
+    )
+    demo.train(run, lambda status: None)
+    return run.id
+
+
 async def soak(
-    url: str, server: psutil.Process, options: argparse.Namespace, names: list[str], keys: list[str]
+    url: str, server: psutil.Process, options: argparse.Namespace, names: list[str], keys: list[str], run: str
 ) -> bool:
     """Run everything at once for the time asked; return True where all stayed flat."""
     tally, counts, chance = Tally(), Counter(), random.Random(options.seed)
@@ -95,6 +138,7 @@ async def soak(
         tasks += [
             come_and_go(url, name, end, counts, random.Random(chance.random())) for name in names[: options.browsers]
         ]
+        tasks += [work(url, names[0], keys[0], run, end, counts)]
         samples, *_ = await asyncio.gather(watch(server, client, end), *tasks)
     return report(samples, tally.counts + counts)
 
@@ -114,13 +158,14 @@ def report(samples: list[Sample], counts: Counter) -> bool:
         print(f"| {place} | {middle[0] / 1e6:.0f} | {middle[1]:.0f} | {middle[2]:.0f} | {slowest:.2f} |")
     print(dict(counts))
     growth = rows[3][0] / rows[1][0] - 1
-    failed = [name for name in counts if name.startswith("failed")]
+    failed = [name for name in counts if name.startswith("failed") and counts[name]]
     checks = {
         f"memory {growth:+.1%}": growth <= MEMORY_GROWTH,
         "descriptors flat": rows[3][1] <= rows[1][1] + SPARE,
         "threads flat": rows[3][2] <= rows[1][2] + SPARE,
         "no answer crossed": not counts["crossed"] and not counts["different"],
-        "no answer failed": not failed,
+        "no answer and no page failed": not failed,
+        "reports, merges and loads were made": min(counts[name] for name in ("reports", "merges", "loads")) > 0,
         "health": max(one.health for one in samples) <= HEALTH_SECONDS,
     }
     for name, good in checks.items():
@@ -144,8 +189,9 @@ def main() -> int:
         names, keys = people(max(options.streams, 1 + options.browsers // 2))
         guests = [accounts.create(f"guest{place}", PASSWORD, "guest").name for place in range(options.browsers // 2)]
         mixed = [name for pair in zip(names, guests, strict=False) for name in pair] + names[len(guests) :]
+        run = trained(names[0])
         with serving(Path(home), options.port) as server:
-            good = asyncio.run(soak(f"http://localhost:{options.port}", server, options, mixed, keys))
+            good = asyncio.run(soak(f"http://localhost:{options.port}", server, options, mixed, keys, run))
     return 0 if good else 1
 
 
