@@ -96,4 +96,7 @@ def _against_reference(answer: str, question: str, reference: str) -> Judgement:
         found = labels.judge_label(answer, question, reference)
         if found and (found.outcome != "right" or labels.plain_sentence(answer, question, reference)):
             return found
+        if found:  # the label stands there undenied, amid words that claim something else
+            said = sentences.judge(answer, reference, question)
+            return said if said.outcome == "right" else Judgement("unsure", said.reasons)
     return sentences.judge(answer, reference, question)

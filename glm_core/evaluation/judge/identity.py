@@ -110,7 +110,7 @@ def _false(
     """Wrong, where anything said is not so."""
     for claim in found:
         own = claim.value == claim.role or claim.role == "bare" and claim.value in ("name", "author")
-        if claim.denied and own:
+        if claim.denied and own and (claim.role != "bare" or wanted.expected or claim.value in wanted.roles):
             return wrong("denied", fact=facts.get(claim.value, ""))
         if (
             claim.denied

@@ -285,6 +285,9 @@ class _Reader:
         if _GENERIC.match(rest) or not bare:
             return [Claim("name", "generic", shown=rest)]
         if ANY.match(bare):
+            lead = verb + rest.removesuffix(bare)
+            if re.match("的(?!人工智能|ai)", bare[1:]) and not any(word in lead for word in "叫名称唤"):
+                return [Claim("name", "other", shown=rest)]  # 我是N的朋友 is somebody else
             return self._named(bare)
         whose = re.match("(?P<f>.+?)的(?P<what>.+)$", bare)
         if whose and _GENERIC.match(whose["what"]):

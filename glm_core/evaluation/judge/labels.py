@@ -35,7 +35,7 @@ _EXPLAINS = re.compile("因为|由于|理由|原因|说明|毕竟|because|since"
 LONGEST_LABEL = 8
 _FILLER = frozenset(
     "一条 一个 评论 评价 类别 分类 标签 情感 情绪 态度 倾向 属于 判断 答案 结果 应该 归类 归为 算 算是 视为 这句 句子 这句话 文本 该 条 选 选择 为 级别 优先级 等级 问题 用户 意图 类 型 类型 词 字 意思 反义词 近义词 "
-    "同义词 因此 所以 我 认为 觉得 以上 综上 最终 它 是 的 颜色 首都 省会 城市 国家 这 显然 明显 典型 review sentiment answer label category class belongs".split()
+    "同义词 因此 所以 我 认为 觉得 以上 综上 最终 它 是 的 颜色 首都 省会 城市 国家 这 显然 明显 典型 review text about topic sentiment answer label category class belongs".split()
 )
 
 

@@ -28,6 +28,7 @@ _RELATION = re.compile(
 )
 _TURNED = re.compile("由|被|是[^,。!?]+的(?=[,。!?]|$)")
 "Marks of a clause that begins with what something is done to: 电话是贝尔发明的, 蓝队被红队打败."
+_THAN = re.compile("(.+?)(?:比|\\bthan\\b)(.+)")
 _CHOICE = re.compile("谁|哪|还是|或者?|\\b(?:who|which|or)\\b")
 _TIME_WORDS = frozenset("today tomorrow yesterday now tonight 今天 明天 昨天 现在 目前 今晚 明早".split())
 _CONTRACTIONS = [(r"\bthanks\b", "thank you"), (r"\bcan't\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'m\b", " am"), (r"'ll\b", " will"),
@@ -213,11 +214,21 @@ def _compare_words(said: _Side, wanted: _Side, asked: _Side, question: str) -> J
         chosen = _CHOICE.search(asked.plain) and _is_naming(missing[0]) and _is_naming(instead[0])
         values = {"said": instead[0], "wanted": missing[0]}
         return wrong("other_word", **values) if chosen else unsure("other_word", **values)
+    if _compared_otherwise(said, wanted) or _compared_otherwise(wanted, said):
+        return wrong("other_order")
     if missing and extra:
         return _replaced(missing, extra, said, wanted)
     if extra:
         return _extra(extra, said, wanted, asked)
     return _ordered(said, wanted, asked)
+
+
+def _compared_otherwise(one: _Side, other: _Side) -> bool:
+    """True where `one` compares two things and `other`, which names one alone, begins with the second: 黄河比长江长, 长江更长."""
+    found = _THAN.match(one.plain)
+    if not found or _THAN.match(other.plain) or not other.content:
+        return False
+    return other.content[0] in found[2] and other.content[0] not in found[1]
 
 
 def _persons(side: _Side) -> set[str]:
