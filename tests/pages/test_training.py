@@ -245,6 +245,13 @@ def test_another_run_is_imitated(model):
     assert app.number_input(key="set_lora_rank").value == 16
 
 
+def test_the_report_s_button_imitates_a_run_and_holds_rows_out(model):
+    run = make(model, "finished", settings=TrainingSettings(epochs=5, validation_ratio=0.0))
+    app = open_page("training", like=run.id, aside="1")
+    assert not app.exception and app.number_input(key="set_epochs").value == 5
+    assert app.session_state.set_validation_ratio > 0
+
+
 def test_without_a_model_the_page_says_where_to_get_one(model):
     (model / "config.json").unlink()
     app = open_page("training")
