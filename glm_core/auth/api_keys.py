@@ -6,7 +6,7 @@ Keys are in the file of `database.py` and are deleted with their account. `middl
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glm_core.auth.accounts import Account, AccountError, account_of, digest, last_uses, note_in
 from glm_core.auth.database import database, writing
@@ -18,6 +18,7 @@ DEFAULT_LIMIT = 60
 EACH = 20
 "Keys an account may have."
 USED_SECONDS = 60
+_USED = "UPDATE keys SET used=? WHERE id=?"
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ def create(account: Account, name: str, per_minute: int = DEFAULT_LIMIT) -> tupl
 
 
 def keys(account: Account) -> list[Key]:
-    """Return the keys of an account, the newest first."""
-    last_uses.store()
+    """Return the keys of an account, the newest first. Writes nothing: what is not yet written of their last uses is in memory."""
     with database() as db:
         rows = db.execute("SELECT * FROM keys WHERE account=? ORDER BY id DESC", (account.id,))
-        return [_key(row) for row in rows]
+        found = [_key(row) for row in rows]
+    return [replace(key, used=last_uses.noted(_USED, key.id) or key.used) for key in found]
 
 
 @needs("trainer", owner=lambda account, *_: account.folder)
@@ -91,7 +92,7 @@ def find(secret: str) -> tuple[Key, Account] | None:
             return None
         account = account_of(db.execute("SELECT * FROM accounts WHERE id=?", (row["account"],)).fetchone())
     if row["used"] is None or now - row["used"] > USED_SECONDS:
-        last_uses.add("UPDATE keys SET used=? WHERE id=?", row["id"], now)
+        last_uses.add(_USED, row["id"], now)
     return (_key(row), account) if account.may("trainer") else None
 
 

@@ -253,6 +253,11 @@ class LastUses:
         with self._lock:
             self._pending[path(), statement, row] = moment
 
+    def noted(self, statement: str, row: object) -> float | None:
+        """Return the time (s since 1970) noted for `row` and not yet written, None where there is none."""
+        with self._lock:
+            return self._pending.get((path(), statement, row))
+
     def store(self) -> None:
         """Write what is noted; a full, read-only or locked file loses it."""
         with self._lock:

@@ -190,9 +190,9 @@ class LoginRoutes:
             await database.write(accounts.close_session, http.cookies.get(COOKIE, ""))
             if account is not None and "everywhere" in form and account.name != accounts.GUEST_NAME:
                 await database.write(accounts.close_sessions, account)
-        except StoreError as error:
-            return await _sign_in_page("/", http, str(error), 503)
-        answer = RedirectResponse("/login", 303)
+            answer: Response = RedirectResponse("/login", 303)
+        except StoreError as error:  # the browser forgets its session all the same, and its next user is not let in
+            answer = await _sign_in_page("/", http, str(error), 503)
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
         return answer
 

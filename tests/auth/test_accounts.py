@@ -242,7 +242,9 @@ def test_the_time_of_a_keys_last_use_is_kept_without_a_write_of_the_request(trai
     with sqlite3.connect(database.path(), isolation_level=None) as writer:
         writer.execute("BEGIN IMMEDIATE")
         assert api_keys.find(secret)[1] == trainer
+        assert api_keys.keys(trainer)[0].used is not None, "listing keys writes nothing either"
         writer.execute("ROLLBACK")
+    accounts.last_uses.store()
     assert api_keys.keys(trainer)[0].used is not None
     assert api_keys.find(secret)[0].used is not None
 

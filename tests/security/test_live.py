@@ -188,12 +188,14 @@ def test_page_loads_leave_the_server_its_descriptors(server, browser):
 
 
 def test_a_locked_file_holds_up_nobody(server, browser):
-    trainer = browser("the-trainer")
+    trainer, leaver = browser("the-trainer"), browser("the-trainer")
     with sqlite3.connect(database.path(), isolation_level=None) as writer:
         writer.execute("BEGIN IMMEDIATE")
         assert trainer.get("/chat").status_code == 200
         refused = browser().post("/login", data={"guest": "1"}, headers={"accept-language": "en"})
         assert refused.status_code == 503 and "in use by another program" in refused.text
+        assert leaver.post("/logout").status_code == 503
+        assert leaver.get("/chat").status_code == 303, "the browser keeps no session that was asked to end"
         writer.execute("ROLLBACK")
     browser("guest")
 
