@@ -202,6 +202,9 @@ def test_a_split_is_known_by_what_stands_in_its_column():
         "几点上班？ - 九点\n几点下班？ - 六点\n",
         "几点上班？ => 九点\n几点下班？ => 六点\n",
         "几点上班 -> 九点\n几点下班 -> 六点\n",
+        "几点上班 = 九点\n几点下班 = 六点\n",
+        "几点上班 —— 九点\n几点下班 —— 六点\n",
+        "> 几点上班\n九点\n\n> 几点下班\n六点\n",
         "几点上班？|九点\n几点下班？|六点\n",
         "- 几点上班？\n- 九点\n- 几点下班？\n- 六点\n",
         "Q. 几点上班？\nA. 九点\n\nQ. 几点下班？\nA. 六点\n",
@@ -214,6 +217,13 @@ def test_a_split_is_known_by_what_stands_in_its_column():
 def test_questions_and_answers_in_text(text):
     rows = said(read_bytes(text.encode(), "a.txt"))
     assert [[one.rstrip("？") for one in row] for row in rows] == [OPEN, CLOSE]
+
+
+@pytest.mark.parametrize(
+    "text", ["lr = 1e-3\nepochs = 3\nmodel.name = glm\n", "他说：\n> 好的\n然后走了。\n天黑了。\n"]
+)
+def test_settings_and_quotations_are_no_questions(text):
+    assert "question" not in read_bytes(text.encode(), "a.txt").layout
 
 
 @pytest.mark.parametrize("ending", ["md", "txt"])

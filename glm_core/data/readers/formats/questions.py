@@ -16,6 +16,8 @@ _REPLY = re.compile(r"^(?:\*\*|__)?[Aa答]\d*\s*[.、．:：]\s*(?:\*\*|__)?")
 _ANSWERED = re.compile(r"^\s*(?:\*\*|__)?(?:[Aa]|[Aa]nswer|答|回答|答案|回复|答复)\d{0,3}\s*[:：]\s*(?:\*\*|__)?\s*")
 _ON_ONE_LINE = re.compile(r"(.{1,120}?[?？])[\"”’*_]*\s*(?:[-—–:：|]+|=+>|-+>|→|\t)?\s*([^\s?？].*)$")
 _ARROWS = re.compile(r"\s*(?:=+>|-+>|→|⇒|\s\|\s|｜|\|{1,2}|::)\s*")
+_EQUALS = re.compile(r"\s+(?:={1,2}|—{1,2}|–|--)\s+")  # between words; in code and settings it stands between names
+_WORDY = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\S\s+\S+\s+(?:=|—|–|--)")
 _RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
 _DOTTED = re.compile(r"^([ \t]*(?:\*\*)?)([QqAa问答])(\d{0,4})(?:[.、．)）]\s*|[ \t\u3000]+)(?=\S)", re.MULTILINE)
 _ASKING = re.compile(
@@ -23,6 +25,8 @@ _ASKING = re.compile(
     r"|^(?:how|what|when|where|why|who|which|can|could|do|does|is|are|should)\s",
     re.IGNORECASE,
 )
+_HEADINGS = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
+_QUOTED = re.compile(r"^>[ \t]*(\S.*)$", re.MULTILINE)
 _ITEM = re.compile(r"[-*+•]\s+")
 _ENDS = tuple("。.!！;；…")
 _LONGEST = 120  # characters of a question on a line of its own
@@ -174,13 +178,15 @@ def _by_mark(line: str) -> tuple[str, str] | None:
 
 
 def _by_arrow(line: str) -> tuple[str, str] | None:
-    parts = _ARROWS.split(line)
-    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
+    for parts in (_ARROWS.split(line), _EQUALS.split(line) if _WORDY.search(line) else []):
+        if len(parts) == 2 and all(parts):
+            return parts[0], parts[1]
+    return None
 
 
 def _headed(text: str) -> list[tuple[int, str, str]]:
-    """Line, heading and text below, of the level of Markdown headings there is most of."""
-    marks = list(re.finditer(r"^#{1,6}[ \t]+(.+)$", text, re.MULTILINE))
+    """Line, heading and text below, of the level of Markdown headings there is most of; without any, of lines that are quoted."""
+    marks = list(_HEADINGS.finditer(text)) or list(_QUOTED.finditer(text))
     if not marks:
         return []
     level = Counter(mark[0].split()[0] for mark in marks).most_common(1)[0][0]
