@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from glm_core import __version__, workspace
 from glm_core.api import schemas
 from glm_core.errors import EasyError
+from glm_core.i18n import t
 from glm_core.serving.base import Engine
 
 ERRORS = {
@@ -154,25 +155,27 @@ def _answer(kind: str, what: dict) -> dict:
 AUTH_HEADER = '  -H "Authorization: Bearer {key}" \\\n'
 CURL_TEMPLATE = """curl {base}/v1/chat/completions \\
   -H "Content-Type: application/json" \\
-{header}  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "你好"}}], "stream": true}}'"""
+{header}  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "{question}"}}], "stream": true}}'"""
 PYTHON_TEMPLATE = """from openai import OpenAI
 
 client = OpenAI(base_url="{base}/v1", api_key="{key}")
 answer = client.chat.completions.create(
     model="{model}",
-    messages=[{{"role": "user", "content": "你好"}}],
+    messages=[{{"role": "user", "content": "{question}"}}],
 )
 print(answer.choices[0].message.content)"""
 
 
 def curl_example(base: str, model: str, key: str) -> str:
     """A command that streams an answer of `model`; without `key` it sends none, as nobody needs one on this computer."""
-    return CURL_TEMPLATE.format(base=base, model=model, header=AUTH_HEADER.format(key=key) if key else "")
+    return CURL_TEMPLATE.format(
+        base=base, model=model, question=t("settings.api_question"), header=AUTH_HEADER.format(key=key) if key else ""
+    )
 
 
 def python_example(base: str, model: str, key: str) -> str:
     """A script with OpenAI's client, which does not go without a key: any will do where none is needed."""
-    return PYTHON_TEMPLATE.format(base=base, model=model, key=key or "local")
+    return PYTHON_TEMPLATE.format(base=base, model=model, question=t("settings.api_question"), key=key or "local")
 
 
 def example_model(engine: Engine) -> str:
