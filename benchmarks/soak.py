@@ -97,10 +97,11 @@ async def work(url: str, name: str, key: str, run: str, end: float, counts: Coun
     async with httpx.AsyncClient(base_url=url, timeout=300, headers={"Authorization": f"Bearer {key}"}) as client:
         while time.monotonic() < end:
             await page.press("again" if page.has("button", "again") else "start")
-            while page.has("button", "cancel") and time.monotonic() < end:
-                await asyncio.sleep(SAMPLE_SECONDS)
+            await asyncio.sleep(SAMPLE_SECONDS)  # the page is drawn once more before the report is under way
+            while not page.has("button", "again") and time.monotonic() < end:
                 await page.run()
                 await page.until(lambda: page.settled)
+                await asyncio.sleep(SAMPLE_SECONDS)
             counts["reports"] += page.has("button", "again")
             models = Browser(url, name, PASSWORD, "models")
             await models.open()
