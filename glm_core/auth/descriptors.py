@@ -33,4 +33,5 @@ def socket_limits() -> SocketLimits:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard == resource.RLIM_INFINITY:
         return usual
-    return SocketLimits(total=max(4, min(usual.total, (hard - 64) // PER_SOCKET)))
+    total = max(4, min(usual.total, (hard - 64) // PER_SOCKET))
+    return SocketLimits(guests=min(usual.guests, total * 3 // 4), total=total)

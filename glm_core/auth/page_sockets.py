@@ -27,6 +27,7 @@ class SocketLimits:
         guest: sockets of one guest's visit; a tab needs one.
         account: sockets of any other account.
         address: sockets from one address, which many people behind one router share.
+        guests: sockets of all guests together, so that some are left for people with another role.
         total: sockets of all together.
         guest_bytes: size of a message from a guest, who uploads nothing.
         account_bytes: size of a message from anybody else.
@@ -35,6 +36,7 @@ class SocketLimits:
     guest: int = 8
     account: int = 32
     address: int = 200
+    guests: int = 300
     total: int = 400
     guest_bytes: int = 1_000_000
     account_bytes: int = 25_000_000
@@ -70,22 +72,26 @@ class PageSockets:
         self._resume_seconds = resume_seconds
         self._accounts: Counter[str] = Counter()
         self._addresses: Counter[str] = Counter()
+        self._guests = 0
         self._owners: OrderedDict[str, Owner] = OrderedDict()
         self._idle: OrderedDict[str, asyncio.TimerHandle] = OrderedDict()
 
     def add(self, owner: Owner) -> bool:
         """Count one more socket of `owner`; return False, counting nothing, where a limit is reached."""
-        most = self.limits.guest if owner.role == "guest" else self.limits.account
+        guest = owner.role == "guest"
+        most = self.limits.guest if guest else self.limits.account
         if self._accounts[owner.folder] >= most or self._addresses[owner.address] >= self.limits.address:
             return False
-        if self._addresses.total() >= self.limits.total:
+        if self._addresses.total() >= self.limits.total or (guest and self._guests >= self.limits.guests):
             return False
+        self._guests += guest
         self._accounts[owner.folder] += 1
         self._addresses[owner.address] += 1
         return True
 
     def discard(self, owner: Owner, session: str | None) -> None:
         """Count one socket less; its Streamlit session, if any, ends unless the owner resumes it in time."""
+        self._guests -= owner.role == "guest"
         for counter, key in ((self._accounts, owner.folder), (self._addresses, owner.address)):
             counter[key] -= 1
             if counter[key] <= 0:
