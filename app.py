@@ -20,7 +20,9 @@ from glm_core.auth.middleware import AuthMiddleware
 async def lifespan(_app):
     """Watch the runs while the server is up, and tell the terminal where it is."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    error_log.keep_brief("glm_core.ui", "streamlit.error_util")
+    error_log.keep_brief(
+        "glm_core.ui", "streamlit.error_util", "streamlit.web.server.starlette.starlette_websocket", "uvicorn.error"
+    )
     warnings.filterwarnings(
         "ignore", category=FutureWarning, module="transformers"
     )  # what PEFT asks it in last year's words

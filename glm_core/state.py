@@ -23,7 +23,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from glm_core import workspace
 from glm_core.auth import accounts, database, descriptors
 from glm_core.auth.network import LOCAL_HOSTS, Sharing
-from glm_core.auth.page_sockets import PageSockets
+from glm_core.auth.page_sockets import PageSockets, SocketLimits
 from glm_core.errors import EasyError
 from glm_core.hub import private_hosts
 from glm_core.i18n import t
@@ -200,9 +200,9 @@ def _end_session(session: str) -> None:
 
 
 def _server_options() -> dict:
-    """Return the options that Streamlit gives its own uvicorn."""
+    """Return the options of the network's listener: those that Streamlit gives its own uvicorn, and our bound on a message."""
     return {
-        "ws_max_size": int(st.get_option("server.maxMessageSize") * 1e6),
+        "ws_max_size": SocketLimits().account_bytes,
         "ssl_certfile": st.get_option("server.sslCertFile"),
         "ssl_keyfile": st.get_option("server.sslKeyFile"),
         "use_colors": False,

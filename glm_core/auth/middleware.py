@@ -286,15 +286,19 @@ class _Connection:
 
     async def receive(self) -> dict:
         message = await self._receive()
-        while message.get("bytes") is not None and not self._guard._passes(message["bytes"]):
+        while message["type"] == "websocket.receive" and not self._is_a_pages(message):
             message = await self._receive()
         if message["type"] != "websocket.receive" or self._over:
             return message
-        if len(message.get("bytes") or message.get("text") or b"") > self._most:
+        if len(message["bytes"]) > self._most:
             return await self._hang_up(TOO_BIG)
         if not await self._guard.still_allowed(self._owner, self._token):
             return await self._hang_up(HANG_UP)
         return message
+
+    def _is_a_pages(self, message: dict) -> bool:
+        """Return True for a binary message of a kind that pages send; Streamlit raises an error at a text."""
+        return message.get("bytes") is not None and self._guard._passes(message["bytes"])
 
     async def _hang_up(self, farewell: dict) -> dict:
         self._over = True

@@ -6,6 +6,7 @@ import re
 import pytest
 import websockets.sync.client as sockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.exceptions import ConnectionClosed
 
 from glm_core.error_log import LINES, BriefTracebacks
 from tests.browser.conftest import Server
@@ -49,3 +50,22 @@ def test_an_error_that_comes_again_is_a_line_and_then_nothing():
                 seen.append(bool(record.exc_info))
     assert seen == [True] + [False] * (LINES - 1)
     assert brief.filter(logging.LogRecord("x", logging.ERROR, "", 0, "without an error", (), None))
+
+
+@pytest.mark.slow
+def test_frames_that_no_page_sends_fill_no_log(tmp_path):
+    server = Server(tmp_path / "home", tmp_path / "server.log")
+    try:
+        address = f"ws://localhost:{server.port}/_stcore/stream"
+        for _ in range(ROUNDS):
+            with sockets.connect(address, origin=server.url, subprotocols=["streamlit", "x"], max_size=None) as socket:
+                socket.send("a text")
+                assert run_page(socket, "chat")[0], "it is dropped, and the page goes on"
+                socket.send(b"\xff" * 50)
+                with pytest.raises(ConnectionClosed):
+                    while True:
+                        socket.recv(timeout=60)
+        log = server.log.read_text()
+    finally:
+        server.stop()
+    assert log.count("Error deserializing") == ROUNDS and log.count("Traceback") == 1
