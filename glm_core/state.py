@@ -29,6 +29,7 @@ from glm_core.hub import private_hosts
 from glm_core.i18n import t
 from glm_core.jobs import Turn
 from glm_core.machine import machine as this_machine
+from glm_core.serving.request import EngineUnavailable
 from glm_core.workspace_lock import WorkspaceLock
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ PAGES_MESSAGES = frozenset(("rerun_script", "stop_script", "app_heartbeat", "fil
 PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
 
 log = logging.getLogger(__name__)
+LOADER_LACKS_MEMORY = ("failed to map segment", "cannot allocate memory")
+"What the loader of the system's libraries says where memory is short or a limit on it is reached."
 _closing = threading.Event()
 _locks: list[WorkspaceLock] = []
 engines: "list[Engine]" = []
@@ -62,9 +65,17 @@ def engine() -> "Engine":
 
     Where EASYAIGC_ENGINE is the address of an OpenAI-compatible server (up to and with /v1; its key in EASYAIGC_ENGINE_KEY), the one
     that asks that server instead.
+
+    Raises:
+        EngineUnavailable: this process has not the memory to load torch.
     """
-    from glm_core.serving.engine import LocalEngine
-    from glm_core.serving.remote import RemoteEngine
+    try:
+        from glm_core.serving.engine import LocalEngine
+        from glm_core.serving.remote import RemoteEngine
+    except (ImportError, MemoryError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in LOADER_LACKS_MEMORY):
+            raise EngineUnavailable("serving.no_memory_for_torch") from error
+        raise
 
     gc.collect()
     gc.freeze()  # what the libraries made stays: no later collection walks it while everybody waits

@@ -1,6 +1,8 @@
 """What the process shares: which engine answers."""
 
 import contextlib
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -24,6 +26,26 @@ def test_the_engine_is_this_process_or_the_server_that_the_operator_names(monkey
     assert elsewhere.loading is None and elsewhere.cancel_loading() is None
     here.close()
     elsewhere.close()
+
+
+SHORT_OF_MEMORY = """
+import resource
+from glm_core import state
+from glm_core.serving.request import EngineUnavailable
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 100_000_000, resource.RLIM_INFINITY))
+for _ in range(2):
+    try:
+        state.engine()
+    except EngineUnavailable as error:
+        print(error.key)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on memory hold on Linux")
+def test_a_process_without_the_memory_to_load_torch_says_so_each_time():
+    done = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True)
+    assert done.stdout.split() == ["serving.no_memory_for_torch"] * 2, done.stderr[-2000:]
 
 
 def test_the_server_ends_after_the_answers_that_it_broke_off_are_saved(monkeypatch, workspace):
