@@ -208,7 +208,7 @@ class AdapterTrainer(Trainer):
         lora_plus.speed_up_b(optimizer, self.model, self.settings.lora_plus)
         return optimizer
 
-    # --- evaluation ---------------------------------------------------------------------------------------------------
+    # evaluation
 
     def evaluate(self, *_, **__) -> dict[str, float]:
         """Validation loss and the answers to the questions. Before the first update, those of the base alone."""
@@ -264,7 +264,7 @@ class AdapterTrainer(Trainer):
         best = self.state.best_global_step or 0
         return sum(row["step"] > best for row in self.state.log_history if "eval_loss" in row)
 
-    # --- checkpoints --------------------------------------------------------------------------------------------------
+    # checkpoints
 
     def _save_checkpoint(self, model, trial) -> None:
         """Adapter, optimizer, schedule, random states and progress, in a folder that appears whole."""

@@ -181,7 +181,7 @@ def test_renaming_and_removing():
         library.get(dataset.id)
 
 
-# -- faults
+# faults
 
 
 def test_a_full_disk_changes_nothing_and_leaves_nothing(workspace, monkeypatch):
@@ -345,7 +345,7 @@ def test_a_set_whose_rows_are_gone_is_damaged_and_nobody_waits_for_them():
         library.examples(dataset.id)
 
 
-# -- bundled sets and the imprint
+# bundled sets and the imprint
 
 
 def test_bundled_sets_come_last_and_cannot_be_changed(assets):
@@ -383,7 +383,7 @@ def test_imprint_names_are_checked(assets, name):
         library.imprint("名字", name)
 
 
-# -- parts
+# parts
 
 
 def test_splitting_gives_two_new_sets_and_keeps_the_first():

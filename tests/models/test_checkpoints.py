@@ -194,7 +194,7 @@ def test_loading_needs_no_more_than_the_model_and_one_shard(tmp_path):
     assert int(run.stdout) < size * 1.25 + 25e6
 
 
-# --- refusals ---------------------------------------------------------------------------------------------------------
+# refusals
 
 
 class Payload:

@@ -127,7 +127,7 @@ def test_every_family_is_complete():
             assert i18n.table(language)[family.licence]
 
 
-# --- prompts ----------------------------------------------------------------------------------------------------------
+# prompts
 
 
 def test_chatglm_asks_a_single_question_bare(tiny):
@@ -211,7 +211,7 @@ def test_user_text_brings_no_control_tokens(family, tiny, byte_level):
     assert [t for t in dirty if t in controls] == [t for t in clean if t in controls]
 
 
-# --- examples ---------------------------------------------------------------------------------------------------------
+# examples
 
 
 def test_chatglm_learns_the_last_answer_from_sop_on(tiny):

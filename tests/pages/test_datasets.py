@@ -44,7 +44,7 @@ def rows(count: int, tag: str = "") -> list:
     return [pair(f"问题{tag}{number}", f"答案{number}") for number in range(count)]
 
 
-# -- bringing in
+# bringing in
 
 
 def test_a_file_is_checked_then_kept():
@@ -182,7 +182,7 @@ def test_cancelling_forgets_the_file():
     assert click(app, "paste").title[0].value == i18n.t("page.upload")
 
 
-# -- the imprint
+# the imprint
 
 
 def test_the_imprint_changes_with_the_names_and_becomes_a_set():
@@ -210,7 +210,7 @@ def test_odd_names_are_a_sentence():
     assert not app.error
 
 
-# -- what can be done with a set
+# what can be done with a set
 
 
 def test_people_s_words_are_shown_never_run():

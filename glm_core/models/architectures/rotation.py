@@ -11,7 +11,7 @@ def rotate(heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, pairs:
         pairs: turn an entry together with its neighbor (ChatGLM, GLM), not the first half with the second (Llama).
     """
     turned = cosine.shape[-1]
-    a, b = cosine[..., : turned // 2], sine[..., : turned // 2]
+    a, b = cosine[..., : turned // 2], sine[..., : turned // 2]  # (..., R / 2) each, as first and second
     first, second = (
         (heads[..., 0:turned:2], heads[..., 1:turned:2])
         if pairs

@@ -170,7 +170,7 @@ def pick(logits: torch.Tensor, samplers: list[Sampler]) -> torch.Tensor:
 
 def _with_draws(logits: torch.Tensor, best: torch.Tensor, samplers: list[Sampler], drawing: list[int]) -> torch.Tensor:
     """`best` (B,) with a drawn token in the rows `drawing`, unless it is -1."""
-    rows = logits if len(drawing) == len(samplers) else logits[drawing]
+    rows = logits if len(drawing) == len(samplers) else logits[drawing]  # (R, V)
     own = [samplers[i] for i in drawing]
     settings = torch.tensor(
         [[s.sampling.temperature, s.sampling.top_p, s.sampling.top_k, s.uniform(), s.sampling.min_p] for s in own]
@@ -201,13 +201,15 @@ def _draw(logits: torch.Tensor, settings: torch.Tensor, limit: int) -> tuple[tor
     Returns:
         Token ids (B,), and whether `limit` was enough for every row's nucleus, both on the device.
     """
-    temperature, top_p, top_k, point, min_p = settings.split(1, dim=1)
+    temperature, top_p, top_k, point, min_p = settings.split(1, dim=1)  # (B, 1) each
     logits = logits / temperature
-    values, ids = logits.topk(limit, dim=-1) if limit < logits.shape[-1] else logits.sort(dim=-1, descending=True)
+    values, ids = (
+        logits.topk(limit, dim=-1) if limit < logits.shape[-1] else logits.sort(dim=-1, descending=True)
+    )  # (B, L)
     rank = torch.arange(limit, device=logits.device)
     values = values.masked_fill((rank >= top_k) & (top_k > 0), -torch.inf)
     whole = torch.where(top_k > 0, values.logsumexp(-1, keepdim=True), logits.logsumexp(-1, keepdim=True))
-    probabilities = (values - whole).exp()
+    probabilities = (values - whole).exp()  # (B, L), of the whole vocabulary or of the top k
     sums = probabilities.cumsum(dim=-1)
     enough = ((top_k > 0) | (sums[:, -1:] >= top_p)).all()
     probabilities[probabilities < min_p * probabilities[:, :1]] = 0

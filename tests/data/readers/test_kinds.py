@@ -74,7 +74,7 @@ def test_the_shared_cases_are_read_as_expected(name, wanted):
         assert learned(result) == wanted["learned"]
 
 
-# -- rows and answers that the file marks as not to be learned
+# rows and answers that the file marks as not to be learned
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_file_of_which_nothing_is_to_be_learned_says_so():
     assert not result.examples and len(result.problems) == 1 and "2" in result.problems[0].message
 
 
-# -- columns
+# columns
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_numbers_of_rows_and_blank_columns_are_no_loss(more):
     assert read_bytes(lines({"question": "a", "answer": "b", **more}), "a.jsonl").notices == []
 
 
-# -- preferences, reasoning, media
+# preferences, reasoning, media
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_empty_lists_of_images_are_no_images():
     assert len(read_bytes(lines(chat("你好", "好", images=[])), "a.jsonl").examples) == 1
 
 
-# -- conversations in other forms
+# conversations in other forms
 
 TWO = [("u", "一"), ("a", "二"), ("u", "三"), ("a", "四")]
 
@@ -373,7 +373,7 @@ def test_content_of_text_parts_is_joined():
     assert spoken(read_bytes(lines(row), "a.jsonl")) == [pair("上\n下", "好")]
 
 
-# -- one JSON value that holds the rows
+# one JSON value that holds the rows
 
 PAIRS = [pair("几点上班？", "九点"), pair("几点下班？", "六点")]
 RECORDS = [{"question": "几点上班？", "answer": "九点"}, {"question": "几点下班？", "answer": "六点"}]
@@ -423,7 +423,7 @@ def test_a_column_of_splits_is_heeded():
     assert spoken(result) == [pair("a", "b")] and kinds(result) == {"splits"}
 
 
-# -- text
+# text
 
 
 @pytest.mark.parametrize(
@@ -522,7 +522,7 @@ def test_chinese_text_in_other_encodings(encoding):
     assert len(read_bytes(text.encode(encoding), "a.txt").examples) == 3
 
 
-# -- tables
+# tables
 
 
 @pytest.mark.parametrize(
@@ -623,7 +623,7 @@ def test_a_formula_without_a_stored_value_is_named():
     assert [(one.line, one.field) for one in result.problems] == [(2, "答案")] and "公式" in result.problems[0].message
 
 
-# -- placeholders
+# placeholders
 
 
 @pytest.mark.parametrize(

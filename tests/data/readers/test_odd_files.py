@@ -190,7 +190,7 @@ def test_a_split_is_known_by_what_stands_in_its_column():
     assert said(result) == [OPEN] and "splits" in kinds(result)
 
 
-# -- text that people write and copy
+# text that people write and copy
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_code_and_ordinary_words_are_no_placeholders(answer):
     assert kinds(read_bytes(lines({"question": "怎么写", "answer": answer}), "a.jsonl")) == set()
 
 
-# -- the same in other dress
+# the same in other dress
 
 
 @pytest.mark.parametrize(

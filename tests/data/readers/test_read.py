@@ -67,7 +67,7 @@ def test_progress_ends_at_one(tmp_path):
     assert seen == sorted(seen) and len(seen) > 2 and seen[-1] == 1.0
 
 
-# -- places of problems
+# places of problems
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_line_ends_of_windows_and_old_macs():
         assert pairs(result) == [("a", "b")] and result.problems[0].line == 3
 
 
-# -- cells that are not text
+# cells that are not text
 
 
 def test_numbers_dates_and_truth_values_become_text():
@@ -178,7 +178,7 @@ def test_nested_columns_of_parquet_are_conversations():
     assert pairs(result) == [("a", "b")] * 2 and result.layout == "sharegpt"
 
 
-# -- tables
+# tables
 
 
 def test_an_unclosed_quote_costs_its_own_line_only():
@@ -209,7 +209,7 @@ def test_headers_are_recognized_in_any_case_and_with_spaces():
     assert pairs(read_bytes(b" Question , ANSWER\na,b\n", "a.csv")) == [("a", "b")]
 
 
-# -- files that cannot be read at all
+# files that cannot be read at all
 
 
 @pytest.mark.parametrize("file", ["a.json", "a.jsonl", "a.csv", "a.tsv", "a.xlsx", "a.parquet", "a.txt"])
@@ -362,7 +362,7 @@ def test_rows_that_are_no_objects_are_named():
     assert "a.json" in failure('["a", "b"]', "a.json")
 
 
-# -- plain and pasted text
+# plain and pasted text
 
 
 def test_marked_dialogues_become_conversations():
