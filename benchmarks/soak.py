@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,28 +91,35 @@ async def come_and_go(url: str, name: str, end: float, counts: Counter, chance: 
         await browser.close()
 
 
+@asynccontextmanager
+async def visiting(url: str, name: str, page: str, query: str):
+    """A tab of its own on a page."""
+    browser = Browser(url, name, PASSWORD, page, query)
+    await browser.open()
+    try:
+        yield browser
+    finally:
+        await browser.close()
+
+
 async def work(url: str, name: str, key: str, run: str, end: float, counts: Counter) -> None:
     """Make the report of `run`, merge it and ask the other base, one after the other, as its owner."""
-    page = Browser(url, name, PASSWORD, "report", f"run={run}")
-    await page.open()
     async with httpx.AsyncClient(base_url=url, timeout=300, headers={"Authorization": f"Bearer {key}"}) as client:
         while time.monotonic() < end:
-            await page.press("again" if page.has("button", "again") else "start")
-            await asyncio.sleep(SAMPLE_SECONDS)  # the page is drawn once more before the report is under way
-            while not page.has("button", "again") and time.monotonic() < end:
-                await page.run()
-                await page.until(lambda: page.settled)
-                await asyncio.sleep(SAMPLE_SECONDS)
-            counts["reports"] += page.has("button", "again")
-            models = Browser(url, name, PASSWORD, "models")
-            await models.open()
-            await models.press(f"merge-{run}")
-            await models.close()
+            async with visiting(url, name, "report", f"run={run}") as page:
+                await page.press("again" if page.has("button", "again") else "start")
+            made = False
+            while not made and time.monotonic() < end:
+                await asyncio.sleep(3 * SAMPLE_SECONDS)
+                async with visiting(url, name, "report", f"run={run}") as page:
+                    made = page.has("button", "again")
+            counts["reports"] += made
+            async with visiting(url, name, "models", "") as page:
+                await page.press(f"merge-{run}")
             counts["merges"] += 1
             asked = {"model": OTHER, "messages": [{"role": "user", "content": "你好"}], "max_tokens": 16}
             counts["loads"] += (await client.post("/v1/chat/completions", json=asked)).status_code == 200
             await asyncio.sleep(min(PAUSE_SECONDS, max(0.0, end - time.monotonic())))
-    await page.close()
 
 
 def trained(owner: str) -> str:
