@@ -10,12 +10,15 @@ PAGES = [entry.name for entry in ui.PAGES if not entry.hidden]
 
 
 def open_page(name: str, language: str = "zh", **query: str) -> AppTest:
-    """The dashboard as somebody sees it who goes on from home to page `name` in `language` with `query`."""
+    """The dashboard as somebody sees it who opens page `name` in `language`."""
     app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
-    for key, value in {"lang": i18n.NAMES[language], **query}.items():
-        app.query_params[key] = value
+    app.query_params["lang"] = i18n.NAMES[language]
     app.run()
-    return app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
+    for key, value in query.items():
+        app.query_params[key] = value
+    if name != "home":
+        app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
+    return app
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
