@@ -104,16 +104,18 @@ TOOLS = split_names("tools|functions|available tools|tool list|工具|工具列�
 CALLS = split_names("tool calls|function call|tool call")
 SPLITS = split_names("split|subset|set|fold|partition|data split|usage|划分|数据划分|数据集|集合|用途")
 SPEAKERS = split_names(
-    "role|from|sender type|speaker role|sender role|message role|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称|发送方|说话者|发言者|讲话人|身份|人物"
+    "role|from|from name|speaker name|sender name|author name|sender type|speaker role|sender role|message role|speaker|sender|author|who|说话人|角色|发送者|发送人|发言人|昵称|发送方|说话者|发言者|讲话人|身份|人物"
 )
-TEXTS = split_names("content|value|text|parts|message|utterance|line|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容")
+TEXTS = split_names(
+    "content|value|text|parts|message|utterance|line|msg|body|message text|内容|消息|文本|话|消息内容|聊天内容|发言|发言内容"
+)
 _IDS = re.compile(
     r"(.*[\s_.-])?(id|ids|idx|index|uuid|guid|hash|no|number)|.*[a-z]I[dD]|编号|序号|行号|编码|代码|工号|单号|.*(编号|序号)|.*ID|\#\d+|unnamed:.*",
     re.IGNORECASE,
 )
 _NEARLY = {
-    "question": re.compile(r"question|prompt|query|instruction|问题|提问|问句|咨询|题目", re.IGNORECASE),
-    "answer": re.compile(r"answer|response|reply|completion|output|答案|回答|回复|答复|解答", re.IGNORECASE),
+    "question": re.compile(r"question|prompt|query|instruction|问(?![卷候责])|咨询|题目", re.IGNORECASE),
+    "answer": re.compile(r"answer|response|reply|completion|output|答(?![辩卷])|回复", re.IGNORECASE),
 }
 _ABOUT = re.compile(
     r"(^|[\s_.-])(ids?|idx|type|kind|count|num|number|time|date|url|score|len|length|source|tokens?|lang\w*|model|name)($|[\s_.-])"

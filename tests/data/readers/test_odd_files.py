@@ -190,6 +190,21 @@ def test_a_split_is_known_by_what_stands_in_its_column():
     assert said(result) == [OPEN] and "splits" in kinds(result)
 
 
+@pytest.mark.parametrize(
+    ("head", "read"),
+    [("客户问,标准答", True), ("买家所问,卖家所答", True), ("问卷,答卷", False), ("问答类型,备注", False)],
+)
+def test_a_column_whose_name_asks_or_answers_is_taken_for_that(head, read):
+    result = read_bytes(f"{head}\n保修多久,一年\n怎么退货,七天内联系客服\n".encode(), "a.csv")
+    assert (len(result.examples) == 2) is read, "what is no question is mapped by hand"
+
+
+def test_messages_name_their_speakers_in_other_words():
+    turns = [{"from_name": "user", "msg": "在吗"}, {"from_name": "bot", "msg": "在的"}]
+    rows = said(read_bytes(json.dumps([{"conversation": turns}], ensure_ascii=False).encode(), "a.json"))
+    assert rows == [["在吗", "在的"]]
+
+
 # text that people write and copy
 
 
