@@ -31,7 +31,7 @@ async def _socket(websocket):
     await websocket.accept()
     with contextlib.suppress(WebSocketDisconnect):
         while True:
-            await websocket.send_text(f"echo {await websocket.receive_text()}")
+            await websocket.send_bytes(b"echo " + await websocket.receive_bytes())
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def test_a_socket_without_a_session_is_refused(stranger, people, cookie):
         pass
     sign_in(stranger)
     with stranger.websocket_connect(SOCKET) as socket:
-        socket.send_text("1")
-        assert socket.receive_text() == "echo 1"
+        socket.send_bytes(b"1")
+        assert socket.receive_bytes() == b"echo 1"
 
 
 @pytest.mark.parametrize(
@@ -351,12 +351,12 @@ def test_a_link_alone_signs_nobody_out(stranger, people):
 def test_an_open_socket_ends_with_the_session_or_the_role(stranger, people, end):
     sign_in(stranger)
     with stranger.websocket_connect(SOCKET) as socket:
-        socket.send_text("1")
-        assert socket.receive_text() == "echo 1"
+        socket.send_bytes(b"1")
+        assert socket.receive_bytes() == b"echo 1"
         end(people["trainer"])
-        socket.send_text("2")
+        socket.send_bytes(b"2")
         with pytest.raises(WebSocketDisconnect):
-            socket.receive_text()
+            socket.receive_bytes()
 
 
 # guests
@@ -457,11 +457,11 @@ def test_the_second_listener_opens_and_closes_live(people, monkeypatch):
         with client.connect(
             url.replace("http", "ws") + "/_stcore/stream", additional_headers={"cookie": f"{COOKIE}={token}"}
         ) as socket:
-            socket.send("1")
-            assert socket.recv() == "echo 1"
+            socket.send(b"1")
+            assert socket.recv() == b"echo 1"
             shared.stop(by="x")
             with pytest.raises(Exception):  # noqa: B017 - whatever the client calls a closed socket
-                socket.send("2")
+                socket.send(b"2")
                 socket.recv(timeout=5)
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}/x")
@@ -605,8 +605,8 @@ def test_only_a_page_on_this_computer_checks_the_connection_without_a_session(ap
     headers = {"origin": origin} if origin else {}
     expected = contextlib.nullcontext() if let_in else pytest.raises(WebSocketDisconnect)
     with expected, client.websocket_connect("ws://192.168.1.2:8501/check/socket", headers=headers) as socket:
-        socket.send_text("ping")
-        assert socket.receive_text() == "echo ping"
+        socket.send_bytes(b"ping")
+        assert socket.receive_bytes() == b"echo ping"
     with pytest.raises(WebSocketDisconnect), client.websocket_connect(SOCKET, headers=headers):
         pass
 
