@@ -16,9 +16,7 @@ def open_page(name: str, language: str = "zh", **query: str) -> AppTest:
     app.run()
     for key, value in query.items():
         app.query_params[key] = value
-    if name != "home":
-        app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
-    return app
+    return app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
