@@ -106,6 +106,7 @@ def compare(page, film) -> None:
 
 def chat(page, film) -> None:
     """The tuned model answers with the new author; the conversation outlives a refresh."""
+    page.get_by_test_id("stChatInputTextArea").wait_for()  # the page before has a button of that name too
     page.get_by_role("button", name=say("chat.tune"), exact=True).click()
     temperature = page.get_by_role("slider", name=say("chat.temperature"))
     temperature.press("Home")  # 0: what it says is what it learned, not luck
