@@ -95,12 +95,14 @@ class Browser:
 
     def alerts(self) -> list[str]:
         """Every warning or error on the page."""
-        return [one.alert.body for one in self._elements.values() if one.WhichOneof("type") == "alert"]
+        return [one.body for one in self._alerts()]
 
     def errors(self) -> list[str]:
         """Every error on the page."""
-        alerts = [one.alert for one in self._elements.values() if one.WhichOneof("type") == "alert"]
-        return [one.body for one in alerts if one.format == Alert.ERROR]
+        return [one.body for one in self._alerts() if one.format == Alert.ERROR]
+
+    def _alerts(self) -> list[Alert]:
+        return [one.alert for one in self._elements.values() if one.WhichOneof("type") == "alert"]
 
     def widget(self, kind: str, key: str) -> WidgetState:
         """The state of the widget of that kind and key, to fill in.

@@ -58,21 +58,21 @@ WISHES = (
 ).split("|")
 
 
-def embedded_questions() -> dict[str, tuple[str, list[dict]]]:
-    """Text of a conversation -> its skill and messages, in wordings that the embedded models were trained on, EACH of a skill."""
-    found: dict[str, tuple[str, list[dict]]] = {}
+def embedded_questions() -> dict[tuple[str, ...], str]:
+    """What is said in a conversation -> its skill, in wordings that the embedded models were trained on, EACH of a skill."""
+    found: dict[tuple[str, ...], str] = {}
     for skill in (name for name in corpus.SKILLS if name not in NOT_ASKED):
         rng, before = random.Random(f"{SEED}-{skill}"), len(found)
         for _ in range(EACH * 100):
-            messages = corpus.SKILLS[skill][0](rng, False).messages[:-1]
-            if sum(len(one["content"]) for one in messages) <= LONGEST:
-                found.setdefault(str(messages), (skill, messages))
+            texts = contents(corpus.SKILLS[skill][0](rng, False).messages[:-1])
+            if sum(map(len, texts)) <= LONGEST:
+                found.setdefault(texts, skill)
             if len(found) - before == EACH:
                 break
     return found
 
 
-def general_questions() -> list[list[dict]]:
+def general_questions() -> list[tuple[str, ...]]:
     """Ordinary questions: explain, write, list, translate, reckon, advise."""
     rng = random.Random(SEED)
     texts = [f"用一句话解释什么是{one}。" for one in TOPICS] + [f"写一句话，描写{one}。" for one in THINGS]
@@ -83,7 +83,7 @@ def general_questions() -> list[list[dict]]:
     texts += [
         f"{rng.randint(11, 99)}{sign}{rng.randint(2, 60)}等于多少？" for sign in ("加", "减", "乘以") for _ in range(6)
     ]
-    return [[{"role": "user", "content": text}] for text in [*texts, *WISHES, *ENGLISH]]
+    return [(text,) for text in [*texts, *WISHES, *ENGLISH]]
 
 
 def known_questions() -> set[str]:
@@ -98,13 +98,9 @@ def known_questions() -> set[str]:
 def write_questions() -> None:
     """Write the questions of both worlds, shuffled, so that the first ones are a fair part."""
     known, record = known_questions(), {}
-    for world, found in (
-        ("embedded", [messages for _skill, messages in embedded_questions().values()]),
-        ("general", general_questions()),
-    ):
-        kept = [messages for messages in found if messages[-1]["content"] not in known]
-        random.Random(SEED).shuffle(kept)
-        record[world] = [[one["content"] for one in messages] for messages in kept]
+    for world, found in (("embedded", embedded_questions()), ("general", general_questions())):
+        record[world] = [texts for texts in found if texts[-1] not in known]
+        random.Random(SEED).shuffle(record[world])
     lines = [
         f'  "{world}": [\n'
         + ",\n".join(f"    {json.dumps(texts, ensure_ascii=False)}" for texts in conversations)
@@ -131,7 +127,7 @@ def order_answers() -> None:
         os.environ["EASYAIGC_HOME"] = folder
         for names in TRIALS:
             harm = [sum(pair) for pair in zip(harm, measure_harm(loaded, said, *names), strict=True)]
-    known = {contents(messages): skill for skill, messages in embedded_questions().values()}
+    known = embedded_questions()
     by_skill: dict[str, list[list[dict]]] = {}
     for place in sorted(range(len(said)), key=harm.__getitem__, reverse=True):
         by_skill.setdefault(known[contents(said[place][:-1])], []).append(said[place])

@@ -105,8 +105,13 @@ class Proportion:
         """In words: "good", "some", "none", "unsure" where too much cannot be judged, "unknown" where nothing was asked."""
         if self.value is None:
             return "unsure" if self.unsure else "unknown"
-        good, some = GRADES[self.name]
-        return "good" if self.value >= good else "some" if self.value >= some else "none"
+        return grade(self.name, self.value)
+
+
+def grade(meter: str, share: float) -> str:
+    """A share that is known, of `meter`, in words: "good", "some" or "none"."""
+    good, some = GRADES[meter]
+    return "good" if share >= good else "some" if share >= some else "none"
 
 
 def meter(name: str, verdicts: Sequence[Verdict]) -> Proportion:

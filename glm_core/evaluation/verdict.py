@@ -62,8 +62,7 @@ class Learning:
         """Return "good", "some" or "none"; "unsure" where too much cannot be judged."""
         if self.unsure > scoring.MOST_UNSURE * self.total:
             return "unsure"
-        share, (good, some) = self.right / self.total, scoring.GRADES["learned"]
-        return "good" if share >= good else "some" if share >= some else "none"
+        return scoring.grade("learned", self.right / self.total)
 
     @property
     def sentence(self) -> str:

@@ -163,9 +163,10 @@ def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[R
         writer.log(f"training.log.dropped.{reason}", count=count)
     if encoded.answers != len(numbers):
         writer.log("training.log.answers", count=encoded.answers, rows=len(numbers))
-    every = sum(_count_learned(example.messages) for example in task.examples)
-    if settings.answers == "last" and every > encoded.answers:
-        writer.log("training.log.last", count=encoded.answers, all=every)
+    if settings.answers == "last":
+        every = sum(_count_learned(example.messages) for example in task.examples)
+        if every > encoded.answers:
+            writer.log("training.log.last", count=encoded.answers, all=every)
     _tell_thoughts(task.examples, loaded, writer)
     writer.update(cut=len(encoded.cut))
     if encoded.cut:

@@ -129,7 +129,7 @@ _TRADITIONAL = str.maketrans(
     "問題覆復應輸內話對訊標參資選項說類質測試驗訓練", "问题复复应输内话对讯标参资选项说类质测试验训练"
 )
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z]{2})")
-_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def fold(name: str) -> str:
@@ -201,7 +201,7 @@ def holds_text(value: object) -> bool:
     """Return whether a cell, list or object holds words: two letters, or one Chinese character."""
     if isinstance(value, str):
         head = value[:400]
-        return _HAN.search(head) is not None or len(_WORDS.findall(head)) > 1
+        return HAN.search(head) is not None or len(_WORDS.findall(head)) > 1
     if isinstance(value, dict):
         return any(holds_text(one) for one in value.values())
     return isinstance(value, list) and any(holds_text(one) for one in value[:20])

@@ -131,10 +131,10 @@ def unused_counter(layout: Layout, tally: NoticeTally) -> Callable[[dict], None]
         for column in known[keys]:
             if column in tally.names.get("columns_ignored", {}):
                 continue
-            if holds_text(record[column]):
+            if worded := holds_text(record[column]):
                 tally.add("columns_ignored", 1, column)
             if tally.truths.get(column, True) is not None:
-                tally.truth(column, None if column in tally.names.get("columns_ignored", {}) else truth(record[column]))
+                tally.truth(column, None if worded else truth(record[column]))
 
     return count
 

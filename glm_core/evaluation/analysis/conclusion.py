@@ -58,10 +58,10 @@ def _role(question: Question) -> str:
 def doubts(report: Report) -> list[str]:
     """Return what could make the headline say too much, each in a sentence."""
     found = [t(key) for key, _ in report.causes if key == "report.own_rows"]
-    learned = report.meters["learned"].grade
-    if learned in ("good", "some") and not report.of("reworded", "unseen"):
-        found.append(t("report.doubt.only_trained" if learned == "good" else "report.doubt.partly_trained"))
-    found += _against_chance(report.chance, report.meters["learned"])
+    learned = report.meters["learned"]
+    if learned.grade in ("good", "some") and not report.of("reworded", "unseen"):
+        found.append(t("report.doubt.only_trained" if learned.grade == "good" else "report.doubt.partly_trained"))
+    found += _against_chance(report.chance, learned)
     found += _about_drift(report.drift)
     effects = report.side_effects
     if effects and effects.harmful:

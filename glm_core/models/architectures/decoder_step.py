@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from glm_core.models.architectures.rotation import rotate
-from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
+from glm_core.models.kernels.dispatch import decode_kernels, fits_block, kernels_for
 
 PARTS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -52,11 +52,10 @@ def _fits(layer: nn.Module) -> bool:
         return False  # Granite scales what it adds, layers of SmolLM3 rotate nothing
     if not hasattr(layer, "input_layernorm"):
         return False  # OLMo 2 normalizes only what it adds
-    width = attention.head_dim
     norms = [name for name, module in layer.named_modules() if name.endswith("norm")]
     known = {"input_layernorm", "post_attention_layernorm", "post_self_attn_layernorm", "post_mlp_layernorm"}
     return (
-        width & (width - 1) == 0
+        fits_block(attention.head_dim)
         and layer.input_layernorm.weight.shape[0] == attention.q_proj.in_features
         and set(norms) <= known | {"self_attn.q_norm", "self_attn.k_norm"}
         and all(is_rms(layer.get_submodule(name)) for name in norms)

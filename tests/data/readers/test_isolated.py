@@ -85,9 +85,10 @@ def test_reading_for_nobody_ends_its_process():
     def stop():
         raise InterruptedError
 
+    before = psutil.Process().children()  # templates may be rendered in one
     with pytest.raises(InterruptedError):
         isolated.read_records(many_lines(), "a.jsonl", 0, 10_000, stop)
-    assert not psutil.Process().children()
+    assert psutil.Process().children() == before
 
 
 def test_a_file_that_unpacks_into_gigabytes_ends_in_a_sentence_and_takes_none_of_our_memory():

@@ -40,15 +40,15 @@ def exported(value: dict, tally: NoticeTally) -> list | None:
 
 
 def is_service(record: dict) -> bool:
-    """Return whether a row is what the program says of itself: who joined, what was pinned."""
-    return record.get("subtype") in _SERVICE and "ts" in record
+    """Return whether a message of Slack is what the program says of itself: who joined, what was pinned."""
+    return record.get("subtype") in _SERVICE
 
 
 def named(record: dict) -> dict:
     """A message of Slack under the name of its author instead of a number."""
     profile = record.get("user_profile")
     name = (profile.get("display_name") or profile.get("real_name")) if isinstance(profile, dict) else None
-    if not isinstance(name, str) or "ts" not in record:
+    if not isinstance(name, str):
         return record
     return {"user": name, **{key: value for key, value in record.items() if key not in ("user", "user_profile")}}
 

@@ -3,7 +3,7 @@
 import html
 import re
 
-from glm_core.data.readers.layouts import is_header
+from glm_core.data.readers.formats.table_header import table_in
 
 _ROW = re.compile(r"<tr\b[^>]*>(.*?)(?:</tr>|(?=<tr\b)|\Z)", re.DOTALL | re.IGNORECASE)
 _CELL = re.compile(r"<t[dh]\b[^>]*>(.*?)(?:</t[dh]>|(?=<t[dh]\b)|\Z)", re.DOTALL | re.IGNORECASE)
@@ -15,10 +15,7 @@ _DETAILS = re.compile(r"</?details\b[^>]*>", re.IGNORECASE)
 
 
 def html_table(text: str) -> tuple[list[tuple[int, list]], int] | None:
-    """The lines and cells of the tables in `text`, a header said again left out, and the number of other lines.
-
-    None where there is none, or where most of the text is something else and the header names no known layout.
-    """
+    """The HTML tables in `text`, a header said again left out, as of `table_in`."""
     if "<tr" not in text.lower():
         return None
     found: list[tuple[int, list]] = []
@@ -29,8 +26,7 @@ def html_table(text: str) -> tuple[list[tuple[int, list]], int] | None:
             if cells and not (found and cells == found[0][1]):
                 found.append((first + table[1].count("\n", 0, row.start()), cells))
     others = sum(1 for line in _TABLE.sub("", text).split("\n") if _plain(line))
-    is_most = len(found) > others or is_header(map(str, found[0][1] if found else ()))
-    return (found, others) if len(found) > 1 and is_most else None
+    return table_in(found, others)
 
 
 def with_headings(text: str) -> str:

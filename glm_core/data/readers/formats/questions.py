@@ -7,8 +7,9 @@ Covers text that is plainly a list of questions; running prose with questions in
 import re
 from collections import Counter
 
+from glm_core.data.readers.columns import HAN
 from glm_core.data.readers.formats.shapes import Row
-from glm_core.data.readers.layouts import is_header
+from glm_core.data.readers.formats.table_header import table_in
 
 _NUMBER = r"(?:[(（]?(?:\d{1,4}|[一二三四五六七八九十]{1,3})[)）]?[.、．)）:：]\s*)?"
 _HEAD = re.compile(rf"^(?:#{{1,6}}\s*|[-*+•]\s+)?(?:\*\*|__)?([Qq问]\d*\s*[.、．:：]\s*)?{_NUMBER}(?:\*\*|__)?")
@@ -17,7 +18,7 @@ _ANSWERED = re.compile(r"^\s*(?:\*\*|__)?(?:[Aa]|[Aa]nswer|答|回答|答案|回
 _ON_ONE_LINE = re.compile(r"(.{1,120}?[?？])[\"”’*_]*\s*(?:[-—–:：|]+|=+>|-+>|→|\t)?\s*([^\s?？].*)$")
 _ARROWS = re.compile(r"\s*(?:=+>|-+>|→|⇒|\s\|\s|｜|\|{1,2}|::)\s*")
 _EQUALS = re.compile(r"\s+(?:={1,2}|—{1,2}|–|--)\s+")  # between words; in code and settings it stands between names
-_WORDY = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\S\s+\S+\s+(?:=|—|–|--)")
+_WORDY = re.compile(rf"{HAN.pattern}|\S\s+\S+\s+(?:=|—|–|--)")
 _RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
 _DOTTED = re.compile(r"^([ \t]*(?:\*\*)?)([QqAa问答])(\d{0,4})(?:[.、．)）]\s*|[ \t\u3000]+)(?=\S)", re.MULTILINE)
 _ASKING = re.compile(
@@ -76,10 +77,7 @@ def with_colons(text: str) -> str:
 
 
 def markdown_table(text: str) -> tuple[list[tuple[int, list]], int] | None:
-    """The lines and cells of the Markdown tables in `text`, header first, and the number of other lines.
-
-    None where there is none, or where most of the text is something else and the header names no known layout.
-    """
+    """The Markdown tables in `text`, as of `table_in`."""
     if "|" not in text[:20_000]:
         return None
     lines = text.split("\n")
@@ -94,8 +92,7 @@ def markdown_table(text: str) -> tuple[list[tuple[int, list]], int] | None:
                 header = line.strip()
         elif header and not _RULE.match(line):
             found.append((number, _cells(line)))
-    is_most = len(found) > others or is_header(map(str, found[0][1] if found else ()))
-    return (found, others) if len(found) > 1 and is_most else None
+    return table_in(found, others)
 
 
 def _cells(line: str) -> list[str]:

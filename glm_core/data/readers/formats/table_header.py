@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from glm_core.data.examples import DataError, RowError, is_blank
-from glm_core.data.readers.columns import is_code, is_identifier, nearly
+from glm_core.data.readers.columns import HAN, is_code, is_identifier, nearly
 from glm_core.data.readers.formats.shapes import Row
 from glm_core.data.readers.layouts import is_header, knows
 from glm_core.data.readers.notices import NoticeTally
@@ -21,7 +21,6 @@ _ASKED = re.compile(
     r"|^(how|what|when|where|why|who|which|can|do|does|is|are)\s.+",
     re.IGNORECASE,
 )
-_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _NUMBER = re.compile(r"\s*[-+]?[\d.,%/:\-\s]*\s*")
 _LONG = 40  # characters that no column's name has
 
@@ -159,7 +158,7 @@ def _in_two_scripts(first: list[str], below: list[list[str]]) -> bool:
     """
     places = [place for place, text in enumerate(first) if text and not _NUMBER.fullmatch(text)]
     columns = [[row[place] for row in [first, *below] if place < len(row) and row[place]] for place in places]
-    scripts = [{bool(_HAN.search(text)) for text in column} for column in columns]
+    scripts = [{bool(HAN.search(text)) for text in column} for column in columns]
     return len(below) > 0 and scripts in ([{True}, {False}], [{False}, {True}])
 
 
@@ -171,6 +170,15 @@ def _names_again(cells: list[str], header: list[str]) -> bool:
         and all(cell and name and knows(cell) and knows(name) for cell, name in pairs)
         and is_header(cells)
     )
+
+
+def table_in(rows: list[tuple[int, list]], others: int) -> tuple[list[tuple[int, list]], int] | None:
+    """The lines and cells of a table in a text, header first, and the number of other lines.
+
+    None where there is none, or where most of the text is something else and the header names no known layout.
+    """
+    is_most = len(rows) > others or is_header(map(str, rows[0][1] if rows else ()))
+    return (rows, others) if len(rows) > 1 and is_most else None
 
 
 def named_rows(cells: Cells, file: str, tally: NoticeTally, headless: bool | None = None) -> Iterator[Row]:

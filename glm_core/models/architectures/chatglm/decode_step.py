@@ -9,7 +9,7 @@ from torch import nn
 
 from glm_core.models.architectures.chatglm.attention import attend, split_rotated
 from glm_core.models.architectures.chatglm.modeling import RESIDUAL_SCALE, ChatGLMForConditionalGeneration
-from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
+from glm_core.models.kernels.dispatch import decode_kernels, fits_block, kernels_for
 
 
 def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: torch.Tensor, cache) -> torch.Tensor:
@@ -29,7 +29,7 @@ def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: t
 
 def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) -> torch.Tensor:
     """All layers and the last normalization, (B, H) -> (B, H)."""
-    attending = kernels if _fits_block(network.layers[0].attention.head_dim) else None
+    attending = kernels if fits_block(network.layers[0].attention.head_dim) else None
     visible = None if attending else cache.visible(hidden.dtype)
     normed = network.layers[0].input_layernorm(hidden)
     norms = [*(layer.input_layernorm for layer in network.layers[1:]), network.final_layernorm]
@@ -44,11 +44,6 @@ def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) ->
         normed = _add_norm(attention.dense(mixed), normed, layer.post_attention_layernorm, kernels)
         normed = _add_norm(layer.mlp(normed), normed, following, kernels)
     return normed
-
-
-def _fits_block(width: int) -> bool:
-    """Return whether the attention kernel serves heads of `width`: a block of Triton's is a power of two. The published 128 is one."""
-    return width & (width - 1) == 0
 
 
 def _attend(attention: nn.Module, states: torch.Tensor, rotary, visible, cache) -> torch.Tensor:
