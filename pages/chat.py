@@ -13,7 +13,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import store
 from pages.parts import share, shortened, step_in_use
-from pages.parts.chat import history, messages, row_editor, sampling_controls, streaming
+from pages.parts.chat import history, messages, row_editor, sampling_controls, shared_view, streaming
 from pages.parts.chat.current import act, current, follow_address, show
 
 ADVERT = "chat.example.advert"
@@ -33,7 +33,8 @@ def draw_top() -> tuple:
         fresh = {"on_click": ui.checked(lambda: show(Conversation(account.folder)))}
         st.button(t("chat.fresh"), icon=":material/add_comment:", help=t("chat.start_new"), key="new", **fresh)
         if account.may("trainer"):
-            share.draw("chat", account, choice.name if choice.tuned else choice.merged_run, model=choice.name)
+            run = choice.name if choice.tuned else choice.merged_run
+            share.draw("chat", account, run, conversation, model=choice.name)
     if choice.tuned:
         with ui.guarded():
             step_in_use.draw(store.get(choice.name))
@@ -65,11 +66,15 @@ def draw_hello() -> None:
 
 
 account = ui.begin("chat").account
+everything = state.engine().catalogue()
+st.title(t("page.chat"), anchor=False)
+if link := st.query_params.get("shared"):
+    shared_view.draw(account, link, everything)
+    st.stop()
 follow_address(account.folder)
 conversation = current(account.folder)
-choices = guests.choices_for(account, state.engine().catalogue())
+choices = guests.choices_for(account, everything)
 
-st.title(t("page.chat"), anchor=False)
 if not choices:
     if account.may("trainer"):
         ui.empty_state("chat.no_model", "chat.no_model_go", "models")

@@ -63,6 +63,11 @@ class Conversation:
         return workspace.inside(folder(self.user), f"{self.id}.json")
 
     @property
+    def shared_path(self) -> Path:
+        """The file of what others see of it, where it is shared (`shared.py`)."""
+        return shared_path(self.user, self.id)
+
+    @property
     def beginning(self) -> str:
         """Return what there is of the answer that is to be computed: nothing, unless it goes on."""
         return self.messages[-1]["content"]
@@ -172,7 +177,8 @@ class Conversation:
 
     @needs("guest", owner=lambda conversation: conversation.user)
     def remove(self) -> None:
-        """Delete its file."""
+        """Delete its file, and what others see of it."""
+        self.shared_path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
 
@@ -209,6 +215,11 @@ def folder(user: str) -> Path:
     return workspace.inside(workspace.home() / "chats", user)
 
 
+def shared_path(user: str, id: str) -> Path:
+    """The file of what others see of a conversation, there while it is shared."""
+    return workspace.inside(folder(user) / "shared", f"{id}.json")
+
+
 @needs("guest", owner=lambda user, *_: user)
 def get(user: str, id: str) -> Conversation | None:
     """One conversation of `user`, None where there is none of that id or its file is damaged."""
@@ -228,6 +239,11 @@ class Listed:
     def name(self) -> str:
         """The title, or a word for a conversation without one."""
         return self.title or i18n.t("chat.new")
+
+    @property
+    def shared(self) -> bool:
+        """Return whether others see it by a link."""
+        return shared_path(self.user, self.id).is_file()
 
     def open(self) -> Conversation | None:
         """The conversation itself; None where it has been deleted meanwhile."""

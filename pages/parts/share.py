@@ -1,4 +1,4 @@
-"""Send somebody to exactly this: the link and its QR code, and whether guests may chat with the run."""
+"""Send somebody to exactly this: the link and its QR code, with the conversation or without, and whether guests may chat with the run."""
 
 from urllib.parse import urlencode
 
@@ -7,21 +7,27 @@ import streamlit as st
 from glm_core import ui
 from glm_core.auth import accounts, network
 from glm_core.auth.accounts import Account
-from glm_core.chat import guests
+from glm_core.chat import guests, shared
+from glm_core.chat.conversations import Conversation
 from glm_core.i18n import t
 
 QR_WIDTH = 180
 
 
-def draw(page: str, account: Account, guests_run: str = "", **query: str) -> None:
+def draw(
+    page: str, account: Account, guests_run: str = "", conversation: Conversation | None = None, **query: str
+) -> None:
     """A popover with the address of `page` with `query`; says how to share where nothing is shared yet.
 
     Args:
         guests_run: the id of the run it is about, which an administrator may open to guests; empty for none.
+        conversation: what the link leads to instead of an empty chat once the reader has switched that on.
     """
     with st.popover(t("share.open"), icon=":material/share:", key="share"), ui.guarded():
         addresses = ui.shared_addresses()
         if addresses:
+            if conversation is not None and conversation.messages:
+                query = draw_conversation(conversation) or query
             draw_link(f"{addresses[0]}/{page}?{urlencode(query)}")
         else:
             st.markdown(t("share.not_shared"))
@@ -37,15 +43,47 @@ def draw_link(url: str) -> None:
     st.image(network.qr_code(url), width=QR_WIDTH)
 
 
+def draw_switch(label: str, on: bool, key: str, help: str) -> bool:
+    """A switch that shows `on`, also where that was changed elsewhere since it was drawn; returns whether it was pressed."""
+    drawn = f"{key}-drawn"
+    if st.session_state.get(drawn) != on or key not in st.session_state:
+        st.session_state[key] = on
+    st.session_state[drawn] = st.toggle(label, key=key, help=help)
+    return st.session_state[drawn] != on
+
+
+def draw_conversation(conversation: Conversation) -> dict[str, str]:
+    """The switch that shows this conversation to others; returns the link's query, nothing where it is not shared."""
+    known = shared.find(conversation)
+    key = f"shared-{conversation.id}"
+    if draw_switch(t("share.talk"), known is not None, key, t("share.talk_help")):
+        change_conversation(conversation, on=known is None)
+    if known is None:
+        return {}
+    st.caption(t("share.talk_about", count=known.messages))
+    if not known.current and st.button(t("share.talk_update"), key="share-update"):
+        change_conversation(conversation, on=True)
+    return {"shared": known.link}
+
+
+def change_conversation(conversation: Conversation, on: bool) -> None:
+    """Share the conversation as it is now, or no longer."""
+    if on:
+        shared.share(conversation)
+    else:
+        shared.stop(conversation)
+    ui.note("audit.chat.share" if on else "audit.chat.unshare", conversation.id)
+    st.rerun()
+
+
 def draw_guests(account: Account, run: str) -> None:
     """The switch that lets guests chat with this run."""
     given = guests.published()
-    wanted = st.toggle(t("share.guests"), run in given, key=f"guests-{run}", help=t("share.guests_help"))
-    if wanted != (run in given):
+    if draw_switch(t("share.guests"), run in given, f"guests-{run}", t("share.guests_help")):
         ui.must_be("administrator")
-        guests.publish(given | {run} if wanted else given - {run}, by=account.name)
+        guests.publish(given ^ {run}, by=account.name)
         st.rerun()
-    if wanted and not accounts.open_guest():
+    if run in given and not accounts.open_guest():
         st.caption(t("share.guests_closed"))
         if st.button(t("share.guests_open"), key="open-guests"):
             ui.must_be("administrator")

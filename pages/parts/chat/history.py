@@ -36,10 +36,9 @@ def draw(account: Account, conversation: Conversation) -> None:
 def draw_past(one: Listed, here: bool) -> None:
     """One line of the history."""
     with st.container(horizontal=True, horizontal_alignment="distribute", key=f"past-{one.id}"):
-        label, help = literal(one.name), t("chat.delete")
-        st.button(
-            label, on_click=ui.checked(open_listed), args=(one,), key=f"open-{one.id}", type="tertiary", disabled=here
-        )
+        label, help, icon = literal(one.name), t("chat.delete"), ":material/share:" if one.shared else None
+        opens = {"on_click": ui.checked(open_listed), "args": (one,), "disabled": here}
+        st.button(label, key=f"open-{one.id}", type="tertiary", icon=icon, **opens)
         act = {"on_click": ui.checked(delete), "args": (one, here)}
         st.button("", icon=":material/delete:", help=help, key=f"delete-{one.id}", type="tertiary", **act)
 

@@ -75,10 +75,7 @@ def draw_edit(conversation: Conversation, place: int) -> None:
 def draw_answer(conversation: Conversation, place: int, trainer: bool) -> None:
     """The assistant's message, its speed and model, and the buttons under it."""
     message = conversation.messages[place]
-    if thought := message.get("reasoning_content"):
-        thinking_control.draw_folded(thought, message.get("reasoning_seconds"))
-    st.markdown(harmless(message["content"]) or f":gray[{t('chat.nothing')}]")
-    st.caption("  \n".join(footnotes(message)))
+    draw_said(message)
     with st.container(horizontal=True, vertical_alignment="center", key=f"do-{place}"):
         with st.popover("", icon=":material/content_copy:", help=t("chat.copy"), type="tertiary", key=f"copy-{place}"):
             st.code(message["content"], language=None, wrap_lines=True)
@@ -93,6 +90,23 @@ def draw_answer(conversation: Conversation, place: int, trainer: bool) -> None:
                 st.button("", icon=icon, help=help, key=f"row-{place}", type="tertiary", **act_on)
         if place == len(conversation.messages) - 1:
             draw_retry(conversation)
+
+
+def draw_said(message: dict) -> None:
+    """What the assistant thought and said, and the notes under it."""
+    if thought := message.get("reasoning_content"):
+        thinking_control.draw_folded(thought, message.get("reasoning_seconds"))
+    st.markdown(harmless(message["content"]) or f":gray[{t('chat.nothing')}]")
+    st.caption("  \n".join(footnotes(message)))
+
+
+def draw_to_read(message: dict) -> None:
+    """One message of somebody else's conversation, with nothing to press."""
+    with st.chat_message(message["role"], avatar=avatar(message)):
+        if message["role"] == "user":
+            st.markdown(literal(message["content"]))
+        else:
+            draw_said(message)
 
 
 def draw_vote(conversation: Conversation, place: int) -> None:
