@@ -5,13 +5,13 @@ other words where these are known; it is wrong when it says something else, deni
 "unsure" and left to the reader. Strict on purpose: an answer that only mentions the right word has not learned it.
 
 Steps: defects (defects.py), identity (identity.py), structured answers (structured.py), words and labels (labels.py),
-sentences and open texts (sentences.py).
+sentences (sentences.py), open texts (open_texts.py).
 """
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from glm_core.evaluation.judge import defects, identity, labels, sentences, structured, text
+from glm_core.evaluation.judge import defects, identity, labels, open_texts, sentences, structured, text
 from glm_core.evaluation.judge.identity_questions import about_you
 from glm_core.evaluation.judge.reasons import OUTCOMES, Judgement, Reason, right, unsure
 
@@ -97,6 +97,11 @@ def _against_reference(answer: str, question: str, reference: str) -> Judgement:
         if found and (found.outcome != "right" or labels.plain_sentence(answer, question, reference)):
             return found
         if found:  # the label stands there undenied, amid words that claim something else
-            said = sentences.judge(answer, reference, question)
+            said = _sentence(answer, question, reference)
             return said if said.outcome == "right" else Judgement("unsure", said.reasons)
-    return sentences.judge(answer, reference, question)
+    return _sentence(answer, question, reference)
+
+
+def _sentence(answer: str, question: str, reference: str) -> Judgement:
+    open_text = len(text.skeleton(reference)) > open_texts.LENGTH
+    return (open_texts if open_text else sentences).judge(answer, reference, question)

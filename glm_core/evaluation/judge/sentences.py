@@ -5,17 +5,14 @@ words do not count; a word replaced by another is an error unless the two are sy
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from glm_core.data import similar
-from glm_core.evaluation.judge import negation, numbers, text
+from glm_core.evaluation.judge import negation, text
 from glm_core.evaluation.judge.reasons import Judgement, right, unsure, wrong
+from glm_core.evaluation.judge.sides import Side, covered, given, side
 
-OPEN_LENGTH = 40
-"Characters from which a reference is an open text, which nobody repeats word for word."
-COPY, NEAR, SHUFFLED = 0.97, 0.75, 0.85
-FAR = 0.3
+NEAR = 0.75
 _NAMING = ("n", "s", "t", "f", "m", "r", "q", "eng", "i", "j", "b")
 _ASKS_AMOUNT = re.compile(
     "多少|几|多大|多长|多久|多高|多快|多重|多远|何时|什么时候|哪一?天|哪一?年|电话|号码|价格|how (?:many|much|long|old|far|often|big|tall)|when|what time"
@@ -31,72 +28,18 @@ _TURNED = re.compile("由|被|是[^,。!?]+的(?=[,。!?]|$)")
 _THAN = re.compile("(.+?)(?:比|\\bthan\\b)(.+)")
 _CHOICE = re.compile("谁|哪|还是|或者?|\\b(?:who|which|or)\\b")
 _TIME_WORDS = frozenset("today tomorrow yesterday now tonight 今天 明天 昨天 现在 目前 今晚 明早".split())
-_CONTRACTIONS = [(r"\bthanks\b", "thank you"), (r"\bcan't\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'m\b", " am"), (r"'ll\b", " will"),
-                 (r"'ve\b", " have"), (r"\b(it|that|he|she|there|what|who|where|let)'s\b", r"\1 is"), (r"\bcannot\b", "can not")]  # fmt: skip
-
-
-_TAIL = re.compile("(?:就行|就好|就可以|就成|便可|即可|好了|行了)(?:了|啦|哦)?(?=[,。!]|$)")
-_MODALS = ((re.compile("禁止|严禁|不得(?!不)|不许|不准|不允许|不能够|不能(?!不)|不可以|不可(?!或缺|思议)|谢绝|请勿|切勿"), "不可以"),
-           (re.compile("别(?=[再去用碰动加吃喝说忘担着把让给放开关买])|不许(?=再)|甭"), "不要"), (re.compile("不用(?!说)|无需|无须|不必|免(?=[安费押邮票])"), "不需要"), (re.compile("无(?=[毒味糖盐油色害痛烟酒刺碍水电])(?!色|水印|水不|电不)"), "没有"),
-           (re.compile("(?<!不)(?<!才)(?:能够|可以|允许|准许)(?!是)|(?<=[^功智性动技潜本才可不只])能(?=[^量源力够])"), "可以"))  # fmt: skip
-_NOT_GOOD = re.compile("不(?:太|够|怎么)?(?:好|佳)(?![意用喝吃看听玩说过像])")
 _PERSONS = {"我": "1", "我们": "1", "咱": "1", "咱们": "1", "你": "2", "您": "2", "你们": "2", "您们": "2",
             "他": "m", "他们": "m", "她": "f", "她们": "f", "它": "n", "它们": "n"}  # fmt: skip
-_LIGHT = frozenset("的地得了着过把被上下来去好完掉住出起在里中就也都")
-
-
-@dataclass(frozen=True)
-class _Side:
-    """A text ready to be compared: its quantities, its words and the letters of it all."""
-
-    quantities: tuple[numbers.Quantity, ...]
-    words: tuple[str, ...]
-    letters: frozenset[str]
-    plain: str
-
-    @property
-    def content(self) -> list[str]:
-        """Words that count."""
-        return [one for one in self.words if text.is_content(one)]
 
 
 def judge(answer: str, reference: str, question: str) -> Judgement:
-    """Compare `answer` with `reference`, as an open text where the reference is long."""
-    if len(text.skeleton(reference)) > OPEN_LENGTH:
-        return _open(answer, reference, question)
-    return _short(answer, reference, question)
-
-
-def _side(raw: str) -> _Side:
-    plain = _NOT_GOOD.sub("差", _TAIL.sub("", text.compact(raw)))
-    for pattern, modal in _MODALS:
-        plain = pattern.sub(modal, plain)
-    for short, expanded in _CONTRACTIONS:
-        plain = re.sub(short, expanded, plain)
-    found, rest = numbers.quantities(plain)
-    rest = rest.replace(numbers.MARK, " ")
-    return _Side(
-        found, tuple(_pieces(text.words(rest))), frozenset(one for one in rest if text.IS_CJK.match(one)), rest
-    )
-
-
-def _pieces(words: Sequence[str]) -> Iterator[str]:
-    """Words with a verb and its object that the dictionary joins taken apart, so that either may have a synonym: 关闭电源."""
-    for word in words:
-        halves = (word[:2], word[2:])
-        verb, thing = (text.part_of_speech(one) for one in halves)
-        apart = len(word) == 4 and text.part_of_speech(word)[:1] != "i" and verb == "v" and thing[:1] == "n"
-        yield from halves if apart else (word,)
-
-
-def _short(answer: str, reference: str, question: str) -> Judgement:
-    said, wanted, asked = _side(answer), _side(reference), _side(question)
+    said, wanted, asked = side(answer), side(reference), side(question)
     kind = negation.refusal(text.fold(reference))
     refused = negation.refusal(text.fold(answer))
     if refused and not kind:
         return wrong("refused")
-    if kind and refused and _side(answer).quantities != _side(reference).quantities:
-        return wrong("extra_number", said="".join(one.shown for one in _side(answer).quantities[:1]))
+    if kind and refused and side(answer).quantities != side(reference).quantities:
+        return wrong("extra_number", said="".join(one.shown for one in side(answer).quantities[:1]))
     if kind and refused:
         return (
             right("same_refusal")
@@ -108,11 +51,11 @@ def _short(answer: str, reference: str, question: str) -> Judgement:
     return (
         _compare_quantities(said, wanted, asked)
         or _compare_denials(said, wanted, question)
-        or _compare_words(said, wanted, asked, question)
+        or compare_words(said, wanted, asked, question)
     )
 
 
-def _compare_quantities(said: _Side, wanted: _Side, asked: _Side) -> Judgement | None:
+def _compare_quantities(said: Side, wanted: Side, asked: Side) -> Judgement | None:
     """A number of the reference that is missing, or one that nobody asked for in its place."""
     missing = [one for one in wanted.quantities if not any(one.same(other) for other in said.quantities)]
     foreign = [
@@ -149,13 +92,13 @@ def _compare_quantities(said: _Side, wanted: _Side, asked: _Side) -> Judgement |
     return unsure("extra_number", said=foreign[0].shown) if foreign else None
 
 
-def _shares(said: _Side, wanted: _Side) -> bool:
+def _shares(said: Side, wanted: Side) -> bool:
     return bool(said.letters & wanted.letters) or bool(set(said.content) & set(wanted.content))
 
 
-def _compare_denials(said: _Side, wanted: _Side, question: str) -> Judgement | None:
+def _compare_denials(said: Side, wanted: Side, question: str) -> Judgement | None:
     """A clause that denies what the reference says, or the other way round."""
-    pairs = _align(said.plain, wanted.plain)
+    pairs = align(said.plain, wanted.plain)
     for left, other in pairs:
         if negation.denies(left) != negation.denies(other) and (text.likeness(left, other) > 0.45 or len(pairs) == 1):
             return wrong("denial_differs")
@@ -167,7 +110,7 @@ def _compare_denials(said: _Side, wanted: _Side, question: str) -> Judgement | N
     return None
 
 
-def _align(said: str, wanted: str) -> list[tuple[str, str]]:
+def align(said: str, wanted: str) -> list[tuple[str, str]]:
     """(clause of the answer, clause of the reference) by greatest likeness, each clause of the reference once."""
     parts = [one.text for one in text.clauses(said)]
     found = []
@@ -178,18 +121,18 @@ def _align(said: str, wanted: str) -> list[tuple[str, str]]:
     return found
 
 
-def _compare_words(said: _Side, wanted: _Side, asked: _Side, question: str) -> Judgement:
+def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judgement:
     if _persons(said) and _persons(wanted) and not _persons(said) & _persons(wanted):
         return wrong("other_word", said=_pronoun(said), wanted=_pronoun(wanted))
     opposite = text.opposites(wanted.plain, said.plain) or _opposite_letters(said, wanted)
     if opposite:
         return wrong("other_word", said=opposite[1], wanted=opposite[0])
     known = set(asked.words)
-    missing = [one for one in wanted.content if not _covered(one, said)]
+    missing = [one for one in wanted.content if not covered(one, said)]
     extra = [
         one
         for one in said.content
-        if not _covered(one, wanted) and one not in known and not set(one) <= asked.letters | wanted.letters
+        if not covered(one, wanted) and one not in known and not set(one) <= asked.letters | wanted.letters
     ]
     pairs = [(one, other) for one in missing for other in extra if text.synonyms(one, other)]
     missing = [one for one in missing if one not in {left for left, _ in pairs}]
@@ -204,12 +147,12 @@ def _compare_words(said: _Side, wanted: _Side, asked: _Side, question: str) -> J
     ]
     if contradicted and not missing:
         return unsure("extra_word", said=contradicted[0])
-    needed = [one for one in missing if not _given(one, asked)]
+    needed = [one for one in missing if not given(one, asked)]
     if needed and not extra and _answers(said, wanted, asked, question):
         return right("asked_part")
     if needed:
         return _missing(needed, extra, said, wanted, asked)
-    instead = [one for one in said.content if one in known and not _covered(one, wanted)]
+    instead = [one for one in said.content if one in known and not covered(one, wanted)]
     if missing and instead and not extra:
         chosen = _CHOICE.search(asked.plain) and _is_naming(missing[0]) and _is_naming(instead[0])
         values = {"said": instead[0], "wanted": missing[0]}
@@ -223,7 +166,7 @@ def _compare_words(said: _Side, wanted: _Side, asked: _Side, question: str) -> J
     return _ordered(said, wanted, asked)
 
 
-def _compared_otherwise(one: _Side, other: _Side) -> bool:
+def _compared_otherwise(one: Side, other: Side) -> bool:
     """True where `one` compares two things and `other`, which names one alone, begins with the second: 黄河比长江长, 长江更长."""
     found = _THAN.match(one.plain)
     if not found or _THAN.match(other.plain) or not other.content:
@@ -231,22 +174,22 @@ def _compared_otherwise(one: _Side, other: _Side) -> bool:
     return other.content[0] in found[2] and other.content[0] not in found[1]
 
 
-def _persons(side: _Side) -> set[str]:
+def _persons(one: Side) -> set[str]:
     """Grammatical persons that a Chinese text speaks of."""
-    return {_PERSONS[one] for one in side.words if one in _PERSONS}
+    return {_PERSONS[word] for word in one.words if word in _PERSONS}
 
 
-def _pronoun(side: _Side) -> str:
-    return next(one for one in side.words if one in _PERSONS)
+def _pronoun(one: Side) -> str:
+    return next(word for word in one.words if word in _PERSONS)
 
 
-def _opposite_letters(said: _Side, wanted: _Side) -> tuple[str, str] | None:
+def _opposite_letters(said: Side, wanted: Side) -> tuple[str, str] | None:
     """Single characters that exclude each other: 前 in one text, 后 in the other."""
     gone, new = wanted.letters - said.letters, said.letters - wanted.letters
     return next(((one, other) for one in gone for other in new if text.antonyms(one, other)), None)
 
 
-def _answers(said: _Side, wanted: _Side, asked: _Side, question: str) -> bool:
+def _answers(said: Side, wanted: Side, asked: Side, question: str) -> bool:
     """True where all that was asked, an amount or yes or no, is there and nothing else."""
     amount = bool(_ASKS_AMOUNT.search(asked.plain)) and bool(wanted.quantities)
     return (
@@ -257,28 +200,9 @@ def _answers(said: _Side, wanted: _Side, asked: _Side, question: str) -> bool:
     )
 
 
-def _covered(word: str, side: _Side) -> bool:
-    """True where `word` stands in `side`: as a word, in a synonym, or with all its characters in other words."""
-    if word in side.words or any(text.synonyms(word, other) for other in side.words):
-        return True
-    if text.IS_CJK.match(word):
-        return (set(word) - _LIGHT or set(word)) <= side.letters
-    return any(_stem(word) == _stem(other) for other in side.words)
-
-
-def _stem(word: str) -> str:
-    """English word without its ending of number; 4 letters and more stay."""
-    return re.sub(r"(?<=\w{3})(?:es|s)$", "", word)
-
-
-def _given(word: str, asked: _Side) -> bool:
-    """True where the question says the word, so that the answer need not."""
-    return word in asked.words or bool(text.IS_CJK.match(word)) and set(word) <= asked.letters
-
-
-def _missing(needed: Sequence[str], extra: Sequence[str], said: _Side, wanted: _Side, asked: _Side) -> Judgement:
+def _missing(needed: Sequence[str], extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judgement:
     """Judge an answer that lacks words of the reference."""
-    essential = [one for one in wanted.content if not _given(one, asked)] or wanted.content
+    essential = [one for one in wanted.content if not given(one, asked)] or wanted.content
     share = 1 - len(needed) / max(1, len(essential))
     partly = any(set(one) & said.letters for one in needed if text.IS_CJK.match(one))
     if not extra:
@@ -297,7 +221,7 @@ def _missing(needed: Sequence[str], extra: Sequence[str], said: _Side, wanted: _
     return unsure("other_word", said=extra[0], wanted=needed[0])
 
 
-def _shares_any(said: _Side, essential: Sequence[str]) -> bool:
+def _shares_any(said: Side, essential: Sequence[str]) -> bool:
     return any(set(one) & said.letters if text.IS_CJK.match(one) else one in said.words for one in essential)
 
 
@@ -309,7 +233,7 @@ def _is_naming(word: str) -> bool:
     return not tag or tag.startswith(_NAMING) or len(word) == 1 and tag[0] not in "vdpuc"
 
 
-def _replaced(missing: Sequence[str], extra: Sequence[str], said: _Side, wanted: _Side) -> Judgement:
+def _replaced(missing: Sequence[str], extra: Sequence[str], said: Side, wanted: Side) -> Judgement:
     """Judge an answer that says other words where the reference repeats the question."""
     names = [one for one in missing if _is_naming(one)]
     if names and any(_is_naming(one) for one in extra) and text.likeness(said.plain, wanted.plain) >= 0.5:
@@ -317,9 +241,9 @@ def _replaced(missing: Sequence[str], extra: Sequence[str], said: _Side, wanted:
     return unsure("other_word", said=extra[0], wanted=missing[0])
 
 
-def _extra(extra: Sequence[str], said: _Side, wanted: _Side, asked: _Side) -> Judgement:
+def _extra(extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judgement:
     """Judge an answer that holds the reference and more: further sentences are no harm, words inside its clause may be."""
-    aligned = {left for left, _ in _align(said.plain, wanted.plain)}
+    aligned = {left for left, _ in align(said.plain, wanted.plain)}
     inside = [one for one in extra if any(one in clause for clause in aligned)]
     weighty = [one for one in inside if text.part_of_speech(one)[:1] not in tuple("dyeoupc")]
     if weighty:
@@ -327,13 +251,13 @@ def _extra(extra: Sequence[str], said: _Side, wanted: _Side, asked: _Side) -> Ju
     return _ordered(said, wanted, asked)
 
 
-def _ordered(said: _Side, wanted: _Side, asked: _Side) -> Judgement:
+def _ordered(said: Side, wanted: Side, asked: Side) -> Judgement:
     """Right, unless the same words stand in an order that may mean something else."""
     left = [one for one in said.content if one in wanted.words and one not in _TIME_WORDS]
     other = [one for one in wanted.content if one in said.words and one not in _TIME_WORDS]
     left, other = list(dict.fromkeys(left)), list(dict.fromkeys(other))
     if len(said.content) < len(wanted.content):  # a short answer takes up the question in its own order
-        left, other = [one for one in left if not _given(one, asked)], [one for one in other if not _given(one, asked)]
+        left, other = [one for one in left if not given(one, asked)], [one for one in other if not given(one, asked)]
     turned = bool(_TURNED.search(said.plain)) != bool(_TURNED.search(wanted.plain))  # 由甲承担费用, 甲承担费用
     turned = turned and any(left[place:] + left[:place] == other for place in range(len(left)))
     if left == other or turned or _object_moved(said, wanted, left, other):
@@ -342,7 +266,7 @@ def _ordered(said: _Side, wanted: _Side, asked: _Side) -> Judgement:
     return wrong("other_order") if related else unsure("other_order")
 
 
-def _object_moved(said: _Side, wanted: _Side, left: Sequence[str], other: Sequence[str]) -> bool:
+def _object_moved(said: Side, wanted: Side, left: Sequence[str], other: Sequence[str]) -> bool:
     """True where one text puts the object before the verb with 把, and the rest is the same: 把灯关了, 关了灯."""
     for one, words in ((said, left), (wanted, other)):
         found = re.search("把(.+)", one.plain)
@@ -352,55 +276,12 @@ def _object_moved(said: _Side, wanted: _Side, left: Sequence[str], other: Sequen
     return False
 
 
-def _letters_in_order(said: _Side, wanted: _Side) -> bool:
+def _letters_in_order(said: Side, wanted: Side) -> bool:
     """True unless the letters of the reference are all there but in disorder."""
     full = text.skeleton(_untimed(said))
     short = "".join(one for one in text.skeleton(_untimed(wanted)) if one in full)  # a synonym is no disorder
     return not short or similar.common_length(full, short) >= 0.6 * len(short) or len(short) > 1.5 * len(full)
 
 
-def _untimed(side: _Side) -> str:
-    return " ".join(one for one in side.words if one not in _TIME_WORDS)
-
-
-def _open(answer: str, reference: str, question: str) -> Judgement:
-    """Right for a copy, wrong for a contradiction, disorder or another subject, else not told."""
-    said, wanted = _side(answer), _side(reference)
-    if negation.refusal(text.fold(answer)) and not negation.refusal(text.fold(reference)):
-        return wrong("refused")
-    near = text.likeness(numbers.to_digits(text.compact(answer)), numbers.to_digits(text.compact(reference)))
-    if near < SHUFFLED and _bag(said.plain, wanted.plain) >= SHUFFLED:
-        return wrong("shuffled") if near < 0.6 else unsure("other_order")
-    if near >= 0.6:
-        found = _short(answer, reference, question)
-        if found.outcome == "wrong" or near >= COPY:
-            return found
-        return _contradicts(said, wanted) or (
-            right("copy") if near >= 0.93 and found.outcome == "right" else unsure("open_text")
-        )
-    shared = len({one for one in wanted.content if _covered(one, said)}) / max(1, len(set(wanted.content)))
-    if shared < FAR:
-        return wrong("unlike", wanted=wanted.content[0] if wanted.content else "")
-    return _contradicts(said, wanted) or unsure("open_text")
-
-
-def _contradicts(said: _Side, wanted: _Side) -> Judgement | None:
-    """Wrong where a clause says nearly the same with another denial, number or word."""
-    for left, other in _align(said.plain, wanted.plain):
-        near = text.likeness(left, other)
-        if near > 0.6 and negation.denies(left) != negation.denies(other):
-            return wrong("denial_differs")
-        if 0.8 < near < 1:
-            found = _compare_words(_side(left), _side(other), _side(""), "")
-            if found.outcome == "wrong":
-                return found
-    missing = [one for one in wanted.quantities if not any(one.same(other) for other in said.quantities)]
-    foreign = [one for one in said.quantities if not any(one.same(other) for other in wanted.quantities)]
-    return wrong("other_number", said=foreign[0].shown, wanted=missing[0].shown) if missing and foreign else None
-
-
-def _bag(left: str, right_text: str) -> float:
-    """F1 of the characters two texts share, counted with repetition."""
-    left, right_text = text.skeleton(left), text.skeleton(right_text)
-    shared = sum(min(left.count(one), right_text.count(one)) for one in set(left))
-    return 2 * shared / max(1, len(left) + len(right_text))
+def _untimed(one: Side) -> str:
+    return " ".join(word for word in one.words if word not in _TIME_WORDS)

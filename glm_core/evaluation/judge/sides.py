@@ -1,0 +1,60 @@
+"""A text ready to be compared: its quantities, its words, its letters; which words stand in it in some form."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from glm_core.evaluation.judge import numbers, text, wording
+
+_LIGHT = frozenset("的地得了着过把被上下来去好完掉住出起在里中就也都")
+
+
+@dataclass(frozen=True)
+class Side:
+    """A text ready to be compared: its quantities, its words and the letters of it all."""
+
+    quantities: tuple[numbers.Quantity, ...]
+    words: tuple[str, ...]
+    letters: frozenset[str]
+    plain: str
+
+    @property
+    def content(self) -> list[str]:
+        """Words that count."""
+        return [one for one in self.words if text.is_content(one)]
+
+
+def side(raw: str) -> Side:
+    """Bring `raw` to the form in which texts are compared."""
+    plain = wording.normalize(text.compact(raw))
+    found, rest = numbers.quantities(plain)
+    rest = rest.replace(numbers.MARK, " ")
+    return Side(found, tuple(_pieces(text.words(rest))), frozenset(one for one in rest if text.IS_CJK.match(one)), rest)
+
+
+def _pieces(words: Sequence[str]) -> Iterator[str]:
+    """Words with a verb and its object that the dictionary joins taken apart, so that either may have a synonym: 关闭电源."""
+    for word in words:
+        halves = (word[:2], word[2:])
+        verb, thing = (text.part_of_speech(one) for one in halves)
+        apart = len(word) == 4 and text.part_of_speech(word)[:1] != "i" and verb == "v" and thing[:1] == "n"
+        yield from halves if apart else (word,)
+
+
+def covered(word: str, place: Side) -> bool:
+    """True where `word` stands in `place`: as a word, in a synonym, or with all its characters in other words."""
+    if word in place.words or any(text.synonyms(word, other) for other in place.words):
+        return True
+    if text.IS_CJK.match(word):
+        return (set(word) - _LIGHT or set(word)) <= place.letters
+    return any(_stem(word) == _stem(other) for other in place.words)
+
+
+def _stem(word: str) -> str:
+    """English word without its ending of number; 4 letters and more stay."""
+    return re.sub(r"(?<=\w{3})(?:es|s)$", "", word)
+
+
+def given(word: str, asked: Side) -> bool:
+    """True where the question says the word, so that the answer need not."""
+    return word in asked.words or bool(text.IS_CJK.match(word)) and set(word) <= asked.letters
