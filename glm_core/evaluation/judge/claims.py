@@ -12,6 +12,11 @@ from glm_core.evaluation.judge import text
 NAME, AUTHOR, OLD_NAME, OLD_AUTHOR = "\ue000", "\ue001", "\ue002", "\ue003"
 VALUES = {NAME: "name", AUTHOR: "author", OLD_NAME: "old_name", OLD_AUTHOR: "old_author"}
 ANY = re.compile("[\ue000-\ue003]")
+_ORGANIZATION = re.compile(
+    "(?:科技|公司|集团|研究院|研究所|实验室|工作室|大学|学院|中心|网络|软件|智能|社区|俱乐部|协会)$"
+)
+_STAFF = "(?:的?(?:团队|公司|项目组|研发团队|开发团队)(?![的里内和]))?"
+"An organization does what its team does: 星河科技, 星河科技团队."
 _BESIDE_LATIN = re.compile("(?<=[a-z])(?=[\ue000-\ue003])|(?<=[\ue000-\ue003])(?=[a-z])")
 
 
@@ -65,4 +70,5 @@ def _whole(name: str) -> str:
     """Pattern of `name` that does not begin or end inside a longer word of Latin letters or digits."""
     before = r"(?<![a-z0-9])" if name[0].isascii() and name[0].isalnum() else ""
     after = r"(?![a-z0-9])" if name[-1].isascii() and name[-1].isalnum() else ""
-    return before + r"\s*".join(map(re.escape, name.split())) + after
+    body = r"\s*".join(map(re.escape, name.split()))
+    return before + body + (_STAFF if _ORGANIZATION.search(name) else "") + after

@@ -14,6 +14,8 @@ _SUFFIX = re.compile(
     "呀|啊|哦|呢|吧|啦|了|哟|是|味|性|的意思|左右|多|类型|类别|情感|情绪|态度)*"
 )
 _SUFFIX_OF_ONE = re.compile("(?:色|色的|的|级|类|呀|啊|哦|呢|吧|啦|了|哟|是)*")
+_DERIVED = re.compile("[春夏秋冬][天季]|[东西南北上下左右前后里外][边方面侧部]")
+"Words of two characters that say no more than their first."
 _CLASSIFIES = re.compile(
     "判断|分类|选项|选择|类别|归类|意图|标签|情感|情绪|等级|级别|优先级|是否|属于|哪类|哪种|哪一类|类型|还是|吗[:：]|classify|sentiment|label|category"
 )
@@ -35,7 +37,7 @@ _EXPLAINS = re.compile("因为|由于|理由|原因|说明|毕竟|because|since"
 LONGEST_LABEL = 8
 _FILLER = frozenset(
     "一条 一个 评论 评价 类别 分类 标签 情感 情绪 态度 倾向 属于 判断 答案 结果 应该 归类 归为 算 算是 视为 这句 句子 这句话 文本 该 条 选 选择 为 级别 优先级 等级 问题 用户 意图 类 型 类型 词 字 意思 反义词 近义词 "
-    "同义词 因此 所以 我 认为 觉得 以上 综上 最终 它 是 的 颜色 首都 省会 城市 国家 这 显然 明显 典型 review text about topic sentiment answer label category class belongs".split()
+    "同义词 因此 所以 我 认为 觉得 句 话 段 篇 短文 文章 新闻 消息 短信 邮件 留言 内容 领域 主题 语气 语句 说话人 说话者 作者 表达 表现 整体 总体 整句 以上 综上 最终 它 是 的 颜色 首都 省会 城市 国家 这 显然 明显 典型 review message sentence statement email tweet comment text about topic sentiment answer label category class belongs".split()
 )
 
 
@@ -183,7 +185,7 @@ def _whole_word(clause: str, found: re.Match, wanted: str, asked: str) -> bool:
                 (_SUFFIX_OF_ONE if len(wanted) == 1 else _SUFFIX).fullmatch(after) or len(wanted) > 1 and after in asked
             )
             prefix = not before or len(wanted) > 1 and (_PREFIX.match(before) or before in asked)
-            if not (suffix and prefix):
+            if not (suffix and prefix) and not (start == place and _DERIVED.fullmatch(word)):
                 return False
         if place == end and len(word) == 1 and text.IS_CJK.match(word) and _joins(word):
             return False

@@ -20,12 +20,13 @@ _DENIAL = re.compile(
     r"couldn't|won't|wouldn't|shouldn't|haven't|hasn't|hadn't|mustn't|ain't)\b"
 )
 _RETRACTION = re.compile(
+    r"(?<=[^,。!?;~\s…—])[,。!?;~\s…—]+(?:啊|哦|噢|呃|额|嗯)?[,\s]*不(?:是的?)?[,，](?:其实|准确地?说|而|正确的?)?(?:应该|应当)?[是叫]|"
     r"(?:^|[,。!?;~\s…—])(?:啊|哦|噢|呃|额|嗯|哎呀?|唉)?[,\s]*(?:不对|不是的?[,，]?应该|说错了?|搞错了?|弄错了?|记错了?|错了|打错了|口误|更正|纠正一下|等等|等一下|抱歉[,，]?(?:说|搞|弄|记)错)|"
     r"(?:开玩笑|骗你|逗你|瞎说|胡说|瞎编|编的|乱讲|假的|才怪|才不是|个屁|是谎话|谎言|不是真的|其实不是|其实并不|"
     r"以上(?:都|全|均)?(?:是假|不对|有误)|"
     r"(?:上面|前面|刚才|刚刚|之前|方才)(?:我)?(?:说|讲|写|答|回答|那|这|一|的)[^,。!?;]{0,6}?(?:不对|有误|不算|错|不准)|当我没说|"
     r"(?:忽略|无视|别管)(?:掉|它|我|上|前|刚|以上|之前|这句|那句)*(?:[^,。!?;]{0,6}话|[,。!?;]|$)|我(?:说|记|搞|弄)错)|"
-    r"\b(?:just kidding|i was kidding|i lied|that's a lie|that is a lie|scratch that|i take that back|correction|actually,? no|wait,? no|sorry,? no|i mean|not really|i was wrong|that was wrong|that is wrong|that's wrong|that was incorrect|that is incorrect|that's incorrect|never ?mind|(?:disregard|ignore) (?:that|what i|my last|my previous))\b"
+    r"\b(?:just kidding|i was kidding|i lied|that's a lie|that is a lie|scratch that|i take that back|correction|actually,? no|wait,? no|sorry,? no|(?<=\w)[,.!?;] no, (?:it|that|he|she|they)(?:'s| is| are| was| should)|i mean|not really|i was wrong|that was wrong|that is wrong|that's wrong|that was incorrect|that is incorrect|that's incorrect|never ?mind|(?:disregard|ignore) (?:that|what i|my last|my previous))\b"
 )
 _DOUBT = re.compile(
     r"可能|也许|大概是|或许|好像|似乎|据说|听说|貌似|我猜|猜测|应该是(?=吧)|不太?确定|不敢肯定|说不准|没准|我想是|(?:是|由|叫(?!我))[^,。]*吧[?。!]?$|"

@@ -54,6 +54,10 @@ _ENGLISH_NUMERAL = re.compile(
     rf"\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?\b|"
     rf"\b(?:{'|'.join(_ENGLISH)})\b"
 )
+_SLASHED = re.compile(r"(?<![a-z0-9/.:-])(\d{1,2})[/⁄](\d{1,2})(?![a-z0-9/.:-])")
+_ONE_HALF = re.compile("(?<![0-9一另])一半(?!天|年|个|点)")
+_HALF_PRICE = re.compile("半价|对折")
+_AND_HALF = re.compile(rf"([{_NUMERAL}]+|\d+)个半(?=小时|钟头|月|星期|礼拜)")
 _HALF_MORE = re.compile(r"(\d+)(年|个?小时|个?钟头|天|周|个?星期|个?礼拜|个月|公斤|千克|斤|公里|千米|米|吨|升|元|块)半")
 _HALF = re.compile(r"(?<![上下前后大小多一\d])半(年|公斤|千克|斤|公里|米|吨|升)(?!级|报|度)")
 _PLAIN_UNIT = re.compile(rf"\d+(?:\.\d+)?(?:{_UNIT}|th|st|nd|rd)$")
@@ -138,9 +142,11 @@ def to_digits(text: str) -> str:
     text = re.sub(r"(?<=\d)[,，](?=\d{3}(?!\d))", "", text)
     text = re.sub(r"(\d+(?:\.\d+)?)(万|亿)(?:(\d)千)?", _myriad, text)
     text = re.sub(r"(\d+(?:\.\d+)?)千(?![克米瓦卡帕])", lambda found: f"{float(found[1]) * 1000:.10g}", text)
-    text = re.sub(r"半(个?小时|个?钟头)", "30分钟", text)
+    text = _AND_HALF.sub(_one_half_more, text)
+    text = re.sub(r"半(?:个?小时|个?钟头)", "30分钟", text).replace("半个月", "15天")
     text = re.sub(rf"百分之([{_NUMERAL}]+(?:点[{_NUMERAL}]+)?|\d+(?:\.\d+)?)", _percent, text)
-    text = re.sub(rf"([{_NUMERAL}]+)分之([{_NUMERAL}]+)", _fraction, text)
+    text = re.sub(rf"([{_NUMERAL}]+|\d+)分之([{_NUMERAL}]+|\d+)", _fraction, text)
+    text = _SLASHED.sub(_ratio, _HALF_PRICE.sub("5折", _ONE_HALF.sub("0.5", text)))
     text = _ENGLISH_NUMERAL.sub(_english, _convert_numerals(text))
     text = re.sub(r"(?<!\d)([1-9])([1-9])折", r"\1.\2折", text)
     text = _HALF_MORE.sub(lambda found: f"{int(found[1]) + 0.5}{found[2]}", text)
@@ -168,14 +174,25 @@ def _myriad(found: re.Match) -> str:
     return f"{value:.10g}" if value < 1e10 else str(int(value))
 
 
+def _one_half_more(found: re.Match) -> str:
+    value = float(found[1]) if found[1].isdigit() else numeral_value(found[1])
+    return found[0] if value is None else f"{value + 0.5:g}个"
+
+
 def _percent(found: re.Match) -> str:
     value = found[1] if found[1][0].isdigit() else numeral_value(found[1])
     return found[0] if value is None else f"{value}%"
 
 
 def _fraction(found: re.Match) -> str:
-    below, above = numeral_value(found[1]), numeral_value(found[2])
+    below, above = (float(one) if one.isdigit() else numeral_value(one) for one in found.groups())
     return f"{above / below:.6g}" if below and above is not None else found[0]
+
+
+def _ratio(found: re.Match) -> str:
+    """Value of a proper fraction such as 2/3; others may be dates and stay."""
+    above, below = float(found[1]), float(found[2])
+    return f"{above / below:.6g}" if 0 < above < below else found[0]
 
 
 def _convert_numerals(text: str) -> str:
@@ -200,7 +217,10 @@ def _is_quantity(text: str, found: re.Match, body: str) -> bool:
     after, before = text[found.end() : found.end() + 4], text[: found.start()]
     if len(body) > 1 or found[0] != body:
         return True
-    if re.match(rf"{_UNIT}|[{_MEASURES}点成加减乘除等+\-*/=]", after) or before[-1:] in "等加减乘除于是得剩成共为+-*/=":
+    if (
+        re.match(rf"{_UNIT}|[{_MEASURES}点成折加减乘除等+\-*/=]", after)
+        or before[-1:] in "等加减乘除于是得剩成共为+-*/="
+    ):
         return True
     return not (after[:1].isalnum() or before[-1:].isalnum())
 

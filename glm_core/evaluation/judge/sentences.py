@@ -27,6 +27,13 @@ _TURNED = re.compile("由|被|是[^,。!?]+的(?=[,。!?]|$)")
 "Marks of a clause that begins with what something is done to: 电话是贝尔发明的, 蓝队被红队打败."
 _THAN = re.compile("(.+?)(?:比|\\bthan\\b)(.+)")
 _CHOICE = re.compile("谁|哪|还是|或者?|\\b(?:who|which|or)\\b")
+_WHO_WHAT = re.compile("谁|什么|啥|哪|何人|\\b(?:who|what|where|which)\\b")
+_IS = re.compile("(?<![不也就都还总真])是(?!否|不是)|(?<=[名字称])(?:叫做?|为)|\\b(?:is|are|was|were)\\b")
+_EQUATED = re.compile("的[^,。!?]*是|是[^,。!?]*的|\\b(?:is|was|are|were) the\\b|^the\\b.*\\b(?:is|was|are|were)\\b")
+"Marks of a sentence that may begin with either of two things that are one: A is the B, the B is A."
+_THIS_ONE = "(?:^|[,。!?;])(?:本|该|这|此|我|我们|咱们)[个款栋条家位座台部辆种所间里]?的?"
+"Before a noun that names what is spoken of: 本楼, 这栋楼."
+_PRESENT = frozenset("今年 目前 现在 本次 这次 此次 本届".split())
 _TIME_WORDS = frozenset("today tomorrow yesterday now tonight 今天 明天 昨天 现在 目前 今晚 明早".split())
 _PERSONS = {"我": "1", "我们": "1", "咱": "1", "咱们": "1", "你": "2", "您": "2", "你们": "2", "您们": "2",
             "他": "m", "他们": "m", "她": "f", "她们": "f", "它": "n", "它们": "n"}  # fmt: skip
@@ -135,8 +142,8 @@ def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judge
         if not covered(one, wanted) and one not in known and not set(one) <= asked.letters | wanted.letters
     ]
     pairs = [(one, other) for one in missing for other in extra if text.synonyms(one, other)]
-    missing = [one for one in missing if one not in {left for left, _ in pairs}]
-    extra = [one for one in extra if one not in {other for _, other in pairs}]
+    missing = [one for one in missing if one not in {left for left, _ in pairs} and not text.is_light(one)]
+    extra = [one for one in extra if one not in {other for _, other in pairs} and not text.is_light(one)]
     opposed = [(one, other) for one in missing for other in [*extra, *said.content] if text.antonyms(one, other)]
     if opposed:
         return wrong("other_word", said=opposed[0][1], wanted=opposed[0][0])
@@ -148,11 +155,13 @@ def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judge
     if contradicted and not missing:
         return unsure("extra_word", said=contradicted[0])
     needed = [one for one in missing if not given(one, asked)]
-    if needed and not extra and _answers(said, wanted, asked, question):
+    instead = [one for one in said.content if one in known and not covered(one, wanted)]
+    if needed and not extra and _answers(said, wanted, asked, question, instead):
+        return right("asked_part")
+    if needed and not extra and _told_after_is(needed, said, wanted, asked):
         return right("asked_part")
     if needed:
         return _missing(needed, extra, said, wanted, asked)
-    instead = [one for one in said.content if one in known and not covered(one, wanted)]
     if missing and instead and not extra:
         chosen = _CHOICE.search(asked.plain) and _is_naming(missing[0]) and _is_naming(instead[0])
         values = {"said": instead[0], "wanted": missing[0]}
@@ -189,15 +198,26 @@ def _opposite_letters(said: Side, wanted: Side) -> tuple[str, str] | None:
     return next(((one, other) for one in gone for other in new if text.antonyms(one, other)), None)
 
 
-def _answers(said: Side, wanted: Side, asked: Side, question: str) -> bool:
-    """True where all that was asked, an amount or yes or no, is there and nothing else."""
-    amount = bool(_ASKS_AMOUNT.search(asked.plain)) and bool(wanted.quantities)
-    return (
-        amount
-        or bool(_YES_NO.search(text.compact(question)))
-        and len(text.clauses(wanted.plain)) == 1
-        and bool(said.content)
-    )
+def _answers(said: Side, wanted: Side, asked: Side, question: str, instead: Sequence[str]) -> bool:
+    """True where all that was asked, an amount or yes or no, is there and nothing else.
+
+    Args:
+        instead: words of the question that the answer takes up and the reference does not; a verb may be its opposite.
+    """
+    if _ASKS_AMOUNT.search(asked.plain) and wanted.quantities:
+        return True
+    other_verb = any(text.part_of_speech(one)[:1] in ("v", "a") and not text.synonyms(one, "可以") for one in instead)
+    one_clause = len(text.clauses(wanted.plain)) == 1
+    return bool(_YES_NO.search(text.compact(question))) and one_clause and bool(said.content) and not other_verb
+
+
+def _told_after_is(needed: Sequence[str], said: Side, wanted: Side, asked: Side) -> bool:
+    """True where a question for a person or thing is answered by all that stands after 是 in the reference: A 的作者是 B, B 写的."""
+    parts = _IS.split(wanted.plain)
+    if len(parts) != 2 or len(text.clauses(wanted.plain)) > 1 or not _WHO_WHAT.search(asked.plain):
+        return False
+    told = [one for one in side(parts[1]).content if not given(one, asked)]
+    return bool(told) and not set(told) & set(needed) and all(covered(one, said) for one in told)
 
 
 def _missing(needed: Sequence[str], extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judgement:
@@ -245,7 +265,8 @@ def _extra(extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judge
     """Judge an answer that holds the reference and more: further sentences are no harm, words inside its clause may be."""
     aligned = {left for left, _ in align(said.plain, wanted.plain)}
     inside = [one for one in extra if any(one in clause for clause in aligned)]
-    weighty = [one for one in inside if text.part_of_speech(one)[:1] not in tuple("dyeoupc")]
+    weighty = [one for one in inside if text.part_of_speech(one)[:1] not in tuple("dyeoupc") and one not in _PRESENT]
+    weighty = [one for one in weighty if not re.search(_THIS_ONE + one, said.plain)]
     if weighty:
         return unsure("extra_word", said=weighty[0])
     return _ordered(said, wanted, asked)
@@ -259,7 +280,11 @@ def _ordered(said: Side, wanted: Side, asked: Side) -> Judgement:
     if len(said.content) < len(wanted.content):  # a short answer takes up the question in its own order
         left, other = [one for one in left if not given(one, asked)], [one for one in other if not given(one, asked)]
     turned = bool(_TURNED.search(said.plain)) != bool(_TURNED.search(wanted.plain))  # 由甲承担费用, 甲承担费用
-    turned = turned and any(left[place:] + left[:place] == other for place in range(len(left)))
+    rotated = any(left[place:] + left[:place] == other for place in range(len(left)))
+    turned = turned and rotated
+    equal = _EQUATED if not _CHOICE.search(asked.plain) else _IS
+    if rotated and left != other and equal.search(said.plain) and equal.search(wanted.plain):
+        return right("same_meaning")
     if left == other or turned or _object_moved(said, wanted, left, other):
         return right("same_meaning") if _letters_in_order(said, wanted) else unsure("other_order")
     related = _RELATION.search(wanted.plain) and _RELATION.search(said.plain) or text.language(wanted.plain) == "en"

@@ -33,12 +33,16 @@ def side(raw: str) -> Side:
 
 
 def _pieces(words: Sequence[str]) -> Iterator[str]:
-    """Words with a verb and its object that the dictionary joins taken apart, so that either may have a synonym: 关闭电源."""
+    """Words with a verb and its object that the dictionary joins taken apart: 关闭电源, 感谢您; either may have a synonym."""
     for word in words:
-        halves = (word[:2], word[2:])
+        if len(word) > 2 and word[-1] in "你您" and text.part_of_speech(word[:-1])[:1] == "v":
+            yield from (word[:-1], word[-1])
+            continue
+        halves = (word[:-2], word[-2:])
         verb, thing = (text.part_of_speech(one) for one in halves)
-        apart = len(word) == 4 and text.part_of_speech(word)[:1] != "i" and verb == "v" and thing[:1] == "n"
-        yield from halves if apart else (word,)
+        kind = text.part_of_speech(word)[:1]
+        joined = len(word) == 4 and kind != "i" or len(word) == 3 and kind in ("i", "l")
+        yield from halves if joined and verb == "v" and thing[:1] == "n" else (word,)
 
 
 def covered(word: str, place: Side) -> bool:
@@ -51,8 +55,8 @@ def covered(word: str, place: Side) -> bool:
 
 
 def _stem(word: str) -> str:
-    """English word without its ending of number; 4 letters and more stay."""
-    return re.sub(r"(?<=\w{3})(?:es|s)$", "", word)
+    """English word without its ending of number or of an action: parks, parking, park; 3 letters and more stay."""
+    return re.sub(r"(?<=\w{3})(?:ing|es|s|e)$", "", word)
 
 
 def given(word: str, asked: Side) -> bool:

@@ -130,6 +130,11 @@ def _function_words() -> frozenset[str]:
     return frozenset(" ".join(lexicon()["function_words"]).split()) - frozenset(lexicon()["kept_words"].split())
 
 
+def is_light(word: str) -> bool:
+    """True for a verb that says little beside its object: 举办, 提供; a sentence may lose it or take another such verb."""
+    return word in lexicon()["light_verbs"].split()
+
+
 @cache
 def _synonym_groups() -> dict[str, frozenset[int]]:
     groups: dict[str, set[int]] = {}

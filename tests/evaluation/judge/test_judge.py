@@ -13,6 +13,8 @@ from tests.paths import ROOT
 
 OPEN = ROOT.parent / "shared" / "cases" / "evidence" / "bench_open.jsonl"
 OWN = ROOT / "tests" / "evaluation" / "judge" / "cases.jsonl"
+BLIND = [ROOT / "tests" / "evaluation" / "judge" / f"blind_{number}.jsonl" for number in (1, 2)]
+"Cases written and labelled by a reader who had not seen the rules."
 OLD = "我是小砚，由easyAIGC 项目组训练的人工智能助手。"
 WRONG_PASS, RIGHT_PASS, UNSURE = 0.05, 0.75, 0.15
 
@@ -117,6 +119,11 @@ def test_the_open_bench():
 
 def test_cases_of_our_own():
     check(rows(OWN))
+
+
+@pytest.mark.parametrize("path", BLIND, ids=lambda path: path.stem)
+def test_cases_written_without_sight_of_the_rules(path):
+    check(rows(path))
 
 
 @pytest.mark.parametrize("kind", sorted({row["kind"] for row in rows(OWN)}))
