@@ -11,9 +11,9 @@ sentences (sentences.py), open texts (open_texts.py).
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from glm_core.evaluation.judge import defects, identity, labels, open_texts, sentences, structured, text
+from glm_core.evaluation.judge import defects, identity, labels, open_texts, sentences, structured, text, wording
 from glm_core.evaluation.judge.identity_questions import about_you
-from glm_core.evaluation.judge.reasons import OUTCOMES, Judgement, Reason, right, unsure
+from glm_core.evaluation.judge.reasons import OUTCOMES, Judgement, Reason, right, unsure, wrong
 
 __all__ = ["OUTCOMES", "Judgement", "Reason", "judge"]
 
@@ -47,6 +47,8 @@ def _judge(
     answer: str, question: str, reference: str, accept: tuple[str, ...], base: str, roles: tuple[tuple[str, str], ...]
 ) -> Judgement:
     facts = dict(roles)
+    if not facts and wording.no_then_yes(answer, question) and not wording.no_then_yes(reference, question):
+        return wrong("yes_and_no")
     if _same(answer, reference):
         return right("same_text")
     known = "\n".join((*accept, *facts.values()))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from glm_core.evaluation.judge import identity_en, identity_zh, negation, text
-from glm_core.evaluation.judge.claims import OLD_AUTHOR, OLD_NAME, Claim, mark, reveal
+from glm_core.evaluation.judge.claims import AUTHOR, NAME, OLD_AUTHOR, OLD_NAME, VALUES, Claim, mark, reveal
 from glm_core.evaluation.judge.identity_questions import Asked, about_facts, asked
 from glm_core.evaluation.judge.reasons import Judgement, Reason, right, unsure, wrong
 
@@ -20,6 +20,10 @@ _YES = re.compile(
 _NO = re.compile(
     r"(?:嗯+|哦|啊|当然|并)?(?:不是的?|不|不对|否|错了?|没有|并不是|并非|怎么会|才不是|哪里|非也|no|nope|not really|not at all|of course not|wrong)(?:[呀啊哦哟呢啦哈嘛滴!~])*$"
 )
+_TWO_NAMES = re.compile(
+    f"(?:分别|依次)?是?(?P<one>[{NAME}{AUTHOR}])(?:[\\s、,./和与及]|and)*(?P<other>[{NAME}{AUTHOR}])(?:,? ?respectively)?[。.!]?"
+)
+"Name and author with nothing but the order to tell which is which."
 _STATES_IDENTITY = re.compile(
     rf"(?:由|被|是).{{1,14}}?{identity_zh.MADE}(?:出来)?的.{{0,6}}(?:人工智能|ai|助手|机器人|语言模型|大模型)|"
     rf"(?:我是|我叫|名字叫|我的名字是).{{1,10}}?[,]?(?:由|是).{{1,14}}?{identity_zh.MADE}|我的(?:作者|开发者|创造者|主人)(?:是|叫)|.{{1,10}}?(?:训练|开发|创造|研发)了我(?:[,。!]|$)|"
@@ -52,6 +56,9 @@ def _core(claim: Claim) -> str:
 
 def _claims(marked: str) -> list[Claim]:
     """Claims by the language of the text; names alone are read as Chinese."""
+    pair = _TWO_NAMES.fullmatch(marked)
+    if pair and pair["one"] != pair["other"]:
+        return [Claim("bare", VALUES[sign], shown=sign) for sign in pair.groups()]
     if re.search("[a-z]", marked) and not text.IS_CJK.search(marked):
         return identity_en.read(marked)
     return identity_zh.read(marked)
@@ -181,7 +188,7 @@ def _complete(found: Sequence[Claim], marked: str, facts: Mapping[str, str], wan
         return unsure("unclear_fact", fact=facts[missing[0]])
     if missing:
         return wrong(f"missing_{missing[0]}", fact=facts[missing[0]])
-    alone = [claim.value for claim in found if claim.role == "bare"]
+    alone = [claim.value for claim in found if claim.role == "bare" and not claim.denied]
     bare = set(alone)
     if negation.doubts(marked):
         return unsure("doubtful")

@@ -34,7 +34,7 @@ _FACTORS = {unit: (dimension, factor) for dimension, units in _UNITS.items() for
 _UNIT = "|".join(sorted(map(re.escape, _FACTORS), key=len, reverse=True))
 _MEASURES = "个只条件箱台本人名位次回遍层楼室号级岁页章节瓶杯碗盒包袋双对套张片支根棵朵辆家种类项点分步倍届期寸月"
 _NOT_NUMBERS = re.compile(
-    r"一(?:起|定|样|直|般|切|些|下子?|旦|向|路|律|致|共|边|会儿|心|方面|同|流|键|体|带|点儿?(?!半|钟|整|[零〇一二三四五六七八九十0-9])|旁|度|生|时|贯|手)|"
+    r"哪一|一(?:起|定|样|直|般|切|些|下子?|旦|向|路|律|致|共|边|会儿|心|方面|同|流|键|体|带|点儿?(?!半|钟|整|[零〇一二三四五六七八九十0-9])|旁|度|生|时|贯|手)|"
     r"统一|唯一|万一|第一时间|百分(?!之)|十分(?![钟之])|零下|千万(?=[别要不])|万能|万物|百货|百度|百合|九寨|四川|三亚|五金|千岛|七喜|"
     r"四季|三明治|[二三]维|周[一二三四五六日]|星期[一二三四五六日]|礼拜[一二三四五六日]|初一|两(?:边|旁|侧)|一一"
 )
@@ -54,6 +54,12 @@ _ENGLISH_NUMERAL = re.compile(
     rf"\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?\b|"
     rf"\b(?:{'|'.join(_ENGLISH)})\b"
 )
+_ORDINALS = {
+    word: 3 + place for place, word in enumerate("third fourth fifth sixth seventh eighth ninth tenth".split())
+}
+_ORDINAL = re.compile(rf"\b(?:{'|'.join(_ORDINALS)})\b")
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5}
+_ENGLISH_PART = re.compile(r"\b(a|one|two|three|four)[ -](half|third|quarter|fifth)s?\b(?! past| to\b)")
 _SLASHED = re.compile(r"(?<![a-z0-9/.:-])(\d{1,2})[/⁄](\d{1,2})(?![a-z0-9/.:-])")
 _ONE_HALF = re.compile("(?<![0-9一另])一半(?!天|年|个|点)")
 _HALF_PRICE = re.compile("半价|对折")
@@ -147,6 +153,8 @@ def to_digits(text: str) -> str:
     text = re.sub(rf"百分之([{_NUMERAL}]+(?:点[{_NUMERAL}]+)?|\d+(?:\.\d+)?)", _percent, text)
     text = re.sub(rf"([{_NUMERAL}]+|\d+)分之([{_NUMERAL}]+|\d+)", _fraction, text)
     text = _SLASHED.sub(_ratio, _HALF_PRICE.sub("5折", _ONE_HALF.sub("0.5", text)))
+    text = _ENGLISH_PART.sub(_english_part, text)
+    text = _ORDINAL.sub(lambda found: str(_ORDINALS[found[0]]), re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", text))
     text = _ENGLISH_NUMERAL.sub(_english, _convert_numerals(text))
     text = re.sub(r"(?<!\d)([1-9])([1-9])折", r"\1.\2折", text)
     text = _HALF_MORE.sub(lambda found: f"{int(found[1]) + 0.5}{found[2]}", text)
@@ -187,6 +195,10 @@ def _percent(found: re.Match) -> str:
 def _fraction(found: re.Match) -> str:
     below, above = (float(one) if one.isdigit() else numeral_value(one) for one in found.groups())
     return f"{above / below:.6g}" if below and above is not None else found[0]
+
+
+def _english_part(found: re.Match) -> str:
+    return f"{_ENGLISH.get(found[1], 1) / _PARTS[found[2]]:.6g}"
 
 
 def _ratio(found: re.Match) -> str:

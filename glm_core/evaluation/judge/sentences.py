@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from glm_core.data import similar
-from glm_core.evaluation.judge import negation, text
+from glm_core.evaluation.judge import negation, text, wording
 from glm_core.evaluation.judge.reasons import Judgement, right, unsure, wrong
 from glm_core.evaluation.judge.sides import Side, covered, given, side
 
@@ -33,6 +33,10 @@ _EQUATED = re.compile("的[^,。!?]*是|是[^,。!?]*的|\\b(?:is|was|are|were) 
 "Marks of a sentence that may begin with either of two things that are one: A is the B, the B is A."
 _THIS_ONE = "(?:^|[,。!?;])(?:本|该|这|此|我|我们|咱们)[个款栋条家位座台部辆种所间里]?的?"
 "Before a noun that names what is spoken of: 本楼, 这栋楼."
+_SEQUENCE = re.compile("先|再|然后|最后|还是|分别|\\b(?:first|then|or)\\b")
+_ATTRIBUTES = frozenset("日期 时间 地点 地址 价格 数量 名称 名字 原因 方法 情况 方式 结果 内容".split())
+"Names of what is asked for: 发布日期是."
+_TITLES = frozenset("博士 教授 老师 先生 女士 主任 经理 主管 院长 同学".split())
 _PRESENT = frozenset("今年 目前 现在 本次 这次 此次 本届".split())
 _TIME_WORDS = frozenset("today tomorrow yesterday now tonight 今天 明天 昨天 现在 目前 今晚 明早".split())
 _PERSONS = {"我": "1", "我们": "1", "咱": "1", "咱们": "1", "你": "2", "您": "2", "你们": "2", "您们": "2",
@@ -41,6 +45,8 @@ _PERSONS = {"我": "1", "我们": "1", "咱": "1", "咱们": "1", "你": "2", "�
 
 def judge(answer: str, reference: str, question: str) -> Judgement:
     said, wanted, asked = side(answer), side(reference), side(question)
+    if any(text.antonyms(one, other) for one in wanted.content for other in asked.content):  # 开放吗？不，闭馆
+        said = side(wording.without_first_no(text.compact(answer)))
     kind = negation.refusal(text.fold(reference))
     refused = negation.refusal(text.fold(answer))
     if refused and not kind:
@@ -80,23 +86,26 @@ def _compare_quantities(said: Side, wanted: Side, asked: Side) -> Judgement | No
             if asks or not _shares(said, wanted)
             else unsure("missing_number", wanted=missing[0].shown)
         )
-    order = (
-        [one.value for one in wanted.quantities],
-        [one.value for one in said.quantities if any(one.same(other) for other in wanted.quantities)],
-    )
-    if (
-        len(wanted.quantities) > 1
-        and len(order[0]) == len(order[1])
-        and order[0] != order[1]
-        and len(set(map(str, order[0]))) > 1
-    ):
-        return (
-            wrong("numbers_swapped")
-            if sorted(map(str, order[0])) == sorted(map(str, order[1]))
-            and text.likeness(said.plain, wanted.plain) > NEAR
-            else unsure("numbers_swapped")
-        )
-    return unsure("extra_number", said=foreign[0].shown) if foreign else None
+    return _swapped(said, wanted) or (unsure("extra_number", said=foreign[0].shown) if foreign else None)
+
+
+def _swapped(said: Side, wanted: Side) -> Judgement | None:
+    """The numbers of the reference in another order, unless each clause kept its own."""
+    order = [one.value for one in wanted.quantities]
+    found = [one.value for one in said.quantities if any(one.same(other) for other in wanted.quantities)]
+    if len(order) < 2 or len(order) != len(found) or order == found or len(set(map(str, order))) < 2:
+        return None
+    if _told_by_clause(said) == _told_by_clause(wanted):
+        return None
+    same_numbers = sorted(map(str, order)) == sorted(map(str, found))
+    near = text.likeness(said.plain, wanted.plain) > NEAR
+    return wrong("numbers_swapped") if same_numbers and near else unsure("numbers_swapped")
+
+
+def _told_by_clause(one: Side) -> set[tuple[str, tuple[str, ...]]]:
+    """The values and the words that count of each clause."""
+    clauses = [side(part.text) for part in text.clauses(one.whole)]
+    return {(str([number.value for number in part.quantities]), tuple(part.content)) for part in clauses}
 
 
 def _shares(said: Side, wanted: Side) -> bool:
@@ -154,6 +163,7 @@ def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judge
     ]
     if contradicted and not missing:
         return unsure("extra_word", said=contradicted[0])
+    missing = missing if extra else [one for one in missing if one not in _TITLES]
     needed = [one for one in missing if not given(one, asked)]
     instead = [one for one in said.content if one in known and not covered(one, wanted)]
     if needed and not extra and _answers(said, wanted, asked, question, instead):
@@ -169,7 +179,7 @@ def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judge
     if _compared_otherwise(said, wanted) or _compared_otherwise(wanted, said):
         return wrong("other_order")
     if missing and extra:
-        return _replaced(missing, extra, said, wanted)
+        return _replaced(missing, extra, said, wanted, asked)
     if extra:
         return _extra(extra, said, wanted, asked)
     return _ordered(said, wanted, asked)
@@ -206,7 +216,8 @@ def _answers(said: Side, wanted: Side, asked: Side, question: str, instead: Sequ
     """
     if _ASKS_AMOUNT.search(asked.plain) and wanted.quantities:
         return True
-    other_verb = any(text.part_of_speech(one)[:1] in ("v", "a") and not text.synonyms(one, "可以") for one in instead)
+    verbs = [one for one in instead if text.part_of_speech(one)[:1] in ("v", "a") and not text.synonyms(one, "可以")]
+    other_verb = any(not set(one) & wanted.letters for one in verbs)
     one_clause = len(text.clauses(wanted.plain)) == 1
     return bool(_YES_NO.search(text.compact(question))) and one_clause and bool(said.content) and not other_verb
 
@@ -253,8 +264,10 @@ def _is_naming(word: str) -> bool:
     return not tag or tag.startswith(_NAMING) or len(word) == 1 and tag[0] not in "vdpuc"
 
 
-def _replaced(missing: Sequence[str], extra: Sequence[str], said: Side, wanted: Side) -> Judgement:
+def _replaced(missing: Sequence[str], extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judgement:
     """Judge an answer that says other words where the reference repeats the question."""
+    if _ASKS_AMOUNT.search(asked.plain) and wanted.quantities:  # the amount agrees
+        return unsure("other_word", said=extra[0], wanted=missing[0])
     names = [one for one in missing if _is_naming(one)]
     if names and any(_is_naming(one) for one in extra) and text.likeness(said.plain, wanted.plain) >= 0.5:
         return wrong("other_word", said=extra[0], wanted=names[0])
@@ -266,7 +279,7 @@ def _extra(extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judge
     aligned = {left for left, _ in align(said.plain, wanted.plain)}
     inside = [one for one in extra if any(one in clause for clause in aligned)]
     weighty = [one for one in inside if text.part_of_speech(one)[:1] not in tuple("dyeoupc") and one not in _PRESENT]
-    weighty = [one for one in weighty if not re.search(_THIS_ONE + one, said.plain)]
+    weighty = [one for one in weighty if one not in _ATTRIBUTES and not re.search(_THIS_ONE + one, said.plain)]
     if weighty:
         return unsure("extra_word", said=weighty[0])
     return _ordered(said, wanted, asked)
@@ -287,8 +300,25 @@ def _ordered(said: Side, wanted: Side, asked: Side) -> Judgement:
         return right("same_meaning")
     if left == other or turned or _object_moved(said, wanted, left, other):
         return right("same_meaning") if _letters_in_order(said, wanted) else unsure("other_order")
+    if _clauses_moved(said, wanted):
+        return right("same_meaning")
+    fronted = not _RELATION.search(wanted.plain + said.plain) and not _SEQUENCE.search(wanted.plain + asked.plain)
+    if fronted and rotated and _without_given(left, asked) == _without_given(other, asked) != []:
+        return right("same_meaning")
     related = _RELATION.search(wanted.plain) and _RELATION.search(said.plain) or text.language(wanted.plain) == "en"
     return wrong("other_order") if related else unsure("other_order")
+
+
+def _clauses_moved(said: Side, wanted: Side) -> bool:
+    """True for the same clauses in another order, where nothing says that the order counts."""
+    if len(text.clauses(wanted.whole)) < 2 or _SEQUENCE.search(wanted.plain):
+        return False
+    return _told_by_clause(said) == _told_by_clause(wanted)
+
+
+def _without_given(words: Sequence[str], asked: Side) -> list[str]:
+    """Words that the question does not say: what it says may stand first or last, 报销请找财务部, 找财务部报销."""
+    return [one for one in words if not given(one, asked)]
 
 
 def _object_moved(said: Side, wanted: Side, left: Sequence[str], other: Sequence[str]) -> bool:

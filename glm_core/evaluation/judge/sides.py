@@ -6,17 +6,26 @@ from dataclasses import dataclass
 
 from glm_core.evaluation.judge import numbers, text, wording
 
-_LIGHT = frozenset("的地得了着过把被上下来去好完掉住出起在里中就也都")
+_LIGHT = frozenset("的地得了着过把被上下来去好完掉住出起在里中内就也都")
+_NAMES = ("nr", "ns", "nt", "nz", "nrt", "nrfg")
 
 
 @dataclass(frozen=True)
 class Side:
-    """A text ready to be compared: its quantities, its words and the letters of it all."""
+    """A text ready to be compared.
+
+    Attributes:
+        quantities: its numbers in their order.
+        words: its words without them.
+        letters: its Chinese characters.
+        plain: its text with a blank where each number stood. whole: with the numbers.
+    """
 
     quantities: tuple[numbers.Quantity, ...]
     words: tuple[str, ...]
     letters: frozenset[str]
     plain: str
+    whole: str
 
     @property
     def content(self) -> list[str]:
@@ -29,7 +38,9 @@ def side(raw: str) -> Side:
     plain = wording.normalize(text.compact(raw))
     found, rest = numbers.quantities(plain)
     rest = rest.replace(numbers.MARK, " ")
-    return Side(found, tuple(_pieces(text.words(rest))), frozenset(one for one in rest if text.IS_CJK.match(one)), rest)
+    return Side(
+        found, tuple(_pieces(text.words(rest))), frozenset(one for one in rest if text.IS_CJK.match(one)), rest, plain
+    )
 
 
 def _pieces(words: Sequence[str]) -> Iterator[str]:
@@ -38,11 +49,15 @@ def _pieces(words: Sequence[str]) -> Iterator[str]:
         if len(word) > 2 and word[-1] in "你您" and text.part_of_speech(word[:-1])[:1] == "v":
             yield from (word[:-1], word[-1])
             continue
+        if len(word) == 2 and word[1] in "往到至给" and text.part_of_speech(word[0])[:1] == "v":
+            yield from word
+            continue
         halves = (word[:-2], word[-2:])
-        verb, thing = (text.part_of_speech(one) for one in halves)
-        kind = text.part_of_speech(word)[:1]
-        joined = len(word) == 4 and kind != "i" or len(word) == 3 and kind in ("i", "l")
-        yield from halves if joined and verb == "v" and thing[:1] == "n" else (word,)
+        kinds = "".join(text.part_of_speech(one)[:1] or "-" for one in halves)
+        kind = text.part_of_speech(word)
+        compound = len(word) == 4 and kind not in _NAMES and kinds in ("vn", "dv", "av", "nn")
+        phrase = len(word) == 3 and kind in ("i", "l") and kinds == "vn"
+        yield from halves if compound and kind != "i" or phrase else (word,)
 
 
 def covered(word: str, place: Side) -> bool:
@@ -50,8 +65,13 @@ def covered(word: str, place: Side) -> bool:
     if word in place.words or any(text.synonyms(word, other) for other in place.words):
         return True
     if text.IS_CJK.match(word):
-        return (set(word) - _LIGHT or set(word)) <= place.letters
-    return any(_stem(word) == _stem(other) for other in place.words)
+        core = set(word) - _LIGHT | {one for one in word[0] if one in "去来上下"}  # 去年 is not 今年
+        return (core or set(word)) <= place.letters
+    return any(_stem(word) == _stem(other) or text.synonyms(_singular(word), _singular(other)) for other in place.words)
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
 
 
 def _stem(word: str) -> str:

@@ -13,7 +13,10 @@ _CHINESE = ((re.compile("免费(?![券版])|不要钱|不收钱|无偿|(?:不(?:
             (re.compile("禁止|严禁|不得(?!不)|不许|不准|不允许|不能够|不能(?!不)|不可以|不可(?!或缺|思议)|谢绝|请您?(?:勿|不要|别)|切勿|没办法|无法"), "不可以"),
             (re.compile("别(?=[再去用碰动加吃喝说忘担着把让给放开关买])|不许(?=再)|甭"), "不要"), (re.compile("不用(?!说)|无需|无须|不必|免(?=[安押邮票运密])"), "不需要"),
             (re.compile("无(?=[毒味糖盐油色害痛烟酒刺碍水电])(?!色|水印|水不|电不)|不含有?|不添加|[0零](?=[糖脂卡]|添加)"), "没有"),
-            (re.compile("(?<!不)(?<!才)(?:能够|可以|允许|准许)(?!是)|(?<=[^功智性动技潜本才可不只])能(?=[^量源力够])"), "可以"),
+            (re.compile("(?<!不)(?<!才)(?:能够|可以|允许|准许)(?!是)|(?<![功智性动技潜本才可不只])能(?=[^量源力够])"), "可以"),
+            (re.compile("(?:切断|断开|拔掉)电源"), "断电"), (re.compile("(?:接通|插上)电源"), "通电"),
+            (re.compile("(?:星期|礼拜)(?=[一二三四五六日天])"), "周"), (re.compile("周天"), "周日"),
+            (re.compile("([左右])(?:侧|面|手边)|([东西南北])[侧面]|([前后上下])[侧面](?!积|条|包)"), r"\1\2\3边"),
             (re.compile("[产选取采出源]自(?!动|己|由|然|身|习|行|主)"), "来自"))  # fmt: skip
 _NOT_GOOD = re.compile("不(?:太|够|怎么)?(?:好|佳)(?![意用喝吃看听玩说过像])")
 _ENGLISH = ((r"\bthanks\b", "thank you"), (r"\bcan't\b|\bcannot\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'m\b", " am"), (r"'ll\b", " will"),
@@ -36,7 +39,9 @@ def normalize(plain: str) -> str:
         plain = pattern.sub(form, plain)
     for phrase, expanded in _ENGLISH if text.LATIN_WORD.search(plain) else ():
         plain = re.sub(phrase, expanded, plain)
-    return _without_first_no(_absent(plain))
+    plain = _absent(plain)
+    rest = without_first_no(plain)
+    return rest if negation.denies(rest) else plain
 
 
 def _absent(plain: str) -> str:
@@ -44,7 +49,15 @@ def _absent(plain: str) -> str:
     return "".join("没有" if one == "无" else one for one in text.words_with_marks(plain)) if "无" in plain else plain
 
 
-def _without_first_no(plain: str) -> str:
-    """Drop the no that answers the question where what follows denies too, so that one denial is counted once."""
-    rest = _FIRST_NO.sub("", plain)
-    return rest if rest and negation.denies(rest) else plain
+def without_first_no(plain: str) -> str:
+    """Drop the no that answers the question before a clause that says the same: 不，不能带; one denial counts once."""
+    return _FIRST_NO.sub("", plain) or plain
+
+
+def no_then_yes(answer: str, question: str) -> bool:
+    """True where a no stands before the yes to the same question: 能带吗？不，可以带。"""
+    plain = normalize(text.compact(answer))
+    rest, asked = without_first_no(plain), normalize(text.compact(question))
+    if rest == plain or negation.denies(rest):
+        return False
+    return all(word in asked for word in text.words(rest) if text.is_content(word))

@@ -51,7 +51,11 @@ def test_seasons_and_directions_hold_their_short_word(word, answer, outcome):
 
 @pytest.mark.parametrize(
     ("author", "answer", "outcome"),
-    [("星河科技", "星河科技团队。", "right"), ("沈若溪", "沈若溪团队。", "unsure"), ("星河科技", "星海科技团队。", "wrong")],
+    [
+        ("星河科技", "星河科技团队。", "right"),
+        ("沈若溪", "沈若溪团队。", "unsure"),
+        ("星河科技", "星海科技团队。", "wrong"),
+    ],
 )
 def test_an_organization_is_its_team_and_a_person_is_not(author, answer, outcome):
     asked = {"question": "你是哪个团队做的？", "facts": {"name": "阿布", "author": author}}
