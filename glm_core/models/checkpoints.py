@@ -27,8 +27,12 @@ _WHOLE = ("model.safetensors", "pytorch_model.bin")
 Progress = Callable[[str, float | None], None]
 
 
+LABELS = ("num_labels", "id2label", "label2id")
+"Settings of classifiers. The library makes a dictionary of so many labels: a number alone could take all memory."
+
+
 def read_config(folder: Path) -> dict:
-    """The parsed `config.json` of `folder`; `_name_or_path` falls back to the folder's name.
+    """The parsed `config.json` of `folder` without LABELS; `_name_or_path` falls back to the folder's name.
 
     Raises:
         ModelError: no folder, no file, or no JSON object in it.
@@ -37,7 +41,8 @@ def read_config(folder: Path) -> dict:
         raise ModelError("models.folder_missing", folder=str(folder))
     if not (folder / "config.json").is_file():
         raise ModelError("models.config_missing", folder=str(folder))
-    config = read_object(folder / "config.json", CONFIG_BYTES)
+    found = read_object(folder / "config.json", CONFIG_BYTES)
+    config = {key: value for key, value in found.items() if key not in LABELS}
     if not config.get("_name_or_path"):
         config["_name_or_path"] = folder.resolve().name
     if (

@@ -252,6 +252,15 @@ def test_mutated_files(healthy, tmp_path_factory):
     tally(lambda data: mutate_bytes(healthy, tmp_path_factory, data), 40)
 
 
+@pytest.mark.parametrize("kind", ["chatglm", "bloom", "glm4", "llama"])
+def test_labels_of_classifiers_take_no_memory(kind, tmp_path):
+    """The library makes a dictionary of `num_labels` entries: a number in a small file took 23 GB."""
+    write(kind, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_labels": 200_000, "id2label": {"7": "x"}}))
+    assert len(models.load(tmp_path, device="cpu").model.config.id2label) <= 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_mutations_of_every_family(healthy, tmp_path_factory, kind):

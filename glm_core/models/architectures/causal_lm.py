@@ -29,8 +29,6 @@ NOT_SETTINGS = {
     "attn_implementation",
     "experts_implementation",
     "use_cache",
-    "id2label",
-    "label2id",
 }
 "Keys of a `config.json` that say nothing about the network, or that must not be obeyed."
 
