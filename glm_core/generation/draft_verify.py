@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from glm_core.generation.greedy import greedy
+from glm_core.generation.repetition import penalize_along, penalty_of
 from glm_core.models import LoadedModel
 
 SHARE, LEAST = 0.02, 64_000_000  # of the model's bytes, that answers computed together may take beside it
@@ -140,7 +141,11 @@ class DraftVerifier:
             use_cache=False,
             logits_to_keep=torch.arange(first, width, device=model.device),
         ).logits
-        stops = set(self._loaded.family.stop_ids(self._loaded.tokenizer))
+        stops, penalty = set(self._loaded.family.stop_ids(self._loaded.tokenizer)), penalty_of(self._loaded)
+        if penalty != 1:
+            logits = logits.float()  # (B, N, V)
+            for own, draft in zip(logits, batch, strict=True):
+                penalize_along(own[: len(draft.ids) - first], draft.ids, penalty)
         for draft, chosen in zip(batch, logits.argmax(-1).tolist(), strict=True):
             said = chosen[
                 draft.start - 1 - first : len(draft.ids) - first

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from glm_core.generation.decode import DecodeRunner
     from glm_core.models import LoadedModel
 
@@ -18,6 +20,8 @@ def greedy(
     batch: int = 32,
 ) -> list[str]:
     """One greedy answer a conversation, cleaned as the family does; a model that thinks is asked to answer at once.
+
+    Where the family's published sampling has a repetition penalty, it counts here too, as in chat.
 
     Args:
         conversations: message lists that end with a user message.
@@ -62,13 +66,24 @@ def _answer_batch(
     """The ids of each answer, at most `limits` tokens, without the one that ends it. `runner` has no rows before and after."""
     from glm_core.generation.decode import argmax_finite
     from glm_core.generation.prefill import prefill
+    from glm_core.generation.repetition import penalize, penalty_of
 
-    begun, stops = (
-        prefill(loaded, prompts),
-        {-1, *loaded.family.stop_ids(loaded.tokenizer)},
-    )  # -1: logits were no numbers
-    chosen = argmax_finite(begun.logits)  # (B, V) -> (B,)
-    answers = [[token] for token in chosen.tolist()]
+    penalty, answers = penalty_of(loaded), [[] for _prompt in prompts]
+
+    def choose(logits: "torch.Tensor", which: Sequence[int]) -> "torch.Tensor":
+        """The next tokens (B,) of the answers `which` by `logits` (B, V), noted."""
+        if penalty != 1:
+            logits = logits.float().clone()
+            for own, number in zip(logits, which, strict=True):
+                penalize(own, list({*prompts[number], *answers[number]}), penalty)
+        chosen = argmax_finite(logits)
+        for number, token in zip(which, chosen.tolist(), strict=True):
+            answers[number].append(token)
+        return chosen
+
+    begun = prefill(loaded, prompts)
+    stops = {-1, *loaded.family.stop_ids(loaded.tokenizer)}  # -1: logits were no numbers
+    chosen = choose(begun.logits, range(len(prompts)))
     for number, prompt in enumerate(prompts):
         where = begun.positions[number], begun.strides[number]
         runner.add(None, begun.cache, number, len(prompt), chosen[number].clamp(min=0), *where)
@@ -86,10 +101,7 @@ def _answer_batch(
 
     sweep()
     while rows:
-        chosen = argmax_finite(runner.step())
-        runner.next_ids()[:, 0] = chosen.clamp(min=0)
-        for row, token in zip(rows, chosen.tolist(), strict=True):
-            answers[row].append(token)
+        runner.next_ids()[:, 0] = choose(runner.step(), rows).clamp(min=0)
         sweep()
     return [until(ids[:limit], stops) for ids, limit in zip(answers, limits, strict=True)]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from glm_core.generation.decode import argmax_finite
+from glm_core.generation.repetition import penalize
 
 if TYPE_CHECKING:
     from glm_core.serving.batching.grammar import TokenMask
@@ -113,9 +114,7 @@ class Sampler:
     def adjust(self, logits: torch.Tensor) -> None:
         """Apply penalties, bias and grammar in place to `logits` (V,)."""
         if self._seen is not None:
-            ids = torch.tensor(list(self._seen), dtype=torch.long, device=logits.device)
-            scores, penalty = logits[ids], self.sampling.repetition_penalty
-            logits[ids] = torch.where(scores < 0, scores * penalty, scores / penalty)
+            penalize(logits, list(self._seen), self.sampling.repetition_penalty)
         if self._counts:
             frequency, presence = self.sampling.frequency_penalty, self.sampling.presence_penalty
             self._add(logits, {token: -presence - frequency * count for token, count in self._counts.items()})

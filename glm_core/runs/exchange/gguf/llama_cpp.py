@@ -51,17 +51,21 @@ def answer(
     tokenizer, family = load_tokenizer(base), describe(base).family
     longest = max(map(len, prompts)) + tokens
     model = Llama(str(file), n_ctx=longest, n_batch=longest, verbose=False, lora_path=adapter and str(adapter))
-    stops = set(family.stop_ids(tokenizer))
-    answers = [_greedy(model, prompt, tokens, stops) for prompt in prompts]
+    stops, penalty = set(family.stop_ids(tokenizer)), family.sampling.get("repetition_penalty", 1.0)
+    answers = [_greedy(model, prompt, tokens, stops, penalty) for prompt in prompts]
     return [family.answer_text(tokenizer, list(asked), ids) for asked, ids in zip(prompts, answers, strict=True)]
 
 
-def _greedy(model, prompt: Sequence[int], tokens: int, stops: set[int]) -> list[int]:
+def _greedy(model, prompt: Sequence[int], tokens: int, stops: set[int], penalty: float) -> list[int]:
     model.reset()
     model.eval(list(prompt))
     answered: list[int] = []
     while len(answered) < tokens:
         logits = np.ctypeslib.as_array(model._ctx.get_logits_ith(-1), shape=(model.n_vocab(),))
+        seen = list({*prompt, *answered})
+        scores = logits[seen]
+        logits = logits.copy()
+        logits[seen] = np.where(scores < 0, scores * penalty, scores / penalty)
         token = int(logits.argmax())
         if token in stops:
             break
