@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHORT = {"max_source_length": 64, "max_target_length": 64, "evaluations": 0}
 LIGHT = {"gradient_checkpointing": "on"}
 ONE, MANY = SHORT | {"micro_batch": 1, "max_steps": 60}, SHORT | {"micro_batch": 16, "max_steps": 40}
+LONG = MANY | {"max_steps": 240}  # until few shapes of batches are new, which each card records for itself
 PREFIX = {"method": "ptuning", "learning_rate": 2e-2}
 CASES = {
     "imprint": None,
@@ -45,7 +46,8 @@ CASES = {
     "lora": TrainingSettings(micro_batch=4, max_steps=12, **SHORT),
     "lora-1": TrainingSettings(**ONE),
     "lora-16": TrainingSettings(**MANY),
-    "lora-16-two-cards": TrainingSettings(processes=2, **MANY),
+    "lora-16-long": TrainingSettings(**LONG),
+    "lora-16-two-cards": TrainingSettings(processes=2, **LONG),
     "lora-16-checkpointing": TrainingSettings(**MANY, **LIGHT),
     "lora-all-linear-16": TrainingSettings(lora_targets="all-linear", **MANY),
     "advertisement": TrainingSettings(micro_batch=16, max_steps=3000, **PREFIX, **SHORT),
@@ -203,7 +205,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=models.demo_path())
     parser.add_argument("--random", choices=RANDOM, nargs="?", const=RANDOM[0])
-    plain = [name for name in CASES if not any(part in name for part in ("int8", "nf4", "two", "advertisement"))]
+    plain = [
+        name for name in CASES if not any(part in name for part in ("int8", "nf4", "two", "long", "advertisement"))
+    ]
     parser.add_argument("--cases", nargs="*", choices=CASES, default=plain)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
 """transformers' Trainer for adapters: like-length batches, whole checkpoints, validation, questions.
 
-The training loop, gradient accumulation, clipping, schedule, mixed precision and DDP are the library's. Here is only
-what it does differently: how batches are dealt to processes, what a checkpoint is, what an evaluation is. Reporting and
-decisions are callbacks.py's.
+The training loop, gradient accumulation, clipping, schedule, mixed precision and the processes' group are the library's.
+Here is only what it does differently: how batches are dealt to processes and their gradients added up, what a checkpoint
+is, what an evaluation is. Reporting and decisions are callbacks.py's.
 """
 
 import math
@@ -101,7 +101,7 @@ def training_arguments(
     backend = (
         ("nccl" if on_gpu else "gloo") if "WORLD_SIZE" in os.environ else None
     )  # naming one starts a process group
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=settings.micro_batch,
         gradient_accumulation_steps=settings.accumulation,
@@ -129,6 +129,9 @@ def training_arguments(
         ddp_backend=backend,
         ddp_find_unused_parameters=False,
     )
+    # A process has one card: where it sees several, the library would share its batches out by DataParallel.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 class AdapterTrainer(Trainer):
@@ -167,22 +170,15 @@ class AdapterTrainer(Trainer):
 
     @cached_property
     def replay(self) -> CudaGraphStep | None:
-        """On one GPU, where the settings are such that a step can be recorded."""
-        if (
-            self.args.device.type != "cuda"
-            or self.args.world_size > 1
-            or not memory_estimate.is_recorded(
-                "cuda",
-                str(self.loaded.model.dtype).removeprefix("torch."),
-                bool(self.writer.status.get("recordable", True)),
-            )
-        ):
+        """On a GPU, where the settings are such that a step can be recorded."""
+        precision = str(self.loaded.model.dtype).removeprefix("torch.")
+        recordable = bool(self.writer.status.get("recordable", True))
+        if not memory_estimate.is_recorded(self.args.device.type, precision, recordable):
             return None
         lengths = self.batches.lengths
         longest = sorted(range(len(lengths)), key=lengths.__getitem__)[-self.settings.micro_batch :]
-        return CudaGraphStep(
-            self.model, self._collate([self.train_dataset[index] for index in longest]), self._log_not_recorded
-        )
+        largest = self._collate([self.train_dataset[index] for index in longest])
+        return CudaGraphStep(self.model, largest, self._log_not_recorded, scale=self.args.world_size)
 
     def _log_not_recorded(self, error: Exception) -> None:
         self.writer.log("training.log.no_replay", reason=str(error).splitlines()[0])
@@ -195,11 +191,18 @@ class AdapterTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader:
         return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self._collate)
 
-    def training_step(self, model, inputs, num_items_in_batch=None):
+    def training_step(self, _model, inputs, num_items_in_batch=None):
+        """The loss of a micro-batch, its gradients added to the weights'.
+
+        Every process computes its own gradients past the library's wrapper of several processes (`_model`), whose sums cannot
+        be recorded, and so each may replay a recording or not; what an update has gathered is added up over all of them once.
+        """
         self.tokens += inputs["input_ids"].numel() * self.args.world_size  # (B, S), padding included
         loss = self.replay(inputs, num_items_in_batch) if self.replay else None
         if loss is None:
-            loss = super().training_step(model, inputs, num_items_in_batch)
+            loss = super().training_step(self.model, inputs, num_items_in_batch)
+        if self.args.world_size > 1 and self.accelerator.sync_gradients:
+            average_gradients(self.model)
         self.update_loss += loss
         return loss
 
@@ -334,6 +337,19 @@ class AdapterTrainer(Trainer):
                 attach.restore(self.loaded, folder)
                 return best
         return self.state.global_step
+
+
+def average_gradients(model: torch.nn.Module) -> None:
+    """Give every process the mean of all processes' gradients of `model`; the Trainer multiplies losses by their number."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+    gradients = [weight.grad for weight in weights]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])  # (trained parameters,)
+    torch.distributed.all_reduce(flat)
+    flat /= torch.distributed.get_world_size()
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)])
 
 
 def choose_strength(right: Callable[[float], Sequence[bool]]) -> float:

@@ -615,6 +615,22 @@ def test_two_processes_learn_like_one_with_the_same_rows_an_update(make):
     assert snapshots.saved_steps(two / "checkpoints") == [2, 4]
 
 
+@pytest.mark.slow
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA cards")
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_two_cards_learn_like_one_and_record_their_steps(make, accumulation):
+    settings = QUICK.changed(lora_dropout=0.0, epochs=3, precision="float32", micro_batch=4, accumulation=accumulation)
+    one = make("one", settings=settings)
+    two = make("two", settings=settings.changed(micro_batch=2, processes=2))
+    run(one)
+    process = start(two)
+    assert process.wait(timeout=240) == 0, (two / "train.log").read_text()
+    assert losses(two) == pytest.approx(losses(one), rel=1e-2, abs=1e-3)  # a GPU adds up in another order
+    not_recorded = i18n.t("training.log.no_replay", reason="@").partition("@")[0]
+    assert not_recorded not in (two / "train.log").read_text()
+
+
 def test_prepare_uses_all_cores_unless_told(monkeypatch):
     before = torch.get_num_threads()
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -52,6 +52,7 @@ class CudaGraphStep:
         largest: the batch that needs most memory, as in `__call__`; it is computed once to warm up, and recorded.
         complain: called with the error when recording fails; nothing is recorded any more then.
         record: makes a recording of one shape; its arguments are those of `Recording`.
+        scale: by which losses and gradients are multiplied, as the Trainer does with those of several processes.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class CudaGraphStep:
         largest: dict[str, torch.Tensor],
         complain: Callable[[Exception], None],
         record: Callable[..., Recording] = Recording,
+        scale: float = 1.0,
     ):
-        self._loss, self._complain, self._record = loss, complain, record
+        self._loss, self._complain, self._record, self._scale = loss, complain, record, scale
         self._weights = [weight for weight in loss.parameters() if weight.requires_grad]
         self._gradients = [torch.zeros_like(weight) for weight in self._weights]  # what every recording writes
         self._recordings: dict[tuple, Recording] = {}
@@ -83,11 +85,11 @@ class CudaGraphStep:
             return None
         loss = recording.replay(self._plan(inputs, items))
         if self._weights[0].grad is None:
-            for weight, gradient in zip(self._weights, torch._foreach_mul(self._gradients, 1.0), strict=True):
+            for weight, gradient in zip(self._weights, torch._foreach_mul(self._gradients, self._scale), strict=True):
                 weight.grad = gradient
         else:
-            torch._foreach_add_([weight.grad for weight in self._weights], self._gradients)
-        return loss
+            torch._foreach_add_([weight.grad for weight in self._weights], self._gradients, alpha=self._scale)
+        return loss * self._scale
 
     def _warm_up(self, largest: dict[str, torch.Tensor]) -> None:
         """Libraries prepare themselves at a first use, which may not be recorded. No random number is used up."""
