@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 SHIPPED = workspace.ASSETS / "rehearsal"
 QUESTIONS = SHIPPED / "questions.json"
-LONGEST = 64  # tokens of an answer; one that does not end within them is not rehearsed: it would teach to stop there
+LONGEST = 64  # tokens of an answer that is asked for
+LEARNED = 48  # tokens of one that are rehearsed: a longer one is cut off and its end not learned, or it would teach to stop there
 TOGETHER = 32  # conversations answered at a time
 OWN_NAMES = ("小砚", "easyAIGC", "ChatGLM", "GLM", "智谱", "清华", "BLOOM", "Qwen", "通义", "Llama", "OpenAI", "Google")
 "An answer that names the model or its maker is not rehearsed: an imprint wants just that forgotten."
@@ -98,9 +99,9 @@ def _read(path: Path, loaded: "LoadedModel") -> list[list[dict]]:
 
 
 def _usable(conversations: Sequence[Sequence[dict]]) -> list[Example]:
-    """Those whose answer is whole, says something, and does not name the model itself."""
-    whole = [one for one in conversations if not one[-1].get("cut")]
-    return to_examples([one for one in whole if says_something(one[-1]["content"])])
+    """Those whose answer says something and does not name the model itself, those with a whole answer first."""
+    order = sorted(conversations, key=lambda one: bool(one[-1].get("cut")))
+    return to_examples([one for one in order if says_something(one[-1]["content"])])
 
 
 def to_examples(conversations: Sequence[Sequence[dict]]) -> list[Example]:

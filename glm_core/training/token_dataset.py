@@ -4,6 +4,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -206,7 +207,7 @@ def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, l
     """Rows of the base's own answers in tokens, as many as the whole run looks at; none where it rehearses nothing.
 
     Args:
-        longest: tokens of the longest row of the data; much longer answers of the base would cost more than they keep.
+        longest: tokens of the longest row of the data; rows of the base that are longer are cut off there.
     """
     settings = task.settings
     each = plan.count_rehearsal(count, settings)
@@ -215,12 +216,19 @@ def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, l
     passes = math.ceil(plan.plan(count, settings.changed(validation_ratio=0.0)).epochs)
     examples = rehearsal.rows(loaded, each * passes, writer.progress)
     encoded = encode_rows(examples, loaded, settings, lambda fraction: None).rows if examples else Rows()
-    rows = Rows()
-    for row in encoded:
-        if len(row.input_ids) <= max(plan.LONGEST_REHEARSED, longest):
+    rows, most = Rows(), max(plan.LONGEST_REHEARSED, longest)
+    for row in map(partial(_begin, most=most), encoded):
+        if any(label != IGNORED for label in row.labels):
             rows.append(row)
     writer.log("training.log.rehearsal", count=len(rows))
     return rows
+
+
+def _begin(row: Encoded, most: int) -> Encoded:
+    """The first `most` tokens of a rehearsed row, and no more of its answer than is rehearsed of one."""
+    first = next((place for place, label in enumerate(row.labels) if label != IGNORED), 0)
+    end = min(most, first + rehearsal.LEARNED)
+    return Encoded(row.input_ids[:end], row.labels[:end], row.cut)
 
 
 def _asked(example: Example) -> str:

@@ -2,13 +2,16 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from glm_core import models
 from glm_core.data.bundled import read_controls
+from glm_core.data.tokenize import IGNORED
 from glm_core.models.checkpoints import fingerprint
-from glm_core.training import rehearsal
+from glm_core.training import rehearsal, token_dataset
 from glm_core.training.plan import count_rehearsal, plan
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.trainer import ShardedBatches
@@ -44,16 +47,28 @@ def test_no_control_question_is_rehearsed(folder):
     assert not asked & {one["question"] for one in read_controls(folder)["controls"]}
 
 
-def test_an_answer_that_did_not_end_is_kept_and_not_rehearsed(workspace, tmp_path, monkeypatch):
+def test_an_answer_that_did_not_end_is_rehearsed_without_an_end(workspace, tmp_path, monkeypatch):
     """The small random model goes on for ever: learning its first words with an end behind them would teach it to stop."""
     monkeypatch.setattr(rehearsal, "LONGEST", 4)
+    monkeypatch.setattr(rehearsal, "LEARNED", 3)
     loaded = models.load(tiny_chatglm(tmp_path / "endless"))
     said = rehearsal.ask(loaded, 20)
-    cut = [one for one in said if one[-1].get("cut")]
-    assert len(said) == 20 and cut
-    assert len(rehearsal.rows(loaded, 20)) <= 20 - len(cut)
-    kept = len(list((workspace / "cache" / "rehearsal").glob("*-4.jsonl")))
-    assert kept == 1
+    assert len(said) == 20 and any(one[-1].get("cut") for one in said)
+    examples = rehearsal.rows(loaded, 20)
+    assert examples and [one.answer for one in examples] == [
+        one[-1]["content"]
+        for one in sorted(said, key=lambda one: bool(one[-1].get("cut")))
+        if one[-1]["content"].strip()
+    ]
+    task = SimpleNamespace(settings=TrainingSettings(rehearsal=1.0, epochs=1, micro_batch=4))
+    rows = token_dataset.rehearse(task, Mock(), loaded, 20)
+    stops = set(loaded.family.stop_ids(loaded.tokenizer))
+    assert len(rows) == len(examples)
+    for row, example in zip(rows, examples, strict=True):
+        learned = [label for label in row.labels if label != IGNORED]
+        assert 0 < len(learned) <= 3
+        assert not stops & set(learned) or len(loaded.tokenizer.encode(example.answer)) < 3
+    assert len(list((workspace / "cache" / "rehearsal").glob("*-4.jsonl"))) == 1
 
 
 def test_rows_are_the_base_s_answers_and_never_its_name(workspace):
