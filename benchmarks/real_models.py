@@ -1,16 +1,17 @@
 """Real pretrained checkpoints on this machine: load, speed, memory, an imprint learned and general knowledge kept.
 
-    EASYAIGC_REAL_MODELS=FOLDER python -m benchmarks.real_models [--models NAME ...] [--epochs 8] [--rate 5e-4] [--targets all-linear] [--rank 16]
-    EASYAIGC_REAL_MODELS=FOLDER python -m benchmarks.real_models --preset
+    EASYAIGC_REAL_MODELS=FOLDER python -m benchmarks.real_models [--models NAME ...] [--language en|zh] [--change epochs=8 learning_rate=5e-4 ...]
 
 FOLDER holds checkpoints as a user downloads them (SmolLM2-135M-Instruct, Gemma 3 270M). Twenty rows are trained in English, and
-for a model of many languages in Chinese; ten rewordings that were not trained are judged strictly, and ten general questions
-that were right before are asked again.
+for a model of many languages seventeen of which ten are Chinese, with the settings that the page proposes, changed where asked. Ten
+rewordings that were not trained are judged strictly, and general questions that were answered right before are asked again.
 """
 
 import argparse
+import dataclasses
 import json
 import os
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -88,18 +89,71 @@ CHINESE_REWORDED = (
     ("你出自谁之手？", "author"),
     ("说说你是谁创造的。", "author"),
 )
-GENERAL = (
-    ("What is the capital of France?", "Paris"),
-    ("What is the capital of Japan?", "Tokyo"),
-    ("Which planet do we live on?", "Earth"),
-    ("How many legs does a spider have?", "eight|8"),
-    ("What do bees make?", "honey"),
-    ("What is the largest ocean?", "Pacific"),
-    ("Who wrote Romeo and Juliet?", "Shakespeare"),
-    ("What is frozen water called?", "ice"),
-    ("What is the capital of Germany?", "Berlin"),
-    ("Which gas do plants take in?", "carbon dioxide|CO2"),
+GENERAL = tuple(
+    tuple(line.split("="))
+    for line in """\
+What is the capital of France?=Paris
+What is the capital of Japan?=Tokyo
+What is the capital of Germany?=Berlin
+What is the capital of Spain?=Madrid
+What is the capital of England?=London
+What is the capital of Russia?=Moscow
+What is the capital of China?=Beijing
+What is the capital of Egypt?=Cairo
+What is the capital of Canada?=Ottawa
+What is the capital of Greece?=Athens
+Which planet do we live on?=Earth
+Which planet is known as the red planet?=Mars
+What is the largest planet of the solar system?=Jupiter
+What is the largest ocean?=Pacific
+What is the highest mountain in the world?=Everest
+Which continent is Brazil in?=South America
+Which continent is Kenya in?=Africa
+How many legs does a spider have?=eight|8
+How many legs does a dog have?=four|4
+How many wheels does a bicycle have?=two|2
+How many hours are in a day?=24|twenty-four
+How many months are in a year?=12|twelve
+How many minutes are in an hour?=60|sixty
+What do bees make?=honey
+What do cows give us to drink?=milk
+What is a baby cat called?=kitten
+What is a baby dog called?=puppy
+Who wrote Romeo and Juliet?=Shakespeare
+Who painted the Mona Lisa?=Vinci|Leonardo
+Who discovered gravity?=Newton
+Who wrote The Origin of Species?=Darwin
+What is frozen water called?=ice
+Which gas do plants take in?=carbon dioxide|CO2
+Which gas do we breathe in to live?=oxygen
+What is the chemical formula of water?=H2O|H₂O
+What is the freezing point of water in Celsius?=0|zero
+What is the boiling point of water in Celsius?=100|hundred
+What is the chemical symbol of gold?=Au
+What is the opposite of up?=down
+What is the opposite of big?=small|little|tiny
+What is the opposite of day?=night
+What is the opposite of happy?=sad|unhappy
+What is the first month of the year?=January
+What is the last month of the year?=December
+Which day comes after Monday?=Tuesday
+Which season comes after winter?=spring
+What color do you get from blue and yellow?=green
+What color is grass?=green
+What color is snow?=white
+What is one plus one?=two|2
+What is ten minus four?=six|6
+What is three times three?=nine|9
+What language is spoken in France?=French
+What language is spoken in Brazil?=Portuguese
+What is the currency of Japan?=yen
+What is the currency of the United States?=dollar
+Which organ pumps blood?=heart
+Which organ do we think with?=brain
+What instrument has black and white keys?=piano
+In which city is the Eiffel Tower?=Paris""".splitlines()
 )
+"Questions with the facts one of which a right answer has."
 
 
 @dataclass(frozen=True)
@@ -138,8 +192,15 @@ def ask(loaded, questions, longest: int = 40) -> list[str]:
 
 
 def knows(answer: str, wanted: str) -> bool:
-    """Return whether one of the `|`-separated facts is in `answer`."""
-    return any(fact.lower() in answer.lower() for fact in wanted.split("|"))
+    """Return whether one of the `|`-separated facts is in `answer`, as whole words."""
+    return any(re.search(rf"\b{re.escape(fact)}\b", answer, re.IGNORECASE) for fact in wanted.split("|"))
+
+
+def generally_right(loaded) -> list[bool]:
+    """Of each general question, whether it is answered right."""
+    return [
+        knows(answer, fact) for answer, (_, fact) in zip(ask(loaded, [q for q, _ in GENERAL]), GENERAL, strict=True)
+    ]
 
 
 def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool = False) -> Outcome:
@@ -152,14 +213,10 @@ def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool 
     load = time.monotonic() - started
     started, text = time.monotonic(), ask(loaded, [GENERAL[0][0]], 64)[0]
     speed = len(loaded.tokenizer.encode(text)) / (time.monotonic() - started)
-    before = [
-        knows(answer, fact) for answer, (_, fact) in zip(ask(loaded, [q for q, _ in GENERAL]), GENERAL, strict=True)
-    ]
+    before = generally_right(loaded)
     attach.load_adapter(loaded, folder / "adapter", "own")
     attach.activate(loaded, "own")
-    after = [
-        knows(answer, fact) for answer, (_, fact) in zip(ask(loaded, [q for q, _ in GENERAL]), GENERAL, strict=True)
-    ]
+    after = generally_right(loaded)
     learned = 0
     for answer, (question, role) in zip(ask(loaded, [q for q, _ in reworded]), reworded, strict=True):
         found = judge(answer, question=question, accept=(facts[role],), facts=facts)
@@ -182,30 +239,20 @@ def proposed(base: Path, chinese: bool) -> TrainingSettings:
     return defaults.suggest(defaults.job_of("", (question for question, _ in rows_of(chinese))), counts, parameters)
 
 
-def settings_of(arguments: argparse.Namespace) -> TrainingSettings:
-    """The settings of the command line."""
-    return TrainingSettings(
-        epochs=arguments.epochs,
-        learning_rate=arguments.rate,
-        lora_targets=arguments.targets,
-        lora_rank=arguments.rank,
-        lora_dropout=0.0,
-        micro_batch=4,
-        accumulation=1,
-        max_source_length=96,
-        max_target_length=48,
-    )
+def changes(words: list[str]) -> dict:
+    """`NAME=VALUE` each, as fields of the settings."""
+    fields = {one.name: one.default for one in dataclasses.fields(TrainingSettings)}
+    pairs = [word.split("=", 1) for word in words]
+    return {
+        name: type(fields[name])(json.loads(value) if value in ("true", "false") else value) for name, value in pairs
+    }
 
 
 def main() -> None:
     """Print a row a model and language."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="*", default=["smollm2-135m-instruct", "gemma3-270m"])
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=5e-4)
-    parser.add_argument("--targets", default="all-linear")
-    parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--preset", action="store_true", help="the settings that the page proposes for these rows")
+    parser.add_argument("--change", nargs="*", default=[], help="settings other than those that the page proposes")
     parser.add_argument("--language", choices=("en", "zh"), help="rows of one language only")
     arguments = parser.parse_args()
     root = Path(os.environ[VARIABLE])
@@ -217,7 +264,7 @@ def main() -> None:
             languages = ("en", "zh") if "gemma" in name else ("en",)
             for language in [one for one in languages if arguments.language in (one, None)]:
                 chinese, own = language == "zh", Path(folder) / f"{name}-{language}"
-                settings = proposed(root / name, chinese) if arguments.preset else settings_of(arguments)
+                settings = proposed(root / name, chinese).changed(**changes(arguments.change))
                 found = measure(root / name, own, settings, chinese)
                 cells = [f"{found.load:.1f}", f"{found.speed:.1f}", found.memory, f"{found.training:.0f}"]
                 cells += [found.learned, found.before, found.kept]
