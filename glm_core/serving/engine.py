@@ -369,7 +369,7 @@ class LocalEngine:
 
     def _unload(self) -> None:
         if self._session is not None:
-            from glm_core.serving.session import release_memory
+            from glm_core.models.device import release_memory
 
             self._session = None
             release_memory()
@@ -418,7 +418,7 @@ class LocalEngine:
 
 def _free(error: Exception) -> None:
     """Give back what a model had taken that did not get ready: the error's frames still hold it."""
-    from glm_core.serving.session import release_memory
+    from glm_core.models.device import release_memory
 
     traceback.clear_frames(error.__traceback__)
     release_memory()

@@ -1,8 +1,6 @@
 """One base in memory: weights, adapters on them, the batch being computed. Belongs to the engine's thread."""
 
-import ctypes
 import gc
-import sys
 import time
 from collections import abc
 from collections.abc import Callable
@@ -350,15 +348,6 @@ def freeze_libraries() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def release_memory() -> None:
-    """After the last reference to a model has gone: free its cycles and hand the pages to the system."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def free_memory(model: nn.Module) -> int:

@@ -36,18 +36,13 @@ def of_model(
     prepare: Callable[["LoadedModel"], "LoadedModel"] = lambda loaded: loaded,
 ) -> list[str]:
     """Return the answers of the model in `folder`, as `prepare` makes it."""
-    import gc
-
-    import torch
-
     from glm_core import models
     from glm_core.generation.greedy import greedy
+    from glm_core.models.device import release_memory
 
     loaded = prepare(models.load(folder, progress=progress))
     assert loaded.tokenizer is not None, "asked only of models that have one"
     answers = greedy(loaded, [[{"role": "user", "content": question}] for question in questions], LONGEST)
     del loaded
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    release_memory()
     return answers
