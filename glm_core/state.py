@@ -283,6 +283,7 @@ def close() -> None:
     with _answers_changed:
         _answers_changed.wait_for(lambda: not _answers, SECONDS_TO_SAVE)
     accounts.last_uses.store()
+    accounts.ended_sessions.store()
     database.let_go()
     for lock in _locks:
         lock.release()
@@ -310,10 +311,11 @@ def _watch_runs() -> None:
 
 
 def _store_last_uses() -> None:
-    """Write the times of last use of sessions and keys once a minute, and keep the file of accounts open."""
+    """Write what waits for the file of accounts (times of last use, sessions that ended) every few seconds, and keep it open."""
     while not _closing.wait(LAST_USES_SECONDS):
         database.keep_open()
         accounts.last_uses.store()
+        accounts.ended_sessions.store()
 
 
 def _tidy() -> None:

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import i18n, ui
-from glm_core.auth import accounts
+from glm_core.auth import accounts, api_keys
 from glm_core.auth.accounts import Account
 from glm_core.chat import guests
 from glm_core.i18n import t
@@ -20,18 +20,18 @@ def describe_role(role: str) -> str:
     return t("accounts.role_is", name=t(f"role.{role}"), about=t(f"role.about.{role}"))
 
 
-def draw_account(one: Account, reader: Account) -> None:
-    """One account: its role, and behind a button what can be done to it."""
+def draw_account(one: Account, reader: Account, keys: int) -> None:
+    """One account with its number of API keys: its role, and behind a button what can be done to it."""
     with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"account-{one.id}"):
         st.markdown(f"**{literal(one.name)}**", width="stretch")
         st.caption(t(f"role.{one.role}"), width="content")
         with st.popover(
             "", icon=":material/more_horiz:", help=t("accounts.change"), type="tertiary", key=f"more-{one.id}"
         ):
-            draw_changes(one, reader)
+            draw_changes(one, reader, keys)
 
 
-def draw_changes(one: Account, reader: Account) -> None:
+def draw_changes(one: Account, reader: Account, keys: int) -> None:
     """Role, password, sessions and the end of an account."""
     key = f"role-{one.id}-{one.role}"  # another chooser once somebody else has changed the role
     st.session_state.setdefault(key, one.role)
@@ -40,16 +40,20 @@ def draw_changes(one: Account, reader: Account) -> None:
     password = st.text_input(
         t("accounts.new_password"), key=f"password-{one.id}", **SECRET, placeholder=accounts.password_rule()
     )
+    if keys and one.id != reader.id:  # one's own go only with a lower role
+        st.caption(t("accounts.keys_go", count=keys))
     if st.button(t("accounts.save"), key=f"save-{one.id}"):
         with ui.guarded():
-            if password:
-                accounts.set_password(one, password, by=reader.name)
+            deleted = accounts.set_password(one, password, by=reader.name) if password else 0
             if role != one.role:
-                accounts.set_role(one, role, by=reader.name)
+                deleted += accounts.set_role(one, role, by=reader.name)
+            if deleted:
+                st.toast(t("accounts.keys_deleted", count=deleted, name=literal(one.name)))
             st.rerun()
     if st.button(t("accounts.sign_out"), key=f"out-{one.id}", type="tertiary"):
-        accounts.close_sessions(one, by=reader.name)
-        st.toast(t("accounts.signed_out", name=literal(one.name)))
+        with ui.guarded():
+            accounts.close_sessions(one, by=reader.name)
+            st.toast(t("accounts.signed_out", name=literal(one.name)))
     if st.button(t("accounts.remove"), key=f"remove-{one.id}", type="tertiary", icon=":material/delete:"):
         with ui.guarded():
             accounts.remove(one, by=reader.name)
@@ -151,6 +155,9 @@ def draw_own_password(reader: Account) -> None:
         old = st.text_input(t("accounts.old_password"), key="own-old", **SECRET)
         new = st.text_input(t("accounts.own_password"), key="own-new", **SECRET, placeholder=accounts.password_rule())
         again = st.text_input(t("signin.again"), key="own-again", **SECRET)
+        count = len(api_keys.keys(reader))
+        label, help = t("accounts.delete_keys", count=count), t("accounts.delete_keys_help")
+        delete_keys = bool(count) and st.checkbox(label, key="own-keys", help=help)
         asked = st.form_submit_button(t("accounts.change_password"), help=t("accounts.change_password_help"))
     if asked and new != again:
         st.error(t("signin.differ"), icon=":material/error:")
@@ -158,7 +165,7 @@ def draw_own_password(reader: Account) -> None:
         st.error(t("signin.wrong"), icon=":material/error:")
     elif asked:
         with ui.guarded():
-            accounts.set_password(reader, new)
+            accounts.set_password(reader, new, delete_keys=delete_keys)
             st.rerun()
 
 
@@ -172,8 +179,9 @@ if reader != accounts.LOCAL:
 if not reader.may("administrator"):
     st.stop()
 
+keys = api_keys.counts()
 for one in accounts.accounts():
-    draw_account(one, reader)
+    draw_account(one, reader, keys.get(one.id, 0))
 with st.expander(t("accounts.add"), icon=":material/person_add:"):
     draw_new(reader)
 

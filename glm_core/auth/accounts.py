@@ -16,7 +16,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from glm_core import i18n
-from glm_core.auth.database import LastUses, database, path, writing
+from glm_core.auth.audit import note_in
+from glm_core.auth.database import EndedSessions, LastUses, database, path, writing
 from glm_core.errors import EasyError
 from glm_core.permissions import needs
 
@@ -32,8 +33,6 @@ PASSWORD_LENGTHS = (8, 200)
 SESSION_SECONDS = 30 * 86400
 GUEST_SECONDS = 86400
 SEEN_SECONDS = 60
-AUDIT_ROWS = {0: 20_000, 1: 2_000}
-"Rows of the audit log that are kept: those of people with a role, and the minor ones (guests, refused sign-ins)."
 
 
 class AccountError(EasyError):
@@ -128,22 +127,27 @@ def create(name: str, password: str, role: str, *, by: str = "", address: str = 
 
 
 @needs("guest", owner=lambda account, *_, **__: account.folder)
-def set_password(account: Account, password: str, *, by: str = "") -> None:
-    """Change a password. Every session of the account ends.
+def set_password(account: Account, password: str, *, by: str = "", delete_keys: bool = False) -> int:
+    """Change a password and return how many API keys were deleted. Every session of the account ends.
+
+    Args:
+        by: the acting account; another's keys are deleted, since whoever knew the old password may have made some.
+        delete_keys: delete one's own too.
 
     Raises:
         AccountError: the password is too short, or equals the name.
     """
-    hashed = _hash(account.name, password)
+    hashed, actor = _hash(account.name, password), by or account.name
     with writing() as db:
         db.execute("UPDATE accounts SET password=? WHERE id=? AND name!=?", (hashed, account.id, GUEST_NAME))
         db.execute("DELETE FROM sessions WHERE account=?", (account.id,))
-        note_in(db, by or account.name, "audit.account.password", account.name)
+        note_in(db, actor, "audit.account.password", account.name)
+        return _delete_keys(db, account, actor) if delete_keys or actor != account.name else 0
 
 
 @needs("administrator")
-def set_role(account: Account, role: str, *, by: str = "") -> None:
-    """Change the role of an account.
+def set_role(account: Account, role: str, *, by: str = "") -> int:
+    """Change the role of an account and return how many API keys were deleted: all, where the role is a lower one.
 
     Raises:
         AccountError: no such role, or no administrator would be left.
@@ -151,9 +155,19 @@ def set_role(account: Account, role: str, *, by: str = "") -> None:
     if role not in ROLES:
         raise AccountError("accounts.bad_role", role=role)
     with writing() as db:
+        before = db.execute("SELECT role FROM accounts WHERE id=?", (account.id,)).fetchone()
         db.execute("UPDATE accounts SET role=? WHERE id=? AND name!=?", (role, account.id, GUEST_NAME))
         _keep_administrator(db)
         note_in(db, by, "audit.account.role", account.name, was=account.role, became=role)
+        lower = before is not None and ROLES.index(role) < ROLES.index(before["role"])
+        return _delete_keys(db, account, by) if lower else 0
+
+
+def _delete_keys(db: sqlite3.Connection, account: Account, by: str) -> int:
+    count = db.execute("DELETE FROM keys WHERE account=?", (account.id,)).rowcount
+    if count:
+        note_in(db, by, "audit.key.revoke_all", account.name)
+    return count
 
 
 @needs("administrator")
@@ -276,6 +290,8 @@ def session(token: str) -> Account | None:
     if not token or len(token) > 100 or not path().exists():
         return None
     now, hashed = time.time(), digest(token)
+    if hashed in ended_sessions:
+        return None
     with database() as db:
         query = "SELECT accounts.*, sessions.seen FROM sessions JOIN accounts ON accounts.id=account WHERE hash=? AND expires>?"
         row = db.execute(query, (hashed, now)).fetchone()
@@ -296,9 +312,13 @@ def signed_in_before(name: str, address: str) -> bool:
 
 
 def close_session(token: str) -> None:
-    """End one session."""
-    with writing() as db:
-        query = "SELECT name FROM sessions JOIN accounts ON accounts.id=account WHERE hash=?"
+    """End one session.
+
+    Raises:
+        StoreError: its row is still in the file, which cannot be written now; the session has ended in this process all the same.
+    """
+    query = "SELECT name FROM sessions JOIN accounts ON accounts.id=account WHERE hash=?"
+    with ended_sessions.ending({digest(token)}), writing() as db:
         row = db.execute(query, (digest(token),)).fetchone()
         if row is not None:
             db.execute("DELETE FROM sessions WHERE hash=?", (digest(token),))
@@ -307,8 +327,14 @@ def close_session(token: str) -> None:
 
 @needs("guest", owner=lambda account, **_: account.folder)
 def close_sessions(account: Account, *, by: str = "") -> None:
-    """Sign an account out everywhere."""
-    with writing() as db:
+    """Sign an account out everywhere.
+
+    Raises:
+        StoreError: as `close_session`.
+    """
+    with database() as db:
+        open_now = {row["hash"] for row in db.execute("SELECT hash FROM sessions WHERE account=?", (account.id,))}
+    with ended_sessions.ending(open_now), writing() as db:
         db.execute("DELETE FROM sessions WHERE account=?", (account.id,))
         note_in(db, by or account.name, "audit.session.close_all", account.name)
 
@@ -360,34 +386,4 @@ def audit(limit: int = 200) -> list[dict]:
         return [dict(row) for row in db.execute("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (limit,))]
 
 
-def note_in(
-    db: sqlite3.Connection,
-    who: str,
-    action: str,
-    target: str = "",
-    address: str = "",
-    *,
-    was: str = "",
-    became: str = "",
-) -> None:
-    """Write a row within the transaction of what is noted.
-
-    A minor row (a guest's, or a refused sign-in) replaces the earlier one of the same person, action and target, and has a quota of
-    its own: whoever repeats an act for hours displaces no row of an administrator.
-    """
-    minor = int(action == "audit.session.refused" or _is_guest(db, who))
-    same = (who[:80], action, target[:200])
-    if minor:
-        db.execute("DELETE FROM audit WHERE minor=1 AND who=? AND action=? AND target=?", same)
-    row = (time.time(), *same, address[:60], was, became, minor)
-    db.execute("INSERT INTO audit(time, who, action, target, address, was, became, minor) VALUES(?,?,?,?,?,?,?,?)", row)
-    oldest = "SELECT id FROM audit WHERE minor=? ORDER BY id DESC LIMIT 1 OFFSET ?"
-    db.execute(f"DELETE FROM audit WHERE minor=? AND id<=({oldest})", (minor, minor, AUDIT_ROWS[minor]))
-
-
-def _is_guest(db: sqlite3.Connection, who: str) -> bool:
-    row = db.execute("SELECT role FROM accounts WHERE name=?", (who,)).fetchone()
-    return row is not None and row["role"] == "guest"
-
-
-last_uses = LastUses()
+last_uses, ended_sessions = LastUses(), EndedSessions()

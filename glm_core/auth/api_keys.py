@@ -8,7 +8,8 @@ import sqlite3
 import time
 from dataclasses import dataclass, replace
 
-from glm_core.auth.accounts import Account, AccountError, account_of, digest, last_uses, note_in
+from glm_core.auth.accounts import Account, AccountError, account_of, digest, last_uses
+from glm_core.auth.audit import note_in
 from glm_core.auth.database import database, writing
 from glm_core.permissions import needs
 
@@ -65,6 +66,13 @@ def keys(account: Account) -> list[Key]:
         rows = db.execute("SELECT * FROM keys WHERE account=? ORDER BY id DESC", (account.id,))
         found = [_key(row) for row in rows]
     return [replace(key, used=last_uses.noted(_USED, key.id) or key.used) for key in found]
+
+
+@needs("administrator")
+def counts() -> dict[int, int]:
+    """Return the number of keys of each account that has some, by the account's id."""
+    with database() as db:
+        return dict(map(tuple, db.execute("SELECT account, count(*) FROM keys GROUP BY account")))
 
 
 @needs("trainer", owner=lambda account, *_: account.folder)

@@ -267,3 +267,39 @@ class LastUses:
                 for (file, statement, row), moment in pending.items():
                     if file == path():  # those of another workspace have other numbers
                         db.execute(statement, (moment, row))
+
+
+class EndedSessions:
+    """Hashes of sessions that ended while the file could not be written: refused from memory until their rows are deleted."""
+
+    def __init__(self) -> None:
+        self._hashes: set[tuple[Path, bytes]] = set()
+        self._lock = threading.Lock()
+
+    def __contains__(self, hashed: bytes) -> bool:
+        return (path(), hashed) in self._hashes
+
+    @contextmanager
+    def ending(self, hashes: set[bytes]) -> Iterator[None]:
+        """Keep `hashes` where this block, which deletes their rows, cannot.
+
+        Raises:
+            StoreError: it could not; the error says what is still on the disk.
+        """
+        try:
+            yield
+        except StoreError as error:
+            with self._lock:
+                self._hashes |= {(path(), one) for one in hashes}
+            raise StoreError("accounts.still_on_disk", why=str(error)) from error
+
+    def store(self) -> None:
+        """Delete the rows of those that are kept; a file that still cannot be written leaves them kept."""
+        with self._lock:
+            here = {pair for pair in self._hashes if pair[0] == path()}
+            if not here:
+                return
+            with contextlib.suppress(StoreError):
+                with writing() as db:
+                    db.executemany("DELETE FROM sessions WHERE hash=?", [(hashed,) for _, hashed in here])
+                self._hashes -= here

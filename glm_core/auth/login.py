@@ -186,12 +186,14 @@ class LoginRoutes:
         use_language_of(http)
         form = await _form(http)
         account = http.scope.get("account")
+        everywhere = account is not None and "everywhere" in form and account.name != accounts.GUEST_NAME
         try:
-            await database.write(accounts.close_session, http.cookies.get(COOKIE, ""))
-            if account is not None and "everywhere" in form and account.name != accounts.GUEST_NAME:
+            if everywhere:
                 await database.write(accounts.close_sessions, account)
+            else:
+                await database.write(accounts.close_session, http.cookies.get(COOKIE, ""))
             answer: Response = RedirectResponse("/login", 303)
-        except StoreError as error:  # the browser forgets its session all the same, and its next user is not let in
+        except StoreError as error:  # it has ended in this process all the same
             answer = await _sign_in_page("/", http, str(error), 503)
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
         return answer

@@ -1,12 +1,13 @@
 """Accounts, sessions, keys and the audit log: what is kept, what is refused, what ends."""
 
+import contextlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import Type
 
-from glm_core.auth import accounts, api_keys, database
+from glm_core.auth import accounts, api_keys, audit, database
 from glm_core.auth.accounts import AccountError, password_hasher
 
 PASSWORD = "correct horse"
@@ -129,6 +130,38 @@ def test_sessions_end_with_sign_out_password_and_account(trainer):
     assert accounts.session(four) is None
 
 
+@pytest.fixture
+def locked(trainer):
+    """A function that locks the file for a block."""
+
+    @contextlib.contextmanager
+    def lock():
+        with sqlite3.connect(database.path(), isolation_level=None) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            yield
+            writer.execute("ROLLBACK")
+
+    return lock
+
+
+def test_sessions_end_also_while_the_file_cannot_be_written(trainer, locked, monkeypatch):
+    monkeypatch.setattr(database, "WRITE_SECONDS", 0.01)
+    one, *others = (accounts.open_session(trainer) for _ in range(3))
+    with locked():
+        with pytest.raises(database.StoreError, match="还留在磁盘上"):
+            accounts.close_session(one)
+        assert accounts.session(one) is None and accounts.session(others[0]) == trainer
+        with pytest.raises(database.StoreError, match="还留在磁盘上"):
+            accounts.close_sessions(trainer)
+        assert not any(map(accounts.session, others))
+        accounts.ended_sessions.store()
+    later = accounts.open_session(trainer)
+    assert not any(map(accounts.session, (one, *others))), "the lock has gone, their rows are still there"
+    accounts.ended_sessions.store()
+    with database.database() as db:
+        assert [tuple(row) for row in db.execute("SELECT hash FROM sessions")] == [(accounts.digest(later),)]
+
+
 def test_a_session_ends_by_itself(trainer, monkeypatch):
     token = accounts.open_session(trainer)
     later = accounts.time.time() + accounts.SESSION_SECONDS + 1
@@ -167,6 +200,29 @@ def test_a_key_is_found_by_its_secret_alone_and_goes_with_its_account(trainer, a
     _, secret = api_keys.create(trainer, "b")
     accounts.remove(trainer)
     assert api_keys.find(secret) is None
+
+
+def keys_left(account):
+    return len(api_keys.keys(account))
+
+
+def test_keys_end_with_a_lower_role_and_with_a_password_that_somebody_else_sets(trainer, admin):
+    for _ in "12":
+        api_keys.create(trainer, "a")
+    own = api_keys.create(admin, "b")[1]
+    assert api_keys.counts() == {trainer.id: 2, admin.id: 1}
+    assert accounts.set_role(trainer, "administrator", by=admin.name) == 0 and keys_left(trainer) == 2
+    assert accounts.set_role(trainer, "trainer", by=admin.name) == 2 and keys_left(trainer) == 0
+    assert [one["action"] for one in accounts.audit()][:2] == ["audit.key.revoke_all", "audit.account.role"]
+    _, secret = api_keys.create(trainer, "c")
+    assert accounts.set_password(trainer, PASSWORD + "s", by=admin.name) == 1
+    assert api_keys.find(secret) is None and api_keys.find(own) is not None
+
+
+def test_ones_own_new_password_deletes_keys_only_where_that_is_asked_for(trainer):
+    _, secret = api_keys.create(trainer, "a")
+    assert accounts.set_password(trainer, PASSWORD + "s") == 0 and api_keys.find(secret) is not None
+    assert accounts.set_password(trainer, PASSWORD, delete_keys=True) == 1 and api_keys.find(secret) is None
 
 
 def test_guests_have_no_keys_even_where_they_had_some(trainer):
@@ -216,14 +272,14 @@ def test_roles_are_taken_out_of_the_lines_of_an_older_file(workspace):
 
 
 def test_the_audit_log_is_bounded(workspace, monkeypatch):
-    monkeypatch.setitem(accounts.AUDIT_ROWS, 0, 5)
+    monkeypatch.setitem(audit.AUDIT_ROWS, 0, 5)
     for number in range(9):
         accounts.note("x", "y", str(number))
     assert [row["target"] for row in accounts.audit()] == list("87654")
 
 
 def test_a_guest_displaces_no_row_of_an_administrator_and_says_the_same_once(admin, monkeypatch):
-    monkeypatch.setitem(accounts.AUDIT_ROWS, 1, 3)
+    monkeypatch.setitem(audit.AUDIT_ROWS, 1, 3)
     accounts.set_open_guest(True, by=admin.name)
     before = [row["id"] for row in accounts.audit()]
     for number in range(20):

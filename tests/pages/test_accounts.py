@@ -4,7 +4,7 @@ import pytest
 from streamlit.elements.lib import policies
 
 from glm_core import i18n, ui
-from glm_core.auth import accounts
+from glm_core.auth import accounts, api_keys
 from tests.pages.test_training import open_page
 
 PASSWORD = "correct horse"
@@ -50,6 +50,38 @@ def test_a_new_password_does_not_take_back_the_role_that_somebody_else_has_given
     app.button(key="save-2").click().run()
     assert not app.exception and not app.error
     assert accounts.check("xiao-li", PASSWORD + "s") and role() == "guest"
+
+
+def test_a_new_password_and_a_lower_role_say_that_they_delete_the_keys_and_do(colleague):
+    app = open_page("accounts")
+    said = i18n.t("accounts.keys_go", count=1)
+    assert said not in [one.value for one in app.caption]
+    for change in (
+        lambda: app.text_input(key="password-2").set_value(PASSWORD + "s"),
+        lambda: chooser(app).set_value("guest"),
+    ):
+        api_keys.create(colleague, "script")
+        app.run()
+        assert said in [one.value for one in app.caption]
+        change()
+        app.button(key="save-2").click().run()
+        assert not app.exception and not api_keys.keys(colleague)
+
+
+@pytest.mark.parametrize("ticked", [False, True])
+def test_ones_own_new_password_deletes_the_keys_where_that_is_ticked(colleague, ticked):
+    boss = accounts.named("boss")
+    assert "own-keys" not in [one.key for one in open_page("accounts").checkbox]
+    for _ in "12":
+        api_keys.create(boss, "script")
+    app = open_page("accounts")
+    box = app.checkbox(key="own-keys")
+    assert box.label == i18n.t("accounts.delete_keys", count=2) and not box.value
+    box.set_value(ticked)
+    for key, value in (("own-old", PASSWORD), ("own-new", PASSWORD + "s"), ("own-again", PASSWORD + "s")):
+        app.text_input(key=key).set_value(value)
+    next(one for one in app.button if one.label == i18n.t("accounts.change_password")).click().run()
+    assert accounts.check("boss", PASSWORD + "s") and len(api_keys.keys(boss)) == (0 if ticked else 2)
 
 
 def test_streamlit_finds_nothing_to_warn_of(colleague, monkeypatch):

@@ -194,8 +194,11 @@ def test_a_locked_file_holds_up_nobody(server, browser):
         assert trainer.get("/chat").status_code == 200
         refused = browser().post("/login", data={"guest": "1"}, headers={"accept-language": "en"})
         assert refused.status_code == 503 and "in use by another program" in refused.text
-        assert leaver.post("/logout").status_code == 503
+        stolen = {"cookie": f"{COOKIE}={leaver.cookies[COOKIE]}"}
+        left = leaver.post("/logout", headers={"accept-language": "en"})
+        assert left.status_code == 503 and "still on the disk" in left.text
         assert leaver.get("/chat").status_code == 303, "the browser keeps no session that was asked to end"
+        assert browser().get("/chat", headers=stolen).status_code == 303, "nor does anybody who has its cookie"
         writer.execute("ROLLBACK")
     browser("guest")
 
@@ -205,6 +208,7 @@ import os, sys
 from glm_core.auth import accounts, api_keys, database
 trainer = accounts.create("a", "correct horse", "trainer")
 token, secret = accounts.open_session(trainer), api_keys.create(trainer, "k")[1]
+sessions = [accounts.open_session(trainer) for _ in range(3)]
 database.keep_open()
 if sys.argv[1] == "full":
     filler = os.open(os.environ["EASYAIGC_HOME"] + "/filler", os.O_CREAT | os.O_WRONLY)
@@ -219,12 +223,20 @@ else:
 assert accounts.session(token) == trainer and api_keys.find(secret)[1] == trainer
 assert accounts.check("a", "correct horse") == trainer
 accounts.last_uses.store()
+ended = sessions.pop()
 try:
     for _ in range(500):
         accounts.open_session(trainer)
 except database.StoreError as error:
     print("said", error.key)
 assert accounts.session(token) == trainer
+for end in (lambda: accounts.close_session(ended), lambda: accounts.close_sessions(trainer)):
+    try:
+        end()
+    except database.StoreError as error:
+        print("left", error.key)
+    assert accounts.session(ended) is None
+assert not any(map(accounts.session, (token, *sessions)))
 """
 
 
@@ -241,3 +253,4 @@ def test_a_full_or_read_only_disk_locks_nobody_out(tmp_path, state):
     done = subprocess.run(["unshare", "-m", "sh", "-c", inner], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "said accounts.store_unwritable" in done.stdout
+    assert state == "full" or done.stdout.count("left accounts.still_on_disk") == 2
