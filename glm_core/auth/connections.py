@@ -13,8 +13,8 @@ HEAD_SECONDS = 15.0
 "From the first moment of a connection, or the first byte after an answer, until a whole request head is there."
 WRITE_SECONDS = 60.0
 "For a reader to take a part of the data that waits for it."
-MESSAGE_SECONDS = 30.0
-"For a WebSocket message to arrive whole once its first byte is there."
+MESSAGE_SECONDS = 20.0
+"For a WebSocket message to arrive whole once its first byte is there. Files are uploaded over HTTP, whose bodies may take longer."
 
 
 class Deadline:

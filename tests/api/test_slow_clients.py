@@ -12,6 +12,9 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import WebSocketRoute
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as open_socket
 
 from glm_core.api import routes
 from glm_core.auth import connections, middleware
@@ -26,14 +29,21 @@ def impatient(engine, monkeypatch):
     """A real server behind the guard, whose limits are short and whose sockets hold little; gives its address and its state."""
     for module, name in ((connections, "HEAD_SECONDS"), (connections, "WRITE_SECONDS"), (middleware, "BODY_SECONDS")):
         monkeypatch.setattr(module, name, LIMIT)
+    app = Starlette(
+        routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.AuthMiddleware, hosts=["127.0.0.1"])]
+    )
+    with serving(app, http=connections.LimitedHttp) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def serving(app, **protocols):
+    """`app` on a socket that holds little; gives its address and its state."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    app = Starlette(
-        routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.AuthMiddleware, hosts=["127.0.0.1"])]
-    )
-    server = uvicorn.Server(uvicorn.Config(app, http=connections.LimitedHttp, log_level="error", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", **protocols))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     yield listener.getsockname(), server.server_state
@@ -168,3 +178,27 @@ def test_a_server_that_is_late_itself_does_not_cut_a_client_off(monkeypatch):
         return (await limited())["body"] + (await limited())["body"]
 
     assert asyncio.run(late()) == b"xy"
+
+
+async def echo(socket):
+    await socket.accept()
+    async for message in socket.iter_bytes():
+        await socket.send_bytes(message)
+
+
+HALF_A_FRAME = b"\x82\xe4" + bytes(4) + b"ten bytes."
+"A binary frame that says it has 100 bytes."
+
+
+def test_half_a_message_is_cut_and_a_socket_between_two_messages_is_not(monkeypatch):
+    monkeypatch.setattr(connections, "MESSAGE_SECONDS", LIMIT)
+    with serving(Starlette(routes=[WebSocketRoute("/", echo)]), ws=connections.LimitedWebSocket) as (address, _):
+        url = f"ws://127.0.0.1:{address[1]}/"
+        with open_socket(url) as patient, open_socket(url) as halved:
+            patient.send(b"1")
+            halved.socket.sendall(HALF_A_FRAME)
+            with pytest.raises(ConnectionClosed):
+                halved.recv(timeout=20)
+            assert patient.recv(timeout=20) == b"1"
+            patient.send([b"2", b"3"])
+            assert patient.recv(timeout=20) == b"23"
