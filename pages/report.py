@@ -101,7 +101,7 @@ def draw_report(run: Run, found: report.Report) -> None:
             start(run)
         share.draw("report", account, run=run.id)
     questions.draw_details(found)
-    with st.expander(t("report.scores"), icon=":material/table:"):
+    with st.expander(t("report.scores"), icon=":material/table:"), ui.guarded():
         tables.draw_scores(found)
     asked = st.session_state.get("strengths_of") == run.id  # who has asked for them finds them open
     with st.expander(t("report.strengths"), icon=":material/tune:", expanded=asked), ui.guarded():
@@ -110,7 +110,7 @@ def draw_report(run: Run, found: report.Report) -> None:
         draw_others(run, found)
     with st.expander(t("report.calibrate"), icon=":material/fact_check:"), ui.guarded():
         calibration.draw(run, found)
-    with st.expander(t("report.vote"), icon=":material/how_to_vote:"):
+    with st.expander(t("report.vote"), icon=":material/how_to_vote:"), ui.guarded():
         draw_votes(run, found)
     with st.expander(t("report.edit"), icon=":material/edit:"), ui.guarded():
         if questions.draw_edit(run):

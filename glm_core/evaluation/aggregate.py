@@ -101,10 +101,11 @@ def classification_intervals(table: Classification) -> dict[str, Interval]:
     )
     hits = drawn[:, range(size), range(size)]
     wanted, said = drawn.sum(2), drawn[:, :, :size].sum(1)
-    f1 = 2 * hits / numpy.maximum(wanted + said, 1)
+    named = wanted + said
+    f1 = (2 * hits / numpy.maximum(named, 1)).sum(1) / numpy.maximum((named > 0).sum(1), 1)
     ends = {
         "accuracy": wilson(sum(table.confusion.get((one, one), 0) for one in labels), int(total)),
-        "macro-f1": tuple(numpy.percentile(f1.mean(1), [2.5, 97.5])),
+        "macro-f1": tuple(numpy.percentile(f1, [2.5, 97.5])),
     }
     values = {"accuracy": table.accuracy, "macro-f1": table.macro_f1}
     return {

@@ -179,14 +179,15 @@ class Classification:
 
     @property
     def macro_f1(self) -> float:
-        """F1 of each label, averaged without weights."""
-        return sum(map(self._f1, self.labels)) / len(self.labels)
+        """F1 of each label, averaged without weights; of a label that no row wanted and no answer gave there is none."""
+        found = [one for one in map(self._f1, self.labels) if one is not None]
+        return sum(found) / max(1, len(found))
 
-    def _f1(self, label: str) -> float:
+    def _f1(self, label: str) -> float | None:
         hits = self.confusion.get((label, label), 0)
         said = sum(times for (_, answered), times in self.confusion.items() if answered == label)
         wanted = sum(times for (one, _), times in self.confusion.items() if one == label)
-        return 2 * hits / (said + wanted)
+        return 2 * hits / (said + wanted) if said + wanted else None
 
 
 def classify(references: Sequence[str], answers: Sequence[str], known: Sequence[str] = ()) -> Classification | None:

@@ -50,6 +50,14 @@ def test_classification_intervals_are_those_of_drawing_the_rows_again():
     assert aggregate.classification_intervals(table) == found
 
 
+def test_a_label_that_few_rows_neither_want_nor_get_takes_no_part_in_the_f1():
+    none = scoring.classify(["好", "好"], ["不知道", "不知道"], known=["好", "坏", "中"])
+    assert aggregate.classification_intervals(none)["macro-f1"] == (0, 0, 0)
+    half = scoring.classify(["好", "坏"], ["好", "坏"], known=["好", "坏", "中"])
+    assert aggregate.classification_intervals(half)["macro-f1"][0] == pytest.approx(100)
+    assert aggregate.classification_intervals(half)["macro-f1"][1:] == pytest.approx((100, 100))
+
+
 def test_no_values_are_an_error():
     with pytest.raises(ValueError):
         aggregate.bootstrap([])
