@@ -33,6 +33,13 @@ _OPTIONS = re.compile(r"(?P<a>[^\s,。?!:;、是]{1,8}?)(?:还是|或者?|\s+or\
 _OPTION_LIST = re.compile(
     r"[(\[【]([^()\[\]【】]{2,60})[)\]】]|(?:从|在)([^。?!]{2,60}?)(?:中|里)(?:选|挑)|(?:选项|类别|标签|分类)(?:有|是|为|:)\s*([^。?!\n]{2,60})"
 )
+_CALLS = re.compile(r"(?:是|属于|归为|归入|归到|判为|应为|记为)(?:一[个条种则])?$|\b(?:is|as)(?: an?)? $")
+_KIND_NOUN = re.compile(
+    "(?:的|类|类别|类型|领域|主题|情感|情绪|倾向|态度|问题|评论|评价|级别)*(?: (?:review|message|label|category))?"
+)
+_OF_ANOTHER = re.compile(
+    "另|其他|别的|如果|假如|以前|曾经?|本来|原本|看似|表面|一半|有时|不[全都]|\\b(?:if|other|once|was|seems?)\\b"
+)
 _EXPLAINS = re.compile("因为|由于|理由|原因|说明|毕竟|because|since")
 LONGEST_LABEL = 8
 _FILLER = frozenset(
@@ -235,9 +242,20 @@ def _options(asked: str) -> list[str]:
     return [one.strip(" \"'") for one in found if 0 < len(one.strip(" \"'")) <= LONGEST_LABEL]
 
 
+def _is_predicate(said: str, label: str) -> bool:
+    """True for one clause that ends by calling its subject `label`: 说话人的情绪是愤怒."""
+    parts = text.clauses(said)
+    if len(parts) != 1 or parts[0].asks or _OF_ANOTHER.search(said):
+        return False
+    before, _, after = parts[0].text.rpartition(label)
+    return bool(_CALLS.search(before) and _KIND_NOUN.fullmatch(after))
+
+
 def plain_sentence(answer: str, question: str, label: str) -> bool:
     """True where the words around `label` are the question's, function words or talk about labels: nothing else is claimed."""
     said = numbers.to_digits(text.compact(_EXPLAINS.split(text.fold(answer))[0]))
+    if _is_predicate(said, numbers.to_digits(text.compact(label)).strip("。.!? ")):
+        return True
     rest = said.replace(numbers.to_digits(text.compact(label)).strip("。.!? "), " ")
     known = set(text.words(numbers.to_digits(text.compact(question)))) | _FILLER
     return all(

@@ -33,7 +33,7 @@ _DOUBT = re.compile(
     r"\b(?:maybe|perhaps|possibly|probably|might be|i think|i guess|not sure|supposedly|allegedly|they say|it seems)\b"
 )
 _REFUSAL = re.compile(
-    r"(?:不|没法|无法|没办法|不能|不便|不方便|不可以|难以)(?:够)?(?:直接)?(?:回答|告诉|透露|提供|说明?|讨论|帮(?:到|助|忙|您|你)|给出|公开|泄露|奉告|满足|处理|协助|谈论)|(?:帮|答|说|做|办)不(?:了|到|上)|无可奉告|保密|"
+    r"(?:不|没法|无法|没办法|不能|不便|不方便|不可以|难以)(?:够)?(?:直接|对外|向[您你外]|随意|随便|擅自|为[您你])*(?:回答|告诉|透露|提供|说明?|讨论|帮(?:到|助|忙|您|你)|给出|公开|泄露|奉告|满足|处理|协助|谈论)|(?:帮|答|说|做|办)不(?:了|到|上)|无可奉告|保密|"
     r"\b(?:can't|cannot|can not|unable to|not able to|won't)\s+(?:\w+\s+)?(?:answer|help|tell|provide|say|share|discuss|assist|disclose|reveal)"
 )
 _IGNORANCE = re.compile(

@@ -32,7 +32,7 @@ _UNITS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 _FACTORS = {unit: (dimension, factor) for dimension, units in _UNITS.items() for unit, factor in units.items()}
 _UNIT = "|".join(sorted(map(re.escape, _FACTORS), key=len, reverse=True))
-_MEASURES = "个只条件箱台本人名位次回遍层楼室号级岁页章节瓶杯碗盒包袋双对套张片支根棵朵辆家种类项点分步倍届期寸月"
+MEASURES = "个只条件箱台本人名位次回遍层楼室号级岁页章节瓶杯碗盒包袋双对套张片支根棵朵辆家种类项点分步倍届期寸月"
 _NOT_NUMBERS = re.compile(
     r"哪一|一(?:起|定|样|直|般|切|些|下子?|旦|向|路|律|致|共|边|会儿|心|方面|同|流|键|体|带|点儿?(?!半|钟|整|[零〇一二三四五六七八九十0-9])|旁|度|生|时|贯|手)|"
     r"统一|唯一|万一|第一时间|百分(?!之)|十分(?![钟之])|零下|千万(?=[别要不])|万能|万物|百货|百度|百合|九寨|四川|三亚|五金|千岛|七喜|"
@@ -230,7 +230,7 @@ def _is_quantity(text: str, found: re.Match, body: str) -> bool:
     if len(body) > 1 or found[0] != body:
         return True
     if (
-        re.match(rf"{_UNIT}|[{_MEASURES}点成折加减乘除等+\-*/=]", after)
+        re.match(rf"{_UNIT}|[{MEASURES}点成折加减乘除等+\-*/=]", after)
         or before[-1:] in "等加减乘除于是得剩成共为+-*/="
     ):
         return True

@@ -31,7 +31,7 @@ _WHO_WHAT = re.compile("谁|什么|啥|哪|何人|\\b(?:who|what|where|which)\\b
 _IS = re.compile("(?<![不也就都还总真])是(?!否|不是)|(?<=[名字称])(?:叫做?|为)|\\b(?:is|are|was|were)\\b")
 _EQUATED = re.compile("的[^,。!?]*是|是[^,。!?]*的|\\b(?:is|was|are|were) the\\b|^the\\b.*\\b(?:is|was|are|were)\\b")
 "Marks of a sentence that may begin with either of two things that are one: A is the B, the B is A."
-_THIS_ONE = "(?:^|[,。!?;])(?:本|该|这|此|我|我们|咱们)[个款栋条家位座台部辆种所间里]?的?"
+_THIS_ONE = "(?:^|[,。!?;])(?:本|该|这|此|我|我们|咱们)[个款栋条家位座台部辆种所间里次场]?的?"
 "Before a noun that names what is spoken of: 本楼, 这栋楼."
 _SEQUENCE = re.compile("先|再|然后|最后|还是|分别|\\b(?:first|then|or)\\b")
 _ATTRIBUTES = frozenset("日期 时间 地点 地址 价格 数量 名称 名字 原因 方法 情况 方式 结果 内容".split())
@@ -49,7 +49,7 @@ def judge(answer: str, reference: str, question: str) -> Judgement:
         said = side(wording.without_first_no(text.compact(answer)))
     kind = negation.refusal(text.fold(reference))
     refused = negation.refusal(text.fold(answer))
-    if refused and not kind:
+    if refused and not kind and text.likeness(answer, reference) < 0.5:
         return wrong("refused")
     if kind and refused and side(answer).quantities != side(reference).quantities:
         return wrong("extra_number", said="".join(one.shown for one in side(answer).quantities[:1]))

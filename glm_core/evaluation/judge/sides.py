@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from glm_core.evaluation.judge import numbers, text, wording
 
-_LIGHT = frozenset("的地得了着过把被上下来去好完掉住出起在里中内就也都")
+_LIGHT = frozenset("的之地得了着过把被上下来去好完掉住出起在里中内就也都")
 _NAMES = ("nr", "ns", "nt", "nz", "nrt", "nrfg")
 
 
@@ -37,10 +37,19 @@ def side(raw: str) -> Side:
     """Bring `raw` to the form in which texts are compared."""
     plain = wording.normalize(text.compact(raw))
     found, rest = numbers.quantities(plain)
-    rest = rest.replace(numbers.MARK, " ")
+    rest = _without_measures(rest, found)
     return Side(
         found, tuple(_pieces(text.words(rest))), frozenset(one for one in rest if text.IS_CJK.match(one)), rest, plain
     )
+
+
+def _without_measures(rest: str, found: Sequence[numbers.Quantity]) -> str:
+    """Drop the signs of numbers, a measure word after one (一家银行 is 银行), and 个 after any (5个人)."""
+    pieces = rest.split(numbers.MARK)
+    for place, one in enumerate(found, 1):
+        single = (one.dimension, one.value) == ("", 1)
+        pieces[place] = re.sub(f"^[{numbers.MEASURES if single else '个名位'}](?=[{text.CJK}])", "", pieces[place])
+    return " ".join(pieces)
 
 
 def _pieces(words: Sequence[str]) -> Iterator[str]:
@@ -65,6 +74,7 @@ def covered(word: str, place: Side) -> bool:
     if word in place.words or any(text.synonyms(word, other) for other in place.words):
         return True
     if text.IS_CJK.match(word):
+        word = word[:2] if len(word) == 3 and word[2] in "人者" else word  # 主讲人 is who 主讲
         core = set(word) - _LIGHT | {one for one in word[0] if one in "去来上下"}  # 去年 is not 今年
         return (core or set(word)) <= place.letters
     return any(_stem(word) == _stem(other) or text.synonyms(_singular(word), _singular(other)) for other in place.words)
@@ -76,7 +86,7 @@ def _singular(word: str) -> str:
 
 def _stem(word: str) -> str:
     """English word without its ending of number or of an action: parks, parking, park; 3 letters and more stay."""
-    return re.sub(r"(?<=\w{3})(?:ing|es|s|e)$", "", word)
+    return re.sub(r"(?<=\w{2})ing$|(?<=\w{3})(?:es|s|e)$", "", word)
 
 
 def given(word: str, asked: Side) -> bool:

@@ -17,6 +17,7 @@ _CHINESE = ((re.compile("免费(?![券版])|不要钱|不收钱|无偿|(?:不(?:
             (re.compile("(?:切断|断开|拔掉)电源"), "断电"), (re.compile("(?:接通|插上)电源"), "通电"),
             (re.compile("(?:星期|礼拜)(?=[一二三四五六日天])"), "周"), (re.compile("周天"), "周日"),
             (re.compile("([左右])(?:侧|面|手边)|([东西南北])[侧面]|([前后上下])[侧面](?!积|条|包)"), r"\1\2\3边"),
+            (re.compile("避免(?!了)|切忌"), "不要"), (re.compile("([这那])[栋款台本部辆间家位条张种座件篇则只棵所](?=[一-鿿])"), r"\1个"),
             (re.compile("[产选取采出源]自(?!动|己|由|然|身|习|行|主)"), "来自"))  # fmt: skip
 _NOT_GOOD = re.compile("不(?:太|够|怎么)?(?:好|佳)(?![意用喝吃看听玩说过像])")
 _ENGLISH = ((r"\bthanks\b", "thank you"), (r"\bcan't\b|\bcannot\b", "can not"), (r"\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'m\b", " am"), (r"'ll\b", " will"),
@@ -26,6 +27,7 @@ _ENGLISH = ((r"\bthanks\b", "thank you"), (r"\bcan't\b|\bcannot\b", "can not"), 
             (r"\bno ((?:\w+ ){1,2})(?:is|are) (?:needed|required|necessary)\b", r"not need \1"), (r"\b((?:\w+ ){1,3})(?:is|are) (not )?(?:needed|required|necessary)\b", r"\2need \1"), (r"\bneed one\b", "need"),
             (r"\b(?:no need|need not|not (?:have|needed|required|necessary))(?: to| for)?\b", "not need"),
             (r"\b(?:is|are) (?:needed|required|necessary)\b", "need"), (r"\b(?:free of charge|for free|at no (?:extra )?(?:cost|charge)|without (?:any )?charge|no charge|costs? nothing)\b", "free"),
+            (r"\b(this|that|it) is an? ((?:very|really|so|quite) )?([a-z]+) ([a-z]+)(?=[.!]|$)", r"\1 \4 is \2\3"),
             (r"\b(?:a lot|lots|plenty) of\b", "many"), (r"\b(?:you|one) (?=(?:do |does )?(?:can|must|not need|need|should)\b)", ""), (r"\bun(?=(?:safe|available|necessary|healthy|suitable|common|likely|fair|friendly|locked)\b)", "not "))  # fmt: skip
 _FIRST_NO = re.compile(
     "^(?:嗯|哦)?(?:不|不是|不行|没有|不会|不可以|不需要|否|no|nope|sorry)(?:的|哦|呢|呀|啊)*[,。!;]\\s*"
