@@ -92,7 +92,7 @@ def judge_label(answer: str, question: str, label: str, accept: Sequence[str] = 
     state = _occurrences(said, wanted, asked)
     if state is None:
         return _other_label(said, wanted, asked)
-    if negation.retracts(said):
+    if negation.retracts(said.replace(wanted, "某")):  # 假的 gives the label 假
         return wrong("retracted")
     rivals = _rivals(said, wanted, asked, accept)
     if state == "denied":
