@@ -39,6 +39,11 @@ def argmax_finite(logits: torch.Tensor) -> torch.Tensor:
     return torch.where(torch.isfinite(value), token, -1)
 
 
+def send(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """`values`, which the processor has, on `device`, without waiting for what that still computes."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
 class CudaGraphs:
     """Records steps as CUDA graphs of the current device that share one pool of memory."""
 

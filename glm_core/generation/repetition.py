@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from glm_core.generation.decode import send
+
 if TYPE_CHECKING:
     from glm_core.models import LoadedModel
 
@@ -22,7 +24,7 @@ def penalty_of(loaded: "LoadedModel") -> float:
 
 def penalize(logits: torch.Tensor, seen: Sequence[int], penalty: float) -> None:
     """Make the tokens `seen`, each once, less likely in place in `logits` (V,)."""
-    ids = torch.tensor(seen, dtype=torch.long, device=logits.device)
+    ids = send(torch.tensor(seen, dtype=torch.long), logits.device)
     logits[ids] = _lowered(logits[ids], penalty)
 
 

@@ -121,25 +121,33 @@ class Batch:
     def step(self) -> None:
         """One token for every row, then those that ended leave.
 
-        The device begins the step after it before this one's tokens are looked at, where they alone decide how it goes on;
-        what it computes for a row that has just ended is nobody's.
+        The device begins the step after it before this one's tokens are looked at; what it computes for a row that has just
+        ended is nobody's. Its tokens are chosen at once where the device alone can, else (a grammar, a penalty, a draw) when
+        the rows know this one's, which takes no time beside its forward.
         """
-        due = self._ahead or self._launch()
-        self._ahead = self._launch() if self._may_go_ahead(due) else None
+        due = self._ahead or self._choose(*self._forward())
+        ahead = self._forward() if self._may_go_ahead(due) else None
+        foreseen = ahead is not None and all(row.foreseen for row in ahead[0])
+        self._ahead = self._choose(*ahead) if ahead and foreseen else None
         tokens = due.wait()
         logprobs = self._logprobs(due.rows, due.logits, tokens)
         for row, token, logprob in zip(due.rows, tokens, logprobs, strict=True):
             if not row.handle.done:
                 row.sampler.note(token)
                 row.take(token, logprob)
+        if ahead and not foreseen:
+            self._ahead = self._choose(*ahead)
         self.sweep()
 
-    def _launch(self) -> "PendingStep":
-        """Begin a step; its tokens are fed to the next one."""
-        logits = self._stepper.step()
-        tokens = pick(logits, [row.sampler for row in self.rows])
+    def _forward(self) -> tuple[list[Sequence], torch.Tensor]:
+        """Begin a step: the rows that take part, and their logits (n, V)."""
+        return list(self.rows), self._stepper.step()
+
+    def _choose(self, rows: list[Sequence], logits: torch.Tensor) -> "PendingStep":
+        """Begin to choose the tokens of a step; they are fed to the next one."""
+        tokens = pick(logits, [row.sampler for row in rows])
         self._stepper.next_ids()[:, 0] = tokens.clamp(min=0)
-        return PendingStep(list(self.rows), tokens, logits)
+        return PendingStep(rows, tokens, logits)
 
     def _logprobs(
         self, rows: abc.Sequence[Sequence], logits: torch.Tensor, tokens: list[int]
@@ -155,8 +163,9 @@ class Batch:
         return found
 
     def _may_go_ahead(self, due: "PendingStep") -> bool:
-        """Return whether every row will want another token after `due`, and none of them needs to see that first."""
-        return self._stepper.fixed and all(row.foreseen and row.left > (row in due.rows) for row in self.rows)
+        """Return whether every row will want another token after `due`, and none the logits of `due` for its report."""
+        wanted = (row.left > (row in due.rows) and row.handle.request.logprobs is None for row in self.rows)
+        return self._stepper.fixed and all(wanted)
 
     @torch.inference_mode()
     def sweep(self) -> None:

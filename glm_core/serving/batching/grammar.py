@@ -185,9 +185,11 @@ class TokenMask:
         """Set the logits (V,) of tokens that the grammar does not allow next to minus infinity, in place."""
         import torch
 
+        from glm_core.generation.decode import send
+
         bits = self._ends if self._matcher.is_stopped() else self._matcher.compute_bitmask()
         refused = numpy.unpackbits(~numpy.frombuffer(bits, numpy.uint8), count=self._width, bitorder="little")
-        logits.masked_fill_(torch.from_numpy(refused.view(bool)).to(logits.device), -torch.inf)
+        logits.masked_fill_(send(torch.from_numpy(refused.view(bool)), logits.device), -torch.inf)
 
     def note(self, token: int) -> None:
         """The answer goes on with `token`."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from glm_core.generation.decode import argmax_finite
+from glm_core.generation.decode import argmax_finite, send
 from glm_core.generation.repetition import penalize
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ class Sampler:
 
     @staticmethod
     def _add(logits: torch.Tensor, values: Mapping[int, float]) -> None:
-        ids = torch.tensor(list(values), dtype=torch.long, device=logits.device)
-        logits[ids] += torch.tensor(list(values.values()), dtype=logits.dtype, device=logits.device)
+        ids = send(torch.tensor(list(values), dtype=torch.long), logits.device)
+        logits[ids] += send(torch.tensor(list(values.values()), dtype=logits.dtype), logits.device)
 
     def uniform(self) -> float:
         """The next number of this row's own random stream, on the CPU so that every device draws alike."""
@@ -174,12 +174,14 @@ def _with_draws(logits: torch.Tensor, best: torch.Tensor, samplers: list[Sampler
     settings = torch.tensor(
         [[s.sampling.temperature, s.sampling.top_p, s.sampling.top_k, s.uniform(), s.sampling.min_p] for s in own]
     )
-    limit, settings = _candidates(own, logits.shape[-1]), settings.to(logits.device)
+    limit, settings = _candidates(own, logits.shape[-1]), send(settings, logits.device)
     drawn, enough = _draw(rows.float(), settings, limit)
     if limit < logits.shape[-1] and not enough:
         drawn, _ = _draw(rows.float(), settings, logits.shape[-1])
-    tokens = best.clone()
-    tokens[drawing] = drawn
+    tokens = drawn
+    if len(drawing) < len(samplers):
+        tokens = best.clone()
+        tokens[drawing] = drawn
     return torch.where(best < 0, best, tokens)
 
 
