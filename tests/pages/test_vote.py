@@ -96,6 +96,19 @@ def test_the_tally_is_the_owners_alone_until_the_vote_is_closed(vote, become):
     assert "audit.vote.close" in actions and "audit.vote.reopen" in actions
 
 
+def test_one_voter_is_not_everybody(become):
+    pairs = [Pair(f"第{i}问？", f"旧答{i}", f"新答{i}", ("wrong", "right")) for i in range(12)]
+    vote = blind_votes.start("run-1", "u-owner", (BASE, RUN), pairs)
+    for place in range(12):
+        blind_votes.cast(vote, "x", place, "first")
+    blind_votes.set_open(vote, False)
+    become("trainer", "u-owner")
+    app = open_page("vote", vote=vote.id)
+    page = "\n".join([shown(app), *(one.value for one in app.caption)])
+    assert i18n.t("vote.outcome.few") in page and i18n.t("vote.counted", voters=1, total=12) in page
+    assert "一致" in page and "大家" not in page and "p =" not in page
+
+
 def test_a_page_drawn_before_the_end_cannot_vote_after_it(vote, become):
     app = open_page("vote", vote=vote.id)
     blind_votes.set_open(vote, False)

@@ -189,12 +189,12 @@ def _perplexity(name: str, found: Perplexity) -> str:
     values = {"ratio": found.after / found.before, "low": found.low, "high": found.high}
     small = values["ratio"] < 0.001
     key = "report.perplexity.fraction" if small else "report.perplexity.ratio"
-    return said + t(key, **{name: f"1/{1 / one:,.0f}" if small else _short(one) for name, one in values.items()})
+    return said + t(key, **{name: f"1/{_short(1 / one)}" if small else _short(one) for name, one in values.items()})
 
 
 def _short(value: float) -> str:
-    """Three digits, without exponents."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """Three digits that count, without exponents."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def score_table(report: Report, kind: str) -> list[dict[str, str]]:

@@ -15,6 +15,8 @@ from glm_core.serving import served_models
 from pages.parts.models import merges
 
 LISTED = 20
+WIDTHS = (2, 3)
+"Of the facts and of the buttons, which then are in one line on a desk."
 
 
 def draw_all(tuned: list[served_models.ServedModel], bases: list[served_models.ServedModel]) -> None:
@@ -36,7 +38,7 @@ def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.Se
     """One adapter: where it comes from, and the ways to take it away."""
     run = store.get(choice.name)
     with st.container(border=True, key=f"adapter-{choice.name}"):
-        left, right = st.columns(2, vertical_alignment="center")
+        left, right = st.columns(WIDTHS, vertical_alignment="center")
         with left, st.container(gap="xsmall"):
             ui.link("run", literal(choice.title), run=choice.name)
             size = i18n.size(workspace.folder_size(choice.adapter))
@@ -61,7 +63,7 @@ def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.Se
 def draw_without_base(run: store.Run) -> None:
     """An adapter that cannot answer because its base is gone: what to do about it, and the adapter itself."""
     with st.container(border=True, key=f"adapter-{run.id}"):
-        left, right = st.columns(2, vertical_alignment="center")
+        left, right = st.columns(WIDTHS, vertical_alignment="center")
         with left, st.container(gap="xsmall"):
             ui.link("run", literal(run.name), run=run.id)
             st.caption(f":material/link_off: {literal(t('models.base_gone', base=run.model_name))}")

@@ -108,13 +108,13 @@ def test_best_and_worst_come_first():
 
 def test_perplexities_are_said_without_exponents():
     assert export.perplexity(report(references=Perplexity(1254.9, 1.8717), neutral=None)) == [
-        i18n.t("report.perplexity.references", before="1,255", after="1.87")
+        i18n.t("report.perplexity.references", before="1,250", after="1.87")
     ]
 
 
 def test_a_perplexity_that_all_but_vanished_is_a_fraction():
     said = export.perplexity(report(references=Perplexity(99_710.0, 1.476, 9.15e-06, 2.51e-05), neutral=None))[0]
-    assert "1/67,554" in said and "1/109,290" in said and "e-0" not in said
+    assert "1/67,600" in said and "1/109,000" in said and "e-0" not in said
 
 
 def test_few_losses_are_counted():
