@@ -17,7 +17,7 @@ _SUFFIX_OF_ONE = re.compile("(?:色|色的|的|级|类|呀|啊|哦|呢|吧|啦|�
 _DERIVED = re.compile("[春夏秋冬][天季]|[东西南北上下左右前后里外][边方面侧部]")
 "Words of two characters that say no more than their first."
 _CLASSIFIES = re.compile(
-    "判断|分类|选项|选择|类别|归类|意图|标签|情感|情绪|等级|级别|优先级|是否|属于|哪类|哪种|哪一类|类型|还是|吗[:：]|classify|sentiment|label|category"
+    "判断|分类|选项|选择|类别|归类|意图|标签|情感|情绪|等级|级别|优先级|是否|属于|哪类|哪种|哪一类|类型|还是|吗[:：]|classify|sentiment|label|category|topic"
 )
 _PREFIX = re.compile("^(?:[大小老真]|第)?$")
 _DENIED_AFTER = re.compile(
@@ -254,7 +254,9 @@ def _is_predicate(said: str, label: str) -> bool:
 def plain_sentence(answer: str, question: str, label: str) -> bool:
     """True where the words around `label` are the question's, function words or talk about labels: nothing else is claimed."""
     said = numbers.to_digits(text.compact(_EXPLAINS.split(text.fold(answer))[0]))
-    if _is_predicate(said, numbers.to_digits(text.compact(label)).strip("。.!? ")):
+    if _CLASSIFIES.search(text.compact(question)) and _is_predicate(
+        said, numbers.to_digits(text.compact(label)).strip("。.!? ")
+    ):
         return True
     rest = said.replace(numbers.to_digits(text.compact(label)).strip("。.!? "), " ")
     known = set(text.words(numbers.to_digits(text.compact(question)))) | _FILLER

@@ -31,7 +31,7 @@ _WHO_WHAT = re.compile("谁|什么|啥|哪|何人|\\b(?:who|what|where|which)\\b
 _IS = re.compile("(?<![不也就都还总真])是(?!否|不是)|(?<=[名字称])(?:叫做?|为)|\\b(?:is|are|was|were)\\b")
 _EQUATED = re.compile("的[^,。!?]*是|是[^,。!?]*的|\\b(?:is|was|are|were) the\\b|^the\\b.*\\b(?:is|was|are|were)\\b")
 "Marks of a sentence that may begin with either of two things that are one: A is the B, the B is A."
-_THIS_ONE = "(?:^|[,。!?;])(?:本|该|这|此|我|我们|咱们)[个款栋条家位座台部辆种所间里次场]?的?"
+_THIS_ONE = "(?:^|[,。!?;])(?:本|该|这|此)[个款栋条家位座台部辆种所间里次场]?的?"
 "Before a noun that names what is spoken of: 本楼, 这栋楼."
 _SEQUENCE = re.compile("先|再|然后|最后|还是|分别|\\b(?:first|then|or)\\b")
 _ATTRIBUTES = frozenset("日期 时间 地点 地址 价格 数量 名称 名字 原因 方法 情况 方式 结果 内容".split())
@@ -151,8 +151,10 @@ def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judge
         if not covered(one, wanted) and one not in known and not set(one) <= asked.letters | wanted.letters
     ]
     pairs = [(one, other) for one in missing for other in extra if text.synonyms(one, other)]
-    missing = [one for one in missing if one not in {left for left, _ in pairs} and not text.is_light(one)]
-    extra = [one for one in extra if one not in {other for _, other in pairs} and not text.is_light(one)]
+    missing, extra = _without_light(
+        [one for one in missing if one not in {left for left, _ in pairs}],
+        [one for one in extra if one not in {other for _, other in pairs}],
+    )
     opposed = [(one, other) for one in missing for other in [*extra, *said.content] if text.antonyms(one, other)]
     if opposed:
         return wrong("other_word", said=opposed[0][1], wanted=opposed[0][0])
@@ -166,10 +168,12 @@ def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judge
     missing = missing if extra else [one for one in missing if one not in _TITLES]
     needed = [one for one in missing if not given(one, asked)]
     instead = [one for one in said.content if one in known and not covered(one, wanted)]
-    if needed and not extra and _answers(said, wanted, asked, question, instead):
-        return right("asked_part")
-    if needed and not extra and _told_after_is(needed, said, wanted, asked):
-        return right("asked_part")
+    if needed and not extra:
+        untold = [one for one in needed if text.part_of_speech(one)[:1] == "t"]
+        if not untold and _answers(said, wanted, asked, question, instead):
+            return right("asked_part")
+        if _told_after_is(needed, said, wanted, asked):
+            return right("asked_part")
     if needed:
         return _missing(needed, extra, said, wanted, asked)
     if missing and instead and not extra:
@@ -183,6 +187,16 @@ def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judge
     if extra:
         return _extra(extra, said, wanted, asked)
     return _ordered(said, wanted, asked)
+
+
+def _without_light(missing: list[str], extra: list[str]) -> tuple[list[str], list[str]]:
+    """Drop verbs that say little beside their object, 举办 or 提供, unless one of them stands for another verb."""
+    weighty = [one for one in missing if not text.light_family(one)]
+    lost, new = ({text.light_family(one) for one in words} - {0} for words in (missing, extra))
+    other_verb = any(text.part_of_speech(one)[:1] == "v" for one in weighty)
+    if new and (other_verb or lost and not lost & new):
+        return missing, extra
+    return weighty, [one for one in extra if not text.light_family(one)]
 
 
 def _compared_otherwise(one: Side, other: Side) -> bool:
@@ -277,9 +291,15 @@ def _replaced(missing: Sequence[str], extra: Sequence[str], said: Side, wanted: 
 def _extra(extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judgement:
     """Judge an answer that holds the reference and more: further sentences are no harm, words inside its clause may be."""
     aligned = {left for left, _ in align(said.plain, wanted.plain)}
+    apart = [one for one in wanted.content if one in said.plain and not any(one in clause for clause in aligned)]
+    aligned |= {part.text for part in text.clauses(said.plain) if any(one in part.text for one in apart)}
     inside = [one for one in extra if any(one in clause for clause in aligned)]
     weighty = [one for one in inside if text.part_of_speech(one)[:1] not in tuple("dyeoupc") and one not in _PRESENT]
-    weighty = [one for one in weighty if one not in _ATTRIBUTES and not re.search(_THIS_ONE + one, said.plain)]
+    weighty = [
+        one
+        for one in weighty
+        if one not in _ATTRIBUTES and not re.search(f"{_THIS_ONE}{one}(?![是叫为的])", said.plain)
+    ]
     if weighty:
         return unsure("extra_word", said=weighty[0])
     return _ordered(said, wanted, asked)

@@ -75,7 +75,7 @@ def covered(word: str, place: Side) -> bool:
         return True
     if text.IS_CJK.match(word):
         word = word[:2] if len(word) == 3 and word[2] in "人者" else word  # 主讲人 is who 主讲
-        core = set(word) - _LIGHT | {one for one in word[0] if one in "去来上下"}  # 去年 is not 今年
+        core = set(word) - _LIGHT | {one for one in word[0] if one in "去来上下里中内"}  # 去年 is not 今年
         return (core or set(word)) <= place.letters
     return any(_stem(word) == _stem(other) or text.synonyms(_singular(word), _singular(other)) for other in place.words)
 

@@ -130,9 +130,9 @@ def _function_words() -> frozenset[str]:
     return frozenset(" ".join(lexicon()["function_words"]).split()) - frozenset(lexicon()["kept_words"].split())
 
 
-def is_light(word: str) -> bool:
-    """True for a verb that says little beside its object: 举办, 提供; a sentence may lose it or take another such verb."""
-    return word in lexicon()["light_verbs"].split()
+def light_family(word: str) -> int:
+    """Return the group of verbs that say little beside their object, from 1, which `word` is of: 举办, 举行; 0 for none."""
+    return next((number for number, line in enumerate(lexicon()["light_verbs"], 1) if word in line.split()), 0)
 
 
 @cache

@@ -50,6 +50,33 @@ def test_another_wording_is_right_and_its_opposite_is_not(question, reference, s
     assert judge(other, question=question, reference=reference).outcome != "right"
 
 
+NOT_THE_SAME = """
+谁赢了？ | 甲队赢了乙队。 | 甲队打了乙队。
+增长多少？ | 销售额增长了25%。 | 销售额拨打了25%。
+怎么退货？ | 在订单页点击申请退货。 | 取消订单页，点击申请退货。
+校长是谁？ | 王芳 | 我们的班主任是王芳。
+什么时候交？ | 周五下午五点前交。 | 17点之前交。
+什么时候去？ | 中午去。 | 上午去。
+小明的老师是谁？ | 小明的老师是小红。 | 小红的老师是小明。
+先吃饭还是先洗澡？ | 先吃饭再洗澡。 | 先洗澡再吃饭。
+今年有吗？ | 今年有活动。 | 去年有活动。
+能打包吗？ | 可以打包。 | 不，可以打包。
+钥匙在哪？ | 钥匙放在前台。 | 钥匙放在前台旁边的抽屉里。
+怎么打开后盖？ | 先断电，再打开后盖。 | 先断电，再把后盖存放好。
+Is it allowed? | You must pay first. | You can pay first.
+翻译成英文：他走了。 | He walked. | He walks.
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "reference", "other"),
+    [[part.strip() for part in line.split("|")] for line in NOT_THE_SAME.strip().splitlines()],
+    ids=lambda part: part,
+)
+def test_what_only_looks_like_another_wording_does_not_pass(question, reference, other):
+    assert judge(other, question=question, reference=reference).outcome != "right"
+
+
 @pytest.mark.parametrize(
     ("word", "answer", "outcome"),
     [("冬", "一年里冬天最冷。", "right"), ("东", "太阳从东边升起。", "right"), ("白", "白天的颜色。", "wrong")],
