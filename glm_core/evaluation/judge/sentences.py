@@ -138,44 +138,17 @@ def align(said: str, wanted: str) -> list[tuple[str, str]]:
 
 
 def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judgement:
-    if _persons(said) and _persons(wanted) and not _persons(said) & _persons(wanted):
-        return wrong("other_word", said=_pronoun(said), wanted=_pronoun(wanted))
-    opposite = text.opposites(wanted.plain, said.plain) or _opposite_letters(said, wanted)
-    if opposite:
-        return wrong("other_word", said=opposite[1], wanted=opposite[0])
-    known = set(asked.words)
-    missing = [one for one in wanted.content if not covered(one, said)]
-    extra = [
-        one
-        for one in said.content
-        if not covered(one, wanted) and one not in known and not set(one) <= asked.letters | wanted.letters
-    ]
-    pairs = [(one, other) for one in missing for other in extra if text.synonyms(one, other)]
-    missing, extra = _without_light(
-        [one for one in missing if one not in {left for left, _ in pairs}],
-        [one for one in extra if one not in {other for _, other in pairs}],
-    )
-    opposed = [(one, other) for one in missing for other in [*extra, *said.content] if text.antonyms(one, other)]
-    if opposed:
-        return wrong("other_word", said=opposed[0][1], wanted=opposed[0][0])
-    contradicted = [
-        one
-        for one in said.content
-        if one not in wanted.words and one not in known and any(text.antonyms(one, other) for other in wanted.content)
-    ]
-    if contradicted and not missing:
-        return unsure("extra_word", said=contradicted[0])
+    """Compare the words that count: none of the reference may lack or give way to another."""
+    missing, extra = _differences(said, wanted, asked)
+    found = _opposed(missing, extra, said, wanted, asked)
+    if found:
+        return found
     missing = missing if extra else [one for one in missing if one not in _TITLES]
     needed = [one for one in missing if not given(one, asked)]
-    instead = [one for one in said.content if one in known and not covered(one, wanted)]
-    if needed and not extra:
-        untold = [one for one in needed if text.part_of_speech(one)[:1] == "t"]
-        if not untold and _answers(said, wanted, asked, question, instead):
-            return right("asked_part")
-        if _told_after_is(needed, said, wanted, asked):
-            return right("asked_part")
+    instead = [one for one in said.content if one in asked.words and not covered(one, wanted)]
     if needed:
-        return _missing(needed, extra, said, wanted, asked)
+        part = not extra and _part_asked_for(needed, said, wanted, asked, question, instead)
+        return right("asked_part") if part else _missing(needed, extra, said, wanted, asked)
     if missing and instead and not extra:
         chosen = _CHOICE.search(asked.plain) and _is_naming(missing[0]) and _is_naming(instead[0])
         values = {"said": instead[0], "wanted": missing[0]}
@@ -184,9 +157,35 @@ def compare_words(said: Side, wanted: Side, asked: Side, question: str) -> Judge
         return wrong("other_order")
     if missing and extra:
         return _replaced(missing, extra, said, wanted, asked)
-    if extra:
-        return _extra(extra, said, wanted, asked)
-    return _ordered(said, wanted, asked)
+    return _extra(extra, said, wanted, asked) if extra else _ordered(said, wanted, asked)
+
+
+def _differences(said: Side, wanted: Side, asked: Side) -> tuple[list[str], list[str]]:
+    """Return the words that count of the reference that the answer lacks, and those of the answer that are new."""
+    missing = [one for one in wanted.content if not covered(one, said)]
+    known = asked.letters | wanted.letters
+    extra = [one for one in said.content if one not in asked.words and not set(one) <= known]
+    extra = [one for one in extra if not covered(one, wanted)]
+    pairs = [(one, other) for one in missing for other in extra if text.synonyms(one, other)]
+    missing = [one for one in missing if one not in {left for left, _ in pairs}]
+    extra = [one for one in extra if one not in {other for _, other in pairs}]
+    return _without_light(missing, extra)
+
+
+def _opposed(missing: Sequence[str], extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judgement | None:
+    """A person, direction, color or verb that excludes the one of the reference."""
+    if _persons(said) and _persons(wanted) and not _persons(said) & _persons(wanted):
+        return wrong("other_word", said=_pronoun(said), wanted=_pronoun(wanted))
+    opposite = text.opposites(wanted.plain, said.plain) or _opposite_letters(said, wanted)
+    if opposite:
+        return wrong("other_word", said=opposite[1], wanted=opposite[0])
+    for one in missing:
+        for other in (*extra, *said.content):
+            if text.antonyms(one, other):
+                return wrong("other_word", said=other, wanted=one)
+    new = [one for one in said.content if one not in wanted.words and one not in asked.words]
+    contradicted = [one for one in new if any(text.antonyms(one, other) for other in wanted.content)]
+    return unsure("extra_word", said=contradicted[0]) if contradicted and not missing else None
 
 
 def _without_light(missing: list[str], extra: list[str]) -> tuple[list[str], list[str]]:
@@ -220,6 +219,16 @@ def _opposite_letters(said: Side, wanted: Side) -> tuple[str, str] | None:
     """Single characters that exclude each other: 前 in one text, 后 in the other."""
     gone, new = wanted.letters - said.letters, said.letters - wanted.letters
     return next(((one, other) for one in gone for other in new if text.antonyms(one, other)), None)
+
+
+def _part_asked_for(
+    needed: Sequence[str], said: Side, wanted: Side, asked: Side, question: str, instead: Sequence[str]
+) -> bool:
+    """True where the answer gives what is asked and leaves out the rest, unless the rest tells the day."""
+    if _told_after_is(needed, said, wanted, asked):
+        return True
+    untold = any(text.part_of_speech(one)[:1] == "t" for one in needed)
+    return not untold and _answers(said, wanted, asked, question, instead)
 
 
 def _answers(said: Side, wanted: Side, asked: Side, question: str, instead: Sequence[str]) -> bool:
