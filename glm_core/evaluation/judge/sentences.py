@@ -174,8 +174,10 @@ def _differences(said: Side, wanted: Side, asked: Side) -> tuple[list[str], list
 
 def _opposed(missing: Sequence[str], extra: Sequence[str], said: Side, wanted: Side, asked: Side) -> Judgement | None:
     """A person, direction, color or verb that excludes the one of the reference."""
-    if _persons(said) and _persons(wanted) and not _persons(said) & _persons(wanted):
+    if _persons(said) and _persons(wanted) and not set(_persons(said)) & set(_persons(wanted)):
         return wrong("other_word", said=_pronoun(said), wanted=_pronoun(wanted))
+    if _persons(said) == _persons(wanted)[::-1] != _persons(wanted):  # 我给你, 你给我
+        return wrong("other_order")
     opposite = text.opposites(wanted.plain, said.plain) or _opposite_letters(said, wanted)
     if opposite:
         return wrong("other_word", said=opposite[1], wanted=opposite[0])
@@ -206,9 +208,9 @@ def _compared_otherwise(one: Side, other: Side) -> bool:
     return other.content[0] in found[2] and other.content[0] not in found[1]
 
 
-def _persons(one: Side) -> set[str]:
-    """Grammatical persons that a Chinese text speaks of."""
-    return {_PERSONS[word] for word in one.words if word in _PERSONS}
+def _persons(one: Side) -> list[str]:
+    """Grammatical persons that a Chinese text speaks of, in their order."""
+    return [_PERSONS[word] for word in one.words if word in _PERSONS]
 
 
 def _pronoun(one: Side) -> str:
@@ -235,14 +237,13 @@ def _answers(said: Side, wanted: Side, asked: Side, question: str, instead: Sequ
     """True where all that was asked, an amount or yes or no, is there and nothing else.
 
     Args:
-        instead: words of the question that the answer takes up and the reference does not; a verb may be its opposite.
+        instead: words of the question that the answer takes up and the reference does not, which may be its opposite.
     """
     if _ASKS_AMOUNT.search(asked.plain) and wanted.quantities:
         return True
-    verbs = [one for one in instead if text.part_of_speech(one)[:1] in ("v", "a") and not text.synonyms(one, "可以")]
-    other_verb = any(not set(one) & wanted.letters for one in verbs)
+    other = any(not text.synonyms(one, "可以") and not set(one) & wanted.letters for one in instead)
     one_clause = len(text.clauses(wanted.plain)) == 1
-    return bool(_YES_NO.search(text.compact(question))) and one_clause and bool(said.content) and not other_verb
+    return bool(_YES_NO.search(text.compact(question))) and one_clause and bool(said.content) and not other
 
 
 def _told_after_is(needed: Sequence[str], said: Side, wanted: Side, asked: Side) -> bool:

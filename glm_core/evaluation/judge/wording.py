@@ -26,7 +26,7 @@ _ENGLISH = ((r"\bthanks\b", "thank you"), (r"\bcan't\b|\bcannot\b", "can not"), 
             (r"\b(?:(?:is|are|am) (?:not (?:allowed|permitted)|forbidden|prohibited|banned)(?: to)?|must not|may not)\b", "can not"), (r"\b(?:is|are|am) (?:allowed|permitted)(?: to)?\b", "can"),
             (r"\bno ((?:\w+ ){1,2})(?:is|are) (?:needed|required|necessary)\b", r"not need \1"), (r"\b((?:\w+ ){1,3})(?:is|are) (not )?(?:needed|required|necessary)\b", r"\2need \1"), (r"\bneed one\b", "need"),
             (r"\b(?:no need|need not|not (?:have|needed|required|necessary))(?: to| for)?\b", "not need"),
-            (r"\b(?:is|are) (?:needed|required|necessary)\b", "need"), (r"\b(?:free of charge|for free|at no (?:extra )?(?:cost|charge)|without (?:any )?charge|no charge|costs? nothing)\b", "free"),
+            (r"\b(?:is|are) (?:needed|required|necessary)\b", "need"), (r"\b(?:there (?:is|are) )?no (?:fees?|charges?|costs?)\b", "free"), (r"\b(?:free of charge|for free|at no (?:extra )?(?:cost|charge)|without (?:any )?charge|no charge|costs? nothing)\b", "free"),
             (r"\b(this|that|it) is an? ((?:very|really|so|quite) )?([a-z]+) ([a-z]+)(?=[.!]|$)", r"\1 \4 is \2\3"),
             (r"\b(?:a lot|lots|plenty) of\b", "many"), (r"\b(?:you|one) (?=(?:do |does )?(?:can|must|not need|need|should)\b)", ""), (r"\bun(?=(?:safe|available|necessary|healthy|suitable|common|likely|fair|friendly|locked)\b)", "not "))  # fmt: skip
 _FIRST_NO = re.compile(

@@ -14,7 +14,7 @@ from tests.paths import ROOT
 OPEN = ROOT.parent / "shared" / "cases" / "evidence" / "bench_open.jsonl"
 OWN = ROOT / "tests" / "evaluation" / "judge" / "cases.jsonl"
 BLIND = ROOT / "tests" / "evaluation" / "judge"
-"Holds blind_1 to blind_3: cases written and labelled before the rules were run on them."
+"Holds blind_1 to blind_3 and near_misses: cases written and labelled before the rules were run on them."
 OLD = "我是小砚，由easyAIGC 项目组训练的人工智能助手。"
 WRONG_PASS, RIGHT_PASS, UNSURE = 0.05, 0.75, 0.15
 
@@ -101,7 +101,7 @@ def outcome(row):
     ).outcome
 
 
-def check(cases):
+def check(cases, unsure=UNSURE):
     judged = [(row.get("tuned_right", row.get("right")), outcome(row), row) for row in cases]
     count = Counter((truth, found) for truth, found, _ in judged)
     passed = [row for truth, found, row in judged if found == "right" and not truth]
@@ -109,7 +109,7 @@ def check(cases):
     assert len(passed) <= WRONG_PASS * (len(judged) - right), passed
     assert not [row for row in passed if row["kind"].startswith("identity")]
     assert count[True, "right"] >= RIGHT_PASS * right, count
-    assert count[True, "unsure"] + count[False, "unsure"] <= UNSURE * len(judged), count
+    assert count[True, "unsure"] + count[False, "unsure"] <= unsure * len(judged), count
 
 
 @pytest.mark.skipif(not OPEN.exists(), reason="the shared bench is not beside the repository")
@@ -125,6 +125,11 @@ def test_cases_of_our_own():
 def test_cases_written_without_sight_of_the_rules(name):
     """The rules were mended on what failed of the first two; at the third they had not been aimed."""
     check(rows(BLIND / f"{name}.jsonl"))
+
+
+def test_answers_that_miss_by_one_word():
+    """Three in four are wrong by a word or two, so that more may be left to the reader."""
+    check(rows(BLIND / "near_misses.jsonl"), unsure=0.2)
 
 
 @pytest.mark.parametrize("kind", sorted({row["kind"] for row in rows(OWN)}))

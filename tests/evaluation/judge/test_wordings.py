@@ -35,6 +35,7 @@ CASES = """
 口号是什么？ | 稳中求进 | 口号是稳中求进。 | 稳中求进，不，应该是止步不前。
 Do I need a visa? | You do not need a visa. | No visa is needed. | A visa is needed.
 Do I need a visa? | You do not need a visa. | A visa is not required. | You need a visa.
+Is there a fee? | There is no fee. | It's free. | There is a fee.
 Is parking free? | Parking is free of charge. | Parking is free. | Parking is not free.
 Can I park here? | Parking is not allowed here. | No, you can't park here. | You can park here.
 翻译成英文：我想休息。 | I want to rest. | I'd like to rest. | I'd like to eat.
@@ -59,6 +60,8 @@ NOT_THE_SAME = """
 什么时候去？ | 中午去。 | 上午去。
 小明的老师是谁？ | 小明的老师是小红。 | 小红的老师是小明。
 先吃饭还是先洗澡？ | 先吃饭再洗澡。 | 先洗澡再吃饭。
+周日营业吗？ | 周日休息。 | 周日营业。
+什么时候打？ | 我今晚给你打电话。 | 你今晚给我打电话。
 今年有吗？ | 今年有活动。 | 去年有活动。
 能打包吗？ | 可以打包。 | 不，可以打包。
 钥匙在哪？ | 钥匙放在前台。 | 钥匙放在前台旁边的抽屉里。
