@@ -183,15 +183,23 @@ class TokenMask:
 
     def apply(self, logits: "torch.Tensor") -> None:
         """Set the logits (V,) of tokens that the grammar does not allow next to minus infinity, in place."""
-        import torch
-
-        from glm_core.generation.decode import send
-
         bits = self._ends if self._matcher.is_stopped() else self._matcher.compute_bitmask()
-        refused = numpy.unpackbits(~numpy.frombuffer(bits, numpy.uint8), count=self._width, bitorder="little")
-        logits.masked_fill_(send(torch.from_numpy(refused.view(bool)), logits.device), -torch.inf)
+        refused = _unpack(~numpy.frombuffer(bits, numpy.uint8), logits.device)  # (V rounded up)
+        logits.masked_fill_(refused[: self._width], -torch.inf)
 
     def note(self, token: int) -> None:
         """The answer goes on with `token`."""
         if not self._matcher.is_stopped():
             self._matcher.consume_token(token)
+
+
+def _unpack(bits: numpy.ndarray, device: "torch.device") -> "torch.Tensor":
+    """Eight booleans of each byte, the lowest bit first, on `device`; a GPU gets the bytes and unpacks them itself."""
+    import torch
+
+    from glm_core.generation.decode import send
+
+    if device.type == "cpu":
+        return torch.from_numpy(numpy.unpackbits(bits, bitorder="little").view(bool))
+    places = torch.arange(8, device=device)
+    return (send(torch.from_numpy(bits), device)[:, None] >> places & 1).bool().flatten()
