@@ -185,7 +185,7 @@ class TokenMask:
         """Set the logits (V,) of tokens that the grammar does not allow next to minus infinity, in place."""
         bits = self._ends if self._matcher.is_stopped() else self._matcher.compute_bitmask()
         refused = _unpack(~numpy.frombuffer(bits, numpy.uint8), logits.device)  # (V rounded up)
-        logits.masked_fill_(refused[: self._width], -torch.inf)
+        logits.masked_fill_(refused[: self._width], float("-inf"))
 
     def note(self, token: int) -> None:
         """The answer goes on with `token`."""
