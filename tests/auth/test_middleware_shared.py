@@ -76,6 +76,12 @@ def sign_in(client, role="trainer", password=PASSWORD, **fields):
 # a stranger
 
 
+def test_the_pages_outside_streamlit_bring_their_icon(stranger):
+    assert '<link rel="icon" href="data:image/svg+xml,%3Csvg' in stranger.get("/login").text, (
+        "else /favicon.ico is asked for"
+    )
+
+
 @pytest.mark.parametrize(
     "path",
     [
