@@ -37,18 +37,16 @@ def draw_changes(one: Account, reader: Account, keys: int) -> None:
     st.session_state.setdefault(key, one.role)
     ui.keep_widget(key)
     role = st.selectbox(t("accounts.role"), accounts.ROLES, format_func=describe_role, key=key)
-    password = st.text_input(
-        t("accounts.new_password"), key=f"password-{one.id}", **SECRET, placeholder=accounts.password_rule()
-    )
-    if keys and one.id != reader.id:  # one's own go only with a lower role
-        st.caption(t("accounts.keys_go", count=keys))
-    if st.button(t("accounts.save"), key=f"save-{one.id}"):
+    with st.form(f"change-{one.id}", border=False):  # outside a form a browser sends a password with the Enter key only
+        password = st.text_input(
+            t("accounts.new_password"), key=f"password-{one.id}", **SECRET, placeholder=accounts.password_rule()
+        )
+        if keys and one.id != reader.id:  # one's own go only with a lower role
+            st.caption(t("accounts.keys_go", count=keys))
+        asked = st.form_submit_button(t("accounts.save"), key=f"save-{one.id}")
+    if asked:
         with ui.guarded():
-            deleted = accounts.set_password(one, password, by=reader.name) if password else 0
-            if role != one.role:
-                deleted += accounts.set_role(one, role, by=reader.name)
-            if deleted:
-                st.toast(t("accounts.keys_deleted", count=deleted, name=literal(one.name)))
+            save_changes(one, reader, role, password)
             st.rerun()
     if st.button(t("accounts.sign_out"), key=f"out-{one.id}", type="tertiary"):
         with ui.guarded():
@@ -58,6 +56,15 @@ def draw_changes(one: Account, reader: Account, keys: int) -> None:
         with ui.guarded():
             accounts.remove(one, by=reader.name)
             st.rerun()
+
+
+def save_changes(one: Account, reader: Account, role: str, password: str) -> None:
+    """Set the password, unless it is empty, and the role; what became of keys is said on the page's next run."""
+    deleted = accounts.set_password(one, password, by=reader.name) if password else 0
+    if role != one.role:
+        deleted += accounts.set_role(one, role, by=reader.name)
+    if deleted:  # a toast of a run that is broken off may be lost
+        st.session_state.keys_deleted = t("accounts.keys_deleted", count=deleted, name=literal(one.name))
 
 
 def draw_new(reader: Account) -> None:
@@ -172,6 +179,8 @@ def draw_own_password(reader: Account) -> None:
 reader = ui.begin("accounts").account
 st.title(t("page.accounts"), anchor=False)
 ui.link("settings", t("page.settings"), icon=":material/arrow_back:")
+if said := st.session_state.pop("keys_deleted", None):
+    st.toast(said)
 
 if reader != accounts.LOCAL:
     with st.expander(t("accounts.mine", name=literal(reader.name)), icon=":material/key:"):

@@ -5,6 +5,7 @@ from streamlit.elements.lib import policies
 
 from glm_core import i18n, ui
 from glm_core.auth import accounts, api_keys
+from glm_core.markdown import literal
 from tests.pages.test_training import open_page
 
 PASSWORD = "correct horse"
@@ -66,6 +67,7 @@ def test_a_new_password_and_a_lower_role_say_that_they_delete_the_keys_and_do(co
         change()
         app.button(key="save-2").click().run()
         assert not app.exception and not api_keys.keys(colleague)
+        assert [one.value for one in app.toast] == [i18n.t("accounts.keys_deleted", count=1, name=literal("xiao-li"))]
 
 
 @pytest.mark.parametrize("ticked", [False, True])
