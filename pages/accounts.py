@@ -37,7 +37,8 @@ def draw_changes(one: Account, reader: Account, keys: int) -> None:
     st.session_state.setdefault(key, one.role)
     ui.keep_widget(key)
     role = st.selectbox(t("accounts.role"), accounts.ROLES, format_func=describe_role, key=key)
-    with st.form(f"change-{one.id}", border=False):  # outside a form a browser sends a password with the Enter key only
+    # outside a form a browser sends a password with the Enter key only; one that stays would be set again with the next change
+    with st.form(f"change-{one.id}", border=False, clear_on_submit=True):
         password = st.text_input(
             t("accounts.new_password"), key=f"password-{one.id}", **SECRET, placeholder=accounts.password_rule()
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from glm_core.auth import accounts
+from glm_core.auth import accounts, api_keys
 from tests.browser.conftest import running, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -70,6 +70,20 @@ def test_two_people_share_a_server_and_see_only_their_own(shared, chromium):
     boss.get_by_role("button", name="在所有设备上退出").click()
     boss.goto(f"{shared.url}/chat")
     assert "/login" in boss.url
+
+
+def test_an_administrators_new_password_for_somebody_is_saved_by_the_button_and_deletes_their_keys(shared, chromium):
+    other = accounts.create("li", PASSWORD, "trainer")
+    api_keys.create(other, "script")
+    boss = open_window(chromium, "en-US", 390)
+    sign_in(boss, f"{shared.url}/login?next=/accounts", "boss")
+    settle(boss)
+    boss.locator(f".st-key-more-{other.id} button >> visible=true").first.click()
+    boss.get_by_text("Has 1 API key").wait_for()
+    boss.get_by_label("New password (empty to keep it)").fill(PASSWORD + "s")
+    boss.get_by_role("button", name="Save").click()
+    boss.get_by_text("1 API key of li was deleted.").wait_for()
+    assert accounts.check("li", PASSWORD + "s") and not api_keys.keys(other)
 
 
 def test_sharing_leaves_its_owner_signed_in_on_the_page_in_their_language(server, chromium):
