@@ -410,9 +410,11 @@ def draw_messages(messages: list[dict]) -> None:
 def name_uploader(word: str) -> None:
     """Label the button of the page's file uploader with `word`; Streamlit labels it in English only.
 
-    The line beneath it, also English, is hidden: formats and size belong in the uploader's tooltip.
+    The line beneath it, also English, is hidden: formats and size belong in the uploader's tooltip. Where a file is refused, beneath it
+    stands why; Streamlit shows a red mark, and says it in English to those who hover over it.
     """
-    draw_markup("uploader_style", word=word)
+    refused = t("ui.upload_refused", limit=st.get_option("server.maxUploadSize"))
+    draw_markup("uploader_style", word=word, refused=refused)
 
 
 @contextmanager

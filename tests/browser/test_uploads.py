@@ -1,0 +1,24 @@
+"""Files given to the upload page in a real browser: what is refused before it is read says why."""
+
+import pytest
+
+from glm_core import i18n
+from tests.browser.conftest import running, settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("language, locale", [("zh", "zh-CN"), ("en", "en-US")])
+def test_a_file_over_the_limit_says_so_in_the_readers_language(tmp_path, chromium, monkeypatch, language, locale):
+    monkeypatch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "1")
+    large = tmp_path / "large.jsonl"
+    large.write_bytes(b'{"q": "a", "a": "b"}\n' * 60_000)
+    with running(tmp_path) as server:
+        page = chromium.new_context(locale=locale).new_page()
+        page.goto(f"{server.url}/upload")
+        settle(page)
+        told = "() => getComputedStyle(document.querySelector('[data-testid=stFileUploader]'), '::after').content"
+        assert page.evaluate(told) == "none"
+        page.set_input_files("input[type=file]", large)
+        page.locator("[data-testid=stFileChip][aria-invalid=true]").wait_for()
+        assert page.evaluate(told).strip('"') == i18n.table(language)["ui.upload_refused"].format(limit=1)
