@@ -114,8 +114,13 @@ def quote_formula(cell: str) -> str:
 
 
 def count_formulas(examples: Iterable[Example]) -> int:
-    """The number of cells of the table that a spreadsheet would run."""
-    return sum(quote_formula(cell) != cell for row in table(examples) for cell in row.values())
+    """The number of cells of the table that a spreadsheet would run; none where its cells hold whole conversations (`table`)."""
+    count = 0
+    for example in examples:
+        if example.has_tools:
+            return 0
+        count += sum(quote_formula(cell) != cell for cell in _table_row(example).values())
+    return count
 
 
 def _csv(rows: list[dict], written: Callable[[str], str]) -> bytes:

@@ -16,6 +16,7 @@ from glm_core.data.analysis import Statistics, divide
 from glm_core.data.analysis import statistics as compute_statistics
 from glm_core.data.bundled import BUNDLED, IMPRINT, imprint
 from glm_core.data.examples import DataError, Example, Notice, notices_from
+from glm_core.data.export import count_formulas
 from glm_core.data.hygiene import check
 from glm_core.data.hygiene.check import Finding
 from glm_core.data.store import MAX_NAME, Dataset
@@ -91,7 +92,7 @@ def get(id: str) -> Dataset:
     return dataset
 
 
-def examples(id: str) -> list[Example]:
+def examples(id: str) -> Sequence[Example]:
     """The rows of the data set `id`; `line` counts from 1. Shared: change copies. Raises DataError as `get`."""
     missing = None
     while True:
@@ -99,7 +100,7 @@ def examples(id: str) -> list[Example]:
         if dataset.sha256 == missing:
             raise DataError("data.damaged", id=id)
         try:
-            return list(bundled.examples(id) if dataset.bundled else store.read_rows(id, dataset.sha256))
+            return bundled.examples(id) if dataset.bundled else store.read_rows(id, dataset.sha256)
         except FileNotFoundError:  # replaced after the record was read, or gone for good: the next record tells which
             missing = dataset.sha256
 
@@ -147,6 +148,11 @@ def findings(id: str, progress: Callable[[float], None] = lambda fraction: None)
 def statistics(id: str) -> Statistics:
     """The statistics of the data set `id`, kept in memory until its rows change."""
     return _statistics(id, get(id).sha256)
+
+
+def formulas(id: str) -> int:
+    """How many cells of the set's table a spreadsheet would run, kept in memory until its rows change."""
+    return _formulas(id, get(id).sha256)
 
 
 @needs("trainer")
@@ -224,9 +230,9 @@ def restore(id: str, *, expected: str | None = None) -> Dataset:
     """
     dataset = _own(id)
     try:
-        rows = store.read_rows(id, dataset.previous) if dataset.previous else []
+        rows: Sequence[Example] = store.read_rows(id, dataset.previous) if dataset.previous else ()
     except FileNotFoundError:
-        rows = []
+        rows = ()
     if not rows:
         raise DataError("data.nothing_to_restore", name=dataset.name)
     return replace_rows(id, rows, expected=expected or dataset.sha256)
@@ -292,7 +298,7 @@ def split(id: str, share: float, seed: int = 0) -> tuple[Dataset, Dataset]:
     return train, validation
 
 
-def _rows(dataset: Dataset) -> list[Example]:
+def _rows(dataset: Dataset) -> Sequence[Example]:
     return examples(dataset.id)
 
 
@@ -322,6 +328,11 @@ def copy(id: str) -> Dataset:
     """A set of one's own with the rows of `id`, to be changed at will."""
     dataset = get(id)
     return add(i18n.t("data.copy_name", name=dataset.name)[:MAX_NAME], examples(id), source=dataset.name)
+
+
+@lru_cache(maxsize=16)
+def _formulas(id: str, digest: str) -> int:
+    return count_formulas(examples(id))
 
 
 @lru_cache(maxsize=16)

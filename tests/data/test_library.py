@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -113,6 +114,24 @@ def test_the_rows_from_before_can_be_deleted_for_good(workspace):
     assert len(list((workspace / "datasets" / dataset.id).glob("rows-*"))) == 1 and len(said(dataset.id)) == 2
     with pytest.raises(DataError):
         library.restore(dataset.id)
+
+
+def test_a_large_set_takes_little_more_memory_than_its_file():
+    kept = library.add("大", rows(20_000))
+    size = store.rows_file(store.folder(kept.id), kept.sha256).stat().st_size
+    tracemalloc.start()
+    found = library.examples(kept.id)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 20_000 and found[7].line == 8 and found[7].question == "问题7"
+    assert taken < 2.5 * size
+
+
+def test_cells_that_a_spreadsheet_would_run_follow_the_rows():
+    kept = library.add("表", [pair("=1+1", "=2+2"), *rows(2)])
+    assert library.formulas(kept.id) == 2
+    library.replace_rows(kept.id, rows(2))
+    assert library.formulas(kept.id) == 0
 
 
 def test_findings_follow_the_rows():

@@ -1,5 +1,7 @@
 """The data page's chosen set: what can be done with it, and the form of the imprint."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from glm_core import ui
@@ -57,7 +59,7 @@ def keep_own(chosen: library.Dataset) -> None:
     show(kept.id)
 
 
-def draw_actions(chosen: library.Dataset, rows: list[Example]) -> None:
+def draw_actions(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """Train with it, take it away, divide it, change it."""
     with st.container(horizontal=True, key="actions"), ui.guarded():
         if st.button(t("datasets.train"), type="primary", icon=":material/play_arrow:", key="train"):
@@ -80,9 +82,9 @@ def draw_actions(chosen: library.Dataset, rows: list[Example]) -> None:
     xlsx_download.draw_sheet(chosen)
 
 
-def draw_exports(chosen: library.Dataset, rows: list[Example]) -> None:
+def draw_exports(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """A file of each format, made when it is asked for; the Excel file of a large set is prepared first."""
-    formulas = export.count_formulas(rows)
+    formulas = export.count_formulas(rows) if chosen.id == "imprint" else library.formulas(chosen.id)
     quote = formulas > 0 and st.toggle(
         t("datasets.quote_formulas", count=formulas), True, help=t("datasets.quote_formulas_help"), key="quote"
     )

@@ -1,5 +1,7 @@
 """The data page's checks of a set: counts, labels, and a card for each finding with its rows and the one button that mends it."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -25,7 +27,7 @@ ICONS = {
 TILES = ("repeated", "contradicting", "long")
 
 
-def draw_check(chosen: library.Dataset, rows: list[Example]) -> None:
+def draw_check(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """Counts, the balance of labels, findings, and the way back from the last change."""
     own_rows = chosen.id == "imprint"
     with st.spinner(t("datasets.counting")):
@@ -87,7 +89,7 @@ def draw_restore(chosen: library.Dataset) -> None:
             st.rerun()
 
 
-def draw_finding(finding: Finding, chosen: library.Dataset, rows: list[Example]) -> None:
+def draw_finding(finding: Finding, chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """A finding's sentence, its one button, and its first hundred rows."""
     kind = finding.kind
     left, right = st.columns([5, 2], vertical_alignment="center")
@@ -117,7 +119,7 @@ def draw_fields(finding: Finding) -> dict[str, str]:
     return texts
 
 
-def change(finding: Finding, chosen: library.Dataset, rows: list[Example], values: dict[str, str] | None) -> None:
+def change(finding: Finding, chosen: library.Dataset, rows: Sequence[Example], values: dict[str, str] | None) -> None:
     """Save the mended rows as the set's new version; those from before are kept."""
     with st.spinner(t("datasets.saving")):
         changed = library.replace_rows(chosen.id, mend.mend(rows, finding, values), expected=chosen.sha256)
@@ -126,7 +128,7 @@ def change(finding: Finding, chosen: library.Dataset, rows: list[Example], value
     st.rerun()
 
 
-def draw_rows(finding: Finding, rows: list[Example]) -> None:
+def draw_rows(finding: Finding, rows: Sequence[Example]) -> None:
     """The first hundred rows of a finding, each beside the row it repeats or with what it holds."""
     names = [t(f"datasets.{name}") for name in ("row_number", "beside", "question", "answer")]
     cells = [

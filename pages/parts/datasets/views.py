@@ -1,5 +1,7 @@
 """The data page's views of a set: rows as chat, lengths, and a table to edit. Not here: the checks (hygiene.py)."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from glm_core import charts, ui
@@ -14,7 +16,7 @@ from pages.parts.drafting import row_source
 SHOWN, EDITED = 8, 50
 
 
-def draw_rows(chosen: library.Dataset, rows: list[Example]) -> None:
+def draw_rows(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """Rows as chat, page by page, those with the searched words."""
     search, pages = st.columns([3, 1], vertical_alignment="bottom")
     words = search.text_input(
@@ -46,7 +48,7 @@ def draw_pages(count: int, size: int, key: str) -> int:
     return size * (st.number_input(t("datasets.page", pages=f"{pages:,}"), 1, pages, key=key) - 1)
 
 
-def draw_lengths(chosen: library.Dataset, rows: list[Example]) -> None:
+def draw_lengths(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """Lengths of questions and answers in the tokens of a model, and what the limits would cut."""
     bases = {choice.name: choice.base for choice in served_models.catalogue() if not choice.tuned}
     if not bases:
@@ -84,7 +86,7 @@ def draw_length(part: str, values: list[int], unit: str, limit: int | None = Non
     st.plotly_chart(figures.lengths_figure(values, unit, limit), key=f"lengths-{part}", config=charts.CONFIG)
 
 
-def draw_edit(chosen: library.Dataset, rows: list[Example]) -> None:
+def draw_edit(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """Rows in a table, page by page; saved when every one of them can be used."""
     if chosen.bundled:
         st.markdown(t("datasets.edit_copy"))

@@ -1,5 +1,7 @@
 """The data page's Excel file of a large set: asked for, watched, cancelled, taken away."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from glm_core import i18n, ui
@@ -9,7 +11,7 @@ from glm_core.i18n import t
 REFRESH_SECONDS = 1.0
 
 
-def draw_request(chosen: library.Dataset, rows: list[Example]) -> None:
+def draw_request(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """The button that begins it, and with that closes the popover it is in."""
     help = t("datasets.sheet_help", rows=f"{chosen.rows:,}")
     st.button(
@@ -17,7 +19,7 @@ def draw_request(chosen: library.Dataset, rows: list[Example]) -> None:
     )
 
 
-def ask(chosen: library.Dataset, rows: list[Example]) -> None:
+def ask(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     """Begin it. A popover of another key is another one, and closed."""
     xlsx_job.start(chosen, rows)
     st.session_state.sheets_asked = asked() + 1
