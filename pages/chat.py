@@ -44,13 +44,23 @@ def draw_top() -> tuple:
 
 def beginnings() -> list[tuple[str, str, str]]:
     """Questions to begin with: key, label and text. Those that a run watches, to who may see its rows; else general ones."""
-    watched: tuple[str, ...] = ()
+    watched: list[str] = []
     if choice.tuned and account.may("trainer"):
         with suppress(EasyError):  # the run has been deleted meanwhile
-            watched = store.get(choice.name).questions[:WATCHED]
+            watched = watched_by(store.get(choice.name))
     if watched:
-        return [(f"chat.example.{place}", shortened.cut(text, LABEL), text) for place, text in enumerate(watched)]
+        return [(f"chat.example.{place}", label_of(text), text) for place, text in enumerate(watched)]
     return [(key, t("chat.example.advert_label" if key == ADVERT else key), t(key)) for key in EXAMPLES]
+
+
+def watched_by(run: store.Run) -> list[str]:
+    """The first questions whose answers were followed while the run trained: those chosen for it, else those that training took."""
+    return list(dict.fromkeys([*run.questions, *(row["question"] for row in run.samples()[0])]))[:WATCHED]
+
+
+def label_of(question: str) -> str:
+    """The end of a question, which is what differs where all begin with the same task."""
+    return shortened.cut(question.strip().splitlines()[-1], LABEL)
 
 
 def draw_hello() -> None:

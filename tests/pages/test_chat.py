@@ -183,6 +183,22 @@ def test_a_tuned_model_is_begun_with_what_its_run_watches_by_those_who_may_see_i
     assert texts(app)[0] == run.questions[0]
 
 
+def test_where_nobody_chose_questions_those_that_training_took_begin_the_chat(engine):
+    run = store.create(tiny_chatglm(workspace.home() / "models" / "tiny"), "imprint", TrainingSettings())
+    rows = [
+        {"step": step, "question": f"属于哪一类？\n{one}", "answer": "好"}
+        for step in (0, 5)
+        for one in ("很好", "很差")
+    ]
+    (run.path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    engine.add_run(run.id, "评论")
+    app = open_page("chat", run=run.id)
+    buttons = [one for one in app.button if one.key.startswith("chat.example.")]
+    assert [one.label for one in buttons] == ["很好", "很差"]
+    buttons[1].click().run()
+    assert texts(app)[0].replace("  \n", "\n") == "属于哪一类？\n很差"
+
+
 def test_two_runs_of_one_name_are_two_options(engine):
     engine.add_run("run-2", "作者训练")
     options = open_page("chat").selectbox(key="model").options

@@ -63,7 +63,7 @@ def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.Se
 def draw_without_base(run: store.Run) -> None:
     """An adapter that cannot answer because its base is gone: what to do about it, and the adapter itself."""
     with st.container(border=True, key=f"adapter-{run.id}"):
-        left, right = st.columns(WIDTHS, vertical_alignment="center")
+        left, right = st.columns(WIDTHS[::-1], vertical_alignment="center")
         with left, st.container(gap="xsmall"):
             ui.link("run", literal(run.name), run=run.id)
             st.caption(f":material/link_off: {literal(t('models.base_gone', base=run.model_name))}")
