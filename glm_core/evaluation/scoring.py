@@ -22,6 +22,8 @@ GRADES = {"learned": (0.9, 0.2), "generalises": (0.8, 0.2), "kept": (0.9, 0.7)}
 MOST_UNSURE = 0.2
 "Share of answers that cannot be judged, above which a meter is not known."
 WORTH = {"right": 1.0, "unsure": 0.5, "wrong": 0.0}
+LOOP_SHOWN = 40
+"Characters that are shown of an answer that repeats itself."
 MOST_LABELS, LONGEST_LABEL, FEWEST_ROWS = 12, 12, 6
 
 
@@ -158,6 +160,13 @@ def _whole(numbers: list) -> tuple[int, int, int, int]:
 def loops(answer: str) -> bool:
     """True where an answer repeats itself over and over."""
     return defects.loops(text.fold(answer))
+
+
+def without_loop(answer: str) -> str:
+    """Return the answer; of one that repeats itself no more than two lines, since all of it would fill the screen."""
+    if len(answer) <= LOOP_SHOWN or not loops(answer):
+        return answer
+    return " ".join(answer[:LOOP_SHOWN].split()) + "…"
 
 
 @dataclass(frozen=True)

@@ -123,3 +123,14 @@ def test_a_label_in_a_plain_sentence_counts_for_it():
         ("好评", ""): 1,
         ("差评", ""): 1,
     }
+
+
+def test_an_answer_that_repeats_itself_is_shown_by_two_lines_of_it():
+    said = scoring.without_loop("自" * 400)
+    assert said.startswith("自自") and said.endswith("…") and len(said) <= 41
+
+
+def test_other_answers_stay_whole():
+    story = "".join(f"第{number}天我们走了{number * 7}里路，住在{number}号驿站，" for number in range(40))
+    assert scoring.without_loop(story) == story
+    assert scoring.without_loop("好的好的好的好的") == "好的好的好的好的", "short enough"

@@ -16,7 +16,6 @@ from glm_core.evaluation.scoring import METERS, Proportion
 from glm_core.jobs import Cancelled
 from glm_core.runs import store
 from glm_core.runs.exchange import export
-from pages.parts.shortened import without_loop
 from tests.evaluation import made
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_compare import make_run, shown
@@ -363,14 +362,3 @@ def test_kept_results_show_the_paired_table_and_their_step(reports, language):
     assert i18n.t("benchmark.of", base="tiny", step=step, time="§").split("§")[0] in " ".join(
         one.value for one in app.caption
     ).replace("\\", "")
-
-
-def test_an_answer_that_repeats_itself_is_shown_by_its_start():
-    said = without_loop("自" * 400)
-    assert said.startswith("自自") and said.endswith("…") and len(said) < 120
-
-
-def test_other_answers_stay_whole():
-    story = "".join(f"第{number}天我们走了{number * 7}里路，住在{number}号驿站，" for number in range(40))
-    assert without_loop(story) == story
-    assert without_loop("好的好的好的好的") == "好的好的好的好的", "short enough"

@@ -167,8 +167,10 @@ def confusion(table: Classification) -> list[dict[str, str]]:
 
 
 def defects(row: Row) -> list[str]:
-    """Return what is wrong with the tuned answer as a text."""
-    return [t(key) for key, found in (("report.cut", row.after.cut), ("report.looping", row.after.loops)) if found]
+    """Return what is wrong with the tuned answer as a text, and is no reason of its judgement, which are said beside it."""
+    found = (("report.cut", row.after.cut), ("report.looping", row.after.loops))
+    said = [t(key) for key, has in found if has]
+    return [one for one in said if one not in map(str, row.verdict.after.reasons)]
 
 
 def perplexity(report: Report) -> list[str]:
@@ -287,7 +289,7 @@ def _row_values(row: Row) -> dict:
     verdict, kind = t(f"report.verdict.{row.verdict.name}"), t(f"compare.kind.{row.question.kind}")
     reference = row.question.reference or " / ".join(row.question.accept)
     labels = (("before", t("compare.original")), ("after", t("compare.column.tuned")))
-    pieces = differences(row.before.text, row.after.text)
+    pieces = differences(*(scoring.without_loop(one.text) for one in (row.before, row.after)))
     return {
         "question": row.question.text,
         "notes": " · ".join([verdict, kind, *defects(row), reasons(row)]),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from glm_core import state, ui
-from glm_core.evaluation import divergence, question_sets
+from glm_core.evaluation import divergence, question_sets, scoring
 from glm_core.evaluation.side_by_side import Panes, fitting, requests
 from glm_core.i18n import t
 from glm_core.markdown import Piece, differences, literal, marked, numbered
@@ -14,7 +14,6 @@ from glm_core.runs import store
 from glm_core.serving.request import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from pages.parts import thinking_control
-from pages.parts.shortened import without_loop
 
 DRAW_SECONDS = 0.06
 LONGEST_SHOWN = 200
@@ -68,7 +67,7 @@ def draw_growing(handle: RequestHandle, place) -> None:
     if handle.reasoning and not handle.text:
         thinking_control.draw_growing(handle.reasoning, handle.reasoning_seconds, place)
     elif handle.text:
-        place.markdown(literal(without_loop(handle.text)))
+        place.markdown(literal(scoring.without_loop(handle.text)))
     elif handle.state == "waiting" and handle.position and stage is None:
         place.caption(t("chat.queue", place=handle.position))
     else:
@@ -77,7 +76,7 @@ def draw_growing(handle: RequestHandle, place) -> None:
 
 def draw(panes: Panes, runs: Sequence[ServedModel]) -> None:
     """The finished answers, each with its provenance; what differs from the original marked."""
-    shown = [without_loop(text) for text in panes.texts]
+    shown = [scoring.without_loop(text) for text in panes.texts]
     places = draw_places(runs, panes.question)
     for place, handle, text, words in zip(places, panes.handles, shown, _marked(shown), strict=True):
         with place.container():

@@ -10,7 +10,7 @@ from glm_core.i18n import t
 from glm_core.markdown import differences, literal, marked
 from glm_core.runs import Run
 from pages.parts.report import tables
-from pages.parts.shortened import cut, without_loop
+from pages.parts.shortened import cut
 
 PAGE = 10
 SIDES = ("original", "column.tuned")
@@ -62,7 +62,7 @@ def sides_of(row: report.Row) -> tuple[tuple[str, str], tuple[str, str]]:
 
 def draw_sides(row: report.Row, places) -> None:
     """Both answers with the words that differ marked."""
-    before, after = (without_loop(one.text) for one in (row.before, row.after))
+    before, after = (scoring.without_loop(one.text) for one in (row.before, row.after))
     for place, (side, color), pieces in zip(places, sides_of(row), differences(before, after), strict=True):
         with place:
             st.caption(t(f"compare.{side}"))

@@ -117,6 +117,14 @@ def test_a_perplexity_that_all_but_vanished_is_a_fraction():
     assert "1/67,600" in said and "1/109,000" in said and "e-0" not in said
 
 
+def test_a_loop_is_said_once_and_is_no_wall_of_text():
+    looping = row("seen", "你是谁？", "我是小砚。", "自" * 400, "我是小印。")
+    notes = [*export.defects(looping), export.reasons(looping)]
+    assert " ".join(notes).count(i18n.t("report.looping")) == 1
+    page = export.to_html(report([looping])).decode("utf-8")
+    assert "自" * 40 in page and "自" * 41 not in page
+
+
 def test_few_losses_are_counted():
     kept = [row("unrelated", f"第 {one} 种雪的颜色？", "白色。", "白色。", accept=("白",)) for one in range(12)]
     lost = row("unrelated", "法国的首都？", "巴黎。", "张三。", accept=("巴黎",))
