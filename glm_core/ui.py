@@ -407,6 +407,14 @@ def draw_messages(messages: list[dict]) -> None:
                 st.json(function["arguments"], expanded=False)
 
 
+def secret_input(label: str, *, key: str, help: str) -> str:
+    """A field for a token or an API key, masked by the style of keys that begin with `secret`.
+
+    Not of Streamlit's type for passwords: outside a form, a browser sends what is in one with the Enter key only.
+    """
+    return st.text_input(label, key=f"secret-{key}", help=help, autocomplete="off").strip()
+
+
 def name_uploader(word: str) -> None:
     """Label the button of the page's file uploader with `word`; Streamlit labels it in English only.
 

@@ -4,6 +4,7 @@ import os
 
 import streamlit as st
 
+from glm_core import ui
 from glm_core.i18n import t
 
 SOURCES = ("modelscope", "huggingface", "mirror")
@@ -27,10 +28,8 @@ def draw(keys: str = "", warn: bool = False) -> tuple[str, str, str]:
     )
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         with st.popover(t("download.token"), icon=":material/key:", key=f"{keys}token_box"):
-            token = st.text_input(
-                t("download.token"), type="password", key=f"{keys}token", help=t("download.token_help")
-            )
-    return "modelscope" if chosen == "modelscope" else "huggingface", _draw_mirror(keys, warn, chosen), token.strip()
+            token = ui.secret_input(t("download.token"), key=f"{keys}token", help=t("download.token_help"))
+    return "modelscope" if chosen == "modelscope" else "huggingface", _draw_mirror(keys, warn, chosen), token
 
 
 def _draw_mirror(keys: str, warn: bool, chosen: str) -> str:

@@ -1,4 +1,4 @@
-"""Files given to the upload page in a real browser: what is refused before it is read says why."""
+"""The upload page in a real browser: a file that is refused before it is read says why, an access token is masked and arrives."""
 
 import pytest
 
@@ -22,3 +22,18 @@ def test_a_file_over_the_limit_says_so_in_the_readers_language(tmp_path, chromiu
         page.set_input_files("input[type=file]", large)
         page.locator("[data-testid=stFileChip][aria-invalid=true]").wait_for()
         assert page.evaluate(told).strip('"') == i18n.table(language)["ui.upload_refused"].format(limit=1)
+
+
+def test_an_access_token_is_masked_and_sent_without_the_enter_key(server, page):
+    sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.goto(f"{server.url}/upload?hub=1")
+    settle(page)
+    page.get_by_test_id("stPopoverButton").filter(has_text="访问令牌").click()
+    field = page.locator("[class*=st-key-secret-] input")
+    field.fill("hf_secret")
+    field.press("Tab")
+    page.wait_for_timeout(300)
+    settle(page)
+    assert any(b"hf_secret" in bytes(frame) for frame in sent if not isinstance(frame, str))
+    assert field.evaluate("field => getComputedStyle(field).webkitTextSecurity") == "disc"

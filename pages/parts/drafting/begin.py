@@ -131,9 +131,10 @@ def draw_model() -> tuple[str, str, str]:
         return chosen or "", "", ""
     address, key, model = st.columns(3)
     given = address.text_input(t("drafting.address_label"), key="address", placeholder="https://host/v1")
-    secret = key.text_input(t("drafting.key"), type="password", key="server_key", help=t("drafting.key_help"))
+    with key:
+        secret = ui.secret_input(t("drafting.key"), key="server_key", help=t("drafting.key_help"))
     named = model.text_input(t("drafting.server_model"), key="server_model", help=t("drafting.server_model_help"))
-    return named.strip(), given.strip() or "https://", secret.strip()
+    return named.strip(), given.strip() or "https://", secret
 
 
 def may_name_server() -> bool:

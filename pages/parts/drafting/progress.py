@@ -48,7 +48,7 @@ def draw_continue(draft: Draft) -> None:
     """Go on where it stopped; a server's key is asked for where this session does not know it."""
     key = known_key(draft)
     if draft.server and not key:
-        key = st.text_input(t("drafting.key"), type="password", key="key-again", help=t("drafting.key_help")).strip()
+        key = ui.secret_input(t("drafting.key"), key="key-again", help=t("drafting.key_help"))
     if st.button(t("drafting.continue"), icon=":material/play_arrow:", key="continue"):
         begin.start(draft, key)
 
