@@ -122,6 +122,11 @@ class Browser:
         except LookupError:
             return False
 
+    def keys(self, kind: str, start: str) -> list[str]:
+        """Return the keys of the widgets of that kind that begin with `start`."""
+        ids = (getattr(one, kind).id for one in self._elements.values() if one.WhichOneof("type") == kind)
+        return [start + rest for _, found, rest in (one.partition(f"-{start}") for one in ids) if found]
+
     async def press(self, key: str) -> None:
         """Press a button and wait until the page has been drawn."""
         button = self.widget("button", key)

@@ -4,7 +4,7 @@
 
 Everything runs on 127.0.0.1 and ends by itself. Every second browser is a guest's. A browser draws the chat again and again and closes its
 tab now and then. Streams ask marked questions, whose greedy answers must be what the same question got alone. A trainer makes the report
-of a run of theirs anew, merges it and asks another base, which has the server load that one and then the first one again, in turn.
+of a run of theirs anew, merges it anew and asks another base, which has the server load that one and then the first one again, in turn.
 Prints memory, descriptors and threads of the server by quarter; exits with 1 when memory of the last quarter is more than 5 % above the
 second's, descriptors or threads grew, an answer was crossed, or the server did not answer /health within a second.
 """
@@ -115,11 +115,18 @@ async def work(url: str, name: str, key: str, run: str, end: float, counts: Coun
                     made = page.has("button", "again")
             counts["reports"] += made
             async with visiting(url, name, "models", "") as page:
-                await page.press(f"merge-{run}")
-            counts["merges"] += 1
+                counts["merges"] += await merge(page, run)
             asked = {"model": OTHER, "messages": [{"role": "user", "content": "你好"}], "max_tokens": 16}
             counts["loads"] += (await client.post("/v1/chat/completions", json=asked)).status_code == 200
             await asyncio.sleep(min(PAUSE_SECONDS, max(0.0, end - time.monotonic())))
+
+
+async def merge(page: Browser, run: str) -> bool:
+    """Delete the earlier merge of `run`, since one that is there is not made again, and begin a new one; return whether it began."""
+    for key in page.keys("button", "drop-sure-"):
+        await page.press(key)
+    await page.press(f"merge-{run}")
+    return not page.errors()
 
 
 def trained(owner: str) -> str:

@@ -28,6 +28,7 @@ from glm_core.errors import EasyError
 from glm_core.hub import private_hosts
 from glm_core.i18n import t
 from glm_core.jobs import Turn
+from glm_core.machine import allocator
 from glm_core.machine import machine as this_machine
 from glm_core.serving.request import EngineUnavailable
 from glm_core.workspace_lock import WorkspaceLock
@@ -248,6 +249,7 @@ def open_browser(url: str) -> None:
 def start() -> None:
     """Begin watching the runs and tidying up in the background. Returns at once; called when the server starts."""
     _closing.clear()
+    allocator.limit_arenas()
     descriptors.raise_limit()
     private_hosts.refuse_when(lambda: sharing().on)
     lock = WorkspaceLock(workspace.home())

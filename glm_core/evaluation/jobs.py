@@ -10,6 +10,7 @@ from collections.abc import Callable
 from glm_core.errors import EasyError
 from glm_core.evaluation import question_sets, report, scale_sweep
 from glm_core.jobs import Jobs, Turn, TurnJob
+from glm_core.machine import allocator
 from glm_core.permissions import needs
 from glm_core.runs import store
 from glm_core.runs.store import Run
@@ -108,6 +109,7 @@ class Reports:
         if state == "cancelled":
             report.cancelled(job.run)
         job.state = state
+        allocator.trim()  # hundreds of answers, their tensors and their words have come and gone
 
     def _take_turn(self, job: ReportJob) -> None:
         with self._turn.take(job.check):

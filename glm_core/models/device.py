@@ -9,6 +9,8 @@ from functools import cache
 
 import torch
 
+from glm_core.machine import allocator
+
 log = logging.getLogger(__name__)
 
 STACK = 256
@@ -52,12 +54,8 @@ def limit_cuda_stack(device: torch.device) -> None:
 
 
 def release_memory() -> None:
-    """After the last reference to a model has gone: free its cycles and hand the pages to the system.
-
-    The C library keeps what was freed, in an arena of each thread, until it is told otherwise.
-    """
+    """After the last reference to a model has gone: free its cycles and hand the pages to the system."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    allocator.trim()
