@@ -10,6 +10,7 @@ from glm_core.auth.accounts import Account
 from glm_core.chat import guests, shared
 from glm_core.chat.conversations import Conversation
 from glm_core.i18n import t
+from pages.parts import kept
 
 QR_WIDTH = 180
 
@@ -43,21 +44,14 @@ def draw_link(url: str) -> None:
     st.image(network.qr_code(url), width=QR_WIDTH)
 
 
-def draw_switch(label: str, on: bool, key: str, help: str) -> bool:
-    """A switch that shows `on`, also where that was changed elsewhere since it was drawn; returns whether it was pressed."""
-    drawn = f"{key}-drawn"
-    if st.session_state.get(drawn) != on or key not in st.session_state:
-        st.session_state[key] = on
-    st.session_state[drawn] = st.toggle(label, key=key, help=help)
-    return st.session_state[drawn] != on
-
-
 def draw_conversation(conversation: Conversation) -> dict[str, str]:
     """The switch that shows this conversation to others; returns the link's query, nothing where it is not shared."""
     known = shared.find(conversation)
     key = f"shared-{conversation.id}"
-    if draw_switch(t("share.talk"), known is not None, key, t("share.talk_help")):
-        change_conversation(conversation, on=known is None)
+    kept.show(key, known is not None)
+    wanted = st.toggle(t("share.talk"), key=key, help=t("share.talk_help"))
+    if wanted != (known is not None):
+        change_conversation(conversation, on=wanted)
     if known is None:
         return {}
     st.caption(t("share.talk_about", count=known.messages))
@@ -79,11 +73,14 @@ def change_conversation(conversation: Conversation, on: bool) -> None:
 def draw_guests(account: Account, run: str) -> None:
     """The switch that lets guests chat with this run."""
     given = guests.published()
-    if draw_switch(t("share.guests"), run in given, f"guests-{run}", t("share.guests_help")):
+    key = f"guests-{run}"
+    kept.show(key, run in given)
+    wanted = st.toggle(t("share.guests"), key=key, help=t("share.guests_help"))
+    if wanted != (run in given):
         ui.must_be("administrator")
-        guests.publish(given ^ {run}, by=account.name)
+        guests.publish(given | {run} if wanted else given - {run}, by=account.name)
         st.rerun()
-    if run in given and not accounts.open_guest():
+    if wanted and not accounts.open_guest():
         st.caption(t("share.guests_closed"))
         if st.button(t("share.guests_open"), key="open-guests"):
             ui.must_be("administrator")

@@ -234,6 +234,15 @@ def test_rows_are_searched_and_paged():
     assert not app.exception and "问题29" not in shown(app)
 
 
+def test_a_name_given_in_another_tab_stays():
+    kept = library.add("a", rows(4))
+    app = open_page("datasets", set=kept.id)
+    library.rename(kept.id, "新名字")
+    app.run()
+    assert not app.exception and library.get(kept.id).name == "新名字"
+    assert app.text_input(key=f"name-{kept.id}").value == "新名字"
+
+
 def test_renaming_splitting_and_deleting():
     kept = library.add("a", rows(20))
     app = open_page("datasets", set=kept.id)

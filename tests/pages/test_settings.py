@@ -166,6 +166,23 @@ def test_letting_guests_in_is_one_switch(signed_in):
     assert not accounts.open_guest()
 
 
+def test_what_another_tab_has_changed_is_shown_and_not_undone(signed_in, monkeypatch):
+    choices = [ServedModel(name, name, Path("tiny"), Path("a"), 60, 1.0) for name in ("run-1", "run-2")]
+    monkeypatch.setattr("glm_core.serving.served_models.catalogue", lambda: choices)
+    signed_in("administrator")
+    accounts.set_open_guest(True)
+    app = open_page("accounts")
+    accounts.set_open_guest(False)
+    guests.publish(["run-2"])
+    guests.set_days(3)
+    app.run()
+    assert not app.exception and not accounts.open_guest() and guests.published() == {"run-2"} and guests.days() == 3
+    shown = [app.toggle(key="open-guest"), app.multiselect(key="guest-runs"), app.number_input(key="guest-days")]
+    assert [one.value for one in shown] == [False, ["run-2"], 3]
+    app.toggle(key="open-guest").set_value(True).run()
+    assert accounts.open_guest() and guests.published() == {"run-2"}
+
+
 def test_what_guests_get_and_how_long_their_words_are_kept(signed_in, monkeypatch):
     choices = [
         ServedModel("tiny", "tiny", Path("tiny")),

@@ -397,6 +397,19 @@ def test_stop_takes_two_clicks_and_says_what_becomes_of_the_work(model, launcher
     assert run.adapter() is None
 
 
+def test_a_name_and_a_note_given_in_another_tab_stay(model):
+    run = make(model, "stopped")
+    app = open_page("run", run=run.id)
+    store.get(run.id).rename("新名字")
+    store.get(run.id).annotate("新备注")
+    app.run()
+    assert not app.exception and (store.get(run.id).name, store.get(run.id).note) == ("新名字", "新备注")
+    assert (app.text_input(key=f"name-{run.id}").value, app.text_area(key=f"note-{run.id}").value) == (
+        "新名字",
+        "新备注",
+    )
+
+
 def test_name_and_note_are_changed_and_deletion_wants_a_tick_first(model):
     run = make(model, "stopped")
     app = open_page("run", run=run.id)

@@ -7,6 +7,7 @@ import streamlit as st
 from glm_core import ui
 from glm_core.data import Example, export, library, xlsx_job
 from glm_core.i18n import t
+from pages.parts import kept
 from pages.parts.datasets import xlsx_download
 
 
@@ -104,7 +105,8 @@ def draw_exports(chosen: library.Dataset, rows: Sequence[Example]) -> None:
 
 def draw_more(chosen: library.Dataset) -> None:
     """Another name, another file, deletion."""
-    name = st.text_input(t("datasets.name"), chosen.name, max_chars=library.MAX_NAME, key=f"name-{chosen.id}")
+    kept.show(f"name-{chosen.id}", chosen.name)
+    name = st.text_input(t("datasets.name"), max_chars=library.MAX_NAME, key=f"name-{chosen.id}")
     if name != chosen.name:
         library.rename(chosen.id, name)
         ui.note("audit.data.rename", f"{chosen.name} → {name}")
