@@ -167,6 +167,18 @@ class AdapterTrainer(Trainer):
             data_collator=self._collate,
         )
         self.remove_callback(PrinterCallback)
+        if args.world_size > 1:
+            self._begin_alike()
+
+    def _begin_alike(self) -> None:
+        """Give every process the first one's weights, and keep the library from wrapping the model, which would do that.
+
+        Its wrapper (DDP) holds on to nodes of the graph that belong to the default stream: no step could be recorded.
+        """
+        for weight in self.model.parameters():
+            if weight.requires_grad:
+                torch.distributed.broadcast(weight.data, 0)
+        self.model._is_accelerate_prepared = True  # what accelerate looks at to wrap a model once
 
     @cached_property
     def replay(self) -> CudaGraphStep | None:
@@ -191,16 +203,15 @@ class AdapterTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader:
         return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self._collate)
 
-    def training_step(self, _model, inputs, num_items_in_batch=None):
+    def training_step(self, model, inputs, num_items_in_batch=None):
         """The loss of a micro-batch, its gradients added to the weights'.
 
-        Every process computes its own gradients past the library's wrapper of several processes (`_model`), whose sums cannot
-        be recorded, and so each may replay a recording or not; what an update has gathered is added up over all of them once.
+        Every process computes its own gradients, recorded or not; what an update has gathered is averaged over all of them once.
         """
         self.tokens += inputs["input_ids"].numel() * self.args.world_size  # (B, S), padding included
         loss = self.replay(inputs, num_items_in_batch) if self.replay else None
         if loss is None:
-            loss = super().training_step(self.model, inputs, num_items_in_batch)
+            loss = super().training_step(model, inputs, num_items_in_batch)
         if self.args.world_size > 1 and self.accelerator.sync_gradients:
             average_gradients(self.model)
         self.update_loss += loss
