@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, cookie_parser
 
 from glm_core.auth import accounts, api_keys, cors, database, request_paths
 from glm_core.auth.database import StoreError
-from glm_core.auth.network import Sharing
+from glm_core.auth.network import LOCAL_HOSTS, Sharing
 from glm_core.auth.page_sockets import Owner, PageSockets
 from glm_core.auth.rate_limits import RateLimiter
 from glm_core.auth.rejections import Rejection, send_rejection
@@ -38,10 +38,11 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+OPENER_POLICY = {"cross-origin-opener-policy": "same-origin"}
+"Only for HTTPS and this computer's own names: elsewhere browsers ignore it and complain in their console."
 ONCE = (b"host", b"origin", b"authorization", b"sec-fetch-site")
 "Headers that a request has once or not at all."
 _HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<six>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?")
@@ -106,7 +107,11 @@ class AuthMiddleware:
             return await send(HANG_UP) if rejection else await self._serve_socket(scope, headers, receive, send)
         if self.sharing.check_sources:
             extra["content-security-policy"] = _with_sources(self.sharing.check_sources)
-        send = _with_headers(send, extra, secure=scope.get("scheme") == "https")
+        secure = scope.get("scheme") == "https"
+        name = _HOST.fullmatch(headers.get("host", ""))
+        if secure or (name and name["name"] in LOCAL_HOSTS):
+            extra |= OPENER_POLICY
+        send = _with_headers(send, extra, secure=secure)
         if not rejection and self._calls_api(scope) and cors.is_preflight(scope, headers):
             return await cors.send_preflight(send, headers)
         if rejection:

@@ -229,6 +229,15 @@ def test_behind_https_the_cookie_is_for_https_alone(app, people):
     assert sign_in(client).headers["set-cookie"].lower().count("; secure") == 1
 
 
+@pytest.mark.parametrize(
+    ("address", "heeded"),
+    [("https://192.168.1.2", True), ("http://192.168.1.2:8501", False), ("http://localhost:8501", True)],
+)
+def test_browsers_get_the_policy_for_openers_only_where_they_heed_it(app, people, address, heeded):
+    client = TestClient(app, base_url=address, client=("127.0.0.1", 5), follow_redirects=False)
+    assert ("cross-origin-opener-policy" in client.get("/login").headers) is heeded
+
+
 @pytest.mark.parametrize(("scheme", "flags"), [("https", 1), ("http", 0)])
 def test_behind_https_no_cookie_of_the_pages_travels_without_it(sharing, people, scheme, flags):
     async def page(_request):
