@@ -43,6 +43,8 @@ SHARE = 64
 "Of these, how many one account may have."
 TIDY_SECONDS = 86_400.0
 LAST_USES_SECONDS = 20.0
+ENDED_PAGES_SECONDS = 60.0
+"How often, at most, the memory of pages that have ended is handed to the system."
 SECONDS_TO_LISTEN = 0.5
 SECONDS_TO_SAVE = 5.0
 "How long the end of the server waits for pages to save the answers that it broke off."
@@ -54,6 +56,7 @@ log = logging.getLogger(__name__)
 LOADER_LACKS_MEMORY = ("failed to map segment", "cannot allocate memory")
 "What the loader of the system's libraries says where memory is short or a limit on it is reached."
 _closing = threading.Event()
+_pages_ended = threading.Event()
 _locks: list[WorkspaceLock] = []
 engines: "list[Engine]" = []
 _answers: list[object] = []
@@ -209,6 +212,7 @@ def session_of(message: bytes) -> str | None:
 def _end_session(session: str) -> None:
     """End a Streamlit session that nobody resumed. Streamlit itself forgets it without closing its event loop."""
     runtime.get_instance().close_session(session)
+    _pages_ended.set()
 
 
 def _server_options() -> dict:
@@ -258,6 +262,7 @@ def start() -> None:
         log.warning("%s", t("app.second", folder=workspace.home(), **lock.holder()))
     threading.Thread(target=_work_alone, args=(lock,), name="runs", daemon=True).start()
     threading.Thread(target=_store_last_uses, name="last-uses", daemon=True).start()
+    threading.Thread(target=_trim_after_pages, name="ended-pages", daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -318,6 +323,17 @@ def _store_last_uses() -> None:
         database.keep_open()
         accounts.last_uses.store()
         accounts.ended_sessions.store()
+
+
+def _trim_after_pages() -> None:
+    """Hand the memory of pages that have ended to the system, now and then. What they held is freed by Python's own collections.
+
+    A collection of ours would hold everybody up: without an engine, whose making freezes the libraries, it walks all of them.
+    """
+    while not _closing.wait(ENDED_PAGES_SECONDS):
+        if _pages_ended.is_set():
+            _pages_ended.clear()
+            allocator.trim()
 
 
 def _tidy() -> None:

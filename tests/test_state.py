@@ -1,5 +1,6 @@
 """What the process shares: which engine answers."""
 
+import asyncio
 import contextlib
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from glm_core import state
+from glm_core.auth.page_sockets import MOST_IDLE, Owner
+from glm_core.machine import allocator
 from glm_core.machine.machine import Gpu, Machine
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.remote import RemoteEngine
@@ -31,6 +34,7 @@ def test_the_engine_is_this_process_or_the_server_that_the_operator_names(monkey
 SHORT_OF_MEMORY = """
 import resource
 from glm_core import state
+from glm_core.auth.page_sockets import MOST_IDLE, Owner
 from glm_core.serving.request import EngineUnavailable
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 100_000_000, resource.RLIM_INFINITY))
@@ -81,6 +85,26 @@ def with_cards(monkeypatch, *used):
     gpus = tuple(Gpu(index, "NVIDIA GeForce RTX 4090", gib << 30, 24 << 30) for index, gib in enumerate(used))
     monkeypatch.setattr(state.this_machine, "gpus", lambda: gpus)
     monkeypatch.setattr(state.this_machine, "machine", lambda: Machine(gpus, 2, 16 << 30, 8 << 30, 1 << 40))
+
+
+def test_the_memory_of_pages_goes_back_to_the_system_after_their_end(monkeypatch, workspace):
+    ended, trimmed = [], threading.Event()
+    monkeypatch.setattr(state.runtime, "get_instance", lambda: SimpleNamespace(close_session=ended.append))
+    monkeypatch.setattr(state, "ENDED_PAGES_SECONDS", 0.01)
+    monkeypatch.setattr(allocator, "trim", lambda: trimmed.set() if ended else pytest.fail("no page has ended"))
+
+    async def end_the_oldest(sockets):
+        owner = Owner("u-1", "trainer", b"", "127.0.0.1")
+        for number in range(MOST_IDLE + 1):
+            sockets.bind(str(number), owner)
+            sockets.discard(owner, str(number))
+
+    try:
+        state.start()
+        asyncio.run(end_the_oldest(state.guarding()["sockets"]))
+        assert trimmed.wait(60) and ended[0] == "0"
+    finally:
+        state.close()
 
 
 def test_a_run_finds_the_card_without_the_model_that_is_unloaded_for_it(monkeypatch, chatting):
