@@ -1,5 +1,7 @@
 """Two people in two browsers on a shared server: each sees what is theirs, also after the server was restarted."""
 
+import re
+
 import pytest
 
 from glm_core.auth import accounts, api_keys
@@ -9,6 +11,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PASSWORD = "correct horse"
 QUESTION = "二十七加十五等于多少？"
+ID = re.compile(r"(?<=[?&]c=)[^&]+")
 
 
 def open_window(chromium, locale="zh-CN", width=1280):
@@ -29,6 +32,18 @@ def ask(page, question):
     page.get_by_test_id("stChatInputTextArea").fill(question)
     page.get_by_test_id("stChatInputTextArea").press("Enter")
     page.get_by_text("token/s").first.wait_for()
+
+
+def link_to_conversation(page) -> str:
+    """Share the conversation in view; returns the query of its link."""
+    page.get_by_role("button", name="分享", exact=True).click()
+    popover = page.get_by_test_id("stPopoverBody")
+    popover.get_by_text("带上这段对话", exact=True).click()
+    link = popover.get_by_text("chat?shared=")
+    link.wait_for()
+    query = link.inner_text().strip().partition("?")[2]
+    page.keyboard.press("Escape")
+    return query
 
 
 @pytest.fixture
@@ -55,6 +70,12 @@ def test_two_people_share_a_server_and_see_only_their_own(shared, chromium):
     guest.goto(boss.url)  # the very conversation, by its address
     settle(guest)
     assert guest.get_by_test_id("stChatMessage").count() == 0
+    guest.goto(f"{shared.url}/chat?{link_to_conversation(boss)}")
+    guest.get_by_role("button", name="Go on from here").wait_for()
+    assert QUESTION in guest.get_by_test_id("stChatMessage").first.inner_text()
+    guest.get_by_role("button", name="Go on from here").click()
+    guest.wait_for_url(re.compile(r"[?&]c="))
+    assert ID.search(guest.url)[0] != ID.search(boss.url)[0], "a copy of their own"
     for name in ("training", "datasets", "settings", "accounts"):
         guest.goto(f"{shared.url}/{name}")
         settle(guest)
