@@ -8,13 +8,13 @@ import streamlit as st
 from glm_core import i18n, state, ui
 from glm_core.evaluation import report
 from glm_core.evaluation.analysis import conclusion
-from glm_core.evaluation.blind_votes import Pair
+from glm_core.evaluation.blind_votes import Pair, Side
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, RunError, rollback, store
 from pages.parts import blind_vote, compared_runs, share, step_in_use
-from pages.parts.report import benchmark, calibration, downloads, progress, questions, tables
+from pages.parts.report import benchmark, calibration, downloads, measured, progress, questions, tables
 
 OTHERS = 3
 
@@ -62,20 +62,22 @@ def draw_votes(run: Run, found: report.Report) -> None:
         )
         for row in alone
     ]
-    blind_vote.draw_start(run, (found.base, blind_vote.side(found.name, found.step)), pairs, "vote")
+    blind_vote.draw_start(run, (Side(found.base), Side(found.name, found.step or 0)), pairs, "vote")
 
 
-def draw_notes(run: Run, found: report.Report) -> None:
-    """Header with the run's name, and the warnings that come before all figures."""
-    st.subheader(literal(conclusion.headline(found)), anchor=False)
-    st.caption(literal(export.about(found)))
-    if is_outdated(run, found):
+def draw_notes(run: Run, found: report.Report, current: bool) -> None:
+    """Header with the run's name, and the warnings that come before all figures; above them whether they are still true."""
+    if not current:
         draw_outdated(run, found)
+    with measured.place(found, current, "headline", label=False):
+        st.subheader(literal(conclusion.headline(found)), anchor=False)
+        st.caption(literal(export.about(found)))
     step_in_use.draw(run)
-    for doubt in conclusion.doubts(found):
-        st.caption(f":orange[:material/help:] {literal(doubt)}")
-    if warnings := export.warnings(found):
-        st.warning("\n\n".join(map(literal, warnings)), icon=":material/warning:")
+    with measured.place(found, current, "doubts", label=False):
+        for doubt in conclusion.doubts(found):
+            st.caption(f":orange[:material/help:] {literal(doubt)}")
+        if warnings := export.warnings(found):
+            st.warning("\n\n".join(map(literal, warnings)), icon=":material/warning:")
 
 
 def draw_outdated(run: Run, found: report.Report) -> None:
@@ -90,27 +92,31 @@ def draw_outdated(run: Run, found: report.Report) -> None:
 
 
 def draw_report(run: Run, found: report.Report) -> None:
-    """The whole report, what matters most first."""
-    draw_notes(run, found)
-    with st.container(key="report-dimmed" if is_outdated(run, found) else "report-current"):
+    """The whole report, what matters most first; what was measured of another adapter than answers now is dimmed and says so."""
+    current = not is_outdated(run, found)
+    draw_notes(run, found, current)
+    with measured.place(found, current, "meters", label=False):
         tables.draw_classes(found)
-        questions.draw_meters(run, found)
+        questions.draw_meters(run, found, current)
     with st.container(horizontal=True), ui.guarded():
         downloads.draw(found)
         if st.button(t("report.again"), key="again", icon=":material/refresh:"):
             start(run)
         share.draw("report", account, run=run.id)
-    questions.draw_details(found)
-    with st.expander(t("report.scores"), icon=":material/table:"), ui.guarded():
+    with measured.place(found, current, "rows"):
+        questions.draw_details(found)
+    with st.expander(t("report.scores"), icon=":material/table:"), measured.place(found, current, "scores"):
         tables.draw_scores(found)
     asked = st.session_state.get("strengths_of") == run.id  # who has asked for them finds them open
-    with st.expander(t("report.strengths"), icon=":material/tune:", expanded=asked), ui.guarded():
-        tables.draw_strengths(run, found)
+    with st.expander(t("report.strengths"), icon=":material/tune:", expanded=asked):
+        tables.draw_strengths(run, found, current)
     with st.expander(t("report.others"), icon=":material/stacked_line_chart:"), ui.guarded():
+        measured.say(found, current)
         draw_others(run, found)
-    with st.expander(t("report.calibrate"), icon=":material/fact_check:"), ui.guarded():
+    with st.expander(t("report.calibrate"), icon=":material/fact_check:"), measured.place(found, current, "marks"):
         calibration.draw(run, found)
     with st.expander(t("report.vote"), icon=":material/how_to_vote:"), ui.guarded():
+        measured.say(found, current)
         draw_votes(run, found)
     with st.expander(t("report.edit"), icon=":material/edit:"), ui.guarded():
         if questions.draw_edit(run):

@@ -14,12 +14,13 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from glm_core import workspace
 from glm_core.errors import EasyError
 from glm_core.evaluation.analysis.statistics import LEVEL, sign_test, wilson
+from glm_core.i18n import t
 from glm_core.permissions import needs
 from glm_core.runs.files import locked, number, read_record, string, writing
 
@@ -61,12 +62,32 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Side:
+    """One of the two models of a vote.
+
+    Attributes:
+        step, strength: of the adapter that gave the answers; None for the original model.
+    """
+
+    name: str
+    step: int | None = None
+    strength: float = 1.0
+
+    def __str__(self) -> str:
+        """The model's name with its step, and its strength where that is not 1, in the reader's language."""
+        if self.step is None:
+            return self.name
+        key = "vote.side" if self.strength == 1 else "vote.side_strength"
+        return t(key, name=self.name, step=self.step, strength=self.strength)
+
+
+@dataclass(frozen=True)
 class Vote:
     """One vote as it was when read.
 
     Attributes:
         run: the id of the run whose answers these are. owner: whose run it is.
-        names: of the two models, which voters do not get to see before the vote is closed.
+        sides: the two models, which voters do not get to see before the vote is closed.
         about: what the voters are asked, in the opener's words; often empty.
         secret: what the order of the answers follows from; never shown.
         reopened: whether it went on after its result could be seen; then it is no blind vote any more.
@@ -75,7 +96,7 @@ class Vote:
     id: str
     run: str
     owner: str
-    names: tuple[str, str]
+    sides: tuple[Side, Side]
     about: str
     created: float
     open: bool
@@ -168,7 +189,7 @@ def choose(pairs: Iterable[Pair], limit: int = MOST_QUESTIONS) -> list[Pair]:
 
 
 @needs("trainer")
-def start(run: str, owner: str, names: tuple[str, str], pairs: Sequence[Pair], about: str = "") -> Vote:
+def start(run: str, owner: str, sides: tuple[Side, Side], pairs: Sequence[Pair], about: str = "") -> Vote:
     """Open a vote on the pairs worth asking about.
 
     Raises:
@@ -187,7 +208,7 @@ def start(run: str, owner: str, names: tuple[str, str], pairs: Sequence[Pair], a
             {
                 "run": run,
                 "owner": owner,
-                "names": list(names),
+                "sides": [asdict(side) for side in sides],
                 "about": string(about, LONGEST_ABOUT),
                 "open": True,
                 "created": time.time(),
@@ -209,7 +230,7 @@ def get(identifier: str) -> Vote:
         raise VoteError("vote.error.unknown")
     record = read_record(folder() / identifier / "vote.json")
     try:
-        one, other = map(_text, record["names"])
+        one, other = _sides(record)
         return Vote(
             identifier,
             _text(record["run"]),
@@ -224,6 +245,22 @@ def get(identifier: str) -> Vote:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise VoteError("vote.error.unknown") from error
+
+
+def _sides(record: dict) -> tuple[Side, Side]:
+    """The models of a vote; earlier versions kept them as text in the language of who opened it."""
+    if "names" in record:
+        one, other = (Side(_text(name)) for name in record["names"])
+    else:
+        one, other = map(_side, record["sides"])
+    return one, other
+
+
+def _side(kept: dict) -> Side:
+    step = kept["step"]
+    if step is not None and type(step) is not int:
+        raise TypeError(type(step).__name__)
+    return Side(_text(kept["name"]), step, number(kept["strength"], 1.0))
 
 
 def _pairs(record: dict) -> tuple[Pair, ...]:

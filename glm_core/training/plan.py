@@ -41,7 +41,7 @@ class Plan:
 
     Attributes:
         rehearsed: rows of the base's own answers beside them in each pass.
-        held_out: rows of the data kept aside for the validation loss.
+        held_out: rows of the data kept aside for the validation loss; about, since nearly equal questions are not torn apart.
     """
 
     rows: int
@@ -100,6 +100,7 @@ def plan(
     updates = min(settings.max_steps, 10**9) if settings.max_steps else settings.epochs * each
     epochs = updates / each
     key, values = _arithmetic(training, settings, updates, epochs)
+    key = _about(key) if training < rows else key
     tokens = None if mean_tokens is None else round((mean_tokens * training + REHEARSED_TOKENS * rehearsed) * epochs)
     warnings = tuple(_doubts(training, settings, updates, epochs, parameters))
     return Plan(training, updates, epochs, key, values, warnings, settings, tokens, rehearsed, rows - training)
@@ -116,6 +117,11 @@ def _arithmetic(rows: int, settings: TrainingSettings, updates: int, epochs: flo
         return "guard.by_steps", values | {"epochs": f"{epochs:.2g}" if epochs < 10 else f"{epochs:,.0f}"}
     exact = (rows + rehearsed) % settings.rows_per_update == 0
     return ("guard.exact" if exact else "guard.rounded"), values | {"epochs": settings.epochs}
+
+
+def _about(key: str) -> str:
+    """The text of an arithmetic whose rows are not certain, since how many are held out depends on what they ask."""
+    return "guard.by_steps_about" if key == "guard.by_steps" else "guard.about"
 
 
 def _doubts(rows: int, settings: TrainingSettings, updates: int, epochs: float, parameters: int | None):

@@ -8,7 +8,7 @@ import streamlit as st
 from glm_core import ui
 from glm_core.auth import network
 from glm_core.evaluation import blind_votes
-from glm_core.evaluation.blind_votes import Pair, Tally, Vote
+from glm_core.evaluation.blind_votes import Pair, Side, Tally, Vote
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run
@@ -16,7 +16,7 @@ from glm_core.runs import Run
 OUTCOMES = {"one": 0, "other": 1}
 
 
-def draw_start(run: Run, names: tuple[str, str], pairs: Sequence[Pair], key: str) -> None:
+def draw_start(run: Run, sides: tuple[Side, Side], pairs: Sequence[Pair], key: str) -> None:
     """Explanation of a vote, and the button that opens one on `pairs`; only for the owner of the run."""
     if not ui.owns(run.owner):
         return
@@ -27,14 +27,9 @@ def draw_start(run: Run, names: tuple[str, str], pairs: Sequence[Pair], key: str
     with ui.guarded():
         if st.button(t("vote.start"), key=f"{key}-start", icon=":material/how_to_vote:"):
             ui.must_own(run.owner)
-            vote = blind_votes.start(run.id, run.owner, names, pairs, about)
+            vote = blind_votes.start(run.id, run.owner, sides, pairs, about)
             ui.note("audit.vote.open", vote.id)
             ui.go("vote", vote=vote.id)
-
-
-def side(name: str, step: int | None, strength: float = 1.0) -> str:
-    """Return what a tuned model is called in a vote: with the step and the strength that its answers are of."""
-    return t("vote.side" if strength == 1 else "vote.side_strength", name=name, step=step or 0, strength=strength)
 
 
 def draw_list(run: Run) -> None:
@@ -43,7 +38,7 @@ def draw_list(run: Run) -> None:
         if vote.run == run.id:
             said = t(f"vote.state.{'open' if vote.open else 'closed'}")
             label = t(
-                "vote.listed", when=ui.local_time(vote.created), name=vote.names[1], count=len(vote.pairs), state=said
+                "vote.listed", when=ui.local_time(vote.created), name=vote.sides[1], count=len(vote.pairs), state=said
             )
             ui.link("vote", literal(label), icon=":material/how_to_vote:", vote=vote.id)
 
@@ -68,7 +63,7 @@ def draw_desk(vote: Vote) -> None:
 def draw_tally(vote: Vote) -> None:
     """Number of voters; once the vote is closed also the result."""
     counted = blind_votes.tally(vote)
-    names = [literal(name) for name in vote.names]
+    names = [literal(str(side)) for side in vote.sides]
     if vote.open:
         st.markdown(t("vote.outcome.waiting"))
     else:
@@ -87,7 +82,7 @@ def draw_result(vote: Vote, counted: Tally, names: Sequence[str]) -> None:
         st.caption(said, help=t("vote.share_help"))
     if counted.judged:
         st.caption(t("vote.judge", judged=counted.judged, agreed=counted.agreed), help=t("vote.judge_help"))
-    rows = [*vote.names, t("vote.choice.equal"), t("vote.choice.bad")]
+    rows = [*map(str, vote.sides), t("vote.choice.equal"), t("vote.choice.bad")]
     times = [counted.one, counted.other, counted.equal, counted.bad]
     table = pd.DataFrame({t("vote.column.answer"): map(literal, rows), t("vote.column.times"): times})
     st.table(table.set_index(t("vote.column.answer")))

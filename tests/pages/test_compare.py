@@ -253,7 +253,7 @@ def test_the_whole_set_of_several_runs_has_a_column_each_and_can_be_voted_on(thr
     app.selectbox(key="vote-sides").set_value((1, 2)).run()
     app.button(key="set-vote-start").click().run()
     vote = blind_votes.votes()[0]
-    told = [name.partition(" · 第 ") for name in vote.names]
+    told = [str(side).partition(" · 第 ") for side in vote.sides]
     assert [name for name, _, step in told if step] == ["1 · 作者训练", "2 · 第2次"] and len(vote.pairs) >= 12
     assert {(one.one, one.other) for one in vote.pairs} == {("我由张三开发。", "我由项目组开发。")}
 

@@ -1,5 +1,6 @@
 """The report page: what it says first, how it is filtered, and what it does without a report."""
 
+import re
 import shutil
 
 import pytest
@@ -71,6 +72,16 @@ def reports(workspace, monkeypatch, benchmarks):
 
 def keep(found):
     workspace.write_json(report.file_of(store.get("run-1")), found.to_dict())
+
+
+def containers(app):
+    """The keys of all containers on the page."""
+    found, left = [], [app.main]
+    while left:
+        block = left.pop()
+        left += getattr(block, "children", {}).values()
+        found.append(getattr(getattr(block, "proto", None), "id", ""))
+    return [re.sub(r".*-None-|.*\$\$ID-[0-9a-f]+-", "", one) for one in found if isinstance(one, str) and one]
 
 
 def questions(app):
@@ -157,6 +168,28 @@ def test_an_adapter_saved_anew_makes_the_report_outdated(reports):
     assert i18n.t("report.outdated") in shown(app)
     app.button(key="again-now").click().run()
     assert reports.started == ["run-1"]
+
+
+def test_all_that_was_measured_of_another_adapter_is_dimmed_and_says_so(reports):
+    meters = {name: Proportion(name, 1, 2, 0) for name in METERS}
+    keep(made.report(adapter="59", strengths={0.5: meters, 1.0: meters}))
+    app = open_page("report", run="run-1")
+    assert not app.exception
+    dimmed = [name for name in containers(app) if name.startswith("report-dimmed-")]
+    assert {name.removeprefix("report-dimmed-") for name in dimmed} >= {
+        "headline",
+        "meters",
+        "rows",
+        "scores",
+        "strengths",
+        "marks",
+    }
+    assert [one.value for one in app.caption].count(f":material/update: {i18n.t('report.measured_at', step=60)}") == 6
+    assert "export" not in [one.key for one in app.button], "the strength was measured of another adapter"
+    keep(made.report(strengths={0.5: meters, 1.0: meters}))
+    app = open_page("report", run="run-1")
+    assert not [name for name in containers(app) if name.startswith("report-dimmed")]
+    assert i18n.t("report.measured_at", step=60) not in shown(app) and app.button(key="export")
 
 
 def test_a_classification_begins_with_accuracy_and_confusions_rows_not_seen_first(reports):
@@ -275,7 +308,8 @@ def test_the_owner_opens_a_blind_vote_on_the_answers_that_differ(reports):
     app.button(key="vote-start").click().run()
     vote = blind_votes.votes()[0]
     assert not app.exception and app.query_params["vote"] == vote.id
-    assert (vote.run, vote.names, vote.about) == ("run-1", ("tiny", "作者训练 · 第 60 步"), "哪个更像客服？")
+    assert (vote.run, vote.about) == ("run-1", "哪个更像客服？")
+    assert vote.sides == (blind_votes.Side("tiny"), blind_votes.Side("作者训练", 60))
     assert {one.question for one in vote.pairs} == {"谁开发了你？", "作者是哪位？", "法国的首都？", "雪的颜色？"}
     assert "audit.vote.open" in [one["action"] for one in accounts.audit()]
 

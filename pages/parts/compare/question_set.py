@@ -7,7 +7,7 @@ import streamlit as st
 
 from glm_core import i18n, state, ui
 from glm_core.evaluation.answer_pairs import Difference, Question
-from glm_core.evaluation.blind_votes import Pair
+from glm_core.evaluation.blind_votes import Pair, Side
 from glm_core.evaluation.scoring import METERS, Proportion, meter
 from glm_core.evaluation.side_by_side import compare_all, judged
 from glm_core.i18n import t
@@ -121,13 +121,13 @@ def draw_vote(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]],
     """A blind vote on two of the models: the original and a run, or two runs."""
     run = store.get(runs[0].name)
     blind_vote.draw_list(run)
-    tuned = [blind_vote.side(name, one.step, strength) for name, one in zip(names_of(runs), runs, strict=True)]
-    names = [runs[0].base.name, *tuned]
+    tuned = [Side(name, one.step or 0, strength) for name, one in zip(names_of(runs), runs, strict=True)]
+    models = [Side(runs[0].base.name), *tuned]
     answers = [[row.before for row in rows[0]], *([row.after for row in one] for one in rows)]
     first, second = 0, 1
     if len(runs) > 1:
-        couples = [(one, other) for one in range(len(names)) for other in range(one + 1, len(names))]
-        said = {couple: " / ".join(literal(names[side]) for side in couple) for couple in couples}
+        couples = [(one, other) for one in range(len(models)) for other in range(one + 1, len(models))]
+        said = {couple: " / ".join(literal(str(models[side])) for side in couple) for couple in couples}
         ui.keep_widget("vote-sides")
         first, second = st.selectbox(t("vote.sides"), couples, format_func=said.get, key="vote-sides")
     sides = [
@@ -137,4 +137,4 @@ def draw_vote(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]],
     texts = [row.question.text for row in rows[0]]
     outcomes = zip(sides[first], sides[second], strict=True)
     pairs = [Pair(*one) for one in zip(texts, answers[first], answers[second], outcomes, strict=True)]
-    blind_vote.draw_start(run, (names[first], names[second]), pairs, "set-vote")
+    blind_vote.draw_start(run, (models[first], models[second]), pairs, "set-vote")

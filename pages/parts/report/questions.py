@@ -18,14 +18,14 @@ GRADES = {"some": "orange", "none": "red", "unsure": "orange"}
 BADGES = {"learned": "green", "unchanged": "gray", "unsure": "orange", "not_right": "red", "worse": "red"}
 
 
-def draw_meters(run: Run, found: report.Report) -> None:
+def draw_meters(run: Run, found: report.Report, current: bool) -> None:
     """The first screen: a card a meter, side by side on a desk, beneath each other on a phone; nothing else."""
     with st.container(key="first-screen"), st.container(key="meters"):
         for name in found.meters:
-            draw_meter(run, found, name)
+            draw_meter(run, found, name, current)
 
 
-def draw_meter(run: Run, found: report.Report, name: str) -> None:
+def draw_meter(run: Run, found: report.Report, name: str, current: bool) -> None:
     """A figure, what it means, how sure it is, and the one question that shows it."""
     meter = found.meters[name]
     with st.container(border=True, height="stretch", gap="xsmall", key=f"meter-{name}"):
@@ -37,7 +37,7 @@ def draw_meter(run: Run, found: report.Report, name: str) -> None:
             st.caption(literal(change))
         if name == "generalises" and meter.grade == "unknown":
             ui.link("training", t("report.set_aside"), icon=":material/call_split:", like=found.run, aside="1")
-        if name == "kept" and meter.value is not None and meter.value < export.KEPT_ALL:
+        if current and name == "kept" and meter.value is not None and meter.value < export.KEPT_ALL:
             with ui.guarded():
                 tables.draw_lower(run, found)
         row = export.example(found, name)

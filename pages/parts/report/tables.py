@@ -10,7 +10,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run
 from glm_core.runs.exchange import export
-from pages.parts.report import progress
+from pages.parts.report import measured, progress
 
 
 def draw_scores(found: report.Report) -> None:
@@ -42,8 +42,17 @@ def draw_class_table(kind: str, classes: scoring.Classification) -> None:
     st.dataframe(pd.DataFrame(report_export.confusion(classes)), hide_index=True, key=f"classes-{kind}")
 
 
-def draw_strengths(run: Run, found: report.Report) -> None:
-    """The three meters at five strengths of the adapter; while they are measured, how far that is."""
+def draw_strengths(run: Run, found: report.Report, current: bool) -> None:
+    """The three meters at five strengths of the adapter; while they are measured, how far that is.
+
+    Once another adapter answers than that of the report, nothing is measured or exported here: it would be of the other.
+    """
+    with measured.place(found, current, "strengths"):
+        draw_strengths_of(run, found, current)
+
+
+def draw_strengths_of(run: Run, found: report.Report, current: bool) -> None:
+    """The table where there is one, and what to do with it or for it."""
     st.caption(t("report.strengths_about"))
     job = state.reports().job(run)
     if job is not None and job.active and job.strengths:
@@ -61,9 +70,10 @@ def draw_strengths(run: Run, found: report.Report) -> None:
         st.table(pd.DataFrame(rows).set_index(t("chat.strength")))
         best = scale_sweep.best(found.strengths)
         st.markdown(t("report.strengths_best", strength=f"{best:g}"))
-        link_to(run, best)
-        draw_export(run, best)
-    elif st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
+        if current:
+            link_to(run, best)
+            draw_export(run, best)
+    elif current and st.button(t("report.strengths_go"), key="strengths", icon=":material/tune:"):
         measure(run)
 
 
