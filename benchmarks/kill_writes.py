@@ -144,7 +144,7 @@ def check_migration(_said: list[str]) -> None:
 def prepare_vote() -> list[str]:
     """Open a vote."""
     pairs = [blind_votes.Pair(f"q{number}", "one", "other") for number in range(10)]
-    blind_votes.start("run", "local", (blind_votes.Side("one"), blind_votes.Side("other", 1)), pairs)
+    blind_votes.start("run", "local", (blind_votes.VoteSide("one"), blind_votes.VoteSide("other", 1)), pairs)
     return []
 
 

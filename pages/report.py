@@ -8,7 +8,7 @@ import streamlit as st
 from glm_core import i18n, state, ui
 from glm_core.evaluation import report
 from glm_core.evaluation.analysis import conclusion
-from glm_core.evaluation.blind_votes import Pair, Side
+from glm_core.evaluation.blind_votes import Pair, VoteSide
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -62,7 +62,7 @@ def draw_votes(run: Run, found: report.Report) -> None:
         )
         for row in alone
     ]
-    blind_vote.draw_start(run, (Side(found.base), Side(found.name, found.step or 0)), pairs, "vote")
+    blind_vote.draw_start(run, (VoteSide(found.base), VoteSide(found.name, found.step or 0)), pairs, "vote")
 
 
 def draw_notes(run: Run, found: report.Report, current: bool) -> None:

@@ -62,7 +62,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Side:
+class VoteSide:
     """One of the two models of a vote.
 
     Attributes:
@@ -96,7 +96,7 @@ class Vote:
     id: str
     run: str
     owner: str
-    sides: tuple[Side, Side]
+    sides: tuple[VoteSide, VoteSide]
     about: str
     created: float
     open: bool
@@ -189,7 +189,7 @@ def choose(pairs: Iterable[Pair], limit: int = MOST_QUESTIONS) -> list[Pair]:
 
 
 @needs("trainer")
-def start(run: str, owner: str, sides: tuple[Side, Side], pairs: Sequence[Pair], about: str = "") -> Vote:
+def start(run: str, owner: str, sides: tuple[VoteSide, VoteSide], pairs: Sequence[Pair], about: str = "") -> Vote:
     """Open a vote on the pairs worth asking about.
 
     Raises:
@@ -247,20 +247,20 @@ def get(identifier: str) -> Vote:
         raise VoteError("vote.error.unknown") from error
 
 
-def _sides(record: dict) -> tuple[Side, Side]:
+def _sides(record: dict) -> tuple[VoteSide, VoteSide]:
     """The models of a vote; earlier versions kept them as text in the language of who opened it."""
     if "names" in record:
-        one, other = (Side(_text(name)) for name in record["names"])
+        one, other = (VoteSide(_text(name)) for name in record["names"])
     else:
         one, other = map(_side, record["sides"])
     return one, other
 
 
-def _side(kept: dict) -> Side:
+def _side(kept: dict) -> VoteSide:
     step = kept["step"]
     if step is not None and type(step) is not int:
         raise TypeError(type(step).__name__)
-    return Side(_text(kept["name"]), step, number(kept["strength"], 1.0))
+    return VoteSide(_text(kept["name"]), step, number(kept["strength"], 1.0))
 
 
 def _pairs(record: dict) -> tuple[Pair, ...]:

@@ -8,7 +8,7 @@ import streamlit as st
 from glm_core import ui
 from glm_core.auth import network
 from glm_core.evaluation import blind_votes
-from glm_core.evaluation.blind_votes import Pair, Side, Tally, Vote
+from glm_core.evaluation.blind_votes import Pair, Tally, Vote, VoteSide
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run
@@ -16,7 +16,7 @@ from glm_core.runs import Run
 OUTCOMES = {"one": 0, "other": 1}
 
 
-def draw_start(run: Run, sides: tuple[Side, Side], pairs: Sequence[Pair], key: str) -> None:
+def draw_start(run: Run, sides: tuple[VoteSide, VoteSide], pairs: Sequence[Pair], key: str) -> None:
     """Explanation of a vote, and the button that opens one on `pairs`; only for the owner of the run."""
     if not ui.owns(run.owner):
         return

@@ -6,14 +6,14 @@ import pytest
 
 from glm_core import i18n, workspace
 from glm_core.evaluation import blind_votes
-from glm_core.evaluation.blind_votes import Pair, Side, Tally, VoteError
+from glm_core.evaluation.blind_votes import Pair, Tally, VoteError, VoteSide
 
 PAIRS = [Pair(f"第{i}问？", f"原{i}", f"新{i}") for i in range(12)]
 
 
 @pytest.fixture
 def vote():
-    return blind_votes.start("run-1", "local", (Side("tiny"), Side("作者训练", 120)), PAIRS, "哪个更像客服？")
+    return blind_votes.start("run-1", "local", (VoteSide("tiny"), VoteSide("作者训练", 120)), PAIRS, "哪个更像客服？")
 
 
 def choose_side(vote, voter, place, side):
@@ -30,13 +30,13 @@ def test_only_pairs_that_differ_are_asked_and_no_more_than_the_limit():
         many
     ) == blind_votes.choose(many)
     with pytest.raises(VoteError, match="一样"):
-        blind_votes.start("run-1", "local", (Side("a"), Side("b")), [same])
+        blind_votes.start("run-1", "local", (VoteSide("a"), VoteSide("b")), [same])
 
 
 def test_a_side_is_said_in_the_readers_language_whoever_opened_the_vote(vote):
     i18n.use("en")
     assert list(map(str, blind_votes.get(vote.id).sides)) == ["tiny", "作者训练 · step 120"]
-    assert str(Side("a", 3, 0.5)) == "a · step 3 · strength 0.5"
+    assert str(VoteSide("a", 3, 0.5)) == "a · step 3 · strength 0.5"
 
 
 def test_a_vote_of_an_earlier_version_keeps_its_names(vote):
@@ -59,7 +59,7 @@ def test_the_order_is_the_voters_own_and_stays(vote):
 def test_the_order_is_fair_and_follows_from_nothing_that_voters_see(vote):
     share = sum(vote.swapped(f"v{i}", 0) for i in range(1000)) / 1000
     assert 0.43 < share < 0.57
-    other = blind_votes.start("run-1", "local", (Side("tiny"), Side("作者训练", 120)), PAIRS)
+    other = blind_votes.start("run-1", "local", (VoteSide("tiny"), VoteSide("作者训练", 120)), PAIRS)
     assert [vote.swapped("甲", i) for i in range(12)] != [other.swapped("甲", i) for i in range(12)]
 
 
@@ -187,7 +187,7 @@ def test_a_vote_that_was_opened_again_after_its_result_says_nothing(vote):
 def test_voters_are_compared_with_the_judge_where_both_decided():
     outcomes = [("wrong", "right"), ("wrong", "right"), ("right", "wrong"), ("right", "right"), ("unsure", "right")]
     pairs = [Pair(f"问{n}", f"原{n}", f"新{n}", told) for n, told in enumerate(outcomes)]
-    vote = blind_votes.get(blind_votes.start("run-1", "local", (Side("tiny"), Side("作者训练", 120)), pairs).id)
+    vote = blind_votes.get(blind_votes.start("run-1", "local", (VoteSide("tiny"), VoteSide("作者训练", 120)), pairs).id)
     for place in range(5):
         choose_side(vote, "甲", place, "other")
     counted = blind_votes.tally(vote)

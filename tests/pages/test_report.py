@@ -309,7 +309,7 @@ def test_the_owner_opens_a_blind_vote_on_the_answers_that_differ(reports):
     vote = blind_votes.votes()[0]
     assert not app.exception and app.query_params["vote"] == vote.id
     assert (vote.run, vote.about) == ("run-1", "哪个更像客服？")
-    assert vote.sides == (blind_votes.Side("tiny"), blind_votes.Side("作者训练", 60))
+    assert vote.sides == (blind_votes.VoteSide("tiny"), blind_votes.VoteSide("作者训练", 60))
     assert {one.question for one in vote.pairs} == {"谁开发了你？", "作者是哪位？", "法国的首都？", "雪的颜色？"}
     assert "audit.vote.open" in [one["action"] for one in accounts.audit()]
 

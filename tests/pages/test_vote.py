@@ -6,7 +6,7 @@ from glm_core import i18n, state, ui
 from glm_core.auth import accounts, network
 from glm_core.auth.accounts import Account
 from glm_core.evaluation import blind_votes
-from glm_core.evaluation.blind_votes import Pair, Side, Tally
+from glm_core.evaluation.blind_votes import Pair, Tally, VoteSide
 from tests.pages.test_compare import shown
 from tests.pages.test_pages import open_page
 
@@ -16,7 +16,7 @@ BASE, RUN = "secretbase", "secretrun"
 
 @pytest.fixture
 def vote():
-    return blind_votes.start("run-1", "u-owner", (Side(BASE), Side(RUN, 120)), PAIRS)
+    return blind_votes.start("run-1", "u-owner", (VoteSide(BASE), VoteSide(RUN, 120)), PAIRS)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_the_tally_is_the_owners_alone_until_the_vote_is_closed(vote, become):
 
 def test_one_voter_is_not_everybody(become):
     pairs = [Pair(f"第{i}问？", f"旧答{i}", f"新答{i}", ("wrong", "right")) for i in range(12)]
-    vote = blind_votes.start("run-1", "u-owner", (Side(BASE), Side(RUN, 120)), pairs)
+    vote = blind_votes.start("run-1", "u-owner", (VoteSide(BASE), VoteSide(RUN, 120)), pairs)
     for place in range(12):
         blind_votes.cast(vote, "x", place, "first")
     blind_votes.set_open(vote, False)
@@ -124,7 +124,7 @@ def test_a_link_to_nothing_is_a_sentence(become, identifier):
 
 
 def test_two_votes_in_one_session_do_not_mix(vote, become):
-    other = blind_votes.start("run-1", "u-owner", (Side(BASE), Side(RUN, 120)), [Pair("别的？", "甲", "乙")])
+    other = blind_votes.start("run-1", "u-owner", (VoteSide(BASE), VoteSide(RUN, 120)), [Pair("别的？", "甲", "乙")])
     app = open_page("vote", vote=vote.id)
     app.button(key="first").click().run()
     app.query_params["vote"] = other.id
@@ -137,7 +137,11 @@ def test_two_votes_in_one_session_do_not_mix(vote, become):
 def test_hostile_texts_are_drawn_as_text(become):
     hostile = "![x](http://e/x.png) <b>:red[x]</b>"
     vote = blind_votes.start(
-        "run-1", "u-owner", (Side(hostile), Side(hostile, 120)), [Pair(hostile, hostile, hostile + "！")], hostile
+        "run-1",
+        "u-owner",
+        (VoteSide(hostile), VoteSide(hostile, 120)),
+        [Pair(hostile, hostile, hostile + "！")],
+        hostile,
     )
     blind_votes.set_open(vote, False)
     closed = open_page("vote", vote=vote.id)

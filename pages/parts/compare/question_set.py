@@ -7,7 +7,7 @@ import streamlit as st
 
 from glm_core import i18n, state, ui
 from glm_core.evaluation.answer_pairs import Difference, Question
-from glm_core.evaluation.blind_votes import Pair, Side
+from glm_core.evaluation.blind_votes import Pair, VoteSide
 from glm_core.evaluation.scoring import METERS, Proportion, meter
 from glm_core.evaluation.side_by_side import compare_all, judged
 from glm_core.i18n import t
@@ -121,8 +121,8 @@ def draw_vote(runs: Sequence[ServedModel], rows: Sequence[Sequence[Difference]],
     """A blind vote on two of the models: the original and a run, or two runs."""
     run = store.get(runs[0].name)
     blind_vote.draw_list(run)
-    tuned = [Side(name, one.step or 0, strength) for name, one in zip(names_of(runs), runs, strict=True)]
-    models = [Side(runs[0].base.name), *tuned]
+    tuned = [VoteSide(name, one.step or 0, strength) for name, one in zip(names_of(runs), runs, strict=True)]
+    models = [VoteSide(runs[0].base.name), *tuned]
     answers = [[row.before for row in rows[0]], *([row.after for row in one] for one in rows)]
     first, second = 0, 1
     if len(runs) > 1:
