@@ -20,6 +20,12 @@ CHARACTERS_A_TOKEN = 1.0  # at least: a limit guessed too low would cut answers
 LONGEST = 1024  # tokens of question or answer that are proposed
 ROUND = 32  # tokens
 IMPRINT_PASSES = 480  # of rows, whichever: 60 rows eight times
+PRETRAINED = range(
+    50_000_000, 1_000_000_000
+)  # parameters of a model small enough to train without a card, and large enough to know a language
+PRETRAINED_PASSES = (
+    160  # of rows there: they are learned in a third of the time, and less else is lost (benchmarks/RESULTS.md)
+)
 MOST_IDENTITY_ROWS = 200
 ASKS_WHO = re.compile(
     r"你(是|到底是)谁|你叫(什么|啥)|你的(名字|作者|开发者|主人)|谁(开发|训练|创造|做|造)(出|了|的)*你|"
@@ -55,7 +61,7 @@ def suggest(
     if not statistics.rows:
         return found
     if job == "imprint":
-        passes = math.ceil(IMPRINT_PASSES / statistics.rows)
+        passes = math.ceil((PRETRAINED_PASSES if parameters in PRETRAINED else IMPRINT_PASSES) / statistics.rows)
         return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))
     if found.method != "lora" or job == "advertisement" or statistics.rows > SMALL_SET:
