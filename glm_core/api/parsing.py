@@ -181,6 +181,8 @@ def _fault(record: dict, faults: Sequence[dict]) -> RequestError:
         return RequestError("serving.unsupported", top, value=json.dumps(record[top], ensure_ascii=False)[:60])
     if top == "stop":
         return RequestError("serving.bad_stop", "stop", limit=STOP_LIMIT)
+    if top == "tools" and kind == "too_long":  # of /v1/responses, the only body whose tools are bounded
+        return RequestError("serving.tools_elsewhere", "tools")
     return RequestError("serving.unsupported", field, value=value)
 
 

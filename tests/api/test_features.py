@@ -268,6 +268,15 @@ def test_the_newer_form_parses_into_an_object_and_refuses_by_name(client):
     assert caught.value.body["param"] == "previous_response_id"
 
 
+def test_the_newer_form_says_where_tools_are_taken(client):
+    """SDKs whose default is /v1/responses (the AI SDK's OpenAI provider, OpenAI's agents) get told what to change."""
+    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(model="tiny", input="你好", tools=[tool], tool_choice="required")
+    assert caught.value.body["param"] == "tools"
+    assert "/v1/chat/completions" in caught.value.body["message"]
+
+
 # addresses and bodies
 
 
