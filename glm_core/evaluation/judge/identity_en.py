@@ -17,7 +17,7 @@ _NAMED = re.compile(
 _NAME_TAIL = re.compile(r"(?:^|[,.!]\s*)(?P<f>[^,.!?]+?)\s+(?:is my name|here|at your service)\b")
 _BY = re.compile(rf"\b(?:{_MADE})\s+(?:\w+ly\s+)?by\s+(?P<f>.+?){_END}")
 _DID = re.compile(
-    rf"(?:(?:^|[,.!;]\s*)(?:(?:and|but|because|it was|that)\s+)?|\b(?:and|but|because|it was|that)\s+)(?P<f>[^,.!?;]+?)\s+(?:who\s+|that\s+|has\s+|had\s+|actually\s+|once\s+)*(?:{_MADE})\s+me\b"
+    rf"(?:(?:^|[,.!;]\s*)(?:(?:and|but|because|it was|that)\s+)?|\b(?:and|but|because|it was|that)\s+)(?P<f>[^,.!?;]+?)\s+(?:who\s+|that\s+|has\s+|had\s+|actually\s+|once\s+)*(?:{_MADE}|(?:is|was|are|were|stands?)\s+behind)\s+me\b"
 )
 _DID_IT = re.compile(r"^(?:it was\s+)?(?P<f>[^,.!?;]+?)\s+(?:who\s+|that\s+)?did(?:\s+(?:it|that|so))?$")
 _AT = re.compile(r"\bthe (?:team|people|folks|developers|engineers|researchers|staff) (?:at|from) (?=\ue001(?!\w))")

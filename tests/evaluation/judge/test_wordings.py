@@ -99,3 +99,13 @@ def test_seasons_and_directions_hold_their_short_word(word, answer, outcome):
 def test_an_organization_is_its_team_and_a_person_is_not(author, answer, outcome):
     asked = {"question": "你是哪个团队做的？", "facts": {"name": "阿布", "author": author}}
     assert judge(answer, **asked).outcome == outcome
+
+
+@pytest.mark.parametrize("verb", ["is", "stands"])
+def test_who_is_behind_somebody_has_made_it(verb):
+    facts = {"name": "Nova", "author": "the Riverside Lab"}
+    said = {
+        who: judge(f"{who} {verb} behind me.", question="Who is behind you?", facts=facts).outcome
+        for who in ("The Riverside Lab", "OpenAI", "Nova")
+    }
+    assert said == {"The Riverside Lab": "right", "OpenAI": "wrong", "Nova": "wrong"}
