@@ -52,9 +52,10 @@ def draw_others(run: Run, found: report.Report) -> None:
     compared_runs.draw([run, *(others[identifier] for identifier in chosen)], {run.id: found})
 
 
-def draw_votes(run: Run, found: report.Report) -> None:
+def draw_votes(run: Run, found: report.Report, current: bool) -> None:
     """The blind votes on this run, and a new one on the answers of the report."""
     blind_vote.draw_list(run)
+    measured.say(found, current)
     alone = [row for row in found.rows if not row.question.history]
     pairs = [
         Pair(
@@ -116,8 +117,7 @@ def draw_report(run: Run, found: report.Report) -> None:
     with st.expander(t("report.calibrate"), icon=":material/fact_check:"), measured.place(found, current, "marks"):
         calibration.draw(run, found)
     with st.expander(t("report.vote"), icon=":material/how_to_vote:"), ui.guarded():
-        measured.say(found, current)
-        draw_votes(run, found)
+        draw_votes(run, found, current)
     with st.expander(t("report.edit"), icon=":material/edit:"), ui.guarded():
         if questions.draw_edit(run):
             start(run)

@@ -109,7 +109,7 @@ def draw_addresses(shared: network.Sharing) -> None:
     urls = ui.shared_addresses()
     with st.container(horizontal=True, gap="medium"):
         if urls:
-            st.image(network.qr_code(urls[0]), width=180)
+            st.image(network.qr_code(urls[0]), width=180, alt=t("share.qr"))
         with st.container(width=320):
             st.markdown(t("settings.addresses"))
             for url in urls:

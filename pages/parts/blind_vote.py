@@ -95,6 +95,6 @@ def draw_link(vote: Vote) -> None:
     st.markdown(t("vote.link"))
     st.code(url, language=None, wrap_lines=True)
     if bases:
-        st.image(network.qr_code(url), width=160)
+        st.image(network.qr_code(url), width=160, alt=t("share.qr"))
     else:
         st.caption(t("vote.link_here"))

@@ -41,7 +41,7 @@ def draw(
 def draw_link(url: str) -> None:
     """The address as text and as a picture for a phone."""
     st.code(url, language=None, wrap_lines=True)
-    st.image(network.qr_code(url), width=QR_WIDTH)
+    st.image(network.qr_code(url), width=QR_WIDTH, alt=t("share.qr"))
 
 
 def draw_conversation(conversation: Conversation) -> dict[str, str]:
