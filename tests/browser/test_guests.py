@@ -6,7 +6,7 @@ from glm_core import i18n
 from glm_core.auth import accounts
 from glm_core.runs.exchange import export, import_adapter
 from tests.browser.conftest import running, settle
-from tests.browser.test_shared import PASSWORD, ask, open_window, sign_in
+from tests.browser.test_shared import PASSWORD, open_window, sign_in
 from tests.runs.exchange.test_import_adapter import trained, zipped
 from tests.tiny import tiny_chatglm
 
@@ -72,5 +72,6 @@ def test_a_guest_finds_the_run_that_was_opened_and_its_merged_model_and_no_other
     guest.get_by_text(words["chat.hello_runs"]).wait_for()
     found = listed(guest)
     assert "shop run" in found and "tiny-shop-run" in found and "tiny" in found and "secret" not in found
-    ask(guest, "你好")
-    assert "shop run" in guest.get_by_test_id("stChatMessage").nth(1).inner_text(), "the run of the link answers"
+    guest.get_by_test_id("stChatInputTextArea").fill("你好")
+    guest.get_by_test_id("stChatInputTextArea").press("Enter")
+    guest.get_by_test_id("stChatMessage").nth(1).get_by_text("shop run").first.wait_for()  # the run of the link answers
