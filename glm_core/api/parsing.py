@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from glm_core.api import schemas, tools
 from glm_core.models.tool_messages import CALLS, ROLE, call
 from glm_core.serving.batching import grammar
-from glm_core.serving.request import RANGES, STOP_LIMIT, Request, RequestError, ServingError
+from glm_core.serving.request import BIAS_LIMIT, RANGES, STOP_LIMIT, Request, RequestError, ServingError
 
 M = TypeVar("M", bound=schemas.Part)
 ENGINE_NAMES = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}
@@ -73,8 +73,8 @@ def parse(body: bytes, owner: str = "") -> Completion:
     fields["thinking"] = asked.chat_template_kwargs.enable_thinking if asked.chat_template_kwargs else None
     if asked.logprobs or asked.top_logprobs:
         fields["logprobs"] = asked.top_logprobs or 0
-    held = _grammar(asked) or (_format_grammar(asked.response_format) if asked.response_format else "")
-    fields["grammar"] = calls.grammar() if calls is not None else held
+    _check_continuing(asked)
+    fields |= _grammar(asked, calls)
     if calls is not None:
         calls = replace(calls, single=asked.parallel_tool_calls is False)
         fields |= {"tools": calls.offered(), "must_call": calls.forced}
@@ -94,8 +94,8 @@ def parse_legacy(body: bytes, owner: str = "") -> Completion:
     )
     n = asked.n or 1
     if n * len(prompts) > schemas.PROMPTS:
-        raise RequestError("serving.too_many_prompts", "prompt", most=schemas.PROMPTS, value=n * len(prompts))
-    fields = _fields(asked, "max_tokens", schemas.LEGACY_TOKENS) | {"owner": owner, "grammar": _grammar(asked)}
+        raise RequestError("serving.too_many_answers", "n", most=schemas.PROMPTS, prompts=len(prompts), value=n)
+    fields = _fields(asked, "max_tokens", schemas.LEGACY_TOKENS) | {"owner": owner} | _grammar(asked)
     fields |= {"logprobs": asked.logprobs, "echo": bool(asked.echo)}
     return _completion(asked, [_prompt(one, bool(asked.echo)) for one in prompts], fields, legacy=True)
 
@@ -119,6 +119,7 @@ def parse_responses(body: bytes, owner: str = "") -> tuple[Completion, schemas.R
         "owner": owner,
         "beginning": beginning,
         "grammar": _format_grammar(form, "text") if form else "",
+        "grammar_field": "text",
     }
     return Completion((Request(messages, asked.model, **fields),), 1, bool(asked.stream), False), asked
 
@@ -166,24 +167,33 @@ def _fault(record: dict, faults: Sequence[dict]) -> RequestError:
         return RequestError(keys.get(field, "serving.missing"), field)
     if kind == "extra_forbidden":
         return _unknown(field, value)
-    bounds = RANGES.get(ENGINE_NAMES.get(top, top)) if top not in BOUNDS else BOUNDS[top]
-    if len(path) == 1 and bounds and not isinstance(record[top], bool | list | dict):
+    bounds = BOUNDS.get(top) or RANGES.get(ENGINE_NAMES.get(top, top))
+    if kind == "bool_type" and len(path) == 1:
+        return RequestError("serving.not_boolean", top)
+    if len(path) == 1 and bounds and not _is_within(record[top], *bounds):
         return RequestError("serving.out_of_range", field, low=bounds[0], high=bounds[1], value=value)
     if top == "messages" and len(path) > 1:
         return _message_fault(path, field)
     if top == "prompt" and isinstance(record[top], list) and len(record[top]) > schemas.PROMPTS:
         return RequestError("serving.too_many_prompts", "prompt", most=schemas.PROMPTS, value=len(record[top]))
-    plain = {"messages": "no_messages", "prompt": "bad_prompt", "stream": "not_boolean"}
+    plain = {"messages": "no_messages", "prompt": "bad_prompt"}
     plain |= {"stream_options": "bad_stream_options", "model": "no_model"}
     if top in plain:
         return RequestError(f"serving.{plain[top]}", top)
     if top == "logit_bias":
-        return RequestError("serving.unsupported", top, value=json.dumps(record[top], ensure_ascii=False)[:60])
+        return RequestError("serving.bad_bias", top, most=BIAS_LIMIT)
     if top == "stop":
         return RequestError("serving.bad_stop", "stop", limit=STOP_LIMIT)
     if top == "tools" and kind == "too_long":  # of /v1/responses, the only body whose tools are bounded
         return RequestError("serving.tools_elsewhere", "tools")
     return RequestError("serving.unsupported", field, value=value)
+
+
+def _is_within(value: object, low: float, high: float) -> bool:
+    """Return whether `value` is no number that a range refuses: then it is refused for another reason."""
+    if isinstance(value, bool | list | dict):
+        return True
+    return isinstance(value, int if isinstance(low, int) else int | float) and low <= value <= high
 
 
 def _message_fault(path: Sequence[str | int], field: str) -> RequestError:
@@ -295,14 +305,16 @@ def _arguments(text: str) -> dict:
     return found if isinstance(found, dict) else {"arguments": text}
 
 
-def _grammar(asked: schemas.Generation) -> str:
-    """The grammar in vLLM's fields; empty where there is none.
+def _grammar(asked: schemas.Generation, calls: "tools.Calls | None" = None) -> dict[str, str]:
+    """The engine's fields of the one form that the answer has to match, by OpenAI's field, vLLM's or a call of a tool.
 
     Raises:
         RequestError: there are several, or it cannot be followed.
     """
+    form = asked.response_format if isinstance(asked, schemas.ChatRequest) else None
     outputs = asked.structured_outputs
     wanted = {
+        "response_format": (_format_grammar, form if form is not None and form.type != "text" else None),
         "guided_json": (grammar.json_schema, asked.guided_json),
         "guided_regex": (grammar.regex, asked.guided_regex),
         "guided_choice": (grammar.choice, asked.guided_choice),
@@ -316,12 +328,26 @@ def _grammar(asked: schemas.Generation) -> str:
     }
     given = {field: (make, value) for field, (make, value) in wanted.items() if value is not None}
     if len(given) > 1:
-        raise RequestError("serving.unsupported", list(given)[1], value=f"+ {next(iter(given))}")
+        raise RequestError("serving.two_forms", list(given)[1], other=next(iter(given)))
+    if calls is not None:
+        if given and not calls.forced:  # an answer that is no call would be free text
+            raise RequestError("serving.two_forms", next(iter(given)), other="tools")
+        return {"grammar": calls.grammar(), "grammar_field": "tools"}
     for field, (make, value) in given.items():
         if make is grammar.json_schema and isinstance(value, str):
             value = _schema_text(value, field)
-        return make(value, field)
-    return ""
+        return {"grammar": make(value, field), "grammar_field": field}
+    return {"grammar": ""}
+
+
+def _check_continuing(asked: schemas.ChatRequest) -> None:
+    """Refuse vLLM's two fields where they ask for anything but what is done: going on from an assistant's last message."""
+    last = asked.messages[-1]
+    continues = last.role == "assistant" and not _made_calls(last)
+    for field, wanted in (("continue_final_message", True), ("add_generation_prompt", False)):
+        value = getattr(asked, field)
+        if value is not None and (value is wanted) is not continues:
+            raise RequestError("serving.unsupported", field, value=json.dumps(value))
 
 
 def _schema_text(text: str, field: str) -> dict:

@@ -114,6 +114,8 @@ class Request:
     "How many of the likeliest tokens `RequestHandle.logprobs` has beside each token; None = it stays empty."
     grammar: str = ""
     "What the answer has to match, as `serving.batching.grammar` returns it; empty = nothing."
+    grammar_field: str = "response_format"
+    "The field of the API's request that it came in."
     prompt: str | tuple[int, ...] | None = None
     "A text or token ids to go on from, instead of `messages` in the model's chat format."
     echo: bool = False

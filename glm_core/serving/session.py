@@ -274,7 +274,9 @@ class Session:
         if any(not 0 <= token < self._width for token, _bias in request.logit_bias):
             raise RequestError("serving.no_token", "logit_bias", size=self._width)
         limit = min(request.max_new_tokens, context - len(prompt))
-        mask = self._compiler().follow(request.grammar) if request.grammar and not handle.tells_calls else None
+        mask = None
+        if request.grammar and not handle.tells_calls:
+            mask = self._compiler().follow(request.grammar, request.grammar_field)
         return Sequence(handle, loaded, slot, prompt, sampling, limit, mask)
 
     def _prompt(self, handle: RequestHandle, loaded: models.LoadedModel, knows_tools: bool) -> list[int]:

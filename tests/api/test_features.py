@@ -136,6 +136,28 @@ def test_the_older_form_of_a_call_in_the_history_is_the_newer_one(client):
     assert texts[0] == texts[1]
 
 
+FORMS = {
+    "response_format": {"type": "json_object"},
+    "guided_choice": ["a", "b"],
+    "structured_outputs": {"regex": "[0-9]{3}"},
+}
+
+
+@pytest.mark.parametrize("field", FORMS)
+def test_a_form_beside_tools_or_another_form_is_refused_by_name(http, field):
+    """One of the two would be ignored in silence."""
+    form = {field: FORMS[field]}
+    for other in ({"tools": [WEATHER]}, {"guided_regex": "[ab]{2}"}):
+        refused = http.post("/v1/chat/completions", json=GREEDY | form | other)
+        assert refused.status_code == 400, refused.json()
+        error = refused.json()["error"]
+        assert error["param"].split(".")[0] in (field, *other) and all(
+            one in error["message"] for one in (field, *other)
+        )
+    for none in ({"tools": [WEATHER], "tool_choice": "none"}, {"tools": [WEATHER], "tool_choice": "required"}):
+        assert http.post("/v1/chat/completions", json=GREEDY | {"max_tokens": 5} | form | none).status_code == 200
+
+
 # histories
 
 
@@ -164,6 +186,22 @@ def test_a_last_message_of_the_assistant_is_gone_on_from(client, engine):
     assert answer.choices[0].message.content == expected
     chunks = client.chat.completions.create(**GREEDY | {"messages": messages, "max_tokens": 12}, stream=True)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == expected
+
+
+@pytest.mark.parametrize(
+    "last, field, fine",
+    [
+        ("user", "continue_final_message", False),
+        ("user", "add_generation_prompt", True),
+        ("assistant", "continue_final_message", True),
+        ("assistant", "add_generation_prompt", False),
+    ],
+)
+def test_what_is_not_done_with_the_last_message_is_refused(http, last, field, fine):
+    asked = GREEDY | {"messages": [*HELLO, {"role": last, "content": "天"}], "max_tokens": 3}
+    assert http.post("/v1/chat/completions", json=asked | {field: fine}).status_code == 200
+    refused = http.post("/v1/chat/completions", json=asked | {field: not fine})
+    assert refused.status_code == 400 and refused.json()["error"]["param"] == field
 
 
 # sampling
@@ -324,3 +362,21 @@ def test_sixty_four_prompts_are_one_call(client):
     answer = client.completions.create(model="tiny", prompt=["你好"] * 60 + ["天气"] * 4, max_tokens=2, temperature=0)
     texts = [choice.text for choice in answer.choices]
     assert len(texts) == 64 and len(set(texts[:60])) == 1
+
+
+@pytest.mark.parametrize(
+    "path, sent, field, said",
+    [
+        ("chat/completions", {"logprobs": 5}, "logprobs", "true or false"),
+        ("chat/completions", {"logit_bias": {"5": 200}}, "logit_bias", "from -100 to 100"),
+        ("chat/completions", {"top_p": "x"}, "top_p", "between 0.0 and 1.0"),
+        ("responses", {"top_logprobs": 3, "input": "x"}, "top_logprobs", "not supported"),
+        ("completions", {"prompt": ["x"] * 64, "n": 2}, "n", "at most 64"),
+        ("completions", {"prompt": ["x"] * 65}, "prompt", "at most 64"),
+    ],
+)
+def test_a_refusal_blames_the_field_that_is_wrong_and_says_nothing_that_the_value_keeps(http, path, sent, field, said):
+    asked = {"model": "tiny"} | ({"messages": HELLO} if path == "chat/completions" else {}) | sent
+    refused = http.post(f"/v1/{path}", json=asked, headers={"accept-language": "en"})
+    error = refused.json()["error"]
+    assert refused.status_code == 400 and error["param"] == field and said in error["message"]

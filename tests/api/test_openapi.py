@@ -173,6 +173,8 @@ GRAMMARS = (
     "tool_choice",
     "text",
     "logit_bias",
+    "continue_final_message",
+    "add_generation_prompt",
 )
 CHECKS = [
     schemathesis.checks.positive_data_acceptance,

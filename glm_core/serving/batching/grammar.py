@@ -152,8 +152,8 @@ class GrammarCompiler:
         vocabulary = _Vocabulary(tokenizer, width, self._stops)
         self._tokenizer = LLTokenizer(TokenizerWrapper(vocabulary), n_vocab=width, eos_token=self._stops)
 
-    def follow(self, grammar: str) -> "TokenMask":
-        """Return the masks of a new answer.
+    def follow(self, grammar: str, field: str = "response_format") -> "TokenMask":
+        """Return the masks of a new answer; `field` names the part of the request that has the grammar.
 
         Raises:
             RequestError: the grammar is too complex.
@@ -162,7 +162,7 @@ class GrammarCompiler:
 
         matcher = LLMatcher(self._tokenizer, grammar)
         if matcher.is_error():
-            raise RequestError("serving.bad_grammar", "response_format", why=matcher.get_error()[:LONGEST_REASON])
+            raise RequestError("serving.bad_grammar", field, why=matcher.get_error()[:LONGEST_REASON])
         return TokenMask(matcher, self._width, self._stops)
 
 
@@ -175,15 +175,23 @@ class TokenMask:
         self._matcher, self._width, self._stops = matcher, width, frozenset(stops)
         self._ends = numpy.packbits(ends, bitorder="little").tobytes()
 
+    @property
+    def failure(self) -> str:
+        """Return why the grammar cannot be followed any further, which only shows on the way; empty where it can."""
+        return self._matcher.get_error().splitlines()[0][:LONGEST_REASON] if self._matcher.is_error() else ""
+
     def allows(self, token: int) -> bool:
         """Return whether the answer may go on with `token`: far cheaper than the mask of the whole vocabulary."""
         if self._matcher.is_stopped():
-            return token in self._stops
+            return token in self._stops and not self._matcher.is_error()
         return self._matcher.validate_tokens([token]) == 1
 
     def apply(self, logits: "torch.Tensor") -> None:
-        """Set the logits (V,) of tokens that the grammar does not allow next to minus infinity, in place."""
+        """Set the logits (V,) of tokens that the grammar does not allow next to minus infinity, in place; all, on a `failure`."""
         bits = self._ends if self._matcher.is_stopped() else self._matcher.compute_bitmask()
+        if self._matcher.is_error():  # llguidance would let the answer end here
+            logits.fill_(float("-inf"))
+            return
         refused = _unpack(~numpy.frombuffer(bits, numpy.uint8), logits.device)  # (V rounded up)
         logits.masked_fill_(refused[: self._width], float("-inf"))
 

@@ -98,6 +98,11 @@ class Sampler:
         return self._seen is not None or self._counts is not None or bool(self._bias) or self._mask is not None
 
     @property
+    def failure(self) -> str:
+        """Return why the row's grammar leaves no token at all; empty where it does, or where there is no grammar."""
+        return self._mask.failure if self._mask is not None else ""
+
+    @property
     def foreseen(self) -> bool:
         """Return whether the device alone can go on: the choice depends on nothing but the logits."""
         return self.greedy and not self.adjusts

@@ -13,7 +13,14 @@ from glm_core.models.tool_calls import CallReader
 from glm_core.models.tool_messages import keep_tools
 from glm_core.serving.batching.grammar import TokenMask
 from glm_core.serving.batching.sampling import Sampler, SamplingParams
-from glm_core.serving.request import EngineUnavailable, PromptTooLong, RequestHandle, ServingError, TokenLogprob
+from glm_core.serving.request import (
+    EngineUnavailable,
+    PromptTooLong,
+    RequestError,
+    RequestHandle,
+    ServingError,
+    TokenLogprob,
+)
 from glm_core.serving.text_stream import AnswerText
 
 if TYPE_CHECKING:
@@ -168,7 +175,7 @@ class Sequence:
     def take(self, token: int, logprob: TokenLogprob | None = None) -> None:
         """Add the token just chosen to the answer; may end it."""
         if token < 0:
-            self.end("error", EngineUnavailable("serving.not_finite"))
+            self.end("error", self._no_token())
         elif token in self._stop_ids:
             self.end("stop")
         else:
@@ -181,6 +188,11 @@ class Sequence:
                 self.end("stop")
             elif self.handle.completion_tokens >= self._limit:
                 self.end("length")
+
+    def _no_token(self) -> ServingError:
+        if why := self.sampler.failure:
+            return RequestError("serving.bad_grammar", self.handle.request.grammar_field, why=why)
+        return EngineUnavailable("serving.not_finite")
 
     def end(self, reason: str, error: ServingError | None = None) -> None:
         """Finish the handle with what text is left."""

@@ -82,3 +82,18 @@ def test_an_object_has_the_properties_that_its_schema_names_and_no_other(engine)
     schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}, "properties": {"const": 3}}, "required": ["a"]}
     (handle,) = answers(engine, [grammar.json_schema(schema)], temperature=1.5, seed=1)
     assert set(json.loads(handle.text)) <= {"a", "properties"} and handle.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "unmet", [grammar.regex("(a{1000}){1000}"), grammar.regex(r"[^\s\S]"), grammar.json_schema({"$ref": "#"})]
+)
+def test_a_grammar_that_turns_out_too_complex_or_empty_is_refused_and_others_go_on(engine, unmet, temperature):
+    """The library only says so on the way, and would let the answer end there as if it matched."""
+    wanted = [ask("x", grammar=unmet, grammar_field="guided_regex", temperature=temperature, max_new_tokens=20)]
+    wanted.append(ask("x", grammar=grammar.choice(["yes", "no"]), temperature=temperature))
+    broken, whole = [engine.submit(one) for one in wanted]
+    with pytest.raises(RequestError) as caught:
+        "".join(broken)
+    assert caught.value.field == "guided_regex" and broken.finish_reason == "error"
+    assert "".join(whole) in ("yes", "no")
