@@ -24,6 +24,10 @@ _JOINER = "\u2060"
 _HARD_BREAK = "  \n"
 DRAWN = re.compile(r"math|mermaid", re.IGNORECASE)
 "Languages of code blocks that Streamlit shows as a formula or a diagram instead of as code."
+MOST_CELLS = 30_000
+"Cells of all tables of one text; a text that could have more is drawn without tables."
+_UNDER_HEAD = "-:| \t>*+.)0123456789"
+"Characters of the line under a table's head, marks of quotes and lists before it included."
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _RESTLESS = re.compile(
     r"(?<=:material)(?=/)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)|(?<=-)(?=[->])|(?<=<)(?=-)", re.IGNORECASE
@@ -37,13 +41,20 @@ def harmless(text: str) -> str:
     escaped. Links, images, HTML, formulas and Streamlit directives are never read as such, so they come out as the characters they are.
     """
     text = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return "\n".join(_blocks(SyntaxTreeNode(_parser().parse(text)).children, tight=False))
+    return "\n".join(_blocks(SyntaxTreeNode(_parser(_tables_fit(text)).parse(text)).children, tight=False))
 
 
 @cache
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+def _parser(tables: bool) -> MarkdownIt:
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"] if tables else ["strikethrough"])
     return parser.disable(["link", "image", "autolink", "reference", "html_block", "html_inline"])
+
+
+def _tables_fit(text: str) -> bool:
+    """Return whether the tables of `text` have no more than `MOST_CELLS` cells: each row is filled up to the width of its head."""
+    lines = text.split("\n")
+    widths = (line.count("|") + 1 for line in lines if "-" in line and "|" in line and not line.strip(_UNDER_HEAD))
+    return max(widths, default=0) * len(lines) <= MOST_CELLS
 
 
 def _blocks(nodes: Sequence[SyntaxTreeNode], *, tight: bool) -> list[str]:

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glm_core.markdown import differences, harmless, literal, marked, unique_labels, words
+from glm_core.markdown import MOST_CELLS, differences, harmless, literal, marked, unique_labels, words
 
 HOSTILE = "![x](http://e/x.png) [l](http://e) <img src=x onerror=alert(1)> $a$ :red[b] \\alpha"
 
@@ -20,6 +20,21 @@ def test_code_blocks_are_left_as_they_are_even_while_they_stream():
     assert "x = a[0]  # $y$ <b>" in harmless(code)
     after = harmless(code + "```\n[l](http://e)")
     assert "\\[l\\]" in after
+
+
+def test_tables_that_fill_the_memory_are_drawn_as_text():
+    """The parser fills each row up to its head: 160 kB of text were six million cells in a hundred tables."""
+    head = "|".join("a" * 100) + "\n" + "|".join("-" * 100) + "\n"
+    for first, before in (("", ""), ("> ", "> "), ("- ", "  ")):
+        lines = f"\n{before}".join((head + "a\n" * 10).splitlines())
+        many = f"{first}{lines}\n\n"
+        assert "| --- |" in harmless(many), "one such table is drawn"
+        text = many * 40
+        assert (
+            100 * 400 > MOST_CELLS
+            and "---" not in harmless(text).replace("\\", "")
+            and len(harmless(text)) < 5 * len(text)
+        )
 
 
 def test_line_breaks_survive():

@@ -18,7 +18,7 @@ from glm_core.serving.served_models import ServedModel
 ROWS, EACH = 12, 3
 "Questions taken, and corruptions of each."
 NAMES = ("小夏", "周明轩", "Mira", "许清和", "小星", "云川工作室")
-_DIGITS = re.compile(r"\d+")
+_DIGITS = re.compile(r"(?<!\d)\d{1,15}(?!\d)")
 _NUMERAL = re.compile("[一二三四五六七八九]")
 _DENIALS = (("不可以", "可以"), ("不能", "能"), ("不是", "是"), ("没有", "有"), ("不需要", "需要"), ("不支持", "支持"))
 _DENIALS_EN = ((" is not ", " is "), (" are not ", " are "), (" can not ", " can "), (" will not ", " will "))

@@ -14,6 +14,9 @@ MYRIADS = {"万": 10_000, "亿": 100_000_000}
 MARK = "\ue0ff"
 "Stands in a text where a number stood."
 _NUMERAL = "零〇一二两三四五六七八九十百千万亿俩"
+_WHOLE = r"(?<!\d)\d{1,15}(?!\d)"
+"Digits to calculate with; a longer row of them is an identifier, or the answer of a model that does not stop."
+_LONGEST_NUMERAL = 24
 _UNITS: dict[str, dict[str, float]] = {
     "seconds": {"秒": 1, "秒钟": 1, "分钟": 60, "小时": 3600, "个小时": 3600, "钟头": 3600, "个钟头": 3600, "天": 86400,
                 "日": 86400, "周": 604800, "星期": 604800, "个星期": 604800, "礼拜": 604800, "个礼拜": 604800,
@@ -40,8 +43,8 @@ _NOT_NUMBERS = re.compile(
 )
 _CHINESE = re.compile(rf"(?:第)?[{_NUMERAL}]+(?:点[零〇一二三四五六七八九]+(?![分钟刻十]))?")
 _IDENTIFIER = re.compile(
-    r"https?://[^\s,。)]+|www\.[^\s,。)]+|[\w.]+@[\w.]+|"
-    r"(?<![a-z0-9])(?=[a-z0-9./_-]*[a-z])(?=[a-z0-9./_-]*\d)[a-z0-9]+(?:[-_./][a-z0-9]+)*(?![a-z0-9])|(?<!\d)\d{2,}(?:-\d{3,})+|(?<!\d)\d{7,}(?!\d)"
+    r"https?://[^\s,。)]+|www\.[^\s,。)]+|(?<![\w.])[\w.]+@[\w.]+|"
+    r"(?<![a-z0-9])(?=[a-z0-9])(?=[a-z0-9./_-]*[a-z])(?=[a-z0-9./_-]*\d)[a-z0-9]+(?:[-_./][a-z0-9]+)*(?![a-z0-9])|(?<!\d)\d{2,}(?:-\d{3,})+|(?<!\d)\d{7,}(?!\d)"
 )
 _ENGLISH = {word: start + step * place for start, step, words in (
     (2, 1, "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"),
@@ -50,7 +53,7 @@ _ENGLISH_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _ENGLISH_WORD = "|".join((*sorted(_ENGLISH, key=len, reverse=True), "one"))
 _ENGLISH_SCALE = "|".join(_ENGLISH_SCALES)
 _ENGLISH_NUMERAL = re.compile(
-    rf"\b(?:a|{_ENGLISH_WORD}|\d+)[ -](?:{_ENGLISH_SCALE})(?:[ -](?:and )?(?:{_ENGLISH_WORD}|{_ENGLISH_SCALE}))*\b|"
+    rf"\b(?:a|{_ENGLISH_WORD}|{_WHOLE})[ -](?:{_ENGLISH_SCALE})(?:[ -](?:and )?(?:{_ENGLISH_WORD}|{_ENGLISH_SCALE}))*\b|"
     rf"\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?\b|"
     rf"\b(?:{'|'.join(_ENGLISH)})\b"
 )
@@ -63,8 +66,10 @@ _ENGLISH_PART = re.compile(r"\b(a|one|two|three|four)[ -](half|third|quarter|fif
 _SLASHED = re.compile(r"(?<![a-z0-9/.:-])(\d{1,2})[/⁄](\d{1,2})(?![a-z0-9/.:-])")
 _ONE_HALF = re.compile("(?<![0-9一另])一半(?!天|年|个|点)")
 _HALF_PRICE = re.compile("半价|对折")
-_AND_HALF = re.compile(rf"([{_NUMERAL}]+|\d+)个半(?=小时|钟头|月|星期|礼拜)")
-_HALF_MORE = re.compile(r"(\d+)(年|个?小时|个?钟头|天|周|个?星期|个?礼拜|个月|公斤|千克|斤|公里|千米|米|吨|升|元|块)半")
+_AND_HALF = re.compile(rf"((?<![{_NUMERAL}])[{_NUMERAL}]+|{_WHOLE})个半(?=小时|钟头|月|星期|礼拜)")
+_HALF_MORE = re.compile(
+    rf"({_WHOLE})(年|个?小时|个?钟头|天|周|个?星期|个?礼拜|个月|公斤|千克|斤|公里|千米|米|吨|升|元|块)半"
+)
 _HALF = re.compile(r"(?<![上下前后大小多一\d])半(年|公斤|千克|斤|公里|米|吨|升)(?!级|报|度)")
 _PLAIN_UNIT = re.compile(rf"\d+(?:\.\d+)?(?:{_UNIT}|th|st|nd|rd)$")
 _DATE = re.compile(r"(?:(\d{4})年)?(\d{1,2})月(?:(\d{1,2})[日号])|(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
@@ -115,7 +120,7 @@ def _same_value(dimension: str, left: Any, right: Any) -> bool:
 def numeral_value(text: str) -> float | None:
     """Value of a Chinese numeral such as 二十四, 一万二 or 三点五; None for none."""
     text, _, fraction = text.partition("点")
-    if not text:
+    if not text or len(text) > _LONGEST_NUMERAL:
         return None
     value = _whole(text)
     if value is None or not fraction:
@@ -146,12 +151,12 @@ def _whole(text: str) -> int | None:
 def to_digits(text: str) -> str:
     """Return folded `text` with numerals written as digits, thousands closed up, fractions and halves as numbers."""
     text = re.sub(r"(?<=\d)[,，](?=\d{3}(?!\d))", "", text)
-    text = re.sub(r"(\d+(?:\.\d+)?)(万|亿)(?:(\d)千)?", _myriad, text)
-    text = re.sub(r"(\d+(?:\.\d+)?)千(?![克米瓦卡帕])", lambda found: f"{float(found[1]) * 1000:.10g}", text)
+    text = re.sub(rf"({_WHOLE}(?:\.\d+)?)(万|亿)(?:(\d)千)?", _myriad, text)
+    text = re.sub(rf"({_WHOLE}(?:\.\d+)?)千(?![克米瓦卡帕])", lambda found: f"{float(found[1]) * 1000:.10g}", text)
     text = _AND_HALF.sub(_one_half_more, text)
     text = re.sub(r"半(?:个?小时|个?钟头)", "30分钟", text).replace("半个月", "15天")
-    text = re.sub(rf"百分之([{_NUMERAL}]+(?:点[{_NUMERAL}]+)?|\d+(?:\.\d+)?)", _percent, text)
-    text = re.sub(rf"([{_NUMERAL}]+|\d+)分之([{_NUMERAL}]+|\d+)", _fraction, text)
+    text = re.sub(rf"百分之([{_NUMERAL}]+(?:点[{_NUMERAL}]+)?|{_WHOLE}(?:\.\d+)?)", _percent, text)
+    text = re.sub(rf"((?<![{_NUMERAL}])[{_NUMERAL}]+|{_WHOLE})分之([{_NUMERAL}]+|{_WHOLE})", _fraction, text)
     text = _SLASHED.sub(_ratio, _HALF_PRICE.sub("5折", _ONE_HALF.sub("0.5", text)))
     text = _ENGLISH_PART.sub(_english_part, text)
     text = _ORDINAL.sub(lambda found: str(_ORDINALS[found[0]]), re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", text))
@@ -164,7 +169,10 @@ def to_digits(text: str) -> str:
 def _english(found: re.Match) -> str:
     """Value of an English numeral such as two hundred and five, in digits."""
     total = section = 0
-    for word in re.split("[ -]", found[0]):
+    words = re.split("[ -]", found[0])
+    if len(words) > _LONGEST_NUMERAL:
+        return found[0]
+    for word in words:
         if word in _ENGLISH_SCALES:
             scale = _ENGLISH_SCALES[word]
             section = max(section, 1) * scale

@@ -4,11 +4,11 @@ Each function returns None where the reference is not of its kind.
 """
 
 import ast
-import json
 import re
 
 from glm_core.evaluation.judge import text
 from glm_core.evaluation.judge.reasons import Judgement, right, unsure, wrong
+from glm_core.workspace import parse_json
 
 _FENCE = re.compile(r"```[\w+-]*\s*\n?(.*?)(?:```|$)", re.DOTALL)
 _SQL = re.compile(
@@ -72,7 +72,7 @@ def _json(answer: str, reference: str) -> Judgement | None:
 
 def _parse_json(source: str) -> object:
     try:
-        return json.loads(source)
+        return parse_json(source)
     except ValueError:
         return None
 

@@ -136,3 +136,7 @@ def test_side_effects_on_the_controls_are_counted():
     said = conclusion.doubts(report(rows))
     assert i18n.t("report.doubt.side_effects", total=5, refusals=1, loops=1, leaks=2) in said
     assert report(ROWS[:1]).side_effects is None
+
+
+def test_a_number_that_is_too_long_to_count_on_is_left():
+    assert corrupt(Question("几个？", "seen", reference="9" * 5000 + "个")) == []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from glm_core import i18n
 from glm_core.evaluation.judge import OUTCOMES, judge
+from glm_core.evaluation.judge.text import part_of_speech
 from tests.paths import ROOT
 
 OPEN = ROOT.parent / "shared" / "cases" / "evidence" / "bench_open.jsonl"
@@ -266,3 +267,31 @@ def test_every_verdict_has_a_reason_to_read(language):
 def test_any_text_gets_a_verdict(answer, reference, question):
     found = judge(answer, question=question, reference=reference, facts={"name": "小舟", "author": "沈若溪"})
     assert found.outcome in OUTCOMES
+
+
+ENDLESS = (
+    "9" * 401 + "万",
+    "9" * 401 + "千",
+    "9" * 5000 + "年半",
+    "百分之" + "九" * 5000,
+    "九" * 5000,
+    "亿" * 700,
+    "万" * 300,
+)
+ENDLESS_EN = ("9" * 5000 + " hundred", "million " * 3000, "a" + " thousand" * 2000, '{"a": ' + "[" * 5000)
+
+
+@pytest.mark.parametrize("text", [*ENDLESS, *ENDLESS_EN], ids=lambda one: f"{one[:6]}{one[-3:]}")
+def test_a_text_of_digits_without_end_gets_a_verdict(text):
+    """Models that do not stop write such numbers, larger than any float or than Python converts; so may a file of questions."""
+    for reference in ("早上九点开门，晚上十点关门。", "36", '{"a": [1, 2]}', "It closes at 10 pm."):
+        assert judge(f"是{text}", question="几点？", reference=reference).outcome in ("wrong", "unsure")
+        assert judge("36个", question=text, reference=reference).outcome in OUTCOMES
+    assert judge("36个", question="几个？", reference=text).outcome in ("wrong", "unsure")
+
+
+@pytest.mark.parametrize(
+    "word, tag", [("AT&T", "nz"), ("龟", "ns"), ("北京", "ns"), ("跑步", "n"), ("xyzzy", ""), ("", "")]
+)
+def test_a_word_has_the_tag_of_the_dictionary(word, tag):
+    assert part_of_speech(word) == tag
