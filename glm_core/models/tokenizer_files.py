@@ -74,6 +74,7 @@ def _check_rules(file: Path) -> None:
     try:
         content = json.loads(file.read_bytes())
         rules = [rule for part in ("normalizer", "pre_tokenizer") for rule in _rules(content.get(part))]
+        _check_merges(content.get("model"))
     except (ValueError, OSError, RecursionError, AttributeError) as error:
         raise ModelError("models.tokenizer_broken", file=str(file), why=str(error)[:200] or "{") from error
     texts = [rule.get(key) for rule in rules for key in ("content", "prepend", "replacement")]
@@ -82,6 +83,19 @@ def _check_rules(file: Path) -> None:
     patterns = [rule["pattern"].get("Regex") for rule in rules if isinstance(rule.get("pattern"), dict)]
     if any(isinstance(pattern, str) and is_endless(pattern) for pattern in patterns):
         raise ModelError("models.tokenizer_broken", file=str(file), why=Phrase("models.tokenizer_endless"))
+
+
+def _check_merges(model: Any) -> None:
+    """Refuse a prefix of inner pieces beside merges: the library cuts it off each second piece, whatever that begins with.
+
+    Cut within a character, a piece is no text any more, and the library ends the process. No published tokenizer with merges has a prefix.
+
+    Raises:
+        ValueError: there is one.
+    """
+    prefix = model.get("continuing_subword_prefix") if isinstance(model, dict) else None
+    if prefix and model.get("merges"):
+        raise ValueError(f"continuing_subword_prefix {prefix!r:.40}")
 
 
 def _rules(part: Any) -> Iterator[dict]:

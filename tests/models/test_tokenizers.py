@@ -1,6 +1,8 @@
 """Tokenizers: equal to the published ones; text survives, control strings stay text, streams give whole characters."""
 
 import json
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -120,6 +122,27 @@ def test_an_expression_that_tries_too_long_is_an_error_like_any_other(tmp_path):
 )
 def test_expressions_of_published_tokenizers_are_not_refused(pattern):
     assert not is_endless(pattern)
+
+
+LOAD = """
+import sys
+from glm_core.models import ModelError, load_tokenizer
+try:
+    load_tokenizer(sys.argv[1])
+except ModelError as error:
+    print("refused", error.key)
+"""
+
+
+def test_a_prefix_that_is_cut_off_within_a_character_ends_no_process(tmp_path):
+    """The library aborted with all that ran beside it: no exception, so another process tries."""
+    write_tokenizer(tmp_path, ())
+    file = tmp_path / "tokenizer.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["model"]["continuing_subword_prefix"] = "x"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", LOAD, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "refused models.tokenizer_broken"), done.stderr[-500:]
 
 
 def test_a_list_of_pieces_without_every_byte_is_refused(tmp_path):
