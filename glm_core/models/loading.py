@@ -54,7 +54,8 @@ def build(architecture: Architecture, settings: Settings) -> nn.Module:
     except (
         TypeError,
         ValueError,
-        KeyError,
+        ArithmeticError,
+        LookupError,
         RuntimeError,
         AttributeError,
         AssertionError,

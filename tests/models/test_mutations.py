@@ -268,3 +268,15 @@ def test_mutations_of_every_family(healthy, tmp_path_factory, kind):
     found = tally(lambda data: mutate_config(healthy, data, [kind]), count)
     found += tally(lambda data: mutate_bytes(healthy, tmp_path_factory, data, [kind]), count)
     assert {one for one, _ in found} == {kind}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sliding_window": 2**63}, {"query_pre_attn_scalar": 10**400}, {"query_pre_attn_scalar": 0}],
+    ids=lambda one: next(iter(one)),
+)
+def test_numbers_that_cannot_be_calculated_with_are_refused(tmp_path, change):
+    write("gemma2", tmp_path)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert not load_or_refuse(tmp_path)

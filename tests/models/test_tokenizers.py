@@ -136,7 +136,7 @@ except ModelError as error:
 
 def test_a_prefix_that_is_cut_off_within_a_character_ends_no_process(tmp_path):
     """The library aborted with all that ran beside it: no exception, so another process tries."""
-    write_tokenizer(tmp_path, ())
+    write_tokenizer(tmp_path, ["</s>", "<pad>"])
     file = tmp_path / "tokenizer.json"
     content = json.loads(file.read_text(encoding="utf-8"))
     content["model"]["continuing_subword_prefix"] = "x"

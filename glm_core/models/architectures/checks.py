@@ -21,6 +21,7 @@ LIMITS = {
     "n_layer": (1, 256),
     "n_head": (1, 1024),
     "max_position_embeddings": (8, 10_000_000),
+    "sliding_window": (-1, 10_000_000),
     "pre_seq_len": (1, 65_536),
     "quantization_bit": (0, 8),
     "bos_token_id": (0, 4_000_000),
