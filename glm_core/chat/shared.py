@@ -20,6 +20,8 @@ from glm_core.permissions import needs
 from glm_core.serving.served_models import ServedModel
 
 KEY_BYTES = 16
+LONGEST = 1_000_000
+"Characters of a conversation that may be shared: it is drawn whole for everybody who opens the link, and copied whole."
 SHARER = "trainer"
 "The role that may share, and must still have it for a link to open."
 
@@ -64,7 +66,13 @@ def find(conversation: Conversation) -> Share | None:
 
 @needs(SHARER, owner=lambda conversation: conversation.user)
 def share(conversation: Conversation) -> Share:
-    """Show `conversation` as it is now to whoever has the link; one that is shared already keeps its link."""
+    """Show `conversation` as it is now to whoever has the link; one that is shared already keeps its link.
+
+    Raises:
+        SharedError: it is longer than `LONGEST`, or cannot be written.
+    """
+    if sum(len(one["content"]) + len(one.get("reasoning_content", "")) for one in conversation.messages) > LONGEST:
+        raise SharedError("chat.shared.too_long", most=LONGEST)
     known = find(conversation)
     key = known.link.rpartition(".")[2] if known is not None else secrets.token_urlsafe(KEY_BYTES)
     messages = _messages(conversation)

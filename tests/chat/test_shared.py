@@ -73,6 +73,19 @@ def test_a_copy_is_the_readers_own_and_changes_nothing_of_the_owners(owner):
     )
 
 
+def test_a_conversation_that_is_too_long_is_not_shared_and_the_link_shows_what_it_showed(owner):
+    """One of 23 million characters took the server eight seconds for each guest who opened it, and 23 MB for each copy."""
+    one = talk(owner)
+    link = shared.share(one).link
+    for _ in range(8):
+        one.ask("长" * 150_000)
+    one.save()
+    with pytest.raises(SharedError) as caught:
+        shared.share(one)
+    assert caught.value.key == "chat.shared.too_long" and str(caught.value)
+    assert words(shared.read(link, GUEST, CHOICES).conversation) == ["你好", "你好！"]
+
+
 def test_what_was_not_shared_opens_for_nobody(owner):
     one, other = talk(owner), talk(owner)
     key = shared.share(other).link.rpartition(".")[2]
