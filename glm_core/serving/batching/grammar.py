@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 COMPACT: Any = {"whitespace_flexible": False}
 "No free line ends and blanks, in which a small model would wander until its answer is cut."
 LONGEST_REASON = 200
+FUEL = 100_000
+"""What one step of a grammar may cost, in llguidance's units: `(a{1000}){1000}` is given up after 0.6 s, with its own million
+after 9.3 s (a core, 8,000 tokens), in which nobody else's answer would go on."""
 
 
 def json_schema(schema: dict | bool, field: str = "response_format") -> str:
@@ -158,9 +161,10 @@ class GrammarCompiler:
         Raises:
             RequestError: the grammar is too complex.
         """
-        from llguidance import LLMatcher
+        from llguidance import LLMatcher, LLParserLimits
 
-        matcher = LLMatcher(self._tokenizer, grammar)
+        limits = LLParserLimits(initial_lexer_fuel=FUEL, step_lexer_fuel=FUEL)
+        matcher = LLMatcher(self._tokenizer, grammar, limits=limits)
         if matcher.is_error():
             raise RequestError("serving.bad_grammar", field, why=matcher.get_error()[:LONGEST_REASON])
         return TokenMask(matcher, self._width, self._stops)
@@ -178,7 +182,10 @@ class TokenMask:
     @property
     def failure(self) -> str:
         """Return why the grammar cannot be followed any further, which only shows on the way; empty where it can."""
-        return self._matcher.get_error().splitlines()[0][:LONGEST_REASON] if self._matcher.is_error() else ""
+        if not self._matcher.is_error():
+            return ""
+        why = self._matcher.get_error().splitlines()[0][:LONGEST_REASON]
+        return "no text matches it" if why.startswith("NoExtension") else why
 
     def allows(self, token: int) -> bool:
         """Return whether the answer may go on with `token`: far cheaper than the mask of the whole vocabulary."""

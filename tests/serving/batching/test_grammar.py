@@ -97,3 +97,12 @@ def test_a_grammar_that_turns_out_too_complex_or_empty_is_refused_and_others_go_
         "".join(broken)
     assert caught.value.field == "guided_regex" and broken.finish_reason == "error"
     assert "".join(whole) in ("yes", "no")
+
+
+def test_a_grammar_is_given_up_before_it_has_cost_much(engine, monkeypatch):
+    """Everybody else's answers wait while the mask is found: what is left of the library's own limit is not used up."""
+    asked = ask("x", grammar=grammar.regex("([a-z]{40}x){30}"), max_new_tokens=2)
+    assert "".join(engine.submit(asked))
+    monkeypatch.setattr(grammar, "FUEL", 5)
+    with pytest.raises(RequestError):
+        "".join(engine.submit(asked))
