@@ -9,6 +9,7 @@ from glm_core.auth import accounts, network
 from glm_core.auth.accounts import Account
 from glm_core.chat import guests, shared
 from glm_core.chat.conversations import Conversation
+from glm_core.chat.shared import SharedError
 from glm_core.i18n import t
 from pages.parts import kept
 
@@ -61,11 +62,15 @@ def draw_conversation(conversation: Conversation) -> dict[str, str]:
 
 
 def change_conversation(conversation: Conversation, on: bool) -> None:
-    """Share the conversation as it is now, or no longer."""
-    if on:
-        shared.share(conversation)
-    else:
-        shared.stop(conversation)
+    """Share the conversation as it is now, or no longer; where that cannot be, the page says why and the link stays what it was."""
+    try:
+        if on:
+            shared.share(conversation)
+        else:
+            shared.stop(conversation)
+    except SharedError as error:
+        ui.show_error(error)
+        return
     ui.note("audit.chat.share" if on else "audit.chat.unshare", conversation.id)
     st.rerun()
 

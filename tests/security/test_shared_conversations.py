@@ -3,7 +3,7 @@
 import pytest
 
 from glm_core import i18n, ui
-from glm_core.chat import conversations, guests
+from glm_core.chat import conversations, guests, shared
 from tests.pages import test_chat
 from tests.pages.test_chat import address, noted, say, shown, texts
 from tests.pages.test_pages import open_page
@@ -55,6 +55,17 @@ def test_a_shared_conversation_is_read_and_gone_on_from_in_a_copy(engine, on_net
     say(app, "接着说")
     assert [message["content"] for message in engine.requests[-1].messages] == ["你好", "微调：你好", "接着说"]
     assert texts(open_page("chat", c=before)) == ["你好", "微调：你好"]
+
+
+def test_a_conversation_that_is_too_long_says_so_and_is_not_shared(engine, on_network, monkeypatch):
+    monkeypatch.setattr(shared, "LONGEST", 3)
+    app = say(open_page("chat"), "你好")
+    assert share_one(app) == "" and not app.exception
+    assert [one.value for one in app.error] == [i18n.t("chat.shared.too_long", most=3)] and not noted(
+        "audit.chat.share"
+    )
+    app.toggle(key=f"shared-{address(app)}").set_value(False).run()
+    assert not app.error and not app.exception
 
 
 def test_another_tab_that_switched_meanwhile_is_not_undone(engine, on_network):
