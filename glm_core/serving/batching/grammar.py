@@ -66,7 +66,8 @@ def choice(texts: Sequence[str], field: str = "guided_choice") -> str:
     from llguidance import LLMatcher
 
     words = " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
-    return _checked(LLMatcher.grammar_from_lark(f"start: {words}"), field)
+    one_lexeme = f"start: TEXT\nTEXT: {words}\n"  # as alternatives of a rule no more than 2,000 could be followed
+    return _checked(LLMatcher.grammar_from_lark(one_lexeme), field)
 
 
 def text_or_json(schema: dict, field: str = "tools") -> str:

@@ -106,3 +106,11 @@ def test_a_grammar_is_given_up_before_it_has_cost_much(engine, monkeypatch):
     monkeypatch.setattr(grammar, "FUEL", 5)
     with pytest.raises(RequestError):
         "".join(engine.submit(asked))
+
+
+def test_one_of_thousands_of_texts_is_the_whole_answer(engine):
+    """Also where all begin alike, so that the library follows every one of them, and some are the beginnings of others."""
+    texts = [f"choice {number}" for number in range(3000)]
+    for seed in range(3):
+        asked = ask("x", grammar=grammar.choice(texts), temperature=1.0, seed=seed, max_new_tokens=40)
+        assert "".join(engine.submit(asked)) in texts
