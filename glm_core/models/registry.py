@@ -281,6 +281,7 @@ CODEGEEX_SYSTEM = (
 "The system message that CodeGeeX4's model card gives; the published file itself is not at hand for a test."
 _GLM3_TOOLS = RoleTools(as_glm3, PythonCalls())
 _GLM4_TOOLS = RoleTools(as_glm4, NamedCalls("", "\n"))
+_USUAL = {"temperature": 0.7, "top_p": 0.9}
 _BELLE = {"temperature": 0.5, "top_p": 0.85, "top_k": 30, "repetition_penalty": 1.2}
 
 FAMILIES = [
@@ -353,17 +354,12 @@ FAMILIES = [
     ),
     _roles("glm", "GLM-4-9B-hf", Glm(), "families.licence.glm4", tools=_GLM4_TOOLS),
     _roles("glm4", "GLM-4-0414", Glm4(), "families.licence.mit", tools=_GLM4_TOOLS, commercial=True),
-    _bloom(
-        "bloomz",
-        "BLOOMZ",
-        chat_formats.plain_text,
-        {"temperature": 0.7, "top_p": 0.9},
-        distinguish=_is_named("bloomz"),
-    ),
+    _bloom("bloomz", "BLOOMZ", chat_formats.plain_text, _USUAL, distinguish=_is_named("bloomz")),
     _bloom("bloom-medical", "BLOOM (Huatuo)", chat_formats.medical_text, _BELLE, distinguish=_is_named("huatuo")),
-    _bloom("bloom", "BLOOM", chat_formats.human_text, _BELLE),
+    _bloom("belle", "BLOOM (BELLE)", chat_formats.human_text, _BELLE, distinguish=_is_named("belle")),
+    _bloom("bloom", "BLOOM", chat_formats.human_text, _USUAL),
     *(
-        _templated(kind, title, CausalLM(kind), "families.licence.own", sampling={"temperature": 0.7, "top_p": 0.9})
+        _templated(kind, title, CausalLM(kind), "families.licence.own", sampling=_USUAL)
         for kind, title in _CAUSAL.items()
     ),
 ]

@@ -33,6 +33,7 @@ FUSED = {
 NAMED = {
     "bloomz": ("bloom", {"_name_or_path": "bloomz-560m"}),
     "bloom-medical": ("bloom", {"_name_or_path": "huatuo-bloom"}),
+    "belle": ("bloom", {"_name_or_path": "BELLE-7B-2M"}),
     "glm-z1": ("glm4", {"_name_or_path": "GLM-Z1-9B-0414"}),
 }
 EDGE = GlmConfig(**GLM | {"vocab_size": 400, "partial_rotary_factor": 1.0, "attention_bias": False})

@@ -72,7 +72,8 @@ def test_published_configurations(folder, family, parameters, context):
         ({**GLM, "model_type": "glm", "partial_rotary_factor": 1.0, "attention_bias": False}, "glm-edge"),
         (BLOOM, "bloom"),
         ({**BLOOM, "_name_or_path": "bigscience/bloomz-7b1-mt"}, "bloomz"),
-        ({**BLOOM, "_name_or_path": "scutcyr/BELLE-7B-2M"}, "bloom"),
+        ({**BLOOM, "_name_or_path": "scutcyr/BELLE-7B-2M"}, "belle"),
+        ({**BLOOM, "_name_or_path": "bloom-demo"}, "bloom"),
     ],
 )
 def test_families_of_transformers_are_recognized(config, family):

@@ -18,6 +18,7 @@ TEMPLATES = {  # by family; Ollama's templates are Go's, so the Jinja ones canno
     "glm": ROLES % "",
     "glm4": ROLES % "",
     "codegeex4": ROLES % "",
+    "belle": HUMAN,
     "bloom": HUMAN,
     "bloomz": "{{ .Prompt }}\n{{ .Response }}",
     "bloom-medical": (
