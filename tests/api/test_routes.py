@@ -370,7 +370,7 @@ def test_plain_completions_of_several_prompts_keep_their_order(client):
         ({"best_of": 2}, "best_of"),
         ({"logprobs": 6}, "logprobs"),
         ({"prompt": ["a"] * 65}, "prompt"),
-        ({"prompt": ["a"] * 33, "n": 2}, "prompt"),
+        ({"prompt": ["a"] * 33, "n": 2}, "n"),
     ],
 )
 def test_a_wrong_field_of_a_plain_completion_is_named(http, fields, parameter):
