@@ -49,8 +49,8 @@ def test_a_value_in_an_attribute_is_that_value():
 
 
 def test_words_in_a_style_sheet_end_neither_their_string_nor_the_sheet():
-    style = drawn("uploader_style", word=HOSTILE)
-    assert css_strings(style) == [HOSTILE] and style.count("</style>") == 1 and "<script" not in style
+    style = drawn("uploader_style", word=HOSTILE, refused=HOSTILE[::-1])
+    assert css_strings(style) == [HOSTILE, HOSTILE[::-1]] and style.count("</style>") == 1 and "<script" not in style
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)

@@ -332,7 +332,7 @@ def test_a_model_of_no_known_family_samples_as_its_server_does_and_the_sentence_
     ("name", "temperature"),
     [
         ("exports/ChatGLM3-6B-20261129-1", 0.8),
-        ("bloom-demo-7f3a", 0.5),
+        ("bloom-demo-7f3a", 0.7),
         ("bloom-demonstration", None),
         ("gpt-oss", None),
     ],
