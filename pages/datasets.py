@@ -4,6 +4,7 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.data import library
+from glm_core.data.bundled import origin
 from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
@@ -15,7 +16,9 @@ VIEWS = {"rows": views.draw_rows, "lengths": views.draw_lengths, "check": hygien
 
 def draw_list() -> None:
     """The sets to choose from, and the two ways to bring in another."""
-    captions = [t("datasets.caption", rows=f"{one.rows:,}", source=literal(one.source)) for one in sets.values()]
+    captions = [
+        t("datasets.caption", rows=f"{one.rows:,}", source=literal(origin(one.source))) for one in sets.values()
+    ]
     if sets:
         labels = unique_labels(
             {id: one.name for id, one in sets.items()}, {id: ui.local_time(one.created) for id, one in sets.items()}
@@ -65,7 +68,7 @@ def draw_set(chosen: library.Dataset) -> None:
     """Name, what can be done with it, and four views of its rows."""
     st.subheader(literal(chosen.name), anchor=False)
     created, sha = ui.local_time(chosen.created), chosen.sha256[:12]
-    about = t("datasets.about", rows=f"{chosen.rows:,}", source=literal(chosen.source), created=created)
+    about = t("datasets.about", rows=f"{chosen.rows:,}", source=literal(origin(chosen.source)), created=created)
     st.caption(about, help=t("datasets.about_help", sha=sha))
     rows = actions.draw_imprint() if chosen.id == "imprint" else library.examples(chosen.id)
     actions.draw_actions(chosen, rows)

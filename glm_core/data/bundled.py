@@ -19,6 +19,12 @@ def is_bundled(id: str) -> bool:
     return id in BUNDLED and asset(id).exists()
 
 
+def origin(source: str) -> str:
+    """Return what a set was made from: of a bundled example its name in the reader's language, whatever language its maker spoke."""
+    names = {i18n.table(language)[f"data.bundled.{id}"]: id for id in BUNDLED for language in i18n.LANGUAGES}
+    return i18n.t(f"data.bundled.{names[source]}") if source in names else source
+
+
 def imprint(name: str, author: str) -> list[Example]:
     """The bundled imprint rows with the reader's own assistant `name` and `author`.
 

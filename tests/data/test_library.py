@@ -11,7 +11,7 @@ import tracemalloc
 import pytest
 
 from glm_core import i18n, workspace
-from glm_core.data import DataError, Example, library, store
+from glm_core.data import DataError, Example, bundled, library, store
 from glm_core.data.examples import Notice, pair
 
 
@@ -411,3 +411,10 @@ def test_splitting_gives_two_new_sets_and_keeps_the_first():
     assert (train.rows, validation.rows) == (16, 4)
     assert sorted(said(train.id) + said(validation.id)) == sorted(said(dataset.id))
     assert "数据" in train.name and train.name != validation.name and len(library.datasets()) == 3
+
+
+def test_what_a_set_was_made_from_is_said_in_the_readers_language(workspace):
+    made = library.add("mine", rows(2), source=i18n.t("data.bundled.imprint"))
+    i18n.use("en")
+    assert bundled.origin(made.source) == i18n.t("data.bundled.imprint") != made.source
+    assert bundled.origin("my rows.csv") == "my rows.csv"
