@@ -141,7 +141,7 @@ class DraftVerifier:
             use_cache=False,
             logits_to_keep=torch.arange(first, width, device=model.device),
         ).logits
-        stops, penalty = set(self._loaded.family.stop_ids(self._loaded.tokenizer)), penalty_of(self._loaded)
+        stops, penalty = set(self._loaded.family.stop_ids(self._loaded.tokenizer)), penalty_of(self._loaded.family)
         if penalty != 1:
             logits = logits.float()  # (B, N, V)
             for own, draft in zip(logits, batch, strict=True):

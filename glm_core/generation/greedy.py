@@ -68,7 +68,7 @@ def _answer_batch(
     from glm_core.generation.prefill import prefill
     from glm_core.generation.repetition import penalize, penalty_of
 
-    penalty, answers = penalty_of(loaded), [[] for _prompt in prompts]
+    penalty, answers = penalty_of(loaded.family), [[] for _prompt in prompts]
 
     def choose(logits: "torch.Tensor", which: Sequence[int]) -> "torch.Tensor":
         """The next tokens (B,) of the answers `which` by `logits` (B, V), noted."""

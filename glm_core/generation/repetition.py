@@ -12,14 +12,14 @@ import torch
 from glm_core.generation.decode import send
 
 if TYPE_CHECKING:
-    from glm_core.models import LoadedModel
+    from glm_core.models.registry import Family
 
 NAME = "repetition_penalty"
 
 
-def penalty_of(loaded: "LoadedModel") -> float:
-    """The repetition penalty with which the model's family answers by itself; 1 does nothing."""
-    return loaded.family.sampling.get(NAME, 1.0)
+def penalty_of(family: "Family") -> float:
+    """The repetition penalty with which models of `family` answer by themselves; 1 does nothing."""
+    return family.sampling.get(NAME, 1.0)
 
 
 def penalize(logits: torch.Tensor, seen: Sequence[int], penalty: float) -> None:

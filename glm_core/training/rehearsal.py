@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHIPPED = workspace.ASSETS / "rehearsal"
 QUESTIONS = SHIPPED / "questions.json"
 LONGEST = 64  # tokens of an answer that is asked for
-LEARNED = 48  # tokens of one that are rehearsed: a longer one is cut off and its end not learned, or it would teach to stop there
+LEARNED_TOKENS = 48  # tokens of one that are rehearsed: a longer one is cut off and its end not learned, or it would teach to stop there
 TOGETHER = 32  # conversations answered at a time
 OWN_NAMES = ("小砚", "easyAIGC", "ChatGLM", "GLM", "智谱", "清华", "BLOOM", "Qwen", "通义", "Llama", "OpenAI", "Google")
 "An answer that names the model or its maker is not rehearsed: an imprint wants just that forgotten."

@@ -50,7 +50,7 @@ def test_no_control_question_is_rehearsed(folder):
 def test_an_answer_that_did_not_end_is_rehearsed_without_an_end(workspace, tmp_path, monkeypatch):
     """The small random model goes on for ever: learning its first words with an end behind them would teach it to stop."""
     monkeypatch.setattr(rehearsal, "LONGEST", 4)
-    monkeypatch.setattr(rehearsal, "LEARNED", 3)
+    monkeypatch.setattr(rehearsal, "LEARNED_TOKENS", 3)
     loaded = models.load(tiny_chatglm(tmp_path / "endless"))
     said = rehearsal.ask(loaded, 20)
     assert len(said) == 20 and any(one[-1].get("cut") for one in said)

@@ -48,24 +48,29 @@ def answer(
     """
     from llama_cpp import Llama
 
+    from glm_core.generation.repetition import penalty_of
+
     tokenizer, family = load_tokenizer(base), describe(base).family
     longest = max(map(len, prompts)) + tokens
     model = Llama(str(file), n_ctx=longest, n_batch=longest, verbose=False, lora_path=adapter and str(adapter))
-    stops, penalty = set(family.stop_ids(tokenizer)), family.sampling.get("repetition_penalty", 1.0)
+    stops, penalty = set(family.stop_ids(tokenizer)), penalty_of(family)
     answers = [_greedy(model, prompt, tokens, stops, penalty) for prompt in prompts]
     return [family.answer_text(tokenizer, list(asked), ids) for asked, ids in zip(prompts, answers, strict=True)]
 
 
 def _greedy(model, prompt: Sequence[int], tokens: int, stops: set[int], penalty: float) -> list[int]:
+    import torch
+
+    from glm_core.generation.repetition import penalize
+
     model.reset()
     model.eval(list(prompt))
     answered: list[int] = []
     while len(answered) < tokens:
         logits = np.ctypeslib.as_array(model._ctx.get_logits_ith(-1), shape=(model.n_vocab(),))
-        seen = list({*prompt, *answered})
-        scores = logits[seen]
-        logits = logits.copy()
-        logits[seen] = np.where(scores < 0, scores * penalty, scores / penalty)
+        if penalty != 1:
+            logits = logits.copy()
+            penalize(torch.from_numpy(logits), list({*prompt, *answered}), penalty)
         token = int(logits.argmax())
         if token in stops:
             break
