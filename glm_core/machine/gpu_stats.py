@@ -1,6 +1,6 @@
 """Samples of the machine during training: process memory and CPU by psutil, each GPU by NVML. Needs no torch and no GPU.
 
-Not here: writing the samples (writer.py), and what the machine could offer a run (glm_core.machine.machine).
+Not here: writing the samples (run_writer.py), and what the machine could offer a run (glm_core.machine.machine).
 """
 
 import os

@@ -1,7 +1,7 @@
 """The trainer's decisions between two steps: when to log, ask, save, stop, and report what looks wrong.
 
 Intervals follow the number of updates: 60 of them give 60 points. Not here: how an evaluation or a checkpoint is made
-(trainer.py), what is written where (writer.py).
+(trainer.py), what is written where (run_writer.py).
 """
 
 import math

@@ -2,7 +2,7 @@
 
 A base answers neutral questions of its world once (`assets/rehearsal/questions.json`); what it said is kept by the
 model's fingerprint, in the workspace or, for the embedded models, in `assets/rehearsal/`, the first ones first. In each epoch a part of these
-rows, another one every time, is trained on beside the data. Not here: how they get into batches (trainer.py).
+rows, another one every time, is trained on beside the data. Not here: how they get into batches (steps/batches.py).
 
 Follows the idea of pseudo-rehearsal (Robins, 1995): the old model is its own teacher, so its training data is not needed.
 """

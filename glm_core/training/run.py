@@ -1,7 +1,7 @@
 """One run from its directory to its adapter: read, load, encode, train, save; each end is a true state and a sentence.
 
 Imports torch only once the run directory made sense, so that a wrong `run.json` is answered at once. Not here: the loop
-over batches (trainer.py), what is due when (callbacks.py), words in files (writer.py).
+over batches (trainer.py), what is due when (callbacks.py), words in files (run_writer.py).
 """
 
 import errno

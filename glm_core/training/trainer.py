@@ -1,16 +1,15 @@
 """transformers' Trainer for adapters: like-length batches, whole checkpoints, validation, questions.
 
 The training loop, gradient accumulation, clipping, schedule, mixed precision and the processes' group are the library's.
-Here is only what it does differently: how batches are dealt to processes and their gradients added up, what a checkpoint
-is, what an evaluation is. Reporting and decisions are callbacks.py's.
+Here is only what it does differently: how the gradients of several processes are added up, what a checkpoint is, what an
+evaluation is. Batches are steps/batches.py's, the adapter that is kept is selection.py's, reporting and decisions are
+callbacks.py's.
 """
 
-import math
 import os
-import random
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -25,72 +24,20 @@ from transformers.trainer_callback import PrinterCallback
 from glm_core import workspace
 from glm_core.adapters import attach, lora_io, lora_plus, scale, snapshots
 from glm_core.adapters.files import PREFIX_WEIGHTS
-from glm_core.data.tokenize import IGNORED, Encoded, LengthBuckets, collate
+from glm_core.data.tokenize import IGNORED, Encoded, collate
 from glm_core.models import LoadedModel
 from glm_core.training import memory_estimate
-from glm_core.training.plan import count_rehearsal
 from glm_core.training.probes import Probes
 from glm_core.training.run_writer import RunWriter
+from glm_core.training.selection import choose_step, choose_strength
 from glm_core.training.settings import TrainingSettings
+from glm_core.training.steps.batches import ShardedBatches
 from glm_core.training.steps.cuda_graphs import CudaGraphStep, round_length
 from glm_core.training.steps.loss import AnswerLoss
 from glm_core.training.token_dataset import Rows
 
 STATE_FILE = "trainer_state.json"
-BLUR = 0.3  # by which lengths are blurred where rows are dealt to batches, or the same ones would always meet
-STRENGTHS = (0.95, 0.9, 0.85, 0.8)  # at which an adapter is tried; below, other wordings of the rows are lost first
-LEARNED = 0.9  # of the rows that are looked at; an adapter that has learned less has nothing to spare
 CHECKPOINTS_KEPT = 2  # besides the best
-
-
-class ShardedBatches:
-    """The batches of one process: every process takes its rows of the same like-length batch.
-
-    So the rows of an update do not depend on how many processes share them. A process without a row in a last, smaller
-    batch gets `blank`, a row without labels. Of the rehearsed rows, numbered behind the others, each epoch has other ones,
-    and every batch its share of them: a batch of theirs alone would undo what one of the data has just taught.
-
-    Args:
-        lengths: tokens of the rows that are trained on.
-        rehearsed: tokens of the rows of the base's own answers.
-    """
-
-    def __init__(
-        self, lengths: Sequence[int], settings: TrainingSettings, rank: int, world: int, rehearsed: Sequence[int] = ()
-    ):
-        self.lengths = [*lengths, *rehearsed]
-        self.rank, self.world, self.blank = rank, world, len(self.lengths)
-        self._own, self._settings = len(lengths), settings
-        self._each = count_rehearsal(self._own, settings) if rehearsed else 0
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the rehearsed rows and the order of an epoch."""
-        size = self._settings.micro_batch * self.world
-        if not self._each:
-            buckets = LengthBuckets(self.lengths, size, seed=self._settings.seed)
-            buckets.set_epoch(epoch)
-            self._batches = list(buckets)
-            return
-        pool, rng = len(self.lengths) - self._own, random.Random(f"{self._settings.seed}-{epoch}")
-        turn = range(epoch * self._each, (epoch + 1) * self._each)
-        parts = math.ceil((self._own + self._each) / size)
-        own = self._deal(range(self._own), parts, rng)
-        other = self._deal([self._own + place % pool for place in turn], parts, rng)
-        self._batches = [[*one, *two] for one, two in zip(own, other, strict=True)]
-        rng.shuffle(self._batches)
-
-    def _deal(self, rows: Sequence[int], parts: int, rng: random.Random) -> list[list[int]]:
-        """Rows in `parts` batches that differ by one row at most, of like lengths but other neighbors each time."""
-        order = sorted(rows, key=lambda row: self.lengths[row] * rng.uniform(1 - BLUR, 1 + BLUR))
-        return [order[len(order) * i // parts : len(order) * (i + 1) // parts] for i in range(parts)]
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for batch in self._batches:
-            yield batch[self.rank :: self.world] or [self.blank]
 
 
 def training_arguments(
@@ -361,52 +308,6 @@ def average_gradients(model: torch.nn.Module) -> None:
     flat /= torch.distributed.get_world_size()
     parts = flat.split([gradient.numel() for gradient in gradients])
     torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)])
-
-
-def choose_strength(right: Callable[[float], Sequence[bool]]) -> float:
-    """The strength at which an adapter still does all it has learned: one of STRENGTHS, or 1.
-
-    An adapter trained to the end does its task with some to spare, and what it does beyond that changes only other answers.
-    It is taken back while no row that was right goes wrong, and then one strength forward again: other wordings of those
-    rows need more than they do.
-
-    Args:
-        right: for each row that is looked at, whether it is answered right at a strength.
-    """
-    full = right(1.0)
-    if sum(full) < LEARNED * len(full) or not full:
-        return 1.0
-    held = [1.0, 1.0]
-    for strength in STRENGTHS:
-        if any(was and not still for was, still in zip(full, right(strength), strict=True)):
-            break
-        held.append(strength)
-    return held[-2]
-
-
-def choose_step(history: Sequence[dict], by_loss: int | None) -> int | None:
-    """The evaluated step whose adapter a run keeps; None for the last.
-
-    Args:
-        history: of evaluations in order; those at which rows that choose were judged have "step" and "right", one bool a row.
-        by_loss: the step to keep where the judge finds no row right in the end and so cannot tell steps apart.
-    """
-    judged = {row["step"]: row["right"] for row in history if row.get("right")}
-    if not judged:
-        return by_loss
-    last = judged[max(judged)]
-    best = max(judged, key=lambda step: (sum(judged[step]), step))
-    gained = sum(one and not two for one, two in zip(judged[best], last, strict=True))
-    lost = sum(two and not one for one, two in zip(judged[best], last, strict=True))
-    if _is_clear(gained, lost):
-        return best
-    return None if any(last) else by_loss
-
-
-def _is_clear(gained: int, lost: int) -> bool:
-    """Return whether so many gained against so many lost are unlikely by chance: exact one-sided McNemar test, 5 %."""
-    total = gained + lost
-    return total > 0 and sum(math.comb(total, k) for k in range(gained, total + 1)) / 2**total < 0.05
 
 
 def find_checkpoints(parent: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from glm_core.models.checkpoints import fingerprint
 from glm_core.training import rehearsal, token_dataset
 from glm_core.training.plan import count_rehearsal, plan
 from glm_core.training.settings import TrainingSettings
-from glm_core.training.trainer import ShardedBatches
+from glm_core.training.steps.batches import ShardedBatches
 from glm_core.workspace import DEMO_MODEL
 from recipe.rehearsal import contents, embedded_questions
 from tests.paths import ROOT

@@ -1,6 +1,6 @@
-"""Trainer: which evaluated step it keeps; whole runs are in test_run.py."""
+"""The step and the strength of the adapter that a run keeps."""
 
-from glm_core.training.trainer import choose_step, choose_strength
+from glm_core.training.selection import choose_step, choose_strength
 
 
 class TestChoiceOfAStep:
