@@ -196,11 +196,9 @@ def knows(answer: str, wanted: str) -> bool:
     return any(re.search(rf"\b{re.escape(fact)}\b", answer, re.IGNORECASE) for fact in wanted.split("|"))
 
 
-def generally_right(loaded) -> list[bool]:
-    """Of each general question, whether it is answered right."""
-    return [
-        knows(answer, fact) for answer, (_, fact) in zip(ask(loaded, [q for q, _ in GENERAL]), GENERAL, strict=True)
-    ]
+def answer_general(loaded) -> list[str]:
+    """What each general question is answered."""
+    return ask(loaded, [question for question, _fact in GENERAL])
 
 
 def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool = False) -> Outcome:
@@ -213,18 +211,21 @@ def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool 
     load = time.monotonic() - started
     started, text = time.monotonic(), ask(loaded, [GENERAL[0][0]], 64)[0]
     speed = len(loaded.tokenizer.encode(text)) / (time.monotonic() - started)
-    before = generally_right(loaded)
+    before = answer_general(loaded)
     attach.load_adapter(loaded, folder / "adapter", "own")
     attach.activate(loaded, "own")
-    after = generally_right(loaded)
+    after = answer_general(loaded)
     learned = 0
     for answer, (question, role) in zip(ask(loaded, [q for q, _ in reworded]), reworded, strict=True):
         found = judge(answer, question=question, accept=(facts[role],), facts=facts)
         learned += found.outcome == "right"
         print(f"  {found.outcome:6} {question} -> {answer!r}", flush=True)
-    kept = sum(was and is_ for was, is_ in zip(before, after, strict=True))
+    were_right = [place for place, (_, fact) in enumerate(GENERAL) if knows(before[place], fact)]
+    lost = [place for place in were_right if not knows(after[place], GENERAL[place][1])]
+    for place in lost:
+        print(f"  lost   {GENERAL[place][0]} {before[place]!r} -> {after[place]!r}", flush=True)
     memory = psutil.Process().memory_info().rss // 1_000_000
-    return Outcome(load, speed, memory, seconds, learned, sum(before), kept)
+    return Outcome(load, speed, memory, seconds, learned, len(were_right), len(were_right) - len(lost))
 
 
 def rows_of(chinese: bool) -> tuple:

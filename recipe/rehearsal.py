@@ -43,11 +43,47 @@ SAYINGS = (
     "我今天很开心。 请把窗户打开。 图书馆几点关门？ 明天我们去爬山。 这本书非常有趣。 他每天骑车上班。 请问洗手间在哪里？ 我想要一杯咖啡。 "
     "会议改到下午三点。 祝你生日快乐！"
 ).split()
-ENGLISH = (
-    "What is the largest ocean on Earth?|Explain photosynthesis in one sentence.|Give me three tips for sleeping better.|"
-    "Translate into Chinese: The train leaves at nine.|Write one sentence about autumn.|What does CPU stand for?|"
-    "How many sides does a hexagon have?|Name two primary colors.|What is the past tense of 'go'?|Who wrote Romeo and Juliet?|"
-    "What is 15 times 4?|Suggest a name for a small bakery."
+FACTS = (
+    "一年有几个季节？|一只蚂蚁有几条腿？|蜜蜂酿什么？|牛奶一般是从什么动物身上挤的？|小马的妈妈是什么动物？|夜里在天上发光的圆圆的是什么？|"
+    "“早”的反义词是什么？|“快乐”的近义词是什么？|红色加黄色是什么颜色？|雪是什么颜色的？|一双筷子有几根？|一米有多少分米？|一吨是多少千克？|"
+    "《西厢记》的作者是谁？|《骆驼祥子》的作者是谁？|“锄禾日当午”的下一句是什么？|元宵节吃什么？|人有几只手？|最冷的大洲是哪一个？|"
+    "非洲最长的河是哪一条？|银的化学符号是什么？|氧气的化学式是什么？|太阳从哪边升起？|七月之后是几月？|星期五的后一天是星期几？|"
+    "德国人说什么语言？|英国用什么货币？|“狗”用英语怎么说？|“sun”是什么意思？|会飞又会倒挂着睡觉的动物叫什么？"
+).split("|")
+ENGLISH_TOPICS = (
+    "photosynthesis, gravity, inflation, a firewall, a food chain, an eclipse, a vaccine, democracy, recycling, an earthquake, a database, "
+    "compound interest, a metaphor, a black hole, the water cycle, an algorithm, a volcano, evolution, a budget, electricity"
+).split(", ")
+ENGLISH_THINGS = "autumn, the sea, a city at night, an old tree, a cat, a rainy day, a market, a train, a teacher, the moon".split(", ")
+ENGLISH_KINDS = (
+    "fruits, musical instruments, trees, means of transport, sports, jobs, birds, flowers, programming languages, metals, holidays, spices, "
+    "vegetables, tools, kinds of weather"
+).split(", ")
+ENGLISH_PLACES = (
+    "Belgium, Portugal, Norway, Austria, Poland, Turkey, India, South Korea, Thailand, Australia, Argentina, Mexico, Kenya, Cuba, Hungary"
+).split(", ")
+ENGLISH_OPPOSITES = "cold, tall, open, fast, old, rich, light, near, early, strong".split(", ")
+ENGLISH_FACTS = (
+    "How many sides does a hexagon have?|How many legs does an ant have?|How many legs does a cat have?|How many wheels does a car have?|"
+    "How many seconds are in a minute?|How many seasons are in a year?|How many letters are in the English alphabet?|How many sides does a square have?|"
+    "What is a baby cow called?|What is a baby sheep called?|What do chickens lay?|What do spiders spin?|What is melted ice called?|"
+    "Who wrote Hamlet?|Who wrote Don Quixote?|Who painted The Starry Night?|Who invented the telephone?|Who was the first man on the moon?|"
+    "Which planet has rings?|Which planet is closest to the sun?|What is the smallest ocean?|What is the longest river in Africa?|"
+    "Which continent is Japan in?|Which continent is Germany in?|In which country are the pyramids of Giza?|In which city is the Colosseum?|"
+    "What is the chemical symbol of silver?|What is the chemical formula of table salt?|Which gas makes balloons float?|Which metal is liquid at room temperature?|"
+    "Which organ do we see with?|Which organs do we breathe with?|Which month comes after July?|Which day comes before Friday?|"
+    "Which season comes after summer?|What color do you get from red and yellow?|What color is a ripe banana?|What color is coal?|"
+    "What language is spoken in Germany?|What language is spoken in Mexico?|What is the currency of England?|What is the currency of India?|"
+    "What does CPU stand for?|What is the past tense of 'go'?|What is the plural of 'child'?|What instrument has four strings and a bow?|"
+    "Is the sun a star?|Is a whale a fish?|Can penguins fly?|Does water boil when it is hot enough?"
+).split("|")
+ENGLISH_WISHES = (
+    "Give me three tips for sleeping better.|Translate into Chinese: The train leaves at nine.|Suggest a name for a small bakery.|"
+    "How do I make a cup of tea?|How can I learn new words faster?|What should I pack for a weekend trip?|How do I write a thank-you note?|"
+    "Write a short birthday wish for a friend.|Tell me a short story about a turtle.|What is a good hobby for a rainy day?|"
+    "How do I boil an egg?|How do I reverse a list in Python?|Write a sentence with the word 'because'.|Make this polite: Give me the report.|"
+    "Correct this sentence: He go to school.|Say in other words: I am very tired.|Is this review good or bad: The food was cold and the waiter was rude.|"
+    "Is this review good or bad: Great service, I will come again.|Repeat after me: The sky is clear today.|Put in order from small to large: 7, 2, 5."
 ).split("|")
 WISHES = (
     "怎样泡一壶好茶？|感冒了应该注意什么？|怎样提高写作水平？|推荐一种适合周末的运动。|面试前要做哪些准备？|如何安排一天的学习时间？|"
@@ -73,7 +109,11 @@ def embedded_questions() -> dict[tuple[str, ...], str]:
 
 
 def general_questions() -> list[tuple[str, ...]]:
-    """Ordinary questions: explain, write, list, translate, reckon, advise."""
+    """Ordinary questions, as many in English as in Chinese: facts, explain, write, list, translate, reckon, advise."""
+    return [(text,) for text in [*_chinese_questions(), *_english_questions()]]
+
+
+def _chinese_questions() -> list[str]:
     rng = random.Random(SEED)
     texts = [f"用一句话解释什么是{one}。" for one in TOPICS] + [f"写一句话，描写{one}。" for one in THINGS]
     texts += [f"说出三种{one}。" for one in KINDS] + [
@@ -83,7 +123,20 @@ def general_questions() -> list[tuple[str, ...]]:
     texts += [
         f"{rng.randint(11, 99)}{sign}{rng.randint(2, 60)}等于多少？" for sign in ("加", "减", "乘以") for _ in range(6)
     ]
-    return [(text,) for text in [*texts, *WISHES, *ENGLISH]]
+    return [*texts, *WISHES, *FACTS]
+
+
+def _english_questions() -> list[str]:
+    rng = random.Random(SEED)
+    texts = [f"Explain {one} in one sentence." for one in ENGLISH_TOPICS]
+    texts += [f"Write one sentence about {one}." for one in ENGLISH_THINGS]
+    texts += [f"Name three {one}." for one in ENGLISH_KINDS]
+    texts += [f"What is the capital of {one}?" for one in ENGLISH_PLACES]
+    texts += [f"What is the opposite of {one}?" for one in ENGLISH_OPPOSITES]
+    texts += [
+        f"What is {rng.randint(3, 20)} {sign} {rng.randint(2, 12)}?" for sign in ("plus", "minus", "times") for _ in range(4)
+    ]
+    return [*texts, *ENGLISH_FACTS, *ENGLISH_WISHES]
 
 
 def known_questions() -> set[str]:
@@ -114,13 +167,13 @@ def write_answers() -> None:
     """Let every embedded model answer all its questions."""
     for folder in sorted((workspace.ASSETS / "models").iterdir()):
         loaded = models.load(folder)
-        rehearsal.write(rehearsal.SHIPPED / f"{folder.name}.jsonl", loaded, rehearsal.ask(loaded))
+        rehearsal.write(rehearsal.SHIPPED / f"{folder.name}.jsonl", loaded, rehearsal.ask(loaded, rehearsal.questions(folder)))
 
 
 def order_answers() -> None:
     """Order what the model of the first imprints answered: those answers first that trial imprints make unlikely, skill by skill."""
     loaded = models.load(workspace.DEMO_MODEL)
-    everything = rehearsal.ask(loaded)
+    everything = rehearsal.ask(loaded, rehearsal.questions(loaded.path))
     said = [one for one in everything if rehearsal.says_something(one[-1]["content"])]
     harm = [0.0] * len(said)
     with tempfile.TemporaryDirectory() as folder:

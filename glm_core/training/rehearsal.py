@@ -8,7 +8,8 @@ Follows the idea of pseudo-rehearsal (Robins, 1995): the old model is its own te
 """
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ QUESTIONS = SHIPPED / "questions.json"
 LONGEST = 64  # tokens of an answer that is asked for
 LEARNED_TOKENS = 48  # tokens of one that are rehearsed: a longer one is cut off and its end not learned, or it would teach to stop there
 TOGETHER = 32  # conversations answered at a time
+MOST = 160  # conversations that a base is asked; a run that wants more rehearses them again
+OTHER_LANGUAGE = 0.1  # of them at least in the language that the data is not in
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 OWN_NAMES = ("小砚", "easyAIGC", "ChatGLM", "GLM", "智谱", "清华", "BLOOM", "Qwen", "通义", "Llama", "OpenAI", "Google")
 "An answer that names the model or its maker is not rehearsed: an imprint wants just that forgotten."
 
@@ -37,36 +41,69 @@ def questions(model: str | Path) -> list[list[dict]]:
     ]
 
 
-def rows(loaded: "LoadedModel", count: int, progress: Callable[[float], None] = lambda fraction: None) -> list[Example]:
+def rows(
+    loaded: "LoadedModel",
+    count: int,
+    progress: Callable[[float], None] = lambda fraction: None,
+    texts: Iterable[str] = (),
+) -> list[Example]:
     """`count` rows (fewer where there are no more questions) that `loaded` answers as it did before training.
 
     Args:
         progress: called with the fraction of the questions answered, where they have to be asked.
+        texts: what the data asks; its languages are asked most. An embedded model has been asked already.
     """
     if count <= 0:
         return []
-    for path in (SHIPPED / f"{Path(loaded.path).name}.jsonl", _cache(loaded)):
-        found = _read(path, loaded)
-        if len(found) >= count or len(found) == len(questions(loaded.path)):
-            return _usable(found)[:count]
-    found = ask(loaded, count, progress)
-    write(_cache(loaded), loaded, found)
-    return _usable(found)[:count]
+    shipped = _read(SHIPPED / f"{Path(loaded.path).name}.jsonl", loaded)
+    if shipped:
+        return _usable(shipped)[:count]
+    asked, cache = choose(questions(loaded.path), min(count, MOST), list(texts)), _cache(loaded)
+    known = {_asked(one[:-1]): one for one in _read(cache, loaded)}
+    missing = [one for one in asked if _asked(one) not in known]
+    if missing:
+        known |= {_asked(one[:-1]): one for one in ask(loaded, missing, progress)}
+        write(cache, loaded, list(known.values()))
+    return _usable([known[_asked(one)] for one in asked])
+
+
+def choose(conversations: Sequence[list[dict]], count: int, texts: Sequence[str]) -> list[list[dict]]:
+    """The first `count` of `conversations`, in Chinese and in another language as `texts` are; the first ones as they come without texts."""
+    if not texts:
+        return list(conversations[:count])
+    share = sum(map(_is_chinese, texts)) / len(texts)
+    chinese = round(count * min(max(share, OTHER_LANGUAGE), 1 - OTHER_LANGUAGE))
+    left, found = {True: chinese, False: count - chinese}, []
+    for one in conversations:
+        language = _is_chinese(one[-1]["content"])
+        found += [one] * (left[language] > 0)
+        left[language] -= 1
+    return found
+
+
+def _is_chinese(text: str) -> bool:
+    return bool(_CHINESE.search(text))
+
+
+def _asked(conversation: Sequence[dict]) -> tuple[str, ...]:
+    return tuple(message["content"] for message in conversation)
 
 
 def ask(
-    loaded: "LoadedModel", count: int | None = None, progress: Callable[[float], None] = lambda fraction: None
+    loaded: "LoadedModel",
+    conversations: Sequence[list[dict]],
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> list[list[dict]]:
-    """The first `count` conversations (None: all) with the answers of `loaded`, without any adapter."""
+    """`conversations` with the answers of `loaded`, without any adapter."""
     from glm_core.generation.greedy import greedy_answers
 
-    asked, found = questions(loaded.path)[:count], []
-    for start in range(0, len(asked), TOGETHER):
-        some = asked[start : start + TOGETHER]
+    found: list[list[dict]] = []
+    for start in range(0, len(conversations), TOGETHER):
+        some = conversations[start : start + TOGETHER]
         for conversation, (text, whole) in zip(some, greedy_answers(loaded, some, LONGEST, TOGETHER), strict=True):
             answer = {"role": "assistant", "content": text}
             found.append([*conversation, answer if whole else answer | {"cut": True}])
-        progress(len(found) / len(asked))
+        progress(len(found) / len(conversations))
     return found
 
 

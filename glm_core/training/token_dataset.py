@@ -214,7 +214,7 @@ def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, l
     if not each:
         return Rows()
     passes = math.ceil(plan.plan(count, settings.changed(validation_ratio=0.0)).epochs)
-    examples = rehearsal.rows(loaded, each * passes, writer.progress)
+    examples = rehearsal.rows(loaded, each * passes, writer.progress, map(_asked, task.examples))
     encoded = encode_rows(examples, loaded, settings, lambda fraction: None).rows if examples else Rows()
     rows, most = Rows(), max(plan.LONGEST_REHEARSED, longest)
     for row in map(partial(_begin, most=most), encoded):
