@@ -54,7 +54,11 @@ ENGLISH_TOPICS = (
     "photosynthesis, gravity, inflation, a firewall, a food chain, an eclipse, a vaccine, democracy, recycling, an earthquake, a database, "
     "compound interest, a metaphor, a black hole, the water cycle, an algorithm, a volcano, evolution, a budget, electricity"
 ).split(", ")
-ENGLISH_THINGS = "autumn, the sea, a city at night, an old tree, a cat, a rainy day, a market, a train, a teacher, the moon".split(", ")
+ENGLISH_THINGS = (
+    "autumn, the sea, a city at night, an old tree, a cat, a rainy day, a market, a train, a teacher, the moon".split(
+        ", "
+    )
+)
 ENGLISH_KINDS = (
     "fruits, musical instruments, trees, means of transport, sports, jobs, birds, flowers, programming languages, metals, holidays, spices, "
     "vegetables, tools, kinds of weather"
@@ -134,7 +138,9 @@ def _english_questions() -> list[str]:
     texts += [f"What is the capital of {one}?" for one in ENGLISH_PLACES]
     texts += [f"What is the opposite of {one}?" for one in ENGLISH_OPPOSITES]
     texts += [
-        f"What is {rng.randint(3, 20)} {sign} {rng.randint(2, 12)}?" for sign in ("plus", "minus", "times") for _ in range(4)
+        f"What is {rng.randint(3, 20)} {sign} {rng.randint(2, 12)}?"
+        for sign in ("plus", "minus", "times")
+        for _ in range(4)
     ]
     return [*texts, *ENGLISH_FACTS, *ENGLISH_WISHES]
 
@@ -167,7 +173,9 @@ def write_answers() -> None:
     """Let every embedded model answer all its questions."""
     for folder in sorted((workspace.ASSETS / "models").iterdir()):
         loaded = models.load(folder)
-        rehearsal.write(rehearsal.SHIPPED / f"{folder.name}.jsonl", loaded, rehearsal.ask(loaded, rehearsal.questions(folder)))
+        rehearsal.write(
+            rehearsal.SHIPPED / f"{folder.name}.jsonl", loaded, rehearsal.ask(loaded, rehearsal.questions(folder))
+        )
 
 
 def order_answers() -> None:

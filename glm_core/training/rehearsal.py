@@ -8,6 +8,7 @@ Follows the idea of pseudo-rehearsal (Robins, 1995): the old model is its own te
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
 SHIPPED = workspace.ASSETS / "rehearsal"
 QUESTIONS = SHIPPED / "questions.json"
-LONGEST = 64  # tokens of an answer that is asked for
-LEARNED_TOKENS = 48  # tokens of one that are rehearsed: a longer one is cut off and its end not learned, or it would teach to stop there
+LONGEST = 48  # tokens of an answer: a longer one is cut off and its end not learned, or it would teach to stop there
 TOGETHER = 32  # conversations answered at a time
-MOST = 160  # conversations that a base is asked; a run that wants more rehearses them again
+TIMES = 2  # that a run rehearses an answer: so many more would have to be asked for to see each once
 OTHER_LANGUAGE = 0.1  # of them at least in the language that the data is not in
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 OWN_NAMES = ("小砚", "easyAIGC", "ChatGLM", "GLM", "智谱", "清华", "BLOOM", "Qwen", "通义", "Llama", "OpenAI", "Google")
@@ -47,7 +47,7 @@ def rows(
     progress: Callable[[float], None] = lambda fraction: None,
     texts: Iterable[str] = (),
 ) -> list[Example]:
-    """`count` rows (fewer where there are no more questions) that `loaded` answers as it did before training.
+    """Rows that `loaded` answers as it did before training, for a run that rehearses `count` in all.
 
     Args:
         progress: called with the fraction of the questions answered, where they have to be asked.
@@ -58,7 +58,7 @@ def rows(
     shipped = _read(SHIPPED / f"{Path(loaded.path).name}.jsonl", loaded)
     if shipped:
         return _usable(shipped)[:count]
-    asked, cache = choose(questions(loaded.path), min(count, MOST), list(texts)), _cache(loaded)
+    asked, cache = choose(questions(loaded.path), math.ceil(count / TIMES), list(texts)), _cache(loaded)
     known = {_asked(one[:-1]): one for one in _read(cache, loaded)}
     missing = [one for one in asked if _asked(one) not in known]
     if missing:

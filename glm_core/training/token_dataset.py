@@ -227,7 +227,7 @@ def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, l
 def _begin(row: Encoded, most: int) -> Encoded:
     """The first `most` tokens of a rehearsed row, and no more of its answer than is rehearsed of one."""
     first = next((place for place, label in enumerate(row.labels) if label != IGNORED), 0)
-    end = min(most, first + rehearsal.LEARNED_TOKENS)
+    end = min(most, first + rehearsal.LONGEST)
     return Encoded(row.input_ids[:end], row.labels[:end], row.cut)
 
 

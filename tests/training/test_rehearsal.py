@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from benchmarks.real_models import GENERAL
 from glm_core import models
 from glm_core.data.bundled import read_controls
 from glm_core.data.tokenize import IGNORED
@@ -45,30 +46,58 @@ def test_no_control_question_is_rehearsed(folder):
     asked = {messages[-1]["content"] for messages in rehearsal.questions(folder)}
     assert len(asked) > 100
     assert not asked & {one["question"] for one in read_controls(folder)["controls"]}
+    assert not asked & {question for question, _fact in GENERAL}  # of the benchmark of real models
 
 
 def test_an_answer_that_did_not_end_is_rehearsed_without_an_end(workspace, tmp_path, monkeypatch):
     """The small random model goes on for ever: learning its first words with an end behind them would teach it to stop."""
     monkeypatch.setattr(rehearsal, "LONGEST", 4)
-    monkeypatch.setattr(rehearsal, "LEARNED_TOKENS", 3)
     loaded = models.load(tiny_chatglm(tmp_path / "endless"))
-    said = rehearsal.ask(loaded, 20)
+    said = rehearsal.ask(loaded, rehearsal.questions(loaded.path)[:20])
     assert len(said) == 20 and any(one[-1].get("cut") for one in said)
-    examples = rehearsal.rows(loaded, 20)
+    examples = rehearsal.rows(loaded, 40)
     assert examples and [one.answer for one in examples] == [
         one[-1]["content"]
         for one in sorted(said, key=lambda one: bool(one[-1].get("cut")))
         if one[-1]["content"].strip()
     ]
-    task = SimpleNamespace(settings=TrainingSettings(rehearsal=1.0, epochs=1, micro_batch=4))
+    task = SimpleNamespace(settings=TrainingSettings(rehearsal=1.0, epochs=2, micro_batch=4), examples=[])
     rows = token_dataset.rehearse(task, Mock(), loaded, 20)
     stops = set(loaded.family.stop_ids(loaded.tokenizer))
     assert len(rows) == len(examples)
     for row, example in zip(rows, examples, strict=True):
         learned = [label for label in row.labels if label != IGNORED]
-        assert 0 < len(learned) <= 3
-        assert not stops & set(learned) or len(loaded.tokenizer.encode(example.answer)) < 3
+        assert 0 < len(learned) <= 4
+        assert not stops & set(learned) or len(loaded.tokenizer.encode(example.answer)) < 4
     assert len(list((workspace / "cache" / "rehearsal").glob("*-4.jsonl"))) == 1
+
+
+def test_questions_are_in_the_languages_of_the_data():
+    """A model that speaks English only would rehearse nonsense in Chinese; one of both forgets the language it is not asked in."""
+    pool = rehearsal.questions(ROOT / "models" / "some-large-model")
+
+    def chinese(texts):
+        chosen = rehearsal.choose(pool, 80, texts)
+        assert len(chosen) == 80 and len({one[-1]["content"] for one in chosen}) == 80
+        return sum(any("\u4e00" <= letter <= "\u9fff" for letter in one[-1]["content"]) for one in chosen)
+
+    assert chinese(["Who are you?"] * 20) == 8
+    assert chinese(["你是谁？"] * 20) == 72
+    assert chinese(["你是谁？"] * 12 + ["Who are you?"] * 8) == 48
+    assert 20 < chinese([]) < 60
+
+
+def test_only_what_was_not_asked_before_is_asked(workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr(rehearsal, "LONGEST", 4)
+    loaded, asked = models.load(tiny_chatglm(tmp_path / "base")), []
+    ask = rehearsal.ask
+    monkeypatch.setattr(
+        rehearsal, "ask", lambda loaded, some, *rest: asked.append(len(some)) or ask(loaded, some, *rest)
+    )
+    first = rehearsal.rows(loaded, 20, texts=["hello"])
+    rehearsal.rows(loaded, 40, texts=["hello"])
+    again = rehearsal.rows(loaded, 20, texts=["hello"])
+    assert asked == [10, 10] and [row.messages for row in first] == [row.messages for row in again]
 
 
 def test_rows_are_the_base_s_answers_and_never_its_name(workspace):
