@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     from glm_core.drafting import command as drafting_command
     from glm_core.runs.exchange import command
 
-    command.add_parser(commands)
+    command.add_parser(commands, _measured)
     data_command.add_parser(commands)
     drafting_command.add_parser(commands)
     arguments = parser.parse_args(argv)
@@ -49,6 +49,12 @@ def _add_output(parser: argparse.ArgumentParser, json_help: str, work: Callable[
     parser.add_argument("--json", action="store_true", help=i18n.t(json_help))
     terminal.add_argument(parser)
     parser.set_defaults(work=work)
+
+
+def _measured(run: str) -> tuple[str, ...]:
+    from glm_core.evaluation.report_files import card
+
+    return card.sentences(run)
 
 
 def run_evaluation(arguments: argparse.Namespace) -> int:

@@ -11,8 +11,9 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.adapters import published_lora
 from glm_core.adapters.files import read_info
-from glm_core.runs.exchange import answers, model_card
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
+from glm_core.runs.exchange import answers, model_card, plain_tools
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
+from glm_core.runs.files import RunError
 
 PUBLISHED = "published"
 
@@ -21,15 +22,16 @@ class AdapterExporter:
     """See the module."""
 
     types: tuple[str, ...] = ()
-    tool = "easyAIGC"
 
     def default_type(self, source: ExportSource) -> str:
         """The adapter's own."""
         return ""
 
     def check(self, source: ExportSource) -> None:
-        """Every adapter can be exported."""
+        """Every adapter can be exported, at its own strength: another one is no part of the files."""
         read_info(source.adapter)
+        if source.strength != 1:
+            raise RunError("exports.no_strength")
 
     def needed_bytes(self, source: ExportSource, kind: str) -> int:
         """At most three times the adapter: fused matrices have three times the rank."""
@@ -48,13 +50,13 @@ class AdapterExporter:
         """The folder."""
         return folder
 
-    def missing_package(self) -> str:
-        """Nothing: this program reads it."""
-        return ""
+    def tools(self, source: ExportSource) -> Sequence[Tool]:
+        """This program, and PEFT where transformers has the base's network; both on the run's base."""
+        return [Tool(answers.TOOL, _own_answer), *plain_tools.for_adapter(source)]
 
-    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
-        """On the run's base."""
-        return answers.of_run(source, questions, progress, adapter=artefact)
+
+def _own_answer(source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+    return answers.of_run(source, questions, progress, adapter=artefact)
 
 
 EXPORTER: Exporter = AdapterExporter()

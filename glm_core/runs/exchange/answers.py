@@ -9,6 +9,7 @@ from glm_core.runs.exchange.exporter import ExportSource, Progress
 if TYPE_CHECKING:
     from glm_core.models import LoadedModel
 
+TOOL = "easyAIGC"
 LONGEST = 64  # tokens of an answer
 
 
@@ -27,6 +28,18 @@ def of_run(
         return formatted(loaded, source.chat_format)
 
     return of_model(source.base, questions, progress, attach_adapter)
+
+
+def run_prompts(source: ExportSource, questions: Sequence[str]) -> list[list[int]]:
+    """Return the ids of each question's prompt as `of_run` asks it, for tools of which only network and numbers are compared."""
+    from glm_core.models import describe, load_tokenizer
+    from glm_core.models.plain_formats import with_format
+
+    tokenizer, family = load_tokenizer(source.base), describe(source.base).family
+    if family.templated and tokenizer.chat_template is None:
+        tokenizer = with_format(tokenizer, source.chat_format)
+    asked = ([{"role": "user", "content": question}] for question in questions)
+    return [family.prompt(tokenizer, messages, thinking=False) for messages in asked]
 
 
 def of_model(

@@ -1,19 +1,25 @@
 """The check after an export: 20 questions asked of the run and of what was exported; the answers must be the same.
 
-The run answers as it does inside, base and adapter in one model (answers.py). The format knows what answers for its export:
-this program, or another where it is installed; one that is not there is named as the reason why nothing was asked.
+The run answers as it does inside, base and adapter in one model (answers.py). The format knows the tools that answer for its
+export: this program, and those it is meant for where they are installed; one that is not there is named as what is missing.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from glm_core.errors import EasyError
+from glm_core.i18n import t
+from glm_core.jobs import Cancelled
 from glm_core.runs.exchange import answers
-from glm_core.runs.exchange.exporter import ExportSource, Progress, exporter
+from glm_core.runs.exchange.exporter import ExportSource, Progress, Tool, exporter
 from glm_core.runs.files import read_rows
 
+log = logging.getLogger(__name__)
+
 QUESTIONS = 20
+LONGEST_REASON = 300
+"Characters of an error that are passed on."
 GENERAL = (
     "你是谁？",
     "你好",
@@ -40,7 +46,7 @@ GENERAL = (
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """The result of a check.
+    """What one tool answered for an export.
 
     Attributes:
         same, count: how many of how many answers are equal.
@@ -54,6 +60,13 @@ class ExportCheck:
     tool: str
     differing: tuple[str, str, str] | None = None
     skipped: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """How many answers are equal, or why the tool was not asked."""
+        if self.skipped:
+            return t("export.skipped", tool=self.tool, why=self.skipped)
+        return t("export.checked", same=self.same, count=self.count, tool=self.tool)
 
     def to_dict(self) -> dict:
         """Return what JSON keeps."""
@@ -71,19 +84,27 @@ class ExportCheck:
             return None
 
 
-def compare(source: ExportSource, format: str, folder: Path, progress: Progress) -> ExportCheck:
-    """Ask the run and the export in `folder`, written in `format`, the same questions."""
-    one = exporter(format)
-    if missing := one.missing_package():
-        return ExportCheck(0, 0, one.tool, skipped=missing)
-    questions = choose_questions(source)
-    try:
-        expected = answers.of_run(source, questions, progress)
-        found = one.answer(source, one.artefact(folder), questions, progress)
-    except (EasyError, MemoryError, RuntimeError, OSError) as error:
-        # the export is whole; only the check could not be made
-        return ExportCheck(0, 0, one.tool, skipped=str(error)[:300])
-    return count_same(questions, expected, found, one.tool)
+def compare(source: ExportSource, format: str, folder: Path, progress: Progress) -> list[ExportCheck]:
+    """Ask the run and every tool of `format`, for the export in `folder`, the same questions. Returns one result a tool."""
+    one, questions = exporter(format), choose_questions(source)
+    artefact, tools = one.artefact(folder), one.tools(source)
+    expected: list[str] = []
+
+    def ask(tool: Tool) -> ExportCheck:
+        if tool.missing:
+            return ExportCheck(0, 0, tool.name, skipped=t("export.not_installed", package=tool.missing))
+        try:
+            expected[:] = expected or answers.of_run(source, questions, progress)
+            return count_same(questions, expected, tool.answer(source, artefact, questions, progress), tool.name)
+        except Cancelled:
+            raise
+        except (
+            Exception
+        ) as error:  # whatever a foreign library raises: the export is whole, only this check could not be made
+            log.warning("%s cannot be asked about %s", tool.name, artefact, exc_info=True)
+            return ExportCheck(0, 0, tool.name, skipped=str(error)[:LONGEST_REASON] or type(error).__name__)
+
+    return [ask(tool) for tool in tools]
 
 
 def count_same(questions: Sequence[str], expected: Sequence[str], found: Sequence[str], tool: str) -> ExportCheck:

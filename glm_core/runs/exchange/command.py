@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from glm_core.errors import EasyError
@@ -11,8 +13,8 @@ from glm_core.runs.exchange import check, export
 from glm_core.runs.exchange.exporter import FORMATS, ExportSource
 
 
-def add_parser(commands) -> None:
-    """Add the command to argparse's `commands`."""
+def add_parser(commands, measured: Callable[[str], tuple[str, ...]]) -> None:
+    """Add the command to argparse's `commands`; `measured` gives the sentences of a run's report by its id."""
     one = commands.add_parser("export", help=t("export.help"))
     one.add_argument("run", metavar="RUN", help=t("export.help_run"))
     one.add_argument(
@@ -23,14 +25,14 @@ def add_parser(commands) -> None:
     one.add_argument("--strength", type=float, default=1.0, help=t("export.help_strength"))
     one.add_argument("--no-check", action="store_true", help=t("export.help_check"))
     terminal.add_argument(one)
-    one.set_defaults(work=run)
+    one.set_defaults(work=partial(run, measured))
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(measured: Callable[[str], tuple[str, ...]], arguments: argparse.Namespace) -> int:
     """Export, check, print. Returns 0; 1 where answers differ from the run's; 2 for an error."""
     try:
         found = store.get(Path(arguments.run).name)
-        source = ExportSource(found, Path(found.model), arguments.strength)
+        source = ExportSource(found, Path(found.model), arguments.strength, measured(found.id))
         artefact = export.write(source, arguments.format, arguments.out, arguments.kind, _show)
         print(f"\r\033[K{artefact}", file=sys.stderr)
         return 0 if arguments.no_check else _check(source, arguments)
@@ -42,14 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(source: ExportSource, arguments: argparse.Namespace) -> int:
     found = check.compare(source, arguments.format, arguments.out, _show)
     print("\r\033[K", end="", file=sys.stderr)
-    if found.skipped:
-        print(t("export.skipped", why=found.skipped))
-        return 0
-    print(t("export.checked", same=found.same, count=found.count, tool=found.tool))
-    if found.differing is not None:
-        question, expected, answered = found.differing
-        print(t("export.differs", question=question, expected=expected, found=answered))
-    return 0 if found.same == found.count else 1
+    for one in found:
+        print(one.sentence)
+        if one.differing is not None:
+            question, expected, answered = one.differing
+            print(t("export.differs", question=question, expected=expected, found=answered))
+    return 0 if all(one.same == one.count for one in found) else 1
 
 
 def _show(stage: str, fraction: float | None) -> None:

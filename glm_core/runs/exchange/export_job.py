@@ -6,13 +6,14 @@ Not here: what a format writes (exporter.py and its formats), the exports of thi
 import glob
 import logging
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
 from glm_core import i18n, workspace
-from glm_core.jobs import Job
+from glm_core.jobs import Cancelled, Job
 from glm_core.runs.exchange import exporter
 from glm_core.runs.exchange.check import ExportCheck, compare
 from glm_core.runs.exchange.exporter import FORMATS, ExportSource
@@ -48,7 +49,7 @@ class Export(Job):
         plan: what is exported, and how.
         state: may also be "broken": the server ended before the export did.
         stage, fraction: a text key of what is being done, and the share of it.
-        comparison: what the check found, None where there was none.
+        comparisons: what the check found, one a tool; empty where there was none.
     """
 
     def __init__(self, path: Path, title: str, plan: ExportPlan):
@@ -56,7 +57,7 @@ class Export(Job):
         self.path, self.title, self.plan = path, title, plan
         self.stage = "exports.stage.starting"
         self.fraction: float | None = None
-        self.comparison: ExportCheck | None = None
+        self.comparisons: list[ExportCheck] = []
 
     @property
     def run_id(self) -> str:
@@ -66,12 +67,14 @@ class Export(Job):
     def begin(self, source: ExportSource, held: filelock.BaseFileLock, check: bool) -> None:
         """Work in a thread; `held` is released at the end."""
         self._write()
-        self.run_in_thread(f"export-{self.run_id}", self._work, source, held, check)
+        self.run_in_thread(f"export-{self.run_id}", self._work, source, held, check, i18n.current())
 
-    def _work(self, source: ExportSource, held: filelock.BaseFileLock, check: bool) -> None:
+    def _work(self, source: ExportSource, held: filelock.BaseFileLock, check: bool, language: str) -> None:
+        i18n.use(language)  # of who asked for it: a card is written in it
         state = self.attempt(lambda: self._export(source), RunError, "exports.defect")
         if state == "done" and check:
-            state = self.attempt(lambda: self._compare(source), RunError, "exports.defect")
+            with suppress(Cancelled):  # the export is whole
+                self._compare(source)
         self.end(state)
         held.release()
 
@@ -81,7 +84,7 @@ class Export(Job):
 
     def _compare(self, source: ExportSource) -> None:
         self._note("exports.stage.checking", None)
-        self.comparison = compare(source, self.plan.format, self.path, self._note)
+        self.comparisons = compare(source, self.plan.format, self.path, self._note)
 
     def end(self, state: str) -> None:
         """Record that it ended in `state`."""
@@ -103,7 +106,7 @@ class Export(Job):
             "strength": self.plan.strength,
             "state": self.state,
             "why": self.error.as_record() if self.error else None,
-            "comparison": self.comparison.to_dict() if self.comparison else None,
+            "comparisons": [one.to_dict() for one in self.comparisons],
         }
         try:
             workspace.write_json(record_file(self.path), record)
@@ -120,7 +123,9 @@ def read(file: Path, path: Path) -> Export | None:
     if not run_id or not base or form not in FORMATS or strength is None:
         return None
     job = Export(path, title, ExportPlan(run_id, Path(base), form, kind, strength))
-    job.comparison = ExportCheck.from_dict(record.get("comparison"))
+    kept = record.get("comparisons")
+    found = map(ExportCheck.from_dict, kept if isinstance(kept, list) else ())
+    job.comparisons = [one for one in found if one is not None]
     if state in ENDED:
         job.state, job.error = state, RunError.from_record(record.get("why"))
         return job

@@ -7,6 +7,7 @@ by this; its title and what it is for are `models.export_format.<name>` and `mod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -74,16 +75,39 @@ class ExportSource:
         return str(self.run.settings.get("chat_format", "")) or DEFAULT
 
 
+Answer = Callable[[ExportSource, Path, Sequence[str], Progress], list[str]]
+"Asks an export, what its format's `artefact` returned, the questions, and returns its answers."
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that answers for an export when it is checked.
+
+    Attributes:
+        name: as a person reads it.
+        answer: asks it.
+        module, package: what it needs installed, by the name that is imported and the one that pip takes; empty where nothing.
+    """
+
+    name: str
+    answer: Answer
+    module: str = ""
+    package: str = ""
+
+    @property
+    def missing(self) -> str:
+        """The package that is not installed and without which it cannot be asked; empty where nothing is missing."""
+        return self.package if self.module and not find_spec(self.module) else ""
+
+
 class Exporter(Protocol):
     """One format.
 
     Attributes:
         types: names of the number types it can be written in, the usual one first; empty where there is no choice.
-        tool: the program that answers for an export when it is checked.
     """
 
     types: tuple[str, ...]
-    tool: str
 
     def default_type(self, source: ExportSource) -> str:
         """Return the type used where none is asked for."""
@@ -104,11 +128,8 @@ class Exporter(Protocol):
     def artefact(self, folder: Path) -> Path:
         """Return what a tool is pointed at: the folder itself, or a file in it."""
 
-    def missing_package(self) -> str:
-        """Return the package that `answer` needs and that is not installed, empty where nothing is missing."""
-
-    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
-        """Return the export's own answers, to be compared with the run's."""
+    def tools(self, source: ExportSource) -> Sequence[Tool]:
+        """Return the programs that are asked for the export's own answers, to be compared with the run's."""
 
 
 def exporter(name: str) -> Exporter:

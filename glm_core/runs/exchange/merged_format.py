@@ -10,8 +10,8 @@ from pathlib import Path
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.merge import write_merged
 from glm_core.models import describe
-from glm_core.runs.exchange import answers, model_card, model_files
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
+from glm_core.runs.exchange import answers, model_card, model_files, plain_tools
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
 
 DTYPES = ("float16", "bfloat16", "float32")
 
@@ -20,7 +20,6 @@ class MergedExporter:
     """See the module."""
 
     types: tuple[str, ...] = DTYPES
-    tool = "easyAIGC"
 
     def default_type(self, source: ExportSource) -> str:
         """The precision in which the base is published."""
@@ -46,13 +45,16 @@ class MergedExporter:
         """The folder."""
         return folder
 
-    def missing_package(self) -> str:
-        """Nothing: this program reads it."""
-        return ""
+    def tools(self, source: ExportSource) -> Sequence[Tool]:
+        """This program, which reads it as any model, and plain transformers where that has the network."""
+        return [OWN, *plain_tools.for_model(source)]
 
-    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
-        """As any model."""
-        return answers.of_model(artefact, questions, progress)
+
+def _own_answer(source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+    return answers.of_model(artefact, questions, progress)
+
+
+OWN = Tool(answers.TOOL, _own_answer)
 
 
 def stored_dtype(config: dict) -> str:

@@ -1,4 +1,4 @@
-"""A model card for what leaves the program: base and its licence, data, training, and what the report measured."""
+"""A model card for what leaves the program: how it is used, base and its licence, data, training, what the report measured."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from glm_core.runs.files import read_record
 FILE = "README.md"
 
 
-def write(folder: Path, source: ExportSource, form: str, library: str = "transformers") -> None:
+def write(folder: Path, source: ExportSource, form: str, library: str = "transformers", usage: str = "") -> None:
     """Write `README.md` into `folder` for an export in the format `form`, which hubs load with `library`."""
-    workspace.write_atomic(folder / FILE, text(source, form, library))
+    workspace.write_atomic(folder / FILE, text(source, form, library, usage))
 
 
-def text(source: ExportSource, form: str, library: str) -> str:
-    """Return the card in Markdown, in the language in use."""
+def text(source: ExportSource, form: str, library: str, usage: str = "") -> str:
+    """Return the card in Markdown, in the language in use; `usage` is its part on how the export is used."""
     run, base = source.run, describe(source.base)
     front = [
         "---",
@@ -28,6 +28,7 @@ def text(source: ExportSource, form: str, library: str) -> str:
     sections = [
         f"# {_plain(run.name)}",
         t(f"card.what.{form}", base=_plain(base.name)),
+        *([usage] if usage else []),
         "\n".join(f"- {line}" for line in _facts(source)),
         *_measured(source),
         t("card.licence", base=_plain(base.name), licence=t(base.family.licence)),

@@ -7,7 +7,7 @@ libraries. `easyaigc_family` in config.json keeps the family, which the layout a
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,9 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_shards
 from glm_core.models import ModelDescription, checkpoints, describe
-from glm_core.runs.exchange import model_card
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
-from glm_core.runs.exchange.merged_format import DTYPES, MergedExporter
+from glm_core.runs.exchange import model_card, plain_tools
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
+from glm_core.runs.exchange.merged_format import DTYPES, OWN, MergedExporter
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -51,6 +51,10 @@ class TransformersExporter(MergedExporter):
             super().write(source, merged, kind, progress)
             convert(merged, folder, kind, progress)
         model_card.write(folder, source, "merged")
+
+    def tools(self, source: ExportSource) -> Sequence[Tool]:
+        """This program and plain transformers."""
+        return [OWN, plain_tools.TRANSFORMERS]
 
 
 def convert(folder: Path, target: Path, dtype: str, progress: Progress | None = None) -> None:

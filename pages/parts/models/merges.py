@@ -3,6 +3,7 @@
 import streamlit as st
 
 from glm_core import i18n, ui, workspace
+from glm_core.evaluation.report_files import card
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import store
@@ -14,7 +15,7 @@ REFRESH_SECONDS = 1.0
 
 def begin(run: store.Run, base, kind: str | None = None, strength: float = 1.0, format: str = "merged") -> None:
     """Start an export and show it."""
-    export.start_export(run, base, kind, strength, format=format)
+    export.start_export(run, base, kind, strength, format=format, measured=card.sentences(run.id))
     ui.note("audit.model.merge", run.name)
     st.rerun()
 
@@ -52,7 +53,7 @@ def draw_outcome(job: export.Export) -> None:
         st.caption(t("models.merge_gone", folder=job.path))
     else:
         st.caption(t(f"exports.{job.state}", folder=job.path))
-    draw_comparison(job)
+    draw_comparisons(job)
     with st.container(horizontal=True):
         if here:
             draw_result(job)
@@ -64,19 +65,14 @@ def draw_outcome(job: export.Export) -> None:
             )
 
 
-def draw_comparison(job: export.Export) -> None:
-    """Number of answers after the export that equal the run's own."""
-    found = job.comparison
-    if found is None:
-        return
-    if found.skipped:
-        st.caption(t("export.skipped", why=literal(found.skipped)))
-        return
-    icon = "check" if found.same == found.count else "warning"
-    st.caption(f":material/{icon}: " + t("export.checked", same=found.same, count=found.count, tool=found.tool))
-    if found.differing is not None:
-        question, expected, answered = map(literal, found.differing)
-        st.caption(t("export.differs", question=question, expected=expected, found=answered))
+def draw_comparisons(job: export.Export) -> None:
+    """Number of each tool's answers after the export that equal the run's own."""
+    for found in job.comparisons:
+        icon = "info" if found.skipped else "check" if found.same == found.count else "warning"
+        st.caption(f":material/{icon}: {literal(found.sentence)}")
+        if found.differing is not None:
+            question, expected, answered = map(literal, found.differing)
+            st.caption(t("export.differs", question=question, expected=expected, found=answered))
 
 
 def draw_result(job: export.Export) -> None:

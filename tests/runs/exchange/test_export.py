@@ -14,13 +14,23 @@ from glm_core import __main__ as program
 from glm_core import i18n, models, workspace
 from glm_core.adapters import attach, published_lora
 from glm_core.adapters.errors import AdapterError
+from glm_core.jobs import Cancelled
 from glm_core.runs import store
-from glm_core.runs.exchange import chat_template, check, export, import_adapter, model_files
+from glm_core.runs.exchange import (
+    chat_template,
+    check,
+    export,
+    export_job,
+    import_adapter,
+    model_files,
+    tokenizer_json,
+)
 from glm_core.runs.exchange.adapter_format import AdapterExporter
-from glm_core.runs.exchange.exporter import FORMATS, ExportSource, Format, exporter
+from glm_core.runs.exchange.exporter import FORMATS, ExportSource, Format, Tool, exporter
 from glm_core.runs.exchange.gguf.write import write_gguf
 from glm_core.runs.files import RunError
 from glm_core.training.settings import TrainingSettings
+from tests.golden import GOLDEN, TOKENIZERS, needs_golden, needs_tokenizers
 from tests.runs.exchange.published import publish
 from tests.runs.exchange.test_import_adapter import loose
 from tests.tiny import tiny_chatglm
@@ -51,6 +61,15 @@ def made_run(kind, tmp_path, **settings):
     return import_adapter.import_adapter(loose(files), base, name="试炼"), base
 
 
+def silent(stage, fraction):
+    """Progress that nobody watches."""
+
+
+def equal(found):
+    """Tool -> equal answers of all of its."""
+    return {one.tool: f"{one.same}/{one.count}" for one in found}
+
+
 @pytest.mark.parametrize("kind", TEXT_FAMILIES)
 def test_the_template_of_a_merged_folder_writes_the_prompt_that_was_trained(kind, tmp_path):
     from transformers import AutoTokenizer
@@ -72,6 +91,25 @@ def test_plain_transformers_tokenizes_as_we_do(kind, tmp_path):
     model_files.complete(folder)
     own, plain = models.load_tokenizer(folder), AutoTokenizer.from_pretrained(folder)
     for text in ("", "你好", "sophisticated", "  a\n\n b", "🙂 １２３ don't", "\t\r\n", "今天 is 好 day 2026"):
+        ids = own.encode(text)
+        assert plain.encode(text, add_special_tokens=False) == ids
+        assert plain.decode(ids) == own.decode(ids)
+
+
+@needs_golden
+@needs_tokenizers
+@pytest.mark.parametrize("name", ["chatglm2-6b", "chatglm3-6b", "glm-4-9b-chat"])
+def test_plain_transformers_tokenizes_as_the_published_tokenizers_do(name, tmp_path):
+    from transformers import PreTrainedTokenizerFast
+
+    shutil.copytree(TOKENIZERS / name, tmp_path / name)
+    own = models.load_tokenizer(tmp_path / name)
+    assert tokenizer_json.write(tmp_path / name)
+    plain = PreTrainedTokenizerFast.from_pretrained(tmp_path / name)
+    cases = json.loads((GOLDEN / "tokenizers.json").read_text(encoding="utf-8"))
+    texts = {case["text"] for version in cases.values() for case in version["cases"]} - {"[gMASK]<sop>"}
+    assert len(texts) == 18  # control tokens written out are text here, and control tokens in transformers
+    for text in texts:
         ids = own.encode(text)
         assert plain.encode(text, add_special_tokens=False) == ids
         assert plain.decode(ids) == own.decode(ids)
@@ -144,8 +182,8 @@ def test_a_fused_adapter_comes_back_as_the_run_it_was(tmp_path):
     export.write(ExportSource(run, base), "adapter", tmp_path / "out")
     files = {path.name: path.read_bytes() for path in (tmp_path / "out" / "published").iterdir()}
     again = import_adapter.import_adapter(loose(files), base)
-    found = check.compare(ExportSource(again, base), "adapter", run.adapter(), lambda stage, fraction: None)
-    assert (found.same, found.count) == (20, 20)
+    found = check.compare(ExportSource(again, base), "adapter", run.adapter(), silent)
+    assert equal(found) == {"easyAIGC": "20/20"}
 
 
 def test_an_adapter_under_its_published_names_gets_no_second_copy(tmp_path):
@@ -161,22 +199,82 @@ def test_magnitudes_have_no_fused_form(tmp_path):
     assert caught.value.key == "adapters.error.dora_fused"
 
 
-@pytest.mark.parametrize("format", ["merged", "adapter"])
-def test_every_export_is_asked_twenty_questions_and_its_record_keeps_the_answer(format, tmp_path):
-    run, base = made_run("chatglm3", tmp_path)
+@pytest.mark.parametrize(
+    ("kind", "format", "tools"),
+    [
+        ("chatglm3", "merged", {"easyAIGC"}),  # transformers has no network of its published layout
+        ("chatglm3", "transformers", {"easyAIGC", "transformers"}),
+        ("chatglm3", "adapter", {"easyAIGC"}),
+        ("glm", "merged", {"easyAIGC", "transformers"}),
+        ("glm", "adapter", {"easyAIGC", "PEFT"}),
+        ("bloom", "merged", {"easyAIGC", "transformers"}),
+        ("qwen2", "adapter", {"easyAIGC", "PEFT"}),
+    ],
+)
+def test_every_export_is_asked_twenty_questions_by_its_tools_and_its_record_keeps_the_answers(
+    kind, format, tools, tmp_path
+):
+    run, base = made_run(kind, tmp_path)
     job = export.start_export(run, base, format=format)
     job.wait(120)
     assert job.error is None and job.state == "done"
-    assert (job.comparison.same, job.comparison.count) == (20, 20)
+    assert equal(job.comparisons) == dict.fromkeys(tools, "20/20")
     record = json.loads((export.exports_folder() / ".jobs" / f"{job.path.name}.json").read_text())
-    assert check.ExportCheck.from_dict(record["comparison"]) == job.comparison
+    assert [check.ExportCheck.from_dict(one) for one in record["comparisons"]] == job.comparisons
+
+
+def test_a_tool_that_is_not_installed_or_fails_is_named_and_the_export_stays(tmp_path, monkeypatch):
+    def fail(*asked):
+        raise ValueError("no such network")
+
+    class Tooled(ToyExporter):
+        def tools(self, source):
+            return [Tool("one", fail), Tool("two", fail, "no_such_module", "no-such-package")]
+
+    monkeypatch.setitem(FORMATS, "toy", Format(__name__))
+    monkeypatch.setitem(globals(), "EXPORTER", Tooled())
+    run, base = made_run("glm", tmp_path)
+    job = export.start_export(run, base, format="toy")
+    job.wait(120)
+    said = [one.sentence for one in job.comparisons]
+    assert job.state == "done" and len(said) == 2
+    assert "one" in said[0] and "no such network" in said[0] and "no-such-package" in said[1]
+
+
+def test_a_check_that_is_cancelled_leaves_the_export(tmp_path, monkeypatch):
+    run, base = made_run("glm", tmp_path)
+
+    def cancel(*asked):
+        raise Cancelled
+
+    monkeypatch.setattr(export_job, "compare", cancel)
+    job = export.start_export(run, base, format="adapter")
+    job.wait(120)
+    assert job.state == "done" and job.path.is_dir() and not job.comparisons
+
+
+def test_the_card_is_in_the_language_of_who_exports_and_tells_what_the_report_measured(tmp_path):
+    run, base = made_run("glm", tmp_path)
+    i18n.use("en")
+    job = export.start_export(run, base, format="adapter", check=False, measured=("learned 20/20",))
+    i18n.use("zh")
+    job.wait(120)
+    card = (job.path / "README.md").read_text()
+    assert "trained with easyAIGC" in card and "learned 20/20" in card
+
+
+def test_a_strength_is_no_part_of_an_adapter(tmp_path):
+    run, base = made_run("glm", tmp_path)
+    with pytest.raises(RunError) as caught:
+        export.write(ExportSource(run, base, strength=0.5), "adapter", tmp_path / "out")
+    assert caught.value.key == "exports.no_strength" and not (tmp_path / "out").exists()
 
 
 def test_an_export_that_answers_differently_is_told_with_an_example(tmp_path):
     run, base = made_run("chatglm3", tmp_path)
     export.write(ExportSource(run, base), "merged", tmp_path / "out")
     other = ExportSource(run, base, strength=0.0)  # what the untrained base says
-    found = check.compare(other, "merged", tmp_path / "out", lambda stage, fraction: None)
+    (found,) = check.compare(other, "merged", tmp_path / "out", silent)
     assert found.count == 20 and found.same < 20
     question, expected, answered = found.differing
     assert question and expected != answered
@@ -188,7 +286,8 @@ def test_a_gguf_export_has_all_its_files(tmp_path):
     assert file.suffix == ".gguf" and file.read_bytes()[:4] == b"GGUF"
     words = (tmp_path / "out" / "Modelfile").read_text()
     assert f"FROM ./{file.name}" in words and 'PARAMETER stop "<|user|>"' in words and "<|assistant|>" in words
-    assert file.name in (tmp_path / "out" / "COMMANDS.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert all(f"{command} " in card for command in ("llama-cli", "ollama create", "lms import")) and file.name in card
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out", "trained"] or not [
         path for path in tmp_path.iterdir() if path.name.startswith(".")
     ]
@@ -216,7 +315,7 @@ def test_a_gguf_adapter_has_its_commands_and_no_magnitudes(tmp_path):
     file = export.write(ExportSource(run, base), "gguf-adapter", tmp_path / "out")
     words = (tmp_path / "out" / "Modelfile").read_text()
     assert f"ADAPTER ./{file.name}" in words and words.startswith("FROM ./llama-F16.gguf")
-    assert f"--lora {file.name}" in (tmp_path / "out" / "COMMANDS.md").read_text()
+    assert f"--lora {file.name}" in (tmp_path / "out" / "README.md").read_text()
     run, base = made_run("qwen2", tmp_path / "dora", dora=True)
     with pytest.raises(AdapterError) as caught:
         export.write(ExportSource(run, base), "gguf-adapter", tmp_path / "second")
@@ -247,7 +346,9 @@ def test_a_page_offers_types_that_a_format_has_and_has_words_for_it(name):
 class ToyExporter(AdapterExporter):
     """A format that lives in this file."""
 
-    tool = "toy"
+    def tools(self, source):
+        own = super().tools(source)[0]
+        return [Tool("toy", own.answer)]
 
     def write(self, source, folder, kind, progress):
         shutil.copytree(source.adapter, folder, dirs_exist_ok=True)
@@ -261,13 +362,13 @@ def test_a_format_of_one_file_and_one_entry_is_written_and_checked_by_its_own_to
     run, base = made_run("chatglm3", tmp_path)
     job = export.start_export(run, base, format="toy")
     job.wait(120)
-    assert (job.state, job.comparison.tool, job.comparison.same) == ("done", "toy", 20)
+    assert job.state == "done" and equal(job.comparisons) == {"toy": "20/20"}
 
 
 def test_the_command_line_exports_checks_and_says_so(tmp_path, capsys):
     run, base = made_run("glm", tmp_path)
     assert program.main(["export", run.id, "--format", "adapter", "--out", str(tmp_path / "out"), "--lang", "en"]) == 0
-    assert "20 of 20" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("20 of 20") == 2  # this program and PEFT
     assert program.main(["export", run.id, "--out", str(tmp_path / "out"), "--lang", "en"]) == 2
     assert "already" in capsys.readouterr().err or (tmp_path / "out").is_dir()
     assert program.main(["export", "nothing", "--out", str(tmp_path / "x"), "--lang", "zh"]) == 2
@@ -292,8 +393,8 @@ def test_published_code_is_not_needed_in_transformers_layout(kind, tmp_path):
         with torch.no_grad():
             assert (plain(input_ids=ids).logits - ours.model(input_ids=ids).logits).abs().max() < 1e-3
     assert models.describe(folder).family.name == kind
-    found = check.compare(ExportSource(run, base), "transformers", folder, lambda stage, fraction: None)
-    assert (found.same, found.count) == (20, 20)
+    found = check.compare(ExportSource(run, base), "transformers", folder, silent)
+    assert equal(found) == {"easyAIGC": "20/20", "transformers": "20/20"}
 
 
 def test_a_network_that_transformers_has_not_keeps_its_published_layout(tmp_path):

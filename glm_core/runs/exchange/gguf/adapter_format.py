@@ -14,12 +14,12 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
 from glm_core.models import describe
 from glm_core.runs.exchange import answers, model_card
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
 from glm_core.runs.exchange.gguf import layouts, llama_cpp, ollama
 from glm_core.runs.exchange.gguf.format import check_network
 
 
-class GGUFAdapterExporter(llama_cpp.AnsweredByLlamaCpp):
+class GGUFAdapterExporter:
     """See the module."""
 
     types: tuple[str, ...] = ("f32", "f16")
@@ -46,16 +46,26 @@ class GGUFAdapterExporter(llama_cpp.AnsweredByLlamaCpp):
         name = f"{source.base.name}-{source.run.id}-adapter-{kind.upper()}.gguf"
         write_adapter(source.adapter, source.base, folder / name, kind=kind, strength=source.strength)
         ollama.write_adapter(folder, name, source.base, source.chat_format)
-        model_card.write(folder, source, "gguf-adapter", library="gguf")
+        usage = ollama.adapter_commands(name, source.base)
+        model_card.write(folder, source, "gguf-adapter", library="gguf", usage=usage)
 
-    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
-        """By llama.cpp, on the base written as GGUF for this."""
-        from glm_core.runs.exchange.gguf.write import write_gguf
+    def artefact(self, folder: Path) -> Path:
+        """The file."""
+        return llama_cpp.find_file(folder)
 
-        asked = llama_cpp.prompts(source, questions)
-        with tempfile.TemporaryDirectory(prefix=workspace.BUILDING, dir=artefact.parent.parent) as temporary:
-            base = write_gguf(source.base, Path(temporary) / "base.gguf", progress=progress)
-            return llama_cpp.answer(base, asked, answers.LONGEST, source.base, artefact)
+    def tools(self, source: ExportSource) -> Sequence[Tool]:
+        """llama.cpp alone: this program reads no GGUF."""
+        return llama_cpp.tools(_answer)
+
+
+def _answer(source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+    """By llama.cpp, on the base written as GGUF for this."""
+    from glm_core.runs.exchange.gguf.write import write_gguf
+
+    asked = answers.run_prompts(source, questions)
+    with tempfile.TemporaryDirectory(prefix=workspace.BUILDING, dir=artefact.parent.parent) as temporary:
+        base = write_gguf(source.base, Path(temporary) / "base.gguf", progress=progress)
+        return llama_cpp.answer(base, asked, answers.LONGEST, source.base, artefact)
 
 
 def write_adapter(adapter: Path, base: Path, file: Path, *, kind: str = "f32", strength: float = 1.0) -> Path:

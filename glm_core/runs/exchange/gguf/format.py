@@ -10,7 +10,7 @@ from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_merged
 from glm_core.models import checkpoints, describe
 from glm_core.runs.exchange import answers, model_card
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
 from glm_core.runs.exchange.gguf import layouts, llama_cpp, ollama
 from glm_core.runs.exchange.merged_format import stored_dtype
 from glm_core.runs.exchange.model_files import add_format
@@ -18,7 +18,7 @@ from glm_core.runs.exchange.model_files import add_format
 BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 34 / 32, "f32": 4.0}  # at most
 
 
-class GGUFExporter(llama_cpp.AnsweredByLlamaCpp):
+class GGUFExporter:
     """See the module."""
 
     types: tuple[str, ...] = ("f16", "q8_0", "q4_0", "f32")
@@ -49,11 +49,20 @@ class GGUFExporter(llama_cpp.AnsweredByLlamaCpp):
             add_format(merged, source.chat_format)
             write_gguf(merged, folder / name, kind=kind, name=source.run.name, progress=progress)
         ollama.write(folder, name, source.base, source.chat_format)
-        model_card.write(folder, source, "gguf", library="gguf")
+        model_card.write(folder, source, "gguf", library="gguf", usage=ollama.commands(name))
 
-    def answer(self, source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
-        """By llama.cpp."""
-        return llama_cpp.answer(artefact, llama_cpp.prompts(source, questions), answers.LONGEST, source.base)
+    def artefact(self, folder: Path) -> Path:
+        """The file."""
+        return llama_cpp.find_file(folder)
+
+    def tools(self, source: ExportSource) -> Sequence[Tool]:
+        """llama.cpp alone: this program reads no GGUF."""
+        return llama_cpp.tools(_answer)
+
+
+def _answer(source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:
+    """By llama.cpp."""
+    return llama_cpp.answer(artefact, answers.run_prompts(source, questions), answers.LONGEST, source.base)
 
 
 def check_network(base: Path) -> None:

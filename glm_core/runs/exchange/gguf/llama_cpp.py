@@ -1,38 +1,22 @@
 """Greedy answers by llama.cpp itself, for the check of a GGUF file."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from glm_core.models import describe, load_tokenizer
-from glm_core.models.plain_formats import with_format
-from glm_core.runs.exchange.exporter import ExportSource
-
-TOOL = "llama.cpp"
+from glm_core.runs.exchange.exporter import Answer, Tool
 
 
-class AnsweredByLlamaCpp:
-    """The part of an exporter that is the same for every single GGUF file: llama.cpp answers for it."""
-
-    tool = TOOL
-
-    def artefact(self, folder: Path) -> Path:
-        """The file."""
-        return next(iter(sorted(folder.glob("*.gguf"))), folder)
-
-    def missing_package(self) -> str:
-        """Return the package to install where llama.cpp's Python package is not there."""
-        return "" if find_spec("llama_cpp") else "llama-cpp-python"
+def tools(ask: Answer) -> list[Tool]:
+    """Return llama.cpp, asked by `ask` where its Python package is installed."""
+    return [Tool("llama.cpp", ask, "llama_cpp", "llama-cpp-python")]
 
 
-def prompts(source: ExportSource, questions: Sequence[str]) -> list[list[int]]:
-    """Return the run's own prompt of each question, so that only network and numbers are compared."""
-    tokenizer, family = load_tokenizer(source.base), describe(source.base).family
-    if family.templated and tokenizer.chat_template is None:
-        tokenizer = with_format(tokenizer, source.chat_format)
-    return [family.prompt(tokenizer, [{"role": "user", "content": question}]) for question in questions]
+def find_file(folder: Path) -> Path:
+    """Return the GGUF file of the export in `folder`, the folder itself where there is none."""
+    return next(iter(sorted(folder.glob("*.gguf"))), folder)
 
 
 def answer(

@@ -1,4 +1,4 @@
-"""A Modelfile for Ollama, and the commands for llama.cpp, Ollama and LM Studio in a text beside a GGUF file."""
+"""A Modelfile for Ollama, and the commands for llama.cpp, Ollama and LM Studio that a GGUF file's card has."""
 
 from pathlib import Path
 
@@ -37,20 +37,29 @@ OPTIONS = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "re
 
 
 def write(folder: Path, file: str, base: Path, chat_format: str = "question") -> None:
-    """Write `Modelfile` and `COMMANDS.md` for the GGUF `file` in `folder`; `chat_format` as of `modelfile`."""
+    """Write `Modelfile` for the GGUF `file` in `folder`; `chat_format` as of `modelfile`."""
     workspace.write_atomic(folder / "Modelfile", modelfile(file, base, chat_format))
-    name = Path(file).stem.lower()
-    workspace.write_atomic(folder / "COMMANDS.md", t("gguf.commands", file=file, name=name) + "\n")
+
+
+def commands(file: str) -> str:
+    """Return the commands that open the GGUF `file`, in Markdown."""
+    return t("gguf.commands", file=file, name=Path(file).stem.lower())
 
 
 def write_adapter(folder: Path, file: str, base: Path, chat_format: str) -> None:
-    """Write `Modelfile` and `COMMANDS.md` for the GGUF adapter `file` in `folder`; the base's own file is the user's."""
-    base_file = f"{base.name}-F16.gguf"
-    lines = modelfile(base_file, base, chat_format).splitlines()
+    """Write `Modelfile` for the GGUF adapter `file` in `folder`; the base's own file is the user's."""
+    lines = modelfile(_base_file(base), base, chat_format).splitlines()
     lines.insert(1, f"ADAPTER ./{file}")
     workspace.write_atomic(folder / "Modelfile", "\n".join(lines) + "\n")
-    text = t("gguf.adapter_commands", file=file, base=base_file, name=Path(file).stem.lower())
-    workspace.write_atomic(folder / "COMMANDS.md", text + "\n")
+
+
+def adapter_commands(file: str, base: Path) -> str:
+    """Return the commands that open the GGUF adapter `file` with the file of its base, in Markdown."""
+    return t("gguf.adapter_commands", file=file, base=_base_file(base), name=Path(file).stem.lower())
+
+
+def _base_file(base: Path) -> str:
+    return f"{base.name}-F16.gguf"
 
 
 def modelfile(file: str, base: Path, chat_format: str = "question") -> str:
