@@ -34,7 +34,7 @@ from glm_core.runs.exchange.gguf.write import write_gguf
 from glm_core.training.settings import TrainingSettings
 
 FAMILIES = (
-    *("bloom-demo", "bloom", "chatglm2", "chatglm3", "glm4-original", "glm", "glm4"),
+    *("bloom-demo", "bloom", "chatglm2", "chatglm3", "glm4-original", "glm", "glm4", "glm-edge", "glm-z1"),
     *("llama", "qwen2", "qwen3", "gemma3_text", "phi3", "granite"),
 )
 EMBEDDED = "bloom-demo"

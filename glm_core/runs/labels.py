@@ -14,8 +14,10 @@ from glm_core.i18n import t
 from glm_core.models import describe
 from glm_core.models.thinking import find_template
 from glm_core.models.tokenizer_files import read_template
+from glm_core.runs.cluster.jobs import is_on_cluster
 from glm_core.runs.figures import Curves, MemoryCurve
 from glm_core.runs.forecast import Forecast, most_rows
+from glm_core.runs.run import processes_of
 from glm_core.runs.store import Run, Status
 from glm_core.training import memory_estimate as estimates
 from glm_core.training.plan import Plan, plan
@@ -259,6 +261,8 @@ def _peak(memory: MemoryCurve) -> str:
 
 def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str]:
     """Progress of a run that has not ended, 0 to 1, and its present stage."""
+    if status.state == "queued" and run.place.get("submitted"):
+        return 0.0, t("cluster.waiting")
     if status.state == "queued":
         before = queue.index(run.id) if run.id in queue else 0
         return 0.0, t("run.waiting", before=before) if before else t("run.waiting_first")
@@ -333,7 +337,8 @@ def about(run: Run) -> str:
     if not run.dataset["rows"]:
         return f"{run.model_name} · {method}"  # imported: nobody knows on what
     key = "run.about_same" if name == run.name else "run.about"  # the name stands above the line
-    return t(key, model=run.model_name, dataset=name, rows=rows, method=method)
+    said = t(key, model=run.model_name, dataset=name, rows=rows, method=method)
+    return said + (t("cluster.trains", workers=processes_of(run)) if is_on_cluster(run) else "")
 
 
 def plan_notes(found: Plan) -> list[str]:

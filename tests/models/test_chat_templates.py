@@ -1,6 +1,7 @@
 """Chat templates: equal to the library's rendering, labels that are the answers and their ends, and nothing a stranger can do."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,18 +15,14 @@ from tests.families import family_named
 from tests.models.bytelevel import write_tokenizer
 from tests.models.decoders import write_decoder
 
+PUBLISHED = Path(__file__).with_name("templates")
 SPECIAL = ["<pad>", "</s>", "<|im_start|>", "<|im_end|>", "<|system|>", "<|user|>", "<|assistant|>", "[gMASK]", "<sop>"]
 CHATML = (
     "{%- for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}"
     "{%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{%- endif %}"
 )
 # As GLM-Edge and GLM-Z1 are published: neither has an end of its own behind an answer.
-EDGE = (
-    "{% for item in messages %}{% if item['role'] == 'system' %}<|system|>\n{{ item['content'] }}"
-    "{% elif item['role'] == 'user' %}<|user|>\n{{ item['content'] }}"
-    "{% elif item['role'] == 'assistant' %}<|assistant|>\n{{ item['content'] }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
-)
+EDGE = (PUBLISHED / "glm-edge.jinja").read_text("utf-8").removesuffix("\n")
 THINKING = (
     "[gMASK]<sop>{%- for m in messages %}{%- if m.role == 'assistant' %}{% set c = m.content %}"
     "{%- if '</think>' in c %}{%- set c = c.split('</think>')[-1] %}{% endif %}<|assistant|>\n{{ c | trim }}"

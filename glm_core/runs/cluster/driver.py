@@ -11,9 +11,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from glm_core import i18n
+from glm_core.i18n import t
+from glm_core.runs.files import read_record
 
 LOOK_SECONDS = 1.0
+PLACED_SECONDS = 10.0
+"For the cluster to find free nodes before the log says what it is asked for."
 LEAVE_SECONDS = 30.0
 "For the others to end by themselves after one has failed."
 
@@ -79,9 +87,9 @@ def train(folder: str, workers: int, gpus: int) -> int:
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
     ray.init()
-    bundle = {"CPU": 1, **({"GPU": gpus} if gpus else {})}
+    bundle: dict[str, float] = {"CPU": 1, **({"GPU": gpus} if gpus else {})}
     group = placement_group([bundle] * workers, strategy="SPREAD")
-    ray.get(group.ready())
+    _wait_for_room(group, folder, workers, bundle)
     remote = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=2)(Worker)
     actors = [
         remote.options(
@@ -95,6 +103,23 @@ def train(folder: str, workers: int, gpus: int) -> int:
     _, address, port = places[0]
     ray.get([actor.start.remote(folder, rank, workers, address, port) for rank, actor in enumerate(actors)])
     return _wait(actors, [actor.wait.remote(folder) for actor in actors])
+
+
+def _wait_for_room(group: Any, folder: str, workers: int, bundle: dict[str, float]) -> None:
+    """Wait until the cluster has placed `group`; where that takes long, say in train.log what is asked for and what there is."""
+    import ray
+
+    placed, _ = ray.wait([group.ready()], timeout=PLACED_SECONDS)
+    if not placed:
+        there = {name: number for name, number in ray.cluster_resources().items() if name in ("CPU", "GPU")}
+        said = t("cluster.no_room", workers=workers, each=_resources(bundle), there=_resources(there))
+        with open(Path(folder, "train.log"), "a", encoding="utf-8") as file:
+            file.write(said + "\n")
+        ray.get(group.ready())
+
+
+def _resources(amounts: Mapping[str, float]) -> str:
+    return " + ".join(f"{number:g} {name}" for name, number in sorted(amounts.items())) or "0"
 
 
 def _wait(actors: list, waiting: list) -> int:
@@ -126,6 +151,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--gpus", type=int, default=0)
     arguments = parser.parse_args()
+    i18n.use(str(read_record(Path(arguments.folder, "run.json")).get("language")))
     return train(arguments.folder, max(1, arguments.workers), max(0, arguments.gpus))
 
 

@@ -8,6 +8,8 @@ from glm_core import workspace
 from glm_core.runs.cluster.settings import Cluster, ClusterError
 
 SECONDS = 10.0
+SUBMIT_SECONDS = 120.0
+"A busy head node takes more than ten seconds to accept a job, and drops one whose sender has hung up."
 LONGEST = 2_000_000
 "Bytes of an answer that are read."
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -38,7 +40,7 @@ class JobsApi:
         """Put a package into the cluster where it is not there yet; return its URI. Raises ClusterError."""
         path = f"/api/packages/gcs/{name}"
         if self._ask("GET", path, missing=True) is None:
-            self._ask("PUT", path, content=content)
+            self._ask("PUT", path, seconds=SUBMIT_SECONDS, content=content)
         return f"gcs://{name}"
 
     def submit(self, job: str, entrypoint: str, package: str, variables: Mapping[str, str]) -> None:
@@ -46,7 +48,7 @@ class JobsApi:
         environment = {"working_dir": package, "env_vars": dict(variables)}
         body = {"submission_id": job, "entrypoint": entrypoint, "runtime_env": environment}
         if self.find(job) is None:
-            self._ask("POST", "/api/jobs/", json=body)
+            self._ask("POST", "/api/jobs/", seconds=SUBMIT_SECONDS, json=body)
 
     def find(self, job: str) -> dict | None:
         """The cluster's record of `job` ("status", "message", "end_time" ...); None where it knows none. Raises ClusterError."""
@@ -65,11 +67,11 @@ class JobsApi:
     def _json(self, method: str, path: str) -> dict:
         return _object(self._ask(method, path) or b"")
 
-    def _ask(self, method: str, path: str, missing: bool = False, **options) -> bytes | None:
+    def _ask(self, method: str, path: str, missing: bool = False, seconds: float = SECONDS, **options) -> bytes | None:
         """The content of an answer; None where `missing` is allowed and there is nothing."""
         try:
             with (
-                httpx.Client(transport=self._transport, timeout=SECONDS, trust_env=False) as client,
+                httpx.Client(transport=self._transport, timeout=seconds, trust_env=False) as client,
                 client.stream(method, self._address + path, headers=self._headers, **options) as answer,
             ):
                 content = b""

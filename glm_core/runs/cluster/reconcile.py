@@ -34,8 +34,12 @@ def reconcile(jobs: ClusterJobs, run: Run, grace: float) -> bool:
     if not run.place.get("submitted"):
         return not _withdraw(run, stopped_for)
     job = jobs.state(run)
-    if jobs.submitting(run) or job is None:
-        return not _fail_refused(jobs, run)
+    if jobs.submitting(run):
+        return True
+    if _fail_refused(jobs, run):
+        return False
+    if job is None:
+        return True
     if not job.status and state == "queued":  # the server died between noting the job and submitting it
         return not _withdraw(run, stopped_for) and _submit_again(jobs, run)
     if not job.ended:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 
 import httpx
@@ -205,6 +206,23 @@ def test_a_refused_submission_is_a_failed_run_with_the_reason(ray):
     until(lambda: state(run) == "failed", launcher)
     assert "令牌" in store.get(run.id).status().why
     ray.token = ""
+
+
+def test_a_head_node_that_answers_and_takes_no_job_ends_the_run_with_its_words(ray, monkeypatch):
+    answer = ray._answer
+
+    def refuse(method, path, request):
+        if method == "POST":
+            time.sleep(0.3)  # asked meanwhile, it knows of no such job
+            return httpx.Response(500, text="no available agent to submit job")
+        return answer(method, path, request)
+
+    monkeypatch.setattr(ray, "_answer", refuse)
+    run, launcher = make(), launcher_of(ray)
+    launcher.submit(run)
+    until(lambda: state(run) == "failed", launcher)
+    assert "no available agent" in store.get(run.id).status().why
+    assert ray.asked.count(("POST", "/api/jobs/")) == 1
 
 
 def test_a_submission_that_a_dead_server_had_begun_is_made_again(ray):

@@ -13,7 +13,7 @@ from glm_core.models import load_tokenizer
 from tests.paths import ROOT
 from tests.tiny import TEXTS, randomize
 
-GLM_KINDS = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4")
+GLM_KINDS = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4", "glm-edge", "glm-z1")
 DENSE = (
     *("llama", "mistral", "internlm3", "qwen2", "qwen3", "gemma", "gemma3_text", "phi3", "granite", "olmo2"),
     *("smollm3", "arcee", "ernie4_5", "seed_oss", "starcoder2"),
@@ -30,7 +30,15 @@ NAMES = {
     "glm4-original": "glm-4-9b-chat",
     "codegeex4": "codegeex4-all-9b",
 }
+VARIANTS = {"glm-edge": "glm", "glm-z1": "glm4"}
+"The network of a family that transformers knows by another name."
+TEMPLATES = {
+    name: (ROOT / "tests" / "models" / "templates" / f"{name}.jinja").read_text("utf-8").removesuffix("\n")
+    for name in VARIANTS
+}
 CHANGES = {
+    "glm-edge": {"partial_rotary_factor": 1.0, "attention_bias": False, "tie_word_embeddings": True},
+    "glm-z1": {"_name_or_path": "THUDM/GLM-Z1-9B-0414", "attention_bias": False},
     "gemma": {"hidden_activation": "gelu_pytorch_tanh"},
     "gemma3_text": {"sliding_window": 8, "num_hidden_layers": 7, "query_pre_attn_scalar": 24},
     "mistral": {"sliding_window": None},
@@ -59,6 +67,8 @@ def publish(
     for file in (tokenizer or _tokenizer(kind)).iterdir():
         if "token" in file.name:
             shutil.copyfile(file, folder / file.name)
+    if kind in TEMPLATES:
+        (folder / "chat_template.jinja").write_text(TEMPLATES[kind], encoding="utf-8")
     size = -(-load_tokenizer(folder).vocab_size // 32) * 32
     config, weights = _fused(kind, size, head) if kind in NAMES else _native(kind, size, {"head_dim": head} | changes)
     save_file({k: t.to(getattr(torch, dtype)) for k, t in weights.items()}, folder / "model.safetensors")
@@ -131,7 +141,7 @@ def _native(kind: str, size: int, changes: dict) -> tuple[dict, dict[str, torch.
     if kind == "bloom":
         sizes = {"vocab_size": size, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS}
     changes = {} if kind == "bloom" else CHANGES.get(kind, {}) | changes
-    config = AutoConfig.for_model(kind, **sizes | changes)
+    config = AutoConfig.for_model(VARIANTS.get(kind, kind), **sizes | changes)
     model = AutoModelForCausalLM.from_config(config)
     randomize(model, 2)
     weights = {k: t.clone() for k, t in model.state_dict().items()}

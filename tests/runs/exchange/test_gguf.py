@@ -28,6 +28,8 @@ ARCHITECTURES = {
     "glm4-original": "chatglm",
     "glm": "chatglm",
     "glm4": "glm4",
+    "glm-edge": "chatglm",
+    "glm-z1": "glm4",
     "bloom": "bloom",
 }
 
@@ -49,7 +51,7 @@ def test_every_tensor_and_setting_is_there(kind, arch, tmp_path):
     assert field(reader, f"{arch}.attention.head_count") == HEADS
     if kind != "bloom":
         assert field(reader, f"{arch}.attention.head_count_kv") == GROUPS
-        assert field(reader, f"{arch}.rope.dimension_count") == HEAD // 2
+        assert field(reader, f"{arch}.rope.dimension_count") == (HEAD if kind == "glm-edge" else HEAD // 2)
     else:
         assert field(reader, "bloom.context_length") == 2048
     published = load_file(folder / "model.safetensors")
