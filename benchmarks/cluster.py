@@ -74,7 +74,13 @@ class Nodes:
         subprocess.run([self._ray, "stop", "--force"], capture_output=True)
 
     def _run(self, *arguments: str) -> None:
-        options = ["--num-cpus=1", "--num-gpus=0", "--object-store-memory=100000000", "--disable-usage-stats"]
+        options = [
+            f"--dashboard-agent-listen-port={free_port()}",
+            "--num-cpus=1",
+            "--num-gpus=0",
+            "--object-store-memory=100000000",
+            "--disable-usage-stats",
+        ]
         paths = os.pathsep.join([str(Path(self._ray).parent), os.environ["PATH"]])  # the nodes' `python`
         done = subprocess.run(
             [self._ray, *arguments, *options], capture_output=True, text=True, env=os.environ | {"PATH": paths}

@@ -126,7 +126,7 @@ def _native(kind: str, size: int, changes: dict) -> tuple[dict, dict[str, torch.
 
     sizes = {
         "vocab_size": size,
-        "hidden_size": WIDTH,
+        "hidden_size": HEADS * changes["head_dim"],
         "intermediate_size": INNER,
         "num_hidden_layers": LAYERS,
         "num_attention_heads": HEADS,

@@ -229,6 +229,10 @@ def test_a_window_that_llama_cpp_has_not_bounds_the_context(tmp_path):
         ("qwen3", {"rope_parameters": {"rope_type": "llama3"}}, "gguf.error.rope"),
         ("qwen3", {"attention_bias": True}, "gguf.error.tensor"),
         ("gemma", {"tie_word_embeddings": False}, "gguf.error.tensor"),
+        *(
+            (kind, {"hidden_size": 96}, "gguf.error.setting")
+            for kind in ("glm", "qwen2", "phi3", "olmo2", "starcoder2")
+        ),
         ("smollm3", {"no_rope_layers": [1, 1, 1, 1]}, "gguf.error.setting"),
     ],
 )

@@ -33,6 +33,7 @@ class Traits:
         rope_tensor: it reads factors of the rotary frequencies.
         scales: (setting, the writer's method) of numbers that it multiplies with.
         all_rotate: every layer rotates; else every fourth does not.
+        own_heads: heads together may be wider or narrower than the network.
     """
 
     activation: str = "silu"
@@ -40,6 +41,7 @@ class Traits:
     rope_tensor: bool = False
     scales: tuple[tuple[str, str], ...] = ()
     all_rotate: bool = True
+    own_heads: bool = True
 
 
 def network_config(description: ModelDescription) -> "PretrainedConfig":
@@ -64,6 +66,9 @@ def check(description: ModelDescription, traits: Traits) -> None:
         step = [bool(traits.all_rotate or (layer + 1) % 4) for layer in range(config.num_hidden_layers)]
         if [bool(one) for one in rotating] != step:
             raise AdapterError("gguf.error.setting", name=f"no_rope_layers = {rotating}")
+    dims = description.family.architecture.dimensions(description.settings)
+    if not traits.own_heads and dims.heads * dims.head_dim != dims.hidden:
+        raise AdapterError("gguf.error.setting", name=f"head_dim = {dims.head_dim}")
     full, near = rope_parameters(config)
     for rope in (full, near):
         _check_rope(rope, traits)

@@ -180,14 +180,14 @@ def _gemma_scaled(description: ModelDescription, name: str, tensor: "torch.Tenso
 
 LLAMA = TensorLayout("LLAMA", _interleave, Traits(rope_tensor=True))
 LAYOUTS: Mapping[str, TensorLayout] = {
-    "chatglm": TensorLayout("CHATGLM"),
-    "glm": TensorLayout("CHATGLM"),
+    "chatglm": TensorLayout("CHATGLM", traits=Traits(own_heads=False)),
+    "glm": TensorLayout("CHATGLM", traits=Traits(own_heads=False)),
     "glm4": TensorLayout("GLM4"),
     "bloom": TensorLayout("BLOOM", _split_heads, Traits(activation="gelu")),
     "llama": LLAMA,
     "mistral": LLAMA,
     "internlm3": LLAMA,
-    "qwen2": TensorLayout("QWEN2", biases=QKV),
+    "qwen2": TensorLayout("QWEN2", traits=Traits(own_heads=False), biases=QKV),
     "qwen3": TensorLayout("QWEN3", biases=QKV),
     "gemma": TensorLayout("GEMMA", traits=Traits(activation="gelu"), biases=QKV, has_head=False, change=_add_one),
     "gemma3_text": TensorLayout(
@@ -196,7 +196,7 @@ LAYOUTS: Mapping[str, TensorLayout] = {
         biases=QKV,
         change=_gemma_scaled,
     ),
-    "phi3": TensorLayout("PHI3"),
+    "phi3": TensorLayout("PHI3", traits=Traits(own_heads=False)),
     "granite": TensorLayout(
         "GRANITE",
         _interleave,
@@ -210,10 +210,10 @@ LAYOUTS: Mapping[str, TensorLayout] = {
             ),
         ),
     ),
-    "olmo2": TensorLayout("OLMO2", biases=()),
+    "olmo2": TensorLayout("OLMO2", traits=Traits(own_heads=False), biases=()),
     "smollm3": TensorLayout("SMOLLM3", _interleave, Traits(all_rotate=False), biases=QKV),
     "arcee": TensorLayout("ARCEE", _interleave, Traits("relu2", rope_tensor=True), biases=QKV),
     "ernie4_5": TensorLayout("ERNIE4_5", biases=()),
     "seed_oss": TensorLayout("SEED_OSS", biases=QKV),
-    "starcoder2": TensorLayout("STARCODER2", traits=Traits(activation="gelu")),
+    "starcoder2": TensorLayout("STARCODER2", traits=Traits(activation="gelu", own_heads=False)),
 }
