@@ -14,7 +14,7 @@ from glm_core.i18n import t
 from glm_core.models import describe
 from glm_core.models.thinking import find_template
 from glm_core.models.tokenizer_files import read_template
-from glm_core.runs.cluster.jobs import is_on_cluster
+from glm_core.runs.cluster.jobs import is_on_cluster, waits_for_stop
 from glm_core.runs.figures import Curves, MemoryCurve
 from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.run import processes_of
@@ -262,7 +262,7 @@ def _peak(memory: MemoryCurve) -> str:
 def progress(run: Run, status: Status, queue: Sequence[str]) -> tuple[float, str]:
     """Progress of a run that has not ended, 0 to 1, and its present stage."""
     if status.state == "queued" and run.place.get("submitted"):
-        return 0.0, t("cluster.waiting")
+        return 0.0, t("cluster.waiting" if waits_for_stop(run) is None else "cluster.withdrawing")
     if status.state == "queued":
         before = queue.index(run.id) if run.id in queue else 0
         return 0.0, t("run.waiting", before=before) if before else t("run.waiting_first")

@@ -89,7 +89,8 @@ def train(folder: str, workers: int, gpus: int) -> int:
     ray.init()
     bundle: dict[str, float] = {"CPU": 1, **({"GPU": gpus} if gpus else {})}
     group = placement_group([bundle] * workers, strategy="SPREAD")
-    _wait_for_room(group, folder, workers, bundle)
+    if not _wait_for_room(group, folder, workers, bundle):
+        return 0
     remote = ray.remote(num_cpus=1, num_gpus=gpus, max_concurrency=2)(Worker)
     actors = [
         remote.options(
@@ -105,17 +106,24 @@ def train(folder: str, workers: int, gpus: int) -> int:
     return _wait(actors, [actor.wait.remote(folder) for actor in actors])
 
 
-def _wait_for_room(group: Any, folder: str, workers: int, bundle: dict[str, float]) -> None:
-    """Wait until the cluster has placed `group`; where that takes long, say in train.log what is asked for and what there is."""
+def _wait_for_room(group: Any, folder: str, workers: int, bundle: dict[str, float]) -> bool:
+    """Wait until the cluster has placed `group`; where that takes long, say in train.log what is asked for and what there is.
+
+    Returns:
+        False where a stop mark came first.
+    """
     import ray
 
-    placed, _ = ray.wait([group.ready()], timeout=PLACED_SECONDS)
+    ready = group.ready()
+    placed, _ = ray.wait([ready], timeout=PLACED_SECONDS)
     if not placed:
         there = {name: number for name, number in ray.cluster_resources().items() if name in ("CPU", "GPU")}
         said = t("cluster.no_room", workers=workers, each=_resources(bundle), there=_resources(there))
         with open(Path(folder, "train.log"), "a", encoding="utf-8") as file:
             file.write(said + "\n")
-        ray.get(group.ready())
+    while not placed and not Path(folder, "stop").exists():
+        placed, _ = ray.wait([ready], timeout=LOOK_SECONDS)
+    return bool(placed)
 
 
 def _resources(amounts: Mapping[str, float]) -> str:

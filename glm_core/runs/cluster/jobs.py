@@ -141,13 +141,13 @@ class ClusterJobs:
     def _begin(self, what: str, job: str, work: Callable[[], None]) -> None:
         with self._mutex:
             if not self._is_working(what, job):
-                self._working[what, job] = self._threads.submit(self._watched, job, work)
+                self._working[what, job] = self._threads.submit(self._watched, what, job, work)
 
     def _is_working(self, what: str, job: str) -> bool:
         future = self._working.get((what, job))
         return future is not None and not future.done()
 
-    def _watched(self, job: str, work: Callable[[], None]) -> None:
+    def _watched(self, what: str, job: str, work: Callable[[], None]) -> None:
         try:
             work()
         except EasyError as error:
@@ -155,7 +155,8 @@ class ClusterJobs:
         except Exception:  # a thread of a pool would swallow it
             log.exception("job %s", job)
         finally:
-            self._asked[job] = time.monotonic()
+            if what == "find":  # a stop that is repeated must not put the question off
+                self._asked[job] = time.monotonic()
 
 
 def is_on_cluster(run: Run) -> bool:

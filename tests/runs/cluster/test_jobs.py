@@ -198,6 +198,14 @@ def test_a_waiting_job_is_withdrawn_at_once_and_a_training_one_has_its_grace(ray
     assert f"{training.id}-1" in ray.stopped
 
 
+def test_a_stop_that_the_cluster_carries_out_is_noticed_however_often_it_is_asked_for(ray, monkeypatch):
+    monkeypatch.setattr(jobs, "STALE_SECONDS", 0.5)  # longer than between two ticks, as in earnest
+    run, launcher = make(), launcher_of(ray, grace=0.0)
+    submitted(ray, launcher, run)["status"] = "RUNNING"
+    launcher.stop(store.get(run.id))
+    until(lambda: state(run) == "stopped", launcher)
+
+
 def test_a_refused_submission_is_a_failed_run_with_the_reason(ray):
     ray.token = "secret"
     run = make()
