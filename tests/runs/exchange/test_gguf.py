@@ -19,7 +19,17 @@ from glm_core.models.chat_templates import ChatTemplate
 from glm_core.models.tokenizers import Tokenizer
 from glm_core.runs.exchange.gguf import turn_formats, vocabulary
 from glm_core.runs.exchange.gguf.write import write_gguf
-from tests.runs.exchange.published import BLOOM, GROUPS, HEAD, HEADS, LAYERS, WIDTH, publish, sentencepiece_as_json
+from tests.runs.exchange.published import (
+    BLOOM,
+    GROUPS,
+    HEAD,
+    HEADS,
+    LAYERS,
+    TEMPLATES,
+    WIDTH,
+    publish,
+    sentencepiece_as_json,
+)
 from tests.training.small import small
 
 ARCHITECTURES = {
@@ -336,6 +346,8 @@ GEMMA = (
     [
         (CHATML, "<|im_start|>user\n{{ .Content }}<|im_end|>\n", "You are a test."),
         (GEMMA, '<start_of_turn>user\n{{ if $system }}{{ $system }}\n\n{{ $system = "" }}{{ end }}{{ .Content }}', ""),
+        (TEMPLATES["glm-edge"], "<|user|>\n{{ .Content }}{{ else if", ""),
+        (TEMPLATES["glm-z1"], "{{ end }}{{ end }}<|assistant|>\n<think>", ""),
         (CHATML.replace("m.content", "'.' + m.content"), None, None),
         (GEMMA.replace("<end_of_turn>\n", "<end_of_turn>"), None, None),
     ],

@@ -7,26 +7,28 @@ from glm_core.i18n import t
 from glm_core.models import ModelError, describe, load_tokenizer
 from glm_core.models.registry import CODEGEEX_SYSTEM
 from glm_core.runs.exchange.gguf import turn_formats
+from glm_core.runs.exchange.gguf.turn_formats import TurnFormat
 from glm_core.runs.exchange.gguf.vocabulary import PLAIN_WORDS
 
 ROLES = "[gMASK]<sop>{{ range .Messages }}<|{{ .Role }}|>\n%s{{ .Content }}{{ end }}<|assistant|>"
-HUMAN = "Human: \n{{ if .System }}{{ .System }}\n{{ end }}{{ .Prompt }}\n\nAssistant: \n{{ .Response }}"
+ROUNDS = TurnFormat(("[Round 1]\n\n问：", "\n\n答："), ("", "\n\n"), joint="\n", start="[gMASK]<sop>")
+COUNTED = '{{ $rounds = print $rounds "1" }}[Round {{ len $rounds }}]'
+HUMAN = TurnFormat(("Human: \n", "\n\nAssistant: \n"), ("", "\n\n"), joint="\n")
+MEDICAL = "下面是一个问题，运用医学知识来正确回答提问.\n"
 TEMPLATES = {  # by family; Ollama's templates are Go's, so the Jinja ones cannot be used
-    "chatglm2": "[gMASK]<sop>[Round 1]\n\n问：{{ if .System }}{{ .System }}\n{{ end }}{{ .Prompt }}\n\n答：{{ .Response }}",
+    "chatglm2": '{{ $rounds := "" }}' + ROUNDS.go_template().replace("[Round 1]", COUNTED),
     "chatglm3": ROLES % " ",
     "glm4-original": ROLES % "",
     "glm": ROLES % "",
     "glm4": ROLES % "",
     "codegeex4": ROLES % "",
-    "belle": HUMAN,
-    "bloom": HUMAN,
-    "bloomz": "{{ .Prompt }}\n{{ .Response }}",
-    "bloom-medical": (
-        "下面是一个问题，运用医学知识来正确回答提问.\n### 问题:\n{{ .Prompt }}\n### 回答:\n{{ .Response }}"
-    ),
+    "belle": HUMAN.go_template(),
+    "bloom": HUMAN.go_template(),
+    "bloomz": TurnFormat(("", "\n"), ("", "\n"), joint="\n").go_template(),
+    "bloom-medical": TurnFormat(("### 问题:\n", "\n### 回答:\n"), ("", "\n"), joint="\n", start=MEDICAL).go_template(),
 }
 FORMATS = {
-    "question": "Question: {{ if .System }}{{ .System }}\n{{ end }}{{ .Prompt }}\nAnswer:{{ .Response }}",
+    "question": "Question: {{ if .System }}{{ .System }}\n{{ end }}{{ .Prompt }}\nAnswer:{{ .Response }}\n",
     "chatml": "{{ if .System }}<|im_start|>system\n{{ .System }}<|im_end|>\n{{ end }}"
     "<|im_start|>user\n{{ .Prompt }}<|im_end|>\n<|im_start|>assistant\n{{ .Response }}<|im_end|>\n",
     "alpaca": "{{ if .System }}{{ .System }}\n\n{{ end }}### Instruction:\n{{ .Prompt }}\n\n### Response:\n{{ .Response }}\n\n",

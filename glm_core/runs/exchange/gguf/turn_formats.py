@@ -5,7 +5,7 @@ the one that writes the same prompts stands for it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glm_core.models import ModelError, template_format
 from glm_core.models.tokenizers import Tokenizer
@@ -23,11 +23,17 @@ class TurnFormat:
 
     Attributes:
         system: None where the system message is the head of the first question.
+        joint: between the two there.
+        start: before everything.
+        begun: what an answer begins with that is no part of it, such as the mark of a thought.
     """
 
     user: Pair
     assistant: Pair
     system: Pair | None = None
+    joint: str = "\n\n"
+    start: str = ""
+    begun: str = ""
 
     def render(self, messages: Sequence[dict]) -> str:
         """Return a conversation up to where the answer begins."""
@@ -36,24 +42,25 @@ class TurnFormat:
         for message in messages:
             pair = pairs[message["role"]]
             if pair is None:
-                head = f"{message['content']}\n\n"
+                head = f"{message['content']}{self.joint}"
             else:
                 text += pair[0] + head + message["content"] + pair[1]
                 head = ""
-        return text + self.assistant[0]
+        return self.start + text + self.assistant[0] + self.begun
 
     def go_template(self) -> str:
         """Return the same as a template of Go."""
         (asked, done), (answered, ended) = self.user, self.assistant
         if self.system is None:
             begin = '{{ $system := .System }}{{ range .Messages }}{{ if eq .Role "user" }}'
-            asked += '{{ if $system }}{{ $system }}\n\n{{ $system = "" }}{{ end }}'
+            asked += f'{{{{ if $system }}}}{{{{ $system }}}}{self.joint}{{{{ $system = "" }}}}{{{{ end }}}}'
         else:
             before, after = self.system
             begin = '{{ range .Messages }}{{ if eq .Role "system" }}' + before + "{{ .Content }}" + after
             begin += '{{ else if eq .Role "user" }}'
         user, assistant = asked + "{{ .Content }}" + done, answered + "{{ .Content }}" + ended
-        return f'{begin}{user}{{{{ else if eq .Role "assistant" }}}}{assistant}{{{{ end }}}}{{{{ end }}}}{answered}'
+        turns = f'{begin}{user}{{{{ else if eq .Role "assistant" }}}}{assistant}{{{{ end }}}}{{{{ end }}}}'
+        return self.start + turns + answered + self.begun
 
     def default_system(self, tokenizer: Tokenizer) -> str | None:
         """Return the system message that the tokenizer's template puts where none is given; None where it is of another format."""
@@ -89,6 +96,11 @@ def _headed(
     return TurnFormat((f"{start}user{end}", after), (f"{start}{assistant}{end}", after), told)
 
 
+def _role(name: str) -> Pair:
+    return f"<|{name}|>\n", ""
+
+
+_GLM_EDGE = TurnFormat(_role("user"), _role("assistant"), _role("system"))
 FORMATS = (
     _headed("<|im_start|>", "\n", "<|im_end|>\n"),
     _headed("<start_of_turn>", "\n", "<end_of_turn>\n", None, "model"),
@@ -97,8 +109,10 @@ FORMATS = (
     _headed("<|", "|>\n", "<|end|>\n"),
     _headed("<|", "|>", "<|end|>"),
     _headed("<|", "|>\n", "</s>\n"),
+    _GLM_EDGE,
+    replace(_GLM_EDGE, start="[gMASK]<sop>", begun="<think>"),
 )
-"ChatML (Qwen, SmolLM), Gemma, Llama 3, Granite, Phi-3, Phi-4-mini, Zephyr."
+"ChatML (Qwen, SmolLM), Gemma, Llama 3, Granite, Phi-3, Phi-4-mini, Zephyr, GLM-Edge, GLM-Z1."
 
 
 def find(tokenizer: Tokenizer) -> tuple[TurnFormat, str] | None:
