@@ -12,7 +12,7 @@ from glm_core import workspace
 from glm_core.adapters import published_lora
 from glm_core.adapters.files import read_info
 from glm_core.runs.exchange import answers, model_card, plain_tools
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, ExportTool, Progress
 from glm_core.runs.files import RunError
 
 PUBLISHED = "published"
@@ -50,9 +50,9 @@ class AdapterExporter:
         """The folder."""
         return folder
 
-    def tools(self, source: ExportSource) -> Sequence[Tool]:
+    def tools(self, source: ExportSource) -> Sequence[ExportTool]:
         """This program, and PEFT where transformers has the base's network; both on the run's base."""
-        return [Tool(answers.TOOL, _own_answer), *plain_tools.for_adapter(source)]
+        return [ExportTool(answers.TOOL, _own_answer), *plain_tools.for_adapter(source)]
 
 
 def _own_answer(source: ExportSource, artefact: Path, questions: Sequence[str], progress: Progress) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from glm_core.i18n import t
 from glm_core.jobs import Cancelled
 from glm_core.runs.exchange import answers
-from glm_core.runs.exchange.exporter import ExportSource, Progress, Tool, exporter
+from glm_core.runs.exchange.exporter import ExportSource, ExportTool, Progress, exporter
 from glm_core.runs.files import read_rows
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ GENERAL = (
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """What one tool answered for an export.
+    """Result of asking one tool about an export.
 
     Attributes:
         same, count: how many of how many answers are equal.
@@ -90,7 +90,7 @@ def compare(source: ExportSource, format: str, folder: Path, progress: Progress)
     artefact, tools = one.artefact(folder), one.tools(source)
     expected: list[str] = []
 
-    def ask(tool: Tool) -> ExportCheck:
+    def ask(tool: ExportTool) -> ExportCheck:
         if tool.missing:
             return ExportCheck(0, 0, tool.name, skipped=t("export.not_installed", package=tool.missing))
         try:

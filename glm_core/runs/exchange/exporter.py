@@ -80,7 +80,7 @@ Answer = Callable[[ExportSource, Path, Sequence[str], Progress], list[str]]
 
 
 @dataclass(frozen=True)
-class Tool:
+class ExportTool:
     """A program that answers for an export when it is checked.
 
     Attributes:
@@ -128,7 +128,7 @@ class Exporter(Protocol):
     def artefact(self, folder: Path) -> Path:
         """Return what a tool is pointed at: the folder itself, or a file in it."""
 
-    def tools(self, source: ExportSource) -> Sequence[Tool]:
+    def tools(self, source: ExportSource) -> Sequence[ExportTool]:
         """Return the programs that are asked for the export's own answers, to be compared with the run's."""
 
 

@@ -11,7 +11,7 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.merge import write_merged
 from glm_core.models import describe
 from glm_core.runs.exchange import answers, model_card, model_files, plain_tools
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, ExportTool, Progress
 
 DTYPES = ("float16", "bfloat16", "float32")
 
@@ -45,7 +45,7 @@ class MergedExporter:
         """The folder."""
         return folder
 
-    def tools(self, source: ExportSource) -> Sequence[Tool]:
+    def tools(self, source: ExportSource) -> Sequence[ExportTool]:
         """This program, which reads it as any model, and plain transformers where that has the network."""
         return [OWN, *plain_tools.for_model(source)]
 
@@ -54,7 +54,7 @@ def _own_answer(source: ExportSource, artefact: Path, questions: Sequence[str], 
     return answers.of_model(artefact, questions, progress)
 
 
-OWN = Tool(answers.TOOL, _own_answer)
+OWN = ExportTool(answers.TOOL, _own_answer)
 
 
 def stored_dtype(config: dict) -> str:

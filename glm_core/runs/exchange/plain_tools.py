@@ -13,7 +13,7 @@ from glm_core.generation.greedy import until
 from glm_core.models import describe, load_tokenizer
 from glm_core.models.thinking import SWITCH
 from glm_core.runs.exchange.answers import LONGEST, run_prompts
-from glm_core.runs.exchange.exporter import ExportSource, Progress, Tool
+from glm_core.runs.exchange.exporter import ExportSource, ExportTool, Progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 STAGE = "exports.stage.checking"
 
 
-def for_model(source: ExportSource) -> list[Tool]:
+def for_model(source: ExportSource) -> list[ExportTool]:
     """Plain transformers, where it has the network in which the base was published."""
     return [TRANSFORMERS] if _has_network(source) else []
 
 
-def for_adapter(source: ExportSource) -> list[Tool]:
+def for_adapter(source: ExportSource) -> list[ExportTool]:
     """PEFT, where transformers has the base's network."""
     return [PEFT] if _has_network(source) else []
 
@@ -108,5 +108,5 @@ def _answers(
     return answers
 
 
-TRANSFORMERS = Tool("transformers", ask_transformers)
-PEFT = Tool("PEFT", ask_peft)
+TRANSFORMERS = ExportTool("transformers", ask_transformers)
+PEFT = ExportTool("PEFT", ask_peft)

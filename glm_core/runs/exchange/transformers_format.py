@@ -19,7 +19,7 @@ from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_shards
 from glm_core.models import ModelDescription, checkpoints, describe
 from glm_core.runs.exchange import model_card, plain_tools
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, ExportTool, Progress
 from glm_core.runs.exchange.merged_format import DTYPES, OWN, MergedExporter
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class TransformersExporter(MergedExporter):
             convert(merged, folder, kind, progress)
         model_card.write(folder, source, "merged")
 
-    def tools(self, source: ExportSource) -> Sequence[Tool]:
+    def tools(self, source: ExportSource) -> Sequence[ExportTool]:
         """This program and plain transformers."""
         return [OWN, plain_tools.TRANSFORMERS]
 

@@ -26,7 +26,7 @@ from glm_core.runs.exchange import (
     tokenizer_json,
 )
 from glm_core.runs.exchange.adapter_format import AdapterExporter
-from glm_core.runs.exchange.exporter import FORMATS, ExportSource, Format, Tool, exporter
+from glm_core.runs.exchange.exporter import FORMATS, ExportSource, ExportTool, Format, exporter
 from glm_core.runs.exchange.gguf.write import write_gguf
 from glm_core.runs.files import RunError
 from glm_core.training.settings import TrainingSettings
@@ -66,7 +66,7 @@ def silent(stage, fraction):
 
 
 def equal(found):
-    """Tool -> equal answers of all of its."""
+    """ExportTool -> equal answers of all of its."""
     return {one.tool: f"{one.same}/{one.count}" for one in found}
 
 
@@ -229,7 +229,7 @@ def test_a_tool_that_is_not_installed_or_fails_is_named_and_the_export_stays(tmp
 
     class Tooled(ToyExporter):
         def tools(self, source):
-            return [Tool("one", fail), Tool("two", fail, "no_such_module", "no-such-package")]
+            return [ExportTool("one", fail), ExportTool("two", fail, "no_such_module", "no-such-package")]
 
     monkeypatch.setitem(FORMATS, "toy", Format(__name__))
     monkeypatch.setitem(globals(), "EXPORTER", Tooled())
@@ -348,7 +348,7 @@ class ToyExporter(AdapterExporter):
 
     def tools(self, source):
         own = super().tools(source)[0]
-        return [Tool("toy", own.answer)]
+        return [ExportTool("toy", own.answer)]
 
     def write(self, source, folder, kind, progress):
         shutil.copytree(source.adapter, folder, dirs_exist_ok=True)

@@ -14,7 +14,7 @@ from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import read_info
 from glm_core.models import describe
 from glm_core.runs.exchange import answers, model_card
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, ExportTool, Progress
 from glm_core.runs.exchange.gguf import layouts, llama_cpp, ollama
 from glm_core.runs.exchange.gguf.format import check_network
 
@@ -53,7 +53,7 @@ class GGUFAdapterExporter:
         """The file."""
         return llama_cpp.find_file(folder)
 
-    def tools(self, source: ExportSource) -> Sequence[Tool]:
+    def tools(self, source: ExportSource) -> Sequence[ExportTool]:
         """llama.cpp alone: this program reads no GGUF."""
         return llama_cpp.tools(_answer)
 

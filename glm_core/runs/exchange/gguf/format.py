@@ -10,7 +10,7 @@ from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import write_merged
 from glm_core.models import checkpoints, describe
 from glm_core.runs.exchange import answers, model_card
-from glm_core.runs.exchange.exporter import Exporter, ExportSource, Progress, Tool
+from glm_core.runs.exchange.exporter import Exporter, ExportSource, ExportTool, Progress
 from glm_core.runs.exchange.gguf import layouts, llama_cpp, ollama
 from glm_core.runs.exchange.merged_format import stored_dtype
 from glm_core.runs.exchange.model_files import add_format
@@ -55,7 +55,7 @@ class GGUFExporter:
         """The file."""
         return llama_cpp.find_file(folder)
 
-    def tools(self, source: ExportSource) -> Sequence[Tool]:
+    def tools(self, source: ExportSource) -> Sequence[ExportTool]:
         """llama.cpp alone: this program reads no GGUF."""
         return llama_cpp.tools(_answer)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from glm_core.models import describe, load_tokenizer
-from glm_core.runs.exchange.exporter import Answer, Tool
+from glm_core.runs.exchange.exporter import Answer, ExportTool
 
 
-def tools(ask: Answer) -> list[Tool]:
+def tools(ask: Answer) -> list[ExportTool]:
     """Return llama.cpp, asked by `ask` where its Python package is installed."""
-    return [Tool("llama.cpp", ask, "llama_cpp", "llama-cpp-python")]
+    return [ExportTool("llama.cpp", ask, "llama_cpp", "llama-cpp-python")]
 
 
 def find_file(folder: Path) -> Path:
