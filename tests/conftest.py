@@ -18,6 +18,8 @@ from hypothesis import settings
 from glm_core import i18n
 from glm_core.auth import accounts
 
+gc.disable()  # until everything is imported: what the imports make stays, and walking it takes a third of the collection's time
+
 settings.register_profile("any machine", deadline=None)  # a busy processor is no fault of an example
 settings.load_profile("any machine")
 
@@ -43,12 +45,13 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come first: where two processes share the files, none is left alone with a long one at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """The longest files come first, those in a browser, then others with slow tests: no process is left alone with one at the end."""
+    marked = {name: {item.path for item in items if item.get_closest_marker(name)} for name in ("browser", "slow")}
+    items.sort(key=lambda item: (item.path not in marked["browser"], item.path not in marked["slow"]))
 
 
 @pytest.fixture(scope="session")

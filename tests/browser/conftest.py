@@ -80,9 +80,9 @@ def server(tmp_path):
         yield server
 
 
-@pytest.fixture
-def chromium():
-    """Debian's Chromium, closed after the test: playwright's event loop would be in the way of tests that run their own."""
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium, closed after the file: playwright's event loop would be in the way of tests that run their own."""
     if CHROMIUM is None:
         pytest.skip("no chromium here: apt-get install chromium fonts-noto-cjk")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is in requirements-dev.txt")
@@ -90,6 +90,14 @@ def chromium():
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def chromium(browser):
+    """The browser without a window; those that a test opens are closed with it."""
+    yield browser
+    for context in browser.contexts:
+        context.close()
 
 
 @pytest.fixture
@@ -122,6 +130,21 @@ def settle(page) -> None:
     """Wait until the page has drawn what the last action asked for."""
     page.wait_for_timeout(300)
     page.wait_for_selector(READY)
+
+
+def wait_for_end(run: str, seconds: float) -> None:
+    """Wait until `run` of the test's workspace is over.
+
+    Raises:
+        TimeoutError: it still goes on after `seconds`.
+    """
+    from glm_core.runs import store
+
+    end = time.monotonic() + seconds
+    while store.get(run).status().active:
+        if time.monotonic() > end:
+            raise TimeoutError(store.get(run).log_tail(20))
+        time.sleep(0.5)
 
 
 class Film:

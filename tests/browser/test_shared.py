@@ -46,14 +46,24 @@ def link_to_conversation(page) -> str:
     return query
 
 
-@pytest.fixture
-def shared(tmp_path):
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory):
     """A shared server with an administrator, open to guests."""
-    accounts.create("boss", PASSWORD, "administrator")
-    accounts.set_open_guest(True)
-    accounts.set_option("share", "on")
-    with running(tmp_path) as server:
-        yield server
+    folder = tmp_path_factory.mktemp("shared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EASYAIGC_HOME", str(folder / "home"))
+        accounts.create("boss", PASSWORD, "administrator")
+        accounts.set_open_guest(True)
+        accounts.set_option("share", "on")
+        with running(folder) as server:
+            yield server
+
+
+@pytest.fixture
+def shared(shared_server, monkeypatch):
+    """The shared server; accounts that the test makes are its."""
+    monkeypatch.setenv("EASYAIGC_HOME", str(shared_server.home))
+    return shared_server
 
 
 def test_two_people_share_a_server_and_see_only_their_own(shared, chromium):
@@ -130,17 +140,18 @@ def test_sharing_leaves_its_owner_signed_in_on_the_page_in_their_language(server
 
 
 def test_a_language_is_remembered_by_the_browser_and_by_the_account(shared, chromium):
-    boss = open_window(chromium)
-    sign_in(boss, f"{shared.url}/login?next=/settings", "boss")
-    settle(boss)
-    with boss.expect_response(lambda one: "/language/en" in one.url):
-        boss.get_by_test_id("stSidebar").get_by_text("English").click()
-    boss.get_by_role("heading", name="Settings").wait_for()
-    boss.goto(f"{shared.url}/settings")
-    boss.get_by_role("heading", name="Settings").wait_for()
-    boss.context.clear_cookies(name="easyaigc_session")
-    boss.goto(f"{shared.url}/settings")
-    assert boss.get_by_role("button", name="Sign in").is_visible()
+    accounts.create("ada", PASSWORD, "administrator")
+    here = open_window(chromium)
+    sign_in(here, f"{shared.url}/login?next=/settings", "ada")
+    settle(here)
+    with here.expect_response(lambda one: "/language/en" in one.url):
+        here.get_by_test_id("stSidebar").get_by_text("English").click()
+    here.get_by_role("heading", name="Settings").wait_for()
+    here.goto(f"{shared.url}/settings")
+    here.get_by_role("heading", name="Settings").wait_for()
+    here.context.clear_cookies(name="easyaigc_session")
+    here.goto(f"{shared.url}/settings")
+    assert here.get_by_role("button", name="Sign in").is_visible()
     elsewhere = open_window(chromium)
-    sign_in(elsewhere, f"{shared.url}/login?next=/settings", "boss")
+    sign_in(elsewhere, f"{shared.url}/login?next=/settings", "ada")
     elsewhere.get_by_role("heading", name="Settings").wait_for()
