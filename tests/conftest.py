@@ -14,6 +14,7 @@ if shutil.which("nvidia-smi") is None:  # read when Triton comes in, whichever t
 import pytest
 from argon2 import PasswordHasher
 from hypothesis import settings
+from streamlit.components.v2.component_manager import BidiComponentManager
 
 from glm_core import i18n
 from glm_core.auth import accounts
@@ -37,6 +38,14 @@ def light_passwords():
     """Passwords that take no time; `test_accounts` looks at how strong the real ones are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accounts, "password_hasher", lambda hasher=PasswordHasher(1, 8, 1): hasher)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_foreign_components():
+    """Streamlit's page tests read what every installed package says of itself, a quarter of a second a page, to find none of use."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BidiComponentManager, "discover_and_register_components", lambda *_, **__: None)
         yield
 
 

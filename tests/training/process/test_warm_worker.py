@@ -108,22 +108,14 @@ def test_it_waits_for_the_directory_and_trains_there_with_nothing_left_to_import
     assert len(late) < 20, late  # of two thousand
 
 
-def test_its_log_speaks_the_language_of_who_made_the_run_and_not_of_the_server(folder, wait, tmp_path):
+def test_the_word_may_come_while_it_still_imports_and_its_moment_and_the_runs_language_count(folder, wait, tmp_path):
     make(folder, tmp_path, language="en")
-    process = wait()
-    go(process)
-    assert process.wait(timeout=60) == 0
-    log = (folder / "train.log").read_text()
-    assert "adapter" in log and not re.search(r"[\u4e00-\u9fff]", log)
-
-
-def test_the_word_may_come_while_it_still_imports_and_its_moment_counts(folder, wait, tmp_path):
-    make(folder, tmp_path)
     process = wait()
     go(process, time.time() - 100)
     assert process.wait(timeout=60) == 0
-    status = workspace.read_json(folder / "status.json")
+    status, log = workspace.read_json(folder / "status.json"), (folder / "train.log").read_text()
     assert status["state"] == "finished" and 100 < status["stage_seconds"]["starting"] < 160
+    assert "adapter" in log and not re.search(r"[\u4e00-\u9fff]", log), "not the server's language"
 
 
 def test_when_the_server_is_gone_it_goes_quietly(folder, wait):
