@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
@@ -75,24 +76,72 @@ class _AddDelta(torch.autograd.Function):
     def forward(ctx, output, states, a, b, scale, dropout):
         flat = states.flatten(0, -2)
         dropped, mask = _drop(flat, dropout)
-        inner = dropped @ a.to(flat.dtype).T  # (N, r)
-        ctx.save_for_backward(flat, mask, inner, a, b)
-        ctx.scale, ctx.dropout, ctx.shape = scale, dropout, states.shape
+        light_a, light_b = a.to(flat.dtype), b.to(flat.dtype)  # once, for the backward too
+        inner = dropped @ light_a.T  # (N, r)
+        ctx.save_for_backward(flat, mask, inner, light_a, light_b)
+        ctx.scale, ctx.dropout, ctx.shape, ctx.dtype = scale, dropout, states.shape, a.dtype
         total = output.new_empty(output.shape)  # no view: OLMo clamps it in place
-        torch.addmm(output.flatten(0, -2), inner, b.to(flat.dtype).T, alpha=scale, out=total.flatten(0, -2))
+        torch.addmm(output.flatten(0, -2), inner, light_b.T, alpha=scale, out=total.flatten(0, -2))
         return total
 
     @staticmethod
     def backward(ctx, gradient):
         flat, mask, inner, a, b = ctx.saved_tensors
         rows = gradient.reshape(-1, gradient.shape[-1])
-        passed = rows @ (ctx.scale * b).to(rows.dtype)  # (N, r)
-        to_b = (rows.T @ inner).to(b.dtype) * ctx.scale
-        to_a = (passed.T @ _dropped(flat, mask, ctx.dropout)).to(a.dtype)
+        passed = _scaled_product(inner, rows, b, ctx.scale)  # (N, r)
+        to_b = _scaled_product(b, rows.T, inner, ctx.scale).to(ctx.dtype)
+        to_a = (passed.T @ _dropped(flat, mask, ctx.dropout)).to(ctx.dtype)
         to_states = None
         if ctx.needs_input_grad[1]:
-            to_states = _dropped(passed @ a.to(passed.dtype), mask, ctx.dropout).view(ctx.shape)
+            to_states = _dropped(passed @ a, mask, ctx.dropout).view(ctx.shape)
         return gradient, to_states, to_a, to_b, None, None
+
+
+class _ProjectTogether(torch.autograd.Function):
+    """x W^T and, added to the columns of each of several layers, scale dropout(x) A^T B^T; one tensor (N, out) a layer.
+
+    W (all outs, in) are the frozen weights of the layers one below the other, `matrices` their A (r, in) and then their B (out, r).
+    Gradients for x (N, in) and the matrices.
+    """
+
+    @staticmethod
+    def forward(ctx, states, weight, bias, scale, dropout, *matrices):
+        first, second = matrices[: len(matrices) // 2], [one.to(states.dtype) for one in matrices[len(matrices) // 2 :]]
+        ranks, outs = [one.shape[0] for one in first], [one.shape[0] for one in second]
+        dropped, mask = _drop(states, dropout)
+        a = torch.cat(first).to(states.dtype)  # (all r, in)
+        inner = dropped @ a.T  # (N, all r)
+        parts = F.linear(states, weight, bias).split(outs, -1)
+        for part, own, b in zip(parts, inner.split(ranks, -1), second, strict=True):
+            part.addmm_(own, b.T, alpha=scale)
+        ctx.save_for_backward(states, weight, mask, inner, a, *second)
+        ctx.scale, ctx.dropout, ctx.ranks, ctx.dtype = scale, dropout, ranks, first[0].dtype
+        return parts
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        states, weight, mask, inner, a, *second = ctx.saved_tensors
+        passed = torch.empty_like(inner)  # (N, all r)
+        to_second = []
+        for gradient, own, part, b in zip(
+            gradients, inner.split(ctx.ranks, -1), passed.split(ctx.ranks, -1), second, strict=True
+        ):
+            torch.addmm(own, gradient, b, beta=0, alpha=ctx.scale, out=part)
+            to_second.append(_scaled_product(b, gradient.T, own, ctx.scale).to(ctx.dtype))
+        to_first = (passed.T @ _dropped(states, mask, ctx.dropout)).to(ctx.dtype).split(ctx.ranks)
+        to_states = None
+        if ctx.needs_input_grad[0]:
+            to_states = torch.cat(gradients, -1) @ weight
+            if mask is None:
+                to_states.addmm_(passed, a)
+            else:
+                to_states += _dropped(passed @ a, mask, ctx.dropout)
+        return to_states, None, None, None, None, *to_first, *to_second
+
+
+def _scaled_product(like: torch.Tensor, one: torch.Tensor, other: torch.Tensor, scale: float) -> torch.Tensor:
+    """`scale` times `one` @ `other` in one kernel; `like` is a tensor of the result's shape, whatever is in it."""
+    return torch.addmm(like, one, other, beta=0, alpha=scale)
 
 
 def _dropped(states: torch.Tensor, mask: torch.Tensor | None, dropout: float) -> torch.Tensor:
@@ -103,11 +152,41 @@ def _dropped(states: torch.Tensor, mask: torch.Tensor | None, dropout: float) ->
 def fuse_lora_layers(model: nn.Module) -> None:
     """Let every plain LoRA layer of `model` compute this way where one adapter acts, whatever the base layer is.
 
-    DoRA, several adapters at once and rows of different adapters keep PEFT's own forward.
+    Query, key and value of an attention get a common `project`, which a training layer may call (fused_layers.py). DoRA,
+    several adapters at once and rows of different adapters keep PEFT's own forward.
     """
     for module in model.modules():
         if isinstance(module, LoraLayer) and isinstance(module.get_base_layer(), nn.Linear):
             module.forward = partial(_forward, module)
+        siblings = [getattr(module, name, None) for name in ("q_proj", "k_proj", "v_proj")]
+        layers = [one.get_base_layer() for one in siblings if isinstance(one, LoraLayer)]
+        vars(module).pop("project", None)
+        if [type(one) for one in layers] == [nn.Linear] * 3 and len({one.bias is None for one in layers}) == 1:
+            module.project = partial(_project, siblings, *_join(layers))
+
+
+def _join(layers: list[nn.Linear]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The weights and biases of `layers` one below the other, of which theirs are parts from now on: nothing is kept twice."""
+    weight = _share([one.weight for one in layers])
+    return weight, None if layers[0].bias is None else _share([one.bias for one in layers])
+
+
+def _share(parameters: list[torch.Tensor]) -> torch.Tensor:
+    joined = torch.cat([one.data for one in parameters])
+    for one, part in zip(parameters, joined.split([one.shape[0] for one in parameters]), strict=True):
+        one.data = part
+    return joined
+
+
+def _project(siblings: list[LoraLayer], weight, bias, states: torch.Tensor) -> list[torch.Tensor]:
+    """What each of `siblings` makes of `states` (B, S, in), (B, S, out) each: together if they act alike, else one by one."""
+    acting = _acting(siblings[0])
+    if acting is None or any(_acting(one) != acting for one in siblings):
+        return [one(states) for one in siblings]
+    name, scale, dropout = acting
+    matrices = [getattr(one, kind)[name].weight for kind in ("lora_A", "lora_B") for one in siblings]
+    parts = _ProjectTogether.apply(states.flatten(0, -2), weight, bias, scale, dropout, *matrices)
+    return [part.unflatten(0, states.shape[:-1]) for part in parts]
 
 
 def is_fused(module: nn.Module) -> bool:
@@ -116,19 +195,19 @@ def is_fused(module: nn.Module) -> bool:
     return own and not any(name in module.lora_variant for name in module.lora_A)
 
 
-def _forward(module: LoraLayer, states: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+def _acting(module: LoraLayer) -> tuple[str, float, float] | None:
+    """The one adapter that acts on `module`, its scale and its dropout now; None where PEFT's own forward is needed."""
     active = [name for name in module.active_adapters if name in module.lora_A]
-    if (
-        kwargs
-        or args
-        or module.disable_adapters
-        or module.merged
-        or len(active) != 1
-        or active[0] in module.lora_variant
-    ):
+    if module.disable_adapters or module.merged or len(active) != 1 or active[0] in module.lora_variant:
+        return None
+    drop = module.lora_dropout[active[0]]
+    return active[0], module.scaling[active[0]], drop.p if isinstance(drop, nn.Dropout) and drop.training else 0.0
+
+
+def _forward(module: LoraLayer, states: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+    acting = None if args or kwargs else _acting(module)
+    if acting is None:
         return type(module).forward(module, states, *args, **kwargs)
-    (name,) = active
-    drop = module.lora_dropout[name]
-    dropout = drop.p if isinstance(drop, nn.Dropout) and drop.training else 0.0
+    name, scale, dropout = acting
     a, b = module.lora_A[name].weight, module.lora_B[name].weight
-    return _AddDelta.apply(module.base_layer(states), states, a, b, module.scaling[name], dropout)
+    return _AddDelta.apply(module.base_layer(states), states, a, b, scale, dropout)

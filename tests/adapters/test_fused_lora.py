@@ -1,6 +1,9 @@
 """LoRA's light forward equals PEFT's, in value and gradient, and leaves what it cannot do to PEFT."""
 
+import pytest
 import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import nn
 
 from glm_core import models
 from glm_core.adapters import attach, fused_lora
@@ -74,3 +77,65 @@ def test_switched_off_it_is_the_base(tmp_path):
     bare = models.load(tmp_path)
     with torch.no_grad():
         assert torch.allclose(loaded.model(ids).logits, bare.model(ids).logits, atol=1e-6)
+
+
+def attention(bias=False):
+    """Query, key and value with LoRA as PEFT makes it, of different widths."""
+    torch.manual_seed(3)
+    names = {"q_proj": 12, "k_proj": 4, "v_proj": 4}
+    module = nn.Module()
+    for name, out in names.items():
+        setattr(module, name, nn.Linear(8, out, bias=bias))
+    config = LoraConfig(r=2, lora_alpha=3, target_modules=list(names), lora_dropout=0.0)
+    model = inject_adapter_in_model(config, nn.Sequential(module)).double()
+    for name, weight in model.named_parameters():
+        if "lora" in name:
+            weight.data = torch.randn_like(weight)
+    return model
+
+
+@pytest.mark.parametrize("bias", (False, True))
+def test_query_key_and_value_together_are_what_they_are_alone(bias):
+    model = attention(bias)
+    module, states = model[0], torch.randn(2, 5, 8, dtype=torch.float64, requires_grad=True)
+    trained = [weight for name, weight in model.named_parameters() if "lora" in name]
+    kept = [weight.clone() for name, weight in model.named_parameters() if "lora" not in name]
+    apart = [getattr(module, name)(states) for name in ("q_proj", "k_proj", "v_proj")]
+    wanted = [torch.randn_like(one) for one in apart]
+    expected = torch.autograd.grad(apart, [states, *trained], wanted)
+    fused_lora.fuse_lora_layers(model)
+    together = module.project(states)
+    assert type(together[0].grad_fn.next_functions[0][0]).__name__ == "_ProjectTogetherBackward"
+    for one, other in zip(together, apart, strict=True):
+        assert one.shape == other.shape and (one - other).abs().max() < 1e-12
+    for one, other in zip(torch.autograd.grad(together, [states, *trained], wanted), expected, strict=True):
+        assert (one - other).abs().max() < 1e-12
+    now = [weight for name, weight in model.named_parameters() if "lora" not in name]
+    assert all(torch.equal(one, other) for one, other in zip(now, kept, strict=True))
+    assert len({one.untyped_storage().data_ptr() for one in now if one.dim() == 2}) == 1  # nothing is kept twice
+
+
+def test_the_gradient_of_query_key_and_value_is_that_of_the_dropped_input():
+    torch.manual_seed(0)
+    states, weight = torch.randn(4, 6, dtype=torch.float64, requires_grad=True), torch.randn(8, 6, dtype=torch.float64)
+    shapes = (2, 6), (2, 6), (5, 2), (3, 2)
+    matrices = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+    def compute(states, *matrices):
+        torch.manual_seed(1)
+        return fused_lora._ProjectTogether.apply(states, weight, None, 0.7, 0.5, *matrices)
+
+    assert torch.autograd.gradcheck(compute, (states, *matrices))
+
+
+def test_layers_that_act_differently_are_computed_one_by_one():
+    model = attention()
+    module, states = model[0], torch.randn(1, 3, 8, dtype=torch.float64)
+    fused_lora.fuse_lora_layers(model)
+    module.k_proj.scaling["default"] = 5.0
+    for one, name in zip(module.project(states), ("q_proj", "k_proj", "v_proj"), strict=True):
+        assert torch.equal(one, getattr(module, name)(states))
+    bare = [one.get_base_layer()(states) for one in (module.q_proj, module.k_proj, module.v_proj)]
+    for layer in (module.q_proj, module.k_proj, module.v_proj):
+        layer.enable_adapters(False)
+    assert all(torch.equal(one, other) for one, other in zip(module.project(states), bare, strict=True))

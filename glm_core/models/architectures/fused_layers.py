@@ -60,6 +60,10 @@ def _mlp(mlp: nn.Module, kernels: ModuleType, states: torch.Tensor) -> torch.Ten
     return mlp.down_proj(active).view(states.shape)
 
 
+def _project(attention: nn.Module, states: torch.Tensor) -> list[torch.Tensor]:
+    return [getattr(attention, name)(states) for name in ("q_proj", "k_proj", "v_proj")]
+
+
 def _attention(
     attention: nn.Module,
     kernels: ModuleType,
@@ -75,9 +79,8 @@ def _attention(
     more = {name: value for name, value in more.items() if name not in ("cache", "past_key_values")}
     rows, columns = hidden_states.shape[:2]
     shape = rows, columns, -1, attention.head_dim
-    query, key, value = (  # (B, S, heads, D)
-        getattr(attention, name)(hidden_states).view(shape) for name in ("q_proj", "k_proj", "v_proj")
-    )
+    project = vars(attention).get("project", partial(_project, attention))
+    query, key, value = (one.view(shape) for one in project(hidden_states))  # (B, S, heads, D)
     if hasattr(attention, "q_norm"):
         query, key = attention.q_norm(query), attention.k_norm(key)
     tables = [table.expand(rows, -1, -1).flatten(0, 1).contiguous() for table in position_embeddings]  # (B S, R)

@@ -124,6 +124,8 @@ def _rotate(
 
 def _rotated(states: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, pairs: bool, sign: float) -> torch.Tensor:
     tokens, heads, width = states.shape
+    if states.stride()[1:] != (width, 1):  # heads of a token side by side are all that the kernel needs
+        states = states.contiguous()
     out = states.new_empty(tokens, heads, width)
     together = min(8, triton.next_power_of_2(heads))
     _rotate[(tokens, triton.cdiv(heads, together))](
@@ -150,9 +152,9 @@ class Rotation(torch.autograd.Function):
     def forward(ctx, states, cosine, sine, pairs):
         ctx.save_for_backward(cosine, sine)
         ctx.pairs = pairs
-        return _rotated(states.contiguous(), cosine, sine, pairs, 1.0)
+        return _rotated(states, cosine, sine, pairs, 1.0)
 
     @staticmethod
     def backward(ctx, gradient):
         cosine, sine = ctx.saved_tensors
-        return _rotated(gradient.contiguous(), cosine, sine, ctx.pairs, -1.0), None, None, None
+        return _rotated(gradient, cosine, sine, ctx.pairs, -1.0), None, None, None
