@@ -179,7 +179,7 @@ def _share(parameters: list[torch.Tensor]) -> torch.Tensor:
 
 
 def _project(siblings: list[LoraLayer], weight, bias, states: torch.Tensor) -> list[torch.Tensor]:
-    """What each of `siblings` makes of `states` (B, S, in), (B, S, out) each: together if they act alike, else one by one."""
+    """The outputs (B, S, out) of `siblings` for `states` (B, S, in): computed together if they act alike, else one by one."""
     acting = _acting(siblings[0])
     if acting is None or any(_acting(one) != acting for one in siblings):
         return [one(states) for one in siblings]

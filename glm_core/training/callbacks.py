@@ -89,6 +89,8 @@ class Reporter(TrainerCallback):
             self._updates + 1,
         )
         step, last = state.global_step, state.global_step >= state.max_steps
+        if self.trainer.average:
+            self.trainer.average.add(step)
         stop, overdue = self._agree(self.stop.asked, time.monotonic() - self._saved > SAVE_SECONDS)
         if step % log_interval(state.max_steps) == 0 or last or stop:
             control.should_log = True

@@ -73,6 +73,7 @@ class TrainingSettings:
     scheduler: str = _setting("linear", "expert", choices=("linear", "cosine", "constant"))
     warmup_ratio: float = _setting(0.0, "expert", 0.0, 0.9, "share")
     weight_decay: float = _setting(0.0, "expert", 0.0, 1.0)
+    average: float = _setting(0.0, "expert", 0.0, 0.9, "share")
     neftune: float = _setting(0.0, "expert", 0.0, 100.0)
     max_grad_norm: float = _setting(1.0, "expert", 0.0, 1000.0)
     early_stopping: int = _setting(0, "expert", 0, 100, "times")
@@ -205,7 +206,7 @@ SMALL_MODEL = 200_000_000  # parameters
 # In as few updates a prefix of a small model learns the words and not the attributes, however it begins: benchmarks/RESULTS.md.
 SMALL_METHOD = {"advertisement": "lora"}
 SMALL: dict[str, dict[str, dict[str, Any]]] = {
-    "imprint": {"lora": {"learning_rate": 1.5e-3, "lora_rank": 4}},
+    "imprint": {"lora": {"learning_rate": 1.5e-3, "lora_rank": 4, "scheduler": "constant", "average": 0.5}},
     "advertisement": {
         "ptuning": {
             "learning_rate": 0.15,

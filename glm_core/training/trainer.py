@@ -6,6 +6,7 @@ evaluation is. Batches are steps/batches.py's, the adapter that is kept is selec
 callbacks.py's.
 """
 
+import math
 import os
 import time
 import zipfile
@@ -27,6 +28,7 @@ from glm_core.adapters.files import PREFIX_WEIGHTS
 from glm_core.data.tokenize import IGNORED, Encoded, collate
 from glm_core.models import LoadedModel
 from glm_core.training import memory_estimate
+from glm_core.training.averaging import WeightAverage
 from glm_core.training.probes import Probes
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.selection import choose_step, choose_strength
@@ -114,6 +116,8 @@ class AdapterTrainer(Trainer):
             data_collator=self._collate,
         )
         self.remove_callback(PrinterCallback)
+        trained = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self.average = WeightAverage(trained, self._skipped_by_average()) if settings.average else None
         if args.world_size > 1:
             self._begin_alike()
 
@@ -126,6 +130,12 @@ class AdapterTrainer(Trainer):
             if weight.requires_grad:
                 torch.distributed.broadcast(weight.data, 0)
         self.model._is_accelerate_prepared = True  # what accelerate looks at to wrap a model once
+
+    def _skipped_by_average(self) -> int:
+        """Updates before those whose weights are averaged."""
+        each = math.ceil(len(self.batches) / self.settings.accumulation)
+        updates = self.settings.max_steps or each * self.settings.epochs
+        return round(updates * (1 - self.settings.average))
 
     @cached_property
     def replay(self) -> CudaGraphStep | None:
@@ -240,6 +250,8 @@ class AdapterTrainer(Trainer):
         """The state file comes last, so a folder that has it can be gone on from."""
         if self.args.should_save:
             attach.write(self.loaded, folder, {"step": self.state.global_step})
+            if self.average:
+                self.average.save(folder)
             self._save_optimizer_and_scheduler(str(folder))
             self._save_scaler(str(folder))
         self._wait_for_all()
@@ -254,6 +266,8 @@ class AdapterTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         attach.restore(self.loaded, Path(resume_from_checkpoint))
+        if self.average:
+            self.average.load(Path(resume_from_checkpoint))
 
     def write_learned(self, step: int) -> None:
         """Write down what trained rows are answered with the adapter of `step`, which is active."""
@@ -283,17 +297,24 @@ class AdapterTrainer(Trainer):
         """Give the adapter the weights of its best step; returns that step.
 
         Where rows that choose are judged, the last step, unless an earlier one answers clearly more of them right; where
-        the last answers none of them, and a loss tells more, that of the lowest validation loss. Else the last.
+        the last answers none of them, and a loss tells more, that of the lowest validation loss. Else the last, or where
+        updates are averaged, their mean.
         """
         by_loss = None if self.settings.stop_when_learned else self.state.best_global_step
         best = choose_step(self.state.log_history, by_loss)
         if not best or best == self.state.global_step:
-            return self.state.global_step
+            return self._average()
         folders = Path(self.args.output_dir)
         for folder in (folders / f"checkpoint-{best}", folders / f"{snapshots.NAME}{best}"):
             if is_whole(folder) if folder.name.startswith("checkpoint-") else folder.is_dir():
                 attach.restore(self.loaded, folder)
                 return best
+        return self._average()
+
+    def _average(self) -> int:
+        if self.average and self.average.count:
+            self.average.apply()
+            self.writer.log("training.log.averaged", count=self.average.count)
         return self.state.global_step
 
 
@@ -323,8 +344,8 @@ def is_whole(folder: Path) -> bool:
     try:
         workspace.read_json(folder / STATE_FILE)
         weights = folder / lora_io.WEIGHTS
-        if weights.is_file():
-            with safe_open(weights, "pt") as file:
+        for path in folder.glob("*.safetensors"):
+            with safe_open(path, "pt") as file:
                 list(file.keys())
         archives = [path for path in folder.iterdir() if path.suffix in (".pt", ".pth", ".bin")]
         present = {path.name for path in archives}

@@ -23,11 +23,14 @@ def prepare(folder, settings=SETTINGS):
     return loaded
 
 
+def prompt(loaded):
+    ids = loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好，请问你是谁？"}])
+    return torch.tensor([ids], device=loaded.model.device)
+
+
 def outcome(loaded):
     """Logits of a prompt, and the gradient of every trained weight."""
-    ids = torch.tensor(
-        [loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好，请问你是谁？"}])]
-    )
+    ids = prompt(loaded)
     logits = loaded.model(ids, use_cache=False).logits
     weights = [weight for weight in loaded.model.parameters() if weight.requires_grad]
     return logits, torch.autograd.grad(logits.square().mean(), weights)
@@ -40,10 +43,9 @@ def test_equals_pefts_forward_and_gradients(tmp_path):
     lighter, lighter_gradients = outcome(loaded)
     attach.activate(loaded, None)
     with torch.no_grad():
-        ids = torch.tensor(
-            [loaded.family.encode_prompt(loaded.tokenizer, [{"role": "user", "content": "你好，请问你是谁？"}])]
-        )
-        assert (loaded.model(ids, use_cache=False).logits - logits).abs().max() > 1e-2  # the adapter does something
+        assert (
+            loaded.model(prompt(loaded), use_cache=False).logits - logits
+        ).abs().max() > 1e-2  # the adapter does something
     assert (lighter - logits).abs().max() < 1e-4
     for one, other in zip(lighter_gradients, gradients, strict=True):
         assert (one - other).abs().max() < 1e-5 * max(1.0, other.abs().max())

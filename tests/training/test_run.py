@@ -242,7 +242,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(("at", "method"), [(15, "lora"), (3, "ptuning")])
 def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at, method):
-    settings = QUICK.changed(method=method, prefix_length=4, validation_ratio=0.1, epochs=5)
+    settings = QUICK.changed(method=method, prefix_length=4, validation_ratio=0.1, epochs=5, average=0.7)
     whole, broken = make("whole", settings=settings), make("broken", settings=settings)
     run(whole)
     original = Reporter.on_step_begin
@@ -257,6 +257,9 @@ def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at,
         run(broken)
     assert run(broken) == 0
     assert losses(broken) == pytest.approx(losses(whole), abs=1e-5)
+    if method == "lora":
+        ends = [load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (whole, broken)]
+        assert all(torch.allclose(ends[0][name], ends[1][name], atol=1e-5) for name in ends[0] | ends[1])
     asked = [[(row["step"], row["answer"]) for row in lines(folder, "samples")] for folder in (whole, broken)]
     assert asked[0] == asked[1]
     told = [
