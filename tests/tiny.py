@@ -1,11 +1,11 @@
 """Small random models with working tokenizers, for tests that need a model and not a good one."""
 
-import atexit
 import json
 import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
+
+from tests.paths import scratch
 
 TEXTS = (
     "你好，我是一个小小的助手。",
@@ -83,7 +83,6 @@ def _tokenizer() -> Path:
     """The tokenizer's files, trained once a process."""
     from recipe.tokenizer import train_tokenizer
 
-    folder = Path(tempfile.mkdtemp(prefix="easyaigc-tiny-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = scratch("tiny")
     train_tokenizer(TEXTS, folder, 560, required_chars="".join(sorted({c for text in TEXTS for c in text if c > "一"})))
     return folder

@@ -12,7 +12,7 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.data import library
 from glm_core.data.examples import Example
-from glm_core.data.tokenize import IGNORED, Encoded, encode, split_answers
+from glm_core.data.tokenize import IGNORED, encode_answers
 
 SAMPLE = 2_000
 _STEP = 500
@@ -37,24 +37,11 @@ def measure(
     for index, example in enumerate(chosen):
         if progress and index % _STEP == 0:
             progress("data.stage.encoding", index / len(chosen))
-        runs += [run for row in encode_answers(example, model, _WHOLE, _WHOLE) for run in _learned_runs(row.labels)]
+        rows, _ = encode_answers(example, model, _WHOLE, _WHOLE)
+        runs += [run for row in rows for run in _learned_runs(row.labels)]
     if progress:
         progress("data.stage.encoding", 1.0)
     return Lengths([start for start, _ in runs], [length for _, length in runs], len(chosen))
-
-
-def encode_answers(example: Example, model, max_source: int, max_target: int, only_last: bool = False) -> list[Encoded]:
-    """Encode a row as training does, see `tokenize.split_answers`; nothing where the model cannot be taught it."""
-    from glm_core.models import ModelError
-
-    tokenizer, family = model if isinstance(model, tuple) else (model.tokenizer, model.family)
-    if not family.takes(tokenizer, example.messages):
-        return []
-    parts = split_answers(example.messages, family.separates(tokenizer), only_last)
-    try:
-        return encode([Example(part, example.line) for part in parts], model, max_source, max_target)
-    except ModelError:  # its template refuses the row, as training says with the row's number
-        return []
 
 
 def _learned_runs(labels: list[int]) -> Iterator[tuple[int, int]]:
@@ -98,7 +85,7 @@ def _count_cut(
 ) -> int:
     model = _parts(model_path)
     return sum(
-        any(row.cut for row in encode_answers(example, model, max_source, max_target, only_last))
+        any(row.cut for row in encode_answers(example, model, max_source, max_target, only_last)[0])
         for example in _spread(library.examples(id), SAMPLE)
     )
 

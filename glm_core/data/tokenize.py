@@ -5,13 +5,12 @@ it is done for many rows and put into tensors. Torch is imported only where tens
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from glm_core.data.examples import Example
 
 IGNORED = -100  # the label of a token that is not learned (torch's cross_entropy ignores it)
-_STEP = 500
 
 
 class Encoded(NamedTuple):
@@ -22,29 +21,39 @@ class Encoded(NamedTuple):
     cut: bool
 
 
-def encode(
-    examples: Sequence[Example],
-    model,
-    max_source: int,
-    max_target: int,
-    progress: Callable[[str, float], None] | None = None,
-) -> list[Encoded]:
+def encode(examples: Sequence[Example], model, max_source: int, max_target: int) -> list[Encoded]:
     """Each example in tokens, in order.
 
     Args:
         model: a LoadedModel, or a pair (tokenizer, family).
         max_source, max_target: tokens kept of question and answer, control tokens included.
-        progress: called with "data.stage.encoding" and the fraction done.
     """
     tokenizer, family = _parts(model)
-    encoded = []
-    for index, example in enumerate(examples):
-        if progress and index % _STEP == 0:
-            progress("data.stage.encoding", index / len(examples))
-        encoded.append(Encoded(*family.encode_example(tokenizer, example.messages, max_source, max_target)))
-    if progress:
-        progress("data.stage.encoding", 1.0)
-    return encoded
+    return [Encoded(*family.encode_example(tokenizer, one.messages, max_source, max_target)) for one in examples]
+
+
+def encode_answers(
+    example: Example, model, max_source: int, max_target: int, only_last: bool = False
+) -> tuple[list[Encoded], str]:
+    """The rows that training makes of an example, see `split_answers`; arguments as for `encode`.
+
+    Returns:
+        The rows, and why the model cannot be taught the example or a part of it: "no_tools" where it knows none,
+        "refused" where its template refuses the conversation; empty where it can.
+    """
+    from glm_core.models import ModelError
+
+    tokenizer, family = _parts(model)
+    rows, refused = [], ""
+    for part in split_answers(example.messages, family.separates(tokenizer), only_last):
+        if tokenizer is not None and not family.takes(tokenizer, part):
+            refused = "no_tools"
+            continue
+        try:
+            rows.append(Encoded(*family.encode_example(tokenizer, part, max_source, max_target)))
+        except ModelError:
+            refused = "refused"
+    return rows, refused
 
 
 def segments(tokenizer, row: Encoded) -> list[tuple[str, bool]]:

@@ -333,7 +333,7 @@ class Session:
         return replace(tuned, step=choice.step, strength=request.strength)
 
 
-SMALL_MODEL = 100_000_000
+ONE_CORE = 100_000_000
 "Parameters below which decoding is not faster on more than one core (measured with 19 M: 201 against 210 tokens/s)."
 
 
@@ -368,7 +368,7 @@ def limit_cpu_threads(model: nn.Module) -> None:
     """One core for a small model on the CPU: more gain nothing, and their spinning would slow a training run."""
     count = sum(parameter.numel() for parameter in model.parameters())
     on_cpu = next(model.parameters()).device.type == "cpu"
-    torch.set_num_threads(1 if on_cpu and count < SMALL_MODEL else _ALL_CORES)
+    torch.set_num_threads(1 if on_cpu and count < ONE_CORE else _ALL_CORES)
 
 
 _ALL_CORES = torch.get_num_threads()

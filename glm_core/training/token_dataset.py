@@ -2,16 +2,15 @@
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from glm_core import i18n
 from glm_core.data import Example
-from glm_core.data.tokenize import IGNORED, Encoded, encode, split_answers
-from glm_core.models import LoadedModel, ModelError
+from glm_core.data.tokenize import IGNORED, Encoded, encode_answers
+from glm_core.models import LoadedModel
 from glm_core.training import plan, rehearsal, split
 from glm_core.training.errors import TrainingError
 from glm_core.training.run_writer import RunWriter
@@ -20,7 +19,7 @@ from glm_core.training.settings import TrainingSettings
 if TYPE_CHECKING:
     from glm_core.training.run import Task
 
-CHUNK = 2000
+CHUNK = 2000  # rows between two reports of progress
 _NAMED = 12  # row numbers in one sentence
 
 
@@ -82,38 +81,23 @@ def encode_rows(
     cut: list[int] = []
     refused: dict[int, str] = {}
     separate, only_last = loaded.family.separates(loaded.tokenizer), settings.answers == "last"
-    for done, chunk in _chunks(examples):
-        parts = [split_answers(example.messages, separate, only_last) for example in chunk]
-        flat = [Example(part, example.line) for example, of in zip(chunk, parts, strict=True) for part in of]
-        encoded = iter(_encode_each(flat, loaded, settings, refused))
-        for example, of in zip(chunk, parts, strict=True):
-            usable = [row for row in islice(encoded, len(of)) if any(label != IGNORED for label in row.labels[1:])]
-            for row in usable:
-                rows.append(row)
-                numbers.append(example.line)
-            if not usable:
-                unlearnable.append(example.line)
-            if any(row.cut for row in usable):
-                cut.append(example.line)
-            answers += len(usable) if separate else sum(map(_count_learned, of)) if usable else 0
-        progress(done / len(examples))
+    for done, example in enumerate(examples, 1):
+        found, why = encode_answers(example, loaded, settings.max_source_length, settings.max_target_length, only_last)
+        usable = [row for row in found if any(label != IGNORED for label in row.labels[1:])]
+        for row in usable:
+            rows.append(row)
+            numbers.append(example.line)
+        if not usable:
+            unlearnable.append(example.line)
+        if why:
+            refused[example.line] = why
+        if any(row.cut for row in usable):
+            cut.append(example.line)
+        if usable:
+            answers += len(usable) if separate else 1 if only_last else _count_learned(example.messages)
+        if done % CHUNK == 0 or done == len(examples):
+            progress(done / len(examples))
     return EncodedRows(rows, numbers, unlearnable, cut, answers, refused)
-
-
-def _encode_each(
-    flat: Sequence[Example], loaded: LoadedModel, settings: TrainingSettings, refused: dict[int, str]
-) -> Iterator[Encoded]:
-    """Encode conversations; one that the model cannot be taught has no labels, and `refused` says why."""
-    for example in flat:
-        if loaded.tokenizer is not None and not loaded.family.takes(loaded.tokenizer, example.messages):
-            refused[example.line] = "no_tools"
-            yield Encoded([], [], False)
-            continue
-        try:
-            yield from encode([example], loaded, settings.max_source_length, settings.max_target_length)
-        except ModelError:
-            refused[example.line] = "refused"
-            yield Encoded([], [], False)
 
 
 def _explain_refusal(refused: dict[int, str], loaded: LoadedModel) -> None:
@@ -130,13 +114,6 @@ def _explain_refusal(refused: dict[int, str], loaded: LoadedModel) -> None:
 
 def _count_learned(messages: list[dict]) -> int:
     return sum(one["role"] == "assistant" and one.get("learn", True) for one in messages)
-
-
-def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, list[Example]]]:
-    source, done = iter(examples), 0
-    while chunk := list(islice(source, CHUNK)):
-        done += len(chunk)
-        yield done, chunk
 
 
 def encode_task(task: "Task", writer: RunWriter, loaded: LoadedModel) -> tuple[Rows, Rows, split.Split]:

@@ -57,7 +57,7 @@ def test_what_limits_cut_is_counted_once_for_the_same_rows_model_and_limits(mode
     dataset = library.add("a", [pair("你好" * number, "好") for number in range(1, 30)])
     cut = lengths.count_cut(dataset.id, model, 16, 16)
     with monkeypatch.context() as patch:
-        patch.setattr(lengths, "encode", None)
+        patch.setattr(lengths, "encode_answers", None)
         assert lengths.count_cut(dataset.id, model, 16, 16) == cut
     library.replace_rows(dataset.id, [pair("你好", "好")])
     assert lengths.count_cut(dataset.id, model, 16, 16) == 0

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from glm_core import models
-from glm_core.data import Example, lengths
-from glm_core.data.tokenize import segments
+from glm_core.data import Example
+from glm_core.data.tokenize import encode_answers, segments
 from glm_core.i18n import t
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
@@ -19,7 +19,7 @@ def draw(shown: list[Example]) -> None:
     tokenizer, family = models.load_tokenizer(base), models.describe(base).family
     usual = TrainingSettings()
     for place, example in enumerate(shown):
-        rows = lengths.encode_answers(example, (tokenizer, family), usual.max_source_length, usual.max_target_length)
+        rows, _ = encode_answers(example, (tokenizer, family), usual.max_source_length, usual.max_target_length)
         if not rows:
             st.caption(t("datasets.seen.refused"))
         for number, row in enumerate(rows):

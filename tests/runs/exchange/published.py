@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from glm_core.models import load_tokenizer
-from tests.paths import ROOT
+from tests.paths import ROOT, scratch
 from tests.tiny import TEXTS, randomize
 
 GLM_KINDS = ("chatglm2", "chatglm3", "glm4-original", "glm", "glm4", "glm-edge", "glm-z1")
@@ -159,11 +159,10 @@ def _tokenizer(kind: str) -> Path:
 @cache
 def _sentencepiece() -> Path:
     """A SentencePiece file of the kind that ChatGLM2 and ChatGLM3 have."""
-    import tempfile
 
     from sentencepiece import SentencePieceTrainer
 
-    folder, content = Path(tempfile.mkdtemp(prefix="easyaigc-pieces-")), io.BytesIO()
+    folder, content = scratch("pieces"), io.BytesIO()
     SentencePieceTrainer.train(
         sentence_iterator=iter(TEXTS * 3),
         model_writer=content,
@@ -198,7 +197,6 @@ def sentencepiece_as_json(folder: Path, spaced: bool) -> Path:
 def _tiktoken(original: bool) -> Path:
     """A byte-level vocabulary of the kind that GLM-4 has: as a tiktoken list, or as the tokenizer.json made of it."""
     import base64
-    import tempfile
 
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
@@ -214,7 +212,7 @@ def _tiktoken(original: bool) -> Path:
     )
     pieces = sorted(trained.get_vocab().items(), key=lambda one: one[1])
     spelled = [bytes(BYTE_OF_CHARACTER[character] for character in piece) for piece, _ in pieces]
-    folder = Path(tempfile.mkdtemp(prefix="easyaigc-merges-"))
+    folder = scratch("merges")
     lines = [f"{base64.b64encode(piece).decode()} {rank}\n" for rank, piece in enumerate(spelled)]
     (folder / "tokenizer.model").write_text("".join(lines))
     added = {str(len(spelled) + at): {"content": name, "special": True} for at, name in enumerate(CONTROLS)}
