@@ -13,7 +13,7 @@ from transformers.cache_utils import Cache
 
 from glm_core.generation.kv_cache import SlotKVCache, doubled, enlarged
 from glm_core.generation.prefill import LayerStates
-from glm_core.models import quantization
+from glm_core.models.kernels.processor import decoding
 from glm_core.models.prefix_tuning import activate_prefix
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ class DecodeRunner:
         """The step, as tensors of fixed places: forward, then every row one token further."""
         rows, cache = self._cache.rows, self._cache
         ids, positions = self._ids[:rows], self._positions[:rows]  # (B, 1), (B, *position_shape)
-        with quantization.decoding():
+        with decoding():
             logits = self._architecture.decode_step(self._loaded.model, ids, positions, cache)  # (B, V)
         self._positions += self._strides
         cache.lengths += self._active

@@ -15,7 +15,7 @@ from glm_core.i18n import t
 from glm_core.machine import gpu_stats
 from glm_core.machine.gpu_stats import cores, sample, sample_gpus
 
-__all__ = ["Gpu", "IdleGpu", "Machine", "devices", "gpus", "idle_gpus", "machine", "sample", "sentence"]
+__all__ = ["Gpu", "IdleGpu", "Machine", "devices", "gpus", "idle_gpus", "machine", "memory", "sample", "sentence"]
 
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
@@ -75,11 +75,16 @@ def devices() -> list[str]:
 
 def machine() -> Machine:
     """The GPUs, and the cores, memory and disk that are free for a run now."""
-    memory = psutil.virtual_memory()
+    return Machine(gpus(), _cores(), *memory(), _disk_free())
+
+
+def memory() -> tuple[int, int]:
+    """Bytes of memory that this process may use, and how many of them are free."""
+    whole = psutil.virtual_memory()
     limit, used = _group_memory()
-    total = min(memory.total, limit) if limit else memory.total
-    free = min(memory.available, limit - used) if limit else memory.available
-    return Machine(gpus(), _cores(), total, max(0, free), _disk_free())
+    total = min(whole.total, limit) if limit else whole.total
+    free = min(whole.available, limit - used) if limit else whole.available
+    return total, max(0, free)
 
 
 def _cores() -> int:

@@ -15,6 +15,7 @@ from glm_core.models import checkpoints, prefix_tuning, quantization
 from glm_core.models import device as cuda_device
 from glm_core.models.architectures.base import PREFIX, Architecture, Settings
 from glm_core.models.errors import ModelError
+from glm_core.models.kernels.processor import read_as_halves
 from glm_core.models.registry import Family
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,8 @@ class WeightLoader:
         empty = [name for name, buffer in self.model.named_buffers() if buffer.is_meta]
         if empty:
             raise ModelError("models.tensor_missing", count=len(empty), name=empty[0])
+        if self.device.type == "cpu" and self.dtype == torch.float32:
+            read_as_halves(self.model)
         self.model.eval()
 
     def _tie(self) -> None:

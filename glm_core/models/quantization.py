@@ -7,9 +7,7 @@ base (`glm_core.training`).
 """
 
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -18,6 +16,7 @@ from torch import nn
 
 from glm_core.models.errors import ModelError
 from glm_core.models.kernels.dispatch import kernels_for
+from glm_core.models.kernels.processor import StepLinear, below_each_other, step_product
 
 METHODS = {"int8": None, "nf4": "bitsandbytes"}
 "Each with the library that it needs."
@@ -54,29 +53,6 @@ class Scratch:
         return held[:count]
 
 
-_STEPPING: ContextVar[bool] = ContextVar("a decoding step is computed", default=False)
-
-
-@contextmanager
-def decoding() -> Iterator[None]:
-    """Within it, on a CPU, int8 layers multiply whole numbers, which reads a quarter of what their unpacked weights are.
-
-    A row's inputs are rounded to 7 bits for that, a hundredth of their spread; each row by itself, so that a row's
-    results do not depend on the others.
-    """
-    token = _STEPPING.set(True)
-    try:
-        yield
-    finally:
-        _STEPPING.reset(token)
-
-
-@cache
-def _multiplies_whole_numbers() -> bool:
-    """Return whether torch has a product of int8 weights for this processor."""
-    return torch.backends.quantized.engine in ("x86", "fbgemm", "onednn")
-
-
 class _UnpackedProduct(torch.autograd.Function):
     """x W^T with W unpacked twice, in forward and again in backward, so that no dense copy of it is kept."""
 
@@ -94,7 +70,7 @@ class _UnpackedProduct(torch.autograd.Function):
         return (scaled @ weight).to(ctx.dtype), None
 
 
-class PackedLinear(nn.Linear):
+class PackedLinear(StepLinear):
     """A linear layer in the hub's int4 or int8 layout: `weight` int8 (out, in x bits / 8), `weight_scale` (out).
 
     A `nn.Linear` by type, so that PEFT wraps it; its own weight is never trained.
@@ -108,7 +84,7 @@ class PackedLinear(nn.Linear):
         self.weight_scale = nn.Parameter(torch.empty(out_features, dtype=torch.float16), requires_grad=False)
         self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
         self._scratch = scratch or Scratch()
-        self._laid_out: tuple | None = None  # the weight as `_multiply` reads it, made when it is first used
+        self.laid_out = {}
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         rows = states.flatten(0, -2)
@@ -116,26 +92,32 @@ class PackedLinear(nn.Linear):
             return kernels.linear(rows.contiguous(), self.weight, self.weight_scale, self.bias).view(
                 *states.shape[:-1], -1
             )
-        if self._serves_steps(rows):
-            return self._multiply(rows).view(*states.shape[:-1], -1)
+        stepped = step_product(rows, (self,)) if self.reads_few_bytes(rows) else None
+        if stepped is not None:
+            return stepped.view(*states.shape[:-1], -1)
         product = _UnpackedProduct.apply(states, self)
         return product if self.bias is None else product + self.bias
 
-    def _serves_steps(self, rows: torch.Tensor) -> bool:
-        small = self.bits == 8 and rows.device.type == "cpu" and rows.dtype == torch.float32
-        return small and _STEPPING.get() and not torch.is_grad_enabled() and _multiplies_whole_numbers()
+    def reads_few_bytes(self, states: torch.Tensor) -> bool:
+        return self.bits == 8 and super().reads_few_bytes(states)
 
-    def _multiply(self, rows: torch.Tensor) -> torch.Tensor:
-        """`rows` (N, in) times the whole numbers as they are, (N, out)."""
-        key = self.weight.data_ptr(), self.weight._version if not self.weight.is_inference() else 0
-        if self._laid_out is None or self._laid_out[0] != key:
-            zeros = torch.zeros(self.out_features, dtype=torch.long)
-            weight = torch._make_per_channel_quantized_tensor(self.weight, self.weight_scale.double(), zeros, 0)
-            bias = None if self.bias is None else self.bias.float()
-            self._laid_out = key, torch.ops.quantized.linear_prepack(weight, bias)
+    def lay_out(self, layers: Sequence[StepLinear]):
+        weight = torch.cat([layer.weight for layer in layers])
+        scale = torch.cat([layer.weight_scale for layer in layers if isinstance(layer, PackedLinear)])
+        zeros = torch.zeros(len(scale), dtype=torch.long)
+        whole = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
+        bias = below_each_other([layer.bias for layer in layers])
+        return torch.ops.quantized.linear_prepack(whole, None if bias is None else bias.float())
+
+    def multiply(self, states: torch.Tensor, weights) -> torch.Tensor:
+        """`states` (N, in) times whole numbers, (N, out).
+
+        A row's inputs are rounded to 7 bits for that, a hundredth of their spread; each row by itself, so that a row's
+        results do not depend on the others.
+        """
         product = torch.ops.quantized.linear_dynamic
         # 7 bits, as the pairs of products that older processors add in 16 bits would overflow
-        found = [product(row, self._laid_out[1], reduce_range=True) for row in rows.contiguous().split(1)]
+        found = [product(row, weights, reduce_range=True) for row in states.contiguous().split(1)]
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def unpacked(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:

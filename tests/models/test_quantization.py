@@ -13,6 +13,7 @@ from torch import nn
 
 from glm_core import models
 from glm_core.models import ModelError, quantization
+from glm_core.models.kernels.processor import decoding
 from glm_core.models.quantization import PackedLinear, unpack
 from tests.golden import GOLDEN, expected, golden_folder, needs_golden
 from tests.models.packing import pack, pack_state
@@ -252,13 +253,13 @@ def test_steps_on_a_cpu_multiply_whole_numbers_row_by_row():
     expected = rows @ expected_weight.T + bias
     with torch.inference_mode():
         usual = model(rows)
-        with quantization.decoding():
+        with decoding():
             together, alone = model(rows), torch.cat([model(row[None]) for row in rows])
             deep = model(rows[None, :, :])
     assert torch.equal(together, alone) and torch.equal(deep[0], together)
     for found, bound in ((usual, 0.01), (together, 0.04)):
         assert ((found - expected).norm(dim=1) / expected.norm(dim=1)).max() < bound
-    with quantization.decoding():
+    with decoding():
         trained = model(rows.requires_grad_())
     torch.testing.assert_close(trained, usual.clone())
 
@@ -267,7 +268,7 @@ def test_weights_that_come_later_are_laid_out_anew():
     model = torch.nn.Sequential(torch.nn.Linear(32, 16))
     quantization.quantize(model, "0", "int8")
     row = torch.randn(1, 32)
-    with torch.no_grad(), quantization.decoding():
+    with torch.no_grad(), decoding():
         before = model(row)
         model[0].weight.copy_(-model[0].weight)
         after = model(row)

@@ -13,6 +13,7 @@ from torch import nn
 
 from glm_core.models.architectures.rotation import rotate
 from glm_core.models.kernels.dispatch import decode_kernels, fits_block, kernels_for
+from glm_core.models.kernels.processor import side_by_side
 
 PARTS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -138,13 +139,14 @@ def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels, pa
 
 def _attend(attention: nn.Module, normed: torch.Tensor, rotary, cache, kernels, pairs: bool):
     """Attention of one token a row over its own columns, (B, H) -> (B, H)."""
-    own, norms = cache.layers[attention.layer_idx], None
-    if hasattr(attention, "q_norm"):
+    own, norms, parts = cache.layers[attention.layer_idx], None, attention._modules
+    query, key, value = side_by_side(normed, parts["q_proj"], parts["k_proj"], parts["v_proj"])
+    if "q_norm" in parts:
         norms = attention.q_norm.weight, attention.k_norm.weight, attention.q_norm.variance_epsilon
     mixed = kernels.attend_grouped(
-        attention.q_proj(normed),
-        attention.k_proj(normed),
-        attention.v_proj(normed),
+        query,
+        key,
+        value,
         *rotary,
         own.keys,
         own.values,
@@ -155,21 +157,22 @@ def _attend(attention: nn.Module, normed: torch.Tensor, rotary, cache, kernels, 
         pairs=pairs,
         norms=norms,
     )
-    return attention.o_proj(mixed)
+    return side_by_side(mixed, parts["o_proj"])[0]
 
 
 def _gated(mlp: nn.Module, normed: torch.Tensor, kernels) -> torch.Tensor:
     """The gated MLP, (B, H) -> (B, H), its gate and up rows in one product or in two."""
-    if hasattr(mlp, "gate_up_proj"):
-        gate, up = mlp.gate_up_proj(normed).chunk(2, dim=-1)  # (B, F) each
+    parts = mlp._modules
+    if "gate_up_proj" in parts:
+        gate, up = side_by_side(normed, parts["gate_up_proj"])[0].chunk(2, dim=-1)  # (B, F) each
     else:
-        gate, up = mlp.gate_proj(normed), mlp.up_proj(normed)
-    return mlp.down_proj(kernels.silu_mul(gate, up))
+        gate, up = side_by_side(normed, parts["gate_proj"], parts["up_proj"])
+    return side_by_side(kernels.silu_mul(gate, up), parts["down_proj"])[0]
 
 
 def _add_norm(states, residual, norm: nn.Module, kernels, layer: nn.Module, part: str):
     """The residual with `states` added, and its norm; GLM-4-0414 also normalizes what it adds."""
-    before = getattr(layer, "post_self_attn_layernorm" if part == "self_attn" else "post_mlp_layernorm", None)
+    before = layer._modules.get("post_self_attn_layernorm" if part == "self_attn" else "post_mlp_layernorm")
     return kernels.add_rms_norm(
         states, residual, norm.weight, norm.variance_epsilon, None if before is None else before.weight
     )

@@ -22,6 +22,7 @@ class PlainStep:
         self._rows, self._columns = cache.rows, cache.columns
         self._numbers = torch.arange(cache.rows, device=cache.lengths.device)
         self._mask = cache.visible(dtype)  # (B, 1, 1, columns), None where every row has all columns
+        self._tables: tuple[torch.Tensor, torch.Tensor] | None = None  # (B, 1, D) each, of the step's positions
 
     @staticmethod
     def add_rms_norm(
@@ -48,11 +49,23 @@ class PlainStep:
             query, key = (
                 F.rms_norm(one, norm.shape, norm, norms[2]) for one, norm in ((query, norms[0]), (key, norms[1]))
             )
-        both = rotate(torch.cat([query, key], 1), cosine[:, None], sine[:, None], pairs)  # (B, heads + groups, D)
+        both = self._rotate(torch.cat([query, key], 1), cosine, sine, pairs)  # (B, heads + groups, D)
         query, key = both[:, :-groups], both[:, -groups:]
-        places = self._numbers, slice(None), lengths[:rows]
+        places: tuple = self._numbers, slice(None), lengths[:rows]
+        if self._mask is None:  # all rows write the last column
+            places = slice(rows), slice(None), self._columns - 1
         keys[places], values[places] = key, value.view(rows, groups, width)
         window = slice(rows), slice(None), slice(self._columns)
         heads = query.reshape(rows, groups, -1, width)  # the heads of a group are the rows of one product
         mixed = F.scaled_dot_product_attention(heads, keys[window], values[window], self._mask, scale=scale)
         return mixed.reshape(rows, -1)
+
+    def _rotate(self, heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, pairs: bool) -> torch.Tensor:
+        """`heads` (B, heads, D) turned by the step's angles, (B, R) of each; see `rotate`."""
+        half = heads.shape[2] // 2
+        if pairs or cosine.shape[1] < heads.shape[2]:
+            return rotate(heads, cosine[:, None], sine[:, None], pairs)
+        if self._tables is None:
+            signed = torch.cat([-sine[:, :half], sine[:, half:]], 1)
+            self._tables = cosine[:, None], signed[:, None]
+        return torch.addcmul(heads * self._tables[0], heads.roll(half, 2), self._tables[1])

@@ -78,7 +78,7 @@ def sum_losses(
 ):
     """The summed cross-entropy, in float32, of what `find_targets` found in the hidden states (B, S, H)."""
     rows = hidden.flatten(0, 1).index_select(0, places)
-    if isinstance(head, nn.Linear) and type(head) is nn.Linear and not head.weight.requires_grad:
+    if isinstance(head, nn.Linear) and head.weight.is_floating_point() and not head.weight.requires_grad:
         return _FrozenHeadLoss.apply(rows, head.weight, head.bias, targets, chunk)
     total = rows.float().sum() * 0  # keeps the graph where no row is left
     for start in range(0, rows.shape[0], chunk):
