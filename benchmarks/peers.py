@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 
 import torch
@@ -143,8 +144,9 @@ def shared_arguments(options, case: speed.Case) -> dict:
 
 def rows_of(options, case: speed.Case, loaded) -> list[dict[str, torch.Tensor]]:
     """The rows of all updates, one dict a row, as ours sees them."""
-    batches = [speed.batch(case, loaded, update) for update in range(WARMUP + options.updates)]
-    return [{name: tensor[row] for name, tensor in one.items()} for one in batches for row in range(case.rows)]
+    batches = [speed.batch(case, loaded, rows) for rows in speed.deal(case, "plain")]
+    every = [{name: tensor[row] for name, tensor in one.items()} for one in batches for row in range(case.rows)]
+    return list(islice(cycle(every), (WARMUP + options.updates) * case.rows))
 
 
 def stack(rows: list[dict]) -> dict[str, torch.Tensor]:
@@ -243,7 +245,7 @@ def contend(options) -> None:
     kind, name, what = options.only
     try:
         if kind == "training":
-            found = TRAINING[name](options, speed.Case.parse(f"lora:{what}"))
+            found = TRAINING[name](options, speed.Case.parse(f"lora:{what}", speed.BUNDLED))
         else:
             found = DECODING[name](options, int(what))
         line = {"speed": found[0], "peak": found[1]}

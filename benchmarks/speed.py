@@ -1,21 +1,25 @@
 """Training speed and peak memory at full size: ours, the published computation, plain PEFT; same weights and rows.
 
     python -m benchmarks.speed [--shape chatglm|chatglm3|glm4|bloom|qwen3-8b|llama-3.1-8b|glm-edge-4b|glm-z1-9b] [--cases lora:16x128 ptuning:1x128:nf4 ...]
-                               [--contenders ours packed official plain] [--layers N] [--hidden N] [--check N] [--profile]
+                               [--contenders ours padded shuffled packed official plain] [--lengths FILE] [--layers N] [--hidden N]
+                               [--check N] [--profile]
 
 Random weights, so no checkpoint is needed. All run in this process, one after the other, on the same batches. "official"
 is the published computation (benchmarks/official.py, ChatGLM-6B only); "plain" is our model under PEFT with the library's
-loss, as Trainer calls it; "packed" is ours with the rows one behind the other. A case is
-METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4], or METHOD:ROWSxmixed: rows as long as those of the bundled advertisement set,
-drawn at random, whose padding counts for nothing. The floor is the multiplications of a
-step at the speed of a large product on this GPU. `--check N` instead trains ours and the official one for N updates on
-equal data and prints the largest difference in loss. `--profile` lists what our steps of each case spend the GPU's time on.
+loss, as Trainer calls it. A case is METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4], or METHOD:ROWSxmixed: rows as long as
+those of a data set (FILE, by default the bundled advertisements), whose padding counts for nothing. All contenders of a mixed
+case have the same rows: "ours" in the trainer's batches, of like lengths; "shuffled" in batches as they come, "packed" in
+these one behind the other; "padded" in these, all as long as the longest row of the set, as the published code has it. The
+floor is the multiplications of a step at the speed of a large product on this GPU. `--check N` instead trains for N updates
+from equal weights: ours and the official one, whose largest difference in loss is printed; of a mixed case all contenders,
+whose mean loss of every pass through the rows is. `--profile` lists what our steps of each case spend the GPU's time on.
 """
 
 import argparse
 import contextlib
 import functools
 import gc
+import random
 import statistics
 import time
 from dataclasses import dataclass
@@ -27,6 +31,7 @@ from benchmarks.official import full_loss, published
 from benchmarks.shapes import SHAPES
 from glm_core import data, models, workspace
 from glm_core.adapters import attach, fused_lora
+from glm_core.data.tokenize import LengthBuckets
 from glm_core.models import quantization, registry
 from glm_core.models.architectures import fused_layers
 from glm_core.models.architectures.bloom.modeling import RecordableBloom
@@ -39,8 +44,11 @@ from glm_core.training.steps.loss import AnswerLoss
 from glm_core.training.steps.recompute import recompute
 
 WARMUP, UPDATES = 4, 10
-CONTENDERS = ("ours", "official", "plain", "packed")
+BUNDLED = workspace.ASSETS / "datasets" / "advertisement.jsonl"
+COUNTED = 6000  # rows of a data set whose tokens are counted
+CONTENDERS = ("ours", "official", "plain", "packed", "shuffled", "padded")
 USUAL = CONTENDERS[:3]
+OWN = ("ours", "packed", "shuffled", "padded")
 CASES = ("lora:1x128", "lora:16x128", "lora:4x512", "ptuning:1x128", "ptuning:16x128")
 TARGETS = {
     "chatglm": "query_key_value",
@@ -56,7 +64,11 @@ FAMILIES = {name: one.family for name, one in SHAPES.items()}
 
 @dataclass(frozen=True)
 class Case:
-    """Case of one row of the table: method, rows x tokens of a micro-batch, checkpointing, base weights."""
+    """Case of one row of the table: method, rows x tokens of a micro-batch, checkpointing, base weights.
+
+    Attributes:
+        lengths: tokens of the rows of `WARMUP + UPDATES` batches.
+    """
 
     name: str
     method: str
@@ -65,16 +77,17 @@ class Case:
     mixed: bool
     checkpointing: bool
     quantization: str
+    lengths: list[int]
 
     @classmethod
-    def parse(cls, name: str) -> "Case":
-        """`METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4]`."""
+    def parse(cls, name: str, file: Path) -> "Case":
+        """`METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4]`; `file` has the lengths of mixed rows."""
         method, size, *rest = name.split(":")
         rows, tokens = size.split("x", 1)
         small = next((one for one in rest if one in quantization.METHODS), "none")
-        mixed = tokens == "mixed"
-        longest = max(mixed_lengths()) if mixed else int(tokens)
-        return cls(name, method, int(rows), longest, mixed, "checkpointing" in rest, small)
+        mixed, count = tokens == "mixed", (WARMUP + UPDATES) * int(rows)
+        lengths = random.Random(0).choices(mixed_lengths(file), k=count) if mixed else [int(tokens)] * count
+        return cls(name, method, int(rows), max(lengths), mixed, "checkpointing" in rest, small, lengths)
 
     def settings(self, shape: str) -> TrainingSettings:
         """The same as the page would have it."""
@@ -92,10 +105,10 @@ class Case:
 
 
 @functools.cache
-def mixed_lengths() -> list[int]:
-    """Tokens of the rows of the bundled advertisement set, an even number each, counted by the embedded model's tokenizer."""
+def mixed_lengths(file: Path) -> list[int]:
+    """Tokens of the first rows of a data set, an even number each, counted by the embedded model's tokenizer."""
     tokenizer = models.load_tokenizer(models.demo_path())
-    examples = data.read(workspace.ASSETS / "datasets" / "advertisement.jsonl").examples
+    examples = data.read(file).examples[:COUNTED]
     counts = [sum(len(tokenizer.encode(one["content"])) for one in example.messages) for example in examples]
     return [2 * max(8, (count + 1) // 2) for count in counts]
 
@@ -154,16 +167,23 @@ def collect() -> None:
         torch.cuda.empty_cache()
 
 
-def batch(case: Case, loaded: models.LoadedModel, seed: int) -> dict[str, torch.Tensor]:
-    """Rows as the trainer has them: half of each is the prompt, for ChatGLM-6B with its control tokens, half the answer."""
-    generator, config = torch.Generator().manual_seed(seed), loaded.model.config
-    lengths = torch.full((case.rows,), case.tokens)
-    if case.mixed:
-        known = torch.tensor(mixed_lengths())
-        lengths = known[torch.randint(len(known), (case.rows,), generator=generator)]
-        lengths[0] = case.tokens if seed == 0 else lengths[0]  # the first batch has the longest row
-    width = round_length(int(lengths.max()), case.rows)
-    ids = torch.randint(5, min(60_000, config.vocab_size), (case.rows, width), generator=generator)
+def deal(case: Case, contender: str) -> list[list[int]]:
+    """The numbers of the rows of every batch of a pass: as the trainer deals mixed ones, for others as they come."""
+    numbers = range(len(case.lengths))
+    if case.mixed and contender == "ours":
+        return list(LengthBuckets(case.lengths, case.rows))
+    return [list(numbers[start : start + case.rows]) for start in numbers[:: case.rows]]
+
+
+def batch(case: Case, loaded: models.LoadedModel, rows: list[int], contender: str = "ours") -> dict[str, torch.Tensor]:
+    """Rows by number: half of each is the prompt, for ChatGLM-6B with its control tokens, half the answer."""
+    config, lengths = loaded.model.config, torch.tensor([case.lengths[row] for row in rows])
+    longest = case.tokens if contender == "padded" else int(lengths.max())
+    width = round_length(longest, case.rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    for place, row in enumerate(rows):
+        generator, own = torch.Generator().manual_seed(row), case.lengths[row]
+        ids[place, :own] = torch.randint(5, min(60_000, config.vocab_size), (own,), generator=generator)
     place = torch.arange(width)
     context, mask = lengths[:, None] // 2, (place < lengths[:, None]).long()  # (B, 1), (B, S)
     if controls := loaded.family.architecture.control_ids(config.to_dict()):
@@ -172,15 +192,21 @@ def batch(case: Case, loaded: models.LoadedModel, seed: int) -> dict[str, torch.
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
+def largest(case: Case, loaded: models.LoadedModel, contender: str) -> dict[str, torch.Tensor]:
+    """The batch that takes most memory."""
+    longest = sorted(range(len(case.lengths)), key=case.lengths.__getitem__)[-case.rows :]
+    return batch(case, loaded, longest, contender)
+
+
 def runner(contender: str, loaded: models.LoadedModel, case: Case):
     """rows -> loss, its gradients taken, as the contender computes them."""
     model, device = loaded.model, loaded.model.device
-    if contender in ("ours", "packed"):
+    if contender in OWN:
         fused_lora.fuse_lora_layers(model)
         fused_layers.fuse_layers(model)
         loss = AnswerLoss(model, loaded.family.architecture, packed=contender == "packed")
         recorded = memory_estimate.is_recorded(device.type, "bfloat16")
-        replay = CudaGraphStep(loss, batch(case, loaded, 0), print) if recorded else None
+        replay = CudaGraphStep(loss, largest(case, loaded, contender), print) if recorded else None
         ordinary = lambda rows: loss(**rows)["loss"]  # noqa: E731
     else:
         fused_layers.restore_layers(model)
@@ -210,7 +236,7 @@ def prepare(loaded: models.LoadedModel, case: Case, shape: str, contender: str) 
     attach.attach(loaded, case.settings(shape))
     if not case.checkpointing:
         loaded.model.gradient_checkpointing_disable()
-    elif contender in ("ours", "packed"):
+    elif contender in OWN:
         recompute(loaded.model, loaded.model.config.num_hidden_layers)
     else:
         loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -219,15 +245,15 @@ def prepare(loaded: models.LoadedModel, case: Case, shape: str, contender: str) 
 
 
 def losses(
-    loaded, case: Case, shape: str, contender: str, updates: int, clock: list[float] | None = None, passes: int = 1
+    loaded, case: Case, shape: str, contender: str, updates: int, clock: list[float] | None = None
 ) -> list[float]:
-    """The loss of `updates` updates from a fresh adapter, the same ones `passes` times; `clock` collects the seconds of each."""
+    """The loss a token of `updates` updates from a fresh adapter, pass after pass; `clock` collects the seconds of each."""
     optimizer, results = prepare(loaded, case, shape, contender), []
     loaded.model.train()
-    step = runner(contender, loaded, case)
+    step, batches = runner(contender, loaded, case), deal(case, contender)
     with published() if contender == "official" else contextlib.nullcontext():
-        for update in list(range(updates)) * passes:
-            rows = batch(case, loaded, update)
+        for update in range(updates):
+            rows = batch(case, loaded, batches[update % len(batches)], contender)
             started = time.perf_counter()
             loss = step(rows)
             optimizer.step()
@@ -239,16 +265,18 @@ def losses(
 
 
 def measure(loaded, case: Case, shape: str, contender: str) -> tuple[float, float, float]:
-    """(tokens/s, peak GB by torch, peak GB that torch holds of the GPU with CUDA's own); 0 without a GPU."""
+    """(tokens/s, peak GB by torch, peak GB that torch holds of the GPU with CUDA's own); 0 without a GPU.
+
+    Of mixed lengths every shape is recorded in a first pass, and the second one counts, whole.
+    """
     on_gpu, clock = loaded.model.device.type == "cuda", []
     collect()
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    # of mixed lengths every shape is recorded in a first pass
-    losses(loaded, case, shape, contender, WARMUP + UPDATES, clock, passes=1 + case.mixed)
-    counted = [int(batch(case, loaded, update)["attention_mask"].sum()) for update in range(WARMUP, WARMUP + UPDATES)]
-    spent = sum(clock[-UPDATES:]) if case.mixed else UPDATES * statistics.median(clock[WARMUP:])
-    speed = sum(counted) / spent
+    whole = WARMUP + UPDATES
+    losses(loaded, case, shape, contender, whole * (1 + case.mixed), clock)
+    spent = sum(clock[-whole:]) if case.mixed else whole * statistics.median(clock[WARMUP:])
+    speed = sum(case.lengths) / spent
     if not on_gpu:
         return speed, 0.0, 0.0
     free, total = torch.cuda.mem_get_info()
@@ -315,12 +343,13 @@ def profile(args, cases: list[Case], device: str) -> None:
         optimizer = prepare(loaded, case, args.shape, "ours")
         loaded.model.train()
         step = runner("ours", loaded, case)
-        for update in range(WARMUP):
-            step(batch(case, loaded, update)).item()
+        batches = [batch(case, loaded, rows) for rows in deal(case, "ours")]
+        for rows in batches[:WARMUP]:
+            step(rows).item()
         started = time.perf_counter()
         with record(activities=[getattr(ProfilerActivity, "CUDA" if device == "cuda" else "CPU")]) as found:
-            for update in range(UPDATES):
-                step(batch(case, loaded, update))
+            for rows in batches[WARMUP:]:
+                step(rows)
                 optimizer.step()
                 optimizer.zero_grad()
             if device == "cuda":
@@ -339,12 +368,24 @@ def profile(args, cases: list[Case], device: str) -> None:
 
 
 def check(args, cases: list[Case], device: str) -> None:
-    """Print the largest relative difference between our loss and the official one over the updates."""
+    """Print how far our losses are from the official ones; of mixed rows each contender's mean loss of every pass."""
     loaded = build(args.shape, args.hidden, args.layers, device)
     for case in cases:
-        ours, official = (losses(loaded, case, args.shape, contender, args.check) for contender in CONTENDERS[:2])
-        worst = max(abs(a - b) / abs(b) for a, b in zip(ours, official, strict=True))
-        print(f"{case.name}: largest difference over {args.check} updates {worst:.2e}", flush=True)
+        if not case.mixed:
+            ours, official = (losses(loaded, case, args.shape, contender, args.check) for contender in CONTENDERS[:2])
+            worst = max(abs(a - b) / abs(b) for a, b in zip(ours, official, strict=True))
+            print(f"{case.name}: largest difference over {args.check} updates {worst:.2e}", flush=True)
+            continue
+        for contender in args.contenders:
+            found, whole = losses(loaded, case, args.shape, contender, args.check), WARMUP + UPDATES
+            weights = [sum(case.lengths[row] for row in rows) for rows in deal(case, contender)]
+            passes = [found[start : start + whole] for start in range(0, len(found), whole)]
+            means = [
+                sum(loss * weight for loss, weight in zip(one, weights, strict=True)) / sum(weights)
+                for one in passes
+                if len(one) == whole
+            ]
+            print(f"{case.name} {contender}: " + " ".join(f"{mean:.4f}" for mean in means), flush=True)
 
 
 def main() -> None:
@@ -354,6 +395,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int)
     parser.add_argument("--cases", nargs="*", default=CASES)
     parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=USUAL)
+    parser.add_argument("--lengths", type=Path, metavar="FILE", default=BUNDLED)
     parser.add_argument("--check", type=int, metavar="N", default=0)
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
@@ -362,7 +404,7 @@ def main() -> None:
     if given.shape != "chatglm":
         given.contenders = [name for name in given.contenders if name != "official"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    cases = [Case.parse(name) for name in given.cases]
+    cases = [Case.parse(name, given.lengths) for name in given.cases]
     gpu = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     print(f"{given.shape} {given.hidden}x{given.layers}, {gpu}, torch {torch.__version__}")
     (profile if given.profile else check if given.check else compare)(given, cases, device)
