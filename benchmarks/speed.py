@@ -37,6 +37,7 @@ from glm_core.models.architectures import fused_layers
 from glm_core.models.architectures.bloom.modeling import RecordableBloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
+from glm_core.models.architectures.packing import round_tokens
 from glm_core.training import memory_estimate
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.steps.cuda_graphs import CudaGraphStep, round_length
@@ -192,6 +193,16 @@ def batch(case: Case, loaded: models.LoadedModel, rows: list[int], contender: st
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
+def count_places(case: Case, contender: str) -> float:
+    """Places that a contender computes for every token there is: 1 without padding."""
+    total = 0
+    for rows in deal(case, contender):
+        lengths = [case.lengths[row] for row in rows]
+        places = len(rows) * round_length(case.tokens if contender == "padded" else max(lengths), case.rows)
+        total += round_tokens(sum(lengths), places) if contender == "packed" else places
+    return total / sum(case.lengths)
+
+
 def largest(case: Case, loaded: models.LoadedModel, contender: str) -> dict[str, torch.Tensor]:
     """The batch that takes most memory."""
     longest = sorted(range(len(case.lengths)), key=case.lengths.__getitem__)[-case.rows :]
@@ -331,6 +342,8 @@ def compare(args, cases: list[Case], device: str) -> None:
             f"| {case.name} | {cells} | {ours[2]:.2f} | {guess:.2f} | {floor:,.0f} | {ours[0] / floor:.0%} | {ratio} |",
             flush=True,
         )
+    for case in (one for one in cases if one.mixed):
+        print(f"places a token, {case.name}: ", ", ".join(f"{name} {count_places(case, name):.3f}" for name in figures))
 
 
 def profile(args, cases: list[Case], device: str) -> None:
