@@ -99,7 +99,7 @@ def _go_together(states: torch.Tensor, layers: Sequence[nn.Module]) -> bool:
 
 
 def _hooked(layer: nn.Module, states: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
-    """What hooks of `layer` make of its result."""
+    """Return the result of `layer` as its hooks leave it."""
     for hook in layer._forward_hooks.values():
         changed = hook(layer, (states,), result)
         result = result if changed is None else changed
