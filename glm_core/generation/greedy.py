@@ -57,7 +57,8 @@ def greedy_answers(
                 end = start + batch
                 answers += _answer_batch(loaded, runner, prompts[start:end], limits[start:end])
     texts = [family.answer_text(tokenizer, prompt, ids) for prompt, ids in zip(prompts, answers, strict=True)]
-    return [(text, len(ids) < limit) for text, ids, limit in zip(texts, answers, limits, strict=True)]
+    ended = [len(ids) < limit or family.has_ended(tokenizer, ids) for ids, limit in zip(answers, limits, strict=True)]
+    return list(zip(texts, ended, strict=True))
 
 
 def _answer_batch(

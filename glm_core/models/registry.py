@@ -115,7 +115,17 @@ class Family:
         text, reader = tokenizer.decode(ids), self.thought_reader(tokenizer, prompt)
         if reader is not None:
             text = reader.push(text)[1] + reader.finish()[1]
-        return self.clean(text)
+        ends = [text.find(one) for one in self.stop_texts(tokenizer) if one in text]
+        return self.clean(text[: min(ends, default=len(text))])
+
+    def has_ended(self, tokenizer: Tokenizer, ids: list[int]) -> bool:
+        """Return whether a text that ends answers is in `ids`."""
+        stops = self.stop_texts(tokenizer)
+        return bool(stops) and any(one in tokenizer.decode(ids) for one in stops)
+
+    def stop_texts(self, tokenizer: Tokenizer) -> tuple[str, ...]:
+        """Texts that end an answer, beside the ids."""
+        return template_format.ending_texts(tokenizer) if self.templated else ()
 
     def stop_ids(self, tokenizer: Tokenizer) -> list[int]:
         """Ids that end an answer."""

@@ -43,6 +43,18 @@ def encode_example(tokenizer: Tokenizer, messages: Turns, max_source: int, max_t
     return ids[:limit], labels[:limit], cut or len(ids) > limit
 
 
+TURNS = ("Question:", "### Instruction:", "Human:")
+"Words before a question, in formats that mark turns by words: a base model that has not learned to end writes the next one itself."
+
+
+def ending_texts(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Return the texts that end an answer: the beginning of the next question, where the format has only words for it."""
+    if tokenizer.chat_template is None:
+        return (f"\n{TURNS[0]}",)
+    source = tokenizer.chat_template.source
+    return tuple(f"\n{turn}" for turn in TURNS if f"{{{{ '{turn}" in source)
+
+
 def plain_text(rounds: list[tuple[str, str]], question: str) -> str:
     """Return the conversation of a base model: a question a line, its answer on the next."""
     past = "".join(f"Question: {asked}\nAnswer: {answer}\n" for asked, answer in rounds)

@@ -225,6 +225,28 @@ def test_a_model_without_a_template_takes_a_known_format(tmp_path, name):
     assert learned[-1] in FORMAT.stop_ids(loaded.tokenizer)
 
 
+@pytest.mark.parametrize(
+    ("name", "following"),
+    [("question", "\nQuestion: again"), ("alpaca", "\n\n### Instruction:\nagain"), ("human", "\n\nHuman: again")],
+)
+def test_an_answer_ends_where_a_base_model_writes_the_next_question(tmp_path, name, following):
+    """It has no token for the end and has not learned one; inside, exported and opened again alike."""
+    base = write_decoder(tmp_path / "base", "llama")
+    (base / "chat_template.jinja").unlink()
+    plain = plain_formats.formatted(LoadedModel(None, load_tokenizer(base), FORMAT, base, "plain"), name).tokenizer
+    model_files.complete(base, name)
+    for tokenizer in (plain, load_tokenizer(base)):
+        ids = tokenizer.encode(f" hello world{following}\nAnswer: world")
+        assert FORMAT.answer_text(tokenizer, [], ids) == "hello world" and FORMAT.has_ended(tokenizer, ids)
+        assert not FORMAT.has_ended(tokenizer, tokenizer.encode(" hello world. Question: none"))
+
+
+def test_words_end_no_answer_of_a_model_that_has_a_token_for_it(folders):
+    tokenizer = load_tokenizer(folders / "edge")
+    ids = tokenizer.encode("hello\nQuestion: world\nHuman: hello")
+    assert "Question: world" in FORMAT.answer_text(tokenizer, [], ids) and not FORMAT.has_ended(tokenizer, ids)
+
+
 def test_a_template_of_its_own_is_not_replaced(folders):
     tokenizer = load_tokenizer(folders / "edge")
     loaded = LoadedModel(None, tokenizer, FORMAT, folders, "edge")

@@ -3,7 +3,9 @@
 import json
 
 from glm_core import models
+from glm_core.generation.greedy import greedy, greedy_answers
 from glm_core.models import plain_formats
+from glm_core.models.registry import Family
 from glm_core.runs.labels import format_notes
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.request import Request
@@ -41,3 +43,22 @@ def test_a_run_is_asked_in_the_format_that_it_was_trained_in(workspace):
     assert len(alpaca.family.prompt(alpaca.tokenizer, list(ASKED))) != len(
         loaded.family.prompt(loaded.tokenizer, list(ASKED))
     )
+
+
+def test_a_text_that_ends_answers_ends_them_in_a_stream_and_many_at_a_time(workspace, monkeypatch):
+    """What goes on with a given text is not cut: it may be about questions."""
+    base = write_thinker(workspace / "models" / "plain")
+    (base / "chat_template.jinja").unlink()
+    loaded, engine = models.load(base), LocalEngine()
+    whole = greedy(loaded, [list(ASKED)], 24)[0]
+    stop = next(whole[at : at + 3] for at in range(2, len(whole)) if whole.index(whole[at : at + 3]) == at)
+    before = whole[: whole.index(stop)].strip()
+    monkeypatch.setattr(Family, "stop_texts", lambda self, tokenizer: (stop,))
+    try:
+        handle = engine.submit(Request(ASKED, "plain", max_new_tokens=24, temperature=0.0))
+        assert "".join(handle).strip() == before and handle.finish_reason == "stop"
+        assert greedy_answers(loaded, [list(ASKED)], 24) == [(before, True)]
+        going_on = engine.submit(Request(ASKED, "plain", prompt="hello", max_new_tokens=8, temperature=0.0))
+        assert "".join(going_on) and going_on.finish_reason == "length"
+    finally:
+        engine.close()

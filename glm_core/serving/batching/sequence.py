@@ -143,7 +143,9 @@ class Sequence:
         self._limit = limit
         self._stop_ids = frozenset(loaded.family.stop_ids(loaded.tokenizer))
         clean = loaded.family.clean if mask is None else str  # which would change what the grammar has let through
-        self._text = AnswerText(Detokenizer(loaded.tokenizer), clean, handle.request.stop)
+        talks = mask is None and handle.request.prompt is None
+        stops = (*handle.request.stop, *(loaded.family.stop_texts(loaded.tokenizer) if talks else ()))
+        self._text = AnswerText(Detokenizer(loaded.tokenizer), clean, stops)
         self._thought: ThoughtReader | None = None
         if handle.request.prompt is None and not handle.request.beginning:
             self._thought = loaded.family.thought_reader(loaded.tokenizer, prompt)
