@@ -30,9 +30,9 @@ class StandIn:
             raise httpx.ConnectError("refused")
         if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
             return httpx.Response(401)
-        return self._answer(request.method, request.url.path, request)
+        return self.answer(request.method, request.url.path, request)
 
-    def _answer(self, method, path, request):
+    def answer(self, method, path, request):
         if path == "/api/version":
             return httpx.Response(200, json={"ray_version": "2.60.0"})
         if path.startswith("/api/packages/gcs/"):
@@ -217,7 +217,7 @@ def test_a_refused_submission_is_a_failed_run_with_the_reason(ray):
 
 
 def test_a_head_node_that_answers_and_takes_no_job_ends_the_run_with_its_words(ray, monkeypatch):
-    answer = ray._answer
+    answer = ray.answer
 
     def refuse(method, path, request):
         if method == "POST":
@@ -225,7 +225,7 @@ def test_a_head_node_that_answers_and_takes_no_job_ends_the_run_with_its_words(r
             return httpx.Response(500, text="no available agent to submit job")
         return answer(method, path, request)
 
-    monkeypatch.setattr(ray, "_answer", refuse)
+    monkeypatch.setattr(ray, "answer", refuse)
     run, launcher = make(), launcher_of(ray)
     launcher.submit(run)
     until(lambda: state(run) == "failed", launcher)
