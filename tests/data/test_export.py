@@ -40,6 +40,12 @@ def test_a_file_reads_back_as_it_was_exported(examples, format):
     assert not result.problems
 
 
+def test_quotes_within_a_cell_take_no_blank_from_another():
+    said = [("user", "0"), ("assistant", "0"), ("user", "1"), ("assistant", " 1")]
+    talk = Example([{"role": role, "content": text} for role, text in said])
+    assert [one.messages for one in read_bytes(export([talk], "csv"), "a.csv").examples] == [talk.messages]
+
+
 def test_excel_reads_formulas_as_text():
     book = openpyxl.load_workbook(io.BytesIO(export([pair("=1+1", '=HYPERLINK("x")')], "xlsx")))
     assert [cell.data_type for cell in book["data"][2]] == ["s", "s"]

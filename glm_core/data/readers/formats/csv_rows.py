@@ -54,7 +54,7 @@ def _habits(text: str) -> dict[str, Any]:
     """How the first line writes its cells: in single quotes, or with a space behind each separator before a quote."""
     first, _, rest = text.lstrip("\ufeff\n ").partition("\n")
     quoted = re.fullmatch(r"\s*'[^',;]*'(?:\s*[,;|\t]\s*'[^',;]*')+\s*", first) is not None
-    spaced = re.search(r"[,;|] +\"", rest[:20_000]) is not None
+    spaced = re.search(r"[,;|] +\"(?!\")", rest[:20_000]) is not None  # a doubled one stands within a cell
     return {"quotechar": "'" if quoted else '"', "skipinitialspace": quoted or spaced}
 
 
