@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
 
 from glm_core import workspace
 from glm_core.adapters import lora_io
@@ -156,7 +155,7 @@ def write(loaded: LoadedModel, folder: Path, info: dict[str, Any] | None = None,
     if method == "ptuning":
         torch.save(weights, folder / PREFIX_WEIGHTS)
     else:
-        save_file(weights, folder / lora_io.WEIGHTS, metadata={"format": "pt"})
+        checkpoints.write_tensors(weights, folder / lora_io.WEIGHTS)
         write_config(folder, state.peft.peft_config[slot(name)], loaded.name)
     own = {
         "base": loaded.name,

@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from glm_core import workspace
 from glm_core.adapters import lora_io
@@ -144,7 +143,7 @@ def write_shards(folder: Path, tensors: Iterator[tuple[str, torch.Tensor]], dtyp
     def flush() -> None:
         nonlocal pending, size
         file = f"part-{len(shards)}.safetensors"
-        save_file(pending, folder / file, metadata={"format": "pt"})
+        checkpoints.write_tensors(pending, folder / file)
         shards.append(dict.fromkeys(pending, file))
         pending, size = {}, 0
 

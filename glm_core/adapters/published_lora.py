@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from glm_core import workspace
 from glm_core.adapters import lora_io
@@ -71,7 +70,7 @@ def write(adapter: Path, base: Path, folder: Path) -> bool:
     alpha = found.scaling * (math.sqrt(rank) if config.get("use_rslora") else rank)
     targets = sorted({name.rpartition(".")[2] for name in found.modules})
     with workspace.replace_folder(folder) as building:
-        save_file(found.tensors, building / lora_io.WEIGHTS, metadata={"format": "pt"})
+        checkpoints.write_tensors(found.tensors, building / lora_io.WEIGHTS)
         workspace.write_json(
             building / lora_io.CONFIG, config | {"r": rank, "lora_alpha": alpha, "target_modules": targets}
         )

@@ -7,8 +7,9 @@ can name a file outside it. Not here: what the tensors are called natively (arch
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -250,3 +251,21 @@ def _sampled_ranges(size: int) -> list[tuple[int, int]]:
     """(start, length) of what is read of a file of `size` bytes."""
     ends = [(0, END_BYTES), (max(0, size - END_BYTES), END_BYTES)]
     return ends + [(size * place // BLOCKS, BLOCK_BYTES) for place in range(1, BLOCKS)]
+
+
+def write_tensors(tensors: "Mapping[str, torch.Tensor]", file: Path) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        OSError: the system refuses it; safetensors has an error of its own for that, with the number in its words.
+    """
+    import safetensors
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(tensors), file, metadata={"format": "pt"})
+    except safetensors.SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(file)) from error

@@ -1,7 +1,9 @@
 """Checkpoint folders: every layout of the hubs loads alike; what is missing or dangerous is refused by name."""
 
+import errno
 import json
 import pickle
+import resource
 import subprocess
 import sys
 import textwrap
@@ -360,3 +362,14 @@ def test_end_tokens_may_stand_in_the_models_settings(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": [1, 5], "pad_token_id": 0}))
     tokenizer = models.load_tokenizer(tmp_path)
     assert (tokenizer.eos_token_id, tokenizer.pad_token_id) == (1, 0)
+
+
+def test_a_file_that_the_system_refuses_is_an_error_of_the_system(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError) as caught:
+            checkpoints.write_tensors({"a": torch.zeros(10_000)}, tmp_path / "a.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG

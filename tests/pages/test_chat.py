@@ -14,6 +14,7 @@ from glm_core.data.examples import pair
 from glm_core.runs import store
 from glm_core.serving import EngineBusy
 from glm_core.training.settings import TrainingSettings
+from pages.parts.chat import sampling_controls
 from tests.models.test_registry import GLM
 from tests.pages.answers import ScriptedEngine
 from tests.pages.test_pages import open_page
@@ -451,3 +452,10 @@ def test_a_new_conversation_begins_with_the_newest_run_of_its_reader(engine, wor
     run = store.create(workspace / "models" / "tiny", "imprint", TrainingSettings(), (), owner, "作者训练")
     run.path.rename(run.path.with_name("run-1"))
     assert open_page("chat").selectbox(key="model").value == begins_with
+
+
+@pytest.mark.parametrize(
+    ("name", "temperature"), [("someone/bloom-demo", 0.7), ("THUDM/chatglm-6b", 0.95), ("x/y", 0.8)]
+)
+def test_the_dials_of_a_model_elsewhere_start_where_its_family_says(name, temperature):
+    assert sampling_controls.about(name)[0]["temperature"] == temperature

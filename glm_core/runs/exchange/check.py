@@ -101,7 +101,7 @@ def compare(source: ExportSource, format: str, folder: Path, progress: Progress)
         except (
             Exception
         ) as error:  # whatever a foreign library raises: the export is whole, only this check could not be made
-            log.warning("%s cannot be asked about %s", tool.name, artefact, exc_info=True)
+            log.warning("%s cannot be asked about %s: %r", tool.name, artefact, error)
             return ExportCheck(0, 0, tool.name, skipped=str(error)[:LONGEST_REASON] or type(error).__name__)
 
     return [ask(tool) for tool in tools]

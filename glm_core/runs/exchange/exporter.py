@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
+from glm_core.adapters.errors import AdapterError
 from glm_core.models.plain_formats import DEFAULT
 from glm_core.runs.files import RunError
 from glm_core.runs.store import Run
@@ -50,12 +51,21 @@ class ExportSource:
         base: folder of the base model.
         strength: share of the adapter that is worked in, for LoRA from 0 to 1.5.
         measured: sentences of the run's report, for the model card.
+
+    Raises:
+        AdapterError: `strength` is out of range.
     """
 
     run: Run
     base: Path
     strength: float = 1.0
     measured: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        from glm_core.adapters.scale import STRONGEST
+
+        if not 0 <= self.strength <= STRONGEST:  # no number is out of range, too
+            raise AdapterError("adapters.error.strength", strength=self.strength, maximum=STRONGEST)
 
     @property
     def adapter(self) -> Path:

@@ -12,6 +12,7 @@ from glm_core.markdown import unique_labels
 from glm_core.models import describe
 from glm_core.models.thinking import find_template
 from glm_core.runs import store
+from glm_core.serving.remote.body import official_sampling
 from glm_core.serving.served_models import ServedModel
 from pages.parts import thinking_control
 from pages.parts.chat.current import act
@@ -48,12 +49,12 @@ def choose_model(choices: Sequence[ServedModel], conversation: Conversation) -> 
 def about(base: str) -> tuple[dict, bool, bool]:
     """Where the dials of a base start, whether its family has a system message, and whether it can think.
 
-    Of a model elsewhere nothing is known: the usual values, and all that OpenAI's interface has.
+    Of a model elsewhere only the name tells the family; of an unknown one the usual values, and all that OpenAI's interface has.
     """
     try:
         family = describe(base).family
     except EasyError:
-        return IDLE, True, True
+        return IDLE | official_sampling(base), True, True
     thinks = find_template(base) is not None
     return IDLE | family.sampling | ({"max_new_tokens": THOUGHTFUL} if thinks else {}), family.system, thinks
 

@@ -263,6 +263,15 @@ def test_the_card_is_in_the_language_of_who_exports_and_tells_what_the_report_me
     assert "trained with easyAIGC" in card and "learned 20/20" in card
 
 
+@pytest.mark.parametrize("strength", [float("nan"), -0.1, 1.6])
+def test_a_strength_out_of_range_is_refused_before_anything_is_written(strength, tmp_path, capsys):
+    run, _base = made_run("glm", tmp_path)
+    asked = ["export", run.id, "--strength", str(strength), "--out", str(tmp_path / "out"), "--lang", "en"]
+    assert program.main(asked) == 2 and "1.5" in capsys.readouterr().err
+    i18n.use("zh")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_strength_is_no_part_of_an_adapter(tmp_path):
     run, base = made_run("glm", tmp_path)
     with pytest.raises(RunError) as caught:
