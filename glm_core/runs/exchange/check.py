@@ -13,7 +13,7 @@ from glm_core.i18n import t
 from glm_core.jobs import Cancelled
 from glm_core.runs.exchange import answers
 from glm_core.runs.exchange.exporter import ExportSource, ExportTool, Progress, exporter
-from glm_core.runs.files import read_rows
+from glm_core.runs.files import read_rows, string
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class ExportCheck:
         tool: that answered for the export.
         differing: (question, the run's answer, the export's answer) of the first that differs.
         skipped: why nothing was asked; empty where something was.
+        missing: the package without which the tool could not be asked.
     """
 
     same: int
@@ -60,12 +61,13 @@ class ExportCheck:
     tool: str
     differing: tuple[str, str, str] | None = None
     skipped: str = ""
+    missing: str = ""
 
     @property
     def sentence(self) -> str:
         """How many answers are equal, or why the tool was not asked."""
-        if self.skipped:
-            return t("export.skipped", tool=self.tool, why=self.skipped)
+        if why := self.skipped or (self.missing and t("export.not_installed", package=self.missing)):
+            return t("export.skipped", tool=self.tool, why=why)
         return t("export.checked", same=self.same, count=self.count, tool=self.tool)
 
     def to_dict(self) -> dict:
@@ -75,13 +77,15 @@ class ExportCheck:
     @classmethod
     def from_dict(cls, record: object) -> "ExportCheck | None":
         """Return what `to_dict` gave, None where `record` makes no sense."""
+        if not isinstance(record, dict):
+            return None
         try:
             differing = record["differing"] and tuple(map(str, record["differing"]))
-            return cls(
-                int(record["same"]), int(record["count"]), str(record["tool"]), differing, str(record["skipped"])
-            )
+            same, count = int(record["same"]), int(record["count"])
         except (TypeError, KeyError, ValueError):
             return None
+        tool, skipped, missing = (string(record.get(key)) for key in ("tool", "skipped", "missing"))
+        return cls(same, count, tool, differing, skipped, missing)
 
 
 def compare(source: ExportSource, format: str, folder: Path, progress: Progress) -> list[ExportCheck]:
@@ -92,7 +96,7 @@ def compare(source: ExportSource, format: str, folder: Path, progress: Progress)
 
     def ask(tool: ExportTool) -> ExportCheck:
         if tool.missing:
-            return ExportCheck(0, 0, tool.name, skipped=t("export.not_installed", package=tool.missing))
+            return ExportCheck(0, 0, tool.name, missing=tool.missing)
         try:
             expected[:] = expected or answers.of_run(source, questions, progress)
             return count_same(questions, expected, tool.answer(source, artefact, questions, progress), tool.name)

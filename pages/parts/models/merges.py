@@ -68,7 +68,7 @@ def draw_outcome(job: export.Export) -> None:
 def draw_comparisons(job: export.Export) -> None:
     """Number of each tool's answers after the export that equal the run's own."""
     for found in job.comparisons:
-        icon = "info" if found.skipped else "check" if found.same == found.count else "warning"
+        icon = "info" if not found.count else "check" if found.same == found.count else "warning"
         st.caption(f":material/{icon}: {literal(found.sentence)}")
         if found.differing is not None:
             question, expected, answered = map(literal, found.differing)
