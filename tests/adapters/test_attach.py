@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from glm_core import models
@@ -358,9 +359,9 @@ def test_failed_save_leaves_the_former_adapter(chatglm, tmp_path, monkeypatch):
     before = (tmp_path / "adapter" / "adapter_model.safetensors").read_bytes()
 
     def full(*_, **__):
-        raise OSError(28, "No space left on device")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr("glm_core.adapters.attach.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     stir(loaded, seed=9)
     with pytest.raises(OSError, match="No space"):
         attach.save(loaded, tmp_path / "adapter")
