@@ -20,6 +20,7 @@ CHARACTERS_A_TOKEN = 1.0  # at least: a limit guessed too low would cut answers
 LONGEST = 1024  # tokens of question or answer that are proposed
 ROUND = 32  # tokens
 IMPRINT_PASSES = 480  # of rows, whichever: 60 rows eight times
+SMALL_PASSES = 540  # of rows of an embedded model
 PRETRAINED = range(
     50_000_000, 1_000_000_000
 )  # parameters of a model small enough to train without a card, and large enough to know a language
@@ -61,12 +62,18 @@ def suggest(
     if not statistics.rows:
         return found
     if job == "imprint":
-        passes = math.ceil((PRETRAINED_PASSES if parameters in PRETRAINED else IMPRINT_PASSES) / statistics.rows)
+        passes = math.ceil(_imprint_passes(parameters) / statistics.rows)
         return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))
     if found.method != "lora" or job == "advertisement" or statistics.rows > SMALL_SET:
         return found
     return found.changed(**_small_set(statistics, parameters is not None and parameters < SMALL_MODEL))
+
+
+def _imprint_passes(parameters: int | None) -> int:
+    if parameters in PRETRAINED:
+        return PRETRAINED_PASSES
+    return SMALL_PASSES if parameters is not None and parameters < SMALL_MODEL else IMPRINT_PASSES
 
 
 def _lengths(statistics: Statistics, settings: TrainingSettings) -> dict[str, int]:

@@ -7,25 +7,26 @@ STRENGTHS = (0.95, 0.9, 0.85, 0.8)  # at which an adapter is tried; below, other
 LEARNED = 0.9  # of the rows that are looked at; an adapter that has learned less has nothing to spare
 
 
-def choose_strength(right: Callable[[float], Sequence[bool]]) -> float:
+def choose_strength(right: Callable[[float], Sequence[bool]], forward: int = 1) -> float:
     """The strength at which an adapter still does all it has learned: one of STRENGTHS, or 1.
 
     An adapter trained to the end does its task with some to spare, and what it does beyond that changes only other answers.
-    It is taken back while no row that was right goes wrong, and then one strength forward again: other wordings of those
-    rows need more than they do.
+    It is taken back while no row that was right goes wrong, and then forward again: other wordings of those rows need more
+    than they do.
 
     Args:
         right: for each row that is looked at, whether it is answered right at a strength.
+        forward: strengths that it is given back.
     """
     full = right(1.0)
     if sum(full) < LEARNED * len(full) or not full:
         return 1.0
-    held = [1.0, 1.0]
+    held = [1.0] * (1 + forward)
     for strength in STRENGTHS:
         if any(was and not still for was, still in zip(full, right(strength), strict=True)):
             break
         held.append(strength)
-    return held[-2]
+    return held[-1 - forward]
 
 
 def choose_step(history: Sequence[dict], by_loss: int | None) -> int | None:

@@ -286,7 +286,8 @@ class AdapterTrainer(Trainer):
             scale.set_strength(self.loaded, attach.NAME, strength)
             return self.probes.rows_right()
 
-        chosen = choose_strength(right)
+        # A mean of weights answers its rows at lower strengths than the last weights do, but no more of their other wordings.
+        chosen = choose_strength(right, forward=2 if self.average else 1)
         scale.set_strength(self.loaded, attach.NAME, 1.0)
         if chosen != 1:
             scale.weaken(self.loaded, attach.NAME, chosen)

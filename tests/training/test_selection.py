@@ -35,6 +35,12 @@ class TestStrength:
         assert self.choose([0.5] * 10) == 0.85
         assert self.choose([0.5] * 9 + [0.88]) == 0.95
 
+    def test_further_forward_where_asked(self):
+        def right(strength):
+            return [strength >= 0.88] * 10
+
+        assert [choose_strength(right, forward) for forward in (0, 1, 2, 3)] == [0.9, 0.95, 1.0, 1.0]
+
     def test_as_trained_where_a_row_needs_it(self):
         assert self.choose([0.5] * 9 + [0.93]) == 1
         assert self.choose([0.5] * 9 + [1.0]) == 1
