@@ -76,6 +76,8 @@ class ClusterJobs:
         self._mutex = threading.Lock()
         self._states: dict[str, JobState] = {}
         self._asked: dict[str, float] = {}
+        self._heard: dict[str, float] = {}
+        self._said: dict[str, str] = {}
         self._working: dict[tuple[str, str], Future] = {}
         self._refusals: dict[str, EasyError] = {}
 
@@ -90,9 +92,14 @@ class ClusterJobs:
     def state(self, run: Run) -> JobState | None:
         """The last known state of the job; None before it has said anything. Asks anew where that is old."""
         job = job_id(run)
+        self._heard.setdefault(job, time.monotonic())
         if time.monotonic() - self._asked.get(job, -STALE_SECONDS) >= STALE_SECONDS:
             self._begin("find", job, lambda: self._find(job))
         return self._states.get(job)
+
+    def silence(self, run: Run) -> float:
+        """Seconds since the cluster last said anything of the job of `run`, or since it was first asked."""
+        return time.monotonic() - self._heard.get(job_id(run), time.monotonic())
 
     def stop(self, run: Run) -> None:
         """Ask the cluster to end the job of `run`."""
@@ -128,6 +135,8 @@ class ClusterJobs:
 
     def _find(self, job: str) -> None:
         found = self._api().find(job) or {}
+        self._heard[job] = time.monotonic()
+        self._said.pop(job, None)
         status, message = str(found.get("status", "")), str(found.get("message") or "")[-500:]
         known = self._states.get(job)
         since = known.since if known and known.status == status else time.time()
@@ -150,8 +159,10 @@ class ClusterJobs:
     def _watched(self, what: str, job: str, work: Callable[[], None]) -> None:
         try:
             work()
-        except EasyError as error:
-            log.warning("job %s: %s", job, error)  # the run goes on there; it is asked about again
+        except EasyError as error:  # the run goes on there; it is asked about again
+            if self._said.get(job) != str(error):
+                log.warning("job %s: %s", job, error)
+            self._said[job] = str(error)
         except Exception:  # a thread of a pool would swallow it
             log.exception("job %s", job)
         finally:

@@ -10,6 +10,8 @@ from glm_core.runs.store import Run
 
 SETTLE_SECONDS = 10.0
 "How long after a job's end its trainer's last word may still be on its way over the shared storage."
+GONE_SECONDS = 600.0
+"Silence of the cluster after which a run that somebody stopped is given up, so that it can be deleted."
 
 
 def submit(jobs: ClusterJobs, run: Run) -> None:
@@ -21,7 +23,8 @@ def submit(jobs: ClusterJobs, run: Run) -> None:
 def reconcile(jobs: ClusterJobs, run: Run, grace: float) -> bool:
     """Make the record of a cluster run true; return whether it still waits or works.
 
-    While the cluster does not answer nothing is decided: the trainer goes on writing, and its files say what it does.
+    While the cluster does not answer nothing is decided: the trainer goes on writing, and its files say what it does. Only a
+    run that was stopped is given up where the cluster stays silent.
 
     Args:
         grace: seconds between a stop mark and the end of the job by the cluster.
@@ -37,6 +40,9 @@ def reconcile(jobs: ClusterJobs, run: Run, grace: float) -> bool:
     if jobs.submitting(run):
         return True
     if _fail_refused(jobs, run):
+        return False
+    if stopped_for is not None and stopped_for > grace and jobs.silence(run) > GONE_SECONDS:
+        store.write_status(run, "stopped", {"key": "runs.why.cluster_gone"})
         return False
     if job is None:
         return True

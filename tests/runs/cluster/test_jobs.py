@@ -206,6 +206,21 @@ def test_a_stop_that_the_cluster_carries_out_is_noticed_however_often_it_is_aske
     until(lambda: state(run) == "stopped", launcher)
 
 
+def test_a_run_that_was_stopped_is_given_up_where_the_cluster_never_answers_again(ray, monkeypatch):
+    monkeypatch.setattr("glm_core.runs.cluster.reconcile.GONE_SECONDS", 0.3)
+    run, launcher = make(), launcher_of(ray, grace=0.0)
+    submitted(ray, launcher, run)["status"] = "RUNNING"
+    until(lambda: store.get(run.id).place.get("submitted"), launcher)
+    ray.down = True
+    for _ in range(10):
+        launcher.tick()
+        time.sleep(0.05)
+    assert state(run) == "queued"  # nobody asked for a stop: nothing is decided
+    launcher.stop(store.get(run.id))
+    until(lambda: state(run) == "stopped", launcher)
+    assert "没有回应" in store.get(run.id).status().why
+
+
 def test_a_refused_submission_is_a_failed_run_with_the_reason(ray):
     ray.token = "secret"
     run = make()
