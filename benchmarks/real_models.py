@@ -209,6 +209,7 @@ def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool 
     started = time.monotonic()
     loaded = models.load(base)
     load = time.monotonic() - started
+    ask(loaded, [GENERAL[0][0]], 2)  # the first step arranges the weights
     started, text = time.monotonic(), ask(loaded, [GENERAL[0][0]], 64)[0]
     speed = len(loaded.tokenizer.encode(text)) / (time.monotonic() - started)
     before = answer_general(loaded)

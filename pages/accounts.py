@@ -11,7 +11,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
 from glm_core.runs import store
 from glm_core.serving import served_models
-from pages.parts import kept
+from pages.parts import stored_value
 
 AUDIT_HEIGHT = 360
 SECRET = {"type": "password", "max_chars": 200}
@@ -90,7 +90,7 @@ def draw_new(reader: Account) -> None:
 
 def draw_guests(reader: Account) -> None:
     """Settings of guests: if they come in, the models they may chat with, the days their messages are stored."""
-    kept.show("open-guest", accounts.open_guest())
+    stored_value.show("open-guest", accounts.open_guest())
     let_in = st.toggle(t("accounts.open_guest"), help=t("accounts.open_guest_help"), key="open-guest")
     if let_in != accounts.open_guest():
         accounts.set_open_guest(let_in, by=reader.name)
@@ -100,7 +100,7 @@ def draw_guests(reader: Account) -> None:
     labels = unique_labels(labels, {id: ui.local_time(choice.created) for id, choice in runs.items()})
     published = guests.published()
     given = [id for id in runs if id in published]
-    kept.show("guest-runs", given)
+    stored_value.show("guest-runs", given)
     chosen = st.multiselect(
         t("accounts.guest_runs"),
         list(runs),
@@ -113,7 +113,7 @@ def draw_guests(reader: Account) -> None:
     if set(chosen) != set(given):
         guests.publish(chosen, by=reader.name)
         st.rerun()
-    kept.show("guest-days", guests.days())
+    stored_value.show("guest-days", guests.days())
     days = st.number_input(
         t("accounts.guest_days"),
         *guests.DAYS_RANGE,

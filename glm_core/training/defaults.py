@@ -63,6 +63,8 @@ def suggest(
         return found
     if job == "imprint":
         passes = math.ceil(_imprint_passes(parameters) / statistics.rows)
+        if parameters in PRETRAINED:  # whose last weights change no more than their mean (benchmarks/RESULTS.md)
+            found = found.changed(scheduler="linear", average=0.0)
         return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))
     if found.method != "lora" or job == "advertisement" or statistics.rows > SMALL_SET:

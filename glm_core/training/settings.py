@@ -165,7 +165,7 @@ def _checked(one: Field, value: Any) -> Any:
     return value
 
 
-# Seed figures. Imprint: 60 rows, and as many rehearsed, x 8 epochs / 8 = 120 updates on the two layers of each MLP, where
+# Seed figures. Imprint: 60 rows, and as many rehearsed, x 8 epochs / 8 = 120 updates (a small model: 9 epochs) on the two layers of each MLP, where
 # facts are kept: on the embedded model this disturbs fewest of the other answers (benchmarks/imprint.py compares the choices). Advertisement: the
 # official script (prefix 128, 2e-2, 64/64, 16 rows an update, 3000 updates). Domain: LoRA as BELLE and the BLOOM models built
 # on it publish it (r16, alpha 32, 3e-4).

@@ -11,7 +11,7 @@ from glm_core.chat import guests, shared
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.shared import SharedError
 from glm_core.i18n import t
-from pages.parts import kept
+from pages.parts import stored_value
 
 QR_WIDTH = 180
 
@@ -49,7 +49,7 @@ def draw_conversation(conversation: Conversation) -> dict[str, str]:
     """The switch that shows this conversation to others; returns the link's query, nothing where it is not shared."""
     known = shared.find(conversation)
     key = f"shared-{conversation.id}"
-    kept.show(key, known is not None)
+    stored_value.show(key, known is not None)
     wanted = st.toggle(t("share.talk"), key=key, help=t("share.talk_help"))
     if wanted != (known is not None):
         change_conversation(conversation, on=wanted)
@@ -79,7 +79,7 @@ def draw_guests(account: Account, run: str) -> None:
     """The switch that lets guests chat with this run."""
     given = guests.published()
     key = f"guests-{run}"
-    kept.show(key, run in given)
+    stored_value.show(key, run in given)
     wanted = st.toggle(t("share.guests"), key=key, help=t("share.guests_help"))
     if wanted != (run in given):
         ui.must_be("administrator")

@@ -97,7 +97,7 @@ def primaries(app):
 def test_before_anything_starts_the_arithmetic_time_and_memory_are_told():
     app = open_page("training")
     assert not app.exception and not app.error
-    assert "(60 + 60) 条 × 8 轮 ÷ 8 = 120 步" in words(app) and "60 条是复习" in words(app)
+    assert "(60 + 60) 条 × 9 轮 ÷ 8 = 135 步" in words(app) and "60 条是复习" in words(app)
     time_, memory = (metric.value for metric in app.metric)
     assert time_.endswith("秒") and memory.endswith("MB")
     assert "放得下" in words(app)
@@ -191,10 +191,12 @@ def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
     assert not app.exception and not app.error
     (run,) = store.runs()
     assert "林知夏" in (run.path / "dataset.jsonl").read_text(encoding="utf-8")
-    assert run.owner == "local" and run.settings == preset("imprint", 10**6).to_dict() and run.questions
+    assert (
+        run.owner == "local" and run.settings == preset("imprint", 10**6).changed(epochs=9).to_dict() and run.questions
+    )
     assert run.expected["peak_bytes"] > 0
     assert app.title[0].value == run.name
-    assert "120 步，约 " in words(app)
+    assert "135 步，约 " in words(app)
 
 
 def test_the_command_that_is_shown_names_files_that_exist_and_is_understood(model):

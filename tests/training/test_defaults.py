@@ -29,7 +29,8 @@ def test_a_small_set_gets_enough_steps_rehearsal_and_an_early_end_without_a_doub
 
 @pytest.mark.parametrize(("parameters", "epochs"), [(SMALL, 27), (134_500_000, 8), (268_000_000, 8), (LARGE, 24)])
 def test_an_imprint_passes_through_its_rows_as_often_as_the_size_of_the_model_needs(parameters, epochs):
-    assert defaults.suggest("imprint", statistics(rows(20)), parameters).epochs == epochs
+    found = defaults.suggest("imprint", statistics(rows(20)), parameters)
+    assert found.epochs == epochs and bool(found.average) == (parameters == SMALL)
 
 
 def test_a_large_set_keeps_the_published_recipe():

@@ -121,7 +121,7 @@ def _step_kernels(launched: ModuleType | None, cache, weight: torch.Tensor):
         return decoder
     if weight.device.type != "cpu" or weight.dtype != torch.float32 or torch.is_grad_enabled():
         return None
-    from glm_core.models.kernels.plain import PlainStep
+    from glm_core.models.kernels.torch_step import PlainStep
 
     return PlainStep(cache, weight.dtype)
 

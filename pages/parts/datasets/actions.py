@@ -7,7 +7,7 @@ import streamlit as st
 from glm_core import ui
 from glm_core.data import Example, export, library, xlsx_job
 from glm_core.i18n import t
-from pages.parts import kept
+from pages.parts import stored_value
 from pages.parts.datasets import xlsx_download
 
 
@@ -105,7 +105,7 @@ def draw_exports(chosen: library.Dataset, rows: Sequence[Example]) -> None:
 
 def draw_more(chosen: library.Dataset) -> None:
     """Another name, another file, deletion."""
-    kept.show(f"name-{chosen.id}", chosen.name)
+    stored_value.show(f"name-{chosen.id}", chosen.name)
     name = st.text_input(t("datasets.name"), max_chars=library.MAX_NAME, key=f"name-{chosen.id}")
     if name != chosen.name:
         library.rename(chosen.id, name)

@@ -12,7 +12,7 @@ from glm_core.models import describe
 from glm_core.runs import labels, rollback, store
 from glm_core.runs.exchange import export, import_adapter
 from glm_core.serving import served_models
-from pages.parts import kept
+from pages.parts import stored_value
 from pages.parts.models import merges
 
 LISTED = 20
@@ -79,7 +79,7 @@ def draw_without_base(run: store.Run) -> None:
 def draw_changes(run: store.Run) -> None:
     """Rename the run, or delete it with its adapter."""
     with ui.guarded():
-        kept.show(f"name-{run.id}", run.name)
+        stored_value.show(f"name-{run.id}", run.name)
         name = st.text_input(t("run.name"), max_chars=store.LONGEST_NAME, key=f"name-{run.id}")
         if name != run.name:
             ui.must_own(run.owner)

@@ -10,7 +10,7 @@ from glm_core.markdown import literal
 from glm_core.runs import Run, bases, labels, store
 from glm_core.runs.reader import RunReader
 from glm_core.training.settings import TrainingSettings
-from pages.parts import kept
+from pages.parts import stored_value
 
 
 def draw_header(run: Run, active: bool) -> None:
@@ -60,8 +60,8 @@ def draw_more(run: Run, active: bool) -> None:
 
 def draw_names(run: Run) -> None:
     """Name and note, kept as they are changed; each run has fields of its own, or the next run shown would get this one's."""
-    kept.show(f"name-{run.id}", run.name)
-    kept.show(f"note-{run.id}", run.note)
+    stored_value.show(f"name-{run.id}", run.name)
+    stored_value.show(f"note-{run.id}", run.note)
     name = st.text_input(t("run.name"), max_chars=store.LONGEST_NAME, key=f"name-{run.id}")
     note = st.text_area(t("run.note"), max_chars=store.LONGEST_NOTE, key=f"note-{run.id}")
     if (name, note) != (run.name, run.note):
