@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+
+from glm_core.models.checkpoints import write_tensors
 
 FILE = "average.safetensors"
 
@@ -41,15 +42,19 @@ class WeightAverage:
             weight.copy_(mean)
 
     def save(self, folder: Path) -> None:
-        """Write means and count into `folder`, if there are any."""
+        """Write means and count into `folder`, if there are any.
+
+        Raises:
+            OSError: the system refuses it.
+        """
         if self.count:
-            tensors = {str(place): mean.contiguous() for place, mean in enumerate(self._means)}
-            save_file(tensors, folder / FILE, metadata={"count": str(self.count)})
+            means = {str(place): mean.contiguous() for place, mean in enumerate(self._means)}
+            write_tensors(means | {"count": torch.tensor(self.count)}, folder / FILE)
 
     def load(self, folder: Path) -> None:
         """Go on from what `save` wrote into `folder`; from nothing where it wrote nothing."""
         self.count, self._means = 0, []
         if (folder / FILE).is_file():
             with safe_open(folder / FILE, "pt") as file:
-                self.count = int(file.metadata()["count"])
+                self.count = int(file.get_tensor("count"))
                 self._means = [file.get_tensor(str(place)).to(one) for place, one in enumerate(self._weights)]

@@ -39,7 +39,6 @@ class Reporter(TrainerCallback):
     def __init__(self, trainer: AdapterTrainer, stop: StopSignal):
         self.trainer, self.stop, self.writer = trainer, stop, trainer.writer
         self.folder = Path(trainer.args.output_dir)
-        self.updates_per_epoch = math.ceil(len(trainer.batches) / trainer.settings.accumulation)
         self.stopped = self.early = self.learned = False
         self._due: set[int] = set()
         self._saved = self._began = self._update_began = time.monotonic()
@@ -56,7 +55,7 @@ class Reporter(TrainerCallback):
         self.writer.stage("training")
 
     def on_epoch_begin(self, args, state, control, **_):
-        self.trainer.batches.set_epoch(state.global_step // self.updates_per_epoch)
+        self.trainer.batches.set_epoch(state.global_step // self.trainer.updates_per_epoch)
 
     def on_step_begin(self, args, state, control, **_):
         self._update_began = time.monotonic()

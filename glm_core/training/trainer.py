@@ -131,10 +131,14 @@ class AdapterTrainer(Trainer):
                 torch.distributed.broadcast(weight.data, 0)
         self.model._is_accelerate_prepared = True  # what accelerate looks at to wrap a model once
 
+    @property
+    def updates_per_epoch(self) -> int:
+        """Updates of one pass through the rows; a last part of one counts."""
+        return math.ceil(len(self.batches) / self.settings.accumulation)
+
     def _skipped_by_average(self) -> int:
         """Updates before those whose weights are averaged."""
-        each = math.ceil(len(self.batches) / self.settings.accumulation)
-        updates = self.settings.max_steps or each * self.settings.epochs
+        updates = self.settings.max_steps or self.updates_per_epoch * self.settings.epochs
         return round(updates * (1 - self.settings.average))
 
     @cached_property
