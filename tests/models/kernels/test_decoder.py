@@ -7,30 +7,14 @@ import torch.nn.functional as F
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytest.importorskip("triton", reason="Triton comes with torch for NVIDIA cards")
 
-from transformers import DynamicCache, Glm4Config, GlmConfig, LlamaConfig, Qwen3Config  # noqa: E402
+from transformers import DynamicCache  # noqa: E402
 from transformers.models.auto import AutoModelForCausalLM  # noqa: E402
 
 from glm_core.generation.kv_cache import SlotKVCache  # noqa: E402
 from glm_core.generation.prefill import cache_argument  # noqa: E402
 from glm_core.models.architectures import decoder_step  # noqa: E402
 from glm_core.models.kernels import decoder, triton  # noqa: E402
-
-SIZES = {
-    "vocab_size": 64,
-    "hidden_size": 48,
-    "intermediate_size": 40,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "pad_token_id": 0,
-}
-NETWORKS = {
-    "glm": (GlmConfig, {"attention_bias": True}, True),
-    "glm4": (Glm4Config, {}, True),
-    "llama": (LlamaConfig, {}, False),
-    "qwen3": (Qwen3Config, {}, False),
-}
+from tests.models.kernels.networks import NETWORKS, SIZES  # noqa: E402
 
 
 def randn(*shape):

@@ -16,7 +16,7 @@ from glm_core.adapters import fused_lora  # noqa: E402
 from glm_core.models.architectures import fused_layers  # noqa: E402
 from glm_core.models.kernels import layers  # noqa: E402
 from tests.closeness import gap  # noqa: E402
-from tests.models.kernels.test_decoder import NETWORKS, SIZES  # noqa: E402
+from tests.models.kernels.networks import NETWORKS, SIZES  # noqa: E402
 
 
 def test_the_gated_activation_and_its_gradient():

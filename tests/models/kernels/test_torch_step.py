@@ -2,28 +2,14 @@
 
 import pytest
 import torch
-from transformers import DynamicCache, Glm4Config, GlmConfig, LlamaConfig, Qwen3Config
+from transformers import DynamicCache, LlamaConfig
 from transformers.models.auto import AutoModelForCausalLM
 
 from glm_core.generation.kv_cache import SlotKVCache
 from glm_core.generation.prefill import cache_argument
 from glm_core.models.architectures import decoder_step
+from tests.models.kernels.networks import NETWORKS, SIZES
 from tests.tiny import randomize
-
-SIZES = {
-    "vocab_size": 64,
-    "hidden_size": 48,
-    "intermediate_size": 40,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "pad_token_id": 0,
-}
-NETWORKS = {"glm": (GlmConfig, {"attention_bias": True}), "glm4": (Glm4Config, {})} | {
-    "llama": (LlamaConfig, {}),
-    "qwen3": (Qwen3Config, {}),
-}
 
 
 def prepared(model, rows):
@@ -42,7 +28,7 @@ def prepared(model, rows):
 @pytest.mark.parametrize("lengths", [(9,), (3, 9, 40)])
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_a_step_gives_the_logits_of_the_networks_own_forward(kind, lengths):
-    made, more = NETWORKS[kind]
+    made, more, _ = NETWORKS[kind]
     model = AutoModelForCausalLM.from_config(made(**SIZES, **more)).eval()
     randomize(model, 1)
     rows = [
