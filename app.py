@@ -12,8 +12,10 @@ from starlette.middleware import Middleware
 
 from glm_core import error_log, page_document, state, ui
 from glm_core.api import routes
-from glm_core.auth import languages, login, network, websocket_check
-from glm_core.auth.middleware import AuthMiddleware
+from glm_core.auth import languages
+from glm_core.auth.network import sharing
+from glm_core.auth.plain_pages import login, websocket_check
+from glm_core.auth.requests.middleware import AuthMiddleware
 
 
 @asynccontextmanager
@@ -27,7 +29,7 @@ async def lifespan(_app):
         "ignore", category=FutureWarning, module="transformers"
     )  # what PEFT asks it in last year's words
     state.start()
-    print(await network.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
+    print(await sharing.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
     state.open_browser(f"http://localhost:{st.get_option('server.port')}")
     with routes.ending_on_signals(state.close):
         yield

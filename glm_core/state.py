@@ -21,9 +21,10 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from glm_core import workspace
-from glm_core.auth import accounts, database, descriptors
-from glm_core.auth.network import LOCAL_HOSTS, Sharing
-from glm_core.auth.page_sockets import PageSockets, SocketLimits
+from glm_core.auth import accounts, database
+from glm_core.auth.network import descriptors
+from glm_core.auth.network.page_sockets import PageSockets, SocketLimits
+from glm_core.auth.network.sharing import LOCAL_HOSTS, Sharing
 from glm_core.errors import EasyError
 from glm_core.hub import private_hosts
 from glm_core.i18n import t

@@ -11,7 +11,7 @@ import glm_core
 from glm_core import permissions
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
-from glm_core.auth.network import Sharing
+from glm_core.auth.network.sharing import Sharing
 from glm_core.chat import conversations
 from glm_core.data import Example, library
 from glm_core.drafting.jobs import DraftJobs

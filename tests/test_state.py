@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from glm_core import state
-from glm_core.auth.page_sockets import MOST_IDLE, Owner
+from glm_core.auth.network.page_sockets import MOST_IDLE, Owner
 from glm_core.machine import allocator
 from glm_core.machine.machine import Gpu, Machine
 from glm_core.serving.engine import LocalEngine
@@ -34,7 +34,7 @@ def test_the_engine_is_this_process_or_the_server_that_the_operator_names(monkey
 SHORT_OF_MEMORY = """
 import resource
 from glm_core import state
-from glm_core.auth.page_sockets import MOST_IDLE, Owner
+from glm_core.auth.network.page_sockets import MOST_IDLE, Owner
 from glm_core.serving.request import EngineUnavailable
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 100_000_000, resource.RLIM_INFINITY))

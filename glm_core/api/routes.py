@@ -29,7 +29,7 @@ from glm_core.api.parsing import BodyError, Completion, parse, parse_legacy, par
 from glm_core.api.prometheus import CONTENT_TYPE, ApiMetrics
 from glm_core.api.response_objects import ResponseObject
 from glm_core.api.responses import CompletionStream, failure
-from glm_core.auth.request_ids import HEADER, request_id
+from glm_core.auth.requests.request_ids import HEADER, request_id
 from glm_core.serving.base import Engine
 from glm_core.serving.request import RequestHandle, ServingError
 

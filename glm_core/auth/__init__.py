@@ -1,1 +1,1 @@
-"""Accounts, API keys, sign-in, and the middleware that guards every request."""
+"""Accounts and API keys; from where this server is reached, the checks of every request, the pages for signing in."""

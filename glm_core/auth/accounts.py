@@ -1,7 +1,7 @@
 """Accounts with roles, their sessions, the operator's options and the audit log, in the file of `database.py`.
 
 Passwords are stored as argon2 hashes and session tokens as SHA-256, so that a copy of the file signs nobody in. API keys are in
-`api_keys.py`, cookies and sign-in pages in `login.py`, permissions of a request in `middleware.py`.
+`api_keys.py`, cookies and sign-in pages in `plain_pages/login.py`, permissions of a request in `requests/middleware.py`.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """API keys: shown once, stored as a hash, each with a name, a limit per minute and the time of its last use.
 
-Keys are in the file of `database.py` and are deleted with their account. `middleware.py` reads them from requests.
+Keys are in the file of `database.py` and are deleted with their account. `requests/middleware.py` reads them from requests.
 """
 
 import secrets

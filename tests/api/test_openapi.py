@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 
 from glm_core.api import openapi, parsing, routes
 from glm_core.auth import accounts, api_keys
-from glm_core.auth.middleware import AuthMiddleware
-from glm_core.auth.network import Sharing
-from glm_core.auth.rejections import ERROR_TYPES
+from glm_core.auth.network.sharing import Sharing
+from glm_core.auth.requests.middleware import AuthMiddleware
+from glm_core.auth.requests.rejections import ERROR_TYPES
 from glm_core.serving import request as serving_request
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is in requirements-dev.txt")

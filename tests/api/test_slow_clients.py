@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_socket
 
 from glm_core.api import routes
-from glm_core.auth import connections, middleware
+from glm_core.auth.network import connections
+from glm_core.auth.requests import middleware
 from tests.engine import ask
 
 GREEDY = {"model": "tiny", "messages": [{"role": "user", "content": "你好"}], "temperature": 0, "max_tokens": 12}

@@ -6,7 +6,7 @@ import pytest
 
 from glm_core import i18n, state, ui
 from glm_core.auth import accounts, api_keys
-from glm_core.auth.network import Sharing
+from glm_core.auth.network.sharing import Sharing
 from glm_core.chat import guests
 from glm_core.serving.served_models import ServedModel
 from tests.pages.test_pages import open_page

@@ -15,8 +15,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import WebSocketException
 
 from glm_core.auth import accounts, database
-from glm_core.auth.middleware import COOKIE
-from glm_core.auth.page_sockets import SocketLimits
+from glm_core.auth.network.page_sockets import SocketLimits
+from glm_core.auth.requests.middleware import COOKIE
 from tests.browser.conftest import Server
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ import app as program
 from glm_core import state
 from glm_core.api import routes
 from glm_core.auth import accounts
-from glm_core.auth.middleware import COOKIE, AuthMiddleware
-from glm_core.auth.network import Sharing
-from glm_core.auth.request_paths import ADMINISTRATOR, KEY, required_role, routed_path
+from glm_core.auth.network.sharing import Sharing
+from glm_core.auth.requests.middleware import COOKIE, AuthMiddleware
+from glm_core.auth.requests.request_paths import ADMINISTRATOR, KEY, required_role, routed_path
 from glm_core.page_list import PAGES
 
 

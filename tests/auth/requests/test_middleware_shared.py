@@ -13,9 +13,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from glm_core.auth import accounts, api_keys, languages, login
-from glm_core.auth.middleware import COOKIE, HEADERS, AuthMiddleware
-from glm_core.auth.network import Sharing
+from glm_core.auth import accounts, api_keys, languages
+from glm_core.auth.network.sharing import Sharing
+from glm_core.auth.plain_pages import login
+from glm_core.auth.requests.middleware import COOKIE, HEADERS, AuthMiddleware
 
 PASSWORD = "correct horse"
 BASE = "http://192.168.1.2:8501"
@@ -133,7 +134,7 @@ def test_the_api_wants_a_key_and_says_so_in_its_clients_form(stranger, value):
 
 
 def test_a_refused_program_can_name_its_request(stranger, caplog):
-    caplog.set_level("INFO", "glm_core.auth.middleware")
+    caplog.set_level("INFO", "glm_core.auth.requests.middleware")
     for path in ("/v1/models", "/metrics", "/models"):
         answer = stranger.get(path, headers={"accept": "application/json"})
         assert answer.status_code == 401 and answer.headers["x-request-id"] in caplog.text
@@ -458,7 +459,7 @@ def test_the_second_listener_opens_and_closes_live(people, monkeypatch):
     import httpx
     import websockets.sync.client as client
 
-    from glm_core.auth import network as room
+    from glm_core.auth.network import sharing as room
 
     monkeypatch.setattr(room, "addresses", lambda: ["127.0.0.2"])
     names = []
@@ -503,14 +504,14 @@ def room_port() -> int:
 
 
 def test_sharing_wants_an_administrator_first(workspace):
-    from glm_core.auth.network import SharingError
+    from glm_core.auth.network.sharing import SharingError
 
     with pytest.raises(SharingError):
         Sharing().start()
 
 
 def test_without_a_network_the_flag_still_makes_everybody_sign_in(workspace, monkeypatch):
-    from glm_core.auth import network as room
+    from glm_core.auth.network import sharing as room
 
     monkeypatch.setattr(room, "addresses", list)
     monkeypatch.setenv("EASYAIGC_SHARE", "1")
@@ -520,7 +521,7 @@ def test_without_a_network_the_flag_still_makes_everybody_sign_in(workspace, mon
 
 
 def test_without_a_network_the_switch_says_so(people, monkeypatch):
-    from glm_core.auth import network as room
+    from glm_core.auth.network import sharing as room
 
     monkeypatch.setattr(room, "addresses", list)
     shared = Sharing()
@@ -530,7 +531,7 @@ def test_without_a_network_the_switch_says_so(people, monkeypatch):
 
 
 def test_the_flag_beats_the_switch(workspace, monkeypatch):
-    from glm_core.auth.network import wanted
+    from glm_core.auth.network.sharing import wanted
 
     assert not wanted()
     accounts.set_option("share", "on")

@@ -16,14 +16,15 @@ from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, cookie_parser
 
-from glm_core.auth import accounts, api_keys, cors, database, request_paths
+from glm_core.auth import accounts, api_keys, database
 from glm_core.auth.database import StoreError
-from glm_core.auth.network import LOCAL_HOSTS, Sharing
-from glm_core.auth.page_sockets import Owner, PageSockets
+from glm_core.auth.network.page_sockets import Owner, PageSockets
+from glm_core.auth.network.sharing import LOCAL_HOSTS, Sharing
 from glm_core.auth.rate_limits import RateLimiter
-from glm_core.auth.rejections import Rejection, send_rejection
-from glm_core.auth.request_ids import HEADER, request_id
-from glm_core.auth.request_paths import API_PREFIX, CHECK_SOCKET, HEALTH, SAFE_METHODS, UPLOADS, required_role
+from glm_core.auth.requests import cors, request_paths
+from glm_core.auth.requests.rejections import Rejection, send_rejection
+from glm_core.auth.requests.request_ids import HEADER, request_id
+from glm_core.auth.requests.request_paths import API_PREFIX, CHECK_SOCKET, HEALTH, SAFE_METHODS, UPLOADS, required_role
 
 log = logging.getLogger(__name__)
 

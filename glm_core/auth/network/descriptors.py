@@ -2,7 +2,7 @@
 
 import contextlib
 
-from glm_core.auth.page_sockets import SocketLimits
+from glm_core.auth.network.page_sockets import SocketLimits
 
 try:
     import resource

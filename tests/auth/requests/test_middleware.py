@@ -10,7 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from glm_core import state
-from glm_core.auth.middleware import HEADERS, AuthMiddleware
+from glm_core.auth.requests.middleware import HEADERS, AuthMiddleware
 
 
 async def _read(request):

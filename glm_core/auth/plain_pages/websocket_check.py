@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from glm_core.auth.pages import plain_page, use_language_of
+from glm_core.auth.plain_pages.plain_page import plain_page, use_language_of
 from glm_core.workspace import ASSETS
 
 SECONDS = 10.0

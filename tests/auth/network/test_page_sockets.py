@@ -1,6 +1,6 @@
 """How many sockets of pages guests may hold together."""
 
-from glm_core.auth.page_sockets import Owner, PageSockets, SocketLimits
+from glm_core.auth.network.page_sockets import Owner, PageSockets, SocketLimits
 
 
 def owner(number: int, role: str) -> Owner:

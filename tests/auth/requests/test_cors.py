@@ -8,8 +8,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from glm_core.auth import accounts, api_keys
-from glm_core.auth.middleware import AuthMiddleware
-from glm_core.auth.network import Sharing
+from glm_core.auth.network.sharing import Sharing
+from glm_core.auth.requests.middleware import AuthMiddleware
 
 SITE = "https://app.nextchat.dev"
 CHAT = "/v1/chat/completions"

@@ -1,7 +1,7 @@
 """Sharing on the network: the names and addresses under which this server answers, and the listener for them, opened and closed live.
 
 The main server listens at `server.address`, by default on this computer only. While sharing is on, a second listener serves the same
-program on every address of this computer, on the same port. Accounts are in `accounts.py`, the checks of requests in `middleware.py`.
+program on every address of this computer, on the same port. Accounts are in `accounts.py`, the checks of requests in `requests/middleware.py`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import qrcode
 import uvicorn
 
 from glm_core.auth import accounts, database
-from glm_core.auth.connections import LimitedHttp, LimitedWebSocket
+from glm_core.auth.network.connections import LimitedHttp, LimitedWebSocket
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.permissions import needs

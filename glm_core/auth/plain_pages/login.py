@@ -1,7 +1,7 @@
 """Routes for signing in and out: /login, /logout, /enter after sharing was turned on and, once, /first for the first administrator.
 
 Every sign-in opens a new session and ends the one the browser sent, so that nobody can plant a session. Failed attempts are limited by
-name and address. Cross-site posts never get here (`middleware.py`). Sessions and accounts themselves are in `accounts.py`.
+name and address. Cross-site posts never get here (`requests/middleware.py`). Sessions and accounts themselves are in `accounts.py`.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from glm_core import i18n
 from glm_core.auth import accounts, database
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.database import StoreError
-from glm_core.auth.middleware import COOKIE
-from glm_core.auth.network import Sharing
-from glm_core.auth.pages import plain_page, use_language_of
+from glm_core.auth.network.sharing import Sharing
+from glm_core.auth.plain_pages.plain_page import plain_page, use_language_of
 from glm_core.auth.rate_limits import RateLimiter
+from glm_core.auth.requests.middleware import COOKIE
 from glm_core.i18n import t
 
 FORM_LIMIT = 4_000

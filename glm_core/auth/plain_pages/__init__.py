@@ -1,0 +1,1 @@
+"""HTML pages outside Streamlit: sign-in, sign-out, the first administrator, the connection check."""

@@ -1,0 +1,1 @@
+"""The checks of every request, HTTP and WebSocket, before any page or route sees it."""
