@@ -23,8 +23,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from glm_core import workspace
 from glm_core.auth import accounts, database
 from glm_core.auth.network import descriptors
+from glm_core.auth.network.addresses import LOCAL_HOSTS
 from glm_core.auth.network.page_sockets import PageSockets, SocketLimits
-from glm_core.auth.network.sharing import LOCAL_HOSTS, Sharing
+from glm_core.auth.network.sharing import Sharing
 from glm_core.errors import EasyError
 from glm_core.hub import private_hosts
 from glm_core.i18n import t

@@ -21,8 +21,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from glm_core import charts, i18n, permissions, state, templates
 from glm_core.auth import accounts, languages
 from glm_core.auth.accounts import Account, AccountError
-from glm_core.auth.network import sharing
-from glm_core.auth.requests.middleware import COOKIE
+from glm_core.auth.network import addresses
+from glm_core.auth.requests.sender import COOKIE
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
@@ -278,7 +278,7 @@ def redirect(path: str) -> NoReturn:
 
 def address() -> str:
     """Return scheme, name and port under which the reader's browser reaches this server."""
-    return sharing.seen_at(st.context.url, st.get_option("server.port"))
+    return addresses.seen_at(st.context.url, st.get_option("server.port"))
 
 
 def shared_addresses() -> list[str]:
@@ -287,7 +287,7 @@ def shared_addresses() -> list[str]:
     Behind a proxy that is the reader's own address; the LAN addresses, which the proxy may hide, come after it.
     """
     shared = state.sharing()
-    return sharing.for_others(address(), shared.urls()) if shared.on else []
+    return addresses.for_others(address(), shared.urls()) if shared.on else []
 
 
 def checked(action: Callable) -> Callable:

@@ -9,7 +9,8 @@ import streamlit as st
 from glm_core import __version__, i18n, state, ui, workspace
 from glm_core.api import openapi
 from glm_core.auth import accounts, api_keys
-from glm_core.auth.network import sharing
+from glm_core.auth.network import addresses
+from glm_core.auth.network.sharing import Sharing
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from pages.parts.settings import cluster
@@ -105,12 +106,12 @@ def share(name: str, ticket: str = "") -> None:
     ui.redirect(f"/enter?{urlencode({'ticket': ticket, 'next': onward})}")
 
 
-def draw_addresses(shared: sharing.Sharing) -> None:
+def draw_addresses(shared: Sharing) -> None:
     """Every address, the likeliest as a QR code, and what to do when a firewall is in the way."""
     urls = ui.shared_addresses()
     with st.container(horizontal=True, gap="medium"):
         if urls:
-            st.image(sharing.qr_code(urls[0]), width=180, alt=t("share.qr"))
+            st.image(addresses.qr_code(urls[0]), width=180, alt=t("share.qr"))
         with st.container(width=320):
             st.markdown(t("settings.addresses"))
             for url in urls:
@@ -119,7 +120,7 @@ def draw_addresses(shared: sharing.Sharing) -> None:
                 draw_check(urls[0])
     with st.expander(t("settings.unreachable")):
         st.markdown(t("settings.firewall"))
-        for language, commands in sharing.firewall_rules(st.get_option("server.port")).items():
+        for language, commands in addresses.firewall_rules(st.get_option("server.port")).items():
             st.code(commands, language=language, wrap_lines=True)
 
 

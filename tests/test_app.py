@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from glm_core import ui
-from glm_core.auth.requests.middleware import HEADERS
+from glm_core.auth.requests.security_headers import HEADERS
 from tests.paths import ROOT
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import ui
-from glm_core.auth.network import sharing
+from glm_core.auth.network import addresses
 from glm_core.evaluation import blind_votes
 from glm_core.evaluation.blind_votes import Pair, Tally, Vote, VoteSide
 from glm_core.i18n import t
@@ -95,6 +95,6 @@ def draw_link(vote: Vote) -> None:
     st.markdown(t("vote.link"))
     st.code(url, language=None, wrap_lines=True)
     if bases:
-        st.image(sharing.qr_code(url), width=160, alt=t("share.qr"))
+        st.image(addresses.qr_code(url), width=160, alt=t("share.qr"))
     else:
         st.caption(t("vote.link_here"))

@@ -7,7 +7,7 @@ import streamlit as st
 from glm_core import ui
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
-from glm_core.auth.network import sharing
+from glm_core.auth.network import addresses
 from glm_core.chat import guests, shared
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.shared import SharedError
@@ -43,7 +43,7 @@ def draw(
 def draw_link(url: str) -> None:
     """The address as text and as a picture for a phone."""
     st.code(url, language=None, wrap_lines=True)
-    st.image(sharing.qr_code(url), width=QR_WIDTH, alt=t("share.qr"))
+    st.image(addresses.qr_code(url), width=QR_WIDTH, alt=t("share.qr"))
 
 
 def draw_conversation(conversation: Conversation) -> dict[str, str]:

@@ -18,7 +18,7 @@ from websockets.sync.client import connect as open_socket
 
 from glm_core.api import routes
 from glm_core.auth.network import connections
-from glm_core.auth.requests import middleware
+from glm_core.auth.requests import body_rate, middleware
 from tests.engine import ask
 
 GREEDY = {"model": "tiny", "messages": [{"role": "user", "content": "你好"}], "temperature": 0, "max_tokens": 12}
@@ -28,7 +28,7 @@ LIMIT = 0.6
 @pytest.fixture
 def impatient(engine, monkeypatch):
     """A real server behind the guard, whose limits are short and whose sockets hold little; gives its address and its state."""
-    for module, name in ((connections, "HEAD_SECONDS"), (connections, "WRITE_SECONDS"), (middleware, "BODY_SECONDS")):
+    for module, name in ((connections, "HEAD_SECONDS"), (connections, "WRITE_SECONDS"), (body_rate, "BODY_SECONDS")):
         monkeypatch.setattr(module, name, LIMIT)
     app = Starlette(
         routes=routes.routes(lambda: engine), middleware=[Middleware(middleware.AuthMiddleware, hosts=["127.0.0.1"])]
@@ -123,7 +123,7 @@ def test_a_body_that_drips_gets_an_api_error_and_is_cut(impatient):
 
 
 def test_a_body_that_keeps_its_pace_may_take_longer(impatient, monkeypatch):
-    monkeypatch.setattr(middleware, "BODY_RATE", 5_000)
+    monkeypatch.setattr(body_rate, "BODY_RATE", 5_000)
     body = json.dumps(GREEDY).encode().ljust(30_000)
     assert len(body) / 1000 * 0.05 > 2 * LIMIT
     with connect(impatient[0]) as client:
@@ -166,7 +166,7 @@ def test_who_does_not_read_their_stream_is_cut_and_holds_nobody_up(impatient, en
 
 
 def test_a_server_that_is_late_itself_does_not_cut_a_client_off(monkeypatch):
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(body_rate, "BODY_SECONDS", 0.05)
     sent = iter([{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.request", "body": b"y"}])
 
     async def receive():
@@ -174,7 +174,7 @@ def test_a_server_that_is_late_itself_does_not_cut_a_client_off(monkeypatch):
         return next(sent)
 
     async def late() -> bytes:
-        limited = middleware._limit_body_rate(receive)
+        limited = body_rate.limit_body_rate(receive)
         await asyncio.sleep(0.1)
         return (await limited())["body"] + (await limited())["body"]
 

@@ -5,7 +5,7 @@ import pytest
 from glm_core import i18n, state, ui
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
-from glm_core.auth.network import sharing
+from glm_core.auth.network import addresses
 from glm_core.evaluation import blind_votes
 from glm_core.evaluation.blind_votes import Pair, Tally, VoteSide
 from tests.pages.test_compare import shown
@@ -171,8 +171,8 @@ def test_behind_a_proxy_the_link_names_the_address_that_its_owner_uses(vote, bec
     monkeypatch.setattr(shared, "on", True)
     monkeypatch.setattr(shared, "urls", lambda: ["http://192.168.1.2:8501"])
     monkeypatch.setattr(ui, "address", lambda: "https://tune.example.org")
-    coded, draw = [], sharing.qr_code
-    monkeypatch.setattr(sharing, "qr_code", lambda url: coded.append(url) or draw(url))
+    coded, draw = [], addresses.qr_code
+    monkeypatch.setattr(addresses, "qr_code", lambda url: coded.append(url) or draw(url))
     app = open_page("vote", vote=vote.id)
     assert not app.exception and [one.value for one in app.code] == [f"https://tune.example.org/vote?vote={vote.id}"]
     monkeypatch.setattr(ui, "address", lambda: "http://localhost:8501")

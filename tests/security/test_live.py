@@ -16,7 +16,7 @@ from websockets.exceptions import WebSocketException
 
 from glm_core.auth import accounts, database
 from glm_core.auth.network.page_sockets import SocketLimits
-from glm_core.auth.requests.middleware import COOKIE
+from glm_core.auth.requests.sender import COOKIE
 from tests.browser.conftest import Server
 
 pytestmark = pytest.mark.slow

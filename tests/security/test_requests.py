@@ -14,8 +14,9 @@ from glm_core import state
 from glm_core.api import routes
 from glm_core.auth import accounts
 from glm_core.auth.network.sharing import Sharing
-from glm_core.auth.requests.middleware import COOKIE, AuthMiddleware
+from glm_core.auth.requests.middleware import AuthMiddleware
 from glm_core.auth.requests.request_paths import ADMINISTRATOR, KEY, required_role, routed_path
+from glm_core.auth.requests.sender import COOKIE
 from glm_core.page_list import PAGES
 
 

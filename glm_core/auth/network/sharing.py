@@ -1,12 +1,11 @@
-"""Sharing on the network: the names and addresses under which this server answers, and the listener for them, opened and closed live.
+"""Sharing on the network: its state, and the listener on this computer's addresses, opened and closed live.
 
 The main server listens at `server.address`, by default on this computer only. While sharing is on, a second listener serves the same
-program on every address of this computer, on the same port. Accounts are in `accounts.py`, the checks of requests in `requests/middleware.py`.
+program on every address of this computer, on the same port. Accounts are in `accounts.py`, the checks of requests in `requests/`.
 """
 
 import asyncio
 import contextlib
-import io
 import ipaddress
 import os
 import secrets
@@ -14,19 +13,17 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
-import psutil
-import qrcode
 import uvicorn
 
 from glm_core.auth import accounts, database
+from glm_core.auth.network import addresses
+from glm_core.auth.network.addresses import LOCAL_HOSTS
 from glm_core.auth.network.connections import LimitedHttp, LimitedWebSocket
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.permissions import needs
 
-LOCAL_HOSTS = ("127.0.0.1", "localhost")
 SECONDS_TO_OPEN = 10
 SECONDS_TO_ENTER = 60
 
@@ -59,71 +56,6 @@ def wanted() -> bool:
     return accounts.option("share") == "on"
 
 
-def own_names() -> list[str]:
-    """Return the names of this computer beside its addresses: EASYAIGC_HOSTS (separated by commas), then its host names."""
-    name = socket.gethostname().lower()
-    return list(dict.fromkeys(filter(None, [*given_names(), name, f"{name.split('.')[0]}.local"])))
-
-
-def given_names() -> list[str]:
-    """Return the names that the operator gives in EASYAIGC_HOSTS, separated by commas; they hold without sharing too."""
-    return [name.strip().lower() for name in os.environ.get("EASYAIGC_HOSTS", "").split(",") if name.strip()]
-
-
-def addresses() -> list[str]:
-    """Return this computer's IPv4 addresses in networks, the one of its default route first."""
-    states = psutil.net_if_stats()
-    found = [
-        entry.address
-        for interface, entries in psutil.net_if_addrs().items()
-        for entry in entries
-        if entry.family == socket.AF_INET and states[interface].isup and _is_reachable(entry.address)
-    ]
-    return sorted(dict.fromkeys(found), key=lambda address: address != _usual_address())
-
-
-def _is_reachable(address: str) -> bool:
-    parsed = ipaddress.ip_address(address)
-    return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)
-
-
-def _usual_address() -> str:
-    """Return the source address of the default route. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-        probe.connect(("192.0.2.1", 9))
-        return probe.getsockname()[0]
-    return ""
-
-
-def seen_at(url: str | None, port: int) -> str:
-    """Return scheme, name and port under which the reader of the page `url` reaches this server."""
-    address = urlsplit(url or "")
-    return f"{address.scheme}://{address.netloc}" if address.netloc else f"http://localhost:{port}"
-
-
-def for_others(mine: str, urls: Iterable[str]) -> list[str]:
-    """Return the addresses for others: `mine`, the reader's own, unless it means this computer, then `urls`."""
-    here = urlsplit(mine).hostname in LOCAL_HOSTS
-    return list(dict.fromkeys([*([] if here else [mine]), *urls]))
-
-
-def firewall_rules(port: int) -> dict[str, str]:
-    """Return the commands that open `port` in this computer's firewall, by their language: bash and batch."""
-    return {
-        "bash": f"sudo ufw allow {port}/tcp\nsudo firewall-cmd --add-port={port}/tcp",
-        "batch": f'netsh advfirewall firewall add rule name="easyAIGC" dir=in action=allow protocol=TCP localport={port}',
-    }
-
-
-def qr_code(url: str) -> bytes:
-    """Return a QR code of `url` as PNG."""
-    code = qrcode.QRCode(box_size=6, border=2)
-    code.add_data(url)
-    picture = io.BytesIO()
-    code.make_image(fill_color="#1F2426", back_color="#FBF9F4").save(picture)
-    return picture.getvalue()
-
-
 class _Listener(uvicorn.Server):
     """A second server in the process; signals are left to the main one."""
 
@@ -154,7 +86,7 @@ class Sharing:
         options: Callable[[], dict] = dict,
     ):
         self._main_address, self._announce, self._options = main_address, announce, options
-        self._allowed = [*(name.lower() for name in allowed), *given_names()]
+        self._allowed = [*(name.lower() for name in allowed), *addresses.given_names()]
         self._app: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: _Listener | None = None
@@ -177,7 +109,7 @@ class Sharing:
     def urls(self) -> list[str]:
         """Return the addresses that others can open, the likeliest first."""
         scheme = "https" if self._options().get("ssl_certfile") else "http"
-        return [f"{scheme}://{address}:{self._port}" for address in addresses()]
+        return [f"{scheme}://{address}:{self._port}" for address in addresses.in_networks()]
 
     async def begin(self, app, port: int) -> None:
         """Remember the application to serve, and share it if the operator asks for it. Called once the server is up.
@@ -212,10 +144,10 @@ class Sharing:
         asyncio.run_coroutine_threadsafe(self.close(), self._loop).result(SECONDS_TO_OPEN)
 
     def _sockets(self) -> list[socket.socket]:
-        return [] if self.listens_everywhere else _bound(addresses(), self._port)
+        return [] if self.listens_everywhere else _bound(addresses.in_networks(), self._port)
 
     async def _open(self, sockets: list[socket.socket]) -> None:
-        self._allow([*self._allowed, *addresses(), *own_names()])
+        self._allow([*self._allowed, *addresses.in_networks(), *addresses.own_names()])
         self.check_sources = tuple(url.replace("http", "ws", 1) for url in self.urls())
         self.on = True  # before the first stranger can connect
         if sockets:

@@ -21,7 +21,7 @@ from glm_core.auth.database import StoreError
 from glm_core.auth.network.sharing import Sharing
 from glm_core.auth.plain_pages.plain_page import plain_page, use_language_of
 from glm_core.auth.rate_limits import RateLimiter
-from glm_core.auth.requests.middleware import COOKIE
+from glm_core.auth.requests.sender import COOKIE
 from glm_core.i18n import t
 
 FORM_LIMIT = 4_000

@@ -5,59 +5,29 @@ socket need a session and /v1 a key. Permissions within a page are the page's to
 bodies are read: `server.maxUploadSize` for files, the API for its own.
 """
 
-import asyncio
-import ipaddress
 import logging
-import re
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from urllib.parse import quote
 
-from starlette.requests import ClientDisconnect, cookie_parser
+from starlette.requests import ClientDisconnect
 
 from glm_core.auth import accounts, api_keys, database
 from glm_core.auth.database import StoreError
+from glm_core.auth.network.addresses import LOCAL_HOSTS
 from glm_core.auth.network.page_sockets import Owner, PageSockets
-from glm_core.auth.network.sharing import LOCAL_HOSTS, Sharing
+from glm_core.auth.network.sharing import Sharing
 from glm_core.auth.rate_limits import RateLimiter
 from glm_core.auth.requests import cors, request_paths
+from glm_core.auth.requests.body_rate import BodyTooSlow, limit_body_rate
+from glm_core.auth.requests.page_connection import HANG_UP, PageConnection, PageMessages
 from glm_core.auth.requests.rejections import Rejection, send_rejection
 from glm_core.auth.requests.request_ids import HEADER, request_id
 from glm_core.auth.requests.request_paths import API_PREFIX, CHECK_SOCKET, HEALTH, SAFE_METHODS, UPLOADS, required_role
+from glm_core.auth.requests.security_headers import OPENER_POLICY, with_headers, with_sources
+from glm_core.auth.requests.sender import host_name, is_forwarded, peer, repeats, session_token
 
 log = logging.getLogger(__name__)
-
-COOKIE = "easyaigc_session"
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "content-security-policy": CONTENT_SECURITY_POLICY,
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
-}
-OPENER_POLICY = {"cross-origin-opener-policy": "same-origin"}
-"Only for HTTPS and this computer's own names: elsewhere browsers ignore it and complain in their console."
-ONCE = (b"host", b"origin", b"authorization", b"sec-fetch-site")
-"Headers that a request has once or not at all."
-_HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<six>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?")
-FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip")
-BODY_SECONDS = 20.0
-"Seconds that a request's body may take however small it is."
-BODY_RATE = 2_000
-"Bytes a second that it must bring after those, on average."
-HANG_UP = {"type": "websocket.close", "code": 1008}
-TOO_BIG = {"type": "websocket.close", "code": 1009}
-
-
-class BodyTooSlow(ClientDisconnect):
-    """A request's body arrives more slowly than `BODY_RATE`."""
 
 
 class AuthMiddleware:
@@ -90,8 +60,7 @@ class AuthMiddleware:
         self.app = app
         self.sharing = sharing or Sharing(allowed=hosts)
         self.limiter = RateLimiter()
-        self._passes = passes
-        self._session_of = session_of
+        self._messages = PageMessages(passes, session_of)
         self._sockets = sockets or PageSockets()
         self._base = base.strip("/")
 
@@ -107,18 +76,17 @@ class AuthMiddleware:
         if scope["type"] == "websocket":
             return await send(HANG_UP) if rejection else await self._serve_socket(scope, headers, receive, send)
         if self.sharing.check_sources:
-            extra["content-security-policy"] = _with_sources(self.sharing.check_sources)
+            extra["content-security-policy"] = with_sources(self.sharing.check_sources)
         secure = scope.get("scheme") == "https"
-        name = _HOST.fullmatch(headers.get("host", ""))
-        if secure or (name and name["name"] in LOCAL_HOSTS):
+        if secure or host_name(headers.get("host", "")) in LOCAL_HOSTS:
             extra |= OPENER_POLICY
-        send = _with_headers(send, extra, secure=secure)
+        send = with_headers(send, extra, secure=secure)
         if not rejection and self._calls_api(scope) and cors.is_preflight(scope, headers):
             return await cors.send_preflight(send, headers)
         if rejection:
             return await self._send_rejection(scope, headers, send, rejection)
         try:
-            return await self.app(scope, _limit_body_rate(receive), send)
+            return await self.app(scope, limit_body_rate(receive), send)
         except BodyTooSlow:
             slow = Rejection(408, "security.too_slow", {"connection": "close"})
             return await self._send_rejection(scope, headers, send, slow)
@@ -138,13 +106,12 @@ class AuthMiddleware:
 
     def _refuse_request(self, scope, headers: dict[str, str]) -> Rejection | None:
         """Return the reason to refuse a request whoever sends it, None to go on."""
-        peer = _peer(scope)
-        here = peer is not None and peer.is_loopback
-        forwarded = any(name in headers for name in FORWARDED)
-        scope["from_this_computer"] = here and not forwarded
-        if _repeats(scope):
+        address = peer(scope)
+        here = address is not None and address.is_loopback
+        scope["from_this_computer"] = here and not is_forwarded(headers)
+        if repeats(scope):
             return Rejection(400, "security.repeated")
-        if _name(headers.get("host", "")) not in self.sharing.hosts:
+        if host_name(headers.get("host", "")) not in self.sharing.hosts:
             return Rejection(403, "security.host")
         if not self.sharing.on and not scope["from_this_computer"]:
             return Rejection(403, "security.local_only")
@@ -193,9 +160,9 @@ class AuthMiddleware:
         """
         if scope["type"] != "websocket" or request_paths.routed_path(scope, self._base) != CHECK_SOCKET:
             return False
-        peer = _peer(scope)
-        here = peer is not None and (peer.is_loopback or str(peer) in self.sharing.hosts)
-        return here and _name(headers.get("origin", "").partition("://")[2]) in self.sharing.hosts
+        address = peer(scope)
+        here = address is not None and (address.is_loopback or str(address) in self.sharing.hosts)
+        return here and host_name(headers.get("origin", "").partition("://")[2]) in self.sharing.hosts
 
     async def _refuse_page(self, scope, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
         """While nobody needs a key: refuse what a web page of another origin sends, unless it is allowed or has a key."""
@@ -212,7 +179,7 @@ class AuthMiddleware:
         return await database.read(api_keys.find, secret.strip()) if kind.lower() == "bearer" else None
 
     async def _account(self, headers: dict[str, str]) -> accounts.Account | None:
-        token = _token(headers)
+        token = session_token(headers)
         return await database.read(accounts.session, token) if token else None
 
     async def _admit_key(self, scope, path: str, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
@@ -252,19 +219,23 @@ class AuthMiddleware:
         account = scope["account"]
         if account is None:  # the connection check
             return await self.app(scope, receive, send)
-        token = "" if account is accounts.LOCAL else _token(headers)
-        address = str(_peer(scope) or "")
+        token = "" if account is accounts.LOCAL else session_token(headers)
+        address = str(peer(scope) or "")
         owner = Owner(account.folder, account.role, accounts.digest(token), address)
         if not self._sockets.add(owner):
             return await send(HANG_UP)
-        connection = _Connection(self, owner, token, receive, send)
+
+        async def still_allowed() -> bool:
+            return await self._still_allowed(owner, token)
+
+        connection = PageConnection(owner, self._sockets, self._messages, still_allowed, receive, send)
         try:
             inner = self._sockets.without_foreign_session(scope, owner)
             await self.app(inner, connection.receive, connection.send)
         finally:
             self._sockets.discard(owner, connection.session)
 
-    async def still_allowed(self, owner: Owner, token: str) -> bool:
+    async def _still_allowed(self, owner: Owner, token: str) -> bool:
         """Return True while the session of a socket lasts and has the role it had when the socket opened."""
         if not token:
             return True  # opened before sharing began; the page itself asks again (`ui.visitor`)
@@ -273,52 +244,6 @@ class AuthMiddleware:
         except StoreError:
             return False
         return now is not None and (now.role, now.folder) == (owner.role, owner.folder)
-
-
-class _Connection:
-    """`receive` and `send` of one page's socket.
-
-    Everything a page does, its timers too, begins with a message from the browser: before each is passed on, the session is checked
-    again, and messages that no page sends are dropped.
-    """
-
-    def __init__(self, guard: AuthMiddleware, owner: Owner, token: str, receive, send) -> None:
-        self.session: str | None = None
-        self._guard, self._owner, self._token = guard, owner, token
-        self._receive, self._send = receive, send
-        self._over = False
-        limits = guard._sockets.limits
-        self._most = limits.guest_bytes if owner.role == "guest" else limits.account_bytes
-
-    async def receive(self) -> dict:
-        message = await self._receive()
-        while message["type"] == "websocket.receive" and not self._is_a_pages(message):
-            message = await self._receive()
-        if message["type"] != "websocket.receive" or self._over:
-            return message
-        if len(message["bytes"]) > self._most:
-            return await self._hang_up(TOO_BIG)
-        if not await self._guard.still_allowed(self._owner, self._token):
-            return await self._hang_up(HANG_UP)
-        return message
-
-    def _is_a_pages(self, message: dict) -> bool:
-        """Return True for a binary message of a kind that pages send; Streamlit raises an error at a text."""
-        return message.get("bytes") is not None and self._guard._passes(message["bytes"])
-
-    async def _hang_up(self, farewell: dict) -> dict:
-        self._over = True
-        await self._send(farewell)
-        return {"type": "websocket.disconnect", "code": farewell["code"]}
-
-    async def send(self, message: dict) -> None:
-        if self._over:
-            return
-        if self.session is None and message.get("bytes"):
-            self.session = self._guard._session_of(message["bytes"])
-            if self.session is not None:
-                self._guard._sockets.bind(self.session, self._owner)
-        await self._send(message)
 
 
 def _to_sign_in(scope, path: str) -> Rejection:
@@ -330,81 +255,3 @@ def _to_sign_in(scope, path: str) -> Rejection:
         wanted = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
         return Rejection(303, "security.sign_in", {"location": "/login" + ("" if wanted == "/" else f"?next={wanted}")})
     return Rejection(403, "security.sign_in")
-
-
-def _token(headers: dict[str, str]) -> str:
-    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-
-
-def _peer(scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address a request came from; None where there is none that makes sense, which counts as a stranger's."""
-    try:
-        peer = ipaddress.ip_address((scope.get("client") or ("",))[0].partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(peer, "ipv4_mapped", None) or peer
-
-
-def _name(host: str) -> str:
-    """Return the host of a Host header without its port, lower case, IPv6 without brackets; empty where it is not host or host:port."""
-    found = _HOST.fullmatch(host)
-    if found is None or not 0 < int(found["port"] or 80) < 65536:
-        return ""
-    return (found["name"] or found["six"]).lower()
-
-
-def _repeats(scope) -> bool:
-    """Return True where a header that decides who asks is given more than once: whoever reads it next may take another one."""
-    names = [name.lower() for name, _ in scope["headers"]]
-    return any(names.count(name) > 1 for name in ONCE)
-
-
-def _limit_body_rate(receive):
-    """Return a `receive` whose request body must keep up a rate; only the time spent waiting for the client counts.
-
-    Raises:
-        BodyTooSlow: it does not.
-    """
-    waited, size, whole = 0.0, 0, False
-
-    async def receiving():
-        nonlocal waited, size, whole
-        if whole:
-            return await receive()  # waits for the client to leave
-        left = BODY_SECONDS + size / BODY_RATE - waited
-        began = time.monotonic()
-        try:
-            message = await asyncio.wait_for(receive(), max(0.0, left))
-        except TimeoutError as error:
-            raise BodyTooSlow from error
-        waited += time.monotonic() - began
-        size += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
-        return message
-
-    return receiving
-
-
-def _with_sources(addresses: Iterable[str]) -> str:
-    """Return the content security policy of a page that may connect to `addresses` of this server for the connection check."""
-    return CONTENT_SECURITY_POLICY.replace("connect-src 'self'", f"connect-src 'self' {' '.join(addresses)}")
-
-
-def _with_headers(send, extra: dict[str, str], secure: bool):
-    """Return a `send` that adds `HEADERS` and `extra`, and marks every cookie set over HTTPS as for HTTPS only."""
-
-    async def sending(message):
-        if message["type"] == "http.response.start":
-            given = [(name.lower(), value) for name, value in message.get("headers", [])]
-            if secure:
-                given = [(name, _only_https(value) if name == b"set-cookie" else value) for name, value in given]
-            present = {name for name, _ in given}
-            pairs = [(name.encode(), value.encode()) for name, value in (HEADERS | extra).items()]
-            message = {**message, "headers": [*given, *(p for p in pairs if p[0] not in present)]}
-        await send(message)
-
-    return sending
-
-
-def _only_https(cookie: bytes) -> bytes:
-    return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"

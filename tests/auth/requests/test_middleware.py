@@ -10,7 +10,8 @@ from starlette.websockets import WebSocketDisconnect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from glm_core import state
-from glm_core.auth.requests.middleware import HEADERS, AuthMiddleware
+from glm_core.auth.requests.middleware import AuthMiddleware
+from glm_core.auth.requests.security_headers import HEADERS
 
 
 async def _read(request):

@@ -13,7 +13,8 @@ from websockets.exceptions import WebSocketException
 
 from glm_core import state
 from glm_core.auth import accounts, api_keys
-from glm_core.auth.requests.middleware import COOKIE, HEADERS
+from glm_core.auth.requests.security_headers import HEADERS
+from glm_core.auth.requests.sender import COOKIE
 from tests.browser.conftest import Server
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,9 @@ from starlette.websockets import WebSocketDisconnect
 from glm_core.auth import accounts, api_keys, languages
 from glm_core.auth.network.sharing import Sharing
 from glm_core.auth.plain_pages import login
-from glm_core.auth.requests.middleware import COOKIE, HEADERS, AuthMiddleware
+from glm_core.auth.requests.middleware import AuthMiddleware
+from glm_core.auth.requests.security_headers import HEADERS
+from glm_core.auth.requests.sender import COOKIE
 
 PASSWORD = "correct horse"
 BASE = "http://192.168.1.2:8501"
@@ -459,9 +461,9 @@ def test_the_second_listener_opens_and_closes_live(people, monkeypatch):
     import httpx
     import websockets.sync.client as client
 
-    from glm_core.auth.network import sharing as room
+    from glm_core.auth.network import addresses
 
-    monkeypatch.setattr(room, "addresses", lambda: ["127.0.0.2"])
+    monkeypatch.setattr(addresses, "in_networks", lambda: ["127.0.0.2"])
     names = []
     shared = Sharing(announce=names.append, options=dict)
     rest = [Route("/{path:path}", _who), WebSocketRoute("/{path:path}", _socket)]
@@ -511,21 +513,21 @@ def test_sharing_wants_an_administrator_first(workspace):
 
 
 def test_without_a_network_the_flag_still_makes_everybody_sign_in(workspace, monkeypatch):
-    from glm_core.auth.network import sharing as room
+    from glm_core.auth.network import addresses, sharing
 
-    monkeypatch.setattr(room, "addresses", list)
+    monkeypatch.setattr(addresses, "in_networks", list)
     monkeypatch.setenv("EASYAIGC_SHARE", "1")
     shared = Sharing()
-    said = asyncio.run(room.begin(shared, None, 8501))
+    said = asyncio.run(sharing.begin(shared, None, 8501))
     assert shared.on and "/first?token=" in said
 
 
 def test_without_a_network_the_switch_says_so(people, monkeypatch):
-    from glm_core.auth.network import sharing as room
+    from glm_core.auth.network import addresses, sharing
 
-    monkeypatch.setattr(room, "addresses", list)
+    monkeypatch.setattr(addresses, "in_networks", list)
     shared = Sharing()
-    with pytest.raises(room.SharingError):
+    with pytest.raises(sharing.SharingError):
         shared.start()
     assert not shared.on
 
