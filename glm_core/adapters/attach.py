@@ -6,6 +6,7 @@ global to it. Not here: an adapter's folder (files.py), its strength and rows of
 merging into weights (merge.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from glm_core import workspace
-from glm_core.adapters import lora_io
+from glm_core.adapters import lora_io, pissa
 from glm_core.adapters.errors import AdapterError
 from glm_core.adapters.files import INFO, PREFIX_WEIGHTS, read_info, read_prefix, write_config
-from glm_core.adapters.settings import AdapterSettings
+from glm_core.adapters.settings import AdapterSettings, attached_rank, has_pissa
 from glm_core.adapters.targets import choose_targets
 from glm_core.models import LoadedModel, checkpoints, prefix_tuning, quantization
 from glm_core.models.architectures.base import PREFIX
@@ -62,7 +63,8 @@ def names(loaded: LoadedModel) -> list[str]:
 def attach(loaded: LoadedModel, settings: AdapterSettings, name: str = NAME) -> int:
     """Put a fresh adapter on `loaded`, switch it on, freeze the rest. Returns the number of trainable parameters.
 
-    The adapter is in float32 whatever the base is in.
+    The adapter is in float32 whatever the base is in. One that begins with the principal part of each weight has to be
+    given that (`begin_pissa`), or weights that were saved.
 
     Raises:
         AdapterError: the settings name modules that the model does not have, or the name is taken.
@@ -83,7 +85,20 @@ def attach(loaded: LoadedModel, settings: AdapterSettings, name: str = NAME) -> 
     if not settings.dora and (settings.method == "lora" or state.own_prefix is None):
         state.scalable.add(name)
     activate(loaded, name, trainable=True)
-    return sum(parameter.numel() for parameter in loaded.model.parameters() if parameter.requires_grad)
+    trainable = sum(parameter.numel() for parameter in loaded.model.parameters() if parameter.requires_grad)
+    if not has_pissa(settings):
+        return trainable
+    pissa.freeze_initial(loaded.model, slot(name))
+    return trainable // 2
+
+
+def begin_pissa(loaded: LoadedModel, progress: Callable[[float], None] | None = None, name: str = NAME) -> None:
+    """Give an adapter attached with `pissa` the principal part of each weight; `progress` is told the share that is done.
+
+    Raises:
+        AdapterError: its rank is larger than a weight allows.
+    """
+    pissa.begin(loaded.model, slot(name), progress)
 
 
 def _check_free(state: Attached, name: str) -> None:
@@ -101,9 +116,10 @@ def _new_config(loaded: LoadedModel, settings: AdapterSettings):
 
     available = {name.rpartition(".")[2] for name in quantization.block_linears(loaded.model) if ".trans." not in name}
     dims = loaded.family.architecture.dimensions(_native(loaded))
+    rank = attached_rank(settings)
     return LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
+        r=rank,
+        lora_alpha=settings.lora_alpha * rank // settings.lora_rank,  # the same scale
         lora_dropout=settings.lora_dropout,
         use_rslora=settings.rslora,
         use_dora=settings.dora,

@@ -35,9 +35,23 @@ class AdapterSettings(Protocol):
         """Return whether each output's magnitude is trained apart from its direction."""
 
     @property
+    def pissa(self) -> bool:
+        """Return whether a LoRA shall begin with the principal part of each weight."""
+
+    @property
     def prefix_length(self) -> int:
         """Virtual tokens of a prefix."""
 
     @property
     def prefix_projection(self) -> bool:
         """Return whether a prefix is computed by a small network."""
+
+
+def has_pissa(settings: AdapterSettings) -> bool:
+    """Return whether it is a LoRA that begins with the principal part of each weight (`glm_core.adapters.pissa`)."""
+    return settings.method == "lora" and settings.pissa
+
+
+def attached_rank(settings: AdapterSettings) -> int:
+    """Inner width of a LoRA's matrices: with PiSSA twice the rank that is trained."""
+    return settings.lora_rank * (2 if has_pissa(settings) else 1)

@@ -43,6 +43,7 @@ def settings_of(folder: Path, base: str | Path) -> dict[str, Any]:
         "lora_targets": ", ".join(sorted({name.rpartition(".")[2] for name in found.a})),
         "rslora": found.rslora,
         "dora": bool(found.magnitude),
+        "pissa": False,
     }
 
 

@@ -172,6 +172,14 @@ def _nf4_linear() -> type[nn.Linear]:
     return Nf4Linear
 
 
+def dense_weight(layer: nn.Linear) -> torch.Tensor:
+    """The weight (out, in) of `layer`, however it is stored, in float32; not to be written to, and soon overwritten."""
+    if layer.weight.is_floating_point():
+        return layer.weight.detach().float()
+    weight, scale = layer.unpacked(torch.float32)
+    return weight if scale is None else weight * scale[:, None]
+
+
 def block_linears(model: nn.Module) -> dict[str, nn.Linear]:
     """The linear layers of the blocks by name: what is quantized; embeddings and head are not."""
     head = model.get_output_embeddings()

@@ -21,6 +21,7 @@ from glm_core.runs.run import processes_of
 from glm_core.runs.store import Run, Status
 from glm_core.training import memory_estimate as estimates
 from glm_core.training.plan import Plan, plan
+from glm_core.training.run_writer import STAGES
 from glm_core.training.settings import SettingsError, TrainingSettings, choice_label, counts, label
 
 CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings) if one.metadata["choices"]}
@@ -28,7 +29,6 @@ UNITS = {one.name: one.metadata["unit"] for one in fields(TrainingSettings)}
 COUNTED = ("tokens", "rows")
 NONE = ("max_steps", "early_stopping")
 "Where 0 means that there is none."
-STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
 SPARK_POINTS = 60
 OTHERS = 0.1  # of a GPU, that other programs have when it is worth saying
 ROOMY = 0.5  # of the memory there is; a run that never took so much did not run out of it

@@ -8,6 +8,7 @@ anything is loaded. Not here: whether the run will learn anything (plan.py) and 
 from dataclasses import dataclass
 from typing import Any
 
+from glm_core.adapters.settings import attached_rank, has_pissa
 from glm_core.training.model_dims import MemoryEstimateError, Shape, read_shape
 from glm_core.training.plan import Plan, plan
 from glm_core.training.settings import TrainingSettings
@@ -141,7 +142,7 @@ def _assemble(
     recorded = recorded and is_recorded(device, precision, not (checkpointing and _draws_again(settings)))
     parts = {
         "weights": _weights(shape, settings.quantization, width),
-        "adapter": trainable * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
+        "adapter": trainable * (2 if has_pissa(settings) else 1) * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
         "activations": int(activations * (CPU_SLACK if device == "cpu" else 1)),
         "logits": _logits(shape, settings, longest, width),
         "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * recorded,
@@ -242,7 +243,7 @@ def _layer_activations(shape: Shape, settings: TrainingSettings, width: int, lea
     each = (
         4 if settings.dora else width
     )  # adapters/fused_lora.py keeps its input as it is; PEFT, which computes DoRA, in float32
-    adapted = sum((each + mask) * linears[name][0] + each * settings.lora_rank for name in shape.targets(settings))
+    adapted = sum((each + mask) * linears[name][0] + each * attached_rank(settings) for name in shape.targets(settings))
     return norms + width * kept + adapted
 
 

@@ -18,6 +18,7 @@ import filelock
 import psutil
 
 from glm_core import i18n, workspace
+from glm_core.adapters.settings import has_pissa
 from glm_core.data import Example, row_file
 from glm_core.machine.gpu_stats import cores, memory_on_gpus
 from glm_core.training import memory_estimate, split
@@ -137,7 +138,7 @@ def _run_watched(folder: Path, writer: RunWriter, stop: StopSignal) -> int:
         _leave_group()
         return 0
     except Exception as error:
-        if stop.asked and writer.status["stage"] in ("starting", "loading", "encoding"):
+        if stop.asked and writer.status["stage"] in ("starting", "loading", "encoding", "decomposing"):
             raise StopRequested from error  # a library that was just being imported took the stop for its own failure
         stop.interrupts = False
         known = failures.explain(error, folder)
@@ -277,6 +278,9 @@ def _assemble(
     if (task.folder / start.FOLDER).is_dir():
         start.begin_from(loaded, task.folder / start.FOLDER, attach.NAME)
         writer.log("training.log.begun_from")
+    elif has_pissa(task.settings) and not resuming:
+        writer.stage("decomposing")
+        attach.begin_pissa(loaded, writer.progress)
     fused_lora.fuse_lora_layers(loaded.model)
     fused_layers.fuse_layers(loaded.model)
     lengths = [*rows.lengths(), *rehearsed.lengths()]

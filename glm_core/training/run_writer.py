@@ -19,7 +19,7 @@ from glm_core import i18n, workspace
 from glm_core.errors import EasyError
 from glm_core.machine.gpu_stats import ResourceSampler
 
-STAGES = ("starting", "loading", "encoding", "training", "saving", "done")
+STAGES = ("starting", "loading", "encoding", "decomposing", "training", "saving", "done")
 STATUS_SECONDS = 0.5  # between two writes of status.json that only report progress
 STEP_FILES = ("metrics", "samples", "abilities")  # files whose rows belong to an update
 RESERVE_BYTES = 65_536  # given back to a full disk, so that the reason can still be written

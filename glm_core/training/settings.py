@@ -34,6 +34,8 @@ def _setting(
 
 ROLES = ("", "attention", "mlp", "attention, mlp")
 "Modules by what they do, which every architecture has: query, key and value, all of attention, the MLP, both."
+PISSA_EXCLUDES = ("rslora", "dora")
+"What changes how a LoRA of twice the rank acts, as which PiSSA is trained and saved."
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class TrainingSettings:
     lora_plus: float = _setting(1.0, "expert", 1.0, 64.0)
     rslora: bool = _setting(False, "expert")
     dora: bool = _setting(False, "expert")
+    pissa: bool = _setting(False, "expert")
     prefix_length: int = _setting(128, "expert", 1, 2048, "tokens")
     prefix_projection: bool = _setting(False, "expert")
     precision: str = _setting("auto", "expert", choices=("auto", "float32", "bfloat16", "float16"))
@@ -85,6 +88,10 @@ class TrainingSettings:
             object.__setattr__(self, one.name, _checked(one, getattr(self, one.name)))
         if self.early_stopping and not (self.validation_ratio and self.evaluations):
             raise SettingsError("settings.error.early_stopping", "early_stopping")
+        if self.pissa and self.method == "lora":
+            for other in PISSA_EXCLUDES:
+                if getattr(self, other):
+                    raise SettingsError("settings.error.together", "pissa", other=label(other))
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name, as plain JSON values."""
@@ -138,7 +145,7 @@ class TrainingSettings:
 
 
 _NAMES = {one.name: one for one in fields(TrainingSettings)}
-_OF_OTHERS = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora")}
+_OF_OTHERS = {"lora": ("prefix_",), "ptuning": ("lora_", "rslora", "dora", "pissa")}
 
 
 def counts(name: str, method: object) -> bool:

@@ -23,8 +23,9 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from glm_core import workspace
-from glm_core.adapters import attach, lora_io, lora_plus, scale, snapshots
+from glm_core.adapters import attach, lora_io, lora_plus, pissa, scale, snapshots
 from glm_core.adapters.files import PREFIX_WEIGHTS
+from glm_core.adapters.settings import has_pissa
 from glm_core.data.tokenize import IGNORED, Encoded, collate
 from glm_core.models import LoadedModel
 from glm_core.training import memory_estimate
@@ -181,6 +182,8 @@ class AdapterTrainer(Trainer):
     def create_optimizer(self, *arguments, **named):
         optimizer = super().create_optimizer(*arguments, **named)
         lora_plus.speed_up_b(optimizer, self.model, self.settings.lora_plus)
+        if has_pissa(self.settings) and self.settings.weight_decay:
+            pissa.hold_initial(optimizer, self.model, attach.slot(attach.NAME))
         return optimizer
 
     # evaluation

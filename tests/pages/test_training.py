@@ -177,6 +177,23 @@ def test_settings_that_contradict_each_other_are_a_sentence_and_cannot_be_starte
     assert len(app.error) == 1 and primaries(app) == []
 
 
+@pytest.mark.parametrize("other", ["dora", "rslora"])
+def test_pissa_is_sent_with_the_run_and_refused_beside_what_it_excludes(other, launcher):
+    launcher.command = lambda run: [sys.executable, "-c", "import time; time.sleep(60)", str(run.path)]
+    app = open_page("training")
+    app.toggle(key="set_pissa").set_value(True).run()
+    assert not app.exception and not app.error
+    app.toggle(key=f"set_{other}").set_value(True).run()
+    label = i18n.t(f"settings.{other}.label")
+    assert [one.value for one in app.error] == [i18n.t("settings.error.together", label="PiSSA", other=label)]
+    assert primaries(app) == []
+    app.toggle(key=f"set_{other}").set_value(False).run()
+    app.button(key="start").click().run()
+    (run,) = store.runs()
+    assert run.settings["pissa"] and not run.settings[other]
+    assert open_page("training", like=run.id).toggle(key="set_pissa").value
+
+
 def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
     launcher.command = lambda run: [
         sys.executable,

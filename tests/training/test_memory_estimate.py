@@ -103,6 +103,15 @@ def test_parameters_are_counted_exactly():
     assert estimate(CHATGLM3, card_run(method="ptuning")).trainable == 1_835_008
 
 
+def test_pissa_is_trained_at_its_rank_and_takes_twice_the_memory():
+    plain, principal = (estimate(CHATGLM, card_run(pissa=pissa)) for pissa in (False, True))
+    assert principal.trainable == plain.trainable
+    assert principal.parts["adapter"] == 2 * plain.parts["adapter"]
+    assert principal.parts["activations"] > plain.parts["activations"]
+    prefix = card_run(method="ptuning")
+    assert estimate(CHATGLM, prefix.changed(pissa=True)).parts == estimate(CHATGLM, prefix).parts
+
+
 @pytest.mark.parametrize(("config", "parameters"), [(GLM4, 9.4e9), (BLOOM, 7.07e9)])
 def test_other_families_have_their_published_size(config, parameters):
     assert read_shape(config).dims.parameters() == pytest.approx(parameters, rel=0.01)

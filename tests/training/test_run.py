@@ -240,9 +240,13 @@ class Killed(BaseException):
     """Ends the trainer where it is, as SIGKILL would."""
 
 
-@pytest.mark.parametrize(("at", "method"), [(15, "lora"), (3, "ptuning")])
-def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at, method):
-    settings = QUICK.changed(method=method, prefix_length=4, validation_ratio=0.1, epochs=5, average=0.7)
+@pytest.mark.parametrize(
+    ("at", "method", "changes"),
+    [(15, "lora", {}), (3, "ptuning", {}), (15, "lora", {"pissa": True, "weight_decay": 0.1})],
+    ids=["lora", "prefix", "pissa"],
+)
+def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at, method, changes):
+    settings = QUICK.changed(method=method, prefix_length=4, validation_ratio=0.1, epochs=5, average=0.7, **changes)
     whole, broken = make("whole", settings=settings), make("broken", settings=settings)
     run(whole)
     original = Reporter.on_step_begin
@@ -276,6 +280,22 @@ def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at,
     if method == "lora":
         one, other = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (whole, broken))
         assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
+
+
+def test_a_run_with_pissa_changes_all_but_the_initial_part(make, base):
+    settings = QUICK.changed(pissa=True, weight_decay=0.1, average=0.5, max_steps=12, accumulation=2, lora_rank=4)
+    folder = make(settings=settings)
+    assert run(folder) == 0
+    assert status(folder)["stage_seconds"]["decomposing"] > 0 and losses(folder)[12] < losses(folder)[1]
+    loaded = models.load(base)
+    assert status(folder)["trainable"] == attach.attach(loaded, settings)
+    attach.begin_pissa(loaded)
+    ends = load_file(folder / "adapter" / "adapter_model.safetensors")
+    for name, begun in attach.tensors(loaded).items():
+        across = 0 if ".lora_A." in name else 1
+        trained, initial = ends[name].split(4, across)
+        assert torch.equal(initial, begun.split(4, across)[1]) and not torch.equal(trained, begun.split(4, across)[0])
+    assert TrainingSettings.from_dict(status(folder)["settings"]).pissa
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,9 @@ def any_value(field):
 
 
 def values():
-    """Any valid value for every field."""
-    return st.fixed_dictionaries({field.name: any_value(field) for field in fields(TrainingSettings)})
+    """Any valid value for every field, and no two that exclude each other."""
+    chosen = st.fixed_dictionaries({field.name: any_value(field) for field in fields(TrainingSettings)})
+    return chosen.map(lambda one: one | dict.fromkeys(module.PISSA_EXCLUDES, False) if one["pissa"] else one)
 
 
 @given(values())
@@ -95,6 +96,7 @@ def test_seed_figures_of_the_advertisement_job_are_the_official_ones():
         ({"method": "full"}, "method"),
         ({"method": None}, "method"),
         ({"early_stopping": 3}, "early_stopping"),
+        ({"pissa": True, "dora": True}, "pissa"),
         ({"learning_rat": 1e-3}, "learning_rat"),
     ],
 )

@@ -15,6 +15,7 @@ from tests.training.small import prompts, small, stir
 
 METHODS = {
     "lora": TrainingSettings(lora_rank=4, lora_dropout=0.0),
+    "pissa": TrainingSettings(lora_rank=4, lora_dropout=0.0, pissa=True),
     "prefix": TrainingSettings(method="ptuning", prefix_length=5),
 }
 
