@@ -36,7 +36,8 @@ def answer(
 
     tokenizer, family = load_tokenizer(base), describe(base).family
     longest = max(map(len, prompts)) + tokens
-    model = Llama(str(file), n_ctx=longest, n_batch=longest, verbose=False, lora_path=adapter and str(adapter))
+    weights = None if adapter is None else str(adapter)
+    model = Llama(str(file), n_ctx=longest, n_batch=longest, verbose=False, lora_path=weights)
     stops, penalty = set(family.stop_ids(tokenizer)), penalty_of(family)
     answers = [_greedy(model, prompt, tokens, stops, penalty) for prompt in prompts]
     return [family.answer_text(tokenizer, list(asked), ids) for asked, ids in zip(prompts, answers, strict=True)]
