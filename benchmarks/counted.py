@@ -13,7 +13,7 @@ sys.path[0] = str(ROOT)  # and not this folder, whose pages.py would be taken fo
 
 from streamlit.web import cli  # noqa: E402
 
-from glm_core.serving.request import RequestHandle  # noqa: E402
+from glm_core.serving.request_handle import RequestHandle  # noqa: E402
 
 
 def count_into(log: Path) -> None:

@@ -20,7 +20,8 @@ import torch
 from glm_core import models
 from glm_core.runs.exchange.gguf.write import write_gguf
 from glm_core.serving.base import LoadedBase
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 

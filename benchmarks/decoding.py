@@ -29,7 +29,8 @@ from glm_core.models import quantization
 from glm_core.models.kernels import dispatch
 from glm_core.models.tokenizers import Tokenizer
 from glm_core.serving.base import LoadedBase
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from glm_core.training.settings import TrainingSettings

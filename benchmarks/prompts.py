@@ -17,7 +17,8 @@ import torch
 
 from benchmarks.decoding import LAYERS, Numbers, begin, finish, make_adapters, prepare
 from glm_core.serving.batching.sequence import NO_LIMIT
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.scheduler import PieceSize
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session

@@ -19,7 +19,8 @@ import torch  # noqa: E402
 
 from glm_core import models, workspace  # noqa: E402
 from glm_core.adapters import attach  # noqa: E402
-from glm_core.serving.request import Request, RequestHandle  # noqa: E402
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle  # noqa: E402
 from glm_core.serving.served_models import ServedModel  # noqa: E402
 from glm_core.serving.session import Session  # noqa: E402
 from glm_core.training.settings import TrainingSettings  # noqa: E402

@@ -32,7 +32,7 @@ from glm_core.i18n import t
 from glm_core.jobs import Turn
 from glm_core.machine import allocator
 from glm_core.machine import machine as this_machine
-from glm_core.serving.request import EngineUnavailable
+from glm_core.serving.errors import EngineUnavailable
 from glm_core.workspace_lock import WorkspaceLock
 
 if TYPE_CHECKING:

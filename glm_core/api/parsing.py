@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from glm_core.api import schemas, tools
 from glm_core.models.tool_messages import CALLS, ROLE, call
 from glm_core.serving.batching import grammar
-from glm_core.serving.request import BIAS_LIMIT, RANGES, STOP_LIMIT, Request, RequestError, ServingError
+from glm_core.serving.errors import RequestError, ServingError
+from glm_core.serving.request import BIAS_LIMIT, RANGES, STOP_LIMIT, Request
 
 M = TypeVar("M", bound=schemas.Part)
 ENGINE_NAMES = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}

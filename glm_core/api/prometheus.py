@@ -6,7 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from glm_core.serving.base import Engine
-from glm_core.serving.request import RequestHandle
+from glm_core.serving.request_handle import RequestHandle
 
 SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

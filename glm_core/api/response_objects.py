@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from glm_core.api import schemas
 from glm_core.api.prometheus import ApiMetrics
 from glm_core.api.responses import STREAM_HEADERS, blaming, error_body, failure, merged, sse, watched
-from glm_core.serving.request import RequestHandle, ServingError
+from glm_core.serving.errors import ServingError
+from glm_core.serving.request_handle import RequestHandle
 
 
 class ResponseObject:

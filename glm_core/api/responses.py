@@ -16,14 +16,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from glm_core.api.parsing import Completion
 from glm_core.api.prometheus import ApiMetrics
 from glm_core.api.tools import GrammarCallReader
-from glm_core.serving.request import (
-    EngineBusy,
-    EngineUnavailable,
-    PromptTooLong,
-    RequestHandle,
-    ServingError,
-    TokenLogprob,
-)
+from glm_core.serving.errors import EngineBusy, EngineUnavailable, PromptTooLong, ServingError
+from glm_core.serving.request_handle import RequestHandle, TokenLogprob
 
 RETRY_SECONDS = 10
 "Retry-After when the engine is away (training has the memory, or a model is loading badly)."

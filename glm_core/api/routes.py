@@ -31,7 +31,8 @@ from glm_core.api.response_objects import ResponseObject
 from glm_core.api.responses import CompletionStream, failure
 from glm_core.auth.requests.request_ids import HEADER, request_id
 from glm_core.serving.base import Engine
-from glm_core.serving.request import RequestHandle, ServingError
+from glm_core.serving.errors import ServingError
+from glm_core.serving.request_handle import RequestHandle
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from glm_core.api import schemas
 from glm_core.serving.batching import grammar
-from glm_core.serving.request import RequestError
+from glm_core.serving.errors import RequestError
 
 CALL = re.compile(r'\{"name":("(?:[^"\\]|\\.)*"),"arguments":')
 

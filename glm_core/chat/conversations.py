@@ -16,7 +16,7 @@ from glm_core import i18n, workspace
 from glm_core.auth.accounts import VISITORS
 from glm_core.chat.messages import VOTES, cleaned, is_line, is_number, new_answer
 from glm_core.permissions import needs
-from glm_core.serving.request import RequestHandle
+from glm_core.serving.request_handle import RequestHandle
 
 TITLE_LENGTH = 24
 LONGEST_TITLE, LONGEST_SYSTEM = 80, 8_000

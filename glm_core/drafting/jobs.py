@@ -11,9 +11,10 @@ from glm_core.drafting.drafts import Answered, Draft, DraftError, Item
 from glm_core.jobs import Job, Jobs
 from glm_core.permissions import needs
 from glm_core.serving.base import Engine
+from glm_core.serving.errors import EngineBusy, EngineUnavailable, PromptTooLong, ServingError
 from glm_core.serving.generate_many import ask_all
 from glm_core.serving.remote import RemoteEngine
-from glm_core.serving.request import EngineBusy, EngineUnavailable, PromptTooLong, Request, ServingError
+from glm_core.serving.request import Request
 
 SAMPLE = 3
 TOGETHER = {"local": 8, "server": 4}

@@ -11,7 +11,8 @@ from glm_core.evaluation.answer_pairs import Difference, Question
 from glm_core.evaluation.scoring import Verdict, compare_answers
 from glm_core.serving.base import Engine
 from glm_core.serving.generate_many import ask_all
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 
 ANSWER_TOKENS = 256

@@ -4,16 +4,16 @@
 elsewhere. Importing this package imports no torch.
 """
 
-from glm_core.serving.request import (
+from glm_core.serving.errors import (
     EngineBusy,
     EngineUnavailable,
     PromptTooLong,
-    Request,
     RequestError,
-    RequestHandle,
     ServingError,
     UnknownModel,
 )
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 
 __all__ = [
     "EngineBusy",

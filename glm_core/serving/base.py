@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from glm_core.errors import EasyError
-from glm_core.serving.request import EngineUnavailable, Request, RequestHandle, ServingError
+from glm_core.serving.errors import EngineUnavailable, ServingError
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 
 if TYPE_CHECKING:

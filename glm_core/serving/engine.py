@@ -2,7 +2,7 @@
 
 A request joins the running batch between two steps and leaves it when done. Loading, unloading and changing the base
 happen between steps too. Not here: order and admission (`scheduler.py`), the decode loop (`batch.py`), names of models
-(`served_models.py`), a server elsewhere (`remote.py`). torch is imported when the first model loads.
+(`served_models.py`), a server elsewhere (`remote/`). torch is imported when the first model loads.
 """
 
 import logging
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, TypeVar
 from glm_core.permissions import needs
 from glm_core.serving import served_models as names
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress, as_serving_error
-from glm_core.serving.request import EngineUnavailable, LoadingCancelled, Request, RequestHandle
+from glm_core.serving.errors import EngineUnavailable, LoadingCancelled
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.scheduler import PieceSize, Scheduler
 from glm_core.serving.served_models import ServedModel
 

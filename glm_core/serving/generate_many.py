@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from glm_core.serving.base import Engine
-from glm_core.serving.request import EngineBusy, Request, RequestHandle
+from glm_core.serving.errors import EngineBusy
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 
 POLL_SECONDS = 0.02
 TOGETHER = 24

@@ -8,7 +8,7 @@ import torch
 from glm_core.data.examples import Example, pair
 from glm_core.data.tokenize import IGNORED, Encoded, collate, encode
 from glm_core.serving.base import LogLikelihood
-from glm_core.serving.request import TokenLogprob
+from glm_core.serving.request_handle import TokenLogprob
 from glm_core.training.steps.loss import AnswerLoss, find_targets, output_head
 
 if TYPE_CHECKING:

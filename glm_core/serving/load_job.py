@@ -14,7 +14,7 @@ from glm_core.jobs import Cancelled, Job, Jobs
 from glm_core.machine import machine
 from glm_core.permissions import needs
 from glm_core.serving.base import Engine
-from glm_core.serving.request import EngineUnavailable, LoadingCancelled
+from glm_core.serving.errors import EngineUnavailable, LoadingCancelled
 
 _jobs: Jobs[Engine, "Load"] = Jobs(weak=True)
 

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from glm_core.serving.request import EngineBusy, EngineUnavailable, RequestHandle
+from glm_core.serving.errors import EngineBusy, EngineUnavailable
+from glm_core.serving.request_handle import RequestHandle
 
 BASE_SECONDS = 10.0
 "How long requests for the base in memory may overtake one that waits for another base, unless loading takes longer."

@@ -9,7 +9,7 @@ from glm_core import i18n, workspace
 from glm_core.models import checkpoints
 from glm_core.runs import bases, store
 from glm_core.runs.files import RunError, read_record, string
-from glm_core.serving.request import UnknownModel
+from glm_core.serving.errors import UnknownModel
 
 MERGED = "easyaigc.json"
 "In the folder of a merged model: which run and which base it is of."

@@ -4,7 +4,6 @@ import gc
 import time
 from collections import abc
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,28 +13,17 @@ import torch
 from torch import nn
 
 from glm_core import models
-from glm_core.adapters.files import read_info
 from glm_core.generation.prefill import PartialPrompt, undivided
 from glm_core.generation.prompt_cache import PromptCache
-from glm_core.models import plain_formats
-from glm_core.models.tool_messages import use_tools, with_tools
 from glm_core.serving import likelihood
 from glm_core.serving.base import LoadedBase, LogLikelihood
 from glm_core.serving.batching.adapter_slots import Adapters
 from glm_core.serving.batching.batch import Batch
-from glm_core.serving.batching.grammar import GrammarCompiler
-from glm_core.serving.batching.sampling import resolve
 from glm_core.serving.batching.sequence import NO_LIMIT, TOGETHER_TOKENS, Sequence, fit_prompt, group_by_length
-from glm_core.serving.request import (
-    EngineUnavailable,
-    PromptTooLong,
-    Request,
-    RequestError,
-    RequestHandle,
-    ServingError,
-)
-from glm_core.serving.served_models import Provenance, ServedModel
-from glm_core.serving.tool_prompts import flattened
+from glm_core.serving.errors import EngineUnavailable, PromptTooLong, ServingError
+from glm_core.serving.request_encoder import RequestEncoder
+from glm_core.serving.request_handle import RequestHandle
+from glm_core.serving.served_models import ServedModel
 
 KEPT_SHARE, KEPT_BYTES = 16, 2**30
 "Keys and values for later prompts take at most one part in so many of the memory that is free once a model is loaded, and so much."
@@ -58,8 +46,7 @@ class Session:
         self._prepared: list[Sequence] = []  # that have not joined yet
         self.known = PromptCache(kept)
         self._waited = False  # whether short prompts waited for a piece of a long one
-        self._grammars: GrammarCompiler | None = None
-        self._formatted: dict[str, models.LoadedModel] = {}  # by chat format, where the base brings none
+        self._encoder = RequestEncoder(loaded, info)
 
     @classmethod
     def load(cls, path: Path, progress: Callable[[str, float | None], None]) -> "Session":
@@ -109,7 +96,7 @@ class Session:
             ServingError: the prompt is too long, or the adapter cannot be read.
         """
         slot = self.adapters.need(handle.choice, handle.request.strength, self._busy())
-        self._prepared.append(self._row(handle, slot))
+        self._prepared.append(self._encoder.encode(handle, slot))
 
     def begin(self, handle: RequestHandle) -> None:
         """Take `handle` in and compute its prompt at once, alone; raises as `prepare`."""
@@ -217,15 +204,15 @@ class Session:
         self, model: ServedModel, texts: abc.Sequence[tuple[str, str]], plain: bool = False
     ) -> list[LogLikelihood]:
         """Return how likely each answer of (question, answer) is under `model`; `plain` as in `base.Engine`."""
-        slot, loaded = self.adapters.need(model, 1.0, self._busy()), self._as_trained(model)
+        slot, loaded = self.adapters.need(model, 1.0, self._busy()), self._encoder.as_trained(model)
         with self.adapters.using([slot] * len(texts)):
-            if plain and not self._marked:
+            if plain and not self._encoder.marked:
                 return likelihood.of_continuations(loaded, texts, self.info.context_length)
             return likelihood.of_answers(loaded, texts)
 
     def kl_divergences(self, model: ServedModel, texts: abc.Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
         """Return KL(base || `model`) summed over each answer's tokens, and their number."""
-        states, loaded = [], self._as_trained(model)
+        states, loaded = [], self._encoder.as_trained(model)
         for slot in (None, self.adapters.need(model, 1.0, self._busy())):
             with self.adapters.using([slot] * len(texts)):
                 states.append(likelihood.answer_states(loaded, texts, likelihood.LONGEST_DIVERGENCE))
@@ -234,7 +221,7 @@ class Session:
     def first_token_distribution(self, model: ServedModel, question: str) -> numpy.ndarray:
         """Return the probabilities (V,) of the first token that `model` answers."""
         asked = [{"role": "user", "content": question}]
-        ids, _ = fit_prompt(self._as_trained(model), asked, self.info.context_length, 1, thinking=False)
+        ids, _ = fit_prompt(self._encoder.as_trained(model), asked, self.info.context_length, 1, thinking=False)
         with self.adapters.using([self.adapters.need(model, 1.0, self._busy())]):
             return likelihood.of_next_token(self.loaded, ids).cpu().numpy()
 
@@ -249,96 +236,9 @@ class Session:
     def _tidy(self) -> None:
         self._batches = {key: batch for key, batch in self._batches.items() if batch.rows or batch.ready}
 
-    def _as_trained(self, model: ServedModel) -> models.LoadedModel:
-        """The loaded model in the chat format that `model` was trained in, where the base brings none."""
-        if not plain_formats.is_free(self.loaded):
-            return self.loaded
-        name = self._trained_format(model)
-        if name not in self._formatted:
-            self._formatted[name] = plain_formats.formatted(self.loaded, name)
-        return self._formatted[name]
-
-    def _trained_format(self, model: ServedModel) -> str:
-        settings = read_info(model.adapter).get("settings") if model.adapter else None
-        name = settings.get("chat_format") if isinstance(settings, dict) else None
-        return name if name in plain_formats.FORMATS else plain_formats.DEFAULT
-
-    def _row(self, handle: RequestHandle, slot: str | None) -> Sequence:
-        request, context = handle.request, self.info.context_length
-        loaded = self._as_trained(handle.choice)
-        format = loaded.family.call_format(loaded.tokenizer) if _has_tools(request) else None
-        handle.tells_calls = format is not None and bool(request.tools) and not request.must_call
-        prompt = self._prompt(handle, loaded, format is not None)
-        sampling = resolve(vars(request), self.info.sampling)
-        handle.provenance = self._provenance(handle.choice, request, sampling.to_dict())
-        if any(not 0 <= token < self._width for token, _bias in request.logit_bias):
-            raise RequestError("serving.no_token", "logit_bias", size=self._width)
-        limit = min(request.max_new_tokens, context - len(prompt))
-        mask = None
-        if request.grammar and not handle.tells_calls:
-            mask = self._compiler().follow(request.grammar, request.grammar_field)
-        return Sequence(handle, loaded, slot, prompt, sampling, limit, mask)
-
-    def _prompt(self, handle: RequestHandle, loaded: models.LoadedModel, knows_tools: bool) -> list[int]:
-        """The ids of the conversation, oldest turns left out, or of a bare prompt.
-
-        Args:
-            knows_tools: the model's chat format has tools.
-        """
-        request, context = handle.request, self.info.context_length
-        if request.prompt is None:
-            held = request.grammar and not handle.tells_calls
-            thinking = False if held else request.thinking  # a grammar holds from the first token on
-            wanted, told = request.max_new_tokens, list(request.messages)
-            if knows_tools:
-                told = with_tools(told, request.tools)
-            elif _has_tools(request):
-                told = flattened(told, request.tools)
-            ids, handle.dropped_turns = fit_prompt(
-                loaded, told, context, wanted, request.beginning, thinking, request.thought
-            )
-            return ids
-        tokenizer = self.loaded.tokenizer
-        if self._marked:
-            raise RequestError("serving.no_bare_prompt", "prompt", name=self.info.name)
-        ids = tokenizer.encode(request.prompt) if isinstance(request.prompt, str) else list(request.prompt)
-        if not ids or any(not 0 <= token < self._width for token in ids):
-            raise RequestError("serving.no_token", "prompt", size=self._width)
-        if len(ids) >= context:
-            raise PromptTooLong("serving.too_long", "prompt", tokens=len(ids), limit=context - 1, context=context)
-        handle.prompt_text = tokenizer.decode(ids)
-        return ids
-
-    @property
-    def _marked(self) -> bool:
-        """Return whether the network finds its context by marks, so that it cannot go on from bare tokens."""
-        return bool(self.loaded.family.architecture.control_ids(self.loaded.model.config.to_dict()))
-
-    @property
-    def _width(self) -> int:
-        """Columns of the logits."""
-        return self.loaded.model.get_output_embeddings().weight.shape[0]
-
-    def _compiler(self) -> GrammarCompiler:
-        if self._grammars is None:
-            self._grammars = GrammarCompiler(self.loaded.family, self.loaded.tokenizer, self._width)
-        return self._grammars
-
-    def _provenance(self, choice: ServedModel, request: Request, sampling: dict) -> Provenance:
-        thinks = self.loaded.family.thinks(self.loaded.tokenizer)
-        base = Provenance(self.info.name, sampling=sampling, thinking=request.thinking if thinks else None)
-        if not choice.tuned:
-            return base
-        tuned = replace(base, adapter=choice.name, adapter_title=choice.title)
-        return replace(tuned, step=choice.step, strength=request.strength)
-
 
 ONE_CORE = 100_000_000
 "Parameters below which decoding is not faster on more than one core (measured with 19 M: 201 against 210 tokens/s)."
-
-
-def _has_tools(request: Request) -> bool:
-    return request.prompt is None and (bool(request.tools) or use_tools(request.messages))
 
 
 @cache

@@ -17,7 +17,7 @@ from glm_core.auth import accounts, api_keys
 from glm_core.auth.network.sharing import Sharing
 from glm_core.auth.requests.middleware import AuthMiddleware
 from glm_core.auth.requests.rejections import ERROR_TYPES
-from glm_core.serving import request as serving_request
+from glm_core.serving import errors as serving_errors
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is in requirements-dev.txt")
 
@@ -60,7 +60,7 @@ def test_the_described_ranges_are_those_that_are_checked(schema):
         for value in (field["minimum"], field["maximum"], None):
             parse(json.dumps(record | {name: value}).encode())
         for value in (field["minimum"] - 1, field["maximum"] + 1, "1"):
-            with pytest.raises(serving_request.RequestError) as caught:
+            with pytest.raises(serving_errors.RequestError) as caught:
                 parse(json.dumps(record | {name: value}).encode())
             assert caught.value.field == name
 
@@ -74,8 +74,8 @@ def test_a_body_is_closed_so_that_nothing_is_ignored_in_silence(schema):
 def test_every_error_is_described():
     kinds = [
         kind
-        for kind in vars(serving_request).values()
-        if isinstance(kind, type) and issubclass(kind, serving_request.ServingError)
+        for kind in vars(serving_errors).values()
+        if isinstance(kind, type) and issubclass(kind, serving_errors.ServingError)
     ]
     assert {kind.status for kind in kinds} | set(ERROR_TYPES) <= set(openapi.ERRORS)
 

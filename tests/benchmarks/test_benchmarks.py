@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmarks import counted
-from glm_core.serving.request import RequestHandle
+from glm_core.serving.request_handle import RequestHandle
 from tests.engine import ask, engine, home, shared_engine, tiny_folder  # noqa: F401
 from tests.paths import ROOT
 

@@ -13,7 +13,7 @@ from glm_core.drafting import DraftError, drafts, jobs, make
 from glm_core.evaluation import question_sets
 from glm_core.hub import private_hosts
 from glm_core.runs import store
-from glm_core.serving.request import EngineUnavailable
+from glm_core.serving.errors import EngineUnavailable
 from glm_core.training.settings import TrainingSettings
 from tests.pages.answers import ScriptedEngine
 from tests.tiny import tiny_chatglm

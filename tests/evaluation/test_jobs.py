@@ -8,7 +8,7 @@ import pytest
 from glm_core.evaluation import jobs, report
 from glm_core.jobs import Turn
 from glm_core.runs import store
-from glm_core.serving.request import EngineUnavailable
+from glm_core.serving.errors import EngineUnavailable
 
 
 def wait(job, *states):

@@ -16,7 +16,7 @@ from glm_core.evaluation.perplexity import perplexities
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.runs import RunError, rollback, store
-from glm_core.serving.request import EngineUnavailable
+from glm_core.serving.errors import EngineUnavailable
 from glm_core.training.settings import TrainingSettings
 from tests.evaluation import made
 from tests.evaluation.conftest import write

@@ -7,7 +7,7 @@ from glm_core.adapters import attach
 from glm_core.evaluation import report, scale_sweep, scoring
 from glm_core.evaluation.jobs import Reports
 from glm_core.evaluation.scoring import Proportion
-from glm_core.serving.request import RequestError
+from glm_core.serving.errors import RequestError
 from glm_core.training.settings import TrainingSettings
 from tests.evaluation import made
 from tests.evaluation.test_jobs import wait

@@ -13,7 +13,8 @@ from glm_core.generation import kv_cache
 from glm_core.generation.decode import CudaGraphRunner, DecodeRunner
 from glm_core.serving.base import LoadedBase
 from glm_core.serving.batching import batch
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from tests.serving import test_families

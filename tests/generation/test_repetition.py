@@ -10,7 +10,8 @@ from glm_core.generation.draft_verify import DraftVerifier
 from glm_core.generation.greedy import greedy
 from glm_core.generation.repetition import penalize, penalize_along
 from glm_core.serving.base import LoadedBase
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from tests.families import family_named

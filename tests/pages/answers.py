@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 
 from glm_core.serving import Request, RequestHandle, UnknownModel
-from glm_core.serving.request import ServingError
+from glm_core.serving.errors import ServingError
 from glm_core.serving.served_models import Provenance, ServedModel
 
 

@@ -14,7 +14,7 @@ from glm_core.runs import store
 from glm_core.runs.exchange import export, import_adapter
 from glm_core.serving import Request, load_job
 from glm_core.serving.engine import LocalEngine
-from glm_core.serving.request import LoadingCancelled
+from glm_core.serving.errors import LoadingCancelled
 from tests.hub.fakehub import serving
 from tests.hub.test_sources import FILES, REPO
 from tests.pages.test_pages import open_page

@@ -12,7 +12,8 @@ from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.models.tokenizers import V3_CONTROLS, Tokenizer
 from glm_core.serving.base import LoadedBase
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from glm_core.training.settings import TrainingSettings

@@ -10,7 +10,7 @@ from glm_core.models import checkpoints
 from glm_core.models.device import release_memory
 from glm_core.serving import load_job
 from glm_core.serving.engine import LocalEngine
-from glm_core.serving.request import EngineUnavailable, LoadingCancelled
+from glm_core.serving.errors import EngineUnavailable, LoadingCancelled
 from glm_core.serving.session import Session
 from tests.engine import ask
 from tests.tiny import tiny_chatglm

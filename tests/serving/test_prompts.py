@@ -9,7 +9,8 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 from glm_core.generation.prefill import PartialPrompt, prefill
 from glm_core.models import LoadedModel, registry
 from glm_core.serving.base import LoadedBase
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.scheduler import IDLE_PIECE_SECONDS, LARGEST_PIECE, PieceSize
 from glm_core.serving.session import Session
 from tests.serving.test_families import SIZES, Bytes, adapt, finish, load

@@ -7,7 +7,7 @@ import pytest
 from glm_core import workspace
 from glm_core.runs import store
 from glm_core.serving import served_models
-from glm_core.serving.request import UnknownModel
+from glm_core.serving.errors import UnknownModel
 from tests.tiny import tiny_chatglm
 
 _opened: list[list[str]] = []

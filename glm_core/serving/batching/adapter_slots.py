@@ -13,7 +13,7 @@ from glm_core.adapters import attach, scale
 from glm_core.errors import EasyError
 from glm_core.models.prefix_tuning import activate_prefix
 from glm_core.serving.batching.batched_lora import RowLora
-from glm_core.serving.request import EngineUnavailable, RequestError
+from glm_core.serving.errors import EngineUnavailable, RequestError
 from glm_core.serving.served_models import ServedModel
 
 log = logging.getLogger(__name__)

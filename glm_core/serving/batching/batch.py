@@ -16,7 +16,7 @@ from glm_core.serving import likelihood
 from glm_core.serving.batching.adapter_slots import Adapters
 from glm_core.serving.batching.sampling import choose, pick
 from glm_core.serving.batching.sequence import Sequence
-from glm_core.serving.request import TokenLogprob
+from glm_core.serving.request_handle import TokenLogprob
 
 MOST_COLUMNS = 4096
 "Rows x columns of recorded buffers that stay when the last answer has ended: 1.9 GB for ChatGLM-6B in bfloat16."

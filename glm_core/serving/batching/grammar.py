@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from glm_core.serving.request import RequestError
+from glm_core.serving.errors import RequestError
 
 if TYPE_CHECKING:
     import torch

@@ -13,14 +13,8 @@ from glm_core.models.tool_calls import CallReader
 from glm_core.models.tool_messages import keep_tools
 from glm_core.serving.batching.grammar import TokenMask
 from glm_core.serving.batching.sampling import Sampler, SamplingParams
-from glm_core.serving.request import (
-    EngineUnavailable,
-    PromptTooLong,
-    RequestError,
-    RequestHandle,
-    ServingError,
-    TokenLogprob,
-)
+from glm_core.serving.errors import EngineUnavailable, PromptTooLong, RequestError, ServingError
+from glm_core.serving.request_handle import RequestHandle, TokenLogprob
 from glm_core.serving.text_stream import AnswerText
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ import httpx
 from glm_core import i18n, workspace
 from glm_core.hub import private_hosts
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
+from glm_core.serving.errors import EngineBusy, EngineUnavailable, RequestError, ServingError, UnknownModel
 from glm_core.serving.remote.body import (
     EXTENSIONS,
     TOO_LONG,
@@ -28,15 +29,8 @@ from glm_core.serving.remote.body import (
     shorter,
     title,
 )
-from glm_core.serving.request import (
-    EngineBusy,
-    EngineUnavailable,
-    Request,
-    RequestError,
-    RequestHandle,
-    ServingError,
-    UnknownModel,
-)
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import Provenance, ServedModel
 from glm_core.serving.text_stream import Stopper
 

@@ -13,7 +13,8 @@ from glm_core import state, ui
 from glm_core.chat.conversations import Conversation
 from glm_core.i18n import t
 from glm_core.markdown import harmless
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from pages.parts import thinking_control
 from pages.parts.chat import messages, sampling_controls

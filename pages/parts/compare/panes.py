@@ -11,7 +11,7 @@ from glm_core.evaluation.side_by_side import Panes, fitting, requests
 from glm_core.i18n import t
 from glm_core.markdown import Piece, differences, literal, marked, numbered
 from glm_core.runs import store
-from glm_core.serving.request import RequestHandle
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from pages.parts import thinking_control
 

@@ -15,7 +15,8 @@ from glm_core.models import ModelError, quantization
 from glm_core.models.architectures import decoder_step
 from glm_core.models.architectures.causal_lm import KINDS
 from glm_core.serving.base import LoadedBase
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from glm_core.training.settings import PRESETS, TrainingSettings, preset

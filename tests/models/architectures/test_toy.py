@@ -19,7 +19,8 @@ from glm_core.models import chat_formats, registry
 from glm_core.models.architectures.base import Dimensions
 from glm_core.models.registry import Family
 from glm_core.serving.base import LoadedBase
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from glm_core.training.memory_estimate import estimate

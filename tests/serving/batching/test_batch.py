@@ -9,7 +9,8 @@ import torch
 from glm_core.generation.decode import DecodeRunner
 from glm_core.serving.base import LoadedBase
 from glm_core.serving.batching import batch, grammar
-from glm_core.serving.request import Request, RequestHandle
+from glm_core.serving.request import Request
+from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
 from tests.serving.test_families import load
