@@ -35,7 +35,7 @@ SHORT_OF_MEMORY = """
 import resource
 from glm_core import state
 from glm_core.auth.network.page_sockets import MOST_IDLE, Owner
-from glm_core.serving.request import EngineUnavailable
+from glm_core.serving.errors import EngineUnavailable
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 100_000_000, resource.RLIM_INFINITY))
 for _ in range(2):

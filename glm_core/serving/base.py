@@ -61,13 +61,17 @@ class Engine(Protocol):
 
     Attributes:
         local: models are in this process, where they can be loaded, measured and their adapters given a strength.
-        progress: stage (a text key) and share done while a model loads, else None.
-        loading: folder of the base that is being loaded, else None.
     """
 
     local: bool
-    progress: tuple[str, float | None] | None
-    loading: Path | None
+
+    @property
+    def progress(self) -> tuple[str, float | None] | None:
+        """Stage (a text key) and share done while a model loads, else None."""
+
+    @property
+    def loading(self) -> Path | None:
+        """The folder of the base that is being loaded, else None."""
 
     @property
     def loaded(self) -> LoadedBase | None:

@@ -8,7 +8,6 @@ happen between steps too. Not here: order and admission (`scheduler.py`), the de
 import logging
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from glm_core.permissions import needs
 from glm_core.serving import served_models as names
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress, as_serving_error
+from glm_core.serving.base_in_memory import BaseInMemory
 from glm_core.serving.errors import EngineUnavailable, LoadingCancelled
 from glm_core.serving.request import Request
 from glm_core.serving.request_handle import RequestHandle
@@ -75,13 +75,7 @@ class LocalEngine:
         self._closed = False
         self._deadline = 0.0  # until when `close` waits
         self._entering: RequestHandle | None = None  # for which a base is being loaded
-        self._session: Session | None = None
-        self.progress: tuple[str, float | None] | None = None
-        "Stage (a text key) and share done while a model loads, else None."
-        self._latest: tuple[str, float | None] | None = None  # the stage last noted, also once nothing loads any more
-        self.loading: Path | None = None
-        "The base that is being loaded, else None."
-        self._unwanted = threading.Event()  # of the loading under way
+        self._memory = BaseInMemory()
 
     # what anybody may ask
 
@@ -90,6 +84,16 @@ class LocalEngine:
         """The model in memory, None where none is."""
         session = self._session
         return None if session is None else session.info
+
+    @property
+    def progress(self) -> tuple[str, float | None] | None:
+        """Stage (a text key) and share done while a model loads, else None."""
+        return self._memory.progress
+
+    @property
+    def loading(self) -> Path | None:
+        """The folder of the base that is being loaded, else None."""
+        return self._memory.loading
 
     @property
     def held(self) -> int:
@@ -131,11 +135,11 @@ class LocalEngine:
             EngineBusy: the queue is full, or this owner's share of it.
             EngineUnavailable: the program is stopping.
         """
-        self._scheduler.check(request.owner, self._base)  # first: a full queue costs no look at the disk
+        self._scheduler.check(request.owner, self._memory.path)  # first: a full queue costs no look at the disk
         handle = RequestHandle(request, self.find(request.model))
         with self._changed:
             self._check_open()
-            self._scheduler.add(handle, self._base)
+            self._scheduler.add(handle, self._memory.path)
             self._start()
             self._changed.notify()
         return handle
@@ -158,12 +162,12 @@ class LocalEngine:
 
     def cancel_loading(self) -> None:
         """Break off the loading under way, whoever asked for it; does nothing where none is."""
-        self._unwanted.set()
+        self._memory.cancel()
 
     @needs("trainer")
     def unload(self) -> None:
         """Free the model's memory after the running answers; the next request loads it again."""
-        self._do(self._unload)
+        self._do(self._memory.unload)
 
     def fits(self, model: ServedModel, questions: Sequence[str]) -> list[bool]:
         """Return for every question whether it leaves room for an answer in the context of `model`."""
@@ -189,7 +193,7 @@ class LocalEngine:
         """Cancel everything, stop the thread, let go of the model. For the end of the program; safe to call twice."""
         with self._changed:
             self._closed = True
-            self._unwanted.set()
+            self._memory.cancel()
             self._changed.notify()
             self._deadline = self._deadline or time.monotonic() + self._grace + PATIENCE_SECONDS
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -200,10 +204,9 @@ class LocalEngine:
     # between threads
 
     @property
-    def _base(self) -> Path | None:
-        """The folder of the base in memory."""
-        session = self._session
-        return None if session is None else session.info.path
+    def _session(self) -> "Session | None":
+        """The base in memory with its batch; None where none is."""
+        return self._memory.session
 
     def _check_open(self) -> None:
         if self._closed:
@@ -248,8 +251,8 @@ class LocalEngine:
                 seen = self.progress
                 progress(*seen)
             time.sleep(0.05)
-        if progress is not None and seen is None and self._latest is not None:
-            progress(*self._latest)  # done between two looks
+        if progress is not None and seen is None and self._memory.latest is not None:
+            progress(*self._memory.latest)  # done between two looks
         return future.result()
 
     def _start(self) -> None:
@@ -275,7 +278,7 @@ class LocalEngine:
     def _turn(self) -> None:
         """One round: drop what nobody wants, take in what fits, compute prompts of one group and one token for every row."""
         self._drop()
-        while self._jobs and (not self.answering or self._has(self._jobs[0][2])):
+        while self._jobs and (not self.answering or self._memory.path == self._jobs[0][2]):
             self._run_job()
         if not self._jobs:  # a job that waits for the answers to end lets no new one begin
             self._admit()
@@ -313,7 +316,7 @@ class LocalEngine:
 
     def _admit(self) -> None:
         """Take waiting requests in while there is room and they need the base that is loaded."""
-        while handle := self._scheduler.next(self._base, self.answering):
+        while handle := self._scheduler.next(self._memory.path, self.answering):
             try:
                 handle.state, self._entering = "loading", handle
                 self._load(handle.choice.base)
@@ -339,42 +342,14 @@ class LocalEngine:
                 row.end("error", as_serving_error(error))
             return 0
 
-    def _has(self, path: Path | None) -> bool:
-        return self._session is not None and self._session.info.path == path
-
     def _load(self, path: Path, cancelled: threading.Event | None = None) -> LoadedBase:
         if cancelled is not None and cancelled.is_set():  # before its turn came: what is in memory stays
             raise LoadingCancelled("serving.load_cancelled", name=path.name)
-        if self._has(path):
-            return self._session.info
-        self._unload()
-        self._unwanted, self.loading = cancelled or threading.Event(), path
-        try:
-            self._note_progress("serving.starting", None)
-            from glm_core.serving.session import Session
-
-            self._session = Session.load(path, self._note_progress)
-            self._scheduler.note_load(self._session.info.seconds)
-            self._piece = PieceSize(self._session.smallest_piece, self._fixed_piece)
-        except Exception as error:
-            _free(error)
-            raise
-        finally:
-            self.progress = self.loading = None
+        if self._memory.path != path:
+            session = self._memory.load(path, cancelled)
+            self._scheduler.note_load(session.info.seconds)
+            self._piece = PieceSize(session.smallest_piece, self._fixed_piece)
         return self._session.info
-
-    def _note_progress(self, stage: str, fraction: float | None) -> None:
-        """Called between two tensors: the place where loading can be broken off."""
-        if self._unwanted.is_set():
-            raise LoadingCancelled("serving.load_cancelled", name=self.loading.name)
-        self.progress = self._latest = (stage, fraction)
-
-    def _unload(self) -> None:
-        if self._session is not None:
-            from glm_core.models.device import release_memory
-
-            self._session = None
-            release_memory()
 
     def _fail(self, error: Exception) -> None:
         """A step failed: its answers end with what they have, the engine goes on."""
@@ -392,7 +367,7 @@ class LocalEngine:
             self._fail(error)
         if self._session is not None:
             self._session.clear("error", closing)
-            self._session = None  # and no collection: callers wait for the end, which frees the memory anyway
+            self._memory.session = None  # and no collection: callers wait for the end, which frees the memory anyway
 
     def _refuse_waiting(self, closing: EngineUnavailable) -> None:
         self._scheduler.clear(closing)
@@ -416,11 +391,3 @@ class LocalEngine:
         while self._session is not None and self._session.rows and time.monotonic() < deadline:
             self._session.drop()
             self._session.step()
-
-
-def _free(error: Exception) -> None:
-    """Give back what a model had taken that did not get ready: the error's frames still hold it."""
-    from glm_core.models.device import release_memory
-
-    traceback.clear_frames(error.__traceback__)
-    release_memory()
