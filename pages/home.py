@@ -7,7 +7,8 @@ from glm_core.data import library
 from glm_core.i18n import t
 from glm_core.machine import machine
 from glm_core.markdown import literal
-from glm_core.runs import labels, store
+from glm_core.runs import store
+from glm_core.runs.labels import captions
 
 RECENT = 5
 
@@ -45,7 +46,7 @@ def draw_recent(runs: list[store.Run]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
             st.markdown(ui.state_badge(run.status().state), width="content")
             ui.link("run", literal(run.name), run=run.id)
-            dataset = labels.dataset_name(run)
+            dataset = captions.dataset_name(run)
             about = [] if dataset == run.name else [literal(dataset)]
             st.caption(" · ".join([*about, ui.local_time(run.created)]))
     if len(runs) > RECENT:

@@ -9,7 +9,8 @@ from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.verdict import Learning
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import Run, RunError, labels, rollback, silence, store
+from glm_core.runs import Run, RunError, rollback, silence, store
+from glm_core.runs.labels import captions, outcome, setting_values
 from glm_core.runs.reader import RunReader
 from pages.parts import step_in_use
 from pages.parts.run.actions import draw_header, draw_next, learning_of
@@ -33,7 +34,7 @@ def draw_state(reader: RunReader) -> None:
     """One line on where the run is: a bar while it moves, a sentence when it has ended."""
     status = reader.status
     if status.active:
-        st.progress(*labels.progress(reader.run, status, state.launcher().queue()))
+        st.progress(*captions.progress(reader.run, status, state.launcher().queue()))
         if stuck := silence.explain(reader.run):
             st.warning(stuck, icon=":material/hourglass_disabled:")
     elif status.state == "failed":
@@ -41,7 +42,7 @@ def draw_state(reader: RunReader) -> None:
     else:
         draw_verdict(reader)
         step_in_use.draw(reader.run)
-        st.markdown(labels.outcome(status, reader.curves))
+        st.markdown(outcome.outcome(status, reader.curves))
     if status.alarm:
         st.warning(status.alarm, icon=":material/warning:")
 
@@ -103,7 +104,7 @@ def draw_log(reader: RunReader) -> None:
 def draw_settings(reader: RunReader) -> None:
     """The rows used, every setting that counts, and the command that does the same without the page."""
     draw_rows_used(reader.run)
-    settings = labels.settings_of(reader.run)
+    settings = setting_values.settings_of(reader.run)
     if settings is None:
         st.caption(t("run.no_settings"))
         return
@@ -112,7 +113,10 @@ def draw_settings(reader: RunReader) -> None:
     st.caption(t("train.command"))
     st.code(line, language="bash", wrap_lines=True)
     st.table(
-        {labels.name_of(name): labels.measured(name, getattr(settings, name)) for name in labels.used(settings.method)}
+        {
+            setting_values.name_of(name): setting_values.measured(name, getattr(settings, name))
+            for name in setting_values.used(settings.method)
+        }
     )
 
 

@@ -7,7 +7,8 @@ from glm_core import charts, ui
 from glm_core.evaluation import retention
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
-from glm_core.runs import Run, figures, labels, rollback, store
+from glm_core.runs import Run, figures, rollback, store
+from glm_core.runs.labels import captions, setting_values
 
 PAGE = 100
 CURVE_POINTS = 40
@@ -43,7 +44,7 @@ def row_of(run: Run) -> dict:
         "state": t(f"ui.state.{run.status().state}"),
         "created": pd.Timestamp(run.created, unit="s", tz="UTC").tz_convert(st.context.timezone or "UTC"),
         "curve": curve_of(run.id, run.size_of("metrics.jsonl")),
-        "dataset": labels.dataset_name(run),
+        "dataset": captions.dataset_name(run),
         "model": run.model_name,
         "note": run.note,
     }
@@ -101,14 +102,16 @@ def draw_differences(found: list[Run], picked: list[Run]) -> None:
         st.caption(t("runs.no_differences"))
         return
     heads = [literal(names[run.id]) for run in runs]
-    table = [[literal(labels.value_of(name, value)) for value in values] for name, values in rows.items()]
-    st.table(pd.DataFrame(table, [labels.name_of(name) for name in rows], heads))
+    table = [[literal(setting_values.value_of(name, value)) for value in values] for name, values in rows.items()]
+    st.table(pd.DataFrame(table, [setting_values.name_of(name) for name in rows], heads))
 
 
 def filtered(found: list[Run], words: str) -> list[Run]:
     """The runs in whose name, note, data set or model every one of `words` occurs."""
     wanted = words.lower().split()
-    texts = {run.id: " ".join((run.name, run.note, labels.dataset_name(run), run.model_name)).lower() for run in found}
+    texts = {
+        run.id: " ".join((run.name, run.note, captions.dataset_name(run), run.model_name)).lower() for run in found
+    }
     return [run for run in found if all(word in texts[run.id] for word in wanted)]
 
 

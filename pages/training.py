@@ -7,7 +7,8 @@ from glm_core.data import library
 from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import bases, forecast, labels, store
+from glm_core.runs import bases, forecast, store
+from glm_core.runs.labels import captions, forecast_notes, run_names, setting_values
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
 from pages.parts.datasets.actions import keep_imprint
@@ -22,21 +23,21 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     title = data[st.session_state.dataset].name
     st.caption(literal(t("train.on", data=title, model=st.session_state.model)))
     st.markdown(f"**{found.plan.sentence}**")
-    for note in labels.plan_notes(found.plan):
+    for note in forecast_notes.plan_notes(found.plan):
         st.caption(note)
     left, right = st.columns(2)
     basis = "measured" if found.measured else "guessed"
-    left.metric(t("train.time"), labels.roughly(found.seconds), help=t(f"train.time_{basis}"))
+    left.metric(t("train.time"), forecast_notes.roughly(found.seconds), help=t(f"train.time_{basis}"))
     place = "train.memory_card" if found.memory.device == "cuda" else "train.memory"
-    right.metric(t(place), i18n.size(found.memory.peak_bytes), help=labels.parts_of(found.memory))
-    st.caption(labels.fits_on(found))
+    right.metric(t(place), i18n.size(found.memory.peak_bytes), help=forecast_notes.parts_of(found.memory))
+    st.caption(forecast_notes.fits_on(found))
     if state.chat_model_gpu_bytes() and (loaded := state.loaded()):
         st.caption(t("train.unloads", model=literal(loaded.name)))
     counts = library.statistics(st.session_state.dataset)
     if counts.targets != counts.rows:
         key, count = ("train.answers", counts.targets) if settings.answers == "all" else ("train.last", counts.rows)
         st.caption(t(key, count=f"{count:,}", rows=f"{counts.rows:,}", all=f"{counts.targets:,}"))
-    for note in labels.format_notes(base, settings) + labels.thought_notes(base, counts):
+    for note in forecast_notes.format_notes(base, settings) + forecast_notes.thought_notes(base, counts):
         st.caption(note)
     cut_rows.draw(st.session_state.dataset, base, settings)
     for notice in notices_from(data[st.session_state.dataset].notices):
@@ -50,10 +51,10 @@ def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
             on_click=ui.checked(form.fill),
             args=(found.plan.better,),
             key="better",
-            help=labels.changes(settings.to_dict(), found.plan.better.to_dict()),
+            help=setting_values.changes(settings.to_dict(), found.plan.better.to_dict()),
         )
     if found.advice:
-        st.caption(labels.advice(found.advice, settings))
+        st.caption(forecast_notes.advice(found.advice, settings))
         if found.advice.settings:
             st.button(t("train.advice"), on_click=ui.checked(form.fill), args=(found.advice.settings,), key="advice")
     return found
@@ -115,7 +116,7 @@ def start(settings: TrainingSettings, pinned: list[str], expected: dict[str, flo
         settings,
         pinned,
         user.name,
-        labels.propose_name(title, st.session_state.model, settings, earlier),
+        run_names.propose_name(title, st.session_state.model, settings, earlier),
         expected=expected,
         identifier="" if at else state.launcher().claim(),
         start=form.start if form.start and bases.name_of(form.start) == st.session_state.model else None,
@@ -137,7 +138,7 @@ with history, st.container(horizontal=True, horizontal_alignment="right"):
     ui.link("runs", t("train.history", count=len(earlier)), icon=":material/history:")
 for run in earlier:
     if (status := run.status()).active:
-        ui.link("run", literal(labels.going_on(run, status)), icon=":material/monitoring:", run=run.id)
+        ui.link("run", literal(captions.going_on(run, status)), icon=":material/monitoring:", run=run.id)
 ui.draw_idle_gpus()
 if not data or not models:
     ui.empty_state(

@@ -10,7 +10,8 @@ from glm_core.evaluation.report import Report
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import numbered
-from glm_core.runs import Run, labels, store
+from glm_core.runs import Run, store
+from glm_core.runs.labels import setting_values
 
 
 def draw(runs: Sequence[Run], made: Mapping[str, Report] | None = None) -> None:
@@ -26,7 +27,10 @@ def draw(runs: Sequence[Run], made: Mapping[str, Report] | None = None) -> None:
         meters = {
             t(f"report.meter.{name}"): export.number(found.meters[name]) if found else "–" for name in scoring.METERS
         }
-        settings = {labels.name_of(key): labels.value_of(key, values[place]) for key, values in differing.items()}
+        settings = {
+            setting_values.name_of(key): setting_values.value_of(key, values[place])
+            for key, values in differing.items()
+        }
         rows.append({t("compare.run"): name, **meters, **settings})
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     if len(runs) > 1 and not differing:

@@ -6,7 +6,8 @@ import pytest
 
 from glm_core import i18n, models
 from glm_core.adapters import attach, start
-from glm_core.runs import labels, store
+from glm_core.runs import store
+from glm_core.runs.labels import setting_values
 from glm_core.training.settings import TrainingSettings
 from tests.pages.test_training import ANSWERS, EVALUATED, launcher, make, open_page, primaries, words  # noqa: F401
 from tests.tiny import tiny_chatglm
@@ -49,7 +50,7 @@ def test_nothing_learned_is_the_headline_with_a_reason_and_one_press(run, langua
 def test_what_the_adapter_fixes_is_named_as_no_change(run):
     tell(run, 0)
     changes = next(one.value for one in open_page("run", run=run.id).caption if "→" in one.value)
-    assert labels.name_of("epochs") in changes and labels.name_of("lora_targets") not in changes
+    assert setting_values.name_of("epochs") in changes and setting_values.name_of("lora_targets") not in changes
 
 
 def test_the_press_goes_on_from_this_adapter_for_longer(run, launcher):  # noqa: F811

@@ -8,7 +8,8 @@ from glm_core.data.analysis import statistics
 from glm_core.data.examples import Example
 from glm_core.hub import published
 from glm_core.machine.machine import Gpu, Machine
-from glm_core.runs import forecast, labels, store
+from glm_core.runs import forecast, store
+from glm_core.runs.labels import forecast_notes
 from glm_core.training import memory_estimate
 from glm_core.training.settings import PRESETS, TrainingSettings
 from tests.runs.conftest import make
@@ -71,7 +72,7 @@ def test_what_does_not_fit_is_said_with_settings_that_do(model):
     found = forecast.forecast(model, rows(200, 600), settings, small, 3)
     assert not found.fits and found.advice is not None and found.advice.settings.micro_batch < 64
     assert 0 < found.largest_batch < 64 and found.advice.settings.micro_batch <= found.largest_batch
-    assert f"每批最多 {found.largest_batch} 条" in labels.fits_on(found)
+    assert f"每批最多 {found.largest_batch} 条" in forecast_notes.fits_on(found)
     assert found.gpus, "a consumer card has room for a model this small"
 
 
@@ -79,7 +80,7 @@ def test_what_does_not_fit_is_said_with_settings_that_do(model):
 def test_a_batch_that_fits_is_never_called_smaller_than_the_one_asked_for(model, asked, counted):
     settings = TrainingSettings(micro_batch=asked, max_source_length=8, max_target_length=8)
     found = forecast.forecast(model, rows(20), settings, GPU, 3)
-    assert found.fits and f"每批 {counted} 条也放得下" in labels.fits_on(found)
+    assert found.fits and f"每批 {counted} 条也放得下" in forecast_notes.fits_on(found)
     assert {one.largest_batch for one in forecast.by_gpu(found)} == {counted}
 
 

@@ -6,7 +6,7 @@ from glm_core import models
 from glm_core.generation.greedy import greedy, greedy_answers
 from glm_core.models import plain_formats
 from glm_core.models.registry import Family
-from glm_core.runs.labels import format_notes
+from glm_core.runs.labels.forecast_notes import format_notes
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.request import Request
 from glm_core.training.run import run

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glm_core.runs import labels
+from glm_core.runs.labels import forecast_notes
 from glm_core.training.plan import count_validation, plan
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 
@@ -22,7 +22,7 @@ def test_imprint_says_its_arithmetic_and_raises_no_doubt():
 def test_rows_that_are_held_out_are_about_as_many_in_every_line():
     found = plan(58, TrainingSettings(validation_ratio=0.5, micro_batch=4, accumulation=1, epochs=12, rehearsal=1.0))
     assert found.sentence == "约 (29 + 29) 条 × 12 轮 ÷ 4 ≈ 180 步"
-    assert "约 29 条" in labels.plan_notes(found)[0]
+    assert "约 29 条" in forecast_notes.plan_notes(found)[0]
     held = plan(58, TrainingSettings(validation_ratio=0.5, micro_batch=4, accumulation=1, max_steps=60))
     assert held.sentence == "60 步 × 4 条，大约 29 条，约看 7.5 轮"
 

@@ -9,8 +9,9 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.models import describe
-from glm_core.runs import labels, rollback, store
+from glm_core.runs import rollback, store
 from glm_core.runs.exchange import export, import_adapter
+from glm_core.runs.labels import run_names
 from glm_core.serving import served_models
 from pages.parts import stored_value
 from pages.parts.models import merges
@@ -124,7 +125,7 @@ def draw_zip(run: store.Run, adapter: Path, step: int | None) -> None:
     st.download_button(
         t("models.export_adapter"),
         lambda: export.zip_folder(adapter),
-        labels.file_name(run, step, "zip"),
+        run_names.file_name(run, step, "zip"),
         "application/zip",
         key=f"zip-{run.id}",
         on_click="ignore",

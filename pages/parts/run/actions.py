@@ -7,7 +7,8 @@ from glm_core.errors import EasyError
 from glm_core.evaluation import verdict
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import Run, bases, labels, store
+from glm_core.runs import Run, bases, store
+from glm_core.runs.labels import captions, forecast_notes, outcome, run_names, setting_values
 from glm_core.runs.reader import RunReader
 from glm_core.training.settings import TrainingSettings
 from pages.parts import stored_value
@@ -19,8 +20,8 @@ def draw_header(run: Run, active: bool) -> None:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
         st.title(literal(run.name), anchor=False)
-        st.caption(literal(labels.about(run)))
-        st.caption(labels.promise(run))
+        st.caption(literal(captions.about(run)))
+        st.caption(forecast_notes.promise(run))
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         if active and ui.owns(run.owner):
             draw_stop(run)
@@ -41,14 +42,16 @@ def draw_stop(run: Run) -> None:
 def draw_more(run: Run, active: bool) -> None:
     """The same again; for whom it belongs to also name, note and deletion."""
     mine = ui.owns(run.owner)
-    if not mine and not labels.settings_of(run):
+    if not mine and not setting_values.settings_of(run):
         return
     with st.popover(t("run.more"), icon=":material/more_horiz:", key="more"), ui.guarded():
         if mine:
             draw_names(run)
         elif run.note:
             st.caption(literal(run.note))
-        if labels.settings_of(run) and st.button(t("run.like"), icon=":material/tune:", key="like", width="stretch"):
+        if setting_values.settings_of(run) and st.button(
+            t("run.like"), icon=":material/tune:", key="like", width="stretch"
+        ):
             ui.go("training", like=run.id)
         if mine and not active and st.checkbox(t("run.delete_sure"), key="sure"):
             if st.button(t("run.delete"), icon=":material/delete:", key="delete", width="stretch"):
@@ -76,7 +79,7 @@ def draw_next(reader: RunReader) -> None:
     """After the end: one primary button for what is most likely wanted, and the other ways on."""
     run, offers = reader.run, {}
     learning = learning_of(reader)
-    better = labels.better(run, reader.status, reader.memory)
+    better = outcome.better(run, reader.status, reader.memory)
     if run.adapter() and bases.of(run) is None:
         st.caption(f":material/link_off: {literal(t('models.base_gone', base=run.model_name))}")
         offers["models"] = lambda: ui.go("models")
@@ -88,9 +91,9 @@ def draw_next(reader: RunReader) -> None:
             "continue": lambda: ui.go("training", **{"from": run.id}),
         }
     elif better:
-        st.markdown(labels.proposal(run, reader.status, better, reader.memory))
+        st.markdown(outcome.proposal(run, reader.status, better, reader.memory))
         offers["retry"] = lambda: start_again(run, better)
-    elif labels.had_free_memory(reader.status, reader.memory):
+    elif outcome.had_free_memory(reader.status, reader.memory):
         peak, limit = i18n.size(reader.memory.peak), i18n.size(reader.memory.limit)
         st.markdown(t("run.had_room", peak=peak, limit=limit))
     if reader.status.state != "finished" and not run.damaged:
@@ -125,15 +128,15 @@ def mend(run: Run, learning: verdict.Learning | None) -> dict:
             before = store.continue_settings(run, TrainingSettings.from_dict(run.settings)).to_dict()
     except EasyError:  # a damaged adapter, or a base that is gone: nothing to go on from
         return {}
-    changed = labels.changes(before, settings.to_dict())
+    changed = setting_values.changes(before, settings.to_dict())
     st.caption(t(f"run.mend_{remedy.kind}_about", changes=changed) if changed else t("run.mend_same"))
     return {f"mend_{remedy.kind}": lambda: start_again(run, settings, start)}
 
 
 def start_again(run: Run, settings=None, start: Run | None = None) -> None:
     """A new run of the same rows, named by what differs, shown in place of this one; it goes on from the adapter of `start`."""
-    used = settings or labels.settings_of(run)
-    name = labels.propose_name(labels.dataset_name(run), run.model_name, used, store.runs()) if used else ""
+    used = settings or setting_values.settings_of(run)
+    name = run_names.propose_name(captions.dataset_name(run), run.model_name, used, store.runs()) if used else ""
     copy = store.clone(run, settings=settings, owner=ui.begin("run").name, start=start, name=name)
     state.launcher().submit(copy)
     ui.note("audit.run.start", copy.name)

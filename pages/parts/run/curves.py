@@ -5,7 +5,8 @@ import streamlit as st
 from glm_core import charts, i18n
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import figures, labels
+from glm_core.runs import figures
+from glm_core.runs.labels import captions, outcome, tiles
 from glm_core.runs.reader import RunReader
 from pages.parts.run import retention
 
@@ -16,7 +17,7 @@ TILE_HEIGHT = 200  # with or without a spark line yet
 def draw_tiles(reader: RunReader) -> None:
     """Four figures with their spark lines."""
     with st.container(key="tiles", horizontal=True):
-        for tile in labels.tiles(reader.status, reader.curves, reader.memory):
+        for tile in tiles.tiles(reader.status, reader.curves, reader.memory):
             st.metric(
                 t(f"run.tile.{tile.name}"),
                 tile.value,
@@ -33,7 +34,7 @@ def draw_tiles(reader: RunReader) -> None:
 def draw_curves(reader: RunReader) -> None:
     """The chosen curve beside the newest answers; beneath, what was learnt and kept, and memory."""
     if not reader.status.active and not reader.metrics:
-        st.caption(labels.no_curves(reader.status))
+        st.caption(outcome.no_curves(reader.status))
         return
     wide, narrow = st.columns([2, 1], gap="medium")
     with wide:
@@ -75,9 +76,9 @@ def draw_answers(question: str, answers: list[dict], brief: bool = False) -> Non
         for answer in (answers[:1] + answers[1:][-1:]) if brief else answers:
             said = literal(answer["answer"]) or t("run.empty_answer")
             if answer is answers[-1] and answer["last"]:
-                st.markdown(f":green[{labels.steps_of(answer)}] {said}")
+                st.markdown(f":green[{captions.steps_of(answer)}] {said}")
             else:
-                st.caption(f"{t('run.before_training') if brief else labels.steps_of(answer)} {said}")
+                st.caption(f"{t('run.before_training') if brief else captions.steps_of(answer)} {said}")
 
 
 def draw_memory(reader: RunReader) -> None:
@@ -85,7 +86,7 @@ def draw_memory(reader: RunReader) -> None:
     if not reader.status.active and not reader.resources:
         st.caption(t("run.no_resources"))
         return
-    st.markdown(f"**{t(f'run.tile.{labels.kind_of(reader.memory)}')}**")
+    st.markdown(f"**{t(f'run.tile.{tiles.kind_of(reader.memory)}')}**")
     figure = reader.cached(
         ("memory figure", i18n.current(), charts.theme()),
         len(reader.resources),

@@ -9,8 +9,8 @@ from glm_core.data import library
 from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
 from glm_core.markdown import unique_labels
-from glm_core.runs import labels as runs_labels
 from glm_core.runs import pinned_questions, store
+from glm_core.runs.labels import setting_values
 from glm_core.training.settings import PRESETS, TrainingSettings, choice_label, describe, label
 from pages.parts.training.form import Form
 
@@ -82,7 +82,7 @@ def draw_cards(machine: this_machine.Machine) -> None:
 def draw_fields(group: str, machine: this_machine.Machine) -> None:
     """The settings of one group that the chosen method has, from the fields' own words, ranges and choices."""
     elsewhere = ("method", "processes") if len(machine.gpus) > 1 else ("method",)
-    used = runs_labels.used(st.session_state.set_method)
+    used = setting_values.used(st.session_state.set_method)
     shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name in used]
     drawn = [one for one in shown if one.name not in elsewhere]
     for pair in (
@@ -95,7 +95,7 @@ def draw_fields(group: str, machine: this_machine.Machine) -> None:
 
 def draw_field(one) -> None:
     """The widget that a setting's type and range ask for."""
-    words = {"label": runs_labels.titled(one.name), "help": describe(one.name), "key": f"set_{one.name}"}
+    words = {"label": setting_values.titled(one.name), "help": describe(one.name), "key": f"set_{one.name}"}
     if one.metadata["choices"]:
         ui.keep_widget(words["key"])
         st.selectbox(

@@ -12,7 +12,8 @@ import streamlit as st
 from glm_core.data import library
 from glm_core.data.library import Dataset
 from glm_core.models import describe as describe_model
-from glm_core.runs import RunError, bases, labels, store
+from glm_core.runs import RunError, bases, store
+from glm_core.runs.labels import setting_values
 from glm_core.serving.served_models import ServedModel
 from glm_core.training import defaults
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
@@ -87,7 +88,7 @@ class Form:
         except RunError:
             return
         st.session_state.update(preset="", dataset=run.dataset["id"], model=bases.name_of(run))
-        if settings := labels.settings_of(run):
+        if settings := setting_values.settings_of(run):
             self.fill(settings)
 
     def go_on_from(self, identifier: str) -> None:

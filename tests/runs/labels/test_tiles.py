@@ -1,13 +1,14 @@
 """The figures over a run's page."""
 
-from glm_core.runs import figures, labels
+from glm_core.runs import figures
 from glm_core.runs.figures import MemoryCurve
+from glm_core.runs.labels import tiles
 from glm_core.runs.store import Status
 
 
 def progress(*times: float) -> tuple[float, ...]:
     rows = [{"step": step, "loss": 1.0, "time": time} for step, time in enumerate(times, 1)]
-    found = labels.tiles(Status("running", step=len(rows), total_steps=10), figures.tidy(rows), MemoryCurve([], {}, {}))
+    found = tiles.tiles(Status("running", step=len(rows), total_steps=10), figures.tidy(rows), MemoryCurve([], {}, {}))
     return next(tile.line for tile in found if tile.name == "step")
 
 
