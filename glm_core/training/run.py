@@ -10,7 +10,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,12 @@ import psutil
 
 from glm_core import i18n, workspace
 from glm_core.adapters.settings import has_pissa
-from glm_core.data import Example, row_file
-from glm_core.machine.gpu_stats import cores, memory_on_gpus
 from glm_core.training import memory_estimate, split
 from glm_core.training.errors import TrainingError
 from glm_core.training.process import failures
+from glm_core.training.process.compute_device import choose_dtype, free_memory, prepare_device
 from glm_core.training.process.signals import StopRequested, StopSignal
+from glm_core.training.process.task import Task, read_task
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings, choice_label
 from glm_core.training.steps.recompute import recompute
@@ -37,56 +36,8 @@ if TYPE_CHECKING:
     from glm_core.training.token_dataset import Rows
     from glm_core.training.trainer import AdapterTrainer
 
-DEFAULT_QUESTIONS = 3
+
 ANSWER_TOKENS = 64  # longest answer at an evaluation
-
-
-@dataclass(frozen=True)
-class Task:
-    """The job that `run.json` and `dataset.jsonl` ask for; `unreadable` are the numbers of lines that are no row."""
-
-    folder: Path
-    model: Path
-    settings: TrainingSettings
-    questions: tuple[str, ...]
-    examples: Sequence[Example]
-    name: str
-    unreadable: tuple[int, ...] = ()
-
-
-def read_task(folder: Path) -> Task:
-    """The task of run directory `folder`.
-
-    Raises:
-        TrainingError: `run.json` is missing or makes no sense, or there are no examples.
-        SettingsError: a setting in it cannot be used.
-        DataError: `dataset.jsonl` cannot be read.
-    """
-    try:
-        record = workspace.read_json(folder / "run.json")
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            "training.error.run_file", path=str(folder / "run.json"), reason=str(error)[:200]
-        ) from error
-    if not isinstance(record, dict) or not isinstance(record.get("model"), str):
-        raise TrainingError("training.error.run_file", path=str(folder / "run.json"), reason="model")
-    settings = record.get("settings", {})
-    if not isinstance(settings, dict):
-        raise TrainingError("training.error.run_file", path=str(folder / "run.json"), reason="settings")
-    lines = list(row_file.read_lines(folder / "dataset.jsonl"))
-    examples = [example for _, example in lines if example is not None]
-    if not examples:
-        raise TrainingError("training.error.no_rows", path=str(folder / "dataset.jsonl"))
-    questions = [q for q in record.get("questions") or () if isinstance(q, str) and q.strip()]
-    if not questions:
-        questions = list(dict.fromkeys(example.question for example in examples if not example.has_tools))[
-            :DEFAULT_QUESTIONS
-        ]
-    chosen = TrainingSettings.from_dict(settings)
-    unreadable = tuple(number for number, example in lines if example is None)
-    name = str(record.get("name", folder.name))
-    model = os.environ.get("EASYAIGC_MODEL_FOLDER") or record["model"]  # a node may see the storage elsewhere
-    return Task(folder, Path(model), chosen, tuple(questions), examples, name, unreadable)
 
 
 def run(folder: Path, stop: StopSignal | None = None, clock: float | None = None) -> int:
@@ -159,8 +110,8 @@ def _leave_group() -> None:
 
 
 def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
-    device = _prepare_machine()
-    free = _free_memory(device)
+    device = prepare_device()
+    free = free_memory(device)
     writer.update(memory_free=free)
     writer.stage("loading")
     loaded = _load(task, writer, device)
@@ -187,49 +138,6 @@ def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
         with noisy(loaded.model, task.settings.neftune):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _finish(task, writer, trainer, reporter)
-
-
-def _prepare_machine() -> "torch.device":
-    """The device of this process. On a CPU all cores are used, shared among the processes."""
-    import torch
-
-    from glm_core.models import device as cuda_device
-
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if cuda_device.usable():
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(device)
-        cuda_device.limit_cuda_stack(device)
-        return device
-    if "OMP_NUM_THREADS" not in os.environ or world > 1:
-        torch.set_num_threads(max(1, cores() // world))
-    return torch.device("cpu")
-
-
-def _free_memory(device: "torch.device") -> int:
-    """Bytes that the run may take, with what it has already: of its GPU, or of the machine."""
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] + memory_on_gpus(os.getpid())
-    return psutil.virtual_memory().available + psutil.Process().memory_info().rss
-
-
-def choose_dtype(precision: str, device: "torch.device") -> "torch.dtype":
-    """The base's data type: float32 on a CPU, bfloat16 on GPUs that compute in it, float16 on older ones.
-
-    Raises:
-        TrainingError: float16 on a CPU, which cannot train in it.
-    """
-    import torch
-
-    if precision == "float16" and device.type == "cpu":
-        raise TrainingError("training.error.half_on_cpu")
-    if precision != "auto":
-        return getattr(torch, precision)
-    if device.type == "cpu":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
 
 
 def _load(task: Task, writer: RunWriter, device: "torch.device") -> "LoadedModel":
@@ -320,7 +228,7 @@ def _final_settings(settings: TrainingSettings, loaded: "LoadedModel", writer: R
 
 def _find_checkpoint(task: Task, writer: RunWriter) -> Path | None:
     """The newest checkpoint that is not damaged; what was told after it is forgotten, since it will be told again."""
-    from glm_core.training.trainer import find_checkpoints, is_whole
+    from glm_core.training.process.checkpoint_folders import find_checkpoints, is_whole
 
     checkpoint = None
     for candidate in reversed(find_checkpoints(task.folder / "checkpoints")):

@@ -17,7 +17,7 @@ from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from glm_core.training.run import Task
+    from glm_core.training.process.task import Task
 
 CHUNK = 2000  # rows between two reports of progress
 _NAMED = 12  # row numbers in one sentence

@@ -9,7 +9,6 @@ callbacks.py's.
 import math
 import os
 import time
-import zipfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cached_property
@@ -17,20 +16,19 @@ from pathlib import Path
 
 import torch
 import torch.distributed
-from safetensors import SafetensorError, safe_open
 from torch.utils.data import ConcatDataset, DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from glm_core import workspace
-from glm_core.adapters import attach, lora_io, lora_plus, pissa, scale, snapshots
-from glm_core.adapters.files import PREFIX_WEIGHTS
+from glm_core.adapters import attach, lora_plus, pissa, scale, snapshots
 from glm_core.adapters.settings import has_pissa
 from glm_core.data.tokenize import IGNORED, Encoded, collate
 from glm_core.models import LoadedModel
 from glm_core.training import memory_estimate
 from glm_core.training.averaging import WeightAverage
 from glm_core.training.probes import Probes
+from glm_core.training.process.checkpoint_folders import STATE_FILE, is_whole, prune
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.selection import choose_step, choose_strength
 from glm_core.training.settings import TrainingSettings
@@ -38,9 +36,6 @@ from glm_core.training.steps.batches import ShardedBatches
 from glm_core.training.steps.cuda_graphs import CudaGraphStep, round_length
 from glm_core.training.steps.loss import AnswerLoss
 from glm_core.training.token_dataset import Rows
-
-STATE_FILE = "trainer_state.json"
-CHECKPOINTS_KEPT = 2  # besides the best
 
 
 def training_arguments(
@@ -337,40 +332,3 @@ def average_gradients(model: torch.nn.Module) -> None:
     flat /= torch.distributed.get_world_size()
     parts = flat.split([gradient.numel() for gradient in gradients])
     torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)])
-
-
-def find_checkpoints(parent: Path) -> list[Path]:
-    """The checkpoints that can be gone on from, oldest first."""
-    found = [
-        path for path in parent.glob("checkpoint-*") if path.name[11:].isdecimal() and (path / STATE_FILE).is_file()
-    ]
-    return sorted(found, key=lambda path: int(path.name[11:]))
-
-
-def is_whole(folder: Path) -> bool:
-    """Return whether checkpoint `folder` can be read: a power cut or a full disk may leave files that are cut off or full of zeros."""
-    try:
-        workspace.read_json(folder / STATE_FILE)
-        weights = folder / lora_io.WEIGHTS
-        for path in folder.glob("*.safetensors"):
-            with safe_open(path, "pt") as file:
-                list(file.keys())
-        archives = [path for path in folder.iterdir() if path.suffix in (".pt", ".pth", ".bin")]
-        present = {path.name for path in archives}
-        complete = {"optimizer.pt", "scheduler.pt"} <= present and (weights.is_file() or PREFIX_WEIGHTS in present)
-        return complete and all(_is_whole_archive(path) for path in archives)
-    except (OSError, ValueError, SafetensorError, zipfile.BadZipFile):
-        return False
-
-
-def _is_whole_archive(path: Path) -> bool:
-    """Return whether every part of a torch file (a zip archive) has the checksum it was written with."""
-    with zipfile.ZipFile(path) as archive:
-        return archive.testzip() is None
-
-
-def prune(parent: Path, best: int | None) -> None:
-    """Delete all but the last checkpoints and the best one; a deleted one vanishes whole."""
-    for path in find_checkpoints(parent)[:-CHECKPOINTS_KEPT]:
-        if path.name != f"checkpoint-{best}":
-            workspace.discard_folder(path, ignore_errors=True)

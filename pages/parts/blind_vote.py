@@ -8,7 +8,9 @@ import streamlit as st
 from glm_core import ui
 from glm_core.auth.network import addresses
 from glm_core.evaluation import blind_votes
-from glm_core.evaluation.blind_votes import Pair, Tally, Vote, VoteSide
+from glm_core.evaluation.analysis import vote_tally
+from glm_core.evaluation.analysis.vote_tally import Tally
+from glm_core.evaluation.blind_votes import Pair, Vote, VoteSide
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run
@@ -75,7 +77,7 @@ def draw_result(vote: Vote, counted: Tally, names: Sequence[str]) -> None:
     """The result of a closed vote in words, then the counts."""
     outcome = counted.outcome
     st.markdown(t(f"vote.outcome.{outcome}", name=names[OUTCOMES.get(outcome, 0)]))
-    if counted.share is not None and counted.blind and counted.voters >= blind_votes.FEWEST_VOTERS:
+    if counted.share is not None and counted.blind and counted.voters >= vote_tally.FEWEST_VOTERS:
         low, high = counted.interval
         values = {"decided": counted.decided, "share": counted.share, "low": low, "high": high}
         said = t("vote.share", name=names[1], **values, chance=counted.chance)

@@ -6,7 +6,8 @@ import pytest
 
 from glm_core import i18n, workspace
 from glm_core.evaluation import blind_votes
-from glm_core.evaluation.blind_votes import Pair, Tally, VoteError, VoteSide
+from glm_core.evaluation.analysis.vote_tally import Tally
+from glm_core.evaluation.blind_votes import Pair, VoteError, VoteSide
 
 PAIRS = [Pair(f"第{i}问？", f"原{i}", f"新{i}") for i in range(12)]
 

@@ -15,7 +15,7 @@ from transformers import GlmConfig, GlmForCausalLM
 
 from glm_core import models
 from glm_core.models import ModelError
-from glm_core.models.architectures import causal_lm
+from glm_core.models.architectures import causal_lm_kinds
 from glm_core.models.registry import FAMILIES
 from tests.models.bytelevel import write_tokenizer
 from tests.models.decoders import TEMPLATE, write_decoder
@@ -39,14 +39,14 @@ NAMED = {
 EDGE = GlmConfig(**GLM | {"vocab_size": 400, "partial_rotary_factor": 1.0, "attention_bias": False})
 NETWORKS = {**NATIVE, "glm-edge": lambda: GlmForCausalLM(EDGE)}
 FORMS = ("packed4", "packed8", "prefix", "projected")
-KINDS = ("chatglm", *FORMS, *NETWORKS, *FUSED, *NAMED, *causal_lm.KINDS)
+KINDS = ("chatglm", *FORMS, *NETWORKS, *FUSED, *NAMED, *causal_lm_kinds.KINDS)
 
 
 def write(kind: str, folder) -> None:
     """One healthy small checkpoint of every kind."""
     if kind in ("chatglm", *FORMS):
         return _write_chatglm(kind, folder)
-    if kind in causal_lm.KINDS:
+    if kind in causal_lm_kinds.KINDS:
         write_decoder(folder, kind)
         return None
     network, changes = NAMED.get(kind, ("glm" if kind in FUSED else kind, {}))

@@ -7,7 +7,8 @@ from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
 from glm_core.auth.network import addresses
 from glm_core.evaluation import blind_votes
-from glm_core.evaluation.blind_votes import Pair, Tally, VoteSide
+from glm_core.evaluation.analysis.vote_tally import Tally
+from glm_core.evaluation.blind_votes import Pair, VoteSide
 from tests.pages.test_compare import shown
 from tests.pages.test_pages import open_page
 

@@ -2,8 +2,9 @@
 
 import torch
 
-from glm_core.training import trainer
+from glm_core.adapters.files import PREFIX_WEIGHTS
 from glm_core.training.averaging import FILE, WeightAverage
+from glm_core.training.process import checkpoint_folders
 
 
 def weights_after(step):
@@ -41,14 +42,14 @@ def test_an_average_that_was_interrupted_is_the_same(tmp_path):
 
 
 def test_a_checkpoint_whose_average_is_cut_off_is_not_gone_on_from(tmp_path):
-    (tmp_path / trainer.STATE_FILE).write_text("{}")
+    (tmp_path / checkpoint_folders.STATE_FILE).write_text("{}")
     torch.save({}, tmp_path / "optimizer.pt")
     torch.save({}, tmp_path / "scheduler.pt")
-    torch.save({}, tmp_path / trainer.PREFIX_WEIGHTS)
+    torch.save({}, tmp_path / PREFIX_WEIGHTS)
     average = WeightAverage([torch.zeros(3)], 0)
     average.add(1)
     average.save(tmp_path)
-    assert trainer.is_whole(tmp_path)
+    assert checkpoint_folders.is_whole(tmp_path)
     file = tmp_path / FILE
     file.write_bytes(file.read_bytes()[:-2])
-    assert not trainer.is_whole(tmp_path)
+    assert not checkpoint_folders.is_whole(tmp_path)

@@ -18,10 +18,11 @@ from glm_core.adapters import attach, files, snapshots
 from glm_core.data import row_file
 from glm_core.evaluation.judge import judge
 from glm_core.generation.greedy import greedy
-from glm_core.training import run as training_run
+from glm_core.machine.gpu_stats import cores
 from glm_core.training import split
 from glm_core.training.__main__ import build_parser, main
 from glm_core.training.callbacks import Reporter, evaluation_steps, log_interval
+from glm_core.training.process.compute_device import prepare_device
 from glm_core.training.process.signals import StopSignal
 from glm_core.training.run import run
 from glm_core.training.run_writer import STATUS_SECONDS
@@ -658,8 +659,8 @@ def test_two_cards_learn_like_one_and_record_their_steps(make, accumulation):
 def test_prepare_uses_all_cores_unless_told(monkeypatch):
     before = torch.get_num_threads()
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    training_run._prepare_machine()
-    assert torch.get_num_threads() == training_run.cores()
+    prepare_device()
+    assert torch.get_num_threads() == cores()
     torch.set_num_threads(before)
 
 

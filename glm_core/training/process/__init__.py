@@ -1,1 +1,1 @@
-"""The life of a trainer's process: waiting for a run, stopping, and why it failed."""
+"""The life of a trainer's process: its task, its device, its checkpoints, waiting for a run, stopping, and why it failed."""

@@ -13,7 +13,7 @@ from glm_core.adapters.targets import choose_targets
 from glm_core.generation.greedy import greedy
 from glm_core.models import ModelError, quantization
 from glm_core.models.architectures import decoder_step
-from glm_core.models.architectures.causal_lm import KINDS
+from glm_core.models.architectures.causal_lm_kinds import KINDS
 from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request
 from glm_core.serving.request_handle import RequestHandle
