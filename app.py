@@ -1,6 +1,7 @@
 """easyAIGC, the whole program on one port: `streamlit run app.py`.
 
-The pages (glm_core/ui.py draws the frame, pages/ the content) and the HTTP API share one process, one engine and one launcher (glm_core/state.py).
+The pages (glm_core/page_frame.py draws the frame, pages/ the content) and the HTTP API share one process, one engine and one launcher
+(glm_core/state.py).
 """
 
 import logging
@@ -10,7 +11,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.middleware import Middleware
 
-from glm_core import error_log, page_document, state, ui
+from glm_core import error_log, lifecycle, page_document, state, ui
 from glm_core.api import routes
 from glm_core.auth import languages
 from glm_core.auth.network import sharing
@@ -28,18 +29,18 @@ async def lifespan(_app):
     warnings.filterwarnings(
         "ignore", category=FutureWarning, module="transformers"
     )  # what PEFT asks it in last year's words
-    state.start()
+    lifecycle.start()
     print(await sharing.begin(state.sharing(), app, st.get_option("server.port")), flush=True)
-    state.open_browser(f"http://localhost:{st.get_option('server.port')}")
-    with routes.ending_on_signals(state.close):
+    lifecycle.open_browser(f"http://localhost:{st.get_option('server.port')}")
+    with routes.ending_on_signals(lifecycle.close):
         yield
     await state.sharing().close()
-    state.close()
+    lifecycle.close()
 
 
-state.refuse_base_path()
+lifecycle.refuse_base_path(st.get_option("server.baseUrlPath"))
 app = st.App(
-    "glm_core/ui.py",
+    "glm_core/page_frame.py",
     routes=[
         *routes.routes(state.engine, state.made_engine),
         *login.routes(state.sharing),

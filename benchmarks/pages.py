@@ -97,7 +97,7 @@ def visit(name: str, chosen: str = "") -> tuple[float, float]:
 
     from tests.paths import ROOT
 
-    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=600)
+    app = AppTest.from_file(str(ROOT / "glm_core" / "page_frame.py"), default_timeout=600)
     app.switch_page(str(ROOT / "pages" / f"{name}.py"))
     if chosen:
         app.query_params[CHOSEN[name]] = chosen

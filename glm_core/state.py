@@ -3,14 +3,9 @@
 They are made on first use: the engine's package imports torch, and the home page must not wait for that.
 """
 
-import contextlib
 import gc
-import logging
 import os
-import sys
 import threading
-import webbrowser
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -20,49 +15,28 @@ from streamlit import config, runtime
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from glm_core import workspace
-from glm_core.auth import accounts, database
 from glm_core.auth.network import descriptors
 from glm_core.auth.network.addresses import LOCAL_HOSTS
 from glm_core.auth.network.page_sockets import PageSockets, SocketLimits
 from glm_core.auth.network.sharing import Sharing
-from glm_core.errors import EasyError
-from glm_core.hub import private_hosts
-from glm_core.i18n import t
 from glm_core.jobs import Turn
-from glm_core.machine import allocator
 from glm_core.machine import machine as this_machine
 from glm_core.serving.errors import EngineUnavailable
-from glm_core.workspace_lock import WorkspaceLock
 
 if TYPE_CHECKING:
     from glm_core.serving.base import Engine, LoadedBase
 
-TICK_SECONDS = 1.0
+
 WAITING = 128
 "Longest queue of requests before the next one is told to come back later: enough for a class of forty and their scripts."
 SHARE = 64
 "Of these, how many one account may have."
-TIDY_SECONDS = 86_400.0
-LAST_USES_SECONDS = 20.0
-ENDED_PAGES_SECONDS = 60.0
-"How often, at most, the memory of pages that have ended is handed to the system."
-SECONDS_TO_LISTEN = 0.5
-SECONDS_TO_SAVE = 5.0
-"How long the end of the server waits for pages to save the answers that it broke off."
-
 PAGES_MESSAGES = frozenset(("rerun_script", "stop_script", "app_heartbeat", "file_urls_request"))
 PAGES_OPERATIONS = frozenset(("deferred_file", "dataframe_chunk"))
-
-log = logging.getLogger(__name__)
 LOADER_LACKS_MEMORY = ("failed to map segment", "cannot allocate memory")
 "What the loader of the system's libraries says where memory is short or a limit on it is reached."
-_closing = threading.Event()
-_pages_ended = threading.Event()
-_locks: list[WorkspaceLock] = []
+pages_ended = threading.Event()
 engines: "list[Engine]" = []
-_answers: list[object] = []
-_answers_changed = threading.Condition()
 
 
 @st.cache_resource(show_spinner=False)
@@ -214,7 +188,7 @@ def session_of(message: bytes) -> str | None:
 def _end_session(session: str) -> None:
     """End a Streamlit session that nobody resumed. Streamlit itself forgets it without closing its event loop."""
     runtime.get_instance().close_session(session)
-    _pages_ended.set()
+    pages_ended.set()
 
 
 def _server_options() -> dict:
@@ -232,120 +206,3 @@ def free_gpu(_run) -> None:
     """Free the GPU for a run: unload the model after its running answers; the next question loads it again."""
     if loaded() is not None and this_machine.gpus():
         engine().unload()
-
-
-def refuse_base_path() -> None:
-    """End the program where it is asked to serve beneath a path; its sign-in, API and links are all at the root of an address.
-
-    Raises:
-        SystemExit: `server.baseUrlPath` is set; the terminal gets the sentence that says what to do.
-    """
-    path = (st.get_option("server.baseUrlPath") or "").strip("/")
-    if path:
-        raise SystemExit(t("app.base_path", path=path))
-
-
-def open_browser(url: str) -> None:
-    """Open the dashboard at `url` where EASYAIGC_OPEN asks for it, as `start.py` does, and there is a screen."""
-    screen = sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
-    if os.environ.get("EASYAIGC_OPEN") == "1" and screen:
-        threading.Timer(SECONDS_TO_LISTEN, webbrowser.open, [url]).start()
-
-
-def start() -> None:
-    """Begin watching the runs and tidying up in the background. Returns at once; called when the server starts."""
-    _closing.clear()
-    allocator.limit_arenas()
-    descriptors.raise_limit()
-    private_hosts.refuse_when(lambda: sharing().on)
-    lock = WorkspaceLock(workspace.home())
-    _locks[:] = [lock]
-    if not lock.take():
-        log.warning("%s", t("app.second", folder=workspace.home(), **lock.holder()))
-    threading.Thread(target=_work_alone, args=(lock,), name="runs", daemon=True).start()
-    threading.Thread(target=_store_last_uses, name="last-uses", daemon=True).start()
-    threading.Thread(target=_trim_after_pages, name="ended-pages", daemon=True).start()
-
-
-@contextlib.contextmanager
-def saving_answer() -> Iterator[None]:
-    """Make `close` wait until this block, which ends by saving an answer, is left."""
-    mark = object()
-    with _answers_changed:
-        _answers.append(mark)
-    try:
-        yield
-    finally:
-        with _answers_changed:
-            _answers.remove(mark)
-            _answers_changed.notify_all()
-
-
-def close() -> None:
-    """Stop answering and watching, once the answers under way are saved as far as they came.
-
-    Training processes go on by themselves and are found again at the next start.
-    """
-    _closing.set()
-    for one in engines:  # first, since callers wait for it; the others may wait for a disk
-        one.close()
-    with _answers_changed:
-        _answers_changed.wait_for(lambda: not _answers, SECONDS_TO_SAVE)
-    accounts.last_uses.store()
-    accounts.ended_sessions.store()
-    database.let_go()
-    for lock in _locks:
-        lock.release()
-
-
-def _work_alone(lock: WorkspaceLock) -> None:
-    """Start runs and tidy up as long as no other dashboard on this workspace does."""
-    if lock.wait(_closing):
-        threading.Thread(target=_tidy, name="tidy", daemon=True).start()
-        _watch_runs()
-
-
-def _watch_runs() -> None:
-    """Tick the launcher every second; an error is logged when it begins, and the next tick tries again."""
-    last = None
-    while not _closing.wait(TICK_SECONDS):
-        try:
-            launcher().tick()
-            reports().follow(launcher().open)
-            last = None
-        except Exception as error:
-            if repr(error) != last:
-                log.error("%s", error, exc_info=None if isinstance(error, EasyError) else error)
-            last = repr(error)
-
-
-def _store_last_uses() -> None:
-    """Write what waits for the file of accounts (times of last use, sessions that ended) every few seconds, and keep it open."""
-    while not _closing.wait(LAST_USES_SECONDS):
-        database.keep_open()
-        accounts.last_uses.store()
-        accounts.ended_sessions.store()
-
-
-def _trim_after_pages() -> None:
-    """Hand the memory of pages that have ended to the system, now and then. What they held is freed by Python's own collections.
-
-    A collection of ours would hold everybody up: without an engine, whose making freezes the libraries, it walks all of them.
-    """
-    while not _closing.wait(ENDED_PAGES_SECONDS):
-        if _pages_ended.is_set():
-            _pages_ended.clear()
-            allocator.trim()
-
-
-def _tidy() -> None:
-    """Delete leftovers of killed writes once, and expired guests' conversations now and every day."""
-    from glm_core.chat import guests
-
-    workspace.sweep_leftovers()
-    while not _closing.is_set():
-        try:
-            guests.tidy()
-        except Exception as error:
-            log.error("%s", error, exc_info=error)
-        _closing.wait(TIDY_SECONDS)

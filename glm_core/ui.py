@@ -1,6 +1,7 @@
-"""The router that st.App runs (theme, language, navigation) and the helpers that every page uses.
+"""Helpers that every page uses: who reads it and may do what, links, errors in words, widgets that Streamlit has not.
 
 Pages draw with Streamlit themselves; answers and runs come from other packages, and nothing here knows about models or data.
+The frame around them is in page_frame.py.
 """
 
 import logging
@@ -26,9 +27,8 @@ from glm_core.auth.requests.sender import COOKIE
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.machine import machine as this_machine
-from glm_core.markdown import literal
 from glm_core.page_list import PAGES
-from glm_core.workspace import ASSETS, ROOT
+from glm_core.workspace import ROOT
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,6 @@ BEGUN = "begun"
 "Session state: the folder and the role for which the page was last drawn."
 TOLD = "told"
 "Session state: what `begin_anew` has to say."
-AVATARS = {"user": ":material/person:", "assistant": ":material/smart_toy:", "tool": ":material/build:"}
-LONGEST_SHOWN = 4_000
 TEMPLATES = Path(__file__).with_name("page_templates")
 
 
@@ -63,7 +61,7 @@ def _session_language() -> str | None:
     if get_script_run_ctx(suppress_warning=True) is None:
         return None
     asked = i18n.named(st.query_params.get("lang", ""))
-    return _pressed_language() or asked or st.session_state.get("own_language") or _browser_language()
+    return _pressed_language() or asked or st.session_state.get("own_language") or browser_language()
 
 
 def _pressed_language() -> str | None:
@@ -74,7 +72,7 @@ def _pressed_language() -> str | None:
         return None
 
 
-def _browser_language() -> str:
+def browser_language() -> str:
     """Return what this browser was told last, else what it asks for."""
     locale = st.context.locale
     told = i18n.named(st.context.cookies.get(languages.COOKIE, ""))
@@ -90,64 +88,6 @@ def _session_theme() -> str | None:
 
 
 charts.follow(_session_theme)
-
-
-def main() -> None:
-    """Draw the frame around every page (navigation, language, theme) and run the page asked for."""
-    st.set_page_config(page_icon=ASSETS / "seal.svg", layout="wide", initial_sidebar_state=220)
-    st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "seal.svg")
-    st.html(ASSETS / "style.css")
-    draw_markup("connection_style")
-    account = visitor()
-    _keep_apart(account)
-    if "own_language" not in st.session_state:
-        st.session_state.own_language = account and languages.of_account(account) or _browser_language()
-    page = st.navigation(_pages_for(account))
-    st.set_page_config(page_title=f"{page.title} · easyAIGC")
-    with st.sidebar:
-        _draw_language_switch(account)
-        if account is not None and account != accounts.LOCAL:
-            draw_markup("sign_out", name=account.shown_name)
-    page.run()
-
-
-def _keep_apart(account: Account | None) -> None:
-    """Clear the session state when another account uses the session, as in an old tab after a new sign-in."""
-    whose = account.folder if account else ""
-    if st.session_state.setdefault("whose", whose) != whose:
-        st.session_state.clear()
-        st.session_state.whose = whose
-
-
-def _pages_for(account: Account | None) -> list:
-    """Return all pages; those that `account` may open are in the navigation. Guests, who have no home page, begin in the chat.
-
-    The other pages keep their address: `begin` says there, in the reader's language, why they are closed.
-    """
-    trainer = account is not None and account.may("trainer")
-    pages = [
-        st.Page(
-            entry.file,
-            title=t(f"page.{entry.name}"),
-            icon=entry.icon,
-            default=trainer and entry.name == "home",
-            visibility="hidden" if entry.hidden or account is None or not account.may(entry.role) else "visible",
-        )
-        for entry in PAGES
-        if entry.file.exists()
-    ]
-    if trainer:
-        return pages
-    start = _ask_to_sign_in if account is None else _go_to_chat
-    return [st.Page(start, title=t("page.chat"), default=True, visibility="hidden"), *pages]
-
-
-def _go_to_chat() -> None:
-    go("chat")
-
-
-def _ask_to_sign_in() -> None:
-    draw_markup("sign_in")
 
 
 def draw_markup(template: str, *, scripts: bool = False, **values: object) -> None:
@@ -188,26 +128,6 @@ def run_audited(change: Callable[[], object], action: str, target: str = "") -> 
     note(action, target)
 
 
-def _draw_language_switch(account: Account | None) -> None:
-    """The switch. Streamlit keeps its choice in the address; account and browser remember what was pressed, not what an address said."""
-    chosen = st.segmented_control(
-        t("ui.language"),
-        i18n.LANGUAGES,
-        default=st.session_state.own_language,
-        format_func=i18n.NAMES.get,
-        key="lang",
-        bind="query-params",
-        required=True,
-        label_visibility="collapsed",
-    )
-    if chosen != st.session_state.setdefault("drawn_language", chosen):
-        st.session_state.drawn_language = st.session_state.pressed_language = chosen
-        if account is not None:
-            languages.keep(account, chosen)
-    if "pressed_language" in st.session_state:
-        draw_markup("remember_language", pressed=st.session_state.pressed_language)
-
-
 def owns(owner: str) -> bool:
     """Return True where the reader may stop, rename or delete what `owner` made: one's own, an administrator everything."""
     account = visitor()
@@ -246,7 +166,7 @@ def begin(page: str) -> User:
         raise ValueError(f"no page {page!r}")
     account = visitor()
     if account is None:
-        _ask_to_sign_in()
+        draw_markup("sign_in")
         st.stop()
     if not account.may(entry.role):
         st.error(t("security.role"), icon=":material/lock:")
@@ -385,29 +305,6 @@ def local_time(seconds: float) -> str:
     return moment.strftime("%m-%d %H:%M" if moment.year == datetime.now().year else "%Y-%m-%d %H:%M")
 
 
-def draw_messages(messages: list[dict]) -> None:
-    """Draw a conversation of a data set: text literally, never as markup, and very long texts by their start."""
-    for message in messages:
-        content = literal(message["content"][:LONGEST_SHOWN])
-        if message["role"] == "system":
-            st.caption(t("datasets.system", words=content))
-            continue
-        if tools := message.get("tools"):
-            names = i18n.join([tool["function"]["name"] for tool in tools], "item")
-            st.caption(f":material/build: {literal(t('datasets.tools', names=names))}")
-        with st.chat_message(message["role"], avatar=AVATARS[message["role"]]):
-            if thought := message.get("reasoning_content"):
-                st.caption(f":material/psychology: {literal(thought[:LONGEST_SHOWN])}")
-            if content:
-                st.markdown(content)
-            if message["role"] == "assistant" and not message.get("learn", True):
-                st.caption(t("datasets.not_learned"))
-            for call in message.get("tool_calls") or ():
-                function = call["function"]
-                st.markdown(f":material/build: {literal(function['name'])}")
-                st.json(function["arguments"], expanded=False)
-
-
 def secret_input(label: str, *, key: str, help: str) -> str:
     """A field for a token or an API key, masked by the style of keys that begin with `secret`.
 
@@ -444,7 +341,3 @@ def show_error(error: Exception) -> bool:
         log.error("incident %s: %s", number, type(error).__name__, exc_info=error)
         st.error(t("ui.incident", number=number), icon=":material/error:")
     return True
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ from glm_core.data.readers import read
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from pages.parts.datasets import as_seen, column_mapping, from_hub, several_files
+from pages.parts.datasets import as_seen, column_mapping, conversation, from_hub, several_files
 
 LISTED, SHORT, SHOWN = 100, 8, 3
 PROBLEMS_HEIGHT = 440  # pixels; a longer table scrolls by itself
@@ -54,7 +54,7 @@ def draw_result(result: read.ReadResult) -> None:
     if result.examples:
         for place, example in enumerate(result.examples[:SHOWN]):
             with st.container(border=True, key=f"live-example-{place}" if place else "live-example", gap=None):
-                ui.draw_messages(example.messages)
+                conversation.draw(example.messages)
         as_seen.draw(list(result.examples[:SHOWN]))
     elif not column_mapping.waits_for_name(result):
         raw = [{name: str(value)[:200] for name, value in row.items()} for row in result.sample]

@@ -67,7 +67,7 @@ def test_home_imports_no_torch():
     """The first page is there in seconds because the heavy libraries come with the first model."""
     code = (
         "import sys; from streamlit.testing.v1 import AppTest; "
-        "app = AppTest.from_file('glm_core/ui.py', default_timeout=60).run(); assert app.title and not app.exception; "
+        "app = AppTest.from_file('glm_core/page_frame.py', default_timeout=60).run(); assert app.title and not app.exception; "
         "import app; heavy = {'torch', 'transformers', 'peft', 'jieba'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)

@@ -23,7 +23,7 @@ from glm_core.runs.run import Run
 from glm_core.serving.engine import LocalEngine
 from tests.paths import ROOT
 
-PAGES = [*sorted((ROOT / "pages").rglob("*.py")), ROOT / "glm_core" / "ui.py"]
+PAGES = [*sorted((ROOT / "pages").rglob("*.py")), ROOT / "glm_core" / "ui.py", ROOT / "glm_core" / "page_frame.py"]
 GUEST = Account(1, "g", "guest", "u-g")
 TRAINER = Account(2, "t", "trainer", "u-t")
 BOSS = Account(3, "b", "administrator", "u-b")

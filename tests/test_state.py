@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from glm_core import state
+from glm_core import lifecycle, state
 from glm_core.auth.network.page_sockets import MOST_IDLE, Owner
 from glm_core.machine import allocator
 from glm_core.machine.machine import Gpu, Machine
@@ -56,7 +56,7 @@ def test_the_server_ends_after_the_answers_that_it_broke_off_are_saved(monkeypat
     order, begun, broken_off = [], threading.Event(), threading.Event()
 
     def page():
-        with state.saving_answer():
+        with lifecycle.saving_answer():
             begun.set()
             assert broken_off.wait(60)
             order.append("saved")
@@ -65,7 +65,7 @@ def test_the_server_ends_after_the_answers_that_it_broke_off_are_saved(monkeypat
     answering = threading.Thread(target=page)
     answering.start()
     assert begun.wait(60)
-    state.close()
+    lifecycle.close()
     order.append("ended")
     answering.join()
     assert order == ["saved", "ended"]
@@ -90,7 +90,7 @@ def with_cards(monkeypatch, *used):
 def test_the_memory_of_pages_goes_back_to_the_system_after_their_end(monkeypatch, workspace):
     ended, trimmed = [], threading.Event()
     monkeypatch.setattr(state.runtime, "get_instance", lambda: SimpleNamespace(close_session=ended.append))
-    monkeypatch.setattr(state, "ENDED_PAGES_SECONDS", 0.01)
+    monkeypatch.setattr(lifecycle, "ENDED_PAGES_SECONDS", 0.01)
     monkeypatch.setattr(allocator, "trim", lambda: trimmed.set() if ended else pytest.fail("no page has ended"))
 
     async def end_the_oldest(sockets):
@@ -100,11 +100,11 @@ def test_the_memory_of_pages_goes_back_to_the_system_after_their_end(monkeypatch
             sockets.discard(owner, str(number))
 
     try:
-        state.start()
+        lifecycle.start()
         asyncio.run(end_the_oldest(state.guarding()["sockets"]))
         assert trimmed.wait(60) and ended[0] == "0"
     finally:
-        state.close()
+        lifecycle.close()
 
 
 def test_a_run_finds_the_card_without_the_model_that_is_unloaded_for_it(monkeypatch, chatting):
@@ -122,7 +122,6 @@ def test_without_a_card_the_model_stays_where_it_is(monkeypatch, chatting):
 
 
 @pytest.mark.parametrize(("path", "refused"), [("", False), ("/", False), ("tool", True), ("/a/b/", True)])
-def test_a_path_beneath_an_address_is_refused_at_the_start(monkeypatch, path, refused):
-    monkeypatch.setattr(state.st, "get_option", lambda name: path if name == "server.baseUrlPath" else None)
+def test_a_path_beneath_an_address_is_refused_at_the_start(path, refused):
     with pytest.raises(SystemExit, match="docs/sharing.md") if refused else contextlib.nullcontext():
-        state.refuse_base_path()
+        lifecycle.refuse_base_path(path)

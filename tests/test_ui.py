@@ -79,7 +79,7 @@ def test_every_page_file_exists_and_asks_who_is_there():
 
 
 def test_a_session_that_somebody_else_takes_over_knows_nothing_any_more():
-    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(ROOT / "glm_core" / "page_frame.py"), default_timeout=60).run()
     app.session_state["talk"] = "secret"
     assert "talk" in app.run().session_state
     app.session_state["whose"] = "u-somebody"

@@ -12,7 +12,7 @@ from tests.paths import ROOT
 MOST_FILES = 18
 MOST_TABLES = 15
 LINES_OF_A_PAGE = 50
-WIDGETS = {"ui.py", "state.py"}
+WIDGETS = {"page_frame.py", "state.py", "ui.py"}
 ARCHITECTURES = ROOT / "glm_core" / "models" / "architectures"
 
 

@@ -439,7 +439,7 @@ def test_a_guest_is_told_how_long_the_words_are_kept(engine, guest):
 
 def test_a_new_conversation_begins_with_the_run_that_was_looked_at_last(engine):
     assert open_page("chat").selectbox(key="model").value == "tiny"
-    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "glm_core" / "page_frame.py"), default_timeout=60)
     app.session_state["whose"], app.session_state["last_run"] = "local", "run-1"
     app.query_params["lang"] = "中文"
     app.run()

@@ -11,7 +11,7 @@ PAGES = [entry.name for entry in ui.PAGES if not entry.hidden]
 
 def open_page(name: str, language: str = "zh", **query: str) -> AppTest:
     """The dashboard as somebody sees it who opens page `name` in `language`."""
-    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "glm_core" / "page_frame.py"), default_timeout=60)
     app.query_params["lang"] = i18n.NAMES[language]
     app.run()
     for key, value in query.items():

@@ -26,7 +26,7 @@ def launcher(monkeypatch):
 
 
 def open_form():
-    app = AppTest.from_file(str(ROOT / "glm_core" / "ui.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "glm_core" / "page_frame.py"), default_timeout=60)
     app.query_params["lang"] = "中文"
     app.run()
     return app.switch_page(str(ROOT / "pages" / "training.py")).run()

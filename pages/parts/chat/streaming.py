@@ -9,7 +9,7 @@ import time
 
 import streamlit as st
 
-from glm_core import state, ui
+from glm_core import lifecycle, state, ui
 from glm_core.chat.conversations import Conversation
 from glm_core.i18n import t
 from glm_core.markdown import harmless
@@ -46,7 +46,7 @@ def answer(conversation: Conversation, choice: ServedModel, fields: dict, typed:
         begun = {"beginning": conversation.beginning.strip(), "thought": conversation.thought}
         handle = state.engine().submit(Request(told, choice.name, owner=conversation.user, **begun, **fields))
         st.session_state.computing = True
-        with state.saving_answer():
+        with lifecycle.saving_answer():
             try:
                 stream(handle, conversation, (thought, place, wait))
                 st.session_state.computing = False

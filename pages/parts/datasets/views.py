@@ -10,6 +10,7 @@ from glm_core.data.documents import sources
 from glm_core.i18n import t
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
+from pages.parts.datasets import conversation
 from pages.parts.datasets.actions import keep_own
 from pages.parts.drafting import row_source
 
@@ -36,7 +37,7 @@ def draw_rows(chosen: library.Dataset, rows: Sequence[Example]) -> None:
     for index in found[start : start + SHOWN]:
         with st.container(border=True, key=f"row-{index}", gap=None):
             st.caption(t("datasets.row", row=index + 1))
-            ui.draw_messages(rows[index].messages)
+            conversation.draw(rows[index].messages)
             row_source.draw(known, rows[index])
 
 

@@ -11,6 +11,7 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.serving import served_models
+from pages.parts.datasets import conversation
 from pages.parts.datasets.column_mapping import draw_notices
 
 SERVER = ""
@@ -113,7 +114,7 @@ def draw_passage(text: str, heading: str, page: int) -> None:
         place += [t("drafting.page", page=page)] if page else []
         if place:
             st.caption(" · ".join(place))
-        st.markdown(literal(text[: ui.LONGEST_SHOWN]))
+        st.markdown(literal(text[: conversation.LONGEST_SHOWN]))
 
 
 def draw_model() -> tuple[str, str, str]:

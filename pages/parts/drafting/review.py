@@ -11,6 +11,7 @@ from glm_core.drafting.drafts import Draft
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts.datasets import conversation
 from pages.parts.drafting.begin import draw_passage
 
 PASSAGE_HEIGHT = 420  # pixels; a longer passage scrolls by itself
@@ -68,7 +69,7 @@ def draw_item(draft: Draft, item: Item) -> None:
         if draft.kind == "questions":
             draw_passage(item.text, item.heading, item.page)
         else:
-            ui.draw_messages(item.messages)
+            conversation.draw(item.messages)
 
 
 def draw_decisions(draft: Draft, pair: DraftPair, question: str, answer: str) -> None:
