@@ -163,6 +163,9 @@ class DecodeRunner:
         fixed: compute whole buffers and numbers of rows that are powers of two, so that the tensors of a step have few
             shapes. By default where that can be recorded: on a GPU, for architectures whose steps can.
         capacity: rows and columns of the buffers where that is known; else they grow by doubling.
+
+    Attributes:
+        recorder: runs the part of a step that is recorded on a GPU; another one with the methods of `CudaGraphRunner` may take its place.
     """
 
     def __init__(
@@ -176,7 +179,7 @@ class DecodeRunner:
         self._loaded, self._adapters, self._slot = loaded, adapters, slot
         self._architecture, device = loaded.family.architecture, loaded.model.device
         self.fixed = device.type == "cuda" and self._architecture.recordable if fixed is None else fixed
-        self._recorder = CudaGraphRunner(device if self.fixed else torch.device("cpu"))
+        self.recorder = CudaGraphRunner(device if self.fixed else torch.device("cpu"))
         self._lora = adapters.side_by_side if slot is None else None
         self._capacity = capacity
         self._cache: SlotKVCache | None = None
@@ -248,10 +251,10 @@ class DecodeRunner:
         self._choose_window()
         self._choose_adapters()
         if self._lora is None:
-            logits = self._recorder.run(self._cache.rows, self._compute)
+            logits = self.recorder.run(self._cache.rows, self._compute)
         else:
             with self._lora.acting():
-                logits = self._recorder.run((self._cache.rows, self._lora.generation), self._compute)
+                logits = self.recorder.run((self._cache.rows, self._lora.generation), self._compute)
         self._lengths = [length + 1 for length in self._lengths]
         return logits[: len(self)]
 
@@ -266,7 +269,7 @@ class DecodeRunner:
             enlarged(states, (rows, *states.shape[1:]))
             for states in (self._ids, self._positions, self._strides, self._active)
         )
-        self._recorder.forget()
+        self.recorder.forget()
 
     def _choose_window(self) -> None:
         longest = max(self._lengths) + 1

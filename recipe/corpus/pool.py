@@ -7,7 +7,7 @@ wording that a trained template could also produce (up to punctuation, openers a
 import random
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from recipe.corpus.grammar import Filler, Lists, covers, expand, plain
 from recipe.corpus.wording import ASKING, CLOSERS, NEUTRAL, ORDERING, ask
@@ -19,16 +19,19 @@ MOST_DRAWS = 200
 class Pool:
     """Templates of a question, some of them kept for evaluation; at least one on each side.
 
+    Args:
+        held: those that are kept; by default a share of them, by their checksums.
+
     Raises:
         ValueError: fewer than two templates, or the same one twice.
     """
 
-    def __init__(self, *templates: str):
+    def __init__(self, *templates: str, held: Sequence[str] = ()):
         if len(templates) < 2 or len(set(templates)) < len(templates):
             raise ValueError(f"a pool needs two or more different templates: {templates!r}")
         by_hash = sorted(templates, key=lambda template: zlib.crc32(template.encode()))
-        kept = max(1, round(len(templates) / SHARE))
-        self.held, self.trained = by_hash[:kept], by_hash[kept:]
+        self.held = list(held) or by_hash[: max(1, round(len(templates) / SHARE))]
+        self.trained = [template for template in by_hash if template not in self.held]
         self._bare = [bare(template) for template in self.trained]
 
     def draw(self, rng: random.Random, held_out: bool = False, lists: Lists | None = None) -> str:

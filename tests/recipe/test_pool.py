@@ -23,9 +23,7 @@ def test_kept_wordings_are_not_covered_by_trained_ones_even_after_an_opener():
             assert not covers([bare(template) for template in pool.trained], text, lists)
     trained, kept = "法国在哪？", "我想知道法国在哪？"
     with pytest.raises(ValueError, match="cover"):
-        pool = Pool(trained, kept)
-        pool.held, pool.trained, pool._bare = [kept], [trained], [bare(trained)]
-        pool.draw(random.Random(0), True)
+        Pool(trained, kept, held=[kept]).draw(random.Random(0), True)
 
 
 def test_a_pool_needs_two_different_templates():

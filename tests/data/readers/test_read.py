@@ -293,7 +293,7 @@ def test_a_sheet_that_unpacks_to_gigabytes_is_refused_quickly(monkeypatch):
 
 def test_a_line_of_millions_of_cells_is_refused_before_it_is_divided(monkeypatch):
     monkeypatch.setattr("glm_core.data.readers.formats.csv_rows.MAX_TEXT", 10)
-    monkeypatch.setattr("glm_core.data.readers.formats.csv_rows._LONGEST_LINE", 40)
+    monkeypatch.setattr("glm_core.data.readers.formats.csv_rows.LONGEST_LINE", 40)
     result = read_bytes(("question,answer\na,b\n" + "c," * 30 + "\nd,e\n").encode(), "a.csv")
     assert [one.question for one in result.examples] == ["a", "d"]
     assert [(one.line, "60" in one.message) for one in result.problems] == [(3, True)]

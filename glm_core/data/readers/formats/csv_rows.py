@@ -14,7 +14,7 @@ from glm_core.data.readers.formats.table_header import named_rows
 from glm_core.data.readers.notices import NoticeTally
 
 _MAX_RESTARTS = 100
-_LONGEST_LINE = 4 * MAX_TEXT
+LONGEST_LINE = 4 * MAX_TEXT
 "Characters of a line that are looked at: a longer one would become millions of cells."
 _SEP = re.compile(r"\ufeff?[ \t]*\"?sep=(.)\"?[ \t]*(?=\n|\Z)", re.IGNORECASE)
 
@@ -86,6 +86,6 @@ def _cells(text: str, file: str, delimiter: str, skipped: int, **habits: Any) ->
 
 
 def _bounded(line: str) -> str:
-    if len(line) > _LONGEST_LINE:
+    if len(line) > LONGEST_LINE:
         raise csv.Error
     return line
