@@ -8,7 +8,7 @@ from glm_core.data.bundled import origin
 from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
-from pages.parts.datasets import actions, column_mapping, hygiene, views
+from pages.parts.datasets import actions, hygiene, reading_notices, views
 
 LIST_HEIGHT, ROW_HEIGHT = 440, 52  # pixels; a longer list scrolls by itself
 VIEWS = {"rows": views.draw_rows, "lengths": views.draw_lengths, "check": hygiene.draw_check, "edit": views.draw_edit}
@@ -72,7 +72,7 @@ def draw_set(chosen: library.Dataset) -> None:
     st.caption(about, help=t("datasets.about_help", sha=sha))
     rows = actions.draw_imprint() if chosen.id == "imprint" else library.examples(chosen.id)
     actions.draw_actions(chosen, rows)
-    column_mapping.draw_notices(notices_from(chosen.notices))
+    reading_notices.draw_notices(notices_from(chosen.notices))
     tabs = st.tabs([t(f"datasets.view.{view}") for view in VIEWS], on_change="rerun", key="view")
     for draw, tab in zip(VIEWS.values(), tabs, strict=True):
         if tab.open:

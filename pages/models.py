@@ -10,7 +10,7 @@ from glm_core.hub import download_job
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.serving import served_models
-from pages.parts.models import adapters, bases, merges
+from pages.parts.models import adapter_import, adapters, bases, merges
 
 
 def draw_title() -> None:
@@ -51,4 +51,4 @@ for run in lost:
     adapters.draw_without_base(run)
 if not tuned and not lost:
     st.caption(t("models.no_adapters"))
-adapters.draw_import(installed, user.name)
+adapter_import.draw_import(installed, user.name)

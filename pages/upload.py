@@ -14,7 +14,15 @@ from glm_core.data.readers import read
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from pages.parts.datasets import as_seen, column_mapping, conversation, from_hub, several_files
+from pages.parts.datasets import (
+    as_seen,
+    column_mapping,
+    conversation,
+    file_reading,
+    from_hub,
+    reading_notices,
+    several_files,
+)
 
 LISTED, SHORT, SHOWN = 100, 8, 3
 PROBLEMS_HEIGHT = 440  # pixels; a longer table scrolls by itself
@@ -50,7 +58,7 @@ def draw_result(result: read.ReadResult) -> None:
     kind = "template" if result.layout in TEMPLATES else "layout"
     good, bad = f"{len(result.examples):,}", f"{len(result.problems):,}"
     st.markdown(t("datasets.found", layout=t(f"data.{kind}.{result.layout}"), good=good, bad=bad))
-    column_mapping.draw_notices(result.notices)
+    reading_notices.draw_notices(result.notices)
     if result.examples:
         for place, example in enumerate(result.examples[:SHOWN]):
             with st.container(border=True, key=f"live-example-{place}" if place else "live-example", gap=None):
@@ -130,12 +138,12 @@ if several:
 brought = None if several else handed or bring_in()
 if brought:
     with ui.guarded():
-        if not column_mapping.readable(*brought):
+        if not file_reading.readable(*brought):
             st.stop()
         result = column_mapping.draw_choices(*brought)
         draw_result(result)
         if result.layout == "mapped" and not result.problems:
-            found = column_mapping.read(*brought, None, {}, column_mapping.plain_options(brought[1]))
+            found = file_reading.read(*brought, None, {}, file_reading.plain_options(brought[1]))
             if found.examples or len(found.problems) > 1:  # else it says only that nobody had chosen columns
                 st.caption(t("datasets.before_mapping"))
                 draw_problems(found)

@@ -23,9 +23,6 @@ def engine(tmp_path, monkeypatch):
     scripted = ScriptedEngine(tmp_path / "tiny", good)
     monkeypatch.setattr(state, "engine", lambda: scripted)
     state.drafting.clear()
-    monkeypatch.setattr(
-        "pages.parts.drafting.begin.served_models.find", lambda name: scripted.find(name), raising=False
-    )
     monkeypatch.setattr("glm_core.models.load_tokenizer", lambda folder: Tokenizer())
     monkeypatch.setattr("glm_core.serving.served_models.find", scripted.find)
     yield scripted

@@ -1,81 +1,18 @@
-"""The upload page's reading of a file: the task, the columns chosen by hand, and what they make of it."""
-
-from dataclasses import replace
+"""The columns of a file on the upload page: the task they are for, the columns chosen by hand, and what they make of the file."""
 
 import streamlit as st
 
 from glm_core import i18n, ui
-from glm_core.data import TEMPLATES, Notice, ReadOptions
-from glm_core.data.readers import isolated
+from glm_core.data import TEMPLATES
 from glm_core.data.readers import read as readers_read
-from glm_core.data.readers.formats import legacy_encodings
 from glm_core.data.readers.templates import Template, known_columns, propose, suggest, texts
-from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts.datasets.file_reading import plain_options, read
+from pages.parts.datasets.reading_options import draw_options
 
 AS_IS = ""  # the task of a file whose words are taken as they are; not None, which a selectbox shows as no choice
 OPTIONAL = ("system", "history")
-OPEN_SPEAKERS = ("speakers_added", "speakers_unclear", "speakers_by_role")
-
-
-def read(
-    content: bytes, file: str, template: str | None, mapping: dict, options: ReadOptions | None = None
-) -> readers_read.ReadResult:
-    """Read with progress, once for each choice of template, mapping and options."""
-    options = options or ReadOptions(reasoning=True)
-    key = (file, hash(content), template, tuple(mapping.items()), options, i18n.current())
-    known = st.session_state.setdefault("read", {})
-    if key not in known:
-        bar = st.progress(0.0)
-        if len(known) == 4:  # as found, of the task, as mapped, and the mapping before
-            known.pop(next(iter(known)))
-        try:
-            known[key] = isolated.read_bytes(
-                content,
-                file,
-                template,
-                mapping=mapping or None,
-                options=options,
-                progress=lambda stage, fraction: bar.progress(fraction or 0.0, t(stage)),
-            )
-        finally:
-            bar.empty()
-    return known[key]
-
-
-def plain_options(file: str) -> ReadOptions:
-    """The options of a file as found, in the encoding that the reader chose."""
-    return ReadOptions(reasoning=True, encoding=st.session_state.get(f"encoding-{file}") or "")
-
-
-def draw_encoding(file: str) -> None:
-    """The choice of how a text file's characters are stored."""
-    st.selectbox(
-        t("datasets.encoding"),
-        ["", *legacy_encodings.NAMES],
-        key=f"encoding-{file}",
-        help=t("datasets.encoding_help"),
-        format_func=lambda name: legacy_encodings.NAMES[name] if name else t("datasets.encoding_auto"),
-    )
-
-
-def readable(content: bytes, file: str) -> bool:
-    """True where the file can be read at all; if not, show why, and the way to another one."""
-    try:
-        found = read(content, file, None, {}, plain_options(file))
-        if plain_options(file).encoding or any(notice.kind == "encoding" for notice in found.notices):
-            draw_encoding(file)
-    except EasyError as error:
-        if error.key.startswith("data.encoding"):
-            draw_encoding(file)
-        ui.show_error(error)
-        if "incoming" in st.session_state:
-            st.button(
-                t("datasets.other_file"), key="other", on_click=ui.checked(st.session_state.pop), args=("incoming",)
-            )
-        return False
-    return True
 
 
 def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
@@ -128,82 +65,6 @@ def draw_joined(found: readers_read.ReadResult, question: str | None) -> str | N
         return question
     start = "\n".join(f"{{{column}}}" for column in found.columns if column in (question, *more))
     return st.text_area(t("datasets.pattern"), start, key=f"pattern-{question}-{'-'.join(more)}", height=90)
-
-
-def draw_options(found: readers_read.ReadResult) -> ReadOptions:
-    """Choices that the file leaves open: its sheets, whether it has column names, and which of two readings is meant."""
-    sheets: list[str] = []
-    header, kinds = "auto", {notice.kind for notice in found.notices}
-    if len(found.sheets) > 1:
-        sheets = st.multiselect(
-            t("datasets.sheets"), found.sheets, key="sheets", placeholder=t("datasets.sheets_known"), select_all=False
-        )
-    table = found.file.lower().endswith((".csv", ".tsv", ".xlsx"))
-    if table and (kinds & {"no_header", "names_taken"} or not found.examples):
-        header = st.segmented_control(
-            t("datasets.first_row"),
-            ("auto", "names", "data"),
-            default="auto",
-            format_func=lambda name: t(f"datasets.first_row.{name}"),
-            key="first-row",
-        )
-    guessed = next((notice for notice in found.notices if notice.other), None)
-    other = guessed is not None and st.toggle(t("datasets.other_reading"), key="other-reading", help=guessed.message)
-    known = {"names": True, "data": False}.get(header or "auto")
-    reading = guessed.other if guessed and other else ""
-    return replace(
-        plain_options(found.file),
-        reading=reading,
-        sheets=tuple(sheets),
-        header=known,
-        assistant=draw_speakers(found),
-        roles=draw_roles(found),
-    )
-
-
-def draw_roles(found: readers_read.ReadResult) -> tuple[tuple[str, str], ...]:
-    """Who the names are that the notices leave open; only what the reader has said."""
-    told = [notice for notice in found.notices if notice.kind in OPEN_SPEAKERS]
-    names = dict.fromkeys(name for notice in told for name in notice.values["names"] if name != "…")
-    chosen = []
-    for name in names:
-        role = st.segmented_control(
-            t("datasets.speaker", name=literal(name)),
-            ("auto", *readers_read.SPEAKER_ROLES),
-            default="auto",
-            required=True,
-            key=f"speaker-{name}",
-            help=t("datasets.speaker_help"),
-            format_func=lambda role: t(f"datasets.speaker.{role}"),
-        )
-        if role != "auto":
-            chosen.append((name, role))
-    return tuple(chosen)
-
-
-def draw_speakers(found: readers_read.ReadResult) -> str:
-    """The one who answers, of those who talk in a chat of names; empty until somebody is chosen."""
-    if not found.speakers:
-        return ""
-    return (
-        st.selectbox(
-            t("datasets.assistant"),
-            found.speakers,
-            None,
-            key="assistant",
-            placeholder=t("datasets.choose_name"),
-            help=t("datasets.assistant_help"),
-        )
-        or ""
-    )
-
-
-def draw_notices(notices: list[Notice]) -> None:
-    """Notices of what was read otherwise than it stands in the file or not used, a sentence each."""
-    if not notices:
-        return
-    sentences = "\n".join(f"- {literal(notice.message)}" for notice in notices)
-    st.warning(f"{t('datasets.notices')}\n{sentences}", icon=":material/info:")
 
 
 def draw_proposal(template: str | None, found: readers_read.ReadResult) -> dict[str, str]:

@@ -11,7 +11,7 @@ from glm_core.data.readers import isolated
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from pages.parts.datasets import column_mapping, conversation
+from pages.parts.datasets import conversation, reading_notices
 
 File = tuple[bytes, str]
 
@@ -28,7 +28,7 @@ def draw_several(files: list[File], old: library.Dataset | None, appending: bool
     for result in good:
         with st.expander(literal(result.file), icon=":material/description:", expanded=bool(result.notices)):
             conversation.draw(result.examples[0].messages)
-            column_mapping.draw_notices(result.notices)
+            reading_notices.draw_notices(result.notices)
     if len(good) < len(results):
         st.caption(t("datasets.map_alone"))
     if not good:

@@ -12,7 +12,7 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from pages.parts.datasets import conversation
-from pages.parts.drafting.begin import draw_passage
+from pages.parts.drafting.document_passages import draw_passage
 
 PASSAGE_HEIGHT = 420  # pixels; a longer passage scrolls by itself
 VIEWS = ("open", "accepted", "discarded")

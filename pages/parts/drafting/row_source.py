@@ -6,7 +6,7 @@ from glm_core.data import Example
 from glm_core.data.documents import sources
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from pages.parts.drafting.begin import draw_passage
+from pages.parts.drafting.document_passages import draw_passage
 
 
 def draw(found: dict[str, sources.RowSource], row: Example) -> None:

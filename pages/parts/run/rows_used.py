@@ -5,7 +5,7 @@ import streamlit as st
 from glm_core.data.examples import notices_from
 from glm_core.i18n import join, t
 from glm_core.runs import Run
-from pages.parts.datasets.column_mapping import draw_notices
+from pages.parts.datasets.reading_notices import draw_notices
 
 LISTED = 12  # row numbers in one sentence
 
