@@ -15,41 +15,12 @@ VIEWS = {"rows": views.draw_rows, "lengths": views.draw_lengths, "check": hygien
 
 
 def draw_list() -> None:
-    """The sets to choose from, and the two ways to bring in another."""
-    captions = [
-        t("datasets.caption", rows=f"{one.rows:,}", source=literal(origin(one.source))) for one in sets.values()
-    ]
+    """The sets to choose from, those that cannot be read, and the ways to bring in another."""
     if sets:
-        labels = unique_labels(
-            {id: one.name for id, one in sets.items()}, {id: ui.local_time(one.created) for id, one in sets.items()}
-        )
-        height = LIST_HEIGHT if len(sets) * ROW_HEIGHT > LIST_HEIGHT else "content"
-        st.container(height=height, border=False, key="set-list").radio(
-            t("page.datasets"),
-            list(sets),
-            key="set",
-            captions=captions,
-            label_visibility="collapsed",
-            format_func=lambda id: literal(labels[id]),
-        )
+        choose_set()
     for id in library.damaged():
-        with st.container(horizontal=True, vertical_alignment="center", key=f"damaged-{id}"), ui.guarded():
-            st.markdown(f":red[{literal(t('datasets.damaged', id=id))}]")
-            if st.button("", icon=":material/delete:", help=t("datasets.delete"), key=f"delete-{id}", type="tertiary"):
-                library.remove(id)
-                ui.note("audit.data.remove", id)
-                st.rerun()
-    limit = st.get_option("server.maxUploadSize")
-    ui.name_uploader(t("datasets.browse"))
-    files = st.file_uploader(
-        t("datasets.upload"), key="file", help=t("datasets.upload_help", limit=limit), accept_multiple_files=True
-    )
-    if files:
-        contents = [(file.getvalue(), file.name) for file in files]
-        st.session_state["incoming" if len(files) == 1 else "incoming_files"] = (
-            contents[0] if len(files) == 1 else contents
-        )
-        ui.go("upload")
+        draw_damaged(id)
+    draw_upload()
     if st.button(t("datasets.paste"), icon=":material/content_paste:", key="paste", width="stretch"):
         ui.go("upload")
     if st.button(
@@ -62,6 +33,50 @@ def draw_list() -> None:
         ui.go("upload", hub="1")
     if st.button(t("drafting.entry"), icon=":material/article:", key="from-document", width="stretch"):
         ui.go("documents")
+
+
+def choose_set() -> None:
+    """The sets there are, each with its rows and where they come from."""
+    captions = [
+        t("datasets.caption", rows=f"{one.rows:,}", source=literal(origin(one.source))) for one in sets.values()
+    ]
+    labels = unique_labels(
+        {id: one.name for id, one in sets.items()}, {id: ui.local_time(one.created) for id, one in sets.items()}
+    )
+    height = LIST_HEIGHT if len(sets) * ROW_HEIGHT > LIST_HEIGHT else "content"
+    st.container(height=height, border=False, key="set-list").radio(
+        t("page.datasets"),
+        list(sets),
+        key="set",
+        captions=captions,
+        label_visibility="collapsed",
+        format_func=lambda id: literal(labels[id]),
+    )
+
+
+def draw_damaged(id: str) -> None:
+    """A set that cannot be read, and the way to delete it."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"damaged-{id}"), ui.guarded():
+        st.markdown(f":red[{literal(t('datasets.damaged', id=id))}]")
+        if st.button("", icon=":material/delete:", help=t("datasets.delete"), key=f"delete-{id}", type="tertiary"):
+            library.remove(id)
+            ui.note("audit.data.remove", id)
+            st.rerun()
+
+
+def draw_upload() -> None:
+    """The uploader; a file that is brought in is looked at on a page of its own."""
+    limit = st.get_option("server.maxUploadSize")
+    ui.name_uploader(t("datasets.browse"))
+    files = st.file_uploader(
+        t("datasets.upload"), key="file", help=t("datasets.upload_help", limit=limit), accept_multiple_files=True
+    )
+    if files:
+        contents = [(file.getvalue(), file.name) for file in files]
+        st.session_state["incoming" if len(files) == 1 else "incoming_files"] = (
+            contents[0] if len(files) == 1 else contents
+        )
+        ui.go("upload")
 
 
 def draw_set(chosen: library.Dataset) -> None:

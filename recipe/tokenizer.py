@@ -11,6 +11,21 @@ from sentencepiece import SentencePieceTrainer
 from glm_core import workspace
 from glm_core.models.tokenizers import V1_CONTROLS, V1_VISIBLE, ChatGLMTokenizer, spell_blanks
 
+CONFIG = {
+    "bos_token": "<sop>",
+    "eos_token": "<eop>",
+    "end_token": "</s>",
+    "gmask_token": "[gMASK]",
+    "mask_token": "[MASK]",
+    "pad_token": "<pad>",
+    "unk_token": "<unk>",
+    "remove_space": False,
+    "do_lower_case": False,
+    "tokenizer_class": "ChatGLMTokenizer",
+    "num_image_tokens": 0,
+}
+"Of `tokenizer_config.json`."
+
 
 def train_tokenizer(
     texts: Iterable[str], folder: str | Path, vocab_size: int, required_chars: str = ""
@@ -24,12 +39,18 @@ def train_tokenizer(
         vocab_size: number of pieces, of which 349 are special; fewer are made where `texts` do not suffice.
         required_chars: characters that get a piece of their own however rare they are.
     """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    workspace.write_atomic(folder / "ice_text.model", _train_pieces(texts, vocab_size, required_chars))
+    workspace.write_json(folder / "tokenizer_config.json", CONFIG)
+    return ChatGLMTokenizer(folder / "ice_text.model")
+
+
+def _train_pieces(texts: Iterable[str], vocab_size: int, required_chars: str) -> bytes:
+    """Return the SentencePiece model of `texts`."""
     required = sorted(set(unicodedata.normalize("NFKC", required_chars)))
     # Each required character is a text too: some versions of the trainer abort on one that occurs nowhere.
     everything = chain((spell_blanks(text) for text in texts), required)
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     model = io.BytesIO()
     SentencePieceTrainer.train(
         sentence_iterator=everything,
@@ -49,21 +70,4 @@ def train_tokenizer(
         max_sentence_length=65536,
         minloglevel=2,
     )
-    workspace.write_atomic(folder / "ice_text.model", model.getvalue())
-    workspace.write_json(
-        folder / "tokenizer_config.json",
-        {
-            "bos_token": "<sop>",
-            "eos_token": "<eop>",
-            "end_token": "</s>",
-            "gmask_token": "[gMASK]",
-            "mask_token": "[MASK]",
-            "pad_token": "<pad>",
-            "unk_token": "<unk>",
-            "remove_space": False,
-            "do_lower_case": False,
-            "tokenizer_class": "ChatGLMTokenizer",
-            "num_image_tokens": 0,
-        },
-    )
-    return ChatGLMTokenizer(folder / "ice_text.model")
+    return model.getvalue()

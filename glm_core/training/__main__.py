@@ -79,28 +79,29 @@ def write_run(
     lines, digest = lines_of(found.examples)
     workspace.write_atomic(folder / "dataset.jsonl", lines)
     name = Path(file).stem
-    workspace.write_json(
-        folder / "run.json",
-        {
-            "id": folder.name,
-            "name": folder.name,
-            "owner": "",
-            "created": time.time(),
-            "model": str(Path(model).resolve()),
-            "model_name": Path(model).name,
-            "questions": questions,
-            "settings": settings.to_dict(),
-            "language": i18n.current(),
-            "pid": None,
-            "dataset": {
-                "id": name,
-                "name": name,
-                "rows": len(found.examples),
-                "sha256": digest,
-                "notices": [notice.as_record() for notice in found.notices],
-            },
-        },
-    )
+    dataset = {
+        "id": name,
+        "name": name,
+        "rows": len(found.examples),
+        "sha256": digest,
+        "notices": [notice.as_record() for notice in found.notices],
+    }
+    about = {"questions": questions, "settings": settings.to_dict(), "dataset": dataset}
+    workspace.write_json(folder / "run.json", _origin(folder, Path(model)) | about)
+
+
+def _origin(folder: Path, model: Path) -> dict:
+    """The part of `run.json` that says which run this is and of which model."""
+    return {
+        "id": folder.name,
+        "name": folder.name,
+        "owner": "",
+        "created": time.time(),
+        "model": str(model.resolve()),
+        "model_name": model.name,
+        "language": i18n.current(),
+        "pid": None,
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:

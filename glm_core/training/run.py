@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from glm_core.models import LoadedModel
     from glm_core.training.callbacks import Reporter
+    from glm_core.training.probes import Probes
     from glm_core.training.token_dataset import Rows
     from glm_core.training.trainer import AdapterTrainer
 
@@ -176,12 +177,26 @@ def _assemble(
     import torch
     from transformers import set_seed
 
-    from glm_core.adapters import attach, fused_lora, start
-    from glm_core.models.architectures import fused_layers
-    from glm_core.training import probes as training_probes
     from glm_core.training.trainer import AdapterTrainer, training_arguments
 
     set_seed(task.settings.seed)
+    _attach_adapter(task, writer, loaded, resuming)
+    lengths = [*rows.lengths(), *rehearsed.lengths()]
+    _choose_checkpointing(task, writer, loaded, lengths, device, free)
+    if device.type == "cuda":
+        writer.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory_estimate.CUDA_CONTEXT
+    settings = task.settings.changed(precision=str(loaded.model.dtype).removeprefix("torch."))
+    args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
+    writer.update(settings=_final_settings(task.settings, loaded, writer).to_dict())
+    probes = _choose_probes(task, writer, loaded, parts)
+    return AdapterTrainer(loaded, task.settings, rows, rehearsed, validation, probes, writer, args)
+
+
+def _attach_adapter(task: Task, writer: RunWriter, loaded: "LoadedModel", resuming: bool) -> None:
+    """Attach the adapter that is trained, fresh or with the weights that it begins from, in layers that compute it fused."""
+    from glm_core.adapters import attach, fused_lora, start
+    from glm_core.models.architectures import fused_layers
+
     writer.update(trainable=attach.attach(loaded, task.settings))
     if (task.folder / start.FOLDER).is_dir():
         start.begin_from(loaded, task.folder / start.FOLDER, attach.NAME)
@@ -191,27 +206,23 @@ def _assemble(
         attach.begin_pissa(loaded, writer.progress)
     fused_lora.fuse_lora_layers(loaded.model)
     fused_layers.fuse_layers(loaded.model)
-    lengths = [*rows.lengths(), *rehearsed.lengths()]
-    _choose_checkpointing(task, writer, loaded, lengths, device, free)
-    if device.type == "cuda":
-        writer.measure_peak = lambda: torch.cuda.max_memory_reserved(device) + memory_estimate.CUDA_CONTEXT
-    settings = task.settings.changed(precision=str(loaded.model.dtype).removeprefix("torch."))
-    args = training_arguments(settings, task.folder / "checkpoints", device, resuming)
-    writer.update(settings=_final_settings(task.settings, loaded, writer).to_dict())
-    trained = set(parts.training)
+
+
+def _choose_probes(task: Task, writer: RunWriter, loaded: "LoadedModel", parts: split.Split) -> "Probes":
+    """The questions that are asked at every evaluation, and the rows that are judged."""
+    from glm_core.training import probes
+
+    trained, choosing = set(parts.training), set(parts.choosing)
     learnable = [one for one in task.examples if one.line in trained]
-    choosing = [one for one in task.examples if one.line in set(parts.choosing)]
-    probes = training_probes.choose(task.model, learnable)
-    asked = training_probes.Probes(
+    return probes.Probes(
         loaded,
         writer,
-        probes,
+        probes.choose(task.model, learnable),
         task.questions,
-        min(ANSWER_TOKENS, settings.max_target_length),
+        min(ANSWER_TOKENS, task.settings.max_target_length),
         rows=learnable,
-        choosing=choosing,
+        choosing=[one for one in task.examples if one.line in choosing],
     )
-    return AdapterTrainer(loaded, task.settings, rows, rehearsed, validation, asked, writer, args)
 
 
 def _final_settings(settings: TrainingSettings, loaded: "LoadedModel", writer: RunWriter) -> TrainingSettings:

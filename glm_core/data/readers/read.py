@@ -253,22 +253,23 @@ def _reported(rows: Iterator[Row], lines: int | None, report: Progress) -> Itera
         yield row
 
 
-def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
+def _peek(rows: Iterator[Row]) -> tuple[Iterator[Row], list[Row], list[dict]]:
+    """Return all of `rows` again, the first of them, and the records among those."""
     head = list(islice(rows, _HEAD))
-    records = [record for _, record in head if isinstance(record, dict)]
+    return chain(head, rows), head, [record for _, record in head if isinstance(record, dict)]
+
+
+def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
+    """Find out what the rows are, and read them as that."""
+    rows, head, records = _peek(rows)
     if not records:
         if source.tally.speakers and head:
             return _unanswered(head, source)
         raise _nothing(head, source.file)
-    rows = chain(head, rows)
     if not task and not (mapping and templates.are_there(mapping.values(), _columns(records))):
-        rows = unfolded(rows, source.tally)
-        head = list(islice(rows, _HEAD))
-        rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
+        rows, head, records = _peek(unfolded(rows, source.tally))
         if decide := contests.find(records):
-            rows = contests.settled(rows, decide, source.tally)
-            head = list(islice(rows, _HEAD))
-            rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
+            rows, head, records = _peek(contests.settled(rows, decide, source.tally))
             if not records:
                 return _nothing_learned(head, source)
     if not mapping and (task is None or task.name == "translation"):
@@ -278,21 +279,44 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
             return _refused(error, head, records, source)
         if pair:
             task = templates.template_named("translation")
-            rows = languages.parted(rows, pair, source.tally, source.options.reading)
-            head = list(islice(rows, _HEAD))
-            rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
+            rows, head, records = _peek(languages.parted(rows, pair, source.tally, source.options.reading))
     if not mapping and (found := speakers.find_columns(records)):
         options = source.options
-        rows = speakers.conversations(rows, found, source.tally, options.reading, options.assistant)
-        head = list(islice(rows, _HEAD))
-        rows, records = chain(head, rows), [record for _, record in head if isinstance(record, dict)]
+        talks = speakers.conversations(rows, found, source.tally, options.reading, options.assistant)
+        rows, head, records = _peek(talks)
         if not records:
             return _unanswered(head, source)
-    columns = _columns(records)
-    has_totals = source.file.lower().endswith(_TABLES)
-    reader = RowReader(records, columns, task, mapping, source.tally, has_totals)
+    reader = RowReader(records, _columns(records), task, mapping, source.tally, source.file.lower().endswith(_TABLES))
+    return _convert(rows, head, records, reader, source)
+
+
+def _convert(
+    rows: Iterator[Row], head: list[Row], records: list[dict], reader: RowReader, source: _Source
+) -> ReadResult:
+    """Make examples of `rows`, of which `head` are the first and `records` those of these that are no problems."""
+    problems = reader.notes(head)
+    examples, count = _examples(rows, reader, source, problems)
+    if not examples and not problems:
+        error = RowError("data.row.none_learned", rows=f"{count:,}")
+        problems.append(Problem(int(head[0][0]), error.field, str(error)))
+    if reader.layout not in ("mapped", UNKNOWN):
+        source.tally.counts.pop("names_taken", None)  # the columns spoke for themselves
+    notices = source.tally.notices(count)
+    sheets, names = tuple(source.sheets), tuple(source.tally.speakers)
+    columns, sample = _columns(records), records[:_SAMPLE]
+    return ReadResult(examples, problems, reader.layout, columns, source.file, count, sample, notices, sheets, names)
+
+
+def _examples(
+    rows: Iterator[Row], reader: RowReader, source: _Source, problems: list[Problem]
+) -> tuple[list[Example] | CompactExamples, int]:
+    """Return the examples of `rows` and the number of rows; adds to `problems` what is wrong with the others.
+
+    Raises:
+        DataError: so many are wrong that the file is not what it was taken for.
+    """
     examples: list[Example] | CompactExamples = []
-    problems, count = reader.notes(head), 0
+    count = 0
     for line, record in rows:
         count += 1
         if len(examples) == _COMPACT and isinstance(examples, list):
@@ -309,16 +333,7 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         except RowError as error:
             if len(problems) < MOST_PROBLEMS:
                 problems.append(_problem(line, error))
-    if not examples and not problems:
-        error = RowError("data.row.none_learned", rows=f"{count:,}")
-        problems.append(Problem(int(head[0][0]), error.field, str(error)))
-    if reader.layout not in ("mapped", UNKNOWN):
-        source.tally.counts.pop("names_taken", None)  # the columns spoke for themselves
-    notices = source.tally.notices(count)
-    sheets, names = tuple(source.sheets), tuple(source.tally.speakers)
-    return ReadResult(
-        examples, problems, reader.layout, columns, source.file, count, records[:_SAMPLE], notices, sheets, names
-    )
+    return examples, count
 
 
 def _unanswered(head: list[Row], source: _Source) -> ReadResult:
