@@ -6,9 +6,11 @@ anything is loaded. Not here: whether the run will learn anything (plan.py) and 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from glm_core.adapters.settings import attached_rank, has_pissa
+from glm_core.models.kernels.packed_sizes import half_bytes, whole_number_bytes
 from glm_core.training.model_dims import MemoryEstimateError, Shape, read_shape
 from glm_core.training.plan import Plan, plan
 from glm_core.training.settings import TrainingSettings
@@ -22,6 +24,7 @@ __all__ = [
     "Shape",
     "advise",
     "gpus_that_fit",
+    "answering_bytes",
     "estimate",
     "fit",
     "largest_micro_batch",
@@ -67,7 +70,8 @@ class MemoryEstimate:
 
     Attributes:
         peak_bytes: the sum of `parts`.
-        parts: weights, adapter (with gradient and optimizer), activations, logits, context.
+        parts: weights, adapter (with gradient and optimizer), activations, logits, context; on a CPU `copies` of
+            weights too, which answers read.
         device: "cuda", where the bytes are the GPU's, or "cpu", where they are the process's.
         checkpointing: layers, from the first one on, whose activations are recomputed in the backward.
         recorded: steps are recorded (cuda_graphs.py); not where all is recomputed and there is no room for that.
@@ -113,14 +117,15 @@ def estimate(
     device = device or _default_device(settings)
     longest = min(longest or settings.lengths, settings.lengths)
     layers = shape.dims.layers
-    found = _assemble(shape, settings, longest, device, layers * (settings.gradient_checkpointing == "on"))
+    assemble = partial(_assemble, shape, settings, longest, device, limit)
+    found = assemble(layers * (settings.gradient_checkpointing == "on"))
     if limit is None or found.peak_bytes <= limit:
         return found
     for count in range(1, layers + 1) if settings.gradient_checkpointing == "auto" else ():
-        found = _assemble(shape, settings, longest, device, count)
+        found = assemble(count)
         if found.peak_bytes <= SELECTIVE_SHARE * limit:
             return found
-    return _assemble(shape, settings, longest, device, layers, recorded=False) if found.checkpointing else found
+    return assemble(layers, recorded=False) if found.checkpointing else found
 
 
 def _default_device(settings: TrainingSettings) -> str:
@@ -131,7 +136,13 @@ def _default_device(settings: TrainingSettings) -> str:
 
 
 def _assemble(
-    shape: Shape, settings: TrainingSettings, longest: int, device: str, checkpointing: int, recorded: bool = True
+    shape: Shape,
+    settings: TrainingSettings,
+    longest: int,
+    device: str,
+    limit: int | None,
+    checkpointing: int,
+    recorded: bool = True,
 ) -> MemoryEstimate:
     automatic = "float32" if device == "cpu" else "bfloat16"
     precision = automatic if settings.precision == "auto" else settings.precision
@@ -147,6 +158,8 @@ def _assemble(
         "logits": _logits(shape, settings, longest, width),
         "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * recorded,
     }
+    if device == "cpu":
+        parts["copies"] = _copies(shape, settings.quantization, precision, limit and limit - parts["weights"])
     peak = sum(parts.values())
     return MemoryEstimate(
         peak, parts, device, precision, checkpointing, recorded, tokens, trainable, shape, settings, longest
@@ -204,6 +217,41 @@ def _weights(shape: Shape, quantization: str, width: int) -> int:
     largest = max(inputs * outputs for inputs, outputs in shape.dims.linears.values()) * width
     each = shape.bits / 8 if shape.bits else 1 if quantization == "int8" else NF4_BYTES
     return int(linear * each) + other + largest
+
+
+def _copies(shape: Shape, quantization: str, precision: str, free: int | None) -> int:
+    """The copies of weights that decoding steps on a processor read: halves, if there is room for them, and int8.
+
+    Args:
+        free: bytes that are left beside the weights; None where that is not known.
+    """
+    if precision != "float32":
+        return 0
+    head = half_bytes(shape.dims.hidden, shape.dims.vocabulary)
+    linears, layers = shape.dims.linears.values(), shape.dims.layers
+    quantized = quantization == "int8" or shape.bits
+    halves = head + (0 if quantized else layers * sum(half_bytes(*one) for one in linears))
+    if not shape.halves or (free is not None and halves > free // 2):
+        halves = 0
+    whole = quantization == "int8" or shape.bits == 8
+    return halves + (layers * sum(whole_number_bytes(*one) for one in linears) if whole else 0)
+
+
+def answering_bytes(model: Any, quantization: str, device: str, tokens: int, limit: int | None = None) -> int:
+    """Memory of answering with `model`, in conversations of `tokens` together.
+
+    Args:
+        model: as for `estimate`.
+        quantization: "none", "int8" or "nf4".
+        limit: bytes there are.
+    """
+    shape = model if isinstance(model, Shape) else read_shape(model)
+    on_cpu = device == "cpu"
+    width = BYTES["float32" if on_cpu else "bfloat16"]
+    weights = _weights(shape, quantization, width)
+    cache = 2 * width * tokens * shape.dims.layers * shape.dims.key
+    copies = _copies(shape, quantization, "float32", limit and limit - weights) if on_cpu else 0
+    return weights + copies + cache + (INTERPRETER if on_cpu else CUDA_CONTEXT)
 
 
 def _activations(

@@ -24,11 +24,13 @@ class Shape:
 
     Attributes:
         bits: 4 or 8 where they are packed, as the hub's int4 and int8 checkpoints are, else 0.
+        halves: they were published in a half type, as those are taken to be of which it is not known.
     """
 
     family: Family
     dims: Dimensions
     bits: int = 0
+    halves: bool = True
 
     def targets(self, settings: TrainingSettings) -> list[str]:
         """The linear modules of a layer that LoRA adapts."""
@@ -47,7 +49,9 @@ def read_shape(model: Any) -> Shape:
     if family is None:
         raise MemoryEstimateError("memory.error.family", family=str(config.get("model_type", "?")))
     settings = family.architecture.settings(config)
-    return Shape(family, family.architecture.dimensions(settings), settings.get("quantization_bit") or 0)
+    stored = str(config.get("dtype") or config.get("torch_dtype")).removeprefix("torch.")
+    dims, bits = family.architecture.dimensions(settings), settings.get("quantization_bit") or 0
+    return Shape(family, dims, bits, halves=stored != "float32")
 
 
 def _read_config(model: Any) -> Mapping[str, Any]:

@@ -6,11 +6,13 @@ import sys
 
 import pytest
 
+from glm_core import workspace
 from glm_core.errors import EasyError
 from glm_core.training.memory_estimate import (
     CONSUMER_GPUS,
     SELECTIVE_SHARE,
     advise,
+    answering_bytes,
     estimate,
     fit,
     gpus_that_fit,
@@ -151,6 +153,64 @@ def test_cpu_counts_float32_and_the_interpreter():
     found = estimate(CHATGLM, TrainingSettings(), device="cpu")
     assert found.precision == "float32" and found.parts["weights"] == 4 * 6_173_286_400
     assert found.parts["context"] > 3e8
+
+
+# As published: in bfloat16.
+SMOLLM = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "head_dim": 64,
+    "vocab_size": 49152,
+    "tie_word_embeddings": True,
+    "dtype": "bfloat16",
+}
+
+
+def test_a_cpu_holds_a_copy_of_half_type_weights_for_answers_where_there_is_room():
+    settings = TrainingSettings()
+    found = estimate(SMOLLM, settings, device="cpu").parts
+    assert sum(found.values()) == estimate(SMOLLM, settings, device="cpu").peak_bytes
+    assert found["copies"] == pytest.approx(383 * 2**20, rel=0.15), "resident, once a first answer has been trimmed"
+    assert "copies" not in estimate(SMOLLM, settings, device="cuda").parts
+    narrow = found["weights"] + 2 * found["copies"]
+    rooms = {limit: estimate(SMOLLM, settings, device="cpu", limit=limit).parts["copies"] for limit in (narrow, 2**40)}
+    assert set(rooms.values()) == {found["copies"]}
+    assert estimate(SMOLLM, settings, device="cpu", limit=narrow - 2**20).parts["copies"] == 0
+    assert estimate(SMOLLM | {"dtype": "float32"}, settings, device="cpu").parts["copies"] == 0
+    int8 = estimate(SMOLLM, settings.changed(quantization="int8"), device="cpu").parts["copies"]
+    assert 0 < int8 < found["copies"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "longest", "measured"), [({"lora_rank": 4, "lora_targets": "mlp", "micro_batch": 8}, 64, 2.479)]
+)
+def test_smollm_is_near_what_a_processor_was_seen_to_take(changes, longest, measured):
+    """Measured on two cores with the imprint that the page proposes: resident memory of the trainer, in decimal GB."""
+    settings = TrainingSettings(lora_dropout=0.0, **changes)
+    assert estimate(SMOLLM, settings, longest=longest, device="cpu").peak_bytes / 1e9 == pytest.approx(
+        measured, rel=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "measured"),
+    [
+        (SMOLLM, 1.570),
+        (workspace.ASSETS / "models" / "chatglm-demo", 0.620),
+        (workspace.ASSETS / "models" / "bloom-demo", 0.543),
+    ],
+    ids=["smollm2", "chatglm-demo", "bloom-demo"],
+)
+def test_answering_is_near_what_a_server_without_a_card_was_seen_to_take(model, measured):
+    """Resident memory of a server after its first answer through the API, of 32 tokens, in decimal GB."""
+    assert answering_bytes(model, "none", "cpu", 64) / 1e9 == pytest.approx(measured, rel=0.1)
+    growth = answering_bytes(model, "none", "cpu", 128) - answering_bytes(model, "none", "cpu", 64)
+    dims = read_shape(model).dims
+    assert growth == 64 * dims.layers * 2 * dims.key * 4, "keys and values in float32"
 
 
 def test_users_cards_are_there_and_fit_as_promised():

@@ -15,11 +15,13 @@ import torch
 from torch import nn
 
 from glm_core.machine.machine import memory
+from glm_core.models.kernels.packed_sizes import half_bytes
 
 MOST_ROWS = 32
 "Rows of a step that are computed this way; a product of more takes its time for multiplying."
 LOST = 2.0**-25
 "By which a weight may differ from its half: what float32 sums of such weights are rounded by anyway."
+COMPARED_ROWS = 2048
 
 _STEPPING: ContextVar[bool] = ContextVar("a decoding step is computed", default=False)
 
@@ -50,7 +52,10 @@ class StepLinear(nn.Linear):
     """A linear layer that reads its weight in few bytes in decoding steps on a processor; a subclass says how."""
 
     laid_out: dict[int, tuple]
-    "Number of layers side by side, this the first -> keys of their weights, and how a step reads these; filled when used."
+    """Number of layers side by side, this the first -> keys of their weights, and how a step reads these; filled when used.
+
+    A weight is laid out once: as part of a group, or alone where an adapter has come between it and the others.
+    """
 
     def reads_few_bytes(self, states: torch.Tensor) -> bool:
         """Return whether `states` (..., in) are to be multiplied by what `lay_out` made."""
@@ -70,6 +75,8 @@ def step_product(states: torch.Tensor, layers: Sequence[StepLinear]) -> torch.Te
     first, keys = layers[0], [_key(layer._parameters["weight"]) for layer in layers]
     kept = first.laid_out.get(len(layers))
     if kept is None or kept[0] != keys:
+        for layer in layers:  # it stays known what cannot be laid out
+            layer.laid_out = {count: one for count, one in layer.laid_out.items() if one[1] is None}
         kept = first.laid_out[len(layers)] = keys, first.lay_out(layers)
     return None if kept[1] is None else first.multiply(states, kept[1])
 
@@ -130,7 +137,7 @@ class HalfReadLinear(StepLinear):
 
     def lay_out(self, layers: Sequence[StepLinear]):
         weight = below_each_other([layer.weight for layer in layers])
-        if weight is None or (weight - weight.half()).abs().max() > LOST:
+        if weight is None or not _fits_halves(weight):
             return None
         return torch.ops.quantized.linear_prepack_fp16(weight, below_each_other([layer.bias for layer in layers]))
 
@@ -138,10 +145,15 @@ class HalfReadLinear(StepLinear):
         return torch.ops.quantized.linear_dynamic_fp16(states, weights)
 
 
+def _fits_halves(weight: torch.Tensor) -> bool:
+    """Return whether halves hold all of `weight` (out, in); looks at a part at a time, as the head of a model is large."""
+    return all((rows - rows.half()).abs().max() <= LOST for rows in weight.split(COMPARED_ROWS))
+
+
 def read_as_halves(model: nn.Module) -> None:
     """Let the dense layers of `model`, float32 on a CPU, compute decoding steps this way, if there is memory for it."""
     dense = {name: module for name, module in model.named_modules() if type(module) is nn.Linear}
-    needed = sum(2 * module.weight.numel() for module in dense.values())
+    needed = sum(half_bytes(module.in_features, module.out_features) for module in dense.values())
     if needed > memory()[1] // 2:
         return
     for name, module in dense.items():

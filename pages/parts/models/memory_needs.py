@@ -21,7 +21,7 @@ def sizes(name: str, device: str) -> dict[str, dict[str, int]]:
     for quantization in ("none",) if shape.bits or device == "cpu" else ("none", "int8", "nf4"):
         settings = example_settings().changed(quantization=quantization)
         found = memory_estimate.estimate(shape, settings, device=device, limit=0)
-        answering = found.parts["weights"] + found.parts["context"] + 4 * TOKENS * shape.dims.layers * shape.dims.key
+        answering = memory_estimate.answering_bytes(shape, quantization, device, TOKENS)
         precision = f"int{shape.bits}" if shape.bits else {"none": "bf16"}.get(quantization, quantization)
         rows["train"][precision], rows["answer"][precision] = found.peak_bytes, answering
     return rows

@@ -68,11 +68,24 @@ def test_layers_of_one_input_give_side_by_side_what_each_gives_alone(method, bia
     model[1].register_forward_hook(lambda module, inputs, output: output + inputs[0].sum(1, keepdim=True))
     states = rows(3)
     with torch.inference_mode(), decoding():
-        together, alone = side_by_side(states, *model), [layer(states) for layer in model]
-    assert 3 in model[0].laid_out
+        together = side_by_side(states, *model)
+        assert [list(layer.laid_out) for layer in model] == [[3], [], []]
+        alone = [layer(states) for layer in model]
+        assert [list(layer.laid_out) for layer in model] == [[1], [1], [1]], "each weight once"
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
     assert [one.shape[1] for one in side_by_side(states, *model)] == [64, 32, 32]  # outside of a step
+
+
+@needs_products
+def test_layers_of_which_one_cannot_be_laid_out_are_not_laid_out_anew_at_every_step():
+    layers = [HalfReadLinear(linear(dtype=dtype)) for dtype in (torch.bfloat16, torch.float32)]
+    with torch.inference_mode(), decoding():
+        first = side_by_side(rows(2), *layers)
+        kept = [dict(layer.laid_out) for layer in layers]
+        assert all(map(torch.equal, first, side_by_side(rows(2), *layers)))
+    assert [sorted(one) for one in kept] == [[1, 2], [1]] and kept[0][1][1] is not None
+    assert all(layer.laid_out[count] is one[count] for layer, one in zip(layers, kept, strict=True) for count in one)
 
 
 @needs_products
