@@ -10,7 +10,6 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from glm_core import state, workspace
 from glm_core.auth import accounts, database
@@ -20,10 +19,6 @@ from glm_core.hub import private_hosts
 from glm_core.i18n import t
 from glm_core.machine import allocator
 from glm_core.workspace_lock import WorkspaceLock
-
-if TYPE_CHECKING:
-    pass
-
 
 TICK_SECONDS = 1.0
 TIDY_SECONDS = 86_400.0

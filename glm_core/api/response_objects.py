@@ -12,8 +12,9 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from glm_core.api import schemas
+from glm_core.api.errors import blaming, error_body, failure
 from glm_core.api.prometheus import ApiMetrics
-from glm_core.api.responses import STREAM_HEADERS, blaming, error_body, failure, merged, sse, watched
+from glm_core.api.responses import STREAM_HEADERS, merged, sse, watched
 from glm_core.serving.errors import ServingError
 from glm_core.serving.request_handle import RequestHandle
 

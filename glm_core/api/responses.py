@@ -1,4 +1,4 @@
-"""The handles of one API call as an HTTP answer in OpenAI's words, complete or as server-sent events; errors in their form.
+"""The handles of one API call as an HTTP answer in OpenAI's words, complete or as server-sent events.
 
 A client that goes away cancels its handles. Not here: routes, bodies and what may be asked (`routes.py`, `schemas.py`).
 """
@@ -13,17 +13,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from glm_core.api.errors import blaming, error_body, failure
 from glm_core.api.parsing import Completion
 from glm_core.api.prometheus import ApiMetrics
 from glm_core.api.tools import GrammarCallReader
-from glm_core.serving.errors import EngineBusy, EngineUnavailable, PromptTooLong, ServingError
+from glm_core.serving.errors import ServingError
 from glm_core.serving.request_handle import RequestHandle, TokenLogprob
 
-RETRY_SECONDS = 10
-"Retry-After when the engine is away (training has the memory, or a model is loading badly)."
-
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-ERROR_TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
 
 
 async def merged(handles: Sequence[RequestHandle]) -> AsyncIterator[tuple[int, str | None]]:
@@ -314,32 +311,6 @@ async def watched(http: HTTPRequest, handles: Sequence[RequestHandle]) -> AsyncI
         yield
     finally:
         task.cancel()
-
-
-def failure(error: ServingError) -> JSONResponse:
-    """An error as OpenAI's clients read it, with Retry-After where trying again helps."""
-    headers = {}
-    if error.status == 413:
-        headers["Connection"] = "close"  # nobody reads the rest of that body
-    elif isinstance(error, EngineBusy):
-        headers["Retry-After"] = str(error.retry_after)
-    elif isinstance(error, EngineUnavailable):
-        headers["Retry-After"] = str(RETRY_SECONDS)
-    return JSONResponse(error_body(error), status_code=error.status, headers=headers)
-
-
-def blaming(error: ServingError, field: str) -> ServingError:
-    """Return `error`; where the prompt is too long it names `field`, in which that was sent."""
-    if isinstance(error, PromptTooLong):
-        error.values["field"] = field
-    return error
-
-
-def error_body(error: ServingError) -> dict:
-    """OpenAI's error object."""
-    kind = ERROR_TYPES.get(error.status, "invalid_request_error")
-    parameter = error.values.get("field")
-    return {"error": {"message": str(error), "type": kind, "param": parameter, "code": error.code}}
 
 
 def sse(record: dict) -> str:

@@ -25,10 +25,11 @@ from starlette.routing import Match, Route
 
 from glm_core import i18n
 from glm_core.api import openapi
+from glm_core.api.errors import failure
 from glm_core.api.parsing import BodyError, Completion, parse, parse_legacy, parse_responses
 from glm_core.api.prometheus import CONTENT_TYPE, ApiMetrics
 from glm_core.api.response_objects import ResponseObject
-from glm_core.api.responses import CompletionStream, failure
+from glm_core.api.responses import CompletionStream
 from glm_core.auth.requests.request_ids import HEADER, request_id
 from glm_core.serving.base import Engine
 from glm_core.serving.errors import ServingError

@@ -4,16 +4,12 @@ One file a conversation, replaced whole. Not here: what a message carries (`mess
 bring back (`transcripts.py`), answering (`engine.py`) and drawing (`pages/chat.py`).
 """
 
-import contextlib
-import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from glm_core import i18n, workspace
-from glm_core.auth.accounts import VISITORS
 from glm_core.chat.messages import VOTES, cleaned, is_line, is_number, new_answer
 from glm_core.permissions import needs
 from glm_core.serving.request_handle import RequestHandle
@@ -22,7 +18,6 @@ TITLE_LENGTH = 24
 LONGEST_TITLE, LONGEST_SYSTEM = 80, 8_000
 PROMPT_FIELDS = ("role", "content")
 FIGURES = ("first_token_seconds", "tokens_per_second")
-DAY = 86_400
 
 
 @dataclass
@@ -223,103 +218,10 @@ def shared_path(user: str, id: str) -> Path:
 @needs("guest", owner=lambda user, *_: user)
 def get(user: str, id: str) -> Conversation | None:
     """One conversation of `user`, None where there is none of that id or its file is damaged."""
-    return _read(workspace.inside(folder(user), f"{id}.json"), user)
+    return read_file(workspace.inside(folder(user), f"{id}.json"), user)
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A kept conversation as a list shows it."""
-
-    user: str
-    id: str
-    title: str
-    updated: float
-
-    @property
-    def name(self) -> str:
-        """The title, or a word for a conversation without one."""
-        return self.title or i18n.t("chat.new")
-
-    @property
-    def shared(self) -> bool:
-        """Return whether others see it by a link."""
-        return shared_path(self.user, self.id).is_file()
-
-    def open(self) -> Conversation | None:
-        """The conversation itself; None where it has been deleted meanwhile."""
-        return get(self.user, self.id)
-
-
-_listed: workspace.FileCache[Listed | None] = workspace.FileCache(40_000)
-
-
-@needs("guest", owner=lambda user, *_, **__: user)
-def conversations(user: str, search: str = "") -> list[Listed]:
-    """All conversations of `user` in which `search` occurs, the latest first; each file is read once until it changes."""
-    try:
-        paths = [entry.path for entry in os.scandir(folder(user)) if _is_file(entry)]
-    except FileNotFoundError:
-        return []
-    wanted = search.strip().lower()
-    listed = ((path, one) for path in paths if (one := _list(path, user)) is not None)
-    found = [
-        one for path, one in listed if wanted in one.name.lower() or (_may_hold(path, wanted) and _holds(one, wanted))
-    ]
-    return sorted(found, key=lambda one: one.updated, reverse=True)
-
-
-def _is_file(entry: os.DirEntry) -> bool:
-    return entry.name.endswith(".json") and not entry.name.startswith(".")
-
-
-def _list(path: str, user: str) -> Listed | None:
-    def read(_) -> Listed | None:
-        conversation = _read(Path(path), user)
-        return (
-            None
-            if conversation is None
-            else Listed(user, conversation.id, conversation.shown_title, conversation.updated)
-        )
-
-    try:
-        return _listed.get(path, read)
-    except OSError:
-        return None
-
-
-def _may_hold(path: str, wanted: str) -> bool:
-    """Look for `wanted` in the text of the file, which is cheaper than to read every conversation."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return json.dumps(wanted, ensure_ascii=False)[1:-1] in file.read().lower()
-    except OSError:
-        return False
-
-
-def _holds(one: Listed, wanted: str) -> bool:
-    conversation = one.open()
-    return conversation is not None and wanted in _searchable(conversation)
-
-
-def clear_visits(days: float) -> int:
-    """Delete what guests without an account said more than `days` ago; they cannot come back to it. Returns how many."""
-    gone, oldest = 0, time.time() - days * DAY
-    for folder_of_one in (workspace.home() / "chats").glob(f"{VISITORS}*"):
-        for path in folder_of_one.glob("*.json"):
-            with contextlib.suppress(OSError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
-                    gone += 1
-        with contextlib.suppress(OSError):  # not empty yet
-            folder_of_one.rmdir()
-    return gone
-
-
-def _searchable(one: Conversation) -> str:
-    return "\n".join(message["content"] for message in one.messages).lower()
-
-
-def _read(path: Path, user: str) -> Conversation | None:
+def read_file(path: Path, user: str) -> Conversation | None:
     """A conversation from its file. A file that somebody else damaged is passed over, never overwritten."""
     try:
         return from_record(workspace.read_json(path), user, path.stem)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
-from glm_core.chat import conversations
+from glm_core.chat import conversation_list
 from glm_core.permissions import needs
 from glm_core.serving.served_models import ServedModel
 
@@ -61,7 +61,7 @@ def set_days(count: int, *, by: str = "") -> None:
 
 def tidy() -> int:
     """Delete what is older, and write it into the audit log; returns how many conversations that were."""
-    gone = conversations.clear_visits(days())
+    gone = conversation_list.clear_visits(days())
     if gone:
         accounts.note(PROGRAM, "audit.chat.clear", str(gone))
     return gone

@@ -7,7 +7,7 @@ import pytest
 
 from glm_core import i18n
 from glm_core.auth import accounts
-from glm_core.chat import conversations
+from glm_core.chat import conversation_list, conversations
 from glm_core.runs import store
 from tests.browser.conftest import running, settle, wait_for_end
 from tests.browser.test_shared import PASSWORD, open_window, sign_in
@@ -125,7 +125,8 @@ def test_a_restart_takes_nobodys_words_mixes_nobodys_and_stops_no_run(server, pe
 
     server.stop()
     kept = {
-        name: [one.open() for one in conversations.conversations(account.folder)] for name, account in people.items()
+        name: [one.open() for one in conversation_list.conversations(account.folder)]
+        for name, account in people.items()
     }
     server.start()
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from glm_core import permissions, workspace
-from glm_core.chat import conversations
+from glm_core.chat import conversation_list, conversations
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.messages import can_go_on, footnotes
 from glm_core.serving import Request, RequestHandle
@@ -26,20 +26,20 @@ def test_what_was_said_comes_back():
     one.messages[1]["stamp"] = {"base": "chatglm-demo"}
     one.save()
     assert conversations.get("local", one.id) == one
-    assert [item.id for item in conversations.conversations("local")] == [one.id]
+    assert [item.id for item in conversation_list.conversations("local")] == [one.id]
 
 
 def test_an_empty_conversation_leaves_no_file():
     talk("local")
-    assert conversations.conversations("local") == []
+    assert conversation_list.conversations("local") == []
 
 
 def test_users_see_their_own_only():
     one = talk("a", "秘密")
-    assert conversations.conversations("b") == [] and conversations.get("b", one.id) is None
+    assert conversation_list.conversations("b") == [] and conversations.get("b", one.id) is None
     for name in ("../a", "", ".a"):
         with pytest.raises(WorkspaceError):
-            conversations.conversations(name)
+            conversation_list.conversations(name)
     with pytest.raises(WorkspaceError):
         conversations.get("b", f"../a/{one.id}")
 
@@ -51,22 +51,22 @@ def test_the_first_question_names_it_and_search_looks_everywhere():
     other.save()
     assert one.name.startswith("介绍一下 北京的美食") and one.name.endswith("…")
     assert other.name == "问候"
-    assert [item.id for item in conversations.conversations("local", "烤鸭")] == [one.id]
-    assert [item.id for item in conversations.conversations("local", "一下 北京")] == [one.id]
-    assert [item.id for item in conversations.conversations("local", "你好")] == [other.id]
-    assert conversations.conversations("local", "messages") == []
+    assert [item.id for item in conversation_list.conversations("local", "烤鸭")] == [one.id]
+    assert [item.id for item in conversation_list.conversations("local", "一下 北京")] == [one.id]
+    assert [item.id for item in conversation_list.conversations("local", "你好")] == [other.id]
+    assert conversation_list.conversations("local", "messages") == []
 
 
 def test_the_list_is_read_once_and_shows_what_has_changed(monkeypatch):
     monkeypatch.setattr(workspace, "SETTLING_SECONDS", -1)
     one = talk("local", "你好", "你好！")
-    [first] = conversations.conversations("local")
-    assert conversations.conversations("local")[0] is first
+    [first] = conversation_list.conversations("local")
+    assert conversation_list.conversations("local")[0] is first
     one.title = "问候"
     one.save()
-    assert [item.name for item in conversations.conversations("local")] == ["问候"]
+    assert [item.name for item in conversation_list.conversations("local")] == ["问候"]
     one.remove()
-    assert conversations.conversations("local") == [] and first.open() is None
+    assert conversation_list.conversations("local") == [] and first.open() is None
 
 
 def test_damaged_files_are_passed_over():
@@ -74,7 +74,7 @@ def test_damaged_files_are_passed_over():
     folder = conversations.folder("local")
     (folder / "x.json").write_text("{", encoding="utf-8")
     (folder / "y.json").write_text(json.dumps({"messages": [{"role": "hacker", "content": 3}]}), encoding="utf-8")
-    assert [item.id for item in conversations.conversations("local")] == [one.id]
+    assert [item.id for item in conversation_list.conversations("local")] == [one.id]
 
 
 def test_the_owner_is_the_folder_and_not_what_a_file_claims():

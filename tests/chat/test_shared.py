@@ -8,7 +8,7 @@ import pytest
 from glm_core import permissions, workspace
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
-from glm_core.chat import conversations, guests, shared
+from glm_core.chat import conversation_list, conversations, guests, shared
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.shared import SharedError
 from glm_core.permissions import PermissionRefused
@@ -66,10 +66,11 @@ def test_a_copy_is_the_readers_own_and_changes_nothing_of_the_owners(owner):
     mine.ask("接着说")
     mine.save()
     assert words(conversations.get(owner.folder, one.id)) == ["你好", "你好！"]
-    assert [listed.id for listed in conversations.conversations(GUEST.folder)] == [mine.id]
-    assert [listed.id for listed in conversations.conversations(owner.folder)] == [one.id], "the shown copy is none"
+    assert [listed.id for listed in conversation_list.conversations(GUEST.folder)] == [mine.id]
+    assert [listed.id for listed in conversation_list.conversations(owner.folder)] == [one.id], "the shown copy is none"
     assert (
-        not conversations.conversations(GUEST.folder)[0].shared and conversations.conversations(owner.folder)[0].shared
+        not conversation_list.conversations(GUEST.folder)[0].shared
+        and conversation_list.conversations(owner.folder)[0].shared
     )
 
 

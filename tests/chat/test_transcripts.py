@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glm_core import i18n
-from glm_core.chat import conversations, transcripts
+from glm_core.chat import conversation_list, transcripts
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.messages import footnotes
 from glm_core.chat.transcripts import TranscriptError, read, to_json, to_markdown
@@ -48,7 +48,7 @@ def test_json_brings_everything_back_but_the_owner_and_the_id():
     back = read(to_json(one).encode(), "b")
     assert (back.messages, back.system, back.model, back.created) == (one.messages, one.system, "tiny", one.created)
     assert (back.user, back.title) == ("b", "") and back.id != one.id and '"user":' not in to_json(one)
-    assert conversations.conversations("b") == [], "nothing is kept before somebody says so"
+    assert conversation_list.conversations("b") == [], "nothing is kept before somebody says so"
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from glm_core import i18n, state, ui, workspace
 from glm_core.auth import accounts
 from glm_core.auth.accounts import Account
-from glm_core.chat import conversations, guests, transcripts
+from glm_core.chat import conversation_list, conversations, guests, transcripts
 from glm_core.data import library
 from glm_core.data.examples import pair
 from glm_core.runs import store
@@ -65,7 +65,7 @@ def test_an_answer_streams_is_kept_and_says_what_answered(engine):
     assert not app.exception and texts(app) == ["你好", "原来：你好"]
     captions = " ".join(caption.value for caption in app.caption)
     assert "tiny" in captions and "首字" in captions and "token" in captions
-    kept = [one.open() for one in conversations.conversations("local")]
+    kept = [one.open() for one in conversation_list.conversations("local")]
     assert [message["content"] for message in kept[0].messages] == ["你好", "原来：你好"]
     assert kept[0].messages[1]["finish_reason"] == "stop"
 
@@ -148,7 +148,7 @@ def test_new_open_search_and_delete(engine):
     assert not [button for button in app.button if button.key == f"open-{first}"]
     app.text_input(key="search").set_value("").run()
     app.button(key=f"delete-{first}").click().run()
-    assert texts(app) == [] and len(conversations.conversations("local")) == 1
+    assert texts(app) == [] and len(conversation_list.conversations("local")) == 1
 
 
 def test_a_busy_engine_is_a_sentence_and_the_question_stays(engine):
@@ -249,7 +249,7 @@ def test_an_answer_that_was_cut_goes_on_in_the_same_bubble(engine):
     assert not app.exception and texts(app) == ["讲个故事", "原来：讲个故事，山上有座庙"]
     assert engine.requests[-1].beginning == "原来：讲个故事"
     assert [message["content"] for message in engine.requests[-1].messages] == ["讲个故事"]
-    kept = conversations.conversations("local")[0].open().messages
+    kept = conversation_list.conversations("local")[0].open().messages
     assert len(kept) == 2 and (kept[1]["finish_reason"], kept[1]["usage"]["completion_tokens"]) == ("stop", 7)
     assert not [button for button in app.button if button.key == "go-on"], "it has come to its end"
 
@@ -260,7 +260,7 @@ def test_a_busy_engine_takes_nothing_of_what_was_said(engine):
     engine.error = EngineBusy("serving.busy", 4, waiting=3)
     app.button(key="go-on").click().run()
     assert app.error and texts(app) == ["你好", "原来：你好"]
-    assert conversations.conversations("local")[0].open().messages[1]["content"] == "原来：你好"
+    assert conversation_list.conversations("local")[0].open().messages[1]["content"] == "原来：你好"
     engine.error = None
     app.button(key="go-on").click().run()
     assert engine.requests[-1].beginning == "原来：你好"
@@ -284,14 +284,14 @@ def test_a_vote_is_kept_exported_noted_and_taken_back(engine):
     app = say(open_page("chat"), "你好")
     key = f"vote-{address(app)}-1"
     app.feedback(key=key).set_value(1).run()
-    kept = conversations.conversations("local")[0].open()
+    kept = conversation_list.conversations("local")[0].open()
     assert kept.messages[1]["vote"] == "up" and app.feedback(key=key).value == 1
     assert "· 赞" in transcripts.to_markdown(kept) and '"vote": "up"' in transcripts.to_json(kept)
     app.button(key="again").click().run()
     assert app.feedback(key=key).value is None, "it was another answer that was good"
     app.feedback(key=key).set_value(0).run()
     app.feedback(key=key).set_value(None).run()
-    assert "vote" not in conversations.conversations("local")[0].open().messages[1]
+    assert "vote" not in conversation_list.conversations("local")[0].open().messages[1]
     assert noted("audit.chat.vote") == [f"{kept.id} · 1 · {how}" for how in ("-", "down", "up")]
 
 
@@ -349,20 +349,20 @@ def bring(app, content: bytes, file="talk.json"):
 
 def test_a_conversation_comes_back_from_its_file_as_a_new_one(engine):
     app = say(open_page("chat"), "你好")
-    first = conversations.conversations("local")[0].open()
+    first = conversation_list.conversations("local")[0].open()
     bring(app, transcripts.to_json(first).encode())
     assert not app.exception and not app.error
     assert texts(app) == ["你好", "原来：你好"] and address(app) != first.id
-    assert len(conversations.conversations("local")) == 2 == len(noted("audit.chat.import")) + 1
+    assert len(conversation_list.conversations("local")) == 2 == len(noted("audit.chat.import")) + 1
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[" * 100_000, b'{"messages": [{"role": "root"}]}', b"<html>"])
 def test_a_hostile_file_is_a_sentence_and_changes_nothing(engine, content):
     app = say(open_page("chat"), "你好")
-    before = conversations.conversations("local")
+    before = conversation_list.conversations("local")
     bring(app, content)
     assert not app.exception and len(app.error) == 1
-    assert conversations.conversations("local") == before and texts(app) == ["你好", "原来：你好"]
+    assert conversation_list.conversations("local") == before and texts(app) == ["你好", "原来：你好"]
     app.run()
     assert not app.error, "said once"
 
@@ -428,8 +428,10 @@ def test_a_guest_makes_no_rows_and_brings_no_files(engine, guest):
     app = say(open_page("chat"), "你好")
     assert not app.exception and not app.file_uploader
     assert not [button for button in app.button if (button.key or "").startswith("row-")]
-    assert [message["content"] for message in conversations.conversations("guest-0123")[0].open().messages][0] == "你好"
-    assert conversations.conversations("local") == []
+    assert [message["content"] for message in conversation_list.conversations("guest-0123")[0].open().messages][
+        0
+    ] == "你好"
+    assert conversation_list.conversations("local") == []
 
 
 def test_a_guest_is_told_how_long_the_words_are_kept(engine, guest):

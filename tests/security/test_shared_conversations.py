@@ -3,7 +3,7 @@
 import pytest
 
 from glm_core import i18n, ui
-from glm_core.chat import conversations, guests, shared
+from glm_core.chat import conversation_list, guests, shared
 from tests.pages import test_chat
 from tests.pages.test_chat import address, noted, say, shown, texts
 from tests.pages.test_pages import open_page
@@ -88,7 +88,7 @@ def test_a_guest_opens_a_shared_conversation_with_a_run_that_is_given_only(engin
     assert texts(open_page("chat", c=talk)) == [], "the conversation itself stays its owner's"
     guests.publish([])
     app.button(key="go-on-shared").click().run()
-    assert "秘密" not in shown(app) and conversations.conversations("guest-0123") == [], "closed meanwhile"
+    assert "秘密" not in shown(app) and conversation_list.conversations("guest-0123") == [], "closed meanwhile"
 
 
 def test_a_guest_shares_nothing(engine, on_network, guest):

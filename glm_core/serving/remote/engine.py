@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from glm_core import i18n, workspace
+from glm_core import i18n
 from glm_core.hub import private_hosts
 from glm_core.serving.base import LoadedBase, LogLikelihood, Progress
 from glm_core.serving.errors import EngineBusy, EngineUnavailable, RequestError, ServingError, UnknownModel
@@ -27,8 +27,8 @@ from glm_core.serving.remote.body import (
     official_sampling,
     sampling,
     shorter,
-    title,
 )
+from glm_core.serving.remote.reply import choice_of, entries, events, reason_of, take, words_of
 from glm_core.serving.request import Request
 from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import Provenance, ServedModel
@@ -37,15 +37,13 @@ from glm_core.serving.text_stream import Stopper
 if TYPE_CHECKING:
     import numpy
 
+
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0
 "How long the server may say nothing: it may be loading a model."
 CATALOGUE_SECONDS = 30.0
 REACHED_SECONDS = 2.0
 "How long an answer to whether the server is there counts."
-
-LONGEST_REASON = 200
-"Characters of a server's error that are passed on."
 
 
 class RemoteHandle(RequestHandle):
@@ -120,7 +118,7 @@ class RemoteEngine:
         asked, choices = self._choices
         if time.monotonic() - asked > CATALOGUE_SECONDS:
             try:
-                choices = [_choice(entry) for entry in _entries(self._get("/models"))]
+                choices = [choice_of(entry) for entry in entries(self._get("/models"))]
             except ValueError as error:
                 raise self._failed(error) from error
             self._choices = (time.monotonic(), choices)
@@ -249,10 +247,10 @@ class RemoteEngine:
         reason, stopper = "stop", Stopper(handle.request.stop)  # some servers send the stop string too
         handle.begin()
         async with self._asked(handle) as response:
-            async for event in _events(response):
+            async for event in events(response):
                 if "error" in event:
-                    raise self._failed(_why(event))
-                reason = _take(handle, event, stopper) or reason
+                    raise self._failed(reason_of(event))
+                reason = take(handle, event, stopper) or reason
         return reason, stopper.finish()
 
     @asynccontextmanager
@@ -317,76 +315,10 @@ class RemoteEngine:
         """The server's error as one of ours."""
         if response.status_code in (401, 403):
             return EngineUnavailable("serving.remote_key", url=self._url)
-        why = f"{response.status_code} {_words(response)}"
+        why = f"{response.status_code} {words_of(response)}"
         if response.status_code == 429:
             after = response.headers.get("Retry-After", "")
             return EngineBusy("serving.busy", int(after) if after.isdecimal() else 5, waiting=len(self._running))
         if response.status_code in (400, 413, 422):
             return RequestError("serving.remote_failed", url=self._url, why=why)
         return self._failed(why)
-
-
-def _entries(record: object) -> list[dict]:
-    """The models in a server's list: an object with `data`, or as some servers send it the list itself.
-
-    Raises:
-        ValueError: it is no list of models.
-    """
-    data = record.get("data") if isinstance(record, dict) else record
-    if not isinstance(data, list):
-        raise ValueError("no list of models")
-    return [entry for entry in data if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
-
-
-def _choice(entry: dict) -> ServedModel:
-    """One of the server's models, with the context that vLLM and SGLang tell of it."""
-    name = entry["id"]
-    created, context = (value if type(value := entry.get(key)) is int else 0 for key in ("created", "max_model_len"))
-    return ServedModel(name, title(name), Path(name), created=created, context=context)
-
-
-def _words(response: httpx.Response) -> str:
-    """The sentence in a refusal, whichever of the usual forms it has."""
-    try:
-        record = response.json()
-    except ValueError:
-        record = None
-    return _why(record) if isinstance(record, dict) else response.text[:LONGEST_REASON]
-
-
-def _why(record: dict) -> str:
-    """The reason in `{"error": {"message": ...}}`, `{"error": ...}` or `{"detail": ...}`."""
-    found = record.get("error") or record.get("detail") or record
-    return str(found.get("message", found) if isinstance(found, dict) else found)[:LONGEST_REASON]
-
-
-async def _events(response: httpx.Response) -> AsyncIterator[dict]:
-    """The JSON of every server-sent event until `[DONE]` or, where a server sends none, the end."""
-    async for line in response.aiter_lines():
-        content = line.removeprefix("data:").strip() if line.startswith("data:") else ""
-        if content == "[DONE]":
-            return
-        if content:
-            event = workspace.parse_json(content)
-            if not isinstance(event, dict):
-                raise ValueError(f"no event: {content[:LONGEST_REASON]}")
-            yield event
-
-
-def _take(handle: RequestHandle, event: dict, stopper: Stopper) -> str | None:
-    """Put one event on the handle; returns the finish reason where it has one."""
-    reason = None
-    for choice in (event.get("choices") or [])[:1]:
-        delta = choice.get("delta") or {}
-        if thought := delta.get("reasoning_content") or delta.get("reasoning"):  # vLLM has had both names
-            handle.reasoning_tokens += 1
-            handle.add("")
-            handle.think(thought)
-        if piece := delta.get("content"):
-            handle.think("", ended=bool(handle.reasoning))
-            handle.add(stopper.push(piece))
-        reason = choice.get("finish_reason")
-    if usage := event.get("usage"):
-        handle.prompt_tokens = usage.get("prompt_tokens", handle.prompt_tokens)
-        handle.completion_tokens = usage.get("completion_tokens", handle.completion_tokens)
-    return reason

@@ -6,7 +6,8 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.chat import conversations
-from glm_core.chat.conversations import Conversation, Listed
+from glm_core.chat.conversation_list import Listed
+from glm_core.chat.conversations import Conversation
 from glm_core.errors import EasyError
 
 

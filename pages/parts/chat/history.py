@@ -4,8 +4,9 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.auth.accounts import Account
-from glm_core.chat import conversations, transcripts
-from glm_core.chat.conversations import Conversation, Listed
+from glm_core.chat import conversation_list, transcripts
+from glm_core.chat.conversation_list import Listed
+from glm_core.chat.conversations import Conversation
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -19,7 +20,7 @@ SHORT_LIST = 6
 def draw(account: Account, conversation: Conversation) -> None:
     """List of the stored conversations, and their files."""
     search = st.text_input(t("chat.search"), key="search", placeholder=t("chat.search"), label_visibility="collapsed")
-    found = conversations.conversations(account.folder, search)
+    found = conversation_list.conversations(account.folder, search)
     with st.container(height=LIST_HEIGHT if len(found) > SHORT_LIST else "content", border=False, gap="xsmall"):
         for one in found[:LISTED]:
             draw_past(one, here=one.id == conversation.id)
