@@ -12,7 +12,7 @@ import webbrowser
 from collections.abc import Iterator
 
 from glm_core import state, workspace
-from glm_core.auth import accounts, database
+from glm_core.auth import database, sessions
 from glm_core.auth.network import descriptors
 from glm_core.errors import EasyError
 from glm_core.hub import private_hosts
@@ -94,8 +94,8 @@ def close() -> None:
         one.close()
     with _answers_changed:
         _answers_changed.wait_for(lambda: not _answers, SECONDS_TO_SAVE)
-    accounts.last_uses.store()
-    accounts.ended_sessions.store()
+    sessions.last_uses.store()
+    sessions.ended_sessions.store()
     database.let_go()
     for lock in _locks:
         lock.release()
@@ -126,8 +126,8 @@ def _store_last_uses() -> None:
     """Write what waits for the file of accounts (times of last use, sessions that ended) every few seconds, and keep it open."""
     while not _closing.wait(LAST_USES_SECONDS):
         database.keep_open()
-        accounts.last_uses.store()
-        accounts.ended_sessions.store()
+        sessions.last_uses.store()
+        sessions.ended_sessions.store()
 
 
 def _trim_after_pages() -> None:

@@ -20,7 +20,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from glm_core import charts, i18n, permissions, state, templates
-from glm_core.auth import accounts, languages
+from glm_core.auth import accounts, audit, languages, sessions
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.network import addresses
 from glm_core.auth.requests.sender import COOKIE
@@ -103,7 +103,7 @@ def visitor() -> Account | None:
     """Return the reader's account: this computer's user while nothing is shared, else that of the session; None when it has ended."""
     if not state.sharing().on:
         return accounts.LOCAL
-    return accounts.session(st.context.cookies.to_dict().get(COOKIE, ""))
+    return sessions.session(st.context.cookies.to_dict().get(COOKIE, ""))
 
 
 def _actor() -> permissions.Actor:
@@ -119,7 +119,7 @@ permissions.follow(_actor)
 def note(action: str, target: str = "") -> None:
     """Write what the reader has just changed into the audit log; `action` is a text key."""
     account = visitor()
-    accounts.note(account.name if account else "-", action, target)
+    audit.note(account.name if account else "-", action, target)
 
 
 def run_audited(change: Callable[[], object], action: str, target: str = "") -> None:

@@ -1,15 +1,14 @@
-"""Accounts with roles, their sessions, the operator's options and the audit log, in the file of `database.py`.
+"""Accounts with roles and passwords, in the file of `database.py`.
 
-Passwords are stored as argon2 hashes and session tokens as SHA-256, so that a copy of the file signs nobody in. API keys are in
-`api_keys.py`, cookies and sign-in pages in `plain_pages/login.py`, permissions of a request in `requests/middleware.py`.
+Passwords are stored as argon2 hashes, so that a copy of the file signs nobody in. Sessions are in `sessions.py`, API keys in
+`api_keys.py`, sign-in pages in `plain_pages/login.py`, permissions of a request in `requests/middleware.py`.
 """
 
-import hashlib
 import re
 import secrets
 import sqlite3
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -17,7 +16,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from glm_core import i18n
 from glm_core.auth.audit import note_in
-from glm_core.auth.database import EndedSessions, LastUses, database, path, writing
+from glm_core.auth.database import database, path, writing
+from glm_core.auth.options import option, set_option_in
 from glm_core.errors import EasyError
 from glm_core.permissions import needs
 
@@ -25,14 +25,9 @@ ROLES = ("guest", "trainer", "administrator")
 "In ascending order: guests chat; trainers also use data, training and models; administrators also accounts and sharing."
 GUEST_NAME = "guest"
 "The shared account of visitors without a password, usable while `open_guest` is on; every visit counts as a person of its own."
-VISITORS = "guest-"
-"Prefix of the folder of such a visit; the folder is never given to a later visit."
 LOCAL_NAME = "local"
 RESERVED = (GUEST_NAME, LOCAL_NAME)
 PASSWORD_LENGTHS = (8, 200)
-SESSION_SECONDS = 30 * 86400
-GUEST_SECONDS = 86400
-SEEN_SECONDS = 60
 
 
 class AccountError(EasyError):
@@ -66,9 +61,6 @@ def title_of(name: str) -> str:
 
 LOCAL = Account(0, LOCAL_NAME, "administrator", LOCAL_NAME)
 "The user of this computer while nothing is shared."
-
-
-# accounts
 
 
 def accounts() -> list[Account]:
@@ -192,7 +184,7 @@ def open_guest() -> bool:
 def set_open_guest(on: bool, *, by: str = "") -> None:
     """Switch sign-in of guests on or off; switching it off ends their sessions."""
     with writing() as db:
-        _set_option(db, "open_guest", "on" if on else "off")
+        set_option_in(db, "open_guest", "on" if on else "off")
         row = (GUEST_NAME, "guest", "guest", time.time())
         db.execute("INSERT OR IGNORE INTO accounts(name, role, folder, created) VALUES(?,?,?,?)", row)
         if not on:
@@ -254,136 +246,3 @@ def _folder_taken(db: sqlite3.Connection, folder: str) -> bool:
 def _keep_administrator(db: sqlite3.Connection) -> None:
     if not _administrators(db):
         raise AccountError("accounts.last_administrator")
-
-
-# sessions
-
-
-def open_session(account: Account, address: str = "") -> str:
-    """Open a session and return its token, which is stored nowhere."""
-    token, now = secrets.token_urlsafe(32), time.time()
-    lasts = GUEST_SECONDS if account.name == GUEST_NAME else SESSION_SECONDS
-    with writing() as db:
-        db.execute("DELETE FROM sessions WHERE expires<?", (now,))
-        db.execute(
-            "INSERT INTO sessions VALUES(?,?,?,?,?,?)", (digest(token), account.id, now, now + lasts, now, address)
-        )
-        note_in(db, account.name, "audit.session.open", "", address)
-    return token
-
-
-def open_guest_session(address: str = "") -> str | None:
-    """Open a session for a visitor without a name; return None while guests may not sign in."""
-    if not open_guest():
-        return None
-    with database() as db:
-        guest = account_of(db.execute("SELECT * FROM accounts WHERE name=?", (GUEST_NAME,)).fetchone())
-    return open_session(guest, address)
-
-
-def session(token: str) -> Account | None:
-    """Return the account of a session, None where the token is unknown or has expired. Writes nothing.
-
-    Raises:
-        StoreError: the file cannot be read now.
-    """
-    if not token or len(token) > 100 or not path().exists():
-        return None
-    now, hashed = time.time(), digest(token)
-    if hashed in ended_sessions:
-        return None
-    with database() as db:
-        query = "SELECT accounts.*, sessions.seen FROM sessions JOIN accounts ON accounts.id=account WHERE hash=? AND expires>?"
-        row = db.execute(query, (hashed, now)).fetchone()
-    if row is None:
-        return None
-    if now - row["seen"] > SEEN_SECONDS:
-        last_uses.add("UPDATE sessions SET seen=? WHERE hash=?", hashed, now)
-    account = account_of(row)
-    return replace(account, folder=f"{VISITORS}{hashed.hex()[:16]}") if account.name == GUEST_NAME else account
-
-
-def signed_in_before(name: str, address: str) -> bool:
-    """Return True where the audit log knows a sign-in of `name` from `address`."""
-    query = "SELECT 1 FROM audit WHERE who=? AND action='audit.session.open' AND address=?"
-    with database() as db:
-        row = db.execute("SELECT name FROM accounts WHERE name=?", (name,)).fetchone()
-        return row is not None and db.execute(query, (row["name"], address[:60])).fetchone() is not None
-
-
-def close_session(token: str) -> None:
-    """End one session.
-
-    Raises:
-        StoreError: its row is still in the file, which cannot be written now; the session has ended in this process all the same.
-    """
-    query = "SELECT name FROM sessions JOIN accounts ON accounts.id=account WHERE hash=?"
-    with ended_sessions.ending({digest(token)}), writing() as db:
-        row = db.execute(query, (digest(token),)).fetchone()
-        if row is not None:
-            db.execute("DELETE FROM sessions WHERE hash=?", (digest(token),))
-            note_in(db, row["name"], "audit.session.close")
-
-
-@needs("guest", owner=lambda account, **_: account.folder)
-def close_sessions(account: Account, *, by: str = "") -> None:
-    """Sign an account out everywhere.
-
-    Raises:
-        StoreError: as `close_session`.
-    """
-    with database() as db:
-        open_now = {row["hash"] for row in db.execute("SELECT hash FROM sessions WHERE account=?", (account.id,))}
-    with ended_sessions.ending(open_now), writing() as db:
-        db.execute("DELETE FROM sessions WHERE account=?", (account.id,))
-        note_in(db, by or account.name, "audit.session.close_all", account.name)
-
-
-def digest(secret: str) -> bytes:
-    """Return the SHA-256 of a random secret of 32 bytes, which needs no slow hash."""
-    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
-
-
-# options and the audit log
-
-
-def option(name: str) -> str | None:
-    """Return a stored option of the operator, None where it was never set. Does not make the file."""
-    if not path().exists():
-        return None
-    with database() as db:
-        row = db.execute("SELECT value FROM options WHERE name=?", (name,)).fetchone()
-    return row and row["value"]
-
-
-@needs("administrator")
-def set_option(name: str, value: str, *, by: str = "") -> None:
-    """Store an option of the operator and note it in the audit log."""
-    with writing() as db:
-        _set_option(db, name, value)
-        note_in(db, by, f"audit.option.{name}", value)
-
-
-def _set_option(db: sqlite3.Connection, name: str, value: str) -> None:
-    db.execute("INSERT INTO options VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value", (name, value))
-
-
-def note(who: str, action: str, target: str = "", address: str = "") -> None:
-    """Write one row of the audit log; `action` is a text key."""
-    with writing() as db:
-        note_in(db, who, action, target, address)
-
-
-@needs("administrator")
-def audit(limit: int = 200) -> list[dict]:
-    """Return the latest rows of the audit log, newest first.
-
-    Returns:
-        `time` (s since 1970), `who`, `action` (a text key), `target`, `address`; `was` and `became`, the target's role before and
-        after, are empty where the row is not about a role.
-    """
-    with database() as db:
-        return [dict(row) for row in db.execute("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (limit,))]
-
-
-last_uses, ended_sessions = LastUses(), EndedSessions()

@@ -8,9 +8,10 @@ import sqlite3
 import time
 from dataclasses import dataclass, replace
 
-from glm_core.auth.accounts import Account, AccountError, account_of, digest, last_uses
+from glm_core.auth.accounts import Account, AccountError, account_of
 from glm_core.auth.audit import note_in
 from glm_core.auth.database import database, writing
+from glm_core.auth.sessions import digest, last_uses
 from glm_core.permissions import needs
 
 PREFIX = "ea-"

@@ -1,7 +1,10 @@
-"""Writing and bounding rows of the audit log, within the transaction of what is noted. `accounts.py` reads them."""
+"""The audit log: its rows, written within the transaction of what is noted, bounded and read."""
 
 import sqlite3
 import time
+
+from glm_core.auth.database import database, writing
+from glm_core.permissions import needs
 
 AUDIT_ROWS = {0: 20_000, 1: 2_000}
 "Rows of the audit log that are kept: those of people with a role, and the minor ones (guests, refused sign-ins)."
@@ -35,3 +38,21 @@ def note_in(
 def _is_guest(db: sqlite3.Connection, who: str) -> bool:
     row = db.execute("SELECT role FROM accounts WHERE name=?", (who,)).fetchone()
     return row is not None and row["role"] == "guest"
+
+
+def note(who: str, action: str, target: str = "", address: str = "") -> None:
+    """Write one row of the audit log; `action` is a text key."""
+    with writing() as db:
+        note_in(db, who, action, target, address)
+
+
+@needs("administrator")
+def entries(limit: int = 200) -> list[dict]:
+    """Return the latest rows of the audit log, newest first.
+
+    Returns:
+        `time` (s since 1970), `who`, `action` (a text key), `target`, `address`; `was` and `became`, the target's role before and
+        after, are empty where the row is not about a role.
+    """
+    with database() as db:
+        return [dict(row) for row in db.execute("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (limit,))]

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from glm_core import i18n
-from glm_core.auth import accounts
+from glm_core.auth import accounts, options
 from glm_core.auth.accounts import Account
 from glm_core.auth.database import writing
 
@@ -17,7 +17,7 @@ COOKIE_SECONDS = 365 * 86400
 
 def of_account(account: Account) -> str | None:
     """Return the language that `account` chose last; None for visitors, for this computer's user, and before the first choice."""
-    return i18n.named(accounts.option(_option(account)) or "") if _is_named(account) else None
+    return i18n.named(options.option(_option(account)) or "") if _is_named(account) else None
 
 
 def keep(account: Account, language: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glm_core import i18n, workspace
-from glm_core.auth.accounts import VISITORS
+from glm_core.auth.sessions import VISITORS
 from glm_core.chat.conversations import Conversation, folder, get, read_file, shared_path
 from glm_core.permissions import needs
 

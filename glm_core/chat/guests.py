@@ -6,7 +6,7 @@ A guest sees every base, and of the runs, and of the models that runs were merge
 import json
 from collections.abc import Iterable, Sequence
 
-from glm_core.auth import accounts
+from glm_core.auth import audit, options
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversation_list
 from glm_core.permissions import needs
@@ -20,7 +20,7 @@ PROGRAM = "easyAIGC"
 
 def published() -> frozenset[str]:
     """Ids of the runs that guests may chat with."""
-    return frozenset(ids_of(accounts.option("guest_runs") or ""))
+    return frozenset(ids_of(options.option("guest_runs") or ""))
 
 
 def ids_of(kept: str) -> list[str]:
@@ -35,7 +35,7 @@ def ids_of(kept: str) -> list[str]:
 @needs("administrator")
 def publish(ids: Iterable[str], *, by: str = "") -> None:
     """Let guests chat with these runs, and with no other."""
-    accounts.set_option("guest_runs", json.dumps(sorted(set(ids))), by=by)
+    options.set_option("guest_runs", json.dumps(sorted(set(ids))), by=by)
 
 
 def choices_for(account: Account, choices: Sequence[ServedModel]) -> list[ServedModel]:
@@ -48,7 +48,7 @@ def choices_for(account: Account, choices: Sequence[ServedModel]) -> list[Served
 
 def days() -> int:
     """Days for which messages of guests without an account are stored."""
-    kept = accounts.option("guest_days") or ""
+    kept = options.option("guest_days") or ""
     low, high = DAYS_RANGE
     return min(max(int(kept), low), high) if kept.isascii() and kept.isdecimal() else DAYS
 
@@ -56,12 +56,12 @@ def days() -> int:
 @needs("administrator")
 def set_days(count: int, *, by: str = "") -> None:
     """Keep it `count` days from now on."""
-    accounts.set_option("guest_days", str(count), by=by)
+    options.set_option("guest_days", str(count), by=by)
 
 
 def tidy() -> int:
     """Delete what is older, and write it into the audit log; returns how many conversations that were."""
     gone = conversation_list.clear_visits(days())
     if gone:
-        accounts.note(PROGRAM, "audit.chat.clear", str(gone))
+        audit.note(PROGRAM, "audit.chat.clear", str(gone))
     return gone

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from argon2 import Type
 
-from glm_core.auth import accounts, api_keys, audit, database
+from glm_core.auth import accounts, api_keys, audit, database, options, sessions
 from glm_core.auth.accounts import AccountError, password_hasher
 
 PASSWORD = "correct horse"
@@ -24,12 +24,12 @@ def trainer(admin):
 
 
 def test_asking_makes_no_file(workspace):
-    assert not accounts.has_administrator() and accounts.option("share") is None and accounts.session("x") is None
+    assert not accounts.has_administrator() and options.option("share") is None and sessions.session("x") is None
     assert not database.path().exists()
 
 
 def test_the_file_is_the_owners_alone_and_holds_no_secret(trainer):
-    token = accounts.open_session(trainer)
+    token = sessions.open_session(trainer)
     _key, secret = api_keys.create(trainer, "script")
     content = b"".join(file.read_bytes() for file in database.path().parent.glob("accounts.db*"))
     assert database.path().stat().st_mode & 0o077 == 0
@@ -116,18 +116,18 @@ def test_only_one_can_be_first(workspace):
 
 
 def test_sessions_end_with_sign_out_password_and_account(trainer):
-    one, two = accounts.open_session(trainer), accounts.open_session(trainer)
-    assert accounts.session(one) == trainer and one != two
-    accounts.close_session(one)
-    assert accounts.session(one) is None and accounts.session(two) == trainer
+    one, two = sessions.open_session(trainer), sessions.open_session(trainer)
+    assert sessions.session(one) == trainer and one != two
+    sessions.close_session(one)
+    assert sessions.session(one) is None and sessions.session(two) == trainer
     accounts.set_password(trainer, "another password")
-    assert accounts.session(two) is None
-    three = accounts.open_session(trainer)
-    accounts.close_sessions(trainer)
-    assert accounts.session(three) is None
-    four = accounts.open_session(trainer)
+    assert sessions.session(two) is None
+    three = sessions.open_session(trainer)
+    sessions.close_sessions(trainer)
+    assert sessions.session(three) is None
+    four = sessions.open_session(trainer)
     accounts.remove(trainer)
-    assert accounts.session(four) is None
+    assert sessions.session(four) is None
 
 
 @pytest.fixture
@@ -146,44 +146,44 @@ def locked(trainer):
 
 def test_sessions_end_also_while_the_file_cannot_be_written(trainer, locked, monkeypatch):
     monkeypatch.setattr(database, "WRITE_SECONDS", 0.01)
-    one, *others = (accounts.open_session(trainer) for _ in range(3))
+    one, *others = (sessions.open_session(trainer) for _ in range(3))
     with locked():
         with pytest.raises(database.StoreError, match="还留在磁盘上"):
-            accounts.close_session(one)
-        assert accounts.session(one) is None and accounts.session(others[0]) == trainer
+            sessions.close_session(one)
+        assert sessions.session(one) is None and sessions.session(others[0]) == trainer
         with pytest.raises(database.StoreError, match="还留在磁盘上"):
-            accounts.close_sessions(trainer)
-        assert not any(map(accounts.session, others))
-        accounts.ended_sessions.store()
-    later = accounts.open_session(trainer)
-    assert not any(map(accounts.session, (one, *others))), "the lock has gone, their rows are still there"
-    accounts.ended_sessions.store()
+            sessions.close_sessions(trainer)
+        assert not any(map(sessions.session, others))
+        sessions.ended_sessions.store()
+    later = sessions.open_session(trainer)
+    assert not any(map(sessions.session, (one, *others))), "the lock has gone, their rows are still there"
+    sessions.ended_sessions.store()
     with database.database() as db:
-        assert [tuple(row) for row in db.execute("SELECT hash FROM sessions")] == [(accounts.digest(later),)]
+        assert [tuple(row) for row in db.execute("SELECT hash FROM sessions")] == [(sessions.digest(later),)]
 
 
 def test_a_session_ends_by_itself(trainer, monkeypatch):
-    token = accounts.open_session(trainer)
-    later = accounts.time.time() + accounts.SESSION_SECONDS + 1
+    token = sessions.open_session(trainer)
+    later = accounts.time.time() + sessions.SESSION_SECONDS + 1
     monkeypatch.setattr(accounts.time, "time", lambda: later)
-    assert accounts.session(token) is None
+    assert sessions.session(token) is None
 
 
 @pytest.mark.parametrize("token", ["", "x", "' OR 1=1 --", "\ud800", "x" * 5000, "\x00"])
 def test_a_forged_token_is_nobodys(trainer, token):
-    accounts.open_session(trainer)
-    assert accounts.session(token) is None
+    sessions.open_session(trainer)
+    assert sessions.session(token) is None
 
 
 def test_every_guest_is_somebody_else_and_all_leave_at_once(admin):
-    assert accounts.open_guest_session() is None
+    assert sessions.open_guest_session() is None
     accounts.set_open_guest(True)
-    tokens = [accounts.open_guest_session() for _ in "12"]
-    guests = [accounts.session(token) for token in tokens]
+    tokens = [sessions.open_guest_session() for _ in "12"]
+    guests = [sessions.session(token) for token in tokens]
     assert guests[0].folder != guests[1].folder and {guest.role for guest in guests} == {"guest"}
     assert accounts.accounts() == [admin]
     accounts.set_open_guest(False)
-    assert [accounts.session(token) for token in tokens] == [None, None]
+    assert [sessions.session(token) for token in tokens] == [None, None]
 
 
 def test_a_key_is_found_by_its_secret_alone_and_goes_with_its_account(trainer, admin):
@@ -213,7 +213,7 @@ def test_keys_end_with_a_lower_role_and_with_a_password_that_somebody_else_sets(
     assert api_keys.counts() == {trainer.id: 2, admin.id: 1}
     assert accounts.set_role(trainer, "administrator", by=admin.name) == 0 and keys_left(trainer) == 2
     assert accounts.set_role(trainer, "trainer", by=admin.name) == 2 and keys_left(trainer) == 0
-    assert [one["action"] for one in accounts.audit()][:2] == ["audit.key.revoke_all", "audit.account.role"]
+    assert [one["action"] for one in audit.entries()][:2] == ["audit.key.revoke_all", "audit.account.role"]
     _, secret = api_keys.create(trainer, "c")
     assert accounts.set_password(trainer, PASSWORD + "s", by=admin.name) == 1
     assert api_keys.find(secret) is None and api_keys.find(own) is not None
@@ -241,13 +241,13 @@ def test_refuses_a_key_without_a_name_or_limit(trainer, name, limit):
 
 def test_the_audit_log_says_who_did_what(trainer, admin):
     accounts.set_role(trainer, "guest", by=admin.name)
-    last = accounts.audit()[0]
+    last = audit.entries()[0]
     assert (last["who"], last["action"]) == (admin.name, "audit.account.role") and trainer.name in last["target"]
 
 
 def test_the_audit_log_keeps_roles_apart(trainer, admin):
     accounts.set_role(trainer, "guest", by=admin.name)
-    facts = [(one["target"], one["was"], one["became"]) for one in accounts.audit()]
+    facts = [(one["target"], one["was"], one["became"]) for one in audit.entries()]
     assert facts[:2] == [("xiao-li", "trainer", "guest"), ("xiao-li", "", "trainer")]
 
 
@@ -266,7 +266,7 @@ def test_roles_are_taken_out_of_the_lines_of_an_older_file(workspace):
         db.executescript(f"{database.MIGRATIONS[0]}; PRAGMA user_version=1;")
         for action, target, _facts in OLD_LINES:
             db.execute("INSERT INTO audit VALUES(NULL, 1, 'x', ?, ?, '')", (action, target))
-    assert [(one["target"], one["was"], one["became"]) for one in reversed(accounts.audit())] == [
+    assert [(one["target"], one["was"], one["became"]) for one in reversed(audit.entries())] == [
         facts for _action, _target, facts in OLD_LINES
     ]
 
@@ -274,23 +274,23 @@ def test_roles_are_taken_out_of_the_lines_of_an_older_file(workspace):
 def test_the_audit_log_is_bounded(workspace, monkeypatch):
     monkeypatch.setitem(audit.AUDIT_ROWS, 0, 5)
     for number in range(9):
-        accounts.note("x", "y", str(number))
-    assert [row["target"] for row in accounts.audit()] == list("87654")
+        audit.note("x", "y", str(number))
+    assert [row["target"] for row in audit.entries()] == list("87654")
 
 
 def test_a_guest_displaces_no_row_of_an_administrator_and_says_the_same_once(admin, monkeypatch):
     monkeypatch.setitem(audit.AUDIT_ROWS, 1, 3)
     accounts.set_open_guest(True, by=admin.name)
-    before = [row["id"] for row in accounts.audit()]
+    before = [row["id"] for row in audit.entries()]
     for number in range(20):
-        accounts.note(accounts.GUEST_NAME, "audit.vote.cast", str(number % 2))
-        accounts.note(f"name{number}", "audit.session.refused")
-    rows = accounts.audit()
+        audit.note(accounts.GUEST_NAME, "audit.vote.cast", str(number % 2))
+        audit.note(f"name{number}", "audit.session.refused")
+    rows = audit.entries()
     assert [row["id"] for row in rows if row["who"] == admin.name or not row["minor"]] == before
     assert sum(row["minor"] for row in rows) == 3
-    accounts.note(accounts.GUEST_NAME, "a", "b")
-    accounts.note(accounts.GUEST_NAME, "a", "b")
-    assert [row["action"] for row in accounts.audit()].count("a") == 1
+    audit.note(accounts.GUEST_NAME, "a", "b")
+    audit.note(accounts.GUEST_NAME, "a", "b")
+    assert [row["action"] for row in audit.entries()].count("a") == 1
 
 
 def test_the_time_of_a_keys_last_use_is_kept_without_a_write_of_the_request(trainer):
@@ -300,18 +300,18 @@ def test_the_time_of_a_keys_last_use_is_kept_without_a_write_of_the_request(trai
         assert api_keys.find(secret)[1] == trainer
         assert api_keys.keys(trainer)[0].used is not None, "listing keys writes nothing either"
         writer.execute("ROLLBACK")
-    accounts.last_uses.store()
+    sessions.last_uses.store()
     assert api_keys.keys(trainer)[0].used is not None
     assert api_keys.find(secret)[0].used is not None
 
 
 def test_a_locked_file_is_said_and_readers_go_on(trainer, monkeypatch):
     monkeypatch.setattr(database, "WRITE_SECONDS", 0.1)
-    token = accounts.open_session(trainer)
+    token = sessions.open_session(trainer)
     with sqlite3.connect(database.path(), isolation_level=None) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        assert accounts.session(token) == trainer
+        assert sessions.session(token) == trainer
         with pytest.raises(database.StoreError) as caught:
-            accounts.open_session(trainer)
+            sessions.open_session(trainer)
         writer.execute("ROLLBACK")
     assert caught.value.key == "accounts.store_busy"

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from glm_core import workspace
-from glm_core.auth import accounts
+from glm_core.auth import accounts, options
 from glm_core.chat import shared
 from glm_core.chat.conversations import Conversation
 from glm_core.evaluation import blind_votes, report
@@ -45,7 +45,7 @@ def server(tmp_path_factory):
         run = import_adapter.import_adapter(zipped(trained(base, folder / "a")), base, name="客服问答", owner="local")
         workspace.write_json(report.file_of(run), made.report(run=run.id).to_dict())
         accounts.create("boss", PASSWORD, "administrator")
-        accounts.set_option("share", "on")
+        options.set_option("share", "on")
         opened = {"vote": open_vote(), "shared": open_talk(), "share": f"chat?model={run.id}"}
         with running(folder) as server:
             yield server, pictures.addresses(server.home) | opened

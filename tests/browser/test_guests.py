@@ -3,7 +3,7 @@
 import pytest
 
 from glm_core import i18n
-from glm_core.auth import accounts
+from glm_core.auth import accounts, options
 from glm_core.runs.exchange import export, import_adapter
 from tests.browser.conftest import running, settle
 from tests.browser.test_shared import PASSWORD, open_window, sign_in
@@ -29,7 +29,7 @@ def runs(workspace, tmp_path):
         export.keep_as_model(job)
         made.append(run)
     accounts.set_open_guest(True)
-    accounts.set_option("share", "on")
+    options.set_option("share", "on")
     return made
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from glm_core.auth import accounts, api_keys
+from glm_core.auth import accounts, api_keys, options
 from tests.browser.conftest import running, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -54,7 +54,7 @@ def shared_server(tmp_path_factory):
         patch.setenv("EASYAIGC_HOME", str(folder / "home"))
         accounts.create("boss", PASSWORD, "administrator")
         accounts.set_open_guest(True)
-        accounts.set_option("share", "on")
+        options.set_option("share", "on")
         with running(folder) as server:
             yield server
 

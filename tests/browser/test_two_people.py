@@ -6,7 +6,7 @@ import time
 import pytest
 
 from glm_core import i18n
-from glm_core.auth import accounts
+from glm_core.auth import accounts, options
 from glm_core.chat import conversation_list, conversations
 from glm_core.runs import store
 from tests.browser.conftest import running, settle, wait_for_end
@@ -40,7 +40,7 @@ def people(workspace):
     )
     silence(workspace / "models" / "slow")
     found = {name: accounts.create(name, PASSWORD, role) for name, role in PEOPLE.items()}
-    accounts.set_option("share", "on")
+    options.set_option("share", "on")
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from glm_core.auth import accounts, database
+from glm_core.auth import audit, database, options
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversations, guests
 from glm_core.chat.conversations import Conversation
@@ -32,7 +32,7 @@ def test_guests_know_the_bases_until_a_run_is_published():
         assert guests.choices_for(somebody(role), CHOICES) == CHOICES
     guests.publish([], by="boss")
     assert guests.choices_for(somebody("guest"), CHOICES) == [BASE]
-    assert [row["who"] for row in accounts.audit() if row["action"] == "audit.option.guest_runs"] == ["boss", "boss"]
+    assert [row["who"] for row in audit.entries() if row["action"] == "audit.option.guest_runs"] == ["boss", "boss"]
 
 
 def test_a_model_that_a_run_was_merged_into_is_given_to_guests_with_the_run_only(workspace):
@@ -52,13 +52,13 @@ def test_a_model_that_a_run_was_merged_into_is_given_to_guests_with_the_run_only
 
 @pytest.mark.parametrize("kept", ["{", "3", '{"a": 1}', '[1, null, {"x": 2}]', "null"])
 def test_an_option_that_makes_no_sense_publishes_nothing(kept):
-    accounts.set_option("guest_runs", kept)
+    options.set_option("guest_runs", kept)
     assert guests.published() == frozenset()
 
 
 @pytest.mark.parametrize(("kept", "days"), [("", 7), ("x", 7), ("-1", 7), ("3", 3), ("0", 1), ("99999", 365), ("²", 7)])
 def test_the_days_are_a_number_in_range(kept, days):
-    accounts.set_option("guest_days", kept)
+    options.set_option("guest_days", kept)
     assert guests.days() == days
 
 
@@ -80,9 +80,9 @@ def test_what_visitors_said_is_gone_after_some_days_and_nothing_else():
     assert guests.tidy() == 2
     assert not old.path.exists() and new.path.exists() and all(one.path.exists() for one in others)
     assert not conversations.folder("guest-9").exists() and conversations.folder("guest-1234").exists()
-    last = accounts.audit()[0]
+    last = audit.entries()[0]
     assert (last["who"], last["action"], last["target"]) == (guests.PROGRAM, "audit.chat.clear", "2")
-    assert guests.tidy() == 0 and accounts.audit()[0] == last
+    assert guests.tidy() == 0 and audit.entries()[0] == last
 
 
 def test_tidying_an_empty_workspace_makes_no_file(workspace):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glm_core import permissions, workspace
-from glm_core.auth import accounts
+from glm_core.auth import accounts, audit
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversation_list, conversations, guests, shared
 from glm_core.chat.conversations import Conversation
@@ -184,6 +184,4 @@ def test_the_key_is_in_no_file_that_is_taken_away(owner):
     one = talk(owner)
     key = shared.share(one).link.rpartition(".")[2]
     assert key in one.shared_path.read_text(encoding="utf-8")
-    assert key not in transcripts.to_json(one) + transcripts.to_markdown(one) + json.dumps(
-        accounts.audit(), default=str
-    )
+    assert key not in transcripts.to_json(one) + transcripts.to_markdown(one) + json.dumps(audit.entries(), default=str)

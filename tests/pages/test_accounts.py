@@ -4,7 +4,7 @@ import pytest
 from streamlit.elements.lib import policies
 
 from glm_core import i18n, ui
-from glm_core.auth import accounts, api_keys
+from glm_core.auth import accounts, api_keys, options
 from glm_core.markdown import literal
 from tests.pages.test_training import open_page
 
@@ -94,7 +94,7 @@ def test_streamlit_finds_nothing_to_warn_of(colleague, monkeypatch):
 
 def test_the_log_names_who_and_what_in_words():
     for option, value in (("share", "on"), ("guest_runs", "[]")):
-        accounts.set_option(option, value, by=accounts.LOCAL_NAME)
+        options.set_option(option, value, by=accounts.LOCAL_NAME)
     app = open_page("accounts")
     [log] = [one.value for one in app.dataframe]
     assert not app.exception

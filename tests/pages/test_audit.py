@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from glm_core.auth import accounts, api_keys
+from glm_core.auth import accounts, api_keys, audit, sessions
 from glm_core.chat import guests
 from tests.paths import ROOT
 
@@ -18,7 +18,7 @@ CHANGING = re.compile(
 "How the program calls what changes something."
 THINGS = {"run", "copy", "conversation", "one", "job", "vote", "chosen"}
 "Local names of what can be changed; besides these, everything imported from glm_core."
-WRITE_THEMSELVES = {"accounts", "api_keys", "guests", "shared"}
+WRITE_THEMSELVES = {"accounts", "api_keys", "guests", "sessions", "shared"}
 "Their functions are told who does it (`by`) and note it in the same transaction; proved below."
 NO_CHANGE = {
     "conversation.ask": "the reader's own words, kept where only they see them",
@@ -113,8 +113,8 @@ def test_what_changes_accounts_keys_and_guests_notes_it_itself():
     other = accounts.create("other", PASSWORD, "trainer", by="boss")
     accounts.set_password(other, PASSWORD + "s", by="boss")
     accounts.set_role(other, "guest", by="boss")
-    accounts.close_sessions(other, by="boss")
-    accounts.close_session(accounts.open_session(boss))
+    sessions.close_sessions(other, by="boss")
+    sessions.close_session(sessions.open_session(boss))
     accounts.remove(other, by="boss")
     accounts.set_open_guest(True, by="boss")
     accounts.set_open_guest(False, by="boss")
@@ -122,7 +122,7 @@ def test_what_changes_accounts_keys_and_guests_notes_it_itself():
     api_keys.revoke(boss, key.id)
     guests.publish(["run-1"], by="boss")
     guests.set_days(3, by="boss")
-    assert [(row["who"], row["action"]) for row in reversed(accounts.audit())] == [
+    assert [(row["who"], row["action"]) for row in reversed(audit.entries())] == [
         ("boss", f"audit.{action}")
         for action in (
             "account.create",
@@ -145,5 +145,5 @@ def test_what_changes_accounts_keys_and_guests_notes_it_itself():
 
 def test_closing_a_session_that_is_none_notes_nothing():
     accounts.create("boss", PASSWORD, "administrator")
-    accounts.close_session("forged")
-    assert [row["action"] for row in accounts.audit()] == ["audit.account.create"]
+    sessions.close_session("forged")
+    assert [row["action"] for row in audit.entries()] == ["audit.account.create"]

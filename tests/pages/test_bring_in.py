@@ -5,7 +5,7 @@ import time
 import pytest
 
 from glm_core import i18n, state
-from glm_core.auth import accounts
+from glm_core.auth import sessions
 from glm_core.auth.accounts import Account
 from glm_core.data import library
 from glm_core.data.examples import pair
@@ -128,7 +128,7 @@ def test_a_set_that_is_not_there_is_a_sentence(hub):
 @pytest.mark.parametrize(("role", "asked"), [("trainer", False), ("administrator", True)])
 def test_only_administrators_name_a_mirror_while_shared(hub, monkeypatch, role, asked):
     monkeypatch.setattr(state.sharing(), "on", True)
-    monkeypatch.setattr(accounts, "session", lambda _token: Account(3, "li", role, "li-0123"))
+    monkeypatch.setattr(sessions, "session", lambda _token: Account(3, "li", role, "li-0123"))
     app = looked_up(hub)
     assert not app.exception and bool(hub.asked) is asked and len(app.error) == (not asked)
 

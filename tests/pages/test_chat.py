@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from glm_core import i18n, state, ui, workspace
-from glm_core.auth import accounts
+from glm_core.auth import accounts, audit, sessions
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversation_list, conversations, guests, transcripts
 from glm_core.data import library
@@ -235,7 +235,7 @@ def test_an_answer_left_for_another_page_does_not_end_the_next_one(engine):
 
 def noted(action):
     """What the audit log says was done in that way, the latest first."""
-    return [row["target"] for row in accounts.audit() if row["action"] == action]
+    return [row["target"] for row in audit.entries() if row["action"] == action]
 
 
 # going on
@@ -371,7 +371,7 @@ def test_deleting_a_conversation_is_noted_without_its_words(engine):
     app = say(open_page("chat"), "秘密")
     known = address(app)
     app.button(key=f"delete-{known}").click().run()
-    assert noted("audit.chat.remove") == [known] and "秘密" not in str(accounts.audit())
+    assert noted("audit.chat.remove") == [known] and "秘密" not in str(audit.entries())
 
 
 # the system prompt
@@ -402,7 +402,7 @@ def guest(engine, monkeypatch):
     """The reader is a guest who came without a password."""
     monkeypatch.setattr(state.sharing(), "on", True)
     visitor = Account(3, accounts.GUEST_NAME, "guest", "guest-0123")
-    monkeypatch.setattr(accounts, "session", lambda _token: visitor)
+    monkeypatch.setattr(sessions, "session", lambda _token: visitor)
     return visitor
 
 

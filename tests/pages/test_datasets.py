@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from glm_core import i18n, ui
-from glm_core.auth import accounts
+from glm_core.auth import audit
 from glm_core.data import export, library, xlsx_job
 from glm_core.data.examples import pair
 from tests.pages.test_pages import open_page
@@ -421,7 +421,7 @@ def test_a_bundled_set_offers_the_copy_where_it_would_be_edited():
     app.run()
     app.button(key="edit-copy").click().run()
     assert not app.exception and library.datasets()[0].source == library.get("advertisement").name
-    assert accounts.audit()[0]["action"] == "audit.data.add"
+    assert audit.entries()[0]["action"] == "audit.data.add"
 
 
 def test_what_is_not_used_is_said_before_and_after_it_is_kept():

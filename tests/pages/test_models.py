@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from glm_core import i18n, state, ui, workspace
-from glm_core.auth import accounts
+from glm_core.auth import audit
 from glm_core.hub import download_job, http_download
 from glm_core.machine.machine import Gpu, Machine
 from glm_core.runs import store
@@ -255,7 +255,7 @@ def test_a_load_under_way_shows_its_stage_and_can_be_cancelled(engine, base, mon
     load_job.current(engine).wait(30)
     app = open_page("models")
     assert "已取消加载" in words(app) and engine.loaded is None and not app.button(key="load-tiny").disabled
-    assert [row["action"] for row in accounts.audit()[:2]] == ["audit.model.load_stop", "audit.model.load"]
+    assert [row["action"] for row in audit.entries()[:2]] == ["audit.model.load_stop", "audit.model.load"]
 
 
 def test_a_load_that_a_question_asked_for_can_be_cancelled_too(engine, base, monkeypatch):

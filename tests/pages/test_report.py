@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from glm_core import i18n, state, ui, workspace
-from glm_core.auth import accounts
+from glm_core.auth import audit
 from glm_core.auth.accounts import Account
 from glm_core.evaluation import blind_votes, question_sets, report
 from glm_core.evaluation.analysis import calibration
@@ -311,7 +311,7 @@ def test_the_owner_opens_a_blind_vote_on_the_answers_that_differ(reports):
     assert (vote.run, vote.about) == ("run-1", "哪个更像客服？")
     assert vote.sides == (blind_votes.VoteSide("tiny"), blind_votes.VoteSide("作者训练", 60))
     assert {one.question for one in vote.pairs} == {"谁开发了你？", "作者是哪位？", "法国的首都？", "雪的颜色？"}
-    assert "audit.vote.open" in [one["action"] for one in accounts.audit()]
+    assert "audit.vote.open" in [one["action"] for one in audit.entries()]
 
 
 def test_somebody_elses_run_is_not_put_to_the_vote(reports, monkeypatch):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from glm_core import i18n, ui, workspace
-from glm_core.auth import accounts
+from glm_core.auth import audit
 from glm_core.auth.accounts import Account
 from glm_core.markdown import literal
 from glm_core.runs import rollback, store
@@ -37,8 +37,8 @@ def keys(app):
     return {button.key for button in app.button}
 
 
-def audit():
-    return [(entry["action"], entry["target"]) for entry in accounts.audit()]
+def noted():
+    return [(entry["action"], entry["target"]) for entry in audit.entries()]
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
@@ -70,7 +70,7 @@ def test_one_press_switches_to_a_step_that_is_clearly_better(spoilt):
     assert i18n.t("step.switch", step=2) == app.button(key=f"switch-{spoilt.id}").label
     app.button(key=f"switch-{spoilt.id}").click().run()
     assert not app.exception and rollback.current(spoilt) == 2 and f"switch-{spoilt.id}" not in keys(app)
-    assert audit() == [("audit.run.promote", "铭刻 → 2")]
+    assert noted() == [("audit.run.promote", "铭刻 → 2")]
 
 
 def test_nobody_elses_run_is_switched(spoilt, monkeypatch):
@@ -88,7 +88,7 @@ def test_going_back_and_forward_again(run):
     assert app.button(key="promote").label == "前进到第 4 步"
     app.button(key="promote").click().run()
     assert rollback.current(run) == 4
-    assert sorted(audit()) == [("audit.run.promote", "铭刻 → 2"), ("audit.run.promote", "铭刻 → 4")]
+    assert sorted(noted()) == [("audit.run.promote", "铭刻 → 2"), ("audit.run.promote", "铭刻 → 4")]
 
 
 def test_who_does_not_own_the_run_sees_the_curve_but_cannot_change_it(run, monkeypatch):
@@ -102,7 +102,7 @@ def test_rights_that_end_while_the_page_is_open_end_at_the_click(run, monkeypatc
     app = open_page("run", run=run.id)
     monkeypatch.setattr(ui, "owns", lambda owner: False)
     app.button(key="promote").click().run()
-    assert rollback.current(run) == 4 and audit() == []
+    assert rollback.current(run) == 4 and noted() == []
 
 
 def test_a_run_that_goes_on_again_is_not_changed(run):

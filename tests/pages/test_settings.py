@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glm_core import i18n, state, ui
-from glm_core.auth import accounts, api_keys
+from glm_core.auth import accounts, api_keys, audit, sessions
 from glm_core.auth.network.sharing import Sharing
 from glm_core.chat import guests
 from glm_core.serving.served_models import ServedModel
@@ -43,7 +43,7 @@ def signed_in(sharing, people, monkeypatch):
 
     def become(role):
         sharing.on = True
-        monkeypatch.setattr(accounts, "session", lambda _token: people.get(role))
+        monkeypatch.setattr(sessions, "session", lambda _token: people.get(role))
         return people.get(role)
 
     return become
@@ -153,7 +153,7 @@ def test_adding_changing_and_removing_an_account(signed_in, people):
     app.button(key=f"remove-{added.id}").click().run()
     assert accounts.check("新人", PASSWORD) is None
     assert {"audit.account.create", "audit.account.role", "audit.account.remove"} <= {
-        one["action"] for one in accounts.audit()
+        one["action"] for one in audit.entries()
     }
 
 
@@ -197,7 +197,7 @@ def test_what_guests_get_and_how_long_their_words_are_kept(signed_in, monkeypatc
     assert not app.exception and guests.published() == {"run-1"} and guests.days() == 30
     again = open_page("accounts")
     assert again.multiselect(key="guest-runs").value == ["run-1"] and again.number_input(key="guest-days").value == 30
-    noted = [(row["who"], row["action"], row["target"]) for row in accounts.audit()[:2]]
+    noted = [(row["who"], row["action"], row["target"]) for row in audit.entries()[:2]]
     assert noted == [(boss.name, "audit.option.guest_days", "30"), (boss.name, "audit.option.guest_runs", '["run-1"]')]
 
 

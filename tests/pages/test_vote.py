@@ -3,7 +3,7 @@
 import pytest
 
 from glm_core import i18n, state, ui
-from glm_core.auth import accounts
+from glm_core.auth import audit
 from glm_core.auth.accounts import Account
 from glm_core.auth.network import addresses
 from glm_core.evaluation import blind_votes
@@ -49,7 +49,7 @@ def test_a_guest_votes_question_by_question_and_may_change_their_mind(vote, beco
     assert app.button(key="first").proto.type == "primary"
     app.button(key="bad").click().run()
     assert blind_votes.ballot(vote, "guest-1") == {0: "bad", 1: "first", 2: "first"}
-    assert [one["action"] for one in accounts.audit()].count("audit.vote.cast") == 1
+    assert [one["action"] for one in audit.entries()].count("audit.vote.cast") == 1
 
 
 def test_a_reload_shuffles_nothing_and_goes_on_where_one_was(vote, become):
@@ -94,7 +94,7 @@ def test_the_tally_is_the_owners_alone_until_the_vote_is_closed(vote, become):
     become("administrator", "u-boss")
     open_page("vote", vote=vote.id).button(key="switch").click().run()
     assert blind_votes.get(vote.id).open
-    actions = [one["action"] for one in accounts.audit()]
+    actions = [one["action"] for one in audit.entries()]
     assert "audit.vote.close" in actions and "audit.vote.reopen" in actions
 
 

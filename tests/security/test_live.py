@@ -205,10 +205,10 @@ def test_a_locked_file_holds_up_nobody(server, browser):
 
 FULL = """
 import os, sys
-from glm_core.auth import accounts, api_keys, database
+from glm_core.auth import accounts, api_keys, database, sessions
 trainer = accounts.create("a", "correct horse", "trainer")
-token, secret = accounts.open_session(trainer), api_keys.create(trainer, "k")[1]
-sessions = [accounts.open_session(trainer) for _ in range(3)]
+token, secret = sessions.open_session(trainer), api_keys.create(trainer, "k")[1]
+others = [sessions.open_session(trainer) for _ in range(3)]
 database.keep_open()
 if sys.argv[1] == "full":
     filler = os.open(os.environ["EASYAIGC_HOME"] + "/filler", os.O_CREAT | os.O_WRONLY)
@@ -220,23 +220,23 @@ if sys.argv[1] == "full":
 else:
     database.let_go()
     os.system("mount -o remount,ro " + os.environ["EASYAIGC_HOME"])
-assert accounts.session(token) == trainer and api_keys.find(secret)[1] == trainer
+assert sessions.session(token) == trainer and api_keys.find(secret)[1] == trainer
 assert accounts.check("a", "correct horse") == trainer
-accounts.last_uses.store()
-ended = sessions.pop()
+sessions.last_uses.store()
+ended = others.pop()
 try:
     for _ in range(500):
-        accounts.open_session(trainer)
+        sessions.open_session(trainer)
 except database.StoreError as error:
     print("said", error.key)
-assert accounts.session(token) == trainer
-for end in (lambda: accounts.close_session(ended), lambda: accounts.close_sessions(trainer)):
+assert sessions.session(token) == trainer
+for end in (lambda: sessions.close_session(ended), lambda: sessions.close_sessions(trainer)):
     try:
         end()
     except database.StoreError as error:
         print("left", error.key)
-    assert accounts.session(ended) is None
-assert not any(map(accounts.session, (token, *sessions)))
+    assert sessions.session(ended) is None
+assert not any(map(sessions.session, (token, *others)))
 """
 
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 import app as program
 from glm_core import state
 from glm_core.api import routes
-from glm_core.auth import accounts
+from glm_core.auth import accounts, sessions
 from glm_core.auth.network.sharing import Sharing
 from glm_core.auth.requests.middleware import AuthMiddleware
 from glm_core.auth.requests.request_paths import ADMINISTRATOR, KEY, required_role, routed_path
@@ -30,7 +30,7 @@ def guest(workspace):
     sharing = Sharing(allowed=["testserver"])
     sharing.on = True
     accounts.create("boss", "correct horse", "administrator")
-    token = accounts.open_session(accounts.create("someone", "correct horse", "guest"))
+    token = sessions.open_session(accounts.create("someone", "correct horse", "guest"))
     routes = [Route("/{path:path}", _answer, methods=["GET", "POST", "PUT", "DELETE"])]
     app = Starlette(routes=routes, middleware=[Middleware(AuthMiddleware, sharing=sharing, base="/tool/")])
     client = TestClient(app, client=("192.168.1.9", 5), follow_redirects=False)

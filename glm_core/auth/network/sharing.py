@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 
-from glm_core.auth import accounts, database
+from glm_core.auth import accounts, database, options
 from glm_core.auth.network import addresses
 from glm_core.auth.network.addresses import LOCAL_HOSTS
 from glm_core.auth.network.connections import LimitedHttp, LimitedWebSocket
@@ -53,7 +53,7 @@ def wanted() -> bool:
     asked = os.environ.get("EASYAIGC_SHARE", "").strip().lower()
     if asked:
         return asked not in ("0", "off", "false", "no")
-    return accounts.option("share") == "on"
+    return options.option("share") == "on"
 
 
 class _Listener(uvicorn.Server):
@@ -135,12 +135,12 @@ class Sharing:
         if not sockets and not self.listens_everywhere:
             raise SharingError("sharing.no_address", port=self._port)
         asyncio.run_coroutine_threadsafe(self._open(sockets), self._loop).result(SECONDS_TO_OPEN)
-        accounts.set_option("share", "on", by=by)
+        options.set_option("share", "on", by=by)
 
     @needs("administrator")
     def stop(self, *, by: str = "") -> None:
         """Serve this computer only from now on and after every restart; connections from the network are closed."""
-        accounts.set_option("share", "off", by=by)
+        options.set_option("share", "off", by=by)
         asyncio.run_coroutine_threadsafe(self.close(), self._loop).result(SECONDS_TO_OPEN)
 
     def _sockets(self) -> list[socket.socket]:

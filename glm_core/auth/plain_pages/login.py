@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from glm_core import i18n
-from glm_core.auth import accounts, database
+from glm_core.auth import accounts, audit, database, sessions
 from glm_core.auth.accounts import Account, AccountError
 from glm_core.auth.database import StoreError
 from glm_core.auth.network.sharing import Sharing
@@ -94,7 +94,7 @@ class LoginRoutes:
             account = await run_in_threadpool(accounts.check, name, password)
         if account is None:
             with contextlib.suppress(StoreError):
-                await database.write(accounts.note, name[:40], "audit.session.refused", "", address)
+                await database.write(audit.note, name[:40], "audit.session.refused", "", address)
             if not limit.allowed:
                 return await _too_many(where, http, limit.reset)
             return await _sign_in_page(where, http, t("signin.wrong"), 401, name)
@@ -112,7 +112,7 @@ class LoginRoutes:
         limit = self._attempts.take({("name", name.casefold()[:64]): LIMITS["name"]})
         if limit.allowed or _is_this_computer(http):
             return None
-        if await database.read(accounts.signed_in_before, name, address):
+        if await database.read(sessions.signed_in_before, name, address):
             return None
         if self._waiting >= SLOW_TOGETHER:
             return await _too_many(where, http, self._waiting * self._slow_seconds)
@@ -128,7 +128,7 @@ class LoginRoutes:
         limit = self._attempts.take({("guest", _address(http)): GUEST_LIMIT})
         if not limit.allowed:
             return await _too_many(where, http, limit.reset)
-        token = await database.write(accounts.open_guest_session, _address(http))
+        token = await database.write(sessions.open_guest_session, _address(http))
         if token is None:
             return await _sign_in_page(where, http, t("signin.no_guests"), 403)
         return await _with_session(http, token, where)
@@ -189,9 +189,9 @@ class LoginRoutes:
         everywhere = account is not None and "everywhere" in form and account.name != accounts.GUEST_NAME
         try:
             if everywhere:
-                await database.write(accounts.close_sessions, account)
+                await database.write(sessions.close_sessions, account)
             else:
-                await database.write(accounts.close_session, http.cookies.get(COOKIE, ""))
+                await database.write(sessions.close_session, http.cookies.get(COOKIE, ""))
             answer: Response = RedirectResponse("/login", 303)
         except StoreError as error:  # it has ended in this process all the same
             answer = await _sign_in_page("/", http, str(error), 503)
@@ -218,7 +218,7 @@ def _create_first(name: str, password: str, address: str) -> Account:
 
 
 async def _enter(http: Request, account: Account, where: str) -> Response:
-    token = await database.write(accounts.open_session, account, _address(http))
+    token = await database.write(sessions.open_session, account, _address(http))
     return await _with_session(http, token, where)
 
 
@@ -226,10 +226,10 @@ async def _with_session(http: Request, token: str, where: str) -> Response:
     """Go to `where` with the new session; the one the browser sent ends."""
     old = http.cookies.get(COOKIE)
     if old:
-        await database.write(accounts.close_session, old)
+        await database.write(sessions.close_session, old)
     answer = RedirectResponse(where, 303)
     secure = http.url.scheme == "https"
-    lasts = accounts.SESSION_SECONDS
+    lasts = sessions.SESSION_SECONDS
     answer.set_cookie(COOKIE, token, max_age=lasts, path="/", httponly=True, samesite="lax", secure=secure)
     return answer
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect
 
-from glm_core.auth import accounts, api_keys, database
+from glm_core.auth import accounts, api_keys, database, sessions
 from glm_core.auth.database import StoreError
 from glm_core.auth.network.addresses import LOCAL_HOSTS
 from glm_core.auth.network.page_sockets import Owner, PageSockets
@@ -180,7 +180,7 @@ class AuthMiddleware:
 
     async def _account(self, headers: dict[str, str]) -> accounts.Account | None:
         token = session_token(headers)
-        return await database.read(accounts.session, token) if token else None
+        return await database.read(sessions.session, token) if token else None
 
     async def _admit_key(self, scope, path: str, headers: dict[str, str], extra: dict[str, str]) -> Rejection | None:
         found = await self._key(headers)
@@ -221,7 +221,7 @@ class AuthMiddleware:
             return await self.app(scope, receive, send)
         token = "" if account is accounts.LOCAL else session_token(headers)
         address = str(peer(scope) or "")
-        owner = Owner(account.folder, account.role, accounts.digest(token), address)
+        owner = Owner(account.folder, account.role, sessions.digest(token), address)
         if not self._sockets.add(owner):
             return await send(HANG_UP)
 
@@ -240,7 +240,7 @@ class AuthMiddleware:
         if not token:
             return True  # opened before sharing began; the page itself asks again (`ui.visitor`)
         try:
-            now = await database.read(accounts.session, token) if self.sharing.on else None
+            now = await database.read(sessions.session, token) if self.sharing.on else None
         except StoreError:
             return False
         return now is not None and (now.role, now.folder) == (owner.role, owner.folder)

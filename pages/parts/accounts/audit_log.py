@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import i18n, ui
-from glm_core.auth import accounts
+from glm_core.auth import accounts, audit
 from glm_core.chat import guests
 from glm_core.i18n import t
 from glm_core.runs import store
@@ -37,7 +37,7 @@ def draw_audit() -> None:
             described(one),
             one["address"],
         )
-        for one in accounts.audit()
+        for one in audit.entries()
     ]
     if not rows:
         st.caption(t("accounts.audit_none"))

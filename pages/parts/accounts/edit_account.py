@@ -3,7 +3,7 @@
 import streamlit as st
 
 from glm_core import ui
-from glm_core.auth import accounts
+from glm_core.auth import accounts, sessions
 from glm_core.auth.accounts import Account
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -46,7 +46,7 @@ def draw_changes(one: Account, reader: Account, keys: int) -> None:
             st.rerun()
     if st.button(t("accounts.sign_out"), key=f"out-{one.id}", type="tertiary"):
         with ui.guarded():
-            accounts.close_sessions(one, by=reader.name)
+            sessions.close_sessions(one, by=reader.name)
             st.toast(t("accounts.signed_out", name=literal(one.name)))
     if st.button(t("accounts.remove"), key=f"remove-{one.id}", type="tertiary", icon=":material/delete:"):
         with ui.guarded():

@@ -12,7 +12,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import WebSocketException
 
 from glm_core import state
-from glm_core.auth import accounts, api_keys
+from glm_core.auth import accounts, api_keys, audit
 from glm_core.auth.requests.security_headers import HEADERS
 from glm_core.auth.requests.sender import COOKIE
 from tests.browser.conftest import Server
@@ -340,7 +340,7 @@ def test_only_a_proxy_on_this_computer_says_where_somebody_comes_from(server, mo
         assert client.post(url, data={"name": f"by {comes_from}", "password": "x"}).status_code == 401
         entered = client.post(url, data={"name": "the-guest", "password": PASSWORD})
     assert ("; Secure" in entered.headers["set-cookie"]) is believed
-    line = next(line for line in accounts.audit() if line["who"] == f"by {comes_from}")
+    line = next(line for line in audit.entries() if line["who"] == f"by {comes_from}")
     assert line["address"] == ("203.0.113.9" if believed else comes_from)
 
 

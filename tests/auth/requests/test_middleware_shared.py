@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from glm_core.auth import accounts, api_keys, languages
+from glm_core.auth import accounts, api_keys, audit, languages, options, sessions
 from glm_core.auth.network.sharing import Sharing
 from glm_core.auth.plain_pages import login
 from glm_core.auth.requests.middleware import AuthMiddleware
@@ -278,7 +278,7 @@ def test_signing_in_never_leads_elsewhere(stranger, people, where):
 def test_a_planted_session_is_not_the_one_that_gets_in(app, stranger, people):
     """Fixation: the attacker's token in the victim's browser stays the attacker's, or nobody's."""
     attacker = visitor(app, "192.168.1.77")
-    for planted in ("a" * 43, accounts.open_session(people["guest"])):
+    for planted in ("a" * 43, sessions.open_session(people["guest"])):
         attacker.cookies.set(COOKIE, planted)
         victim = visitor(app)
         victim.post(
@@ -365,7 +365,7 @@ def test_a_link_alone_signs_nobody_out(stranger, people):
     assert stranger.get("/").status_code == 200
 
 
-@pytest.mark.parametrize("end", [lambda one: accounts.close_sessions(one), lambda one: accounts.set_role(one, "guest")])
+@pytest.mark.parametrize("end", [lambda one: sessions.close_sessions(one), lambda one: accounts.set_role(one, "guest")])
 def test_an_open_socket_ends_with_the_session_or_the_role(stranger, people, end):
     sign_in(stranger)
     with stranger.websocket_connect(SOCKET) as socket:
@@ -494,7 +494,7 @@ def test_the_second_listener_opens_and_closes_live(people, monkeypatch):
         assert not shared.on and names[-1] == ["127.0.0.1", "localhost"]
 
     asyncio.run(run())
-    assert [row["action"] for row in accounts.audit()][:3].count("audit.option.share") >= 1
+    assert [row["action"] for row in audit.entries()][:3].count("audit.option.share") >= 1
 
 
 def room_port() -> int:
@@ -536,11 +536,11 @@ def test_the_flag_beats_the_switch(workspace, monkeypatch):
     from glm_core.auth.network.sharing import wanted
 
     assert not wanted()
-    accounts.set_option("share", "on")
+    options.set_option("share", "on")
     assert wanted()
     monkeypatch.setenv("EASYAIGC_SHARE", "0")
     assert not wanted()
-    accounts.set_option("share", "off")
+    options.set_option("share", "off")
     monkeypatch.setenv("EASYAIGC_SHARE", "1")
     assert wanted()
 
@@ -650,7 +650,7 @@ def test_the_accounts_file_is_read_outside_the_event_loop(stranger, people, monk
 
         monkeypatch.setattr(module, name, watched)
 
-    for module, name in ((accounts, "session"), (accounts, "check"), (accounts, "open_session"), (api_keys, "find")):
+    for module, name in ((sessions, "session"), (accounts, "check"), (sessions, "open_session"), (api_keys, "find")):
         watch(module, name)
     sign_in(stranger)
     assert stranger.get("/training").status_code == 200
