@@ -214,7 +214,7 @@ def runner(contender: str, loaded: models.LoadedModel, case: Case):
     model, device = loaded.model, loaded.model.device
     if contender in OWN:
         fused_lora.fuse_lora_layers(model)
-        fused_layers.fuse_layers(model)
+        fused_layers.fuse_layers(model, fused_lora.keep_masks)
         loss = AnswerLoss(model, loaded.family.architecture, packed=contender == "packed")
         recorded = memory_estimate.is_recorded(device.type, "bfloat16")
         replay = CudaGraphStep(loss, largest(case, loaded, contender), print) if recorded else None

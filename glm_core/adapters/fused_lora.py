@@ -98,7 +98,7 @@ class _AddDelta(torch.autograd.Function):
 
 
 class _ProjectTogether(torch.autograd.Function):
-    """x W^T and, added to the columns of each of several layers, scale dropout(x) A^T B^T; one tensor (N, out) a layer.
+    """x W^T and, added to the columns of each of several layers, scale dropout(x) A^T B^T; (N, all outs), one layer's behind another's.
 
     W (all outs, in) are the frozen weights of the layers one below the other, `matrices` their A (r, in) and then their B (out, r).
     Gradients for x (N, in) and the matrices.
@@ -111,16 +111,17 @@ class _ProjectTogether(torch.autograd.Function):
         dropped, mask = _drop(states, dropout)
         a = torch.cat(first).to(states.dtype)  # (all r, in)
         inner = dropped @ a.T  # (N, all r)
-        parts = F.linear(states, weight, bias).split(outs, -1)
-        for part, own, b in zip(parts, inner.split(ranks, -1), second, strict=True):
+        joint = F.linear(states, weight, bias)
+        for part, own, b in zip(joint.split(outs, -1), inner.split(ranks, -1), second, strict=True):
             part.addmm_(own, b.T, alpha=scale)
         ctx.save_for_backward(states, weight, mask, inner, a, *second)
         ctx.scale, ctx.dropout, ctx.ranks, ctx.dtype = scale, dropout, ranks, first[0].dtype
-        return parts
+        return joint
 
     @staticmethod
-    def backward(ctx, *gradients):
+    def backward(ctx, joint):
         states, weight, mask, inner, a, *second = ctx.saved_tensors
+        gradients = joint.split([b.shape[0] for b in second], -1)
         passed = torch.empty_like(inner)  # (N, all r)
         to_second = []
         for gradient, own, part, b in zip(
@@ -131,7 +132,7 @@ class _ProjectTogether(torch.autograd.Function):
         to_first = (passed.T @ _dropped(states, mask, ctx.dropout)).to(ctx.dtype).split(ctx.ranks)
         to_states = None
         if ctx.needs_input_grad[0]:
-            to_states = torch.cat(gradients, -1) @ weight
+            to_states = joint @ weight
             if mask is None:
                 to_states.addmm_(passed, a)
             else:
@@ -178,15 +179,15 @@ def _share(parameters: list[torch.Tensor]) -> torch.Tensor:
     return joined
 
 
-def _project(siblings: list[LoraLayer], weight, bias, states: torch.Tensor) -> list[torch.Tensor]:
-    """The outputs (B, S, out) of `siblings` for `states` (B, S, in): computed together if they act alike, else one by one."""
+def _project(siblings: list[LoraLayer], weight, bias, states: torch.Tensor) -> torch.Tensor:
+    """The outputs of `siblings` for `states` (B, S, in), behind each other: computed together if they act alike, else one by one."""
     acting = _acting(siblings[0])
     if acting is None or any(_acting(one) != acting for one in siblings):
-        return [one(states) for one in siblings]
+        return torch.cat([one(states) for one in siblings], -1)
     name, scale, dropout = acting
     matrices = [getattr(one, kind)[name].weight for kind in ("lora_A", "lora_B") for one in siblings]
-    parts = _ProjectTogether.apply(states.flatten(0, -2), weight, bias, scale, dropout, *matrices)
-    return [part.unflatten(0, states.shape[:-1]) for part in parts]
+    joint = _ProjectTogether.apply(states.flatten(0, -2), weight, bias, scale, dropout, *matrices)  # (N, all outs)
+    return joint.unflatten(0, states.shape[:-1])
 
 
 def is_fused(module: nn.Module) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from glm_core.adapters.settings import attached_rank, has_pissa
+from glm_core.models.architectures.base import GATES_AGAIN, MANY_TOKENS
 from glm_core.models.kernels.packed_sizes import half_bytes, whole_number_bytes
 from glm_core.training.model_dims import MemoryEstimateError, Shape, read_shape
 from glm_core.training.plan import Plan, plan
@@ -155,7 +156,7 @@ def _assemble(
         "weights": _weights(shape, settings.quantization, width),
         "adapter": trainable * (2 if has_pissa(settings) else 1) * ADAMW_BYTES + _prefix_bytes(shape, settings, width),
         "activations": int(activations * (CPU_SLACK if device == "cpu" else 1)),
-        "logits": _logits(shape, settings, longest, width),
+        "logits": _logits(shape, settings, longest, width, device),
         "context": INTERPRETER if device == "cpu" else CUDA_CONTEXT + RECORDING * recorded,
     }
     if device == "cpu":
@@ -257,14 +258,17 @@ def answering_bytes(model: Any, quantization: str, device: str, tokens: int, lim
 def _activations(
     shape: Shape, settings: TrainingSettings, tokens: int, longest: int, width: int, checkpointing: int, lean: bool
 ) -> int:
-    layer = (_layer_activations(shape, settings, width, lean) + _score_bytes(shape, settings, longest, width)) * tokens
-    layer += _prefix_activations(shape, settings, width)
+    scores, prefix = _score_bytes(shape, settings, longest, width), _prefix_activations(shape, settings, width)
+    whole = (_layer_activations(shape, settings, width, lean) + scores) * tokens + prefix
+    layer = whole  # what one keeps between forward and backward
+    if lean and tokens >= MANY_TOKENS and not _draws_again(settings):
+        layer = _layer_activations(shape, settings, width, lean, again=True) * tokens
     passing = 4 * shape.dims.hidden + 2 * shape.dims.mlp_outputs
     around = passing * width * tokens  # embedding, last norm, gradients passing through
     # The last layers keep theirs; they have let go of them when the first ones compute theirs again.
-    kept = shape.dims.layers - checkpointing
+    kept = (shape.dims.layers - checkpointing) * layer
     recomputed = checkpointing * (shape.dims.hidden * width + _masks(shape, settings)) * tokens
-    return recomputed + (max(kept, 2) if checkpointing else kept) * layer + around
+    return recomputed + (max(kept, 2 * whole) if checkpointing else kept) + around
 
 
 def _masks(shape: Shape, settings: TrainingSettings) -> int:
@@ -274,25 +278,46 @@ def _masks(shape: Shape, settings: TrainingSettings) -> int:
     return sum(shape.dims.linears[name][0] for name in shape.targets(settings))
 
 
-def _layer_activations(shape: Shape, settings: TrainingSettings, width: int, lean: bool) -> int:
+def _layer_activations(shape: Shape, settings: TrainingSettings, width: int, lean: bool, again: bool = False) -> int:
     """Bytes a token and layer that the backward needs when the weights are frozen; counted with saved-tensor hooks.
 
     For v1: input of both norms, query, key, value, attention output, input of the GELU: 10 hidden sizes, and an
     eleventh for LoRA's input: 88 KiB for ChatGLM-6B in half precision. With dropout LoRA keeps the mask too.
+
+    Args:
+        lean: `fused_layers.py` computes the layer.
+        again: it computes a part of it again, see there; the mean of the layers then.
     """
-    norms = (4 if shape.dims.rms_norm and not lean else width) * shape.dims.norms * shape.dims.hidden
-    mlp = (
-        shape.dims.mlp_outputs if lean else shape.dims.mlp_saved
-    )  # fused_layers.py keeps what goes into the activation
-    kept = 2 * shape.dims.query + 2 * shape.dims.key + mlp
+    if lean:
+        return _lean_layer(shape, settings, width, again)
+    norms = (4 if shape.dims.rms_norm else width) * shape.dims.norms * shape.dims.hidden
+    kept = 2 * shape.dims.query + 2 * shape.dims.key + shape.dims.mlp_saved
     if settings.method == "ptuning":
         return norms + width * (kept + shape.dims.prefix_copies)  # key and value are copied behind the prefix
-    linears, mask = shape.dims.linears, 1 if settings.lora_dropout else 0
-    each = (
-        4 if settings.dora else width
-    )  # adapters/fused_lora.py keeps its input as it is; PEFT, which computes DoRA, in float32
-    adapted = sum((each + mask) * linears[name][0] + each * attached_rank(settings) for name in shape.targets(settings))
-    return norms + width * kept + adapted
+    inputs = sum(shape.dims.linears[name][0] for name in shape.targets(settings))
+    return norms + width * kept + _adapted(shape, settings, width, inputs)
+
+
+def _lean_layer(shape: Shape, settings: TrainingSettings, width: int, again: bool) -> int:
+    """The same of a layer of `fused_layers.py`: residual, what is added to it, queries, keys, values, mixed values, gates."""
+    dims, gates = shape.dims, 1 - GATES_AGAIN[0] / GATES_AGAIN[1] if again else 1.0
+    added = dims.hidden * (1 + dims.norms // 2)  # the inputs of the norms; of four the sum of two is not kept
+    heads = dims.query + 2 * dims.key
+    if dims.norm_parameters > dims.norms * dims.hidden:  # queries and keys are normalized, and kept before that too
+        heads *= 2
+    kept = added + heads + (0 if again else dims.query) + int(gates * dims.mlp_outputs)
+    if settings.method == "ptuning":
+        return width * (kept + (0 if again else dims.prefix_copies))
+    own = [name for name in shape.targets(settings) if settings.dora or name not in dims.groups["qkv"]]
+    inputs = sum(dims.linears[name][0] for name in own)  # the norm ahead of queries, keys and values is computed again
+    return width * kept + _adapted(shape, settings, width, inputs)
+
+
+def _adapted(shape: Shape, settings: TrainingSettings, width: int, inputs: int) -> int:
+    """What LoRA keeps beside, bytes a token: so many `inputs` as they are, or, as PEFT computes DoRA, in float32; masks; its rank."""
+    each, names = 4 if settings.dora else width, shape.targets(settings)
+    masks = sum(shape.dims.linears[name][0] for name in names) if settings.lora_dropout else 0
+    return each * inputs + masks + each * attached_rank(settings) * len(names)
 
 
 def _score_bytes(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
@@ -310,10 +335,10 @@ def _prefix_activations(shape: Shape, settings: TrainingSettings, width: int) ->
     return settings.micro_batch * settings.prefix_length * 2 * shape.dims.query * width
 
 
-def _logits(shape: Shape, settings: TrainingSettings, longest: int, width: int) -> int:
-    """One chunk of logits in float32 and in the model's precision."""
+def _logits(shape: Shape, settings: TrainingSettings, longest: int, width: int, device: str) -> int:
+    """One chunk of logits in the model's precision, which a GPU turns into gradients in place; beside it in float32 elsewhere."""
     rows = min(CHUNK_ROWS, settings.micro_batch * min(longest, settings.max_target_length))
-    return rows * shape.dims.vocabulary * (4 + width)
+    return rows * shape.dims.vocabulary * (width if device == "cuda" else 4 + width)
 
 
 def gpus_that_fit(found: MemoryEstimate) -> list[str]:

@@ -205,7 +205,7 @@ def _attach_adapter(task: Task, writer: RunWriter, loaded: "LoadedModel", resumi
         writer.stage("decomposing")
         attach.begin_pissa(loaded, writer.progress)
     fused_lora.fuse_lora_layers(loaded.model)
-    fused_layers.fuse_layers(loaded.model)
+    fused_layers.fuse_layers(loaded.model, None if draws_at_random(loaded.model) else fused_lora.keep_masks)
 
 
 def _choose_probes(task: Task, writer: RunWriter, loaded: "LoadedModel", parts: split.Split) -> "Probes":

@@ -106,8 +106,9 @@ def test_query_key_and_value_together_are_what_they_are_alone(bias):
     wanted = [torch.randn_like(one) for one in apart]
     expected = torch.autograd.grad(apart, [states, *trained], wanted)
     fused_lora.fuse_lora_layers(model)
-    together = module.project(states)
-    assert type(together[0].grad_fn.next_functions[0][0]).__name__ == "_ProjectTogetherBackward"
+    joint = module.project(states)
+    assert type(joint.grad_fn.next_functions[0][0]).__name__ == "_ProjectTogetherBackward"
+    together = joint.split([one.shape[-1] for one in apart], -1)
     for one, other in zip(together, apart, strict=True):
         assert one.shape == other.shape and (one - other).abs().max() < 1e-12
     for one, other in zip(torch.autograd.grad(together, [states, *trained], wanted), expected, strict=True):
@@ -135,9 +136,9 @@ def test_layers_that_act_differently_are_computed_one_by_one():
     module, states = model[0], torch.randn(1, 3, 8, dtype=torch.float64)
     fused_lora.fuse_lora_layers(model)
     module.k_proj.scaling["default"] = 5.0
-    for one, name in zip(module.project(states), ("q_proj", "k_proj", "v_proj"), strict=True):
-        assert torch.equal(one, getattr(module, name)(states))
+    apart = [getattr(module, name)(states) for name in ("q_proj", "k_proj", "v_proj")]
+    assert torch.equal(module.project(states), torch.cat(apart, -1))
     bare = [one.get_base_layer()(states) for one in (module.q_proj, module.k_proj, module.v_proj)]
     for layer in (module.q_proj, module.k_proj, module.v_proj):
         layer.enable_adapters(False)
-    assert all(torch.equal(one, other) for one, other in zip(module.project(states), bare, strict=True))
+    assert torch.equal(module.project(states), torch.cat(bare, -1))

@@ -24,6 +24,12 @@ Renamer = Callable[[str, Any], Iterator[tuple[str, Any]]]
 """(published name, tensor) -> the native (name, tensor) pairs it becomes; none for what is not stored natively."""
 
 
+MANY_TOKENS = 1024
+"Tokens of a batch from which on `fused_layers` computes parts of a layer again: of fewer, weights fill the memory, and reading them takes the time."
+GATES_AGAIN = 2, 5
+"So many layers of so many compute their gates again then: these are the most of a layer's memory, but also of its work."
+
+
 @dataclass(frozen=True)
 class Dimensions:
     """The sizes of a model. Parameters, memory, LoRA targets and reading floors are computed from them.

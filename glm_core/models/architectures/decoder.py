@@ -97,8 +97,13 @@ class RotaryDecoder:
             return model(ids, **inputs).logits[:, -1]
 
     def training_inputs(self, model: "PreTrainedModel", ids: "torch.Tensor", mask: "torch.Tensor") -> dict:
-        """None: no token attends to the padding behind it, so no mask is needed."""
-        return {}
+        """No token attends to the padding behind it, so no mask is needed: none, or the mark of that for layers that know it.
+
+        Without it transformers makes a mask wherever a step is recorded, and attention computes what is masked.
+        """
+        from glm_core.models.architectures import fused_layers
+
+        return {"attention_mask": fused_layers.causal_mark(ids)} if fused_layers.is_fused(model) else {}
 
     def packs(self, model: "PreTrainedModel") -> bool:
         """Where every layer is plainly causal; its attention function is ours from then on."""
@@ -113,7 +118,9 @@ class RotaryDecoder:
         self, model: "PreTrainedModel", ids: "torch.Tensor", mask: "torch.Tensor", packed: "torch.Tensor"
     ) -> dict:
         """Positions (1, T) that begin anew in every row; a mask in four dimensions, which the network hands on as it is."""
-        return {"position_ids": (packed % ids.shape[1])[None], "attention_mask": packed.new_zeros(1, 1, 1, 1)}
+        from glm_core.models.architectures.fused_layers import causal_mark
+
+        return {"position_ids": (packed % ids.shape[1])[None], "attention_mask": causal_mark(ids)}
 
     def head_inputs(self, model, hidden: "torch.Tensor") -> "torch.Tensor":
         """The hidden states as they are."""

@@ -14,6 +14,7 @@ from torch import nn
 
 from glm_core.models.architectures.base import Architecture, CappedLogits, PackedRows
 from glm_core.models.architectures.packing import Packing, pack, round_tokens
+from glm_core.models.kernels.dispatch import training_kernels
 from glm_core.training.memory_estimate import CHUNK_ROWS
 
 IGNORED = -100
@@ -27,14 +28,12 @@ class _FrozenHeadLoss(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float32, device=rows.device)
         gradient = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
         for start in range(0, rows.shape[0], chunk):
-            part, wanted = rows[start : start + chunk], targets[start : start + chunk, None]
-            live, wanted = wanted != IGNORED, wanted.clamp(min=0)
-            scores = F.log_softmax(F.linear(part, weight, bias), -1, dtype=torch.float32)  # (C, V)
-            total -= (scores.gather(1, wanted) * live).sum()
+            logits = F.linear(rows[start : start + chunk], weight, bias)  # (C, V)
+            losses, errors = _to_errors(logits, targets[start : start + chunk])
+            total += losses.sum()
             if gradient is not None:
-                errors = scores.exp_()  # in place: one float32 chunk is all there is
-                errors.scatter_add_(1, wanted, -torch.ones_like(wanted, dtype=errors.dtype))
-                gradient[start : start + chunk] = (errors.to(weight.dtype) @ weight) * live
+                torch.mm(errors, weight, out=gradient[start : start + chunk])
+            del logits, errors  # or the next chunk's would be beside them
         ctx.save_for_backward(gradient)
         return total
 
@@ -42,6 +41,19 @@ class _FrozenHeadLoss(torch.autograd.Function):
     def backward(ctx, upstream):
         (gradient,) = ctx.saved_tensors
         return (gradient * upstream.to(gradient.dtype) if gradient is not None else None), None, None, None, None
+
+
+def _to_errors(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The cross-entropies (N,) of `logits` (N, V) and their gradients (N, V), for which the memory of `logits` is used."""
+    kernels = training_kernels(logits.device)
+    if kernels is not None:
+        return kernels.logits_to_errors(logits, targets, IGNORED), logits
+    live, wanted = (targets != IGNORED)[:, None], targets.clamp(min=0)[:, None]
+    scores = F.log_softmax(logits, -1, dtype=torch.float32)  # (N, V)
+    losses = -(scores.gather(1, wanted) * live)[:, 0]
+    errors = scores.exp_()  # in place: one float32 chunk is all there is
+    errors.scatter_add_(1, wanted, -torch.ones_like(wanted, dtype=errors.dtype))
+    return losses, errors.mul_(live).to(logits.dtype)
 
 
 def output_head(model: nn.Module, architecture: Architecture) -> Callable[[torch.Tensor], torch.Tensor]:

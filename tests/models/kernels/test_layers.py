@@ -14,6 +14,8 @@ from transformers.models.auto import AutoModelForCausalLM  # noqa: E402
 
 from glm_core.adapters import fused_lora  # noqa: E402
 from glm_core.models.architectures import fused_layers  # noqa: E402
+from glm_core.models.architectures.chatglm.attention import split_rotated  # noqa: E402
+from glm_core.models.architectures.decoder import RotaryDecoder  # noqa: E402
 from glm_core.models.kernels import layers  # noqa: E402
 from tests.closeness import gap  # noqa: E402
 from tests.models.kernels.networks import NETWORKS, SIZES  # noqa: E402
@@ -50,6 +52,96 @@ def test_a_network_learns_what_it_would_with_its_own_layers(kind, monkeypatch):
     assert gap(fused_loss, loss) < 1e-5
     for name, gradient in gradients.items():
         assert gap(fused_gradients[name], gradient) < 1e-3, name
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_what_is_computed_again_has_the_gradients_of_what_is_kept(kind, monkeypatch):
+    monkeypatch.setattr(fused_layers, "training_kernels", lambda device: layers)
+    monkeypatch.setattr(fused_layers, "MANY_TOKENS", 22)
+    made, more, _ = NETWORKS[kind]
+    torch.manual_seed(2)
+    own = {"target_modules": "all-linear", "lora_dropout": 0.3, "init_lora_weights": False}
+    model = inject_adapter_in_model(LoraConfig(r=2, **own), AutoModelForCausalLM.from_config(made(**SIZES, **more)))
+    model = model.to(DEVICE).train()
+    fused_lora.fuse_lora_layers(model)
+    ids = torch.randint(1, 64, (2, 11), device=DEVICE)
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    gates = [module for name, module in model.named_modules() if name.endswith(("gate_proj", "gate_up_proj"))]
+    results, calls, counts = [], [], []
+    for gate in gates:
+        gate.forward = counting(gate.forward, calls)
+    for masks in (None, fused_lora.keep_masks):
+        assert fused_layers.fuse_layers(model, masks)
+        torch.manual_seed(3)
+        loss = model(ids, labels=ids, use_cache=False).loss
+        results.append(torch.autograd.grad(loss, trained))
+        counts.append(len(calls))
+    assert counts == [2, 2 + 2 + 1]  # the second of two layers keeps its gates
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
+def counting(forward, calls: list):
+    """`forward`, each call of which leaves a 1 in `calls`."""
+
+    def call(*args):
+        calls.append(1)
+        return forward(*args)
+
+    return call
+
+
+def test_rows_shorter_than_many_tokens_keep_what_they_compute(monkeypatch):
+    monkeypatch.setattr(fused_layers, "training_kernels", lambda device: layers)
+    model = AutoModelForCausalLM.from_config(NETWORKS["llama"][0](**SIZES)).to(DEVICE).train()
+    assert fused_layers.fuse_layers(model, fused_lora.keep_masks)
+    calls = []
+    model.model.layers[0].mlp.gate_proj.forward = counting(model.model.layers[0].mlp.gate_proj.forward, calls)
+    ids = torch.randint(1, 64, (2, 11), device=DEVICE)
+    model(ids, labels=ids, use_cache=False).loss.backward()
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_the_mark_of_plainly_causal_attention_changes_nothing(kind, monkeypatch):
+    monkeypatch.setattr(fused_layers, "training_kernels", lambda device: layers)
+    made, more, _ = NETWORKS[kind]
+    torch.manual_seed(2)
+    model = AutoModelForCausalLM.from_config(made(**SIZES, **more)).to(DEVICE).train()
+    ids, mask = torch.randint(1, 64, (2, 11), device=DEVICE), torch.ones(2, 11, device=DEVICE)
+    assert RotaryDecoder().training_inputs(model, ids, mask) == {}
+    with torch.no_grad():
+        expected = model(ids, use_cache=False).logits
+        assert fused_layers.fuse_layers(model)
+        marked = RotaryDecoder().training_inputs(model, ids, mask)
+        assert gap(model(ids, use_cache=False, **marked).logits, expected) < 1e-4
+    fused_layers.restore_layers(model)
+    assert RotaryDecoder().training_inputs(model, ids, mask) == {}
+
+
+@pytest.mark.parametrize("width", (70, 5000))
+def test_logits_become_the_gradients_of_their_losses(width):
+    logits = 4 * torch.randn(6, width, device=DEVICE)
+    targets = torch.tensor([3, -100, width - 1, 0, -100, 7], device=DEVICE)
+    leaf = logits.clone().requires_grad_()
+    expected = F.cross_entropy(leaf, targets, ignore_index=-100, reduction="none")
+    (slope,) = torch.autograd.grad(expected.sum(), leaf)
+    found = layers.logits_to_errors(logits, targets, -100)
+    assert gap(found, expected.detach()) < 1e-5 and gap(logits, slope) < 1e-5
+    assert found[1] == 0 and not logits[1].any()
+
+
+@pytest.mark.parametrize("length", (1, 3))
+def test_heads_of_two_axes_turn_as_chatglm_turns_them(length):
+    fused = torch.randn(2, length, 3, 3, 16, device=DEVICE)  # B, S, heads, query key value, D
+    angle = torch.randn(2, length, 1, 2, 4, device=DEVICE)
+    query, *_ = split_rotated(fused.cpu(), angle.cos().cpu(), angle.sin().cpu())
+    tables = [table.flatten(2) for table in (angle.cos(), angle.sin())]  # B, S, angles
+    states, out = fused[:, :, :, 0], torch.empty(2, length, 3, 16, device=DEVICE)
+    layers.rotate_heads(states, *tables, out, 16, axes=2)
+    assert gap(out.cpu(), query.transpose(1, 2)) < 1e-5
+    back = torch.empty(2, 3, length, 16, device=DEVICE).transpose(1, 2)  # as attention hands gradients over
+    layers.rotate_heads(out, *tables, back, 16, axes=2, back=True)
+    assert gap(back, states) < 1e-5
 
 
 @pytest.mark.parametrize("kind", NETWORKS)

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch.nn.attention.bias import causal_lower_right
 
+from glm_core.models.kernels.dispatch import fits_block, training_kernels
+
 if TYPE_CHECKING:
     from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 
@@ -153,13 +155,20 @@ class _SplitRotated(torch.autograd.Function):
         query = gradients[0]
         result = query.new_empty(*query.shape[:3], 3, query.shape[3])
         for part, gradient in zip(result.unbind(3)[:2], gradients[:2], strict=True):
-            _rotate(gradient, cosine, -sine, part)
+            _rotate(gradient, cosine, sine, part, back=True)
         result[:, :, :, 2].copy_(gradients[2])
         return result, None, None
 
 
-def _rotate(states: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, result: torch.Tensor) -> None:
-    """`states` (B, S, heads, D) rotated, into `result`."""
+def _rotate(
+    states: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, result: torch.Tensor, back: bool = False
+) -> None:
+    """`states` (B, S, heads, D) rotated, or rotated back, into `result`."""
+    kernels = training_kernels(states.device) if fits_block(states.shape[-1]) else None
+    if kernels is not None:
+        tables = [table.flatten(2) for table in (cosine, sine)]  # (B, S, D / 2)
+        return kernels.rotate_heads(states, *tables, result, states.shape[-1], axes=cosine.shape[-2], back=back)
+    sine = -sine if back else sine
     split = (cosine.shape[-2], 2, cosine.shape[-1])
     first, second = states.unflatten(-1, split).unbind(-2)  # each (B, S, heads, axes, D / axes / 2)
     one, other = result.unflatten(-1, split).unbind(-2)

@@ -184,7 +184,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
                 visible = self._causal(past, length, input_ids) if past else visible_columns(prompt, None, length)
             visible = None if visible is None else prefix.widen(visible)
         hidden = self.word_embeddings(input_ids)
-        rotary = self.rotary(position_ids, past + length, hidden)
+        rotary = tuple(table.contiguous() for table in self.rotary(position_ids, past + length, hidden))
         for layer in self.layers:
             hidden = layer(
                 hidden, rotary, visible, context, past_key_values=past_key_values, prefix=prefix, packing=packing
