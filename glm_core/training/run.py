@@ -196,6 +196,7 @@ def _attach_adapter(task: Task, writer: RunWriter, loaded: "LoadedModel", resumi
     """Attach the adapter that is trained, fresh or with the weights that it begins from, in layers that compute it fused."""
     from glm_core.adapters import attach, fused_lora, start
     from glm_core.models.architectures import fused_layers
+    from glm_core.training.steps.recompute import draws_at_random
 
     writer.update(trainable=attach.attach(loaded, task.settings))
     if (task.folder / start.FOLDER).is_dir():
