@@ -314,7 +314,7 @@ def _lean_layer(shape: Shape, settings: TrainingSettings, width: int, again: boo
 
 
 def _adapted(shape: Shape, settings: TrainingSettings, width: int, inputs: int) -> int:
-    """What LoRA keeps beside, bytes a token: so many `inputs` as they are, or, as PEFT computes DoRA, in float32; masks; its rank."""
+    """Bytes a token that LoRA keeps beside: so many `inputs` as they are, or, as PEFT computes DoRA, in float32; masks; its rank."""
     each, names = 4 if settings.dora else width, shape.targets(settings)
     masks = sum(shape.dims.linears[name][0] for name in names) if settings.lora_dropout else 0
     return each * inputs + masks + each * attached_rank(settings) * len(names)

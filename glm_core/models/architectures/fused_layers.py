@@ -65,7 +65,7 @@ def is_fused(model: nn.Module) -> bool:
 
 
 def causal_mark(ids: torch.Tensor) -> torch.Tensor:
-    """What stands for a mask where attention is plainly causal, (1, 1, 1, 1): networks hand on what has four dimensions."""
+    """The mark in place of a mask where attention is plainly causal, (1, 1, 1, 1): networks hand on what has four dimensions."""
     return ids.new_zeros(1, 1, 1, 1)
 
 
