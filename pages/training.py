@@ -18,8 +18,9 @@ from pages.parts.training.form import Form
 
 def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
     """Forecast of the run, and proposals for better settings."""
-    base = form.models[st.session_state.model].base
-    found = forecast.forecast(base, library.statistics(st.session_state.dataset), settings, machine, asked, earlier)
+    base, dataset = form.models[st.session_state.model].base, st.session_state.dataset
+    longest = cut_rows.longest(dataset, base, settings)
+    found = forecast.forecast(base, library.statistics(dataset), settings, machine, asked, earlier, longest)
     title = data[st.session_state.dataset].name
     st.caption(literal(t("train.on", data=title, model=st.session_state.model)))
     st.markdown(f"**{found.plan.sentence}**")

@@ -75,19 +75,32 @@ def count_cut(id: str, model_path: str | Path, max_source: int, max_target: int,
     Args:
         answers: "all" or "last", as the setting of training.
     """
-    path = Path(model_path)
-    return _count_cut(id, library.get(id).sha256, path, _changed(path), max_source, max_target, answers == "last")
+    return _encode(id, Path(model_path), max_source, max_target, answers)[0]
+
+
+def longest_row(id: str, model_path: str | Path, max_source: int, max_target: int, answers: str = "all") -> int | None:
+    """Tokens of the longest row of the data set `id` within these limits; None where only a sample would be measured."""
+    if library.get(id).rows > SAMPLE:
+        return None
+    return _encode(id, Path(model_path), max_source, max_target, answers)[1]
+
+
+def _encode(id: str, model_path: Path, max_source: int, max_target: int, answers: str) -> tuple[int, int]:
+    """How many of the measured rows are cut, and the tokens of the longest."""
+    changed = _changed(model_path)
+    return _encode_once(id, library.get(id).sha256, model_path, changed, max_source, max_target, answers == "last")
 
 
 @lru_cache(maxsize=64)
-def _count_cut(
+def _encode_once(
     id: str, digest: str, model_path: Path, changed: int, max_source: int, max_target: int, only_last: bool
-) -> int:
-    model = _parts(model_path)
-    return sum(
-        any(row.cut for row in encode_answers(example, model, max_source, max_target, only_last)[0])
-        for example in _spread(library.examples(id), SAMPLE)
-    )
+) -> tuple[int, int]:
+    model, cut, longest = _parts(model_path), 0, 0
+    for example in _spread(library.examples(id), SAMPLE):
+        rows, _ = encode_answers(example, model, max_source, max_target, only_last)
+        cut += any(row.cut for row in rows)
+        longest = max([longest, *(len(row.input_ids) for row in rows)])
+    return cut, longest
 
 
 def _spread(examples: Sequence[Example], sample: int) -> list[Example]:

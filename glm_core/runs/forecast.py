@@ -95,6 +95,7 @@ def forecast(
     machine: Machine,
     questions: int,
     runs: Sequence[Run] = (),
+    longest: int | None = None,
 ) -> Forecast:
     """Return what training will take.
 
@@ -103,13 +104,15 @@ def forecast(
         statistics: of the data set.
         questions: how many are answered before training and at every evaluation.
         runs: earlier ones, newest first, whose speed is believed before any arithmetic.
+        longest: tokens of the longest row where they were counted; guessed from its characters otherwise.
 
     Raises:
         MemoryEstimateError: the folder's configuration is missing or of no known family.
     """
     device = "cuda" if machine.gpus else "cpu"
     free = max((gpu.memory_total - gpu.memory_used for gpu in machine.gpus), default=machine.memory_free)
-    mean, longest = row_tokens(statistics, settings)
+    mean, guessed = row_tokens(statistics, settings)
+    longest = longest or guessed
     rows, share = training_rows(model, statistics, settings)
     if settings.rehearsal:
         longest = max(longest, training_plan.LONGEST_REHEARSED)

@@ -53,6 +53,19 @@ def test_cut_rows_are_those_the_family_cuts(model):
     assert lengths.count_cut(dataset.id, model, 500, 500) == 0
 
 
+def test_the_longest_row_is_that_of_the_family_within_the_limits(model, monkeypatch):
+    from glm_core import models
+
+    rows = [pair("how are you " * number, "fine") for number in range(1, 30)]
+    dataset = library.add("a", rows)
+    parts = models.load_tokenizer(model), models.describe(model).family
+    for limit in (16, 500):
+        longest = max(len(row.input_ids) for row in encode(rows, parts, limit, limit))
+        assert lengths.longest_row(dataset.id, model, limit, limit) == longest
+    monkeypatch.setattr(lengths, "SAMPLE", 28)
+    assert lengths.longest_row(dataset.id, model, 16, 16) is None, "it may be one that was not measured"
+
+
 def test_what_limits_cut_is_counted_once_for_the_same_rows_model_and_limits(model, monkeypatch):
     dataset = library.add("a", [pair("你好" * number, "好") for number in range(1, 30)])
     cut = lengths.count_cut(dataset.id, model, 16, 16)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from glm_core import i18n, state, ui
-from glm_core.data import Example, library
+from glm_core.data import Example, lengths, library
 from glm_core.data.examples import pair
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.report import Answer, Report, Row
@@ -19,7 +19,9 @@ from glm_core.machine import machine as this_machine
 from glm_core.runs import processes, store
 from glm_core.runs.launcher import Launcher
 from glm_core.training import split
+from glm_core.training.memory_estimate import estimate
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
+from glm_core.workspace import ASSETS
 from tests.pages.test_pages import open_page
 from tests.paths import ROOT
 from tests.runs.conftest import fake_command, until
@@ -194,6 +196,19 @@ def test_pissa_is_sent_with_the_run_and_refused_beside_what_it_excludes(other, l
     assert open_page("training", like=run.id).toggle(key="set_pissa").value
 
 
+def test_memory_is_forecast_for_the_longest_row_in_the_models_own_tokens():
+    own = library.add("english", [pair("how are you today " * 20, "Hello") for _ in range(12)])
+    app, model = open_page("training", dataset=own.id, model="chatglm-demo"), ASSETS / "models" / "chatglm-demo"
+    for name, value in (("max_source_length", 512), ("micro_batch", 32), ("rehearsal", 0.0)):
+        app.number_input(key=f"set_{name}").set_value(value).run()
+    app.selectbox(key="set_gradient_checkpointing").set_value("off").run()
+    settings = TrainingSettings(**{one: app.session_state[f"set_{one}"] for one in PRESETS["imprint"].to_dict()})
+    (shown,) = (one.value for one in app.metric if one.label == i18n.t("train.memory"))
+    longest = lengths.longest_row(own.id, model, settings.max_source_length, settings.max_target_length)
+    sizes = [i18n.size(estimate(model, settings, longest=one, device="cpu").peak_bytes) for one in (longest, 365)]
+    assert shown == sizes[0] != sizes[1]
+
+
 def test_start_makes_a_run_of_the_readers_own_imprint_and_shows_it(launcher):
     launcher.command = lambda run: [
         sys.executable,
@@ -255,6 +270,13 @@ def test_a_set_that_is_deleted_elsewhere_is_not_silently_another_one(model):
         one.id for one in library.datasets()
     }
     assert not app.run().info, "said once"
+
+
+@pytest.mark.parametrize("place", ["dataset", "model"])
+def test_an_address_that_names_what_is_gone_opens_with_what_is_here_and_says_so(place, model):
+    app = open_page("training", **{place: "gone"})
+    assert not app.exception and [one.value for one in app.info] == [i18n.t("train.gone")]
+    assert app.selectbox(key=place).value != "gone" and len(primaries(app)) == 1
 
 
 def test_another_run_is_imitated(model):

@@ -52,6 +52,14 @@ def test_more_rows_take_longer_and_a_card_is_faster(model):
     assert few.plan.updates == 60 and few.memory.device == "cpu" and gpu.memory.device == "cuda"
 
 
+def test_a_counted_row_is_believed_before_one_guessed_from_its_characters(model):
+    guessed, counted = (
+        forecast.forecast(model, rows(20), TrainingSettings(), LAPTOP, 3, (), one) for one in (None, 31)
+    )
+    assert (guessed.memory.longest, counted.memory.longest) == (46, 31)
+    assert guessed.memory.peak_bytes > counted.memory.peak_bytes and guessed.seconds == counted.seconds
+
+
 def test_the_speed_of_the_last_complete_run_of_the_kind_is_believed(model):
     settings = TrainingSettings()
     run = make()

@@ -1,4 +1,4 @@
-"""The training page's sentence about rows that lose text to the limits of the form."""
+"""Rows in the tokens of the chosen model: the longest, and the sentence about those that lose text to the limits of the form."""
 
 from pathlib import Path
 
@@ -7,6 +7,12 @@ import streamlit as st
 from glm_core.data import lengths, library
 from glm_core.i18n import t
 from glm_core.training.settings import TrainingSettings
+
+
+def longest(id: str, base: Path, settings: TrainingSettings) -> int | None:
+    """Tokens of the longest row as it will be trained; None where the set is too large for all its rows to be measured."""
+    with st.spinner(t("data.stage.encoding")):
+        return lengths.longest_row(id, base, settings.max_source_length, settings.max_target_length, settings.answers)
 
 
 def draw(id: str, base: Path, settings: TrainingSettings) -> None:

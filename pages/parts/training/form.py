@@ -133,7 +133,8 @@ class Form:
             for name in ("preset", "dataset", "model", "like", "aside", "from")
             if name in st.query_params
         }
-        if st.session_state.get("asked") != asked or "draft" not in st.session_state:
+        filled = "draft" in st.session_state or "set_method" in st.session_state
+        if st.session_state.get("asked") != asked or not filled:
             dataset = asked["dataset"] if asked.get("dataset") in self.data else ""
             job = job_of(dataset) if dataset else "imprint"
             self.choose_preset(asked["preset"] if asked.get("preset") in PRESETS else job, dataset)
