@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+from collections import defaultdict
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("EASYAIGC_LANG", "zh")  # whatever the terminal speaks
@@ -58,9 +59,18 @@ def pytest_collection_finish():
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files come first, those in a browser, then others with slow tests: no process is left alone with one at the end."""
+    """The longest files come first, those in a browser, then others with slow tests: no process is left alone with one at the end.
+
+    Among them those first that give themselves the most time.
+    """
     marked = {name: {item.path for item in items if item.get_closest_marker(name)} for name in ("browser", "slow")}
-    items.sort(key=lambda item: (item.path not in marked["browser"], item.path not in marked["slow"]))
+    given = defaultdict(float)
+    for item in items:
+        if limit := item.get_closest_marker("timeout"):
+            given[item.path] = max(given[item.path], limit.args[0])
+    items.sort(
+        key=lambda item: (item.path not in marked["browser"], item.path not in marked["slow"], -given[item.path])
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A real server and a real browser. Pictures of a failed test, and with EASYAIGC_SCREENSHOTS=FOLDER those of the README, are kept."""
 
 import io
+import math
 import os
 import shutil
 import signal
@@ -132,8 +133,8 @@ def settle(page) -> None:
     page.wait_for_selector(READY)
 
 
-def wait_for_end(run: str, seconds: float) -> None:
-    """Wait until `run` of the test's workspace is over.
+def wait_for_end(run: str, seconds: float, enough: float = math.inf) -> None:
+    """Wait until `run` of the test's workspace is over, or the share `enough` of its updates is done.
 
     Raises:
         TimeoutError: it still goes on after `seconds`.
@@ -141,7 +142,7 @@ def wait_for_end(run: str, seconds: float) -> None:
     from glm_core.runs import store
 
     end = time.monotonic() + seconds
-    while store.get(run).status().active:
+    while (status := store.get(run).status()).active and not status.step >= enough * status.total_steps > 0:
         if time.monotonic() > end:
             raise TimeoutError(store.get(run).log_tail(20))
         time.sleep(0.5)

@@ -22,8 +22,8 @@ from tests.tiny import tiny_chatglm
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SERIOUS = ("serious", "critical")
-USUAL = ("home", "datasets", "training", "report", "settings", "vote", "share", "shared")
-"The pages that between them have every kind of part; the rest take minutes more."
+USUAL = ("home", "datasets", "report", "settings", "vote", "share", "shared", "training")
+"The pages that between them have every kind of part, last the one beside which a trainer gets ready; the rest take minutes more."
 PARTS = {
     "report": "[class*=st-key-report-dimmed-rows]",
     "vote": ".st-key-choices",

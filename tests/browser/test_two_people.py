@@ -29,7 +29,7 @@ def say(key: str) -> str:
 @pytest.fixture
 def people(workspace):
     """The accounts of a shared server; `slow` is a model whose answers take many seconds, `small` is trained."""
-    tiny_chatglm(workspace / "models" / "small", hidden_size=128, inner_hidden_size=512, num_layers=8)
+    tiny_chatglm(workspace / "models" / "small", num_layers=4)
     tiny_chatglm(
         workspace / "models" / "slow",
         hidden_size=512,
@@ -67,28 +67,34 @@ def silence(folder) -> None:
 
 @pytest.fixture
 def windows(chromium, server, people):
-    """A window of each, signed in; the second one is a phone."""
+    """A window of each, signed in and with the slow model; the second one is a phone."""
     pages = {name: open_window(chromium, width=width) for name, width in zip(people, (1280, 390), strict=True)}
     for name, page in pages.items():
-        sign_in(page, f"{server.url}/login?next=/chat", name)
+        sign_in(page, f"{server.url}/login?next=/chat%3Fmodel%3Dslow", name)
         settle(page)
     return pages
 
 
-def train(page, address: str) -> str:
-    """Start the imprint's training on the small model; returns the run's id once it is under way."""
+def open_form(context, address: str):
+    """Open the form of the imprint's training on the small model; returns its page."""
+    page = context.new_page()
+    page.set_default_timeout(60_000)
     page.goto(f"{address}/training?model=small&preset=imprint")
     settle(page)
+    page.get_by_role("button", name=say("train.start")).wait_for()
+    return page
+
+
+def train(page) -> str:
+    """Start the training of the form in view; returns the run's id once it is under way."""
     page.get_by_role("button", name=say("train.start")).click()
     page.wait_for_url(re.compile(r"/run\?.*run="))
     page.get_by_role("button", name=say("run.stop")).wait_for()
     return re.search(r"run=([\w-]+)", page.url).group(1)
 
 
-def ask(page, address: str, question: str) -> None:
-    """Ask the slow model in a new conversation and wait until its answer has begun."""
-    page.goto(f"{address}/chat?model=slow")
-    settle(page)
+def ask(page, question: str) -> None:
+    """Ask in a new conversation and wait until the answer has begun."""
     page.get_by_test_id("stChatInputTextArea").fill(question)
     page.get_by_test_id("stChatInputTextArea").press("Enter")
     page.get_by_test_id("stChatInputStopButton").wait_for()
@@ -115,15 +121,17 @@ def spelled(words: str) -> str:
 
 def test_a_restart_takes_nobodys_words_mixes_nobodys_and_stops_no_run(server, people, windows):
     boss, lin = windows["boss"], windows["lin"]
-    run = train(boss, server.url)
-    for name, page in windows.items():
-        ask(page, server.url, f"{name} 的问题：讲一个很长的故事")
+    form = open_form(boss.context, server.url)
+    ask(boss, "boss 的问题：讲一个很长的故事")
+    run = train(form)  # as late as this, so that a short one outlives the server
+    ask(lin, "lin 的问题：讲一个很长的故事")
     assert boss.get_by_test_id("stChatInputStopButton").is_visible(), "both are being answered"
     seen = {name: answer_of(page) for name, page in windows.items()}
     addresses = {name: page.url for name, page in windows.items()}
     assert store.get(run).status().state == "running", "the run goes on beside them"
 
     server.stop()
+    form.close()
     kept = {
         name: [one.open() for one in conversation_list.conversations(account.folder)]
         for name, account in people.items()
