@@ -27,7 +27,7 @@ from glm_core.adapters import attach
 from glm_core.generation import decode
 from glm_core.models import quantization
 from glm_core.models.kernels import dispatch
-from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tokenizers.tokenizer import Tokenizer
 from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request
 from glm_core.serving.request_handle import RequestHandle

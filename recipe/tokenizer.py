@@ -9,7 +9,7 @@ from pathlib import Path
 from sentencepiece import SentencePieceTrainer
 
 from glm_core import workspace
-from glm_core.models.tokenizers import V1_CONTROLS, V1_VISIBLE, ChatGLMTokenizer, spell_blanks
+from glm_core.models.tokenizers.sentencepiece_model import V1_CONTROLS, V1_VISIBLE, ChatGLMTokenizer, spell_blanks
 
 CONFIG = {
     "bos_token": "<sop>",

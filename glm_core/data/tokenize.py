@@ -58,7 +58,7 @@ def encode_answers(
 
 def segments(tokenizer, row: Encoded) -> list[tuple[str, bool]]:
     """A row as the model sees it: pieces of text with the control tokens by their names, and whether each is learned."""
-    from glm_core.models.tokenizers import Detokenizer
+    from glm_core.models.tokenizers.tokenizer import Detokenizer
 
     names = {token: name for name, token in tokenizer.controls.items()}
     found: list[tuple[str, bool]] = []

@@ -14,8 +14,8 @@ from glm_core.models import checkpoints, registry
 from glm_core.models.architectures.causal_lm import refusal_key
 from glm_core.models.errors import ModelError
 from glm_core.models.registry import Family
-from glm_core.models.tokenizer_files import load_tokenizer
-from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tokenizers.tokenizer import Tokenizer
+from glm_core.models.tokenizers.tokenizer_files import load_tokenizer
 
 if TYPE_CHECKING:
     import torch

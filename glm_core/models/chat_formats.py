@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tokenizers.tokenizer import Tokenizer
 from glm_core.models.tool_messages import METADATA
 
 IGNORED = -100

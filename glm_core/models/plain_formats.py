@@ -13,7 +13,7 @@ from glm_core.models.chat_templates import ChatTemplate
 
 if TYPE_CHECKING:
     from glm_core.models import LoadedModel
-    from glm_core.models.tokenizers import Tokenizer
+    from glm_core.models.tokenizers.tokenizer import Tokenizer
 
 _QUESTIONS = (
     "{{ bos_token }}{% set ns = namespace(asked='') %}{% for m in messages %}{% if m.role == 'assistant' %}"

@@ -17,7 +17,7 @@ from glm_core.models.architectures.glm import FusedGlm, Glm, Glm4
 from glm_core.models.call_formats import CallFormat, NamedCalls, PythonCalls
 from glm_core.models.template_format import RoleTools
 from glm_core.models.thinking import ThoughtReader, is_open
-from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tokenizers.tokenizer import Tokenizer
 from glm_core.models.tool_messages import as_glm3, as_glm4, use_tools
 
 TAIL = 16

@@ -10,7 +10,7 @@ from glm_core.models.call_formats import CallFormat
 from glm_core.models.chat_formats import IGNORED, Example, split_rounds
 from glm_core.models.chat_templates import ChatTemplate, guard
 from glm_core.models.thinking import BREAK
-from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tokenizers.tokenizer import Tokenizer
 from glm_core.models.tool_calls import as_shown
 from glm_core.models.tool_messages import keep_tools, use_tools
 

@@ -168,7 +168,7 @@ def find_template(folder: str | Path) -> "ChatTemplate | None":
     """Return the chat template in `folder` where it says how the model thinks, else None; reads no tokenizer."""
     from glm_core.models import registry
     from glm_core.models.checkpoints import read_config
-    from glm_core.models.tokenizer_files import read_template
+    from glm_core.models.tokenizers.tokenizer_files import read_template
 
     try:
         family = registry.find(read_config(Path(folder)))

@@ -1,7 +1,7 @@
 """From tokens to text that may be shown at once: whole characters, tidied as the family tidies, cut at stop strings.
 
 What has been shown is never taken back: the pieces joined are exactly the final text. The cost of an answer is linear
-in its length. Not here: tokens to characters (`glm_core.models.tokenizers.Detokenizer`).
+in its length. Not here: tokens to characters (`glm_core.models.tokenizers.tokenizer.Detokenizer`).
 """
 
 import re

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from glm_core.models import ModelError, load_tokenizer
 from glm_core.models.chat_formats import frame_chatglm
-from glm_core.models.tokenizer_files import is_endless
-from glm_core.models.tokenizers import V3_CONTROLS, Detokenizer, spell_blanks
+from glm_core.models.tokenizers.sentencepiece_model import V3_CONTROLS, spell_blanks
+from glm_core.models.tokenizers.tokenizer import Detokenizer
+from glm_core.models.tokenizers.tokenizer_files import is_endless
 from tests.golden import GOLDEN, SMALL, TOKENIZERS, needs_golden, needs_tokenizers
 from tests.models.bytelevel import write_tokenizer
 from tests.paths import ROOT

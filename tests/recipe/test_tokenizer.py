@@ -3,7 +3,7 @@
 import random
 
 from glm_core.models import load_tokenizer
-from glm_core.models.tokenizers import V1_CONTROLS
+from glm_core.models.tokenizers.sentencepiece_model import V1_CONTROLS
 from recipe.tokenizer import train_tokenizer
 from tests.tiny import tiny_chatglm
 

@@ -10,7 +10,8 @@ from glm_core.adapters import attach
 from glm_core.models import LoadedModel
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
-from glm_core.models.tokenizers import V3_CONTROLS, Tokenizer
+from glm_core.models.tokenizers.sentencepiece_model import V3_CONTROLS
+from glm_core.models.tokenizers.tokenizer import Tokenizer
 from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request
 from glm_core.serving.request_handle import RequestHandle

@@ -1,7 +1,8 @@
 """Routes for signing in and out: /login, /logout, /enter after sharing was turned on and, once, /first for the first administrator.
 
 Every sign-in opens a new session and ends the one the browser sent, so that nobody can plant a session. Failed attempts are limited by
-name and address. Cross-site posts never get here (`requests/middleware.py`). Sessions and accounts themselves are in `accounts.py`.
+name and address. Cross-site posts never get here (`requests/middleware.py`). Sessions and accounts themselves are in `sessions.py` and
+`accounts.py`.
 """
 
 import asyncio

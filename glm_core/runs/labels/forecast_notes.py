@@ -7,7 +7,7 @@ from glm_core.data.analysis import Statistics
 from glm_core.i18n import t
 from glm_core.models import describe
 from glm_core.models.thinking import find_template
-from glm_core.models.tokenizer_files import read_template
+from glm_core.models.tokenizers.tokenizer_files import read_template
 from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.labels.setting_values import changes, settings_of
 from glm_core.runs.store import Run

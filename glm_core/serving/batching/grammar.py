@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher
 
     from glm_core.models.registry import Family
-    from glm_core.models.tokenizers import Tokenizer
+    from glm_core.models.tokenizers.tokenizer import Tokenizer
 
 COMPACT: Any = {"whitespace_flexible": False}
 "No free line ends and blanks, in which a small model would wander until its answer is cut."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glm_core.generation.prefill import PartialPrompt
 from glm_core.models.thinking import ThoughtReader
-from glm_core.models.tokenizers import Detokenizer
+from glm_core.models.tokenizers.tokenizer import Detokenizer
 from glm_core.models.tool_calls import CallReader
 from glm_core.models.tool_messages import keep_tools
 from glm_core.serving.batching.grammar import TokenMask

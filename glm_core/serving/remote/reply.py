@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 
@@ -13,10 +12,6 @@ from glm_core.serving.remote.body import (
 from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.text_stream import Stopper
-
-if TYPE_CHECKING:
-    pass
-
 
 LONGEST_REASON = 200
 "Characters of a server's error that are passed on."

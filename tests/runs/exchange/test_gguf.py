@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from glm_core.adapters.errors import AdapterError
 from glm_core.models import load_tokenizer
 from glm_core.models.chat_templates import ChatTemplate
-from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tokenizers.tokenizer import Tokenizer
 from glm_core.runs.exchange.gguf import turn_formats, vocabulary
 from glm_core.runs.exchange.gguf.write import write_gguf
 from tests.runs.exchange.published import (

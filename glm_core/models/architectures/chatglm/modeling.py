@@ -2,7 +2,7 @@
 
 Covers the published layout (configuration keys, tensor names), caching, padding and prefixes. Not here: mask, positions
 and attention of a prefix language model (attention.py), reading checkpoints (checkpoints.py), the tokenizer
-(models/tokenizers.py), prefix encoders (models/prefix_tuning.py). ChatGLM2 and later load into transformers' own Glm (models/registry.py).
+(models/tokenizers/), prefix encoders (models/prefix_tuning.py). ChatGLM2 and later load into transformers' own Glm (models/registry.py).
 """
 
 import torch

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from glm_core.models import ModelError, template_format
-from glm_core.models.tokenizers import Tokenizer
+from glm_core.models.tokenizers.tokenizer import Tokenizer
 
 Pair = tuple[str, str]
 
