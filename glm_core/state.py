@@ -21,6 +21,7 @@ from glm_core.auth.network.page_sockets import PageSockets, SocketLimits
 from glm_core.auth.network.sharing import Sharing
 from glm_core.jobs import Turn
 from glm_core.machine import machine as this_machine
+from glm_core.machine.imports import importing
 from glm_core.serving.errors import EngineUnavailable
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def engine() -> "Engine":
         EngineUnavailable: this process has not the memory to load torch.
     """
     try:
-        from glm_core.serving.engine import LocalEngine
-        from glm_core.serving.remote import RemoteEngine
+        with importing():
+            from glm_core.serving.engine import LocalEngine
+            from glm_core.serving.remote import RemoteEngine
     except (ImportError, MemoryError) as error:
         if isinstance(error, MemoryError) or any(words in str(error).lower() for words in LOADER_LACKS_MEMORY):
             raise EngineUnavailable("serving.no_memory_for_torch") from error

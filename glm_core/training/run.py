@@ -20,7 +20,7 @@ from glm_core import i18n, workspace
 from glm_core.adapters.settings import has_pissa
 from glm_core.training import memory_estimate, split
 from glm_core.training.errors import TrainingError
-from glm_core.training.process import failures
+from glm_core.training.process import failures, warm_worker
 from glm_core.training.process.compute_device import choose_dtype, free_memory, prepare_device
 from glm_core.training.process.signals import StopRequested, StopSignal
 from glm_core.training.process.task import Task, read_task
@@ -111,6 +111,7 @@ def _leave_group() -> None:
 
 
 def _train(task: Task, writer: RunWriter, stop: StopSignal) -> None:
+    warm_worker.import_modules(stop)
     device = prepare_device()
     free = free_memory(device)
     writer.update(memory_free=free)

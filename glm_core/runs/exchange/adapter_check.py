@@ -12,6 +12,7 @@ from typing import Any
 from glm_core import bounded
 from glm_core.bounded import BoundExceeded, Bounds
 from glm_core.errors import EasyError
+from glm_core.machine.imports import importing
 from glm_core.runs.files import RunError, string
 
 MEMORY_BYTES, MEMORY_TIMES = 3_000_000_000, 4
@@ -82,9 +83,8 @@ def main() -> None:
     """Check what standard input names and write what was found."""
     asked = json.load(sys.stdin)
     folder, base = Path(asked["folder"]), Path(asked["base"])
-    import torch  # noqa: F401 - before the bound, which counts what comes on top
-
-    import glm_core.models.loading  # noqa: F401
+    with importing():  # before the bound, which counts what comes on top
+        import glm_core.models.loading  # noqa: F401
 
     size = sum(path.stat().st_size for path in folder.iterdir())
     bounded.limit_this_process(Bounds(_memory_now() + MEMORY_BYTES + MEMORY_TIMES * size, PROCESSOR_SECONDS, SECONDS))

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from glm_core.machine.imports import importing
 from glm_core.training.process.signals import StopSignal
 
 WAIT = "--wait"
@@ -38,25 +39,34 @@ the GPU."""
 def wait(folder: Path, stop: StopSignal) -> float | None:
     """Wait until a line on stdin says that run directory `folder` is there.
 
-    What cannot be imported is left to the run, which says so where its reader looks.
-
     Returns:
         When the run was started, as the line says: seconds since the epoch. None where stdin ended: the server is gone.
 
     Raises:
-        StopAsked: a signal came first.
+        StopRequested: a signal came first.
     """
-    for name in MODULES:
-        with suppress(Exception):
-            importlib.import_module(name)
-        stop.check()
-    gc.collect()
-    gc.freeze()  # what the imports made stays; a run that looks through it all for garbage loses a fifth of a second
+    import_modules(stop)
     word = sys.stdin.readline()
     if not word:
         return None
     redirect_output(folder)
     return float(word)
+
+
+def import_modules(stop: StopSignal) -> None:
+    """Import what a run imports. What cannot be imported is left to the run, which says so where its reader looks.
+
+    Raises:
+        StopRequested: a signal came first.
+    """
+    if all(name in sys.modules for name in MODULES[:2]):
+        return
+    with importing():
+        for name in MODULES:
+            with suppress(Exception):
+                importlib.import_module(name)
+            stop.check()
+        gc.freeze()  # what the imports made stays; a run that looks through it all for garbage loses a fifth of a second
 
 
 def redirect_output(folder: Path) -> None:
