@@ -2,7 +2,7 @@
 
 from glm_core.data.examples import DataError, Example, Notice, Problem, ReadResult
 from glm_core.data.readers.read import ENDINGS, ReadOptions, read, read_bytes, read_text
-from glm_core.data.readers.templates import TEMPLATES
+from glm_core.data.readers.templates.task_template import TEMPLATES
 
 __all__ = [
     "ENDINGS",

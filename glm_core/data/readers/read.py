@@ -14,7 +14,7 @@ from glm_core import i18n
 from glm_core.data.compact import CompactExamples
 from glm_core.data.documents.extract import DOCUMENT_ENDINGS
 from glm_core.data.examples import UNKNOWN, DataError, Example, Problem, ReadResult, RowError
-from glm_core.data.readers import others, templates
+from glm_core.data.readers import others
 from glm_core.data.readers.formats.csv_rows import csv_rows
 from glm_core.data.readers.formats.intents import yaml_rows
 from glm_core.data.readers.formats.json_rows import json_rows
@@ -27,6 +27,7 @@ from glm_core.data.readers.notices import NoticeTally
 from glm_core.data.readers.row_reader import RowReader
 from glm_core.data.readers.rows import contests, languages, speakers
 from glm_core.data.readers.rows.nested import unfolded
+from glm_core.data.readers.templates import row_mapping, task_template
 from glm_core.data.readers.values import RowNotLearned
 
 Progress = Callable[[str, float | None], None]
@@ -148,7 +149,7 @@ def read_bytes(
     progress: Progress | None = None,
 ) -> ReadResult:
     """As `read`, of an upload: its `content`, and `file`, the name it came with."""
-    task = templates.template_named(template) if template else None
+    task = task_template.template_named(template) if template else None
     ending = file.rsplit(".", 1)[-1].lower() if "." in file else ""
     if ending in DOCUMENT_ENDINGS and ending not in _BY_ENDING:
         raise DataError("data.document", file=file)
@@ -266,7 +267,7 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         if source.tally.speakers and head:
             return _unanswered(head, source)
         raise _nothing(head, source.file)
-    if not task and not (mapping and templates.are_there(mapping.values(), _columns(records))):
+    if not task and not (mapping and row_mapping.are_there(mapping.values(), _columns(records))):
         rows, head, records = _peek(unfolded(rows, source.tally))
         if decide := contests.find(records):
             rows, head, records = _peek(contests.settled(rows, decide, source.tally))
@@ -278,7 +279,7 @@ def _gather(rows: Iterator[Row], source: _Source, task, mapping) -> ReadResult:
         except RowError as error:
             return _refused(error, head, records, source)
         if pair:
-            task = templates.template_named("translation")
+            task = task_template.template_named("translation")
             rows, head, records = _peek(languages.parted(rows, pair, source.tally, source.options.reading))
     if not mapping and (found := speakers.find_columns(records)):
         options = source.options

@@ -4,12 +4,13 @@ from collections import Counter
 
 from glm_core.data.examples import UNKNOWN, Problem, RowError
 from glm_core.data.readers import columns as names_of
-from glm_core.data.readers import layouts, pairs, templates
+from glm_core.data.readers import layouts, pairs
 from glm_core.data.readers.chats import settle
 from glm_core.data.readers.formats.dialogues import written_down
 from glm_core.data.readers.formats.plaintext import TEXT
 from glm_core.data.readers.formats.shapes import Row, split_role
 from glm_core.data.readers.notices import NoticeTally
+from glm_core.data.readers.templates import column_guess, row_mapping
 from glm_core.data.readers.values import is_flag, is_pending, is_reviewed, is_total, number_in
 from glm_core.errors import Phrase
 
@@ -38,7 +39,7 @@ class RowReader:
     def _choose(self, records, columns, mapping) -> tuple[str, layouts.Convert | None]:
         """The layout of the file and its conversion: that of the kind of row there is most of."""
         if mapping:
-            return "mapped", templates.from_mapping(mapping, self.task, columns, self.tally, self.flags)
+            return "mapped", row_mapping.from_mapping(mapping, self.task, columns, self.tally, self.flags)
         if columns == (TEXT,):
             return ("transcript" if _are_transcripts(records) else TEXT), self._continue
         for kind, _ in Counter(tuple(record) for record in records).most_common():
@@ -51,17 +52,17 @@ class RowReader:
         return UNKNOWN, None
 
     def _continue(self, record: dict) -> list[dict]:
-        return settle(templates.continue_text(record, self.tally), self.tally)
+        return settle(row_mapping.continue_text(record, self.tally), self.tally)
 
     def _recognize(self, kind: tuple) -> tuple[layouts.Layout, layouts.Convert] | None:
         layout = layouts.recognize(kind, self.flags)
         if self.task and (layout is None or not layout.has_instruction):
-            if convert := templates.from_columns(self.task, kind, self.tally, self.flags):
+            if convert := row_mapping.from_columns(self.task, kind, self.tally, self.flags):
                 return layout or layouts.Layout(self.task.name), convert
         if layout is None:
             return None
         if self.task:
-            return layout, templates.from_layout(self.task, layout, self.tally)
+            return layout, row_mapping.from_layout(self.task, layout, self.tally)
         return layout, pairs.converter(layout, self.tally)
 
     def wanted(self, record: dict) -> bool:
@@ -94,7 +95,7 @@ class RowReader:
         if self.convert:
             return []
         columns = ", ".join(self.columns[:20])
-        task = None if self.task else templates.suggest(self.columns, self.sample)
+        task = None if self.task else column_guess.suggest(self.columns, self.sample)
         error = (
             RowError(
                 "data.row.unknown_task", columns=columns, task=Phrase(f"data.template.{task.name}"), name=task.name

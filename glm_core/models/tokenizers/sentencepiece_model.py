@@ -2,14 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from glm_core.models.errors import ModelError
 from glm_core.models.tokenizers.tokenizer import SPACE, Tokenizer
-
-if TYPE_CHECKING:
-    pass
-
 
 V1_CONTROLS = ("[MASK]", "[gMASK]", "[sMASK]", "<unused_0>", "<sop>", "<eop>", "<ENC>", "<dBLOCK>")
 V1_VISIBLE = ("<n>", "<|tab|>", *(f"<|blank_{count}|>" for count in range(2, 81)))

@@ -2,14 +2,9 @@
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from glm_core.models.errors import ModelError
 from glm_core.models.tokenizers.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    pass
-
 
 # How GLM-4 splits text before merging bytes: contractions, words, up to three digits, punctuation, line ends, blanks.
 GLM4_PATTERN = (

@@ -5,14 +5,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from glm_core.models.errors import ModelError
 from glm_core.models.thinking import BREAK, MARKS
 from glm_core.models.tokenizers.tokenizer import SPACE, Tokenizer
-
-if TYPE_CHECKING:
-    pass
 
 
 class JsonTokenizer(Tokenizer):

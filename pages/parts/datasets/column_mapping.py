@@ -5,7 +5,8 @@ import streamlit as st
 from glm_core import i18n, ui
 from glm_core.data import TEMPLATES
 from glm_core.data.readers import read as readers_read
-from glm_core.data.readers.templates import Template, known_columns, propose, suggest, texts
+from glm_core.data.readers.templates.column_guess import known_columns, propose, suggest, texts
+from glm_core.data.readers.templates.task_template import Template
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from pages.parts.datasets.file_reading import plain_options, read

@@ -1,4 +1,4 @@
-"""The addresses that are shown to others, and the commands that let them in. Sharing itself: test_security_shared.py."""
+"""The addresses that are shown to others, and the commands that let them in. Sharing itself: ../requests/test_middleware_shared.py."""
 
 import pytest
 

@@ -4,7 +4,7 @@ import pytest
 
 from glm_core import i18n
 from glm_core.data import TEMPLATES, DataError, read_bytes
-from glm_core.data.readers.templates import propose, suggest
+from glm_core.data.readers.templates.column_guess import propose, suggest
 
 
 def read(content: str, template=None, **options):
