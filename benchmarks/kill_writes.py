@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.kill import TRUTH_SECONDS, Server, finish, is_true, state, train_undisturbed, wait_for
 from glm_core import models, workspace
-from glm_core.auth import accounts, database
+from glm_core.auth import accounts, database, migrations
 from glm_core.chat import conversations
 from glm_core.data import library
 from glm_core.evaluation import blind_votes
@@ -136,7 +136,7 @@ def check_migration(_said: list[str]) -> None:
     """The next start finishes what was broken off, and every row is there."""
     assert {one.name for one in accounts.accounts()} == {f"person{number}" for number in range(200)}
     with database.database() as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == len(database.MIGRATIONS)
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(migrations.MIGRATIONS)
         moved = "SELECT count(*) FROM audit WHERE target='person'||(id-1) AND was='guest' AND became='trainer'"
         assert db.execute(moved).fetchone()[0] == 20_000
 
@@ -151,7 +151,7 @@ def prepare_vote() -> list[str]:
 def prepare_migration() -> list[str]:
     """Write a file of accounts as the first release did."""
     with sqlite3.connect(database.path()) as old:
-        old.executescript(f"{database.MIGRATIONS[0]}; PRAGMA user_version=1;")
+        old.executescript(f"{migrations.MIGRATIONS[0]}; PRAGMA user_version=1;")
         people = [(f"person{number}", "trainer", f"u-{number}", "x", 1.0) for number in range(200)]
         old.executemany("INSERT INTO accounts(name, role, folder, password, created) VALUES(?,?,?,?,?)", people)
         rows = [(1.0, "boss", "audit.account.role", f"person{number}: guest → trainer", "") for number in range(20_000)]

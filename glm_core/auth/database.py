@@ -16,52 +16,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from glm_core import workspace
+from glm_core.auth import migrations
 from glm_core.errors import EasyError
 
 READ_SECONDS = 0.5
 "Seconds that a reading transaction waits for a lock; readers of a WAL file normally wait for nobody."
 WRITE_SECONDS = 3.0
 "Seconds that a writing transaction waits for another writer."
-
-MIGRATIONS = (
-    """
-    CREATE TABLE accounts(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, role TEXT NOT NULL,
-        folder TEXT NOT NULL UNIQUE, password TEXT, created REAL NOT NULL);
-    CREATE TABLE sessions(
-        hash BLOB PRIMARY KEY, account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
-        created REAL NOT NULL, expires REAL NOT NULL, seen REAL NOT NULL, address TEXT NOT NULL);
-    CREATE TABLE keys(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
-        name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, tail TEXT NOT NULL, per_minute INTEGER NOT NULL,
-        created REAL NOT NULL, used REAL);
-    CREATE TABLE audit(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
-        target TEXT NOT NULL, address TEXT NOT NULL);
-    CREATE TABLE options(name TEXT PRIMARY KEY, value TEXT NOT NULL);
-    """,
-    # roles apart from the target, which version 1 wrote as `name (role)` and `name: role → role`
-    """
-    ALTER TABLE audit ADD COLUMN was TEXT NOT NULL DEFAULT '';
-    ALTER TABLE audit ADD COLUMN became TEXT NOT NULL DEFAULT '';
-    UPDATE audit SET
-        target = substr(target, 1, instr(target, ' (') - 1),
-        became = rtrim(substr(target, instr(target, ' (') + 2), ')')
-        WHERE action = 'audit.account.create' AND target LIKE '% (%)';
-    UPDATE audit SET
-        target = substr(target, 1, instr(target, ': ') - 1),
-        was = substr(target, instr(target, ': ') + 2, instr(target, ' → ') - instr(target, ': ') - 2),
-        became = substr(target, instr(target, ' → ') + 3)
-        WHERE action = 'audit.account.role' AND target LIKE '%: % → %';
-    """,
-    # rows of guests and of refused sign-ins, counted apart so that they never displace those of administrators
-    """
-    ALTER TABLE audit ADD COLUMN minor INTEGER NOT NULL DEFAULT 0;
-    UPDATE audit SET minor = 1 WHERE action = 'audit.session.refused' OR who = 'guest';
-    CREATE INDEX audit_minor ON audit(minor, id);
-    CREATE INDEX audit_sign_ins ON audit(who, action, address);
-    """,
-)
 
 Result = TypeVar("Result")
 _migrating = threading.Lock()
@@ -193,7 +154,7 @@ def _open_unwritable(seconds: float) -> sqlite3.Connection:
         raise sqlite3.OperationalError("unable to open a database whose log cannot be read")
     connection = sqlite3.connect(f"{path().as_uri()}?immutable=1", uri=True, timeout=seconds, isolation_level=None)
     connection.row_factory = sqlite3.Row
-    if _version(connection) < len(MIGRATIONS):
+    if _version(connection) < len(migrations.MIGRATIONS):
         connection.close()
         raise sqlite3.OperationalError("unable to open a database of an older version on a read-only disk")
     return connection
@@ -221,13 +182,13 @@ def let_go() -> None:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     """Apply the migrations the file has not had yet, each whole or not at all."""
-    if _version(connection) >= len(MIGRATIONS):
+    if _version(connection) >= len(migrations.MIGRATIONS):
         return
     with _migrating:
         path().chmod(0o600)
         connection.execute("PRAGMA journal_mode=WAL")
-        for number in range(_version(connection), len(MIGRATIONS)):
-            step = f"BEGIN IMMEDIATE; {MIGRATIONS[number]}; PRAGMA user_version={number + 1}; COMMIT;"
+        for number in range(_version(connection), len(migrations.MIGRATIONS)):
+            step = f"BEGIN IMMEDIATE; {migrations.MIGRATIONS[number]}; PRAGMA user_version={number + 1}; COMMIT;"
             try:
                 connection.executescript(step)
             except sqlite3.OperationalError:
@@ -239,67 +200,3 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     return connection.execute("PRAGMA user_version").fetchone()[0]
-
-
-class LastUses:
-    """Times of last use of sessions and keys, kept in memory until `store`, so that no request waits for a disk to note one."""
-
-    def __init__(self) -> None:
-        self._pending: dict[tuple[Path, str, object], float] = {}
-        self._lock = threading.Lock()
-
-    def add(self, statement: str, row: object, moment: float) -> None:
-        """Note that `row` was used at `moment` (s since 1970); `statement` has two placeholders, the time and the row."""
-        with self._lock:
-            self._pending[path(), statement, row] = moment
-
-    def noted(self, statement: str, row: object) -> float | None:
-        """Return the time (s since 1970) noted for `row` and not yet written, None where there is none."""
-        with self._lock:
-            return self._pending.get((path(), statement, row))
-
-    def store(self) -> None:
-        """Write what is noted; a full, read-only or locked file loses it."""
-        with self._lock:
-            pending, self._pending = self._pending, {}
-        if pending:
-            with contextlib.suppress(StoreError), writing() as db:
-                for (file, statement, row), moment in pending.items():
-                    if file == path():  # those of another workspace have other numbers
-                        db.execute(statement, (moment, row))
-
-
-class EndedSessions:
-    """Hashes of sessions that ended while the file could not be written: refused from memory until their rows are deleted."""
-
-    def __init__(self) -> None:
-        self._hashes: set[tuple[Path, bytes]] = set()
-        self._lock = threading.Lock()
-
-    def __contains__(self, hashed: bytes) -> bool:
-        return (path(), hashed) in self._hashes
-
-    @contextmanager
-    def ending(self, hashes: set[bytes]) -> Iterator[None]:
-        """Keep `hashes` where this block, which deletes their rows, cannot.
-
-        Raises:
-            StoreError: it could not; the error says what is still on the disk.
-        """
-        try:
-            yield
-        except StoreError as error:
-            with self._lock:
-                self._hashes |= {(path(), one) for one in hashes}
-            raise StoreError("accounts.still_on_disk", why=str(error)) from error
-
-    def store(self) -> None:
-        """Delete the rows of those that are kept; a file that still cannot be written leaves them kept."""
-        with self._lock:
-            here = {pair for pair in self._hashes if pair[0] == path()}
-            if not here:
-                return
-            with contextlib.suppress(StoreError):
-                with writing() as db:
-                    db.executemany("DELETE FROM sessions WHERE hash=?", [(hashed,) for _, hashed in here])
-                self._hashes -= here

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from glm_core.auth.accounts import GUEST_NAME, Account, account_of, open_guest
 from glm_core.auth.audit import note_in
-from glm_core.auth.database import EndedSessions, LastUses, database, path, writing
+from glm_core.auth.database import database, path, writing
+from glm_core.auth.deferred_writes import EndedSessions, LastUses
 from glm_core.permissions import needs
 
 VISITORS = "guest-"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from argon2 import Type
 
-from glm_core.auth import accounts, api_keys, audit, database, options, sessions
+from glm_core.auth import accounts, api_keys, audit, database, migrations, options, sessions
 from glm_core.auth.accounts import AccountError, password_hasher
 
 PASSWORD = "correct horse"
@@ -36,12 +36,12 @@ def test_the_file_is_the_owners_alone_and_holds_no_secret(trainer):
     assert not any(word.encode() in content for word in (PASSWORD, token, secret))
     with sqlite3.connect(database.path()) as db:
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        assert db.execute("PRAGMA user_version").fetchone()[0] == len(database.MIGRATIONS)
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(migrations.MIGRATIONS)
 
 
 def test_a_file_of_an_older_version_is_brought_up_to_date(trainer, monkeypatch):
     added = "ALTER TABLE accounts ADD COLUMN color TEXT"
-    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, added))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, added))
     with ThreadPoolExecutor(4) as pool:
         assert len({len(found) for found in pool.map(lambda _: accounts.accounts(), range(8))}) == 1
     with database.database() as db:
@@ -49,9 +49,9 @@ def test_a_file_of_an_older_version_is_brought_up_to_date(trainer, monkeypatch):
 
 
 def test_a_broken_migration_changes_nothing(trainer, monkeypatch):
-    broken = (*database.MIGRATIONS, "DROP TABLE audit; SELECT nonsense FROM nowhere")
+    broken = (*migrations.MIGRATIONS, "DROP TABLE audit; SELECT nonsense FROM nowhere")
     with monkeypatch.context() as patch, pytest.raises(sqlite3.OperationalError):
-        patch.setattr(database, "MIGRATIONS", broken)
+        patch.setattr(migrations, "MIGRATIONS", broken)
         accounts.accounts()
     with sqlite3.connect(database.path()) as db:
         assert db.execute("SELECT count(*) FROM audit").fetchone()[0] > 0
@@ -263,7 +263,7 @@ OLD_LINES = [
 def test_roles_are_taken_out_of_the_lines_of_an_older_file(workspace):
     database.path().parent.mkdir()
     with sqlite3.connect(database.path()) as db:
-        db.executescript(f"{database.MIGRATIONS[0]}; PRAGMA user_version=1;")
+        db.executescript(f"{migrations.MIGRATIONS[0]}; PRAGMA user_version=1;")
         for action, target, _facts in OLD_LINES:
             db.execute("INSERT INTO audit VALUES(NULL, 1, 'x', ?, ?, '')", (action, target))
     assert [(one["target"], one["was"], one["became"]) for one in reversed(audit.entries())] == [
