@@ -50,10 +50,15 @@ def engine() -> "Engine":
     Raises:
         EngineUnavailable: this process has not the memory to load torch.
     """
+    if address := os.environ.get("EASYAIGC_ENGINE", ""):
+        from glm_core.serving.remote import RemoteEngine
+
+        engines.append(RemoteEngine(address, os.environ.get("EASYAIGC_ENGINE_KEY", "")))
+        return engines[-1]
     try:
         with importing():
+            import glm_core.serving.session  # noqa: F401 - the libraries that load a model, before the first is asked for
             from glm_core.serving.engine import LocalEngine
-            from glm_core.serving.remote import RemoteEngine
     except (ImportError, MemoryError) as error:
         if isinstance(error, MemoryError) or any(words in str(error).lower() for words in LOADER_LACKS_MEMORY):
             raise EngineUnavailable("serving.no_memory_for_torch") from error
@@ -61,8 +66,7 @@ def engine() -> "Engine":
 
     gc.collect()
     gc.freeze()  # what the libraries made stays: no later collection walks it while everybody waits
-    address, key = os.environ.get("EASYAIGC_ENGINE", ""), os.environ.get("EASYAIGC_ENGINE_KEY", "")
-    engines.append(RemoteEngine(address, key) if address else LocalEngine(waiting=WAITING, each=_share))
+    engines.append(LocalEngine(waiting=WAITING, each=_share))
     return engines[-1]
 
 

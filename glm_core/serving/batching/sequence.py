@@ -13,6 +13,7 @@ from glm_core.models.tool_calls import CallReader
 from glm_core.models.tool_messages import keep_tools
 from glm_core.serving.batching.grammar import TokenMask
 from glm_core.serving.batching.sampling import Sampler, SamplingParams
+from glm_core.serving.conversation_turns import RESERVED_SHARE, turns
 from glm_core.serving.errors import EngineUnavailable, PromptTooLong, RequestError, ServingError
 from glm_core.serving.request_handle import RequestHandle, TokenLogprob
 from glm_core.serving.text_stream import AnswerText
@@ -20,8 +21,6 @@ from glm_core.serving.text_stream import AnswerText
 if TYPE_CHECKING:
     from glm_core.models import LoadedModel
 
-RESERVED_SHARE = 4
-"At most one part in this many of the context is kept free for the answer; the rest may hold the conversation."
 TOGETHER_TOKENS = 2048
 "Tokens of prompts, with their padding, that are computed in one forward; a longer prompt is computed alone."
 NO_LIMIT = 2**30
@@ -85,13 +84,6 @@ def _encode(loaded, messages: list[dict], beginning: str, thinking: bool | None,
     answer = {"role": "assistant", "content": beginning} | ({"reasoning_content": thought} if thought else {})
     answered = [*messages, answer]
     return family.encode_example(tokenizer, answered, NO_LIMIT, NO_LIMIT)[0][:-1]
-
-
-def turns(messages: abc.Sequence[dict]) -> tuple[int, list[int]]:
-    """Number of leading system messages, and the index at which each turn begins (with a user's message)."""
-    heads = next((i for i, message in enumerate(messages) if message["role"] != "system"), len(messages))
-    starts = [i for i, message in enumerate(messages) if message["role"] == "user" and i >= heads]
-    return heads, [heads, *[i for i in starts if i > heads]]
 
 
 def group_by_length(rows: abc.Sequence["Sequence"], most: int = TOGETHER_TOKENS) -> list[list["Sequence"]]:

@@ -15,7 +15,7 @@ from glm_core.models.registry import Family
 from glm_core.models.thinking import SWITCH
 from glm_core.models.tool_messages import keep_tools
 from glm_core.serving import served_models
-from glm_core.serving.batching.sequence import RESERVED_SHARE, turns
+from glm_core.serving.conversation_turns import RESERVED_SHARE, turns
 from glm_core.serving.request import Request
 from glm_core.serving.tool_prompts import flattened
 
