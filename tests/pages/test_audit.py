@@ -35,7 +35,7 @@ NO_CHANGE = {
     "figures.tidy": "sorts rows of numbers",
     "run.split": "reads which rows were used",
     "ui.keep_widget": "the state of a widget on the reader's own page",
-    "state.sharing().start": "told who does it, notes it itself (tests/auth/requests/test_middleware_shared.py)",
+    "state.sharing().start": "told who does it, notes it itself (tests/auth/network/test_sharing.py)",
 }
 
 
