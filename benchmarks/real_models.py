@@ -4,14 +4,14 @@
 
 FOLDER holds checkpoints as a user downloads them (SmolLM2-135M-Instruct, Gemma 3 270M). Twenty rows are trained in English, and
 for a model of many languages seventeen of which ten are Chinese, with the settings that the page proposes, changed where asked. Ten
-rewordings that were not trained are judged strictly, and general questions that were answered right before are asked again.
+rewordings that were not trained are judged strictly, and so are general questions before and after: how many of those that were
+right still are, and how many are in all, since a small model gains some that it had nearly right as it loses others.
 """
 
 import argparse
 import dataclasses
 import json
 import os
-import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -158,7 +158,11 @@ In which city is the Eiffel Tower?=Paris""".splitlines()
 
 @dataclass(frozen=True)
 class Outcome:
-    """One model's figures: seconds, tokens/s, MB of the process, rewordings learned of ten, general answers kept."""
+    """One model's figures: seconds, tokens/s, MB of the process, rewordings learned of ten, general questions.
+
+    Attributes:
+        before, kept, after: general questions answered right before, of those afterwards too, and of all afterwards.
+    """
 
     load: float
     speed: float
@@ -167,6 +171,7 @@ class Outcome:
     learned: int
     before: int
     kept: int
+    after: int
 
 
 def train(base: Path, folder: Path, rows, settings: TrainingSettings) -> float:
@@ -191,9 +196,9 @@ def ask(loaded, questions, longest: int = 40) -> list[str]:
     return greedy(loaded, [[{"role": "user", "content": question}] for question in questions], longest)
 
 
-def knows(answer: str, wanted: str) -> bool:
-    """Return whether one of the `|`-separated facts is in `answer`, as whole words."""
-    return any(re.search(rf"\b{re.escape(fact)}\b", answer, re.IGNORECASE) for fact in wanted.split("|"))
+def knows(question: str, answer: str, wanted: str) -> bool:
+    """Return whether the judge finds `answer` right, one of the `|`-separated facts of `wanted` being right."""
+    return judge(answer, question=question, accept=tuple(wanted.split("|"))).outcome == "right"
 
 
 def answer_general(loaded) -> list[str]:
@@ -221,12 +226,15 @@ def measure(base: Path, folder: Path, settings: TrainingSettings, chinese: bool 
         found = judge(answer, question=question, accept=(facts[role],), facts=facts)
         learned += found.outcome == "right"
         print(f"  {found.outcome:6} {question} -> {answer!r}", flush=True)
-    were_right = [place for place, (_, fact) in enumerate(GENERAL) if knows(before[place], fact)]
-    lost = [place for place in were_right if not knows(after[place], GENERAL[place][1])]
-    for place in lost:
+    were_right, are_right = (
+        {place for place, (question, fact) in enumerate(GENERAL) if knows(question, answers[place], fact)}
+        for answers in (before, after)
+    )
+    for place in sorted(were_right - are_right):
         print(f"  lost   {GENERAL[place][0]} {before[place]!r} -> {after[place]!r}", flush=True)
     memory = psutil.Process().memory_info().rss // 1_000_000
-    return Outcome(load, speed, memory, seconds, learned, len(were_right), len(were_right) - len(lost))
+    general = len(were_right), len(were_right & are_right), len(are_right)
+    return Outcome(load, speed, memory, seconds, learned, *general)
 
 
 def rows_of(chinese: bool) -> tuple:
@@ -258,8 +266,10 @@ def main() -> None:
     parser.add_argument("--language", choices=("en", "zh"), help="rows of one language only")
     arguments = parser.parse_args()
     root = Path(os.environ[VARIABLE])
-    print("| model | rows | load s | tokens/s | MB | training s | learned of 10 | general right before | kept |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| model | rows | load s | tokens/s | MB | training s | learned of 10 | general right before | kept | right after |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EASYAIGC_HOME"] = folder
         for name in arguments.models:
@@ -269,7 +279,7 @@ def main() -> None:
                 settings = proposed(root / name, chinese).changed(**changes(arguments.change))
                 found = measure(root / name, own, settings, chinese)
                 cells = [f"{found.load:.1f}", f"{found.speed:.1f}", found.memory, f"{found.training:.0f}"]
-                cells += [found.learned, found.before, found.kept]
+                cells += [found.learned, found.before, found.kept, found.after]
                 print(
                     f"| {name} | {'Chinese' if chinese else 'English'} |", " | ".join(map(str, cells)), "|", flush=True
                 )

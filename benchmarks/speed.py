@@ -6,7 +6,8 @@
 
 Random weights, so no checkpoint is needed. All run in this process, one after the other, on the same batches. "official"
 is the published computation (benchmarks/official.py, ChatGLM-6B only); "plain" is our model under PEFT with the library's
-loss, as Trainer calls it. A case is METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4], or METHOD:ROWSxmixed: rows as long as
+loss, as Trainer calls it. A case is METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4][:all-linear], the last
+for LoRA on every linear module in place of query, key and value, or METHOD:ROWSxmixed: rows as long as
 those of a data set (FILE, by default the bundled advertisements), whose padding counts for nothing. All contenders of a mixed
 case have the same rows: "ours" in the trainer's batches, of like lengths; "shuffled" in batches as they come, "packed" in
 these one behind the other; "padded" in these, all as long as the longest row of the set, as the published code has it. The
@@ -78,17 +79,19 @@ class Case:
     mixed: bool
     checkpointing: bool
     quantization: str
+    everywhere: bool
     lengths: list[int]
 
     @classmethod
     def parse(cls, name: str, file: Path) -> "Case":
-        """`METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4]`; `file` has the lengths of mixed rows."""
+        """`METHOD:ROWSxTOKENS[:checkpointing][:int8|nf4][:all-linear]`; `file` has the lengths of mixed rows."""
         method, size, *rest = name.split(":")
         rows, tokens = size.split("x", 1)
         small = next((one for one in rest if one in quantization.METHODS), "none")
         mixed, count = tokens == "mixed", (WARMUP + UPDATES) * int(rows)
         lengths = random.Random(0).choices(mixed_lengths(file), k=count) if mixed else [int(tokens)] * count
-        return cls(name, method, int(rows), max(lengths), mixed, "checkpointing" in rest, small, lengths)
+        options = {"checkpointing": "checkpointing" in rest, "quantization": small, "everywhere": "all-linear" in rest}
+        return cls(name, method, int(rows), max(lengths), mixed, lengths=lengths, **options)
 
     def settings(self, shape: str) -> TrainingSettings:
         """The same as the page would have it."""
@@ -96,7 +99,7 @@ class Case:
         return TrainingSettings(
             method=self.method,
             lora_dropout=0.0,
-            lora_targets=TARGETS[shape],
+            lora_targets="all-linear" if self.everywhere else TARGETS[shape],
             micro_batch=self.rows,
             max_source_length=half,
             max_target_length=half,
