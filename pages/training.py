@@ -2,80 +2,17 @@
 
 import streamlit as st
 
-from glm_core import i18n, state, ui
+from glm_core import state, ui
 from glm_core.data import library
-from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import bases, forecast, store
-from glm_core.runs.labels import captions, forecast_notes, run_names, setting_values
+from glm_core.runs import bases, store
+from glm_core.runs.labels import captions, run_names
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
 from pages.parts.datasets.actions import keep_imprint
-from pages.parts.training import cut_rows, fields, place
+from pages.parts.training import fields, outlook, place
 from pages.parts.training.form import Form
-
-
-def draw_forecast(settings: TrainingSettings, asked: int) -> forecast.Forecast:
-    """Forecast of the run, and proposals for better settings."""
-    base, dataset = form.models[st.session_state.model].base, st.session_state.dataset
-    longest = cut_rows.longest(dataset, base, settings)
-    found = forecast.forecast(base, library.statistics(dataset), settings, machine, asked, earlier, longest)
-    title = data[st.session_state.dataset].name
-    st.caption(literal(t("train.on", data=title, model=st.session_state.model)))
-    st.markdown(f"**{found.plan.sentence}**")
-    for note in forecast_notes.plan_notes(found.plan):
-        st.caption(note)
-    left, right = st.columns(2)
-    basis = "measured" if found.measured else "guessed"
-    left.metric(t("train.time"), forecast_notes.roughly(found.seconds), help=t(f"train.time_{basis}"))
-    place = "train.memory_card" if found.memory.device == "cuda" else "train.memory"
-    right.metric(t(place), i18n.size(found.memory.peak_bytes), help=forecast_notes.parts_of(found.memory))
-    st.caption(forecast_notes.fits_on(found))
-    if state.chat_model_gpu_bytes() and (loaded := state.loaded()):
-        st.caption(t("train.unloads", model=literal(loaded.name)))
-    counts = library.statistics(st.session_state.dataset)
-    if counts.targets != counts.rows:
-        key, count = ("train.answers", counts.targets) if settings.answers == "all" else ("train.last", counts.rows)
-        st.caption(t(key, count=f"{count:,}", rows=f"{counts.rows:,}", all=f"{counts.targets:,}"))
-    for note in forecast_notes.format_notes(base, settings) + forecast_notes.thought_notes(base, counts):
-        st.caption(note)
-    cut_rows.draw(st.session_state.dataset, base, settings)
-    for notice in notices_from(data[st.session_state.dataset].notices):
-        if notice.kind != "reasoning_kept":  # said above for the chosen model
-            st.caption(literal(notice.message))
-    for warning in found.plan.warnings:
-        st.warning(str(warning), icon=":material/warning:")
-    if found.plan.better:
-        st.button(
-            t("train.better"),
-            on_click=ui.checked(form.fill),
-            args=(found.plan.better,),
-            key="better",
-            help=setting_values.changes(settings.to_dict(), found.plan.better.to_dict()),
-        )
-    if found.advice:
-        st.caption(forecast_notes.advice(found.advice, settings))
-        if found.advice.settings:
-            st.button(t("train.advice"), on_click=ui.checked(form.fill), args=(found.advice.settings,), key="advice")
-    return found
-
-
-def draw_cards(found: forecast.Forecast) -> None:
-    """Table of the consumer GPUs and what each could do with these settings."""
-    names = [t(f"train.by_card.{name}") for name in ("card", "memory", "batch")]
-    most = forecast.most_rows(found.plan.settings)
-    cells = [
-        (
-            one.name,
-            f"{one.gib} GB",
-            f"≥ {most}" if one.largest_batch == most else str(one.largest_batch or t("train.by_card.none")),
-        )
-        for one in forecast.by_gpu(found)
-    ]
-    st.dataframe(
-        [dict(zip(names, row, strict=True)) for row in cells], hide_index=True, key="by-card", height="content"
-    )
 
 
 def draw_command(settings: TrainingSettings, pinned: list[str]) -> None:
@@ -150,8 +87,8 @@ form = Form(data, models)
 if form.begin():
     ui.begin_anew(t("train.gone"))
 ui.draw_told()
-choices, outlook = st.columns([3, 2], gap="large")
-with choices:
+left, right = st.columns([3, 2], gap="large")
+with left:
     fields.draw_presets(form)
     fields.draw_choices(form)
     at = place.draw()
@@ -163,14 +100,14 @@ with choices:
     with st.expander(t("train.expert"), icon=":material/science:"):
         fields.draw_fields("expert", machine)
 form.keep_draft()
-with outlook, st.container(border=True, key="forecast"), ui.guarded():
+with right, st.container(border=True, key="forecast"), ui.guarded():
     settings = place.placed(draw_start(form.read()), at)
-    found = draw_forecast(settings, len(pinned))
+    found = outlook.draw_forecast(form, settings, machine, len(pinned), earlier)
     word = "train.enqueue" if not at and any(run.status().active for run in earlier) else "train.start"
     if st.button(t(word), type="primary", icon=":material/play_arrow:", key="start", width="stretch"):
         start(settings, pinned, {} if at else {"seconds": found.seconds, "peak_bytes": found.memory.peak_bytes}, at)
     with st.expander(t("train.by_card"), icon=":material/memory:"):
-        draw_cards(found)
+        outlook.draw_cards(found)
     with st.expander(t("train.command"), icon=":material/terminal:"):
         draw_command(settings, pinned)
     if settings.processes == 1 and not at:
