@@ -12,7 +12,7 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import store
-from pages.parts import share, shortened, step_in_use
+from pages.parts import share, shortened, step_in_use, widgets
 from pages.parts.chat import history, messages, row_editor, sampling_controls, shared_view, streaming
 from pages.parts.chat.current import act, current, follow_address, show
 
@@ -87,7 +87,7 @@ choices = guests.choices_for(account, everything)
 
 if not choices:
     if account.may("trainer"):
-        ui.empty_state("chat.no_model", "chat.no_model_go", "models")
+        widgets.empty_state("chat.no_model", "chat.no_model_go", "models")
     else:
         st.markdown(t("chat.no_model"))
     st.stop()

@@ -10,7 +10,7 @@ from glm_core import state, ui
 from glm_core.i18n import t
 from glm_core.runs import store
 from glm_core.serving.served_models import ServedModel
-from pages.parts import compared_runs, share, step_in_use
+from pages.parts import compared_runs, share, step_in_use, widgets
 from pages.parts.compare import panes, question_set
 from pages.parts.compare.answer_settings import draw_sampling, draw_strength
 from pages.parts.compare.ask_question import choose_question, question_sets
@@ -35,7 +35,7 @@ if not state.engine().local:
     st.stop()
 choices = [choice for choice in state.engine().catalogue() if choice.tuned]
 if not choices:
-    ui.empty_state("compare.empty", "compare.empty_go", "training")
+    widgets.empty_state("compare.empty", "compare.empty_go", "training")
     st.stop()
 with st.container(horizontal=True, key="compare-top"):
     main = choose_run(choices)

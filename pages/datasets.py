@@ -8,6 +8,7 @@ from glm_core.data.bundled import origin
 from glm_core.data.examples import notices_from
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
+from pages.parts import widgets
 from pages.parts.datasets import actions, hygiene, reading_notices, views
 
 LIST_HEIGHT, ROW_HEIGHT = 440, 52  # pixels; a longer list scrolls by itself
@@ -67,7 +68,7 @@ def draw_damaged(id: str) -> None:
 def draw_upload() -> None:
     """The uploader; a file that is brought in is looked at on a page of its own."""
     limit = st.get_option("server.maxUploadSize")
-    ui.name_uploader(t("datasets.browse"))
+    widgets.name_uploader(t("datasets.browse"))
     files = st.file_uploader(
         t("datasets.upload"), key="file", help=t("datasets.upload_help", limit=limit), accept_multiple_files=True
     )

@@ -9,6 +9,7 @@ from glm_core.machine import machine
 from glm_core.markdown import literal
 from glm_core.runs import store
 from glm_core.runs.labels import captions
+from pages.parts import widgets
 
 RECENT = 5
 
@@ -44,7 +45,7 @@ def draw_recent(runs: list[store.Run]) -> None:
     st.subheader(t("home.recent"), anchor=False)
     for run in runs[:RECENT]:
         with st.container(horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
-            st.markdown(ui.state_badge(run.status().state), width="content")
+            st.markdown(widgets.state_badge(run.status().state), width="content")
             ui.link("run", literal(run.name), run=run.id)
             dataset = captions.dataset_name(run)
             about = [] if dataset == run.name else [literal(dataset)]
@@ -62,6 +63,6 @@ if st.button(t("home.try"), type="primary", icon=":material/play_arrow:", key="t
 runs = store.runs()
 draw_steps(runs)
 st.caption(machine.sentence(machine.machine()))
-ui.draw_idle_gpus()
+widgets.draw_idle_gpus()
 if runs:
     draw_recent(runs)

@@ -13,7 +13,7 @@ from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, RunError, rollback, store
-from pages.parts import blind_vote, compared_runs, share, step_in_use
+from pages.parts import blind_vote, compared_runs, share, step_in_use, widgets
 from pages.parts.report import benchmark, calibration, downloads, measured, progress, questions, tables
 
 OTHERS = 3
@@ -137,13 +137,13 @@ account = ui.begin("report").account
 try:
     chosen = store.get(st.query_params.get("run", ""))
 except RunError:
-    ui.empty_state("report.unknown", "run.to_training", "training")
+    widgets.empty_state("report.unknown", "run.to_training", "training")
     st.stop()
 ui.link("run", t("report.back"), icon=":material/arrow_back:", run=chosen.id)
 st.title(t("report.title"), anchor=False)
 if chosen.adapter() is None:
     why = "report.training" if chosen.status().active else "report.no_adapter"
-    ui.empty_state(why, "report.to_run", "run", run=chosen.id)
+    widgets.empty_state(why, "report.to_run", "run", run=chosen.id)
     st.stop()
 job = state.reports().job(chosen)
 if job is not None and job.state == "failed":

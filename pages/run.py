@@ -12,7 +12,7 @@ from glm_core.markdown import literal
 from glm_core.runs import Run, RunError, rollback, silence, store
 from glm_core.runs.labels import captions, outcome, setting_values
 from glm_core.runs.reader import RunReader
-from pages.parts import step_in_use
+from pages.parts import step_in_use, widgets
 from pages.parts.run.actions import draw_header, draw_next, learning_of
 from pages.parts.run.curves import draw_answers, draw_curves, draw_resources, draw_tiles
 from pages.parts.run.rows_used import draw_rows_used
@@ -156,7 +156,7 @@ ui.begin("run")
 try:
     chosen = store.get(st.query_params.get("run", ""))
 except RunError:
-    ui.empty_state("run.unknown", "run.to_training", "training")
+    widgets.empty_state("run.unknown", "run.to_training", "training")
     st.stop()
 active = chosen.status().active
 if chosen.adapter():

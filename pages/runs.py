@@ -9,6 +9,7 @@ from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
 from glm_core.runs import Run, figures, rollback, store
 from glm_core.runs.labels import captions, setting_values
+from pages.parts import widgets
 
 PAGE = 100
 CURVE_POINTS = 40
@@ -120,7 +121,7 @@ ui.link("training", t("run.back"), icon=":material/arrow_back:")
 st.title(t("page.runs"), anchor=False)
 every = store.runs()
 if not every:
-    ui.empty_state("runs.none", "run.to_training", "training")
+    widgets.empty_state("runs.none", "run.to_training", "training")
     st.stop()
 search = st.text_input(t("runs.search"), key="search", placeholder=t("runs.search"), label_visibility="collapsed")
 found = filtered(every, search)

@@ -10,6 +10,7 @@ from glm_core.runs import bases, store
 from glm_core.runs.labels import captions, run_names
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
+from pages.parts import widgets
 from pages.parts.datasets.actions import keep_imprint
 from pages.parts.training import fields, outlook, place
 from pages.parts.training.form import Form
@@ -77,9 +78,9 @@ with history, st.container(horizontal=True, horizontal_alignment="right"):
 for run in earlier:
     if (status := run.status()).active:
         ui.link("run", literal(captions.going_on(run, status)), icon=":material/monitoring:", run=run.id)
-ui.draw_idle_gpus()
+widgets.draw_idle_gpus()
 if not data or not models:
-    ui.empty_state(
+    widgets.empty_state(
         "train.no_data" if models else "train.no_model", "train.to_there", "datasets" if models else "models"
     )
     st.stop()

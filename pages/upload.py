@@ -14,6 +14,7 @@ from glm_core.data.readers import read
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts import widgets
 from pages.parts.datasets import (
     as_seen,
     column_mapping,
@@ -34,7 +35,7 @@ def bring_in() -> tuple[bytes, str] | None:
     with st.expander(t("datasets.from_hub"), icon=":material/cloud_download:", expanded=opened):
         from_hub.draw_hub()
     limit = st.get_option("server.maxUploadSize")
-    ui.name_uploader(t("datasets.browse"))
+    widgets.name_uploader(t("datasets.browse"))
     files = st.file_uploader(
         t("datasets.upload"), key="brought", help=t("datasets.upload_help", limit=limit), accept_multiple_files=True
     )

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from glm_core import i18n, ui
 from glm_core.errors import EasyError
 from glm_core.machine.machine import Gpu, Machine, sentence
+from pages.parts import widgets
 from tests.paths import ROOT
 
 
@@ -67,9 +68,9 @@ def test_says_what_the_machine_has():
     assert "2 cores" in sentence(Machine((), 2, 24_000_000_000, 20_000_000_000, 1))
 
 
-@pytest.mark.parametrize("state", ui.STATE_COLOURS)
+@pytest.mark.parametrize("state", widgets.STATE_COLOURS)
 def test_every_state_of_a_run_has_a_word(state):
-    assert i18n.table("zh")[f"ui.state.{state}"] in ui.state_badge(state)
+    assert i18n.table("zh")[f"ui.state.{state}"] in widgets.state_badge(state)
 
 
 def test_every_page_file_exists_and_asks_who_is_there():

@@ -4,8 +4,8 @@ import os
 
 import streamlit as st
 
-from glm_core import ui
 from glm_core.i18n import t
+from pages.parts import widgets
 
 SOURCES = ("modelscope", "huggingface", "mirror")
 
@@ -28,7 +28,7 @@ def draw(keys: str = "", warn: bool = False) -> tuple[str, str, str]:
     )
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         with st.popover(t("download.token"), icon=":material/key:", key=f"{keys}token_box"):
-            token = ui.secret_input(t("download.token"), key=f"{keys}token", help=t("download.token_help"))
+            token = widgets.secret_input(t("download.token"), key=f"{keys}token", help=t("download.token_help"))
     return "modelscope" if chosen == "modelscope" else "huggingface", _draw_mirror(keys, warn, chosen), token
 
 

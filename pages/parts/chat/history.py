@@ -10,6 +10,7 @@ from glm_core.chat.conversations import Conversation
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts import widgets
 from pages.parts.chat.current import delete, open_listed, show
 
 LISTED = 50
@@ -70,7 +71,7 @@ def draw_exports(conversation: Conversation) -> None:
 def draw_import(user: str) -> None:
     """A file becomes a new conversation; what is wrong with it is said below."""
     key = f"import-{st.session_state.get('imports', 0)}"
-    ui.name_uploader(t("datasets.browse"))
+    widgets.name_uploader(t("datasets.browse"))
     st.file_uploader(
         t("chat.import"),
         ["json"],

@@ -9,6 +9,7 @@ from glm_core.data.documents.passages import LEAST_TOKENS, MOST_TOKENS, USUAL_TO
 from glm_core.drafting import drafts, make, writing
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts import widgets
 from pages.parts.drafting.document_passages import cut, draw_passages, read
 from pages.parts.drafting.earlier import draw_earlier
 from pages.parts.drafting.writing_model import draw_model
@@ -29,7 +30,7 @@ def draw(owner: str) -> None:
 def draw_questions(owner: str) -> None:
     """Questions and answers from a document."""
     st.caption(t("drafting.about.questions"))
-    ui.name_uploader(t("datasets.browse"))
+    widgets.name_uploader(t("datasets.browse"))
     help = t("drafting.upload_help", endings=", ".join(DOCUMENT_ENDINGS))
     file = st.file_uploader(t("drafting.upload"), key="document", help=help)
     if file is None:

@@ -7,6 +7,7 @@ from glm_core.drafting import drafts, jobs, make
 from glm_core.drafting.drafts import Draft
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts import widgets
 from pages.parts.drafting import begin
 
 REFRESH_SECONDS = 1.0
@@ -48,7 +49,7 @@ def draw_continue(draft: Draft) -> None:
     """Go on where it stopped; a server's key is asked for where this session does not know it."""
     key = known_key(draft)
     if draft.server and not key:
-        key = ui.secret_input(t("drafting.key"), key="key-again", help=t("drafting.key_help"))
+        key = widgets.secret_input(t("drafting.key"), key="key-again", help=t("drafting.key_help"))
     if st.button(t("drafting.continue"), icon=":material/play_arrow:", key="continue"):
         begin.start(draft, key)
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from glm_core import state, ui
 from glm_core.i18n import t
+from pages.parts import widgets
 
 SERVER = ""
 "In place of a model's name: a server elsewhere."
@@ -25,7 +26,7 @@ def draw_model() -> tuple[str, str, str]:
     address, key, model = st.columns(3)
     given = address.text_input(t("drafting.address_label"), key="address", placeholder="https://host/v1")
     with key:
-        secret = ui.secret_input(t("drafting.key"), key="server_key", help=t("drafting.key_help"))
+        secret = widgets.secret_input(t("drafting.key"), key="server_key", help=t("drafting.key_help"))
     named = model.text_input(t("drafting.server_model"), key="server_model", help=t("drafting.server_model_help"))
     return named.strip(), given.strip() or "https://", secret
 

@@ -10,12 +10,13 @@ from glm_core.markdown import literal
 from glm_core.runs import store
 from glm_core.runs.exchange import import_adapter
 from glm_core.serving import served_models
+from pages.parts import widgets
 
 
 def draw_import(bases: list[served_models.ServedModel], owner: str) -> None:
     """Bring in an adapter that was made elsewhere."""
     with st.expander(t("models.import"), icon=":material/upload:"), ui.guarded():
-        ui.name_uploader(t("datasets.browse"))
+        widgets.name_uploader(t("datasets.browse"))
         given = st.file_uploader(
             t("models.import_what"),
             ["zip", "safetensors", "json", "bin"],

@@ -10,6 +10,7 @@ from glm_core.i18n import t
 from glm_core.machine import machine
 from glm_core.markdown import literal
 from glm_core.serving import load_job, served_models
+from pages.parts import widgets
 
 REFRESH_SECONDS = 0.5
 SOON = 0.6  # seconds in which a small model is there: its progress would only flicker
@@ -24,7 +25,7 @@ def facts(folder: Path, changed: float, language: str) -> tuple[str, str]:
 def draw_memory() -> None:
     """Memory of this machine, the share this server takes, and what the last unloading gave back."""
     st.markdown(machine.sentence(machine.machine()))
-    ui.draw_idle_gpus()
+    widgets.draw_idle_gpus()
     parts = [t("models.memory", used=i18n.size(load_job.memory_now().used))]
     if "returned" in st.session_state:
         parts += load_job.returned_sentences(*st.session_state.returned)

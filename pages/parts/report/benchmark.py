@@ -11,6 +11,7 @@ from glm_core.evaluation.benchmark.jobs import BenchmarkJob
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import Run, rollback
+from pages.parts import widgets
 
 REFRESH_SECONDS = 1.0
 
@@ -48,7 +49,7 @@ def draw_job(run: Run) -> None:
 
 def draw_start(run: Run) -> None:
     """The bundled tasks or a file of one's own, and the button."""
-    ui.name_uploader(t("datasets.browse"))
+    widgets.name_uploader(t("datasets.browse"))
     file = st.file_uploader(t("benchmark.upload"), key="benchmark-file", help=t("benchmark.upload_help"))
     name = file.name if file is not None else benchmark.BUNDLED.name
     tasks = (

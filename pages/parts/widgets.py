@@ -1,0 +1,61 @@
+"""Widgets that several pages draw, which Streamlit has not."""
+
+import streamlit as st
+
+from glm_core import ui
+from glm_core.i18n import t
+from glm_core.machine import machine as this_machine
+
+STATE_COLOURS = {
+    "queued": "gray",
+    "running": "green",
+    "stopping": "orange",
+    "stopped": "gray",
+    "finished": "green",
+    "failed": "red",
+}
+
+
+def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None:
+    """Draw a sentence about what belongs here and the one button that fills it.
+
+    Args:
+        text_key: the sentence.
+        button_key: the label of the button that leads to `page`.
+    """
+    with st.container(border=True, horizontal_alignment="center", key=f"empty-{page}"):
+        st.space("small")
+        st.markdown(t(text_key), text_alignment="center")
+        if st.button(t(button_key), type="primary", key=f"empty-go-{page}"):
+            ui.go(page, **query)
+        st.space("small")
+
+
+def draw_idle_gpus() -> None:
+    """Say what to do about a GPU that is present and cannot be used."""
+    for gpu in this_machine.idle_gpus():
+        st.warning(t(gpu.obstacle, name=gpu.name), icon=":material/memory:")
+        st.code(gpu.command, language="bash", wrap_lines=True)
+
+
+def state_badge(state: str) -> str:
+    """Return a run's state as a colored word in Markdown."""
+    return f":{STATE_COLOURS[state]}-badge[{t(f'ui.state.{state}')}]"
+
+
+def secret_input(label: str, *, key: str, help: str) -> str:
+    """A field for a token or an API key, masked by the style of keys that begin with `secret`.
+
+    Not of Streamlit's type for passwords: outside a form, a browser sends what is in one with the Enter key only.
+    """
+    return st.text_input(label, key=f"secret-{key}", help=help, autocomplete="off").strip()
+
+
+def name_uploader(word: str) -> None:
+    """Label the button of the page's file uploader with `word`; Streamlit labels it in English only.
+
+    The line beneath it, also English, is hidden: formats and size belong in the uploader's tooltip. Where a file is refused, beneath it
+    stands why; Streamlit shows a red mark, and says it in English to those who hover over it.
+    """
+    refused = t("ui.upload_refused", limit=st.get_option("server.maxUploadSize"))
+    ui.draw_markup("uploader_style", word=word, refused=refused)
