@@ -4,6 +4,7 @@ They differ in a few facts (`Kind`), from which sizes and names follow without t
 network is transformers' own for the `model_type`.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class CausalLM(RotaryDecoder):
 
     def __init__(self, model_type: str):
         self.name, self._kind = model_type, KINDS[model_type]
+        self._stepped: set[str] = set()  # configurations that can take a step
 
     def recognizes(self, config: Config) -> bool:
         """By `model_type`; quantized files of other programs are not read."""
@@ -114,16 +116,30 @@ class CausalLM(RotaryDecoder):
         return sum(outputs for name, (_, outputs) in linears.items() if parts[name])
 
     def build(self, settings: Config) -> "PreTrainedModel":
-        """transformers' own network of this `model_type`, once it has shown that it can take a step.
+        """transformers' own network of this `model_type`, whose configuration has shown that it can take a step.
 
         A configuration can be possible number by number and still not fit together, or say something that only a step looks
-        at (a dropout below 0, a rotation of more than a head). Without weights (on the meta device) a step costs nothing.
+        at (a dropout below 0, a rotation of more than a head). Without weights (on the meta device) that takes milliseconds a
+        layer, which a configuration is asked for once.
         """
-        import torch
         from transformers import AutoConfig, AutoModelForCausalLM
 
         config = AutoConfig.for_model(self.name, **settings)
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        asked = json.dumps(dict(settings), sort_keys=True, default=str)
+        if asked not in self._stepped:
+            self._take_step(model)
+            self._stepped.add(asked)
+        return model
+
+    def _take_step(self, model: "PreTrainedModel") -> None:
+        """Compute one step without values.
+
+        Raises:
+            RuntimeError, and what else transformers may raise: the network cannot.
+        """
+        import torch
+
         places = torch.zeros(1, 2, dtype=torch.int64)  # (B, T)
         mask = torch.zeros(1, 1, 2, 2)  # (B, 1, T, T), given, since none can be made without values
         try:
@@ -132,7 +148,6 @@ class CausalLM(RotaryDecoder):
         except RuntimeError as error:
             if "meta tensor" not in str(error):
                 raise  # else the network looks at values, as dynamic rotation does: the first real step tells
-        return model
 
     def head_inputs(self, model: "PreTrainedModel", hidden: "torch.Tensor") -> "torch.Tensor":
         """The hidden states times what Cohere multiplies its logits with and Granite divides them by."""

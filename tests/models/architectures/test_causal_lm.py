@@ -285,5 +285,6 @@ def test_what_only_a_step_would_notice_is_refused_at_loading(tmp_path, changes):
     folder = write_decoder(tmp_path / "starcoder2", "starcoder2")
     config = json.loads((folder / "config.json").read_text("utf-8"))
     (folder / "config.json").write_text(json.dumps(config | changes), "utf-8")
-    with pytest.raises(ModelError):
-        models.load(folder)
+    for _ in range(2):
+        with pytest.raises(ModelError):
+            models.load(folder)
