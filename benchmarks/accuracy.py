@@ -34,7 +34,7 @@ def last_logits(session: Session, rows: int) -> torch.Tensor:
     choice = ServedModel(session.info.name, session.info.name, Path("nowhere"))
     with launched(), torch.inference_mode():
         begin(session, [choice], rows, STEPS + 4)
-        runner: DecodeRunner = next(iter(session._batches.values()))._stepper
+        runner: DecodeRunner = next(iter(session.batches.values())).runner
         for number in range(STEPS):
             runner.next_ids()[:, 0] = torch.arange(rows, device=session.loaded.model.device) * 31 + number + 100
             logits = runner.step().float()

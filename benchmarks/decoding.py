@@ -219,7 +219,7 @@ def difference(session: Session, choices: list[ServedModel], streams: int) -> st
     for way in (launched, plain):
         with way(), launched(), torch.inference_mode():
             begin(session, choices, streams, 4)
-            found.append(next(iter(session._batches.values()))._stepper.step().float())
+            found.append(next(iter(session.batches.values())).runner.step().float())
             session.clear("cancelled")
     ours, expected = found
     same = (ours.argmax(-1) == expected.argmax(-1)).sum().item()

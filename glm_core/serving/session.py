@@ -34,15 +34,16 @@ class Session:
 
     Args:
         kept: bytes of keys and values that are kept for prompts that begin like earlier ones.
+
+    Attributes:
+        batches: the running answers: one batch for all that can be mixed (None), one for each slot that cannot.
     """
 
     def __init__(self, loaded: models.LoadedModel, info: LoadedBase, kept: int = 2**28):
         self.loaded = loaded
         self.info = info
         self.adapters = Adapters(loaded)
-        self._batches: dict[
-            str | None, Batch
-        ] = {}  # one for all that can be mixed (None), one for each slot that cannot
+        self.batches: dict[str | None, Batch] = {}
         self._prepared: list[Sequence] = []  # that have not joined yet
         self.known = PromptCache(kept)
         self._waited = False  # whether short prompts waited for a piece of a long one
@@ -82,7 +83,7 @@ class Session:
     @property
     def rows(self) -> list[Sequence]:
         """The answers that are being computed."""
-        return [row for batch in self._batches.values() for row in batch.rows]
+        return [row for batch in self.batches.values() for row in batch.rows]
 
     @property
     def prepared(self) -> list[Sequence]:
@@ -146,7 +147,7 @@ class Session:
             if row.handle.started is None:
                 row.handle.begin()
                 self._echo(row)
-        batch = self._batches.get(key) or Batch(self.loaded, self.adapters, key, self.known)
+        batch = self.batches.get(key) or Batch(self.loaded, self.adapters, key, self.known)
         (one, *others), before = group, sum(row.uncomputed for row in group)
         if one.partial is None or others:
             self._take_out(group)
@@ -154,7 +155,7 @@ class Session:
         elif batch.advance(one, room):
             self._take_out(group)
         self._waited = one.partial is not None
-        self._batches[key] = batch
+        self.batches[key] = batch
         self._tidy()
         return before - (one.uncomputed if self._waited else 0)
 
@@ -177,7 +178,7 @@ class Session:
 
     def step(self) -> None:
         """One token for every row."""
-        for batch in self._batches.values():
+        for batch in self.batches.values():
             if batch.rows:
                 batch.step()
         self._tidy()
@@ -188,7 +189,7 @@ class Session:
             if row.handle.cancelled or row.handle.overdue():
                 row.end("cancelled" if row.handle.cancelled else "length")
         self._prepared = [row for row in self._prepared if not row.handle.done]
-        for batch in self._batches.values():
+        for batch in self.batches.values():
             batch.sweep()
         self._tidy()
 
@@ -231,10 +232,10 @@ class Session:
             row.end(reason, error)
         self.known.clear()
         self._prepared.clear()
-        self._batches.clear()
+        self.batches.clear()
 
     def _tidy(self) -> None:
-        self._batches = {key: batch for key, batch in self._batches.items() if batch.rows or batch.ready}
+        self.batches = {key: batch for key, batch in self.batches.items() if batch.rows or batch.ready}
 
 
 ONE_CORE = 100_000_000

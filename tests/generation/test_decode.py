@@ -47,7 +47,7 @@ def session(request, load, tmp_path, monkeypatch):
 
 
 def runner(session: Session) -> DecodeRunner:
-    return next(iter(session._batches.values()))._stepper
+    return next(iter(session.batches.values())).runner
 
 
 @pytest.mark.parametrize("session", FAMILIES, indirect=True)
@@ -184,7 +184,7 @@ def test_small_buffers_stay_for_the_next_answer_and_large_ones_go(session, tmp_p
     monkeypatch.setattr(batch, "MOST_COLUMNS", 8)
     begin(session, choice, QUESTIONS[0])
     finish(session)
-    assert session._batches == {}
+    assert session.batches == {}
 
 
 class Unrecordable:
@@ -237,6 +237,6 @@ def test_buffers_are_freed_at_once_and_hooks_do_not_pile_up(session, tmp_path, m
         gc.disable()
         finish(session)
         gc.enable()
-        assert keys() is None and session._batches == {}
+        assert keys() is None and session.batches == {}
         counts.append(sum(len(module._forward_hooks) for module in session.loaded.model.modules()))
     assert counts[0] == counts[1] == counts[2] > 0

@@ -11,10 +11,10 @@ from glm_core import workspace
 from glm_core.errors import Phrase
 from glm_core.models.chat_templates import ChatTemplate
 from glm_core.models.errors import ModelError
+from glm_core.models.tokenizers.json_tokenizer import JsonTokenizer
 from glm_core.models.tokenizers.sentencepiece_model import ChatGLMTokenizer, SentencePieceTokenizer
 from glm_core.models.tokenizers.tiktoken_list import TiktokenTokenizer
 from glm_core.models.tokenizers.tokenizer import Tokenizer
-from glm_core.models.tokenizers.tokenizer_json import JsonTokenizer
 
 TOKENIZER_BYTES = 100_000_000
 SETTINGS_BYTES = 20_000_000

@@ -12,10 +12,10 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 
 from glm_core import workspace
 from glm_core.models import load_tokenizer
+from glm_core.models.tokenizers.json_tokenizer import BYTE_OF_CHARACTER
 from glm_core.models.tokenizers.sentencepiece_model import SentencePieceTokenizer
 from glm_core.models.tokenizers.tiktoken_list import GLM4_PATTERN, TiktokenTokenizer
 from glm_core.models.tokenizers.tokenizer import SPACE, Tokenizer
-from glm_core.models.tokenizers.tokenizer_json import BYTE_OF_CHARACTER
 from glm_core.runs.exchange.gguf.vocabulary import PLAIN_WORDS, merge_pairs
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"

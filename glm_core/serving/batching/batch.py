@@ -45,20 +45,23 @@ class Batch:
     Args:
         slot: the adapter of all rows where it is one that cannot be mixed, else None.
         known: where keys and values of prompts and answers are kept for later prompts.
+
+    Attributes:
+        runner: computes their next tokens; a new one takes its place once large buffers are not needed any more.
     """
 
     def __init__(self, loaded, adapters: Adapters, slot: str | None = None, known: PromptCache | None = None):
         self.rows: list[Sequence] = []
         self._loaded = loaded
         self._adapters, self._known = adapters, known
-        self._new_stepper = partial(DecodeRunner, loaded, adapters, slot)
-        self._stepper = self._new_stepper()
+        self._new_runner = partial(DecodeRunner, loaded, adapters, slot)
+        self.runner = self._new_runner()
         self._ahead: PendingStep | None = None
 
     @property
     def ready(self) -> bool:
         """Return whether it is worth keeping without rows: its steps are recorded."""
-        return self._stepper.fixed and self._stepper.columns > 0
+        return self.runner.fixed and self.runner.columns > 0
 
     @torch.inference_mode()
     def join(self, rows: abc.Sequence[Sequence]) -> None:
@@ -78,7 +81,7 @@ class Batch:
         if row.partial.left == 1:
             positions, strides = row.partial.next_positions()
             where = positions[0] - strides[0], strides[0]
-            self._stepper.add(row.slot, row.partial.cache, 0, row.length - 1, row.prompt[-1], *where)
+            self.runner.add(row.slot, row.partial.cache, 0, row.length - 1, row.prompt[-1], *where)
             self.rows.append(row)
         else:
             with self._adapters.using([row.slot]):
@@ -98,7 +101,7 @@ class Batch:
             self._keep_prompt(row, begun, index)
             if not row.handle.done:
                 where = begun.positions[index], begun.strides[index]
-                self._stepper.add(row.slot, begun.cache, index, row.length, row.answer[-1], *where)
+                self.runner.add(row.slot, begun.cache, index, row.length, row.answer[-1], *where)
                 self.rows.append(row)
 
     def _keep_prompt(self, row: Sequence, begun: Prefill, index: int) -> None:
@@ -115,7 +118,7 @@ class Batch:
         key, ids = self._adapters.identity(row.slot), row.prompt + row.answer[:-1]
         failed = row.handle.finish_reason == "error"  # its numbers may be none
         if self._known is not None and row.answer and not failed and self._known.wants(key, ids):
-            self._known.keep(key, ids, self._stepper.states(number, len(ids)))
+            self._known.keep(key, ids, self.runner.states(number, len(ids)))
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -141,12 +144,12 @@ class Batch:
 
     def _forward(self) -> tuple[list[Sequence], torch.Tensor]:
         """Begin a step: the rows that take part, and their logits (n, V)."""
-        return list(self.rows), self._stepper.step()
+        return list(self.rows), self.runner.step()
 
     def _choose(self, rows: list[Sequence], logits: torch.Tensor) -> "PendingStep":
         """Begin to choose the tokens of a step; they are fed to the next one."""
         tokens = pick(logits, [row.sampler for row in rows])
-        self._stepper.next_ids()[:, 0] = tokens.clamp(min=0)
+        self.runner.next_ids()[:, 0] = tokens.clamp(min=0)
         return PendingStep(rows, tokens, logits)
 
     def _logprobs(
@@ -165,7 +168,7 @@ class Batch:
     def _may_go_ahead(self, due: "PendingStep") -> bool:
         """Return whether every row will want another token after `due`, and none the logits of `due` for its report."""
         wanted = (row.left > (row in due.rows) and row.handle.request.logprobs is None for row in self.rows)
-        return self._stepper.fixed and all(wanted)
+        return self.runner.fixed and all(wanted)
 
     @torch.inference_mode()
     def sweep(self) -> None:
@@ -173,10 +176,10 @@ class Batch:
         for number in reversed(range(len(self.rows))):
             if self.rows[number].handle.done:
                 self._keep_answer(number)
-                self._stepper.remove(number)
+                self.runner.remove(number)
                 self.rows[number] = self.rows[-1]
                 self.rows.pop()
         if not self.rows:
             self._ahead = None
-        if not self.rows and self._stepper.columns > MOST_COLUMNS * self._stepper.fixed:
-            self._stepper = self._new_stepper()
+        if not self.rows and self.runner.columns > MOST_COLUMNS * self.runner.fixed:
+            self.runner = self._new_runner()

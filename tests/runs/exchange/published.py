@@ -200,8 +200,8 @@ def _tiktoken(original: bool) -> Path:
 
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
+    from glm_core.models.tokenizers.json_tokenizer import BYTE_OF_CHARACTER
     from glm_core.models.tokenizers.tiktoken_list import GLM4_PATTERN
-    from glm_core.models.tokenizers.tokenizer_json import BYTE_OF_CHARACTER
     from glm_core.runs.exchange import tokenizer_json
 
     trained = Tokenizer(models.BPE())

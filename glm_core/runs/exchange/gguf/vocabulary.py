@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from glm_core.adapters.errors import AdapterError
 from glm_core.models import describe, load_tokenizer
+from glm_core.models.tokenizers.json_tokenizer import BYTE_OF_CHARACTER, JsonTokenizer
 from glm_core.models.tokenizers.sentencepiece_model import SentencePieceTokenizer
 from glm_core.models.tokenizers.tiktoken_list import TiktokenTokenizer
 from glm_core.models.tokenizers.tokenizer import SPACE, Tokenizer
-from glm_core.models.tokenizers.tokenizer_json import BYTE_OF_CHARACTER, JsonTokenizer
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
