@@ -52,7 +52,6 @@ def no_foreign_components():
 
 def pytest_collection_finish():
     """What the imports made stays: no later collection of garbage walks it, and young objects are walked less often."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     gc.enable()

@@ -4,6 +4,7 @@
 why it is refused, goes out as JSON.
 """
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -86,6 +87,7 @@ def main() -> None:
     with importing():  # before the bound, which counts what comes on top
         import glm_core.models.loading  # noqa: F401
 
+    gc.freeze()  # nor is it walked when the process ends, which would take longer than the check
     size = sum(path.stat().st_size for path in folder.iterdir())
     bounded.limit_this_process(Bounds(_memory_now() + MEMORY_BYTES + MEMORY_TIMES * size, PROCESSOR_SECONDS, SECONDS))
     try:
