@@ -87,7 +87,8 @@ def wordings(template: str, lists: Lists | None = None) -> int:
 
 def covers(templates: Sequence[str], text: str, lists: Lists | None = None) -> bool:
     """Return whether any of ``templates`` could produce ``text``: the proof that a held-out wording is not a trained one."""
-    return any(re.fullmatch(_pattern(template, lists or {}), text) for template in templates)
+    may = [template for template in templates if _with_any_filler(template).fullmatch(text)]
+    return any(re.fullmatch(_pattern(template, lists or {}), text) for template in may)
 
 
 def pattern(templates: Sequence[str], lists: Lists | None = None) -> str:
@@ -186,16 +187,25 @@ def _count(part, lists: Lists) -> int:
     return 1 if isinstance(filler, str) or callable(filler) else sum(wordings(item, lists) for item in filler)
 
 
-def _pattern(template: str, lists: Lists) -> str:
+@cache
+def _with_any_filler(template: str) -> re.Pattern:
+    """The pattern of ``template`` whatever stands in its slots; compiled once, unlike one for fillers that change."""
+    return re.compile(_pattern(template, None), re.DOTALL)
+
+
+def _pattern(template: str, lists: Lists | None) -> str:
+    """A regular expression of ``template``; of anything in its slots where ``lists`` is None."""
     return "".join(_part_pattern(part, lists) for part in _parse(template))
 
 
-def _part_pattern(part, lists: Lists) -> str:
+def _part_pattern(part, lists: Lists | None) -> str:
     if isinstance(part, str):
         return re.escape(part)
     kind, content = part
     if kind == "choice":
         return "(?:" + "|".join("".join(_part_pattern(inner, lists) for inner in seq) for seq in content) + ")"
+    if lists is None:
+        return ".*"
     filler = lists[content]
     if isinstance(filler, str):
         return re.escape(filler)
