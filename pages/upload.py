@@ -10,7 +10,7 @@ import streamlit as st
 
 from glm_core import ui
 from glm_core.data import TEMPLATES, library
-from glm_core.data.readers import read
+from glm_core.data.examples import ReadResult
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
@@ -54,7 +54,7 @@ def draw_paste() -> str:
     return st.text_area(t("datasets.paste"), key="pasted", height=200, max_chars=1_000_000, placeholder=words)
 
 
-def draw_result(result: read.ReadResult) -> None:
+def draw_result(result: ReadResult) -> None:
     """Share of the file that can be used, and one live example or the raw rows."""
     kind = "template" if result.layout in TEMPLATES else "layout"
     good, bad = f"{len(result.examples):,}", f"{len(result.problems):,}"
@@ -70,7 +70,7 @@ def draw_result(result: read.ReadResult) -> None:
         st.dataframe(raw, hide_index=True, key="raw")
 
 
-def draw_keep(result: read.ReadResult) -> None:
+def draw_keep(result: ReadResult) -> None:
     """Save the good rows: as a new set, in place of the rows of the set that is being replaced, or behind them."""
     usual = library.unused_name(PurePath(result.file).stem)
     name = old.name if old else st.text_input(t("datasets.name"), usual, max_chars=library.MAX_NAME, key="keep-as")
@@ -82,7 +82,7 @@ def draw_keep(result: read.ReadResult) -> None:
         leave(kept.id)
 
 
-def keep(result: read.ReadResult, name: str) -> library.Dataset:
+def keep(result: ReadResult, name: str) -> library.Dataset:
     """Put the rows into the library, and note it."""
     ui.note("audit.data.edit" if old else "audit.data.add", name)
     told = {"source": st.session_state.get("incoming_source") or result.file, "notices": result.notices}
@@ -93,7 +93,7 @@ def keep(result: read.ReadResult, name: str) -> library.Dataset:
     return library.add(name, result.examples, **told)
 
 
-def draw_problems(result: read.ReadResult) -> None:
+def draw_problems(result: ReadResult) -> None:
     """The first hundred problems, each with its line and field; a table whose sentences wrap, for a phone too."""
     if not result.problems:
         return

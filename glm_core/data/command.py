@@ -16,7 +16,8 @@ from glm_core.data.analysis import statistics
 from glm_core.data.examples import DataError, Example, ReadResult
 from glm_core.data.hygiene import check, describe, mend
 from glm_core.data.hygiene.check import ACTIONS, Finding
-from glm_core.data.readers.read import READINGS, SPEAKER_ROLES, ReadOptions, read, read_bytes
+from glm_core.data.readers.opened_file import READINGS, SPEAKER_ROLES, ReadOptions
+from glm_core.data.readers.read import read, read_bytes
 from glm_core.data.readers.templates.task_template import TEMPLATES
 from glm_core.errors import EasyError
 from glm_core.i18n import terminal

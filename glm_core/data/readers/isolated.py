@@ -12,9 +12,10 @@ from typing import Any
 
 from glm_core import bounded, i18n
 from glm_core.bounded import BoundExceeded, Bounds
-from glm_core.data.examples import DataError
+from glm_core.data.examples import DataError, ReadResult
 from glm_core.data.readers import read as plain
-from glm_core.data.readers.read import Progress, ReadOptions, ReadResult
+from glm_core.data.readers.opened_file import ReadOptions
+from glm_core.data.readers.read import Progress
 
 SHORT_BYTES = 256_000
 PACKED = ("xlsx", "parquet", "yml", "yaml")

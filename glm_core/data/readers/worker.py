@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from glm_core import bounded, i18n
+from glm_core.data.examples import ReadResult
 from glm_core.data.readers import isolated
-from glm_core.data.readers.read import ReadOptions, ReadResult, json_lines, read_bytes
+from glm_core.data.readers.opened_file import ReadOptions
+from glm_core.data.readers.read import json_lines, read_bytes
 from glm_core.errors import EasyError
 
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from glm_core import i18n, ui
 from glm_core.data import TEMPLATES
-from glm_core.data.readers import read as readers_read
+from glm_core.data.examples import ReadResult
 from glm_core.data.readers.templates.column_guess import known_columns, propose, suggest, texts
 from glm_core.data.readers.templates.task_template import Template
 from glm_core.i18n import t
@@ -16,7 +16,7 @@ AS_IS = ""  # the task of a file whose words are taken as they are; not None, wh
 OPTIONAL = ("system", "history")
 
 
-def draw_choices(content: bytes, file: str) -> readers_read.ReadResult:
+def draw_choices(content: bytes, file: str) -> ReadResult:
     """The task and, where the layout does not speak for itself, the columns; returns what they make of the file."""
     ui.keep_widget("task")
     chosen = st.selectbox(
@@ -46,12 +46,12 @@ def draw_suggestion(task: Template) -> None:
     st.button(word, on_click=ui.checked(lambda: st.session_state.update(task=task.name)), key="suggest")
 
 
-def waits_for_name(found: readers_read.ReadResult) -> bool:
+def waits_for_name(found: ReadResult) -> bool:
     """Return whether the file is a chat of several names of whom nobody is said to be the assistant."""
     return bool(found.speakers) and not found.examples
 
 
-def draw_joined(found: readers_read.ReadResult, question: str | None) -> str | None:
+def draw_joined(found: ReadResult, question: str | None) -> str | None:
     """The question's column, or words with several columns in them that the reader may edit."""
     others = [column for column in found.columns if column != question]
     more = st.multiselect(
@@ -68,7 +68,7 @@ def draw_joined(found: readers_read.ReadResult, question: str | None) -> str | N
     return st.text_area(t("datasets.pattern"), start, key=f"pattern-{question}-{'-'.join(more)}", height=90)
 
 
-def draw_proposal(template: str | None, found: readers_read.ReadResult) -> dict[str, str]:
+def draw_proposal(template: str | None, found: ReadResult) -> dict[str, str]:
     """The columns to begin with: those known by name, and guessed ones once the reader has agreed to the guess."""
     task = TEMPLATES.get(template) if template else None
     known, usual = known_columns(task, found.columns), propose(task, found.columns, found.sample)
@@ -97,7 +97,7 @@ def take_proposal(template: str | None, usual: dict[str, str]) -> None:
     st.session_state.update({f"map-{template}-{field}": column for field, column in usual.items()})
 
 
-def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:
+def draw_mapping(found: ReadResult, template: str | None) -> dict:
     """Columns chosen by hand; {} while the layout speaks for itself or a choice is missing."""
     if not st.toggle(t("datasets.by_hand"), value=not found.examples, key=f"by-hand-{template}"):
         return {}
@@ -122,7 +122,7 @@ def draw_mapping(found: readers_read.ReadResult, template: str | None) -> dict:
     return draw_wording(TEMPLATES[template], found, mapping) if template else mapping
 
 
-def draw_wording(task: Template, found: readers_read.ReadResult, mapping: dict[str, str]) -> dict[str, str]:
+def draw_wording(task: Template, found: ReadResult, mapping: dict[str, str]) -> dict[str, str]:
     """The task's question, which the reader may put in other words; returns what is mapped then."""
     question, answer = task.sides
     usual = task.wording(mapping, found.sample) if mapping[question] in found.columns else ""

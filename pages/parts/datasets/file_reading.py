@@ -4,8 +4,8 @@ import streamlit as st
 
 from glm_core import i18n, ui
 from glm_core.data import ReadOptions
+from glm_core.data.examples import ReadResult
 from glm_core.data.readers import isolated
-from glm_core.data.readers import read as readers_read
 from glm_core.data.readers.formats import legacy_encodings
 from glm_core.errors import EasyError
 from glm_core.i18n import t
@@ -13,7 +13,7 @@ from glm_core.i18n import t
 
 def read(
     content: bytes, file: str, template: str | None, mapping: dict, options: ReadOptions | None = None
-) -> readers_read.ReadResult:
+) -> ReadResult:
     """Read with progress, once for each choice of template, mapping and options."""
     options = options or ReadOptions(reasoning=True)
     key = (file, hash(content), template, tuple(mapping.items()), options, i18n.current())

@@ -5,7 +5,8 @@ from dataclasses import replace
 import streamlit as st
 
 from glm_core.data import ReadOptions
-from glm_core.data.readers import read as readers_read
+from glm_core.data.examples import ReadResult
+from glm_core.data.readers.opened_file import SPEAKER_ROLES
 from glm_core.i18n import t
 from glm_core.markdown import literal
 from pages.parts.datasets.file_reading import plain_options
@@ -13,7 +14,7 @@ from pages.parts.datasets.file_reading import plain_options
 OPEN_SPEAKERS = ("speakers_added", "speakers_unclear", "speakers_by_role")
 
 
-def draw_options(found: readers_read.ReadResult) -> ReadOptions:
+def draw_options(found: ReadResult) -> ReadOptions:
     """Choices that the file leaves open: its sheets, whether it has column names, and which of two readings is meant."""
     sheets: list[str] = []
     header, kinds = "auto", {notice.kind for notice in found.notices}
@@ -44,7 +45,7 @@ def draw_options(found: readers_read.ReadResult) -> ReadOptions:
     )
 
 
-def draw_roles(found: readers_read.ReadResult) -> tuple[tuple[str, str], ...]:
+def draw_roles(found: ReadResult) -> tuple[tuple[str, str], ...]:
     """Who the names are that the notices leave open; only what the reader has said."""
     told = [notice for notice in found.notices if notice.kind in OPEN_SPEAKERS]
     names = dict.fromkeys(name for notice in told for name in notice.values["names"] if name != "…")
@@ -52,7 +53,7 @@ def draw_roles(found: readers_read.ReadResult) -> tuple[tuple[str, str], ...]:
     for name in names:
         role = st.segmented_control(
             t("datasets.speaker", name=literal(name)),
-            ("auto", *readers_read.SPEAKER_ROLES),
+            ("auto", *SPEAKER_ROLES),
             default="auto",
             required=True,
             key=f"speaker-{name}",
@@ -64,7 +65,7 @@ def draw_roles(found: readers_read.ReadResult) -> tuple[tuple[str, str], ...]:
     return tuple(chosen)
 
 
-def draw_speakers(found: readers_read.ReadResult) -> str:
+def draw_speakers(found: ReadResult) -> str:
     """The one who answers, of those who talk in a chat of names; empty until somebody is chosen."""
     if not found.speakers:
         return ""

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from glm_core.data import DataError, read_bytes
-from glm_core.data.readers import read as reading
+from glm_core.data.readers.rows import gather
 
 MEGABYTE = 1_000_000
 
@@ -53,7 +53,7 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_file():
 
 
 def test_hardly_a_good_row_ends_the_reading(monkeypatch):
-    monkeypatch.setattr(reading, "MOST_PROBLEMS", 500)
+    monkeypatch.setattr(gather, "MOST_PROBLEMS", 500)
     content = b'{"question": "a", "answer": "b"}\n' + b"{broken\n" * 30_000
     with pytest.raises(DataError) as caught:
         read_bytes(content, "a.jsonl")
@@ -61,7 +61,7 @@ def test_hardly_a_good_row_ends_the_reading(monkeypatch):
 
 
 def test_broken_rows_among_good_ones_are_counted_within_bounds(monkeypatch):
-    monkeypatch.setattr(reading, "MOST_PROBLEMS", 500)
+    monkeypatch.setattr(gather, "MOST_PROBLEMS", 500)
     good = json.dumps({"question": "问", "answer": "答"}, ensure_ascii=False).encode() + b"\n"
     result = read_bytes((good + b"{broken\n") * 3_000, "a.jsonl")
     assert len(result.examples) == 3_000 and len(result.problems) == 500 and result.rows == 6_000
