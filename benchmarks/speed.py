@@ -39,7 +39,7 @@ from glm_core.models.architectures.bloom.modeling import RecordableBloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from glm_core.models.architectures.packing import round_tokens
-from glm_core.training import memory_estimate
+from glm_core.training.memory import memory_estimate, model_dims
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.steps.cuda_graphs import CudaGraphStep, round_length
 from glm_core.training.steps.loss import AnswerLoss
@@ -315,7 +315,7 @@ def matmul_speed(device: str) -> float:
 
 def work(loaded, case: Case, shape: str) -> float:
     """FLOP of a token's multiplications with frozen weights: forward and input gradients; half the tokens meet the head."""
-    found = memory_estimate.read_shape(loaded.model.config).dims
+    found = model_dims.read_shape(loaded.model.config).dims
     passes = 6 if case.checkpointing else 4
     head = loaded.model.get_output_embeddings().weight.numel()
     attention = 4 * passes / 2 * case.tokens * found.query * found.layers

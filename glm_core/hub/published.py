@@ -1,7 +1,7 @@
 """The published models this program is made for: where they lie, how large they are, what their files' digests are.
 
 Facts of the publishers' pages, no weights. Family, parameters, context and licence come from the configuration, as for
-any folder (`describe_config`). Not here: fetching (sources.py), memory (glm_core.training.memory_estimate computes it from `config`).
+any folder (`describe_config`). Not here: fetching (sources.py), memory (glm_core.training.memory computes it from `config`).
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Forecast of a run before it starts: steps, time and memory.
 
 The time comes from this machine's own last run of the same kind, else from arithmetic on its processor or GPU. How many
-updates are worth it is training/plan.py's business, how memory is counted training/memory_estimate.py's.
+updates are worth it is training/plan.py's business, how memory is counted that of training/memory.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from glm_core.models import describe
 from glm_core.models.thinking import find_template
 from glm_core.runs.files import number
 from glm_core.runs.store import Run
-from glm_core.training import memory_estimate
 from glm_core.training import plan as training_plan
+from glm_core.training.memory import memory_advice, memory_estimate
 from glm_core.training.settings import TrainingSettings
 
 # Work of a token with frozen weights: forward and the gradient of the inputs, 2 operations a parameter each.
@@ -75,7 +75,7 @@ class Forecast:
     plan: training_plan.Plan
     memory: memory_estimate.MemoryEstimate
     free: int
-    advice: memory_estimate.Advice | None
+    advice: memory_advice.Advice | None
     gpus: list[str]
     largest_batch: int
     seconds: float
@@ -128,12 +128,10 @@ def forecast(
         plan = replace(plan, warnings=(*plan.warnings, _warn_slow(plan, fixed, working)))
     if 0 < len(machine.gpus) < settings.processes:
         plan = replace(plan, warnings=(*plan.warnings, _warn_few_gpus(settings.processes, len(machine.gpus))))
-    advice = memory_estimate.advise(found, free)
+    advice = memory_advice.advise(found, free)
     most = most_rows(settings)
-    largest = memory_estimate.largest_micro_batch(
-        found.shape, settings, free, longest=longest, device=device, most=most
-    )
-    gpus = memory_estimate.gpus_that_fit(found)
+    largest = memory_advice.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=most)
+    gpus = memory_advice.gpus_that_fit(found)
     return Forecast(plan, found, free, advice, gpus, largest, seconds, speed, measured is not None)
 
 
@@ -170,12 +168,12 @@ def by_gpu(found: Forecast) -> list[GpuFit]:
     """Return what every consumer GPU could train with these settings, the smallest GPU first."""
     shape, settings, longest = found.memory.shape, found.plan.settings, found.memory.longest
     most = most_rows(settings)
-    limits = {name: int(gib * 2**30 * memory_estimate.GPU_SHARE) for name, gib in memory_estimate.CONSUMER_GPUS.items()}
+    limits = {name: int(gib * 2**30 * memory_advice.GPU_SHARE) for name, gib in memory_advice.CONSUMER_GPUS.items()}
     return [
         GpuFit(
             name,
-            memory_estimate.CONSUMER_GPUS[name],
-            memory_estimate.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=most),
+            memory_advice.CONSUMER_GPUS[name],
+            memory_advice.largest_micro_batch(shape, settings, limit, longest=longest, device="cuda", most=most),
         )
         for name, limit in limits.items()
     ]

@@ -1,7 +1,7 @@
 """Will these settings teach these rows anything? The number of updates in words, and warnings with a better setting.
 
 Small sets fail in two ways that people take for a broken program: too few or too small updates leave the model as it
-was, too many or too large ones make it forget the rest. Not here: memory (memory_estimate.py).
+was, too many or too large ones make it forget the rest. Not here: memory (memory/).
 """
 
 import math

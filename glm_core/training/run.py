@@ -18,8 +18,9 @@ import psutil
 
 from glm_core import i18n, workspace
 from glm_core.adapters.settings import has_pissa
-from glm_core.training import memory_estimate, split
+from glm_core.training import split
 from glm_core.training.errors import TrainingError
+from glm_core.training.memory import memory_estimate
 from glm_core.training.process import failures, warm_worker
 from glm_core.training.process.compute_device import choose_dtype, free_memory, prepare_device
 from glm_core.training.process.signals import StopRequested, StopSignal

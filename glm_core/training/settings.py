@@ -1,7 +1,7 @@
 """Settings of a training run: one frozen dataclass that is the form, the command line and the run's record.
 
 Each field carries its range, unit and choices as metadata; its words are in the text tables under
-`settings.<field>.label` and `.help`. Not here: what the choices cost in memory (memory_estimate.py) and whether they will teach
+`settings.<field>.label` and `.help`. Not here: what the choices cost in memory (memory/) and whether they will teach
 anything (plan.py).
 """
 

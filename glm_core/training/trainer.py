@@ -25,8 +25,8 @@ from glm_core.adapters import attach, lora_plus, pissa, scale, snapshots
 from glm_core.adapters.settings import has_pissa
 from glm_core.data.tokenize import IGNORED, Encoded, collate
 from glm_core.models import LoadedModel
-from glm_core.training import memory_estimate
 from glm_core.training.averaging import WeightAverage
+from glm_core.training.memory import memory_estimate
 from glm_core.training.probes import Probes
 from glm_core.training.process.checkpoint_folders import STATE_FILE, is_whole, prune
 from glm_core.training.run_writer import RunWriter

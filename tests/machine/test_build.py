@@ -8,7 +8,7 @@ import torch
 from glm_core import i18n
 from glm_core.machine import gpu_stats, machine
 from glm_core.models import device
-from glm_core.training import memory_estimate
+from glm_core.training.memory import memory_estimate
 from glm_core.training.settings import TrainingSettings
 
 PASCAL, ADA = (6, 1), (8, 9)

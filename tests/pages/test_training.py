@@ -19,7 +19,7 @@ from glm_core.machine import machine as this_machine
 from glm_core.runs import processes, store
 from glm_core.runs.launcher import Launcher
 from glm_core.training import split
-from glm_core.training.memory_estimate import estimate
+from glm_core.training.memory.memory_estimate import estimate
 from glm_core.training.settings import PRESETS, TrainingSettings, preset
 from glm_core.workspace import ASSETS
 from tests.pages.test_pages import open_page

@@ -10,7 +10,7 @@ from glm_core.hub import published
 from glm_core.machine.machine import Gpu, Machine
 from glm_core.runs import forecast, store
 from glm_core.runs.labels import forecast_notes
-from glm_core.training import memory_estimate
+from glm_core.training.memory import memory_advice
 from glm_core.training.settings import PRESETS, TrainingSettings
 from tests.runs.conftest import make
 
@@ -126,7 +126,7 @@ def test_every_card_is_told_the_batch_that_fits_on_it(tmp_path, quantization):
     settings = PRESETS["advertisement"].changed(method="lora", quantization=quantization)
     found = forecast.forecast(tmp_path, rows(100, 60), settings, LAPTOP, 3)
     fits = forecast.by_gpu(found)
-    assert [one.name for one in fits] == list(memory_estimate.CONSUMER_GPUS)
+    assert [one.name for one in fits] == list(memory_advice.CONSUMER_GPUS)
     for one in fits:
         assert (one.largest_batch >= settings.micro_batch) == (one.name in found.gpus), one
     batches = [one.largest_batch for one in fits]

@@ -503,7 +503,7 @@ def test_out_of_memory_offers_settings_that_fit(make, monkeypatch, message):
         raise torch.OutOfMemoryError(message) if "CUDA" in message else RuntimeError(message)
 
     monkeypatch.setattr(AdapterTrainer, "training_step", burst)
-    monkeypatch.setattr("glm_core.training.memory_estimate.INTERPRETER", 0)
+    monkeypatch.setattr("glm_core.training.memory.memory_estimate.INTERPRETER", 0)
     found = fails(make(settings=QUICK.changed(micro_batch=8)), "显存不够")
     retry = QUICK.changed(micro_batch=8, **found["retry"])
     assert retry.rows_per_update == 8 and (retry.micro_batch < 8 or retry.gradient_checkpointing == "on")

@@ -11,7 +11,8 @@ from glm_core.models.tokenizers.tokenizer_files import read_template
 from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.labels.setting_values import changes, settings_of
 from glm_core.runs.store import Run
-from glm_core.training import memory_estimate as estimates
+from glm_core.training.memory import memory_advice
+from glm_core.training.memory import memory_estimate as estimates
 from glm_core.training.plan import Plan, plan
 from glm_core.training.settings import TrainingSettings, choice_label
 
@@ -72,12 +73,12 @@ def fits_on(found: Forecast) -> str:
         here += t(more, rows=found.largest_batch)
     if not found.gpus:
         return here + t("train.no_card")
-    if len(found.gpus) == len(estimates.CONSUMER_GPUS):
+    if len(found.gpus) == len(memory_advice.CONSUMER_GPUS):
         return here + t("train.every_card", smallest=found.gpus[0])
     return here + t("train.cards", gpus=i18n.join(found.gpus))
 
 
-def advice(found: estimates.Advice, settings: TrainingSettings) -> str:
+def advice(found: memory_advice.Advice, settings: TrainingSettings) -> str:
     """Return what to change about memory, in words."""
     values = {name: i18n.size(value) if name in ("need", "free") else value for name, value in found.values.items()}
     if found.settings is not None:

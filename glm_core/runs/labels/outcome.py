@@ -5,7 +5,7 @@ from glm_core.i18n import t
 from glm_core.runs.figures import Curves, MemoryCurve
 from glm_core.runs.labels.setting_values import changes, settings_of
 from glm_core.runs.store import Run, Status
-from glm_core.training import memory_estimate as estimates
+from glm_core.training.memory import memory_advice, model_dims
 from glm_core.training.settings import SettingsError, TrainingSettings
 
 OTHERS = 0.1  # of a GPU, that other programs have when it is worth saying
@@ -65,7 +65,7 @@ def better(run: Run, status: Status, memory: MemoryCurve) -> TrainingSettings | 
         return (
             _smaller(run, settings, memory) if out_of_memory(status) and not had_free_memory(status, memory) else None
         )
-    except (SettingsError, TypeError, estimates.MemoryEstimateError):
+    except (SettingsError, TypeError, model_dims.MemoryEstimateError):
         return None
 
 
@@ -75,7 +75,11 @@ def _smaller(run: Run, settings: TrainingSettings, memory: MemoryCurve) -> Train
     The estimate proposes first; where it held the settings to fit and was wrong, the micro-batch is halved, or activations
     are recomputed.
     """
-    found = estimates.fit(run.model, settings, int(memory.limit * estimates.GPU_SHARE)) if memory.limit else settings
+    found = (
+        memory_advice.fit(run.model, settings, int(memory.limit * memory_advice.GPU_SHARE))
+        if memory.limit
+        else settings
+    )
     if found != settings:
         return found
     if settings.micro_batch > 1:

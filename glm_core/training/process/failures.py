@@ -6,8 +6,8 @@ from typing import Any
 from glm_core import workspace
 from glm_core.errors import EasyError
 from glm_core.models import ModelError
-from glm_core.training import memory_estimate
 from glm_core.training.errors import TrainingError
+from glm_core.training.memory import memory_advice, memory_estimate
 from glm_core.training.run_writer import RunWriter
 from glm_core.training.settings import TrainingSettings
 
@@ -50,7 +50,7 @@ def propose(error: BaseException, model: Path, settings: TrainingSettings, write
         tried = memory_estimate.estimate(model, settings, device=device).peak_bytes
         limit = min(writer.status.get("memory_free") or tried, tried)
         available = int(limit * MARGIN)
-        smaller = memory_estimate.fit(model, settings, available, device=device)
+        smaller = memory_advice.fit(model, settings, available, device=device)
         if (
             smaller is not None
             and memory_estimate.estimate(model, smaller, device=device, limit=available).checkpointing

@@ -15,7 +15,7 @@ from torch import nn
 from glm_core.models.architectures.base import Architecture, CappedLogits, PackedRows
 from glm_core.models.architectures.packing import Packing, pack, round_tokens
 from glm_core.models.kernels.dispatch import training_kernels
-from glm_core.training.memory_estimate import CHUNK_ROWS
+from glm_core.training.memory.activations import CHUNK_ROWS
 
 IGNORED = -100
 

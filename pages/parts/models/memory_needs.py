@@ -13,10 +13,10 @@ TOKENS = 2048  # of a conversation whose keys and values are counted for answeri
 @st.cache_data(show_spinner=False)
 def sizes(name: str, device: str) -> dict[str, dict[str, int]]:
     """Bytes that training ("train") and answering ("answer") with a published model take on `device`, by precision."""
-    from glm_core.training import memory_estimate
+    from glm_core.training.memory import memory_estimate, model_dims
 
     model = next(one for one in PUBLISHED if one.name == name)
-    shape = memory_estimate.read_shape(model.described)
+    shape = model_dims.read_shape(model.described)
     rows = {"train": {}, "answer": {}}
     for quantization in ("none",) if shape.bits or device == "cpu" else ("none", "int8", "nf4"):
         settings = example_settings().changed(quantization=quantization)
@@ -36,15 +36,13 @@ def example_settings():
 
 def needs(name: str) -> list[str]:
     """What training and answering with a published model take on a GPU, by precision, in a line each."""
-    from glm_core.training import memory_estimate
+    from glm_core.training.memory import memory_advice
 
     tokens, lines = {"train": example_settings().lengths, "answer": f"{TOKENS:,}"}, []
     for job, found in sizes(name, "cuda").items():
         figures = []
         for precision, size in found.items():
-            usable = {
-                gpu: gib * 2**30 * memory_estimate.GPU_SHARE for gpu, gib in memory_estimate.CONSUMER_GPUS.items()
-            }
+            usable = {gpu: gib * 2**30 * memory_advice.GPU_SHARE for gpu, gib in memory_advice.CONSUMER_GPUS.items()}
             fitting = [gpu for gpu, room in usable.items() if size <= room]
             gpu = t("download.card", gpu=fitting[0]) if fitting else t("download.no_card")
             figures.append(t("download.need", precision=precision, size=i18n.size(size), gpu=gpu))
@@ -54,11 +52,11 @@ def needs(name: str) -> list[str]:
 
 def verdict(name: str) -> str:
     """What this computer can do with a published model: the finest precision that it can train, else only answer with; or neither."""
-    from glm_core.training import memory_estimate
+    from glm_core.training.memory import memory_advice
 
     found = machine.machine()
     device = "cuda" if found.gpus else "cpu"
-    room = max((gpu.memory_total for gpu in found.gpus), default=found.memory_total) * memory_estimate.GPU_SHARE
+    room = max((gpu.memory_total for gpu in found.gpus), default=found.memory_total) * memory_advice.GPU_SHARE
     for job, needed in sizes(name, device).items():
         fitting = [precision for precision, size in needed.items() if size <= room]
         if fitting:

@@ -23,7 +23,7 @@ from glm_core.serving.request import Request
 from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
-from glm_core.training.memory_estimate import estimate
+from glm_core.training.memory.memory_estimate import estimate
 from glm_core.training.run import run
 from glm_core.training.settings import TrainingSettings
 from tests.tiny import randomize, tiny_chatglm

@@ -37,7 +37,7 @@ def test_a_failed_run_gets_settings_that_answer_its_reason(reason, retry, change
     [("runs.why.killed", 1, False), ("runs.why.killed", 15, True), ("training.failed.memory", 1, True)],
 )
 def test_other_settings_are_offered_to_a_killed_run_only_where_memory_was_short(reason, gib, offered, monkeypatch):
-    monkeypatch.setattr(outcome.estimates, "fit", lambda model, settings, limit: settings)
+    monkeypatch.setattr(outcome.memory_advice, "fit", lambda model, settings, limit: settings)
     run = make()
     store.change(run, settings=TrainingSettings().to_dict())
     status, memory = (

@@ -9,17 +9,15 @@ import pytest
 from benchmarks.shapes import SHAPES
 from glm_core import workspace
 from glm_core.errors import EasyError
-from glm_core.training.memory_estimate import (
+from glm_core.training.memory.memory_advice import (
     CONSUMER_GPUS,
-    SELECTIVE_SHARE,
     advise,
-    answering_bytes,
-    estimate,
     fit,
     gpus_that_fit,
     largest_micro_batch,
-    read_shape,
 )
+from glm_core.training.memory.memory_estimate import SELECTIVE_SHARE, answering_bytes, estimate
+from glm_core.training.memory.model_dims import read_shape
 from glm_core.training.settings import TrainingSettings
 from tests.paths import ROOT, SHARED
 
@@ -302,7 +300,5 @@ def test_longest_row_counts_where_it_is_known():
 
 
 def test_estimate_needs_no_torch():
-    code = (
-        "import sys, glm_core.training.memory_estimate, glm_core.training.run_writer; sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys, glm_core.training.memory.memory_estimate, glm_core.training.run_writer; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -5,7 +5,7 @@ import torch
 
 from glm_core import models
 from glm_core.adapters import attach, fused_lora
-from glm_core.training.memory_estimate import estimate, is_recorded
+from glm_core.training.memory.memory_estimate import estimate, is_recorded
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.steps.loss import AnswerLoss
 from glm_core.training.steps.recompute import recompute
