@@ -8,7 +8,7 @@ from glm_core import workspace
 from glm_core.data import Example, library
 from glm_core.data.documents import Document, Passage, cut, estimate_tokens, sources
 from glm_core.data.examples import pair as pair_of
-from glm_core.data.library import Dataset
+from glm_core.data.store import Dataset
 from glm_core.drafting import drafts
 from glm_core.drafting.drafts import Draft, DraftError, DraftPair, Item
 from glm_core.permissions import needs

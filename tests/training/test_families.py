@@ -6,9 +6,9 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from glm_core import models
 from glm_core.adapters import attach
-from glm_core.training.run import recompute
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.steps.loss import AnswerLoss
+from glm_core.training.steps.recompute import recompute
 from tests.closeness import gap
 from tests.training.small import prompts, small, stir
 

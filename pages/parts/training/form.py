@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import streamlit as st
 
 from glm_core.data import library
-from glm_core.data.library import Dataset
+from glm_core.data.store import Dataset
 from glm_core.models import describe as describe_model
 from glm_core.runs import RunError, bases, store
 from glm_core.runs.labels import setting_values

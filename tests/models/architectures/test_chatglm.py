@@ -8,8 +8,9 @@ from transformers import DynamicCache
 
 from glm_core import models
 from glm_core.models.architectures.chatglm import modeling
+from glm_core.models.architectures.chatglm.attention import PromptError
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
-from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration, PromptError
+from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
 from tests.models.architectures import reference
 from tests.tiny import randomize, tiny_chatglm
 
