@@ -14,7 +14,10 @@ from transformers.models.auto import AutoModelForCausalLM  # noqa: E402
 
 from glm_core.adapters import fused_lora  # noqa: E402
 from glm_core.models.architectures import fused_layers  # noqa: E402
+from glm_core.models.architectures.chatglm import attention  # noqa: E402
 from glm_core.models.architectures.chatglm.attention import split_rotated  # noqa: E402
+from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig  # noqa: E402
+from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration  # noqa: E402
 from glm_core.models.architectures.decoder import RotaryDecoder  # noqa: E402
 from glm_core.models.kernels import layers  # noqa: E402
 from tests.closeness import gap  # noqa: E402
@@ -142,6 +145,23 @@ def test_heads_of_two_axes_turn_as_chatglm_turns_them(length):
     back = torch.empty(2, 3, length, 16, device=DEVICE).transpose(1, 2)  # as attention hands gradients over
     layers.rotate_heads(out, *tables, back, 16, axes=2, back=True)
     assert gap(back, states) < 1e-5
+
+
+def test_chatglm_computes_by_the_kernel_what_it_computes_without(monkeypatch):
+    sizes = {"hidden_size": 32, "inner_hidden_size": 64, "num_layers": 2, "num_attention_heads": 2, "vocab_size": 64}
+    tokens = {"bos_token_id": 61, "gmask_token_id": 62, "mask_token_id": 63, "eos_token_id": 60, "pad_token_id": 0}
+    torch.manual_seed(2)
+    model = ChatGLMForConditionalGeneration(ChatGLMConfig(**sizes, **tokens, initializer_range=0.5)).to(DEVICE).train()
+    ids = torch.randint(1, 60, (2, 12), device=DEVICE)
+    ids[0, 5:7], ids[1, 8:10] = torch.tensor([[62, 61]] * 2, device=DEVICE)  # two lengths of context
+    results = []
+    for kernels in (None, layers):
+        monkeypatch.setattr(attention, "training_kernels", lambda device, kernels=kernels: kernels)
+        loss = model(ids, labels=ids, use_cache=False).loss
+        results.append([loss.detach(), *torch.autograd.grad(loss, list(model.parameters()))])
+    for found, expected in zip(results[1], results[0], strict=True):
+        assert gap(found, expected) < 1e-5
+    assert any(gap(one, other) > 0 for one, other in zip(*results, strict=True)), "they were computed two ways"
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
