@@ -27,7 +27,8 @@ from glm_core.data import library
 from glm_core.data.examples import Example, pair
 from glm_core.models import describe
 from glm_core.runs import forecast, store
-from glm_core.training import defaults, memory_estimate
+from glm_core.training import defaults
+from glm_core.training.memory import memory_estimate
 from glm_core.training.settings import TrainingSettings
 
 QUESTIONS = 3
