@@ -58,6 +58,7 @@ def serve(engine):
     """A real server on `engine`; gives its address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # whoever asks before the server runs waits for it
     app = Starlette(routes=routes.routes(lambda: engine))
     uvicorn_server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=uvicorn_server.run, args=([listener],), daemon=True)

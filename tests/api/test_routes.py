@@ -274,6 +274,7 @@ def test_a_stopping_server_ends_open_streams_with_an_error_unless_they_are_about
     app = Starlette(routes=routes.routes(lambda: engine))
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()

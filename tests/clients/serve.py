@@ -14,6 +14,7 @@ def main() -> None:
     engine = LocalEngine(waiting=128)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()
     print(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", flush=True)
     app = Starlette(routes=routes.routes(lambda: engine))
     uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).run([listener])
