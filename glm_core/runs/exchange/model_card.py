@@ -49,6 +49,7 @@ def _facts(source: ExportSource) -> list[str]:
         for key in ("method", "lora_rank", "prefix_length", "learning_rate", "epochs")
         if key in settings
     }
+    shown |= {key: True for key in ("pissa", "dora", "rslora") if settings.get(key)}  # what changes what the rank means
     facts.append(t("card.settings", settings=", ".join(f"{key} = {value}" for key, value in shown.items())))
     if source.strength != 1:
         facts.append(t("card.strength", strength=f"{source.strength:g}"))
