@@ -22,6 +22,7 @@ from glm_core.runs.exchange import (
     export,
     export_job,
     import_adapter,
+    model_card,
     model_files,
     tokenizer_json,
 )
@@ -261,6 +262,17 @@ def test_the_card_is_in_the_language_of_who_exports_and_tells_what_the_report_me
     job.wait(120)
     card = (job.path / "README.md").read_text()
     assert "trained with easyAIGC" in card and "learned 20/20" in card
+
+
+@pytest.mark.parametrize("switched", ["pissa", "dora", "rslora", ""])
+def test_the_card_names_what_changes_the_meaning_of_the_rank(switched, tmp_path, monkeypatch):
+    run, base = made_run("glm", tmp_path)
+    settings = {"method": "lora", "lora_rank": 4, "pissa": False, "dora": False, "rslora": False} | {switched: True}
+    monkeypatch.setattr(type(run), "final_settings", lambda self: settings)
+    card = model_card.text(ExportSource(run, base), "adapter", "peft")
+    assert "lora_rank = 4" in card
+    for name in ("pissa", "dora", "rslora"):
+        assert (f"{name} = True" in card) is (name == switched)
 
 
 @pytest.mark.parametrize("strength", [float("nan"), -0.1, 1.6])
