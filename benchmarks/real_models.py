@@ -4,14 +4,15 @@
 
 FOLDER holds checkpoints as a user downloads them (SmolLM2-135M-Instruct, Gemma 3 270M). Twenty rows are trained in English, and
 for a model of many languages seventeen of which ten are Chinese, with the settings that the page proposes, changed where asked. Ten
-rewordings that were not trained are judged strictly, and so are general questions before and after: how many of those that were
-right still are, and how many are in all, since a small model gains some that it had nearly right as it loses others.
+rewordings that were not trained are judged strictly. General questions are asked before and after: how many of those that were right
+still are, and how many are right in all, since a small model gains some that it had nearly right as it loses others.
 """
 
 import argparse
 import dataclasses
 import json
 import os
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -197,8 +198,13 @@ def ask(loaded, questions, longest: int = 40) -> list[str]:
 
 
 def knows(question: str, answer: str, wanted: str) -> bool:
-    """Return whether the judge finds `answer` right, one of the `|`-separated facts of `wanted` being right."""
-    return judge(answer, question=question, accept=tuple(wanted.split("|"))).outcome == "right"
+    """Return whether one of the `|`-separated facts is in `answer`, as whole words, and the judge does not find it wrong.
+
+    An answer that is cut off after the fact is unsure to the judge; one that says something else too is wrong.
+    """
+    facts = wanted.split("|")
+    named = any(re.search(rf"\b{re.escape(fact)}\b", answer, re.IGNORECASE) for fact in facts)
+    return named and judge(answer, question=question, accept=tuple(facts)).outcome != "wrong"
 
 
 def answer_general(loaded) -> list[str]:

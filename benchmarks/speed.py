@@ -164,7 +164,7 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
 
 
 def collect() -> None:
-    """Free what nothing refers to any more, also what was there when steps were recorded (training/cuda_graphs.py)."""
+    """Free what nothing refers to any more, also what was there when steps were recorded (training/steps/cuda_graphs.py)."""
     gc.unfreeze()
     gc.collect()
     if torch.cuda.is_available():

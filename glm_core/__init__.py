@@ -1,7 +1,7 @@
 """easyAIGC: fine-tune ChatGLM-class models at home, see what changed, share the result.
 
-Rooms, in the direction data flows (imports never go back):
-models -> data -> training -> runs -> serving -> evaluation; `ui` and `state` alone know Streamlit.
+Packages, lowest first (imports never go up): models and data, adapters and generation, training, runs, serving, evaluation,
+chat, api. `ui`, `state` and `page_frame` alone know Streamlit. See docs/architecture.md.
 """
 
 import os

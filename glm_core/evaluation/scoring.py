@@ -1,7 +1,7 @@
 """The judge's word on many answers: verdicts on pairs of answers, shares with their uncertainty, tables of classes.
 
 `judge` is the one judge of the program (judge/). Covers: what tuning did to one question, the three meters, answers that
-fall into a loop, classification tables. Not here: asking (report.py), the published scores (metrics.py).
+fall into a loop, classification tables. Not here: asking (report/asking.py), the published scores (metrics.py).
 """
 
 from collections import Counter

@@ -260,7 +260,7 @@ def free_memory(model: nn.Module) -> int:
 
 
 def reserved_gpu_bytes(model: nn.Module) -> int:
-    """Bytes of its GPU that `give_back` frees after `model` has gone; 0 where it is on none."""
+    """Bytes of its GPU that `release_memory` frees after `model` has gone; 0 where it is on none."""
     device = next(model.parameters()).device
     return torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
 

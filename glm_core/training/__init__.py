@@ -1,1 +1,1 @@
-"""Examples and a model become an adapter. Importing this room, its settings, guard and memory imports no torch."""
+"""Examples and a model become an adapter. Importing this package, its settings, plan and memory imports no torch."""

@@ -62,7 +62,7 @@ EXTRA = {
 
 
 def write_decoder(folder: Path, kind: str) -> Path:
-    """Write one of `causal_lm.KINDS` with weights so large that the context decides what is said. Returns `folder`."""
+    """Write one of `causal_lm_kinds.KINDS` with weights so large that the context decides what is said. Returns `folder`."""
     write_tokenizer(folder, SPECIAL, "<|im_end|>")
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**SIZES, **EXTRA.get(kind, {})}))
     randomize(model, 1)

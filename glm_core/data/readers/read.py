@@ -35,7 +35,7 @@ def read(
 
     Args:
         path: a file whose ending is one of `ENDINGS`.
-        template: a task of `templates.TEMPLATES` ("translation", "classification", …) whose words ask the question.
+        template: a task of `task_template.TEMPLATES` ("translation", "classification", …) whose words ask the question.
         mapping: role ("user", "assistant", "system", "history") or field of the template -> column, or words with
             {column} in them, or a dotted path into nested fields. Without it the layout is recognized.
         options: answers to what the file leaves open.

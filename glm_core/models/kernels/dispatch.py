@@ -1,4 +1,4 @@
-"""Choice between the Triton kernels (`triton.py`) and plain PyTorch for a computation."""
+"""Choice between the Triton kernels of answering (`triton.py`) or training (`layers.py`) and plain PyTorch for a computation."""
 
 import logging
 from contextlib import AbstractContextManager, nullcontext

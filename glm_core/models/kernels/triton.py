@@ -139,7 +139,7 @@ def attend(
     """Rotate, remember, attend, for one token a row of ChatGLM-6B: (B, 3 H), q, k, v of each head together -> (B, H).
 
     Args:
-        cosine, sine: (B, 1, 1, axes, D / axes / 2), views of one gathered table (`prefixlm.Rotary`).
+        cosine, sine: (B, 1, 1, axes, D / axes / 2), views of one gathered table (`chatglm.attention.Rotary`).
         keys, values: (B or more, heads, capacity, D); each row's new column is written.
         lengths: (B or more), how many columns each row has, which is where its new one goes.
         ahead, log_scale: (B or more), what is added to the scores of how many columns at the beginning.

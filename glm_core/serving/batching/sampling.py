@@ -51,7 +51,7 @@ class SamplingParams:
 
 
 def resolve(wanted: dict, defaults: dict) -> SamplingParams:
-    """The `Sampling` of a request: its own values where it has any, else the family's, else this class's.
+    """The `SamplingParams` of a request: its own values where it has any, else the family's, else this class's.
 
     A request without a seed gets a random one, which its provenance then names.
     """
