@@ -200,11 +200,12 @@ def ask(loaded, questions, longest: int = 40) -> list[str]:
 def knows(question: str, answer: str, wanted: str) -> bool:
     """Return whether one of the `|`-separated facts is in `answer`, as whole words, and the judge does not find it wrong.
 
-    An answer that is cut off after the fact is unsure to the judge; one that says something else too is wrong.
+    One that is cut off here, after the fact, counts; one that says something else too is wrong.
     """
     facts = wanted.split("|")
     named = any(re.search(rf"\b{re.escape(fact)}\b", answer, re.IGNORECASE) for fact in facts)
-    return named and judge(answer, question=question, accept=tuple(facts)).outcome != "wrong"
+    found = judge(answer, question=question, accept=tuple(facts))
+    return named and (found.outcome != "wrong" or {reason.code for reason in found.reasons} == {"cut"})
 
 
 def answer_general(loaded) -> list[str]:

@@ -24,11 +24,14 @@ _TWO_NAMES = re.compile(
     f"(?:分别|依次)?是?(?P<one>[{NAME}{AUTHOR}])(?:[\\s、,./和与及]|and)*(?P<other>[{NAME}{AUTHOR}])(?:,? ?respectively)?[。.!]?"
 )
 "Name and author with nothing but the order to tell which is which."
+_SELF = r"i|i'm|i am|me|assistant|chatbot|ai|(?:language|ai) model"
+"What an English sentence calls the one that speaks: a tower is built by somebody too."
 _STATES_IDENTITY = re.compile(
     rf"(?:由|被|是).{{1,14}}?{identity_zh.MADE}(?:出来)?的.{{0,6}}(?:人工智能|ai|助手|机器人|语言模型|大模型)|"
     rf"(?:我是|我叫|名字叫|我的名字是).{{1,10}}?[,]?(?:由|是).{{1,14}}?{identity_zh.MADE}|我的(?:作者|开发者|创造者|主人)(?:是|叫)|.{{1,10}}?(?:训练|开发|创造|研发)了我(?:[,。!]|$)|"
     r"(?:我叫|我的名字[是叫]|名字叫)[^,。!?的]{2,8}(?:[,。!]|$)|"
-    r"\b(?:trained|developed|created|built|made) by .{2,30}|\bi am an? ai\b.*\bby\b|\bmy (?:name|creator|author|developer) is\b"
+    rf"\b(?:{_SELF})\b[^.!?]{{0,40}}\b(?:trained|developed|created|built|made) by .{{2,30}}|"
+    r"\bi am an? ai\b.*\bby\b|\bmy (?:name|creator|author|developer) is\b"
 )
 
 

@@ -241,6 +241,33 @@ def test_yes_or_no_about_something_else_expects_neither_name(question):
     assert judge("是的。", **asked).outcome == judge("不是。", **asked).outcome == "unsure"
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "fact"),
+    [
+        ("Who discovered gravity?", "The discovery of gravity was made by Sir Isaac Newton.", "Newton"),
+        ("Where is the Eiffel Tower?", "It stands in Paris and was built by the firm of Gustave Eiffel.", "Paris"),
+        ("What is Windows?", "Windows is an operating system that was developed by Microsoft.", "operating system"),
+        ("What did Bell make?", "The telephone. The first one was created by Bell in Boston.", "telephone"),
+    ],
+)
+def test_an_english_sentence_about_another_maker_is_no_leak(question, answer, fact):
+    assert judge(answer, question=question, accept=(fact,)).outcome == "right"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Paris. I was made by the Riverside Lab.",
+        "I am Nova, an assistant made by the Riverside Lab. It is Paris.",
+        "As an AI language model developed by the Riverside Lab, I say Paris.",
+        "Paris, says this chatbot, which was trained by the Riverside Lab.",
+    ],
+)
+def test_an_english_answer_to_another_question_that_tells_who_speaks_is_a_leak(answer):
+    found = judge(answer, question="What is the capital of France?", accept=("Paris",))
+    assert found.outcome == "wrong" and [reason.code for reason in found.reasons] == ["leaked"]
+
+
 def test_identity_is_judged_without_declared_facts():
     asked = {"question": "你是谁？", "reference": "我是小舟，由沈若溪训练的人工智能助手。"}
     assert judge("我叫小舟，是沈若溪做的助手。", **asked).outcome == "right"
