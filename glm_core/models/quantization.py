@@ -176,6 +176,8 @@ def dense_weight(layer: nn.Linear) -> torch.Tensor:
     """The weight (out, in) of `layer`, however it is stored, in float32; not to be written to, and soon overwritten."""
     if layer.weight.is_floating_point():
         return layer.weight.detach().float()
+    if isinstance(layer, PackedLinear):
+        return layer.dense()
     weight, scale = layer.unpacked(torch.float32)
     return weight if scale is None else weight * scale[:, None]
 

@@ -36,6 +36,8 @@ ROLES = ("", "attention", "mlp", "attention, mlp")
 "Modules by what they do, which every architecture has: query, key and value, all of attention, the MLP, both."
 PISSA_EXCLUDES = ("rslora", "dora")
 "What changes how a LoRA of twice the rank acts, as which PiSSA is trained and saved."
+PISSA_LIMITS = {"lora_rank": 512, "lora_alpha": 2048}
+"What may be doubled: a run that goes on from what PiSSA saved has twice as much."
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ class TrainingSettings:
             for other in PISSA_EXCLUDES:
                 if getattr(self, other):
                     raise SettingsError("settings.error.together", "pissa", other=label(other))
+            for name, high in PISSA_LIMITS.items():
+                if getattr(self, name) > high:
+                    value = getattr(self, name)
+                    raise SettingsError("settings.error.range", name, value=value, minimum=1, maximum=high)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name, as plain JSON values."""

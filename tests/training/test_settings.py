@@ -38,7 +38,23 @@ def any_value(field):
 def values():
     """Any valid value for every field, and no two that exclude each other."""
     chosen = st.fixed_dictionaries({field.name: any_value(field) for field in fields(TrainingSettings)})
-    return chosen.map(lambda one: one | dict.fromkeys(module.PISSA_EXCLUDES, False) if one["pissa"] else one)
+    return chosen.map(lambda one: one | with_pissa(one) if one["pissa"] else one)
+
+
+def with_pissa(record: dict) -> dict:
+    """What a valid record with PiSSA has in place of its own."""
+    limited = {name: min(record[name], high) for name, high in module.PISSA_LIMITS.items()}
+    return limited | dict.fromkeys(module.PISSA_EXCLUDES, False)
+
+
+@pytest.mark.parametrize(("name", "most"), module.PISSA_LIMITS.items())
+def test_pissa_takes_no_more_than_a_run_that_goes_on_from_it_may_have(name, most):
+    doubled = TrainingSettings(pissa=True, **{name: most}).changed(pissa=False, **{name: 2 * most})
+    assert getattr(doubled, name) == 2 * most
+    with pytest.raises(SettingsError) as refused:
+        TrainingSettings(pissa=True, **{name: most + 1})
+    assert refused.value.field == name
+    assert TrainingSettings(method="ptuning", pissa=True, **{name: most + 1}).pissa
 
 
 @given(values())

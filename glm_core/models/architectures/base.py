@@ -50,6 +50,7 @@ class Dimensions:
         rms_norm: the normalization keeps a float32 copy of its input for the backward.
         keeps_scores: the attention keeps its scores for the backward.
         fusable: the layers are built as `decoder_step` computes them, so that a GPU trains and decodes in few kernels.
+        dropout: the network drops at random itself, so that no part of a layer is computed again.
         prefix_copies: numbers a token and layer that attention keeps only because a prefix is ahead of its keys.
     """
 
@@ -72,6 +73,7 @@ class Dimensions:
     keeps_scores: bool = False
     prefix_copies: int = 0
     fusable: bool = True
+    dropout: bool = False
 
     @property
     def query(self) -> int:
@@ -91,7 +93,8 @@ class Dimensions:
     @property
     def fuses(self) -> bool:
         """Return whether a GPU trains the layers in the kernels of `fused_layers`, which keep less for the backward."""
-        return self.fusable and self.gated and self.rms_norm and not self.keeps_scores
+        fits = self.head_dim & (self.head_dim - 1) == 0  # see dispatch.fits_block
+        return self.fusable and fits and self.gated and self.rms_norm and not self.keeps_scores
 
     @property
     def mlp_saved(self) -> int:

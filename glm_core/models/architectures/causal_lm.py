@@ -94,7 +94,8 @@ class CausalLM(RotaryDecoder):
             gated=len(kind.mlp) == 3,
             rms_norm=kind.rms,
             prefix_copies=2 * (query - key),
-            fusable=kind.plain and not _slides(settings),
+            fusable=kind.plain and not _slides(settings) and settings.get("hidden_act", "silu") in ("silu", "swish"),
+            dropout=bool(settings.get("attention_dropout")),
         )
 
     def _head_norms(self, settings: Config, width: int, all_heads: int) -> int:

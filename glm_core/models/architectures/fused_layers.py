@@ -19,11 +19,16 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.backends.cuda import SDPAParams, can_use_cudnn_attention, can_use_flash_attention
 from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from glm_core.models.architectures import decoder_step
 from glm_core.models.architectures.base import GATES_AGAIN, MANY_TOKENS
 from glm_core.models.kernels.dispatch import training_kernels
+
+RECOMPUTES_IN_FORWARD = "__call__" not in vars(GradientCheckpointingLayer)
+"""Whether transformers lets a layer compute all again within the forward of its class, whose place ours takes, so that ours has to
+ask for it; older versions do it around the forward."""
 
 
 def fuse_layers(model: nn.Module, masks: Callable | None = None) -> bool:
@@ -79,11 +84,21 @@ def _layer(layer: nn.Module, kernels: ModuleType, masks: Callable | None, gates:
     whole = getattr(layer, "gradient_checkpointing", False) and layer.training  # all of the layer is computed again
     many = hidden_states.shape[:2].numel() >= MANY_TOKENS
     again = masks is not None and many and not whole and torch.is_grad_enabled()
+    compute = partial(_compute, layer, kernels, masks if again and gates else None, again, whole, **more)
+    if whole and RECOMPUTES_IN_FORWARD and torch.is_grad_enabled():
+        return layer._gradient_checkpointing_func(compute, hidden_states)
+    return compute(hidden_states)
+
+
+def _compute(
+    layer: nn.Module, kernels: ModuleType, masks: Callable | None, again: bool, whole: bool, hidden_states, **more
+):
+    """The layer as `_layer` decided: gates again where there are `masks`, what attention mixes where `again` says so."""
     normed = layer.input_layernorm(hidden_states)
     with nullcontext() if whole else _computed_again(normed, partial(layer.input_layernorm, hidden_states)):
         mixed = layer.self_attn(hidden_states=normed, again=again, **more)[0]
     enter = partial(_enter_mlp, layer, kernels)
-    if again and gates:
+    if masks is not None:
         options = {"use_reentrant": False, "preserve_rng_state": False, "context_fn": masks}
         total, active = checkpoint(enter, mixed, hidden_states, **options)
     else:

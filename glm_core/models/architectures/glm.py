@@ -100,6 +100,7 @@ class Glm(RotaryDecoder):
             norm_parameters=self.norms * hidden,
             final_parameters=hidden,
             prefix_copies=2 * (query - key),  # one copy for every query head
+            dropout=bool(settings.get("attention_dropout")),
         )
 
     def build(self, settings: Config) -> "PreTrainedModel":

@@ -13,6 +13,8 @@ def _errors(logits, targets, losses, width, IGNORED: tl.constexpr, BLOCK: tl.con
     """Logits of one row (V,) become probabilities less the target's 1; of an ignored row zeros. Its loss goes to `losses`."""
     row, column = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK)
     start, target = logits + row * width, tl.load(targets + row)
+    live = target != IGNORED
+    wanted = tl.load(start + target, live, 0.0).to(tl.float32)  # before anything is written over it
     highest, mass = tl.full((BLOCK,), -float("inf"), tl.float32), tl.zeros((BLOCK,), tl.float32)
     for first in range(0, width, BLOCK):
         inside = first + column < width
@@ -23,8 +25,6 @@ def _errors(logits, targets, losses, width, IGNORED: tl.constexpr, BLOCK: tl.con
         highest = higher
     top = tl.max(highest)
     total = tl.log(tl.sum(mass * tl.exp(highest - top))) + top
-    live = target != IGNORED
-    wanted = tl.load(start + target, live, 0.0).to(tl.float32)
     tl.store(losses + row, tl.where(live, total - wanted, 0.0))
     for first in range(0, width, BLOCK):
         inside = first + column < width

@@ -34,7 +34,7 @@ def _add_rms_norm(
     BLOCK: tl.constexpr,
     EARLY: tl.constexpr,
 ):
-    row, column = tl.program_id(0), tl.arange(0, BLOCK)
+    row, column = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK)
     inside = column < width
     factor = tl.load(weight + column, inside, 0.0)
     if BEFORE:

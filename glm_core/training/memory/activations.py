@@ -3,12 +3,20 @@
 Counted with saved-tensor hooks and measured on cards (benchmarks/RESULTS.md). Not here: weights and the sum (memory_estimate.py).
 """
 
+from importlib.util import find_spec
+
 from glm_core.adapters.settings import attached_rank
+from glm_core.machine.gpu_stats import sample_gpus
 from glm_core.models.architectures.base import GATES_AGAIN, MANY_TOKENS
 from glm_core.training.memory.model_dims import Shape
 from glm_core.training.settings import TrainingSettings
 
 CHUNK_ROWS = 256  # answer rows whose logits exist at one time (loss.py)
+
+
+def kernels_expected() -> bool:
+    """Return whether training on a GPU computes in Triton's kernels: not where this machine has a GPU and no Triton."""
+    return find_spec("triton") is not None or not sample_gpus()
 
 
 def draws_again(settings: TrainingSettings) -> bool:
@@ -22,8 +30,9 @@ def activation_bytes(
     scores, prefix = _score_bytes(shape, settings, longest, width), _prefix_activations(shape, settings, width)
     whole = (_layer_activations(shape, settings, width, lean) + scores) * tokens + prefix
     layer = whole  # what one keeps between forward and backward
-    if lean and tokens >= MANY_TOKENS and not draws_again(settings):
-        layer = _layer_activations(shape, settings, width, lean, again=True) * tokens
+    if lean and tokens >= MANY_TOKENS and not draws_again(settings) and not shape.dims.dropout:
+        again = _layer_activations(shape, settings, width, lean, again=True) * tokens
+        layer = max(again, whole * (MANY_TOKENS - 1) // tokens)  # batches just under that many keep all of theirs
     passing = 4 * shape.dims.hidden + 2 * shape.dims.mlp_outputs
     around = passing * width * tokens  # embedding, last norm, gradients passing through
     # The last layers keep theirs; they have let go of them when the first ones compute theirs again.
@@ -97,6 +106,8 @@ def _prefix_activations(shape: Shape, settings: TrainingSettings, width: int) ->
 
 
 def logits_bytes(shape: Shape, settings: TrainingSettings, longest: int, width: int, device: str) -> int:
-    """One chunk of logits in the model's precision, which a GPU turns into gradients in place; beside it in float32 elsewhere."""
+    """One chunk of logits in the model's precision, which kernels turn into gradients in place; beside it in float32 elsewhere."""
     rows = min(CHUNK_ROWS, settings.micro_batch * min(longest, settings.max_target_length))
-    return rows * shape.dims.vocabulary * (width if device == "cuda" else 4 + width)
+    if device == "cuda" and kernels_expected():
+        return rows * shape.dims.vocabulary * width
+    return rows * shape.dims.vocabulary * (8 + width if width < 4 else 8)

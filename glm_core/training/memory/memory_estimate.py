@@ -11,7 +11,7 @@ from typing import Any
 
 from glm_core.adapters.settings import has_pissa
 from glm_core.models.kernels.packed_sizes import half_bytes, whole_number_bytes
-from glm_core.training.memory.activations import activation_bytes, draws_again, logits_bytes
+from glm_core.training.memory.activations import activation_bytes, draws_again, kernels_expected, logits_bytes
 from glm_core.training.memory.model_dims import Shape, read_shape
 from glm_core.training.settings import TrainingSettings
 
@@ -112,7 +112,7 @@ def _assemble(
     precision = automatic if settings.precision == "auto" else settings.precision
     width, tokens = BYTES[precision], settings.micro_batch * longest
     trainable = _count_trainable(shape, settings)
-    lean = device == "cuda" and shape.dims.fuses
+    lean = device == "cuda" and shape.dims.fuses and kernels_expected()
     activations = activation_bytes(shape, settings, tokens, longest, width, checkpointing, lean)
     recorded = recorded and is_recorded(device, precision, not (checkpointing and draws_again(settings)))
     parts = {

@@ -20,6 +20,7 @@ from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig  #
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration  # noqa: E402
 from glm_core.models.architectures.decoder import RotaryDecoder  # noqa: E402
 from glm_core.models.kernels import layers  # noqa: E402
+from glm_core.training.steps.recompute import recompute  # noqa: E402
 from tests.closeness import gap  # noqa: E402
 from tests.models.kernels.networks import NETWORKS, SIZES  # noqa: E402
 
@@ -81,6 +82,25 @@ def test_what_is_computed_again_has_the_gradients_of_what_is_kept(kind, monkeypa
         counts.append(len(calls))
     assert counts == [2, 2 + 2 + 1]  # the second of two layers keeps its gates
     assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("fused", (False, True))
+def test_layers_that_are_computed_again_whole_are_so_in_kernels_too(fused, monkeypatch):
+    monkeypatch.setattr(fused_layers, "training_kernels", lambda device: layers)
+    torch.manual_seed(2)
+    model = AutoModelForCausalLM.from_config(NETWORKS["llama"][0](**SIZES)).to(DEVICE).train()
+    if fused:
+        assert fused_layers.fuse_layers(model, fused_lora.keep_masks)
+    recompute(model, 1)
+    calls = [], []
+    for layer, found in zip(model.model.layers, calls, strict=True):
+        layer.self_attn.o_proj.forward = counting(layer.self_attn.o_proj.forward, found)
+    ids = torch.randint(1, 64, (2, 11), device=DEVICE)
+    hidden = model.get_input_embeddings()(ids).detach().requires_grad_()
+    loss = model(inputs_embeds=hidden, labels=ids, use_cache=False).loss
+    before = [len(one) for one in calls]
+    loss.backward()
+    assert (before, [len(one) for one in calls]) == ([1, 1], [2, 1])
 
 
 def counting(forward, calls: list):

@@ -113,6 +113,28 @@ def test_other_decoders_are_near_what_a_card_was_seen_to_take(shape, changes, me
     assert estimate(config, settings).peak_bytes / 1e9 == pytest.approx(measured, rel=0.05)
 
 
+def test_longer_rows_never_take_less():
+    one = SHAPES["llama-3.1-8b"]
+    config, settings = one.sized(one.hidden, one.layers), card_run(micro_batch=1, max_source_length=2048)
+    peaks = [estimate(config, settings, longest=longest).peak_bytes for longest in range(900, 1600, 20)]
+    assert peaks == sorted(peaks)
+
+
+@pytest.mark.parametrize("changes", [{"head_dim": 80}, {"hidden_act": "gelu"}])
+def test_layers_that_the_kernels_do_not_serve_keep_what_the_library_keeps(changes):
+    one = SHAPES["llama-3.1-8b"]
+    config, settings = one.sized(one.hidden, one.layers), card_run(micro_batch=16)
+    kept = [estimate(shape, settings).parts["activations"] for shape in (config, config | changes)]
+    assert kept[1] > 1.5 * kept[0]
+
+
+def test_a_network_that_drops_at_random_computes_nothing_again():
+    one = SHAPES["llama-3.1-8b"]
+    config, settings = one.sized(one.hidden, one.layers), card_run(micro_batch=16)
+    kept = [estimate(shape, settings).parts["activations"] for shape in (config, config | {"attention_dropout": 0.1})]
+    assert kept[1] > 1.2 * kept[0]
+
+
 def test_parameters_are_counted_exactly():
     assert read_shape(CHATGLM).dims.parameters() == 6_173_286_400
     assert read_shape(CHATGLM3).dims.parameters() == 6_243_584_000
