@@ -119,9 +119,9 @@ def _answers(row: dict, count: int) -> list[str] | None:
 def about(points: Sequence[Point]) -> str:
     """Return what the two shares count."""
     if not points:
-        return t("forgetting.later")
+        return t("retention.later")
     learned, kept = points[-1].learned, points[-1].kept
-    key = "forgetting.about" if points[-1].asked_unrelated else "forgetting.about_seen"
+    key = "retention.about" if points[-1].asked_unrelated else "retention.about_seen"
     return t(key, seen=learned.total, unrelated=points[-1].asked_unrelated, before=kept.total)
 
 
@@ -151,5 +151,5 @@ def label(step: int, points: Sequence[Point]) -> str:
     point = next((one for one in points if one.step == step), None)
     if point is None or point.balance is None:
         return t("run.at_step", step=step)
-    key = "forgetting.choice_best" if point is best(points) else "forgetting.choice"
+    key = "retention.choice_best" if point is best(points) else "retention.choice"
     return t(key, step=step, learned=share(point.learned), kept=share(point.kept))

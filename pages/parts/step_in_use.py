@@ -20,7 +20,7 @@ def draw(run: Run) -> None:
         st.markdown(f":material/history: {literal(choice.offer)} {literal(choice.sentence)}")
         if ui.owns(run.owner):
             word = t("step.switch", step=choice.better)
-            if st.button(word, key=f"switch-{run.id}", help=t("forgetting.go_help")):
+            if st.button(word, key=f"switch-{run.id}", help=t("retention.go_help")):
                 go_to(run, choice.better)
 
 

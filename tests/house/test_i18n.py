@@ -144,7 +144,7 @@ LARGE = {
     "guard.prefix_small",
     "demo.took",
     "demo.did_not_take",
-    "forgetting.about",
+    "retention.about",
 }
 "Their numbers are limits, or sizes of fixed sets, far above one."
 

@@ -46,7 +46,7 @@ def test_the_page_says_which_step_answers_and_offers_none_that_is_not_clearly_be
     app = open_page("run", language, run=run.id)
     assert not app.exception
     i18n.use(language)
-    said = i18n.t("step.in_use_asked", what=i18n.t("forgetting.choice_best", step=4, learned="100%", kept="0%"))
+    said = i18n.t("step.in_use_asked", what=i18n.t("retention.choice_best", step=4, learned="100%", kept="0%"))
     assert literal(said) in words(app)
     assert f"switch-{run.id}" not in keys(app) and primaries(app) == ["next-compare"]
 

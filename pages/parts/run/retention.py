@@ -23,7 +23,7 @@ def draw_balance(reader: RunReader) -> None:
     points = points_of(reader)
     if not points and not reader.status.active:
         return
-    st.markdown(f"**{t('forgetting.title')}**", help=retention.about(points))
+    st.markdown(f"**{t('retention.title')}**", help=retention.about(points))
     total = reader.status.total_steps
     key, drawn = ("balance", i18n.current(), charts.theme()), (len(points), total)
     figure = reader.cached(key, drawn, lambda: draw_figure(points, total))
@@ -47,13 +47,13 @@ def draw_steps(run: Run, points: tuple[Point, ...]) -> None:
     first = others.index(wanted.step) if wanted and wanted.step in others else len(others) - 1
     with st.container(horizontal=True, vertical_alignment="bottom"), ui.guarded():
         step = st.selectbox(
-            t("forgetting.step"),
+            t("retention.step"),
             others,
             first,
             key=f"step-{now}-{i18n.current()}",
             width=360,
             format_func=lambda one: retention.label(one, points),
         )
-        word = t("forgetting.go_forward" if now is not None and step > now else "forgetting.go_back", step=step)
-        if st.button(word, key="promote", icon=":material/history:", help=t("forgetting.go_help")):
+        word = t("retention.go_forward" if now is not None and step > now else "retention.go_back", step=step)
+        if st.button(word, key="promote", icon=":material/history:", help=t("retention.go_help")):
             step_in_use.go_to(run, step)
