@@ -17,6 +17,7 @@ from glm_core.adapters.files import read_info
 from glm_core.adapters.merge import merge
 from glm_core.errors import EasyError
 from glm_core.training.settings import TrainingSettings
+from tests.closeness import gap
 from tests.golden import golden_folder
 from tests.training.small import logits, prompts, small, stir
 
@@ -50,7 +51,7 @@ def settings(request):
 def same(found, expected, loaded):
     """Bit for bit; BLOOM's attention is another kernel once a prefix has been attached, equal to rounding."""
     if not loaded.family.architecture.caches_prefix:
-        return (found - expected).abs().max() < 1e-5
+        return gap(found, expected) < 1e-5
     return torch.equal(found, expected)
 
 
@@ -80,7 +81,7 @@ def test_saved_adapter_answers_the_same_on_a_fresh_base_and_off_is_exactly_the_b
     assert info["step"] == 7 and info["method"] == settings.method
     assert same(logits(fresh), plain, fresh)
     attach.activate(fresh, "run")
-    assert (logits(fresh) - expected).abs().max() < 1e-5
+    assert gap(logits(fresh), expected) < 1e-5
     assert (expected - plain).abs().max() > 0.1
     attach.activate(fresh, None)
     assert same(logits(fresh), plain, fresh)
@@ -91,7 +92,7 @@ def test_saved_adapter_answers_the_same_on_a_fresh_base_and_off_is_exactly_the_b
 def test_merged_model_answers_like_base_and_adapter(base, settings, tmp_path):
     _, expected = trained(base, settings, tmp_path / "adapter")
     merged = merge(base, tmp_path / "adapter", tmp_path / "merged", dtype="float32")
-    assert (logits(models.load(merged)) - expected).abs().max() < 1e-4
+    assert gap(logits(models.load(merged)), expected) < 1e-4
     published = set(load_file(base / "model.safetensors"))
     assert published <= set(load_file(merged / "model.safetensors"))
 
@@ -113,7 +114,7 @@ def test_merged_model_loads_in_plain_transformers(kind, tmp_path):
     merged = merge(base, tmp_path / "adapter", tmp_path / "merged", dtype="float32")
     plain = AutoModelForCausalLM.from_pretrained(merged).eval()
     with torch.no_grad():
-        assert (plain(input_ids=prompts(loaded)).logits - expected).abs().max() < 1e-4
+        assert gap(plain(input_ids=prompts(loaded)).logits, expected) < 1e-4
 
 
 def test_large_models_are_written_in_shards_with_an_index(chatglm, tmp_path, monkeypatch):
@@ -121,7 +122,7 @@ def test_large_models_are_written_in_shards_with_an_index(chatglm, tmp_path, mon
     _, expected = trained(chatglm, LORA, tmp_path / "adapter")
     merged = merge(chatglm, tmp_path / "adapter", tmp_path / "merged", dtype="float32")
     assert len(list(merged.glob("model-*-of-*.safetensors"))) > 2
-    assert (logits(models.load(merged)) - expected).abs().max() < 1e-4
+    assert gap(logits(models.load(merged)), expected) < 1e-4
 
 
 def test_lora_trained_on_fused_modules_converts_exactly(tmp_path):
@@ -144,7 +145,7 @@ def test_lora_trained_on_fused_modules_converts_exactly(tmp_path):
     attach.activate(loaded, "hub")
     weights = load_file(base / "model.safetensors")
     save_file({name: t + delta.get(name, 0) for name, t in weights.items()}, base / "model.safetensors")
-    assert (logits(loaded) - logits(models.load(base))).abs().max() < 1e-3
+    assert gap(logits(loaded), logits(models.load(base))) < 1e-3
 
 
 @pytest.mark.parametrize("projection", [False, True])
@@ -164,7 +165,7 @@ def test_plain_peft_reads_what_is_saved(tmp_path):
     loaded, expected = trained(base, LORA, tmp_path / "adapter")
     plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), tmp_path / "adapter").eval()
     with torch.no_grad():
-        assert (plain(input_ids=prompts(loaded)).logits - expected).abs().max() < 1e-5
+        assert gap(plain(input_ids=prompts(loaded)).logits, expected) < 1e-5
 
 
 def test_several_adapters_of_both_kinds_live_on_one_base(chatglm, tmp_path):
@@ -177,16 +178,16 @@ def test_several_adapters_of_both_kinds_live_on_one_base(chatglm, tmp_path):
         attach.load_adapter(loaded, tmp_path / name, name)
     for name in ("prefix", "lora", "projected", "rslora-all"):
         attach.activate(loaded, name)
-        assert (logits(loaded) - wanted[name]).abs().max() < 1e-5
+        assert gap(logits(loaded), wanted[name]) < 1e-5
     attach.unload_adapter(loaded, "lora")
     attach.activate(loaded, "rslora-all")
-    assert (logits(loaded) - wanted["rslora-all"]).abs().max() < 1e-5
+    assert gap(logits(loaded), wanted["rslora-all"]) < 1e-5
     attach.unload_adapter(loaded, "rslora-all")
     attach.unload_adapter(loaded, "prefix")
     assert torch.equal(logits(loaded), plain)
     attach.load_adapter(loaded, tmp_path / "lora", "again")
     attach.activate(loaded, "again")
-    assert (logits(loaded) - wanted["lora"]).abs().max() < 1e-5
+    assert gap(logits(loaded), wanted["lora"]) < 1e-5
 
 
 def test_rows_of_one_batch_answer_with_their_own_adapter(chatglm, tmp_path):
@@ -204,7 +205,7 @@ def test_rows_of_one_batch_answer_with_their_own_adapter(chatglm, tmp_path):
         single.append(logits(loaded, ids[row : row + 1]))
     with scale.rows(loaded, chosen):
         together = logits(loaded, ids)
-    assert (together - torch.cat(single)).abs().max() < 1e-4
+    assert gap(together, torch.cat(single)) < 1e-4
     attach.activate(loaded, None)
     assert torch.equal(logits(loaded, ids[1:2]), single[1])
 
@@ -216,13 +217,13 @@ def test_strength_scales_a_lora_between_base_and_beyond(chatglm, tmp_path):
     attach.load_adapter(loaded, tmp_path / "adapter", "run")
     attach.activate(loaded, "run")
     scale.set_strength(loaded, "run", 0)
-    assert (logits(loaded) - plain).abs().max() < 1e-5
+    assert gap(logits(loaded), plain) < 1e-5
     scale.set_strength(loaded, "run", 0.5)
     assert (logits(loaded) - plain).abs().max() > 0.01
     merged = merge(chatglm, tmp_path / "adapter", tmp_path / "half", dtype="float32", strength=0.5)
-    assert (logits(loaded) - logits(models.load(merged))).abs().max() < 1e-4
+    assert gap(logits(loaded), logits(models.load(merged))) < 1e-4
     scale.set_strength(loaded, "run", 1)
-    assert (logits(loaded) - full).abs().max() < 1e-5
+    assert gap(logits(loaded), full) < 1e-5
     with pytest.raises(AdapterError, match="1.5"):
         scale.set_strength(loaded, "run", 2)
 
@@ -254,7 +255,7 @@ def test_a_prefix_has_every_strength_but_is_exported_only_as_trained(chatglm, tm
     for strength in (0, 0.5, 1, 1.5):
         scale.set_strength(loaded, "run", strength)
         found[strength] = logits(loaded)
-    assert (found[0] - plain).abs().max() < 1e-5 and (found[1] - full).abs().max() < 1e-5
+    assert gap(found[0], plain) < 1e-5 and gap(found[1], full) < 1e-5
     distances = [(found[strength] - plain).norm() for strength in (0, 0.5, 1, 1.5)]
     assert distances == sorted(distances) and distances[1] > 0.01
     with pytest.raises(AdapterError, match="前缀"):
@@ -412,5 +413,5 @@ def test_official_prefix_checkpoint_gives_the_official_logits(tmp_path, name, ki
     ]
     for case in cases:
         found = logits(loaded, expected[f"{case}.input_ids"])
-        assert (found - expected[f"{case}.logits"]).abs().max() < 1e-4
+        assert gap(found, expected[f"{case}.logits"]) < 1e-4
     assert cases
