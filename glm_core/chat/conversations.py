@@ -6,7 +6,7 @@ bring back (`transcripts.py`), answering (`engine.py`) and drawing (`pages/chat.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from glm_core import i18n, workspace
@@ -156,13 +156,27 @@ class Conversation:
     def _write(self) -> None:
         if not self.messages:
             return
-        self.updated = time.time()
         try:
+            self._keep_other()
+            self.updated = time.time()
             workspace.write_json(self.path, self.record())
         except OSError as error:
             self.unsaved = i18n.t("chat.unsaved", reason=error.strerror or str(error))
         else:
             self.unsaved = ""
+
+    def _keep_other(self) -> None:
+        """Where another window wrote on since this one read, its thread becomes a conversation of its own, named so.
+
+        Raises:
+            OSError: that cannot be written.
+        """
+        other = read_file(self.path, self.user)
+        if other is None or other.updated <= self.updated or _said(other) == _said(self)[: len(other.messages)]:
+            return
+        title = i18n.t("chat.other_window", title=other.name)[:LONGEST_TITLE]
+        other = replace(other, id=workspace.new_id(), title=title)
+        workspace.write_json(other.path, other.record())
 
     def record(self) -> dict:
         """All of it as plain values, as in its file."""
@@ -175,6 +189,10 @@ class Conversation:
         """Delete its file, and what others see of it."""
         self.shared_path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
+
+
+def _said(conversation: Conversation) -> list[str]:
+    return [message["content"] for message in conversation.messages]
 
 
 def from_record(record: object, user: str, id: str) -> Conversation:

@@ -29,6 +29,30 @@ def test_what_was_said_comes_back():
     assert [item.id for item in conversation_list.conversations("local")] == [one.id]
 
 
+def test_what_another_window_wrote_meanwhile_becomes_a_conversation_of_its_own():
+    one = talk("local", "第一句", "好的。")
+    other = conversations.get("local", one.id)
+    other.messages += [{"role": "user", "content": "另一边问的"}, {"role": "assistant", "content": "另一边答的"}]
+    other.save()
+    one.messages += [{"role": "user", "content": "这一边问的"}, {"role": "assistant", "content": "这一边答的"}]
+    one.save()
+    one.save()  # once is enough
+    found = [conversations.get("local", item.id) for item in conversation_list.conversations("local")]
+    assert {item.messages[-1]["content"] for item in found} == {"另一边答的", "这一边答的"} and len(found) == 2
+    assert conversations.get("local", one.id).messages[-1]["content"] == "这一边答的"
+    assert next(item for item in found if item.id != one.id).title == "第一句（另一个窗口里的）"
+
+
+def test_a_window_that_lags_behind_its_own_thread_makes_no_copy():
+    one = talk("local", "第一句", "好的。")
+    other = conversations.get("local", one.id)
+    other.vote(1, "up")
+    other.save()
+    one.messages += [{"role": "user", "content": "第二句"}, {"role": "assistant", "content": "嗯。"}]
+    one.save()
+    assert [item.id for item in conversation_list.conversations("local")] == [one.id]
+
+
 def test_an_empty_conversation_leaves_no_file():
     talk("local")
     assert conversation_list.conversations("local") == []

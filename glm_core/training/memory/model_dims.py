@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from glm_core import workspace
+from glm_core.adapters.errors import AdapterError
+from glm_core.adapters.settings import has_pissa
 from glm_core.adapters.targets import choose_targets
 from glm_core.errors import EasyError
 from glm_core.models import registry
@@ -33,8 +35,18 @@ class Shape:
     halves: bool = True
 
     def targets(self, settings: TrainingSettings) -> list[str]:
-        """The linear modules of a layer that LoRA adapts."""
-        return choose_targets(settings.lora_targets, self.dims.groups, self.dims.linears)
+        """The linear modules of a layer that LoRA adapts.
+
+        Raises:
+            AdapterError: there is no module of that name, or a weight has fewer principal parts than PiSSA asks for.
+        """
+        found = choose_targets(settings.lora_targets, self.dims.groups, self.dims.linears)
+        if has_pissa(settings):
+            name = min(found, key=lambda one: min(self.dims.linears[one]))
+            most = min(self.dims.linears[name])
+            if settings.lora_rank > most:
+                raise AdapterError("adapters.error.pissa_rank", name=name, rank=settings.lora_rank, most=most)
+        return found
 
 
 def read_shape(model: Any) -> Shape:

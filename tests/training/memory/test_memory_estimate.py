@@ -113,6 +113,14 @@ def test_other_decoders_are_near_what_a_card_was_seen_to_take(shape, changes, me
     assert estimate(config, settings).peak_bytes / 1e9 == pytest.approx(measured, rel=0.05)
 
 
+def test_a_rank_that_no_weight_has_is_refused_before_anything_starts():
+    small = CHATGLM | {"hidden_size": 384, "inner_hidden_size": 1536, "num_attention_heads": 12}
+    assert estimate(small, card_run(pissa=True, lora_rank=384)).trainable
+    with pytest.raises(EasyError) as refused:
+        estimate(small, card_run(pissa=True, lora_rank=385))
+    assert "384" in str(refused.value) and "385" in str(refused.value)
+
+
 def test_longer_rows_never_take_less():
     one = SHAPES["llama-3.1-8b"]
     config, settings = one.sized(one.hidden, one.layers), card_run(micro_batch=1, max_source_length=2048)
