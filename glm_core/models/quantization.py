@@ -178,8 +178,7 @@ def dense_weight(layer: nn.Linear) -> torch.Tensor:
         return layer.weight.detach().float()
     if isinstance(layer, PackedLinear):
         return layer.dense()
-    weight, scale = layer.unpacked(torch.float32)
-    return weight if scale is None else weight * scale[:, None]
+    return layer.unpacked(torch.float32)[0]
 
 
 def block_linears(model: nn.Module) -> dict[str, nn.Linear]:

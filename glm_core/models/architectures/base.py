@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from glm_core.models.kernels.block_sizes import fits_block
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
@@ -93,8 +95,7 @@ class Dimensions:
     @property
     def fuses(self) -> bool:
         """Return whether a GPU trains the layers in the kernels of `fused_layers`, which keep less for the backward."""
-        fits = self.head_dim & (self.head_dim - 1) == 0  # see dispatch.fits_block
-        return self.fusable and fits and self.gated and self.rms_norm and not self.keeps_scores
+        return self.fusable and fits_block(self.head_dim) and self.gated and self.rms_norm and not self.keeps_scores
 
     @property
     def mlp_saved(self) -> int:

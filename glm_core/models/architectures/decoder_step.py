@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from glm_core.models.architectures.rotation import rotate
-from glm_core.models.kernels.dispatch import decode_kernels, fits_block, kernels_for
+from glm_core.models.kernels.block_sizes import fits_block
+from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
 from glm_core.models.kernels.processor import side_by_side
 
 PARTS = ("q_proj", "k_proj", "v_proj", "o_proj")

@@ -27,11 +27,6 @@ def kernels_for(states: torch.Tensor) -> ModuleType | None:
     return kernels if kernels is not None and states.shape[0] <= kernels.MANY else None
 
 
-def fits_block(width: int) -> bool:
-    """Return whether the kernels of attention serve heads of `width`: a block of Triton's is a power of two."""
-    return width & (width - 1) == 0
-
-
 def decode_kernels(kernels: ModuleType | None, rows: int) -> AbstractContextManager:
     """Within it the large products and the GELUs of one row are the kernels' too, each launched before the last one's end."""
     return _InTurn(kernels) if kernels is not None and rows == 1 else nullcontext()

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch.nn.attention.bias import causal_lower_right
 
-from glm_core.models.kernels.dispatch import fits_block, training_kernels
+from glm_core.models.kernels.block_sizes import fits_block
+from glm_core.models.kernels.dispatch import training_kernels
 
 if TYPE_CHECKING:
     from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig

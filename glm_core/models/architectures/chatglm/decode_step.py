@@ -9,7 +9,8 @@ from torch import nn
 
 from glm_core.models.architectures.chatglm.attention import attend, split_rotated
 from glm_core.models.architectures.chatglm.modeling import RESIDUAL_SCALE, ChatGLMForConditionalGeneration
-from glm_core.models.kernels.dispatch import decode_kernels, fits_block, kernels_for
+from glm_core.models.kernels.block_sizes import fits_block
+from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
 
 
 def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: torch.Tensor, cache) -> torch.Tensor:
