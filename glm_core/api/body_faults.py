@@ -19,6 +19,8 @@ BOUNDS = {
 
 def fault_of(record: dict, faults: Sequence[dict]) -> RequestError:
     """The most telling of pydantic's faults in our words. Of a union's branches the one that got furthest is meant."""
+    if named := _refused_kind(record):
+        return named
     fault = max(faults, key=lambda one: len(_path(record, one["loc"])))
     path, kind = _path(record, fault["loc"]), fault["type"]
     field = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
@@ -46,9 +48,23 @@ def fault_of(record: dict, faults: Sequence[dict]) -> RequestError:
         return RequestError("serving.bad_bias", top, most=BIAS_LIMIT)
     if top == "stop":
         return RequestError("serving.bad_stop", "stop", limit=STOP_LIMIT)
-    if top == "tools" and kind == "too_long":  # of /v1/responses, the only body whose tools are bounded
-        return RequestError("serving.tools_elsewhere", "tools")
     return RequestError("serving.unsupported", field, value=value)
+
+
+def _refused_kind(record: dict) -> RequestError | None:
+    """The error of a tool that is no function, or of another answer that is only named, where the body has one."""
+    if earlier := record.get("previous_response_id"):
+        return RequestError("serving.no_stored_items", "previous_response_id", value=json.dumps(earlier)[:60])
+    for name, refused, key in (
+        ("tools", lambda kind: kind not in (None, "function"), "serving.built_in_tool"),
+        ("input", lambda kind: kind == "item_reference", "serving.no_stored_items"),
+    ):
+        entries = record.get(name)
+        for place, one in enumerate(entries if isinstance(entries, list) else ()):
+            kind = one.get("type") if isinstance(one, dict) else None
+            if isinstance(kind, str | None) and refused(kind):
+                return RequestError(key, f"{name}[{place}].type", value=str(kind)[:60])
+    return None
 
 
 def _is_within(value: object, low: float, high: float) -> bool:

@@ -61,17 +61,16 @@ def parse(body: bytes, owner: str = "") -> Completion:
         RequestError: a field has the wrong type, is out of range or is not supported; the error names it.
     """
     asked = _checked(schemas.ChatRequest, body)
-    calls = tools.Calls.of(asked.tools or [], asked.tool_choice)
-    messages, beginning = _conversation(asked.messages)
+    choice = asked.tool_choice.function if isinstance(asked.tool_choice, schemas.NamedTool) else asked.tool_choice
+    calls = tools.Calls.of([tool.function for tool in asked.tools or ()], choice)
+    messages, beginning = _conversation([_message(one) for one in asked.messages])
     fields = _fields(asked, "max_completion_tokens", schemas.DEFAULT_TOKENS) | {"beginning": beginning, "owner": owner}
     fields["thinking"] = asked.chat_template_kwargs.enable_thinking if asked.chat_template_kwargs else None
     if asked.logprobs or asked.top_logprobs:
         fields["logprobs"] = asked.top_logprobs or 0
     _check_continuing(asked)
-    fields |= _grammar(asked, calls)
-    if calls is not None:
-        calls = replace(calls, single=asked.parallel_tool_calls is False)
-        fields |= {"tools": calls.offered(), "must_call": calls.forced}
+    fields |= _grammar(asked, calls) | _tools(calls)
+    calls = calls and replace(calls, single=asked.parallel_tool_calls is False)
     return _completion(asked, [{"messages": messages}], fields, calls=calls)
 
 
@@ -101,8 +100,9 @@ def parse_responses(body: bytes, owner: str = "") -> tuple[Completion, schemas.R
         BodyError, RequestError: as `parse`.
     """
     asked = _checked(schemas.ResponsesRequest, body)
-    items = [schemas.Message(role="user", content=asked.input)] if isinstance(asked.input, str) else asked.input
-    messages, beginning = _conversation(items)
+    calls = tools.Calls.of(asked.tools or [], asked.tool_choice)
+    told = [{"role": "user", "content": asked.input}] if isinstance(asked.input, str) else _told(asked.input)
+    messages, beginning = _conversation(told)
     if asked.instructions:
         messages = ({"role": "system", "content": asked.instructions}, *messages)
     form = asked.text.format if asked.text else None
@@ -112,10 +112,12 @@ def parse_responses(body: bytes, owner: str = "") -> tuple[Completion, schemas.R
         "top_p": asked.top_p,
         "owner": owner,
         "beginning": beginning,
-        "grammar": _format_grammar(form, "text") if form else "",
-        "grammar_field": "text",
+        **_only_grammar({"text": _format_grammar(form, "text")} if form and form.type != "text" else {}, calls),
+        **_tools(calls),
     }
-    return Completion((Request(messages, asked.model, **fields),), 1, bool(asked.stream), False), asked
+    calls = calls and replace(calls, single=asked.parallel_tool_calls is False)
+    request = Request(messages, asked.model, **fields)
+    return Completion((request,), 1, bool(asked.stream), False, calls=calls), asked
 
 
 def _checked(model: type[M], body: bytes) -> M:
@@ -184,28 +186,48 @@ def _prompt(prompt: str | list[int], echo: bool) -> dict:
     return {"messages": ({"role": "user", "content": shown},), "prompt": shown or tuple(prompt)}
 
 
-def _conversation(messages: Sequence[schemas.Message | schemas.InputItem]) -> tuple[tuple[dict, ...], str]:
+def _conversation(told: Sequence[dict]) -> tuple[tuple[dict, ...], str]:
     """The engine's messages, and the beginning of the answer where the last one is the assistant's."""
-    found = [_message(message) for message in messages]
-    begun = found[-1]["role"] == "assistant" and not found[-1].get(CALLS)
+    found = list(told)
+    begun = bool(found) and found[-1]["role"] == "assistant" and not found[-1].get(CALLS)
     beginning = found.pop()["content"] if begun else ""
     if not found or found[-1]["role"] not in ("user", ROLE):
         found.append({"role": "user", "content": ""})
     return tuple(found), beginning
 
 
-def _message(message: schemas.Message | schemas.InputItem) -> dict:
-    content = message.content
-    text = "".join(part.text for part in content) if isinstance(content, list) else content or ""
-    if isinstance(message, schemas.Message) and message.role in ("tool", "function"):
+def _message(message: schemas.Message) -> dict:
+    text = _text(message.content)
+    if message.role in ("tool", "function"):
         named = {"name": message.name, "tool_call_id": message.tool_call_id}
         return {"role": ROLE, "content": text} | {key: value for key, value in named.items() if value}
     role = "system" if message.role == "developer" else message.role
-    made = _made_calls(message) if isinstance(message, schemas.Message) and role == "assistant" else []
+    made = _made_calls(message) if role == "assistant" else []
     if not made:
         return {"role": role, "content": text}
     calls = [call(one.function.name, _arguments(one.function.arguments)) | {"id": one.id} for one in made]
     return {"role": role, "content": text, CALLS: calls}
+
+
+def _told(items: Sequence[schemas.Item]) -> list[dict]:
+    """The messages of /v1/responses' items: calls that follow each other, and the text before them, are one."""
+    found: list[dict] = []
+    for item in items:
+        if isinstance(item, schemas.InputItem):
+            role = "system" if item.role == "developer" else item.role
+            found.append({"role": role, "content": _text(item.content)})
+        elif isinstance(item, schemas.InputCallOutput):
+            found.append({"role": ROLE, "content": _text(item.output), "tool_call_id": item.call_id})
+        elif isinstance(item, schemas.InputCall):
+            if not found or found[-1]["role"] != "assistant":
+                found.append({"role": "assistant", "content": ""})
+            made = call(item.name, _arguments(item.arguments)) | {"id": item.call_id}
+            found[-1].setdefault(CALLS, []).append(made)
+    return found
+
+
+def _text(content: str | Sequence[schemas.TextPart | schemas.InputText] | None) -> str:
+    return content or "" if content is None or isinstance(content, str) else "".join(part.text for part in content)
 
 
 def _made_calls(message: schemas.Message) -> list[schemas.ToolCall]:
@@ -247,15 +269,26 @@ def _grammar(asked: schemas.Generation, calls: "tools.Calls | None" = None) -> d
     given = {field: (make, value) for field, (make, value) in wanted.items() if value is not None}
     if len(given) > 1:
         raise RequestError("serving.two_forms", list(given)[1], other=next(iter(given)))
-    if calls is not None:
-        if given and not calls.forced:  # an answer that is no call would be free text
-            raise RequestError("serving.two_forms", next(iter(given)), other="tools")
-        return {"grammar": calls.grammar(), "grammar_field": "tools"}
+    made = {}
     for field, (make, value) in given.items():
         if make is grammar.json_schema and isinstance(value, str):
             value = _schema_text(value, field)
-        return {"grammar": make(value, field), "grammar_field": field}
-    return {"grammar": ""}
+        made[field] = make(value, field)
+    return _only_grammar(made, calls)
+
+
+def _only_grammar(made: dict[str, str], calls: "tools.Calls | None") -> dict[str, str]:
+    """The engine's fields of the form that an answer has to match: `made` by its field, at most one, or a call."""
+    if calls is not None:
+        if made and not calls.forced:  # an answer that is no call would be free text
+            raise RequestError("serving.two_forms", next(iter(made)), other="tools")
+        return {"grammar": calls.grammar(), "grammar_field": "tools"}
+    field, wanted = next(iter(made.items()), ("", ""))
+    return {"grammar": wanted, "grammar_field": field} if field else {"grammar": ""}
+
+
+def _tools(calls: "tools.Calls | None") -> dict[str, Any]:
+    return {} if calls is None else {"tools": calls.offered(), "must_call": calls.forced}
 
 
 def _check_continuing(asked: schemas.ChatRequest) -> None:

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from glm_core.api.answer_reader import AnswerReader, Delta
 from glm_core.api.errors import blaming, error_body, failure
 from glm_core.api.parsing import Completion
 from glm_core.api.prometheus import ApiMetrics
-from glm_core.api.tools import GrammarCallReader
 from glm_core.serving.errors import ServingError
 from glm_core.serving.request_handle import RequestHandle, TokenLogprob
 
@@ -63,12 +63,8 @@ class CompletionStream:
         self._handles = handles
         self._wanted = wanted
         self._meter = meter
-        self._readers = [GrammarCallReader() for _ in handles]
+        self._readers = [AnswerReader(handle, wanted.calls) for handle in handles]
         self._sent = [0] * len(handles)  # of each choice, tokens whose probabilities were sent
-        self._called: list[list[int]] = [
-            [] for _ in handles
-        ]  # of each choice, characters sent of the arguments of each call
-        self._thought = [0] * len(handles)  # of each choice, characters of the thought that were sent
         self._id = f"{'cmpl' if wanted.legacy else 'chatcmpl'}-{secrets.token_hex(12)}"
         self._created = int(time.time())
 
@@ -82,6 +78,8 @@ class CompletionStream:
             return failure(blaming(error, self._prompt_field))
         finally:
             self._meter.answered(self._handles)
+        for reader in self._readers:
+            reader.read()
         choices = [self._choice(number) for number in range(len(self._handles))]
         kind = "text_completion" if self._wanted.legacy else "chat.completion"
         return JSONResponse(self._envelope(kind, choices) | {"usage": self._usage()} | self._extra())
@@ -129,45 +127,22 @@ class CompletionStream:
             yield self._event(number, {"role": "assistant", "content": ""})
             if self._wanted.echo:
                 yield self._event(number, {"content": self._handles[number].prompt_text})
-        for delta in self._deltas(number, piece):
-            yield self._event(number, delta)
+        for delta in self._readers[number].push(piece or "", ended=piece is None):
+            if delta.kind != "thought" or not self._wanted.legacy:
+                yield self._event(number, self._delta(number, delta))
         if piece is None:
             yield self._event(number, {}, ended=True)
 
-    def _deltas(self, number: int, piece: str | None) -> Iterator[dict]:
-        """Return what a piece adds to the message: a part of the thought, text, or a part of a call."""
-        thought = self._handles[number].reasoning[self._thought[number] :]
-        self._thought[number] += len(thought)
-        if thought and not self._wanted.legacy:
-            yield {"reasoning_content": thought}
-        if self._wanted.calls is None or self._handles[number].tells_calls:
-            if piece:
-                yield {"content": piece}
-            yield from self._grown_calls(number)
-            return
-        reader = self._readers[number]
-        known = reader.name is not None
-        text, arguments = reader.push(piece or "", ended=piece is None)
-        if text:
-            yield {"content": text}
-        if reader.name is not None and not known:
-            function = {"name": reader.name, "arguments": ""}
-            yield {"tool_calls": [{"index": 0, "id": reader.id, "type": "function", "function": function}]}
-        if arguments:
-            yield {"tool_calls": [{"index": 0, "function": {"arguments": arguments}}]}
-
-    def _grown_calls(self, number: int) -> Iterator[dict]:
-        """Return what calls in the model's own format have grown by: the name of a new one, then its arguments in pieces."""
-        handle, sent = self._handles[number], self._called[number]
-        calls = (*handle.told_calls, *handle.tool_calls[len(handle.told_calls) :]) if self._wanted.calls else ()
-        for place, made in enumerate(calls[:1] if self._wanted.calls and self._wanted.calls.single else calls):
-            if place == len(sent):
-                sent.append(0)
-                named = {"id": f"call_{secrets.token_hex(12)}", "type": "function"}
-                yield {"tool_calls": [{"index": place, **named, "function": {"name": made.name, "arguments": ""}}]}
-            if rest := made.arguments[sent[place] :]:
-                sent[place] += len(rest)
-                yield {"tool_calls": [{"index": place, "function": {"arguments": rest}}]}
+    def _delta(self, number: int, delta: Delta) -> dict:
+        """Return what is new of a choice as a part of its message."""
+        if delta.kind == "thought":
+            return {"reasoning_content": delta.text}
+        if delta.kind == "text":
+            return {"content": delta.text}
+        call = self._readers[number].calls[delta.place]
+        begun = {"id": call.id, "type": "function"} if delta.begins else {}
+        name = {"name": call.name} if delta.begins else {}
+        return {"tool_calls": [{"index": delta.place, **begun, "function": {**name, "arguments": delta.text}}]}
 
     @property
     def _prompt_field(self) -> str:
@@ -178,7 +153,8 @@ class CompletionStream:
         return "text_completion" if self._wanted.legacy else "chat.completion.chunk"
 
     def _event(self, number: int, delta: dict, ended: bool = False) -> str:
-        choice = {"index": number, "logprobs": None, "finish_reason": self._finish_reason(number) if ended else None}
+        finish_reason = self._readers[number].finish_reason if ended else None
+        choice: dict = {"index": number, "logprobs": None, "finish_reason": finish_reason}
         handle, sent = self._handles[number], self._sent[number]
         if handle.request.logprobs is not None and ("role" not in delta or ended):
             self._sent[number] = len(handle.logprobs)
@@ -191,42 +167,20 @@ class CompletionStream:
         return sse(self._envelope(self._chunk, [choice]) | usage | (self._extra() if ended else {}))
 
     def _choice(self, number: int) -> dict:
-        handle, call = self._handles[number], self._call(number)
-        choice = {"index": number, "logprobs": None, "finish_reason": self._finish_reason(number)}
+        handle, reader = self._handles[number], self._readers[number]
+        choice = {"index": number, "logprobs": None, "finish_reason": reader.finish_reason}
         if handle.request.logprobs is not None:
             choice["logprobs"] = self._logprobs(number, handle.logprobs, True)
         if self._wanted.legacy:
             return choice | {"text": (handle.prompt_text if self._wanted.echo else "") + handle.continuation}
         thought = {"reasoning_content": handle.reasoning} if handle.reasoning else {}
-        message = {"role": "assistant", "content": handle.continuation, "refusal": None}
-        return choice | {"message": message | thought | call}
-
-    def _call(self, number: int) -> dict:
-        """The call in place of the text, where the answer is one."""
-        if self._wanted.calls is None:
-            return {}
-        if told := self._told_calls(number):
-            return {"content": self._handles[number].continuation or None, "tool_calls": told}
-        if self._handles[number].tells_calls:
-            return {}
-        reader = self._readers[number]
-        _text, arguments = reader.push(self._handles[number].continuation, ended=True)
-        if reader.name is None:
-            return {}
-        function = {"name": reader.name, "arguments": arguments}
-        return {"content": None, "tool_calls": [{"id": reader.id, "type": "function", "function": function}]}
-
-    def _told_calls(self, number: int) -> list[dict]:
-        """The calls of a model that calls in its own format."""
-        calls = self._handles[number].tool_calls if self._wanted.calls else ()
-        return [
-            {
-                "id": f"call_{secrets.token_hex(12)}",
-                "type": "function",
-                "function": {"name": one.name, "arguments": one.arguments},
-            }
-            for one in (calls[:1] if self._wanted.calls and self._wanted.calls.single else calls)
+        made = [
+            {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
+            for one in reader.calls
         ]
+        calls = {"content": reader.text or None, "tool_calls": made} if made else {}
+        message = {"role": "assistant", "content": reader.text, "refusal": None}
+        return choice | {"message": message | thought | calls}
 
     def _logprobs(self, number: int, tokens: Sequence[TokenLogprob], first: bool) -> dict:
         """Tokens and their probabilities in OpenAI's form; `first`: nothing of this choice has been sent."""
@@ -256,13 +210,6 @@ class CompletionStream:
             "system_fingerprint": fingerprint,
             "choices": choices,
         }
-
-    def _finish_reason(self, number: int) -> str:
-        """In OpenAI's words: an answer broken off by its deadline ended for its length."""
-        called = self._readers[number].name is not None or self._handles[number].tool_calls
-        if called and self._handles[number].finish_reason == "stop":
-            return "tool_calls"
-        return "stop" if self._handles[number].finish_reason == "stop" else "length"
 
     def _extra(self) -> dict:
         """Return what only this program tells: the provenance, and how many old turns did not fit."""

@@ -139,7 +139,7 @@ class Api:
         return await self._answer(http, parse_legacy)
 
     async def responses(self, http: HTTPRequest) -> Response:
-        """POST /v1/responses: text in, text out, in OpenAI's newer form."""
+        """POST /v1/responses: text and calls of tools, in OpenAI's newer form."""
         try:
             wanted, asked = parse_responses(await _body(http), _owner(http))
             engine = await self._engine()
@@ -147,7 +147,7 @@ class Api:
         except ServingError as error:
             self._meter.refused(error.status)
             return failure(error)
-        answer = ResponseObject(handle, asked, self._meter)
+        answer = ResponseObject(handle, asked, wanted.calls, self._meter)
         return await (answer.streamed(http) if wanted.stream else answer.complete(http))
 
     async def _answer(self, http: HTTPRequest, read: Callable[[bytes, str], Completion]) -> Response:

@@ -288,6 +288,53 @@ class InputItem(Part):
     status: Anything = None
 
 
+class InputCall(Part):
+    """A call in an answer of the history, as /v1/responses writes it."""
+
+    type: Literal["function_call"]
+    call_id: Text
+    name: Text
+    arguments: str
+    id: Anything = None
+    status: Anything = None
+
+
+class InputCallOutput(Part):
+    """The result of a called function."""
+
+    type: Literal["function_call_output"]
+    call_id: Text
+    output: str | list[InputText]
+    id: Anything = None
+    status: Anything = None
+
+
+class InputReasoning(Part):
+    """The thought before an answer of the history; not told again."""
+
+    type: Literal["reasoning"]
+    summary: Anything = None
+    content: Anything = None
+    encrypted_content: Anything = None
+    id: Anything = None
+    status: Anything = None
+
+
+Item = InputItem | InputCall | InputCallOutput | InputReasoning
+
+
+class FlatTool(Function):
+    """A tool of /v1/responses; only functions are served."""
+
+    type: Literal["function"]
+
+
+class FlatNamedTool(NamedFunction):
+    """The tool that has to be called, as /v1/responses writes it."""
+
+    type: Literal["function"]
+
+
 class FlatSchemaFormat(Part):
     """JSON that matches a schema, as /v1/responses writes it."""
 
@@ -306,14 +353,16 @@ class TextSettings(Part):
 
 
 class ResponsesRequest(Sampled):
-    """POST /v1/responses: text in, text out; nothing is stored."""
+    """POST /v1/responses: text and calls of tools; nothing is stored."""
 
-    input: Text | Annotated[list[InputItem], Field(min_length=1)]
+    model_config = ConfigDict(json_schema_extra={"allOf": [MUST_CALL]})
+
+    input: Text | Annotated[list[Item], Field(min_length=1)]
     instructions: str | None = None
     max_output_tokens: Tokens | None = None
     text: TextSettings | None = None
-    tools: Nothing | None = None
-    tool_choice: Literal["none", "auto"] | None = None
+    tools: list[FlatTool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FlatNamedTool | None = None
     parallel_tool_calls: bool | None = None
     truncation: Literal["auto", "disabled"] | None = None
     include: Nothing | None = None

@@ -6,9 +6,8 @@ A forced call is JSON of the function's own schema. With "auto" a model whose ch
 
 import json
 import re
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from glm_core.api import schemas
 from glm_core.serving.batching import grammar
@@ -31,24 +30,23 @@ class Calls:
     single: bool = False
 
     @classmethod
-    def of(cls, tools: Sequence[schemas.Tool], choice: object) -> "Calls | None":
+    def of(cls, functions: Sequence[schemas.Function], choice: str | schemas.NamedFunction | None) -> "Calls | None":
         """Return what `tools` and `tool_choice` ask for; None where nothing may be called.
 
         Raises:
             RequestError: the tool that has to be called is not among them.
         """
-        if choice == "none" or (not tools and choice in (None, "auto")):
+        if choice == "none" or (not functions and choice in (None, "auto")):
             return None
-        functions = tuple(tool.function for tool in tools)
-        if isinstance(choice, schemas.NamedTool):
-            functions = tuple(one for one in functions if one.name == choice.function.name)
+        if isinstance(choice, schemas.NamedFunction):
+            functions = [one for one in functions if one.name == choice.name]
         if not functions:
             raise RequestError("serving.no_tool", "tool_choice")
-        return cls(functions, choice not in (None, "auto"))
+        return cls(tuple(functions), choice not in (None, "auto"))
 
     def offered(self) -> tuple[dict, ...]:
         """The functions as the engine's requests take them."""
-        kept = [one.model_dump(exclude_none=True, exclude={"strict"}) for one in self.functions]
+        kept = [one.model_dump(exclude_none=True, exclude={"strict", "type"}) for one in self.functions]
         return tuple({"type": "function", "function": one} for one in kept)
 
     def grammar(self) -> str:
@@ -81,7 +79,6 @@ class GrammarCallReader:
         name: of the function, None until it is known, or where the answer is text.
     """
 
-    id: str = field(default_factory=lambda: f"call_{secrets.token_hex(12)}")
     name: str | None = None
     _held: str = ""
     _text: bool = False

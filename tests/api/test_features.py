@@ -1,4 +1,4 @@
-"""What OpenAI's own client asks of a server beyond plain answers: schemas, tools, probabilities, histories, responses."""
+"""What OpenAI's own client asks of a server beyond plain answers: schemas, tools, probabilities, histories."""
 
 import json
 
@@ -278,41 +278,6 @@ def test_echo_gives_the_probability_of_every_token_of_the_prompt(client, causal)
         model=causal, prompt=ids[:3], echo=True, logprobs=1, max_tokens=1, temperature=0
     )
     assert answer.usage.prompt_tokens == 4 and len(shorter.choices[0].logprobs.tokens) == 4
-
-
-# /v1/responses
-
-
-def test_the_newer_form_answers_as_the_older_one(client):
-    chat = client.chat.completions.create(**GREEDY | {"max_tokens": 12})
-    answer = client.responses.create(model="tiny", input="你好", temperature=0, max_output_tokens=12)
-    assert answer.output_text == chat.choices[0].message.content and answer.status == "incomplete"
-    assert answer.usage.output_tokens == chat.usage.completion_tokens
-    items = [{"role": "user", "content": [{"type": "input_text", "text": "你好"}]}]
-    kinds, text = [], ""
-    for event in client.responses.create(model="tiny", input=items, temperature=0, max_output_tokens=12, stream=True):
-        kinds.append(event.type)
-        text += event.delta if event.type == "response.output_text.delta" else ""
-    assert text == answer.output_text
-    assert kinds[0] == "response.created" and kinds[-1] == "response.incomplete"
-
-
-def test_the_newer_form_parses_into_an_object_and_refuses_by_name(client):
-    assert isinstance(
-        client.responses.parse(model="tiny", input="你好", text_format=Person, temperature=0).output_parsed, Person
-    )
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.create(model="tiny", input="你好", previous_response_id="resp_1")
-    assert caught.value.body["param"] == "previous_response_id"
-
-
-def test_the_newer_form_says_where_tools_are_taken(client):
-    """SDKs whose default is /v1/responses (the AI SDK's OpenAI provider, OpenAI's agents) get told what to change."""
-    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.responses.create(model="tiny", input="你好", tools=[tool], tool_choice="required")
-    assert caught.value.body["param"] == "tools"
-    assert "/v1/chat/completions" in caught.value.body["message"]
 
 
 # addresses and bodies

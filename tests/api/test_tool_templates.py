@@ -109,3 +109,52 @@ def test_without_tools_none_are_told(client):
     plain = client.chat.completions.create(messages=TURNS[:1], **GREEDY)
     told = client.chat.completions.create(messages=TURNS[:1], tools=[TOOL], tool_choice="none", **GREEDY)
     assert plain.usage.prompt_tokens == told.usage.prompt_tokens and not told.choices[0].message.tool_calls
+
+
+FLAT = {"type": "function", **TOOL["function"]}
+NEWER = {"model": "caller", "temperature": 0, "max_output_tokens": 180}
+
+
+def test_calls_in_the_newer_form_are_items_and_their_results_are_answered(client):
+    first = client.responses.create(input="hello", tools=[FLAT], **NEWER)
+    assert [item.type for item in first.output] == ["function_call"] * 2 and first.status == "completed"
+    assert [json.loads(item.arguments) for item in first.output] == [{"zone": "hello"}, {"zone": "world"}]
+    assert len({item.call_id for item in first.output}) == 2
+    single = client.responses.create(input="hello", tools=[FLAT], parallel_tool_calls=False, **NEWER)
+    assert len(single.output) == 1
+    told = [{"role": "user", "content": "hello"}, *first.output]
+    for item, text in zip(first.output, ("12:00", "13:00"), strict=True):
+        told.append({"type": "function_call_output", "call_id": item.call_id, "output": text})
+    assert client.responses.create(input=told, tools=[FLAT], **NEWER).output_text == "noon"
+
+
+def test_streamed_calls_in_the_newer_form_are_numbered_and_come_in_pieces(client):
+    with client.responses.stream(input="hello", tools=[FLAT], **NEWER) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    added = [event for event in events if event.type == "response.output_item.added"]
+    ended = [event for event in events if event.type == "response.output_item.done"]
+    whole = [event for event in events if event.type == "response.function_call_arguments.done"]
+    assert [event.output_index for event in (*added, *ended, *whole)] == [0, 1] * 3
+    assert [event.item.arguments for event in added] == ["", ""]
+    for index, item in enumerate(final.output):
+        pieces = [
+            event.delta
+            for event in events
+            if event.type == "response.function_call_arguments.delta" and event.output_index == index
+        ]
+        assert len(pieces) > 3 and "".join(pieces) == whole[index].arguments == item.arguments
+        assert {whole[index].item_id, added[index].item.id, ended[index].item.id} == {item.id}
+        assert ended[index].item.call_id == item.call_id and item.status == "completed"
+    assert json.loads(final.output[1].arguments) == {"zone": "world"}
+
+
+@pytest.mark.parametrize("most", range(20, 60, 8))
+def test_a_call_that_is_cut_off_is_not_said_to_be_whole(client, most):
+    *_, last = client.responses.create(input="hello", tools=[FLAT], stream=True, **NEWER | {"max_output_tokens": most})
+    assert last.type == "response.incomplete"
+    calls = [item for item in last.response.output if item.type == "function_call"]
+    for item in calls:
+        assert (item.status == "completed") is item.arguments.endswith("}")
+    assert last.response.output[-1].status == "incomplete"

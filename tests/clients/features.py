@@ -87,6 +87,9 @@ def openai_responses(url):
     assert _openai(url).responses.create(model=MODEL, input="你好", max_output_tokens=16).output_text
     events = list(_openai(url).responses.create(model=MODEL, input="你好", max_output_tokens=16, stream=True))
     assert events[-1].type in ("response.completed", "response.incomplete")
+    tool = {"type": "function", **TOOL["function"]}
+    called = _openai(url).responses.create(model=MODEL, input="天气", tools=[tool], tool_choice="required")
+    assert json.loads(called.output[0].arguments)["city"] in ("北京", "上海")
 
 
 def _langchain(url: str, **fields):
@@ -130,6 +133,8 @@ def langchain_logprobs(url):
 @feature("langchain-openai", "responses")
 def langchain_responses(url):
     assert _langchain(url, max_tokens=16, use_responses_api=True).invoke("你好").text
+    bound = _langchain(url, use_responses_api=True).bind_tools([TOOL], tool_choice="any")
+    assert bound.invoke("天气").tool_calls[0]["args"]["city"] in ("北京", "上海")
 
 
 def _litellm(url: str, **fields):

@@ -52,6 +52,9 @@ async function openaiClient(url) {
     },
     async responses() {
       assert.ok((await client.responses.create({ model: MODEL, input: "你好", max_output_tokens: 16 })).output_text);
+      const tools = [{ type: "function", name: "get_weather", parameters: WEATHER, strict: true }];
+      const called = await client.responses.create({ model: MODEL, input: "天气", tools, tool_choice: "required" });
+      assert.ok(CITIES.includes(JSON.parse(called.output[0].arguments).city));
     },
   };
 }
