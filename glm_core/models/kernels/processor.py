@@ -2,8 +2,9 @@
 
 Where a half-precision number holds every weight, as it does of all models that were published in one, the weights are laid
 out a second time as halves, of which FBGEMM (Khudia et al. 2021) makes float32 in its registers: the same products and
-sums in float32, read in half the time. Each row's result is the same whatever rows it is computed with. Not here: int8
-weights (`glm_core.models.quantization`).
+sums in float32, read in half the time. With AVX-512 a row's result is the same whatever rows it is computed with; elsewhere
+one row, two rows and more are summed in different orders, so that the last bits differ. Not here: int8 weights
+(`glm_core.models.quantization`).
 """
 
 from collections.abc import Iterator, Sequence

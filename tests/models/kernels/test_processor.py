@@ -36,7 +36,11 @@ def test_weights_of_a_half_type_are_read_as_halves_without_loss(dtype):
         deep = halved(states[None])
     assert halved.laid_out[1][1] is not None
     torch.testing.assert_close(found, exact, rtol=1e-5, atol=1e-6)
-    assert torch.equal(found, alone) and torch.equal(deep[0], found)
+    assert torch.equal(deep[0], found)
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+        assert torch.equal(found, alone)
+    else:  # FBGEMM sums one row, two rows and more in ways of their own there
+        torch.testing.assert_close(found, alone, rtol=1e-5, atol=1e-6)
 
 
 def test_weights_that_halves_cannot_hold_are_read_as_they_are():
