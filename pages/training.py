@@ -88,18 +88,21 @@ form = Form(data, models)
 if form.begin():
     ui.begin_anew(t("train.gone"))
 ui.draw_told()
+fixed: frozenset[str] = frozenset()
+with ui.guarded():
+    fixed = form.hold()
 left, right = st.columns([3, 2], gap="large")
 with left:
     fields.draw_presets(form)
-    fields.draw_choices(form)
+    fields.draw_choices(form, fixed)
     at = place.draw()
     if not at:
         fields.draw_cards(machine)
     pinned = fields.draw_questions()
     with st.expander(t("train.settings"), icon=":material/tune:"):
-        fields.draw_fields("basic", machine)
+        fields.draw_fields("basic", machine, fixed)
     with st.expander(t("train.expert"), icon=":material/science:"):
-        fields.draw_fields("expert", machine)
+        fields.draw_fields("expert", machine, fixed)
 form.keep_draft()
 with right, st.container(border=True, key="forecast"), ui.guarded():
     settings = place.placed(draw_start(form.read()), at)

@@ -101,7 +101,12 @@ def create(
 
 
 def continue_settings(run: Run, settings):
-    """`settings` with what the adapter of `run` fixes: method, rank, layers, prefix length.
+    """`settings` with what the adapter of `run` fixes; raises as `fixed_settings`."""
+    return settings.changed(**fixed_settings(run))
+
+
+def fixed_settings(run: Run) -> dict:
+    """Return the settings that the adapter of `run` fixes for a run that goes on from it: method, rank, layers, prefix length.
 
     Raises:
         RunError: the run has no adapter. AdapterError, ModelError: it cannot be read, or its base is gone.
@@ -110,7 +115,7 @@ def continue_settings(run: Run, settings):
 
     if run.adapter() is None:
         raise RunError("runs.no_adapter", name=run.name)
-    return settings.changed(**start.settings_of(run.adapter(), str(bases.of(run) or run.model)))
+    return start.settings_of(run.adapter(), str(bases.of(run) or run.model))
 
 
 def _origin(start: Run | None) -> dict:

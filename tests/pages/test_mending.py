@@ -1,4 +1,4 @@
-"""A run that has not learned says so first, why, and offers one press that mends it."""
+"""A run that has not learned says so first, why, and offers one press that mends it; what an adapter that is gone on from fixes."""
 
 import json
 
@@ -11,6 +11,8 @@ from glm_core.runs.labels import setting_values
 from glm_core.training.settings import TrainingSettings
 from tests.pages.test_training import ANSWERS, EVALUATED, launcher, make, open_page, primaries, words  # noqa: F401
 from tests.tiny import tiny_chatglm
+
+FIXED = ("lora_rank", "lora_alpha", "lora_targets", "rslora", "dora", "pissa")
 
 
 @pytest.fixture
@@ -76,3 +78,49 @@ def test_a_run_that_has_learned_has_nothing_to_mend(run):
     tell(run, 15)
     app = open_page("run", run=run.id)
     assert "15/15" in app.subheader[0].value and not any("mend" in key for key in primaries(app))
+
+
+# going on
+
+
+def widgets(app) -> dict:
+    kinds = (app.number_input, app.selectbox, app.toggle, app.button_group)
+    return {widget.key: widget for kind in kinds for widget in kind}
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_what_the_adapter_fixes_is_grey_and_the_rest_is_not(run, language):
+    app = open_page("training", language, **{"from": run.id})
+    i18n.use(language)
+    assert not app.exception and i18n.t("train.from", name=run.name) in words(app)
+    shown = widgets(app)
+    assert all(shown[f"set_{name}"].disabled for name in ("method", *FIXED))
+    assert not shown["set_epochs"].disabled and not shown["set_lora_dropout"].disabled
+    assert shown["set_lora_rank"].value == run.settings["lora_rank"] and not shown["set_pissa"].value
+
+
+def test_another_job_keeps_the_adapters_shape(run, launcher):  # noqa: F811
+    app = open_page("training", **{"from": run.id})
+    app.button(key="choose-domain").click().run()
+    app.selectbox(key="model").set_value(run.model_name).run()
+    assert widgets(app)["set_lora_rank"].value == run.settings["lora_rank"]
+    app.button(key="start").click().run()
+    assert not app.exception
+    new = next(one for one in store.runs() if one.id != run.id)
+    fixed = store.fixed_settings(run)
+    assert {name: new.settings[name] for name in fixed} == fixed and (new.path / start.FOLDER).is_dir()
+
+
+def test_beginning_anew_gives_the_settings_back(run):
+    app = open_page("training", **{"from": run.id})
+    app.button(key="drop-start").click().run()
+    assert not app.exception and not any(widget.disabled for widget in widgets(app).values())
+    app.toggle(key="set_pissa").set_value(True).run()
+    assert widgets(app)["set_pissa"].value
+
+
+def test_an_adapter_that_cannot_be_read_is_said_and_nothing_is_started(run):
+    (run.path / "adapter" / "adapter_config.json").write_text("{", encoding="utf-8")
+    app = open_page("training", **{"from": run.id})
+    assert not app.exception and app.error
+    assert not any(button.key == "start" for button in app.button)

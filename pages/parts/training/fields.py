@@ -1,5 +1,6 @@
 """The training page's left side: the three jobs, data, model and method, the settings, the pinned questions."""
 
+from collections.abc import Collection
 from dataclasses import fields
 
 import streamlit as st
@@ -37,8 +38,12 @@ def draw_presets(form: Form) -> None:
             )
 
 
-def draw_choices(form: Form) -> None:
-    """Data set, model and method."""
+def draw_choices(form: Form, fixed: Collection[str]) -> None:
+    """Data set, model and method.
+
+    Args:
+        fixed: the settings that are not to be changed, as `Form.hold` returns them.
+    """
     labels = {id: t("train.rows", name=one.name, rows=one.rows) for id, one in form.data.items()}
     labels = unique_labels(labels, {id: ui.local_time(one.created) for id, one in form.data.items()})
     ui.keep_widget("dataset")
@@ -64,6 +69,7 @@ def draw_choices(form: Form) -> None:
         required=True,
         help=describe("method"),
         format_func=lambda choice: choice_label("method", choice),
+        disabled="method" in fixed,
         on_change=ui.checked(form.refill),
     )
 
@@ -79,8 +85,8 @@ def draw_cards(machine: this_machine.Machine) -> None:
     )
 
 
-def draw_fields(group: str, machine: this_machine.Machine) -> None:
-    """The settings of one group that the chosen method has, from the fields' own words, ranges and choices."""
+def draw_fields(group: str, machine: this_machine.Machine, fixed: Collection[str]) -> None:
+    """The settings of one group that the chosen method has, from the fields' own words, ranges and choices; those `fixed` are grey."""
     elsewhere = ("method", "processes") if len(machine.gpus) > 1 else ("method",)
     used = setting_values.used(st.session_state.set_method)
     shown = [one for one in fields(TrainingSettings) if one.metadata["group"] == group and one.name in used]
@@ -90,12 +96,13 @@ def draw_fields(group: str, machine: this_machine.Machine) -> None:
     ):  # row by row: so they follow each other on a phone
         for column, one in zip(st.columns(2), pair, strict=False):
             with column:
-                draw_field(one)
+                draw_field(one, one.name in fixed)
 
 
-def draw_field(one) -> None:
+def draw_field(one, fixed: bool) -> None:
     """The widget that a setting's type and range ask for."""
     words = {"label": setting_values.titled(one.name), "help": describe(one.name), "key": f"set_{one.name}"}
+    words["disabled"] = fixed
     if one.metadata["choices"]:
         ui.keep_widget(words["key"])
         st.selectbox(

@@ -117,6 +117,20 @@ class Form:
     def drop_start(self) -> None:
         """Begin anew instead of going on."""
         st.session_state.start_from = ""
+        self.refill()
+
+    def hold(self) -> frozenset[str]:
+        """Put what the adapter that is gone on from fixes into the form; returns the settings that are not to be changed.
+
+        Raises:
+            AdapterError, ModelError: the adapter cannot be read, or its base is gone.
+        """
+        if self.start is None or bases.name_of(self.start) != st.session_state.model:
+            return frozenset()
+        fixed = store.fixed_settings(self.start)
+        st.session_state.update({f"set_{name}": value for name, value in fixed.items()})
+        st.session_state.filled |= fixed
+        return frozenset(fixed)
 
     def begin(self) -> bool:
         """Fill the form at the first visit or as the address asks: `preset`, `dataset`, `model`, or a run to be `like`.
