@@ -13,12 +13,11 @@ from glm_core.i18n import t
 from glm_core.markdown import literal
 from glm_core.runs import store
 from pages.parts import share, shortened, step_in_use, widgets
-from pages.parts.chat import history, messages, row_editor, sampling_controls, shared_view, streaming
+from pages.parts.chat import history, messages, row_editor, sampling_controls, shared_view, streaming, too_long
 from pages.parts.chat.current import act, current, follow_address, show
 
 ADVERT = "chat.example.advert"
 EXAMPLES = ("chat.example.who", "chat.example.sum", "chat.example.film", ADVERT)
-LONGEST_QUESTION = 20_000
 WATCHED, LABEL = 4, 24  # questions of a run to begin with; characters of each that are shown
 
 
@@ -97,8 +96,8 @@ if conversation.model and conversation.model not in {one.name for one in choices
 if choice.outdated:
     st.caption(f":material/warning: {literal(t('models.outdated', base=choice.base.name))}")
 
-question = st.chat_input(t("chat.placeholder"), key="question", submit_mode="stop", max_chars=LONGEST_QUESTION)
-if question and question.strip():
+question = st.chat_input(t("chat.placeholder"), key="question", submit_mode="stop")
+if question and question.strip() and not too_long.hold(question.strip()):
     act(conversation.ask, question.strip())
 
 open_end = st.session_state.pop("answering", False)
@@ -106,6 +105,7 @@ for place in range(len(conversation.messages) - open_end):
     messages.draw(conversation, place, account.may("trainer"))
 if not conversation.messages:
     draw_hello()
+too_long.draw(choice, lambda text: act(conversation.ask, text))
 if conversation.unsaved:
     st.warning(literal(conversation.unsaved), icon=":material/warning:")
 if open_end:

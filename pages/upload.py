@@ -51,7 +51,7 @@ def bring_in() -> tuple[bytes, str] | None:
 def draw_paste() -> str:
     """The text that was pasted instead of a file."""
     words = t("datasets.paste_help")
-    return st.text_area(t("datasets.paste"), key="pasted", height=200, max_chars=1_000_000, placeholder=words)
+    return st.text_area(t("datasets.paste"), key="pasted", height=200, placeholder=words)
 
 
 def draw_result(result: ReadResult) -> None:

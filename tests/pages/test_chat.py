@@ -9,8 +9,10 @@ from glm_core import i18n, state, ui, workspace
 from glm_core.auth import accounts, audit, sessions
 from glm_core.auth.accounts import Account
 from glm_core.chat import conversation_list, conversations, guests, transcripts
+from glm_core.chat.messages import LONGEST
 from glm_core.data import library
 from glm_core.data.examples import pair
+from glm_core.models import describe
 from glm_core.runs import store
 from glm_core.serving import EngineBusy
 from glm_core.training.settings import TrainingSettings
@@ -461,3 +463,32 @@ def test_a_new_conversation_begins_with_the_newest_run_of_its_reader(engine, wor
 )
 def test_the_dials_of_a_model_elsewhere_start_where_its_family_says(name, temperature):
     assert sampling_controls.about(name)[0]["temperature"] == temperature
+
+
+def test_a_message_that_is_too_long_is_said_and_kept_to_be_shortened(engine):
+    text = "长" * (LONGEST + 5)
+    app = say(open_page("chat"), text)
+    assert not app.exception and not engine.requests and texts(app) == []
+    (warning,) = app.warning
+    assert f"{LONGEST + 5:,}" in warning.value and f"{LONGEST:,}" in warning.value
+    assert f"{describe(engine.listed[0].base).context_length:,}" in warning.value
+    assert app.text_area(key="too-long").value == text
+    app.button(key="too-long-send").click().run()
+    assert not engine.requests and app.text_area(key="too-long").value == text
+    app.text_area(key="too-long").set_value("短").run()
+    app.button(key="too-long-send").click().run()
+    assert texts(app) == ["短", "原来：短"] and not app.warning
+
+
+def test_a_long_message_that_a_conversation_keeps_goes_to_the_model(engine):
+    app = say(open_page("chat"), "长" * 30_000)
+    assert engine.requests[-1].messages[-1]["content"] == "长" * 30_000 and not app.warning
+
+
+def test_an_edit_that_is_too_long_keeps_its_form(engine):
+    app = say(open_page("chat"), "你好")
+    app.button(key="edit-0").click().run()
+    app.text_area(key="edited-0").set_value("长" * (LONGEST + 1))
+    app.button(key="FormSubmitter:edit-0-重新发送").click().run()
+    assert f"{LONGEST + 1:,}" in app.error[0].value and len(app.text_area(key="edited-0").value) == LONGEST + 1
+    assert len(engine.requests) == 1

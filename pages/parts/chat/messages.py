@@ -6,11 +6,11 @@ import streamlit as st
 
 from glm_core import ui, workspace
 from glm_core.chat.conversations import Conversation
-from glm_core.chat.messages import VOTES, can_go_on, footnotes
+from glm_core.chat.messages import LONGEST, VOTES, can_go_on, footnotes
 from glm_core.i18n import t
 from glm_core.markdown import harmless, literal
 from pages.parts import thinking_control
-from pages.parts.chat import row_editor
+from pages.parts.chat import row_editor, too_long
 from pages.parts.chat.current import act
 
 THUMBS = dict(enumerate(reversed(VOTES)))
@@ -64,6 +64,9 @@ def draw_edit(conversation: Conversation, place: int) -> None:
         with st.container(horizontal=True):
             sent = st.form_submit_button(t("chat.resend"), type="primary")
             closed = st.form_submit_button(t("chat.cancel"))
+    if sent and len(new.strip()) > LONGEST:
+        st.error(too_long.sentence(new.strip()), icon=":material/content_cut:")
+        return
     if sent and new.strip():
         act(conversation.revise, place, new.strip())
     elif closed:

@@ -10,7 +10,6 @@ from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal, unique_labels
 
-LONGEST = 100_000
 "Characters of a question or an answer that one still edits by hand."
 
 
@@ -41,8 +40,8 @@ def draw_editor(conversation: Conversation, place: int) -> None:
         ui.link("datasets", t("chat.row_see"), icon=":material/dataset:", set=kept.id)
         return
     before, (question, answer) = conversation.messages[: place - 1], conversation.messages[place - 1 : place + 1]
-    st.text_area(t("chat.row_question"), question["content"], key="row-question", max_chars=LONGEST)
-    st.text_area(t("chat.row_answer"), answer["content"], key="row-answer", height=160, max_chars=LONGEST)
+    st.text_area(t("chat.row_question"), question["content"], key="row-question")
+    st.text_area(t("chat.row_answer"), answer["content"], key="row-answer", height=160)
     if before:
         turns, help = len(before) // 2, t("chat.row_before_help")
         st.checkbox(t("chat.row_before", turns=turns), key="row-before", help=help)

@@ -48,7 +48,6 @@ def choose_question(questions: dict[str, list[Question]]) -> str:
         placeholder=t("compare.placeholder"),
         height=80,
         label_visibility="collapsed",
-        max_chars=20000,
     )
 
 
