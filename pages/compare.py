@@ -12,7 +12,7 @@ from glm_core.runs import store
 from glm_core.serving.served_models import ServedModel
 from pages.parts import compared_runs, share, step_in_use, widgets
 from pages.parts.compare import panes, question_set
-from pages.parts.compare.answer_settings import draw_sampling, draw_strength
+from pages.parts.compare.answer_settings import draw_sampling, draw_strength, must_have_seed
 from pages.parts.compare.ask_question import choose_question, question_sets
 from pages.parts.compare.choose_runs import choose_others, choose_run
 
@@ -55,6 +55,7 @@ shown = st.session_state.get("panes")
 with st.container():  # always there, as below: what follows keeps its place, and an open expander stays open
     if st.session_state.pop("comparing", False) and asked.strip():
         with ui.guarded():
+            must_have_seed(fields)
             panes.ask(asked.strip(), runs, fields, user.name)
             st.rerun()
     elif shown and shown.runs == tuple(run.name for run in runs):

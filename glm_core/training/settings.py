@@ -166,11 +166,14 @@ def _checked(one: Field, value: Any) -> Any:
         value = float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
+    low, high = one.metadata["minimum"], one.metadata["maximum"]
+    if value is None and low is not None:
+        raise SettingsError("settings.error.empty", one.name, minimum=low, maximum=high)
     if type(value) is not kind or (kind is float and not math.isfinite(cast(float, value))):
         raise SettingsError(
             "settings.error.type", one.name, value=repr(value)[:80], kind=i18n.t(f"settings.kind.{kind.__name__}")
         )
-    choices, low, high = one.metadata["choices"], one.metadata["minimum"], one.metadata["maximum"]
+    choices = one.metadata["choices"]
     if choices and value not in choices:
         raise SettingsError("settings.error.choice", one.name, value=repr(value)[:80], choices=" / ".join(choices))
     if low is not None and not low <= value <= high:

@@ -51,6 +51,36 @@ def secret_input(label: str, *, key: str, help: str) -> str:
     return st.text_input(label, key=f"secret-{key}", help=help, autocomplete="off").strip()
 
 
+def number_input(label: str, low, high, usual=None, *, key: str, **options):
+    """A field for a number from `low` to `high` (None: without end); returns None where it holds no such number, and says so beneath it.
+
+    Streamlit, told the range, keeps the last good number instead and says so in English only; of letters it makes a number.
+
+    Args:
+        usual: what it holds at first; not for a key that the session has already.
+        options: of `st.number_input`.
+    """
+    if usual is not None:
+        st.session_state.setdefault(key, usual)
+    if isinstance(low, int):
+        options.setdefault("step", 1)  # without which Streamlit takes it for a field of real numbers
+    return checked_number(label, low, high, st.number_input(label, value=None, key=key, **options))
+
+
+def checked_number(label: str, low, high, number):
+    """Return `number` where it is one from `low` to `high`, else None, with a sentence that names the field and its range."""
+    if number is not None and low <= number and (high is None or number <= high):
+        return number
+    st.error(number_range(label, low, high), icon=":material/error:")
+    return None
+
+
+def number_range(label: str, low, high) -> str:
+    """Return the sentence that says what a field takes."""
+    low, high = (f"{one:g}" if isinstance(one, float) else one for one in (low, high))
+    return t("ui.number_from" if high is None else "ui.number_range", label=label, low=low, high=high)
+
+
 def name_uploader(word: str) -> None:
     """Label the button of the page's file uploader with `word`; Streamlit labels it in English only.
 

@@ -9,6 +9,7 @@ from glm_core.auth import accounts, api_keys, audit, sessions
 from glm_core.auth.network.sharing import Sharing
 from glm_core.chat import guests
 from glm_core.serving.served_models import ServedModel
+from pages.parts.widgets import number_range
 from tests.pages.test_pages import open_page
 
 PASSWORD = "correct horse"
@@ -92,6 +93,16 @@ def test_a_trainer_sees_no_switch_and_no_folder(signed_in, workspace):
     assert not app.exception and not app.error
     assert str(workspace) not in words(app) and "10.0.0.2" not in words(app)
     assert any("http://192.168.1.2:8501/v1" in one.value for one in app.code), "the samples name the address that works"
+
+
+def test_a_key_is_not_made_with_a_limit_that_it_cannot_have(signed_in):
+    trainer = signed_in("trainer")
+    app = open_page("settings")
+    app.text_input[0].set_value("script")
+    next(one for one in app.number_input if one.label == i18n.t("settings.key_limit")).set_value(0)
+    button(app, "settings.key_make").click().run()
+    assert not app.exception and not api_keys.keys(trainer)
+    assert number_range(i18n.t("settings.key_limit"), *api_keys.LIMITS) in [error.value for error in app.error]
 
 
 def test_a_key_is_shown_once_and_in_the_examples(signed_in):

@@ -9,7 +9,7 @@ from glm_core.chat import guests
 from glm_core.i18n import t
 from glm_core.markdown import unique_labels
 from glm_core.serving import served_models
-from pages.parts import stored_value
+from pages.parts import stored_value, widgets
 
 
 def draw_guests(reader: Account) -> None:
@@ -38,13 +38,13 @@ def draw_guests(reader: Account) -> None:
         guests.publish(chosen, by=reader.name)
         st.rerun()
     stored_value.show("guest-days", guests.days())
-    days = st.number_input(
+    days = widgets.number_input(
         t("accounts.guest_days"),
         *guests.DAYS_RANGE,
         key="guest-days",
         width=240,
         help=t("accounts.guest_days_help"),
     )
-    if days != guests.days():
+    if days is not None and days != guests.days():
         guests.set_days(days, by=reader.name)
         st.rerun()

@@ -5,28 +5,40 @@ from pathlib import Path
 import streamlit as st
 
 from glm_core import ui
+from glm_core.errors import EasyError
 from glm_core.evaluation.side_by_side import SEED
 from glm_core.i18n import t
 from glm_core.models.thinking import find_template
-from pages.parts import thinking_control
+from pages.parts import thinking_control, widgets
 
 THOUGHTFUL = 2048
 "Tokens of an answer with its thought."
 STRONGEST = 1.5
+SEEDS = (0, 2**31 - 1)
 
 
 def draw_sampling(base: Path) -> dict:
     """How all answer: the likeliest token each time, or sampled; and whether they think first, where the base can."""
     drawn = st.toggle(t("compare.sampled"), key="sampled", help=t("compare.sampled_help"))
-    seed = st.number_input(
-        t("chat.seed"), 0, 2**31 - 1, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn
+    seed = widgets.number_input(
+        t("chat.seed"), *SEEDS, SEED, help=t("compare.seed_help"), key="seed", disabled=not drawn
     )
-    fields = {"temperature": None if drawn else 0.0, "seed": int(seed)}
+    fields = {"temperature": None if drawn else 0.0, "seed": seed if drawn else SEED}
     if find_template(base) is not None:
         fields["thinking"] = thinking_control.draw("thinking")
         if fields["thinking"] is not False:
             fields["max_new_tokens"] = THOUGHTFUL
     return fields
+
+
+def must_have_seed(fields: dict) -> None:
+    """Go on only if all sides have one seed to draw with.
+
+    Raises:
+        EasyError: the field of `draw_sampling` holds none.
+    """
+    if fields["seed"] is None:
+        raise EasyError("ui.number_range", label=t("chat.seed"), low=SEEDS[0], high=SEEDS[1])
 
 
 def draw_strength() -> float:

@@ -7,7 +7,7 @@ from glm_core.data import remote
 from glm_core.hub import remote_datasets, sources
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from pages.parts import hub_source
+from pages.parts import hub_source, widgets
 
 USUAL_ROWS = 10_000
 REFRESH_SECONDS = 1.0
@@ -57,10 +57,13 @@ def draw_found(found: remote_datasets.RemoteDataset, token: str) -> None:
     splits = list(found.splits[config])
     usual = splits.index("train") if "train" in splits else 0
     split = columns[1].selectbox(t("datasets.hub_split"), splits, usual, key=f"hub-split-{config}")
-    start = columns[2].number_input(t("datasets.hub_start"), 1, None, 1, key="hub-start")
-    count = columns[3].number_input(t("datasets.hub_count"), 1, remote.MOST_ROWS, USUAL_ROWS, key="hub-count")
+    with columns[2]:
+        start = widgets.number_input(t("datasets.hub_start"), 1, None, 1, key="hub-start")
+    with columns[3]:
+        count = widgets.number_input(t("datasets.hub_count"), 1, remote.MOST_ROWS, USUAL_ROWS, key="hub-count")
     draw_look(found, config, split, token)
-    if st.button(t("datasets.hub_bring"), icon=":material/download:", type="primary", key="hub-bring"):
+    named = {"icon": ":material/download:", "type": "primary", "key": "hub-bring"}
+    if st.button(t("datasets.hub_bring"), disabled=start is None or count is None, **named):
         wanted = remote.Slice(config, split, start - 1, count)
         st.session_state.hub_slice = remote.start(found, wanted, token)
         ui.note("audit.data.download", found.source.repo)

@@ -10,6 +10,7 @@ from glm_core.data.documents import sources
 from glm_core.i18n import t
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
+from pages.parts import widgets
 from pages.parts.datasets import conversation
 from pages.parts.datasets.actions import keep_own
 from pages.parts.drafting import row_source
@@ -46,7 +47,7 @@ def draw_pages(count: int, size: int, key: str) -> int:
     pages = -(-count // size)
     if pages < 2:
         return 0
-    return size * (st.number_input(t("datasets.page", pages=f"{pages:,}"), 1, pages, key=key) - 1)
+    return size * ((widgets.number_input(t("datasets.page", pages=f"{pages:,}"), 1, pages, 1, key=key) or 1) - 1)
 
 
 def draw_lengths(chosen: library.Dataset, rows: Sequence[Example]) -> None:
@@ -60,8 +61,12 @@ def draw_lengths(chosen: library.Dataset, rows: Sequence[Example]) -> None:
         return
     usual, (models, sources, targets) = TrainingSettings(), st.columns(3)
     base = bases[models.selectbox(t("datasets.model"), list(bases), key="tokens-of")]
-    source = sources.number_input(t("datasets.max_source"), 4, 131_072, usual.max_source_length, key="max-source")
-    target = targets.number_input(t("datasets.max_target"), 4, 131_072, usual.max_target_length, key="max-target")
+    with sources:
+        source = widgets.number_input(t("datasets.max_source"), 4, 131_072, usual.max_source_length, key="max-source")
+    with targets:
+        target = widgets.number_input(t("datasets.max_target"), 4, 131_072, usual.max_target_length, key="max-target")
+    if source is None or target is None:
+        return
     bar = st.progress(0.0, t("data.stage.encoding"))
     found = lengths.token_lengths(chosen.id, base, lambda stage, fraction: bar.progress(fraction, t(stage)))
     cut, measured = lengths.count_cut(chosen.id, base, source, target), found.rows

@@ -38,10 +38,13 @@ def draw_questions(owner: str) -> None:
     document = read(file.getvalue(), file.name)
     model, server, key = draw_model()
     left, right = st.columns(2)
-    limit = left.number_input(
-        t("drafting.tokens"), LEAST_TOKENS, MOST_TOKENS, USUAL_TOKENS, 50, key="tokens", help=t("drafting.tokens_help")
-    )
-    count = right.number_input(t("drafting.count.questions"), *make.COUNTS, USUAL_COUNT, key="count")
+    with left:
+        told = {"key": "tokens", "help": t("drafting.tokens_help"), "step": 50}
+        limit = widgets.number_input(t("drafting.tokens"), LEAST_TOKENS, MOST_TOKENS, USUAL_TOKENS, **told)
+    with right:
+        count = widgets.number_input(t("drafting.count.questions"), *make.COUNTS, USUAL_COUNT, key="count")
+    if limit is None or count is None:
+        return
     found = cut(document, limit, model if not server else "")
     draw_passages(document, found)
     instruction = draw_instruction("questions", found[0].text if found else "")
@@ -65,10 +68,13 @@ def draw_rewordings(owner: str, dataset: library.Dataset) -> None:
     model, server, key = draw_model()
     left, right = st.columns(2)
     most = min(make.MOST_ROWS, len(rows))
-    rows_asked = left.number_input(
-        t("drafting.rows"), 1, most, min(USUAL_ROWS, most), key="rows", help=t("drafting.rows_help")
-    )
-    count = right.number_input(t("drafting.count.rewordings"), *make.COUNTS, USUAL_COUNT, key="count")
+    with left:
+        told = {"key": "rows", "help": t("drafting.rows_help")}
+        rows_asked = widgets.number_input(t("drafting.rows"), 1, most, min(USUAL_ROWS, most), **told)
+    with right:
+        count = widgets.number_input(t("drafting.count.rewordings"), *make.COUNTS, USUAL_COUNT, key="count")
+    if rows_asked is None or count is None:
+        return
     instruction = draw_instruction("rewordings", rows[0].question)
     if st.button(t("drafting.try"), type="primary", icon=":material/edit_note:", key="begin"):
         settings = {"owner": owner, "model": model, "server": server, "instruction": instruction, "count": count}

@@ -7,6 +7,7 @@ from glm_core.api import openapi
 from glm_core.auth import accounts, api_keys
 from glm_core.i18n import t
 from glm_core.markdown import literal
+from pages.parts import widgets
 
 
 def draw_examples(key: str) -> None:
@@ -26,11 +27,11 @@ def draw_keys(account: accounts.Account) -> str:
     with st.form("new-key", clear_on_submit=True), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(t("settings.key_name"), max_chars=40, placeholder=t("settings.key_example"))
         limit = st.number_input(
-            t("settings.key_limit"), *api_keys.LIMITS, api_keys.DEFAULT_LIMIT, help=t("settings.key_limit_help")
+            t("settings.key_limit"), value=api_keys.DEFAULT_LIMIT, help=t("settings.key_limit_help")
         )
         made = st.form_submit_button(t("settings.key_make"))
     secret = ""
-    if made:
+    if made and widgets.checked_number(t("settings.key_limit"), *api_keys.LIMITS, limit):
         with ui.guarded():
             _key, secret = api_keys.create(account, name, int(limit))
             st.success(t("settings.key_made"), icon=":material/key:")

@@ -13,6 +13,7 @@ from glm_core.markdown import unique_labels
 from glm_core.runs import pinned_questions, store
 from glm_core.runs.labels import setting_values
 from glm_core.training.settings import PRESETS, TrainingSettings, choice_label, describe, label
+from pages.parts import widgets
 from pages.parts.training.form import Form
 
 RATE_STEPS = {"learning_rate": 1e-4}
@@ -117,8 +118,8 @@ def draw_field(one, fixed: bool) -> None:
     else:
         real = isinstance(one.default, float)
         step = RATE_STEPS.get(one.name, 0.01) if real else 1
-        limits = {"min_value": one.metadata["minimum"], "max_value": one.metadata["maximum"]}
-        st.number_input(**words, **limits, step=step, format="%g" if real else "%d")
+        limits = {"low": one.metadata["minimum"], "high": one.metadata["maximum"]}
+        widgets.number_input(**words, **limits, step=step, format="%g" if real else "%d")
 
 
 def draw_proposed(one, words: dict) -> None:

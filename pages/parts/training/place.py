@@ -5,6 +5,7 @@ import streamlit as st
 from glm_core.i18n import t
 from glm_core.runs.cluster import settings as cluster
 from glm_core.training.settings import TrainingSettings
+from pages.parts import widgets
 
 MOST_WORKERS = 64
 
@@ -26,7 +27,7 @@ def draw() -> dict:
     if place != cluster.KIND:
         return {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.number_input(t("cluster.workers"), 1, MOST_WORKERS, 1, key="workers", help=t("cluster.workers_help"))
+        widgets.number_input(t("cluster.workers"), 1, MOST_WORKERS, 1, key="workers", help=t("cluster.workers_help"))
         gpu = st.toggle(t("cluster.gpu"), True, key="worker-gpu")
     st.caption(t("cluster.forecast"))
     return {"kind": cluster.KIND, "gpu": gpu}
@@ -34,4 +35,4 @@ def draw() -> dict:
 
 def placed(settings: TrainingSettings, place: dict) -> TrainingSettings:
     """`settings` with the number of trainers that was chosen for the cluster."""
-    return settings.changed(processes=int(st.session_state.workers)) if place else settings
+    return settings.changed(processes=st.session_state.workers) if place else settings
