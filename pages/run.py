@@ -9,7 +9,7 @@ from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.verdict import Learning
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import Run, RunError, rollback, silence, store
+from glm_core.runs import Run, RunError, Status, rollback, silence, store
 from glm_core.runs.labels import captions, outcome, setting_values
 from glm_core.runs.reader import RunReader
 from pages.parts import step_in_use, widgets
@@ -18,7 +18,8 @@ from pages.parts.run.curves import draw_answers, draw_curves, draw_resources, dr
 from pages.parts.run.rows_used import draw_rows_used
 from pages.parts.run.scores import draw_scores
 
-REFRESH_SECONDS = 1.0
+REFRESH_SECONDS, ENDED_SECONDS = 1.0, 3.0
+"How often a run is looked at while it is active, and after its end, when another window may resume or delete it."
 LOG_HEIGHT = 460
 
 
@@ -152,14 +153,24 @@ def draw_live(run: Run) -> None:
                 DRAW[name](reader)
 
 
+def watch_ended(run: Run, drawn: Status) -> None:
+    """Draw the page anew where a run that had ended is not as it was drawn any more."""
+    now = run.status()
+    if (now.state, now.step) != (drawn.state, drawn.step):
+        st.rerun()
+
+
 ui.begin("run")
 try:
     chosen = store.get(st.query_params.get("run", ""))
 except RunError:
     widgets.empty_state("run.unknown", "run.to_training", "training")
     st.stop()
-active = chosen.status().active
+status = chosen.status()
+active = status.active
 if chosen.adapter():
     st.session_state.last_run = chosen.id  # with which a new conversation begins
 draw_header(chosen, active)
 ui.fragment(draw_live, run_every=REFRESH_SECONDS if active else None)(chosen)
+if not active:
+    ui.fragment(watch_ended, run_every=ENDED_SECONDS)(chosen, status)
