@@ -292,14 +292,16 @@ def unload_adapter(loaded: LoadedModel, name: str) -> None:
     """
     state = attached(loaded)
     method = state.method(name)
+    others = [one for one, kind in state.methods.items() if kind == "lora" and one != name]
     activate(loaded, None)
     if method == "ptuning":
         prefix_tuning.detach_prefix(loaded.model, name)
         prefix_tuning.activate_prefix(loaded.model, state.own_prefix)
-    elif list(state.methods.values()).count("lora") == 1:
+    elif not others:
         state.peft.base_model.unload()
         state.peft = None
     else:
+        state.peft.set_adapter(slot(others[0]), inference_mode=True)  # else PEFT warns that it chose one itself
         state.peft.delete_adapter(slot(name))
         state.peft.base_model.disable_adapter_layers()
     del state.methods[name]

@@ -168,6 +168,23 @@ def test_plain_peft_reads_what_is_saved(tmp_path):
         assert gap(plain(input_ids=prompts(loaded)).logits, expected) < 1e-5
 
 
+@pytest.mark.parametrize("active", [None, "first", "second"])
+def test_an_adapter_goes_off_beside_others_without_a_warning(chatglm, tmp_path, active, recwarn):
+    _, wanted = trained(chatglm, METHODS["rslora-all"], tmp_path / "second")
+    trained(chatglm, LORA, tmp_path / "first")
+    loaded = models.load(chatglm)
+    plain = logits(loaded)
+    for name in ("first", "second"):
+        attach.load_adapter(loaded, tmp_path / name, name)
+    attach.activate(loaded, "first")
+    attach.activate(loaded, active)
+    attach.unload_adapter(loaded, "first")
+    assert not [str(one.message) for one in recwarn if "deleted" in str(one.message)]
+    assert same(logits(loaded), plain, loaded)
+    attach.activate(loaded, "second")
+    assert gap(logits(loaded), wanted) < 1e-5
+
+
 def test_several_adapters_of_both_kinds_live_on_one_base(chatglm, tmp_path):
     wanted = {}
     for name in ("lora", "rslora-all", "prefix", "projected"):
