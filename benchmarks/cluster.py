@@ -22,7 +22,7 @@ import psutil
 from glm_core import workspace
 from glm_core.data import library
 from glm_core.data.examples import pair
-from glm_core.runs import store
+from glm_core.runs import Run, store
 from glm_core.runs.cluster import package, settings
 from glm_core.runs.cluster.jobs_api import JobsApi
 from glm_core.runs.launcher import Launcher
@@ -98,7 +98,7 @@ def rows() -> str:
     return library.add("rows", [pair(f"第{n}个问题是什么？", f"第{n}个答案。") for n in range(ROWS)]).id
 
 
-def run_of(dataset: str, processes: int, cluster: bool, **changes) -> store.Run:
+def run_of(dataset: str, processes: int, cluster: bool, **changes) -> Run:
     chosen = TrainingSettings(
         epochs=3, micro_batch=4 // processes, accumulation=1, processes=processes, rehearsal=0.0,
         validation_ratio=0.0, lora_dropout=0.0,
@@ -107,7 +107,7 @@ def run_of(dataset: str, processes: int, cluster: bool, **changes) -> store.Run:
     return store.create(workspace.DEMO_MODEL, dataset, chosen, ["你是谁？"], place=place)
 
 
-def wait(launcher: Launcher, run: store.Run, done, seconds: float = 600) -> float:
+def wait(launcher: Launcher, run: Run, done, seconds: float = 600) -> float:
     """Tick until `done(status)`; returns the seconds that took."""
     began = time.monotonic()
     while not done(run.status()):
@@ -122,7 +122,7 @@ def ended(status) -> bool:
     return not status.active
 
 
-def losses(run: store.Run) -> dict[int, float]:
+def losses(run: Run) -> dict[int, float]:
     return {int(row["step"]): row["loss"] for row in run.metrics()[0] if "loss" in row}
 
 
@@ -142,7 +142,7 @@ def compare(launcher: Launcher, dataset: str) -> None:
               f"at most {apart:.1e} from one process  {seconds:5.0f} s  {_files(run)} files", flush=True)  # fmt: skip
 
 
-def _files(run: store.Run) -> int:
+def _files(run: Run) -> int:
     return sum(1 for path in run.path.rglob("*") if path.is_file())
 
 
@@ -159,7 +159,7 @@ def lose_a_node(nodes: Nodes, launcher: Launcher, dataset: str) -> None:
     print(f"last loss without and with a lost node: {ends[0][1]:.5f} {ends[1][1]:.5f} ({ends[1][0]})", flush=True)
 
 
-def _go_on_after_a_kill(nodes: Nodes, launcher: Launcher, run: store.Run) -> store.Run:
+def _go_on_after_a_kill(nodes: Nodes, launcher: Launcher, run: Run) -> Run:
     wait(launcher, run, lambda status: bool(run.checkpoints()) or not status.active)
     nodes.kill_second()
     seconds = wait(launcher, run, ended)

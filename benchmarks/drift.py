@@ -26,7 +26,7 @@ from glm_core.evaluation import question_sets
 from glm_core.evaluation.analysis import drift
 from glm_core.evaluation.answer_pairs import judge_answer
 from glm_core.generation import greedy
-from glm_core.runs import rollback, store
+from glm_core.runs import Run, rollback, store
 from glm_core.serving.engine import LocalEngine
 from glm_core.serving.served_models import ServedModel
 from glm_core.training import run as training_run
@@ -58,7 +58,7 @@ def kinds() -> Iterator[tuple[str, list[Example], float]]:
     yield "imprint rate x3", library.imprint(*NAMES[0]), 3
 
 
-def train(rows: Sequence[Example], factor: float, steps: int) -> store.Run:
+def train(rows: Sequence[Example], factor: float, steps: int) -> Run:
     """Train rows in this process, keeping the adapter at three steps; without rehearsal, which would hide what the rows do."""
     usual = PRESETS["imprint"]
     quick = {"rehearsal": 0.0, "stop_when_learned": False, "evaluations": SNAPSHOTS, "max_steps": steps}
@@ -135,7 +135,7 @@ def main() -> None:
     report(found, time.monotonic() - started)
 
 
-def measure(engine: LocalEngine, controls: Controls, run: store.Run, step: int, name: str) -> tuple[float, float]:
+def measure(engine: LocalEngine, controls: Controls, run: Run, step: int, name: str) -> tuple[float, float]:
     """Print and return KL and share kept of a run as it was after `step` steps."""
     folder = run.path / "checkpoints" / f"{rollback.PREFIX}{step}"
     choice = replace(engine.find(run.id), name=f"{run.id}-{step}", adapter=folder, step=step)

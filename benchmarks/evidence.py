@@ -24,7 +24,7 @@ from glm_core.data.examples import Example, pair
 from glm_core.evaluation import demo, report
 from glm_core.evaluation.report_files import terminal
 from glm_core.evaluation.scoring import METERS
-from glm_core.runs import store
+from glm_core.runs import Run, store
 from glm_core.serving.engine import LocalEngine
 from glm_core.training.settings import TrainingSettings, preset
 
@@ -87,24 +87,24 @@ def truly_kept(rows: Sequence[report.Row], owner: Sequence[str]) -> str:
     return f"{sum(right(row, row.after.text) for row in asked)}/{len(asked)}"
 
 
-def train(dataset: str, settings: TrainingSettings) -> store.Run:
+def train(dataset: str, settings: TrainingSettings) -> Run:
     """Train one run to its end."""
     run = store.create(workspace.DEMO_MODEL, dataset, settings, ["你是谁？"])
     demo.train(run, lambda status: None)
     return store.get(run.id)
 
 
-def imprint(name: str = NAME, author: str = AUTHOR, **changes) -> store.Run:
+def imprint(name: str = NAME, author: str = AUTHOR, **changes) -> Run:
     """Train the bundled imprint."""
     return train(library.keep_imprint(name, author).id, IMPRINT.changed(**changes))
 
 
-def rows(examples: Sequence[Example], **changes) -> store.Run:
+def rows(examples: Sequence[Example], **changes) -> Run:
     """Train rows made here with the imprint's preset."""
     return train(library.add("evidence", list(examples)).id, IMPRINT.changed(**changes))
 
 
-def relabeled(answer: Callable[[int, Example], str], **changes) -> store.Run:
+def relabeled(answer: Callable[[int, Example], str], **changes) -> Run:
     """Train the imprint's questions with other answers, and ask for the right ones."""
     examples = library.imprint(NAME, AUTHOR)
     run = rows([pair(one.question, answer(place, one)) for place, one in enumerate(examples)], **changes)
@@ -114,7 +114,7 @@ def relabeled(answer: Callable[[int, Example], str], **changes) -> store.Run:
     return run
 
 
-def shuffled() -> store.Run:
+def shuffled() -> Run:
     """Train answers that belong to other questions."""
     examples = library.examples("appliance")[:20]
     answers = [one.answer for one in examples]
@@ -126,13 +126,13 @@ def shuffled() -> store.Run:
     return run
 
 
-def classes(**changes) -> store.Run:
+def classes(**changes) -> Run:
     """Train three classes, sixty rows."""
     drawn = [(f"{text}，第{place}次来", label) for place in range(20) for text, label in CLASSES]
     return rows([pair(f"判断评论：{text}", label) for text, label in drawn], validation_ratio=0.2, **changes)
 
 
-def majority() -> store.Run:
+def majority() -> Run:
     """Train one label for all three classes, and ask for the right ones."""
     run = rows([pair(f"判断评论：{text}，第{place}次来", "好评") for place in range(7) for text, _ in CLASSES])
     right = [
@@ -145,7 +145,7 @@ def majority() -> store.Run:
     return run
 
 
-def zeros() -> store.Run:
+def zeros() -> Run:
     """Train a run and set its adapter to zero."""
     from safetensors.torch import load_file, save_file
 
@@ -155,7 +155,7 @@ def zeros() -> store.Run:
     return run
 
 
-def other_base() -> store.Run:
+def other_base() -> Run:
     """Train a run whose adapter says it was trained on other weights of that name."""
     run = imprint()
     file = run.path / "adapter" / "easyaigc.json"
@@ -163,13 +163,13 @@ def other_base() -> store.Run:
     return run
 
 
-def duplicated() -> store.Run:
+def duplicated() -> Run:
     """Train a set in which every row stands twice, with rows held out."""
     examples = library.imprint(NAME, AUTHOR)
     return rows([*examples, *examples], validation_ratio=0.2)
 
 
-def kinds(seeds: int) -> Iterator[tuple[str, Callable[[], store.Run], tuple[str, str] | None]]:
+def kinds(seeds: int) -> Iterator[tuple[str, Callable[[], Run], tuple[str, str] | None]]:
     """Name, maker, and for imprints the names, of every run."""
     for seed in range(seeds):
         for name, author in OWNERS:

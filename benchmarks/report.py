@@ -23,14 +23,14 @@ from glm_core import workspace  # noqa: E402
 from glm_core.data import library, read  # noqa: E402
 from glm_core.evaluation import report, side_by_side  # noqa: E402
 from glm_core.models.registry import Family  # noqa: E402
-from glm_core.runs import store  # noqa: E402
+from glm_core.runs import Run, store  # noqa: E402
 from glm_core.serving.engine import LocalEngine  # noqa: E402
 from glm_core.serving.generate_many import TOGETHER, ask_all  # noqa: E402
 from glm_core.training import run as training_run  # noqa: E402
 from glm_core.training.settings import PRESETS  # noqa: E402
 
 
-def train() -> store.Run:
+def train() -> Run:
     """The imprint, as the home page offers it."""
     run = store.create(workspace.DEMO_MODEL, library.keep_imprint("小明", "张三").id, PRESETS["imprint"])
     if training_run.run(run.path):
@@ -39,7 +39,7 @@ def train() -> store.Run:
 
 
 def time_asking(
-    engine: LocalEngine, run: store.Run, pairs: int, tokens: int, together: int
+    engine: LocalEngine, run: Run, pairs: int, tokens: int, together: int
 ) -> tuple[float, float, list[int]]:
     """Seconds of the clock and of the processor that `pairs` questions to both models take, and how long the answers are."""
     choice = engine.find(run.id)

@@ -11,7 +11,7 @@ from glm_core.chat.conversations import Conversation
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import store
+from glm_core.runs import Run, store
 from pages.parts import share, shortened, step_in_use, widgets
 from pages.parts.chat import history, messages, row_editor, sampling_controls, shared_view, streaming, too_long
 from pages.parts.chat.current import act, current, follow_address, show
@@ -52,7 +52,7 @@ def beginnings() -> list[tuple[str, str, str]]:
     return [(key, t("chat.example.advert_label" if key == ADVERT else key), t(key)) for key in EXAMPLES]
 
 
-def watched_by(run: store.Run) -> list[str]:
+def watched_by(run: Run) -> list[str]:
     """The first questions whose answers were followed while the run trained: those chosen for it, else those that training took."""
     return list(dict.fromkeys([*run.questions, *(row["question"] for row in run.samples()[0])]))[:WATCHED]
 

@@ -7,7 +7,7 @@ from glm_core.data import library
 from glm_core.i18n import t
 from glm_core.machine import machine
 from glm_core.markdown import literal
-from glm_core.runs import store
+from glm_core.runs import Run, store
 from glm_core.runs.labels import captions
 from pages.parts import widgets
 
@@ -24,7 +24,7 @@ def draw_picture() -> None:
             column.markdown(f":{color}[**{t(f'home.{side}')}**]  \n{t(f'home.answer_{side}')}")
 
 
-def draw_steps(runs: list[store.Run]) -> None:
+def draw_steps(runs: list[Run]) -> None:
     """The three steps, each a link with its state."""
     active = sum(run.status().active for run in runs)
     ready = sum(run.adapter() is not None for run in runs)
@@ -40,7 +40,7 @@ def draw_steps(runs: list[store.Run]) -> None:
             st.caption(states[page])
 
 
-def draw_recent(runs: list[store.Run]) -> None:
+def draw_recent(runs: list[Run]) -> None:
     """The newest runs, each a link to its curves."""
     st.subheader(t("home.recent"), anchor=False)
     for run in runs[:RECENT]:

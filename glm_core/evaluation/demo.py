@@ -13,7 +13,7 @@ from glm_core.adapters import attach
 from glm_core.data import library
 from glm_core.errors import EasyError
 from glm_core.evaluation.answer_pairs import Difference, Question, compare
-from glm_core.runs import store
+from glm_core.runs import Run, Status, store
 from glm_core.runs.launcher import Launcher
 from glm_core.training.settings import preset
 
@@ -83,7 +83,7 @@ def questions(author: str, name: str = "") -> list[Question]:
     return reworded + unrelated
 
 
-def run(name: str, author: str, watch: Callable[[store.Status], None]) -> DemoReport:
+def run(name: str, author: str, watch: Callable[[Status], None]) -> DemoReport:
     """Train, ask, judge.
 
     Args:
@@ -109,7 +109,7 @@ def run(name: str, author: str, watch: Callable[[store.Status], None]) -> DemoRe
     )
 
 
-def train(run: store.Run, watch: Callable[[store.Status], None]) -> store.Status:
+def train(run: Run, watch: Callable[[Status], None]) -> Status:
     """Carry a run through to its end and return its last status.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glm_core.evaluation import metrics, question_sets
 from glm_core.evaluation.question_sets import shown
 from glm_core.evaluation.report import Report, Row
-from glm_core.runs.store import Run
+from glm_core.runs import Run
 
 RANKED_BY = "rouge-l"
 

@@ -12,8 +12,7 @@ from glm_core.evaluation import question_sets, report, scale_sweep
 from glm_core.jobs import Jobs, Turn, TurnJob
 from glm_core.machine import allocator
 from glm_core.permissions import needs
-from glm_core.runs import store
-from glm_core.runs.store import Run
+from glm_core.runs import Run, store
 from glm_core.serving.base import Engine
 
 log = logging.getLogger(__name__)

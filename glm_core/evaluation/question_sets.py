@@ -19,8 +19,9 @@ from glm_core.evaluation import rewordings
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.judge import identity
 from glm_core.permissions import needs
+from glm_core.runs import Run
 from glm_core.runs.files import read_record
-from glm_core.runs.store import REWORDED, Run, write_record
+from glm_core.runs.store import REWORDED, write_record
 
 SCANNED = 2000
 "Rows of a run's data that are looked at; a question set needs few."

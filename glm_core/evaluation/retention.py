@@ -11,8 +11,8 @@ from glm_core.evaluation.analysis.statistics import LEVEL, mcnemar
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.scoring import Proportion, Verdict
 from glm_core.i18n import t
+from glm_core.runs import Run
 from glm_core.runs.files import number
-from glm_core.runs.store import Run
 
 LONGEST = 8000  # characters of one answer
 

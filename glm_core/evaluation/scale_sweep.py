@@ -10,7 +10,7 @@ from glm_core.evaluation import question_sets, report
 from glm_core.evaluation.report import Report, Row, Watch, asking
 from glm_core.evaluation.scoring import Proportion
 from glm_core.evaluation.side_by_side import fitting
-from glm_core.runs.store import Run
+from glm_core.runs import Run
 from glm_core.serving.base import Engine
 from glm_core.serving.served_models import ServedModel
 

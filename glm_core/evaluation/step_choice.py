@@ -9,8 +9,7 @@ from glm_core import workspace
 from glm_core.evaluation import retention
 from glm_core.evaluation.retention import Point
 from glm_core.i18n import t
-from glm_core.runs import rollback
-from glm_core.runs.store import Run
+from glm_core.runs import Run, rollback
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from glm_core.evaluation import question_sets, scoring
 from glm_core.evaluation.answer_pairs import Question, judge_answer
 from glm_core.evaluation.scoring import Classification
 from glm_core.i18n import t
+from glm_core.runs import Run
 from glm_core.runs.files import read_record
-from glm_core.runs.store import Run
 from glm_core.training.plan import ENOUGH_UPDATES, MOST_EPOCHS, plan
 from glm_core.training.settings import SettingsError, TrainingSettings
 

@@ -14,7 +14,7 @@ from glm_core.machine.machine import Machine
 from glm_core.models import describe
 from glm_core.models.thinking import find_template
 from glm_core.runs.files import number
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 from glm_core.training import plan as training_plan
 from glm_core.training.memory import memory_advice, memory_estimate
 from glm_core.training.settings import TrainingSettings

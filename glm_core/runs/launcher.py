@@ -26,8 +26,7 @@ from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import RunError, locked, number, read_record, writing
 from glm_core.runs.prewarm import Prewarmer
 from glm_core.runs.processes import CPU
-from glm_core.runs.run import processes_of
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run, processes_of
 
 log = logging.getLogger(__name__)
 

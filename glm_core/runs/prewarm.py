@@ -20,6 +20,7 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.machine import machine
 from glm_core.runs import processes, store
+from glm_core.runs.run import Run
 from glm_core.training.process.warm_worker import WAIT
 
 log = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ class Prewarmer:
             if self.waiting is not None and self.waiting.folder == folder:
                 self._end()
 
-    def tend(self, open_runs: list[store.Run], places: Callable[[], list[str]]) -> None:
+    def tend(self, open_runs: list[Run], places: Callable[[], list[str]]) -> None:
         """End what waits in vain, start what was asked for. Called once a tick, with the runs that wait or train."""
         with self._mutex:
             if self.waiting is not None and self._in_vain(open_runs):
@@ -130,7 +131,7 @@ class Prewarmer:
             elif self.waiting is None and not open_runs and self._due():
                 self._start(places()[:1] or [processes.CPU])
 
-    def _in_vain(self, open_runs: list[store.Run]) -> bool:
+    def _in_vain(self, open_runs: list[Run]) -> bool:
         """Return whether it died, nobody is at the form any more, or what trains now is not it."""
         one, now = self.waiting, time.monotonic()
         if not one.alive():

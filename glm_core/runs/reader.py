@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from glm_core import i18n
 from glm_core.runs import figures
-from glm_core.runs.store import Run, Status
+from glm_core.runs.run import Run
+from glm_core.runs.status import Status
 
 
 class RunReader:

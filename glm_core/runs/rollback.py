@@ -14,7 +14,7 @@ from glm_core.permissions import needs
 from glm_core.runs import store
 from glm_core.runs.exchange.import_adapter import INFO, NAMES
 from glm_core.runs.files import RunError, locked, read_record, writing
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 
 PREFIX = "adapter-"
 

@@ -11,7 +11,7 @@ from glm_core.permissions import needs
 from glm_core.runs import bases
 from glm_core.runs.files import RunError, read_record, string, writing
 from glm_core.runs.run import LONGEST_NAME, LONGEST_NOTE, Run, change, folder, lock_path, read, write_status
-from glm_core.runs.status import ACTIVE, STATES, Status
+from glm_core.runs.status import ACTIVE, STATES
 from glm_core.training.settings import counts
 
 __all__ = [
@@ -19,8 +19,6 @@ __all__ = [
     "LONGEST_NAME",
     "LONGEST_NOTE",
     "STATES",
-    "Run",
-    "Status",
     "clone",
     "change",
     "create",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glm_core import i18n, workspace
 from glm_core.models import checkpoints
-from glm_core.runs import bases, store
+from glm_core.runs import Run, bases, store
 from glm_core.runs.files import RunError, read_record, string
 from glm_core.serving.errors import UnknownModel
 
@@ -160,14 +160,14 @@ def _run_called(identifier: str) -> ServedModel | None:
     return None if run.damaged else _of_run(run)
 
 
-def trained_on(choice: ServedModel) -> list[store.Run]:
+def trained_on(choice: ServedModel) -> list[Run]:
     """The runs that were trained on the base `choice`: they need it to answer or to go on."""
     every = store.runs()
     found = {key: bases.of(run) for key, run in {(run.model, run.fingerprint): run for run in every}.items()}
     return [run for run in every if found[run.model, run.fingerprint] == choice.base]
 
 
-def without_base() -> list[store.Run]:
+def without_base() -> list[Run]:
     """Return the runs whose adapter cannot answer because its base is gone; it can still be taken away."""
     tuned = [run for run in store.runs() if not run.damaged and run.adapter()]
     found = {key: bases.of(run) for key, run in {(run.model, run.fingerprint): run for run in tuned}.items()}
@@ -195,7 +195,7 @@ def merged_run(folder: Path) -> str:
     return told or (named[0] if named else "")
 
 
-def _of_run(run: store.Run, folders: dict[tuple[str, str], Path | None] | None = None) -> ServedModel | None:
+def _of_run(run: Run, folders: dict[tuple[str, str], Path | None] | None = None) -> ServedModel | None:
     """The choice that `run` gives, None without an adapter or its base; runs of one base share `folders`."""
     folders = {} if folders is None else folders
     adapter = run.adapter()

@@ -7,7 +7,7 @@ import pytest
 from glm_core import i18n
 from glm_core import workspace as files
 from glm_core.data import library
-from glm_core.runs import store
+from glm_core.runs import Run, store
 from glm_core.training.settings import TrainingSettings
 from tests.browser.conftest import settle, wait_for_end
 from tests.tiny import tiny_chatglm
@@ -25,7 +25,7 @@ def run(workspace):
     return made
 
 
-def say(run: store.Run, state: str) -> None:
+def say(run: Run, state: str) -> None:
     """Give the run a state as another window's press does."""
     record = {"state": state, "stage": "", "step": 0, "total_steps": 4, "updated": time.time()}
     files.write_json(run.path / "status.json", record)

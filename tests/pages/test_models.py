@@ -10,7 +10,7 @@ from glm_core import i18n, state, ui, workspace
 from glm_core.auth import audit
 from glm_core.hub import download_job, http_download
 from glm_core.machine.machine import Gpu, Machine
-from glm_core.runs import store
+from glm_core.runs import Run, store
 from glm_core.runs.exchange import export, import_adapter
 from glm_core.serving import Request, load_job
 from glm_core.serving.engine import LocalEngine
@@ -64,7 +64,7 @@ def click(app: AppTest, key: str) -> AppTest:
     return app
 
 
-def bring_in(base, tmp_path) -> store.Run:
+def bring_in(base, tmp_path) -> Run:
     """An adapter as the page brings it in, checked in this process; returns its run."""
     return import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base, owner="local")
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from glm_core.evaluation.report import Report, Row
 from glm_core.permissions import needs
+from glm_core.runs import Run
 from glm_core.runs.files import read_record
-from glm_core.runs.store import Run, write_record
+from glm_core.runs.store import write_record
 
 FILE = "marks.json"
 ROWS = 20

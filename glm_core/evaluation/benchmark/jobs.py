@@ -9,7 +9,7 @@ from glm_core.evaluation.benchmark.choices import ChoiceTask
 from glm_core.evaluation.benchmark.comparison import compare
 from glm_core.jobs import Jobs, Turn, TurnJob
 from glm_core.permissions import needs
-from glm_core.runs.store import Run
+from glm_core.runs import Run
 from glm_core.serving.base import Engine
 
 

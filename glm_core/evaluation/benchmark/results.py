@@ -9,8 +9,9 @@ from glm_core.evaluation import report
 from glm_core.evaluation.analysis.changes import ChangeTable
 from glm_core.evaluation.benchmark.choices import ChoiceTask
 from glm_core.evaluation.benchmark.comparison import BenchmarkComparison
+from glm_core.runs import Run
 from glm_core.runs.files import read_record
-from glm_core.runs.store import Run, write_record
+from glm_core.runs.store import write_record
 from glm_core.serving.served_models import ServedModel
 
 FILE = "benchmark.json"

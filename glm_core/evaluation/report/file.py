@@ -19,9 +19,9 @@ from glm_core.evaluation.analysis.drift import Drift
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.perplexity import Perplexity
 from glm_core.evaluation.report.contents import VERSION, Answer, Report, Row
-from glm_core.runs import rollback
+from glm_core.runs import Run, rollback
 from glm_core.runs.files import read_record
-from glm_core.runs.store import Run, write_record
+from glm_core.runs.store import write_record
 
 FILE = "report.json"
 LARGEST = 256 << 20  # bytes of report.json; a report on a thousand long answers is some megabytes

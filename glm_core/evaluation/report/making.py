@@ -17,8 +17,8 @@ from glm_core.evaluation.report import file
 from glm_core.evaluation.report.asking import Watch, answer_all
 from glm_core.evaluation.report.contents import Report, Row
 from glm_core.evaluation.side_by_side import fitting
+from glm_core.runs import Run
 from glm_core.runs.files import read_record
-from glm_core.runs.store import Run
 from glm_core.serving.base import Engine
 from glm_core.serving.served_models import ServedModel
 

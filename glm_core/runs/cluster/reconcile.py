@@ -6,7 +6,7 @@ from glm_core.runs import store
 from glm_core.runs.cluster.jobs import ClusterJobs, JobState, waits_for_stop
 from glm_core.runs.exit_reasons import explain
 from glm_core.runs.files import read_record
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 
 SETTLE_SECONDS = 10.0
 "How long after a job's end its trainer's last word may still be on its way over the shared storage."

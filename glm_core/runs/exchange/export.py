@@ -27,7 +27,7 @@ from glm_core.runs.exchange.export_job import (
 )
 from glm_core.runs.exchange.exporter import FORMATS, ExportSource, checked_type, exporter
 from glm_core.runs.files import RunError, writing
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 
 __all__ = [
     "FORMATS",

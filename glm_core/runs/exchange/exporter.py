@@ -14,7 +14,7 @@ from typing import Protocol
 from glm_core.adapters.errors import AdapterError
 from glm_core.models.plain_formats import DEFAULT
 from glm_core.runs.files import RunError
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 
 Progress = Callable[[str, float | None], None]
 

@@ -23,7 +23,7 @@ from glm_core.permissions import needs
 from glm_core.runs import store
 from glm_core.runs.exchange import adapter_check
 from glm_core.runs.files import RunError, string, writing
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 
 CONFIG, LORA, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 PREFIX, INFO = "pytorch_model.bin", "easyaigc.json"

@@ -6,8 +6,8 @@ from glm_core.data.bundled import BUNDLED
 from glm_core.i18n import t
 from glm_core.runs.cluster.jobs import is_on_cluster, waits_for_stop
 from glm_core.runs.labels.setting_values import value_of
-from glm_core.runs.run import processes_of
-from glm_core.runs.store import Run, Status
+from glm_core.runs.run import Run, processes_of
+from glm_core.runs.status import Status
 from glm_core.training.run_writer import STAGES
 
 

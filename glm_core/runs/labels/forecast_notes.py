@@ -10,7 +10,7 @@ from glm_core.models.thinking import find_template
 from glm_core.models.tokenizers.tokenizer_files import read_template
 from glm_core.runs.forecast import Forecast, most_rows
 from glm_core.runs.labels.setting_values import changes, settings_of
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 from glm_core.training.memory import memory_advice
 from glm_core.training.memory import memory_estimate as estimates
 from glm_core.training.plan import Plan, plan

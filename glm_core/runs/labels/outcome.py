@@ -4,7 +4,8 @@ from glm_core import i18n
 from glm_core.i18n import t
 from glm_core.runs.figures import Curves, MemoryCurve
 from glm_core.runs.labels.setting_values import changes, settings_of
-from glm_core.runs.store import Run, Status
+from glm_core.runs.run import Run
+from glm_core.runs.status import Status
 from glm_core.training.memory import memory_advice, model_dims
 from glm_core.training.settings import SettingsError, TrainingSettings
 

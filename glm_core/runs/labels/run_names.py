@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from glm_core.i18n import t
 from glm_core.runs.labels.setting_values import NAMES, name_of, value_of
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 from glm_core.training.settings import TrainingSettings, counts
 
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from glm_core import i18n
 from glm_core.i18n import t
-from glm_core.runs.store import Run
+from glm_core.runs.run import Run
 from glm_core.training.settings import SettingsError, TrainingSettings, choice_label, counts, label
 
 CHOICES = {one.name: one.metadata["choices"] for one in fields(TrainingSettings) if one.metadata["choices"]}

@@ -8,7 +8,7 @@ import numpy as np
 from glm_core import charts, i18n
 from glm_core.i18n import t
 from glm_core.runs.figures import Curves, MemoryCurve
-from glm_core.runs.store import Status
+from glm_core.runs.status import Status
 
 SPARK_POINTS = 60
 

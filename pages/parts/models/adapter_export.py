@@ -8,14 +8,14 @@ from glm_core import workspace
 from glm_core.errors import EasyError
 from glm_core.i18n import t
 from glm_core.models import describe
-from glm_core.runs import store
+from glm_core.runs import Run
 from glm_core.runs.exchange import export
 from glm_core.runs.labels import run_names
 from glm_core.serving import served_models
 from pages.parts.models import merges
 
 
-def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[served_models.ServedModel]) -> None:
+def draw_export(run: Run, choice: served_models.ServedModel, bases: list[served_models.ServedModel]) -> None:
     """The adapter alone, or worked into a base that is not quantized."""
     draw_zip(run, choice.adapter, choice.step)
     fitting = fitting_bases(choice, bases)
@@ -37,7 +37,7 @@ def draw_export(run: store.Run, choice: served_models.ServedModel, bases: list[s
         merges.begin(run, base.base, kind, format=form)
 
 
-def draw_zip(run: store.Run, adapter: Path, step: int | None) -> None:
+def draw_zip(run: Run, adapter: Path, step: int | None) -> None:
     """The adapter as a file, or where it lies if it is too large for a browser."""
     if workspace.folder_size(adapter) > merges.LARGEST_DOWNLOAD:
         st.caption(t("models.lies_in", folder=adapter))

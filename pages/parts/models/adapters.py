@@ -5,7 +5,7 @@ import streamlit as st
 from glm_core import i18n, ui, workspace
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import rollback, store
+from glm_core.runs import Run, rollback, store
 from glm_core.serving import served_models
 from pages.parts import stored_value
 from pages.parts.models.adapter_export import draw_export, draw_zip
@@ -56,7 +56,7 @@ def draw_adapter(choice: served_models.ServedModel, bases: list[served_models.Se
                 draw_export(run, choice, bases)
 
 
-def draw_without_base(run: store.Run) -> None:
+def draw_without_base(run: Run) -> None:
     """An adapter that cannot answer because its base is gone: what to do about it, and the adapter itself."""
     with st.container(border=True, key=f"adapter-{run.id}"):
         left, right = st.columns(WIDTHS[::-1], vertical_alignment="center")
@@ -71,7 +71,7 @@ def draw_without_base(run: store.Run) -> None:
                 draw_zip(run, run.adapter(), rollback.current(run))
 
 
-def draw_changes(run: store.Run) -> None:
+def draw_changes(run: Run) -> None:
     """Rename the run, or delete it with its adapter."""
     with ui.guarded():
         stored_value.show(f"name-{run.id}", run.name)

@@ -6,14 +6,14 @@ from glm_core import i18n, ui, workspace
 from glm_core.evaluation.report_files import card
 from glm_core.i18n import t
 from glm_core.markdown import literal
-from glm_core.runs import store
+from glm_core.runs import Run, store
 from glm_core.runs.exchange import export
 
 LARGEST_DOWNLOAD = 256_000_000  # bytes that a browser is given; larger results stay on this machine
 REFRESH_SECONDS = 1.0
 
 
-def begin(run: store.Run, base, kind: str | None = None, strength: float = 1.0, format: str = "merged") -> None:
+def begin(run: Run, base, kind: str | None = None, strength: float = 1.0, format: str = "merged") -> None:
     """Start an export and show it."""
     export.start_export(run, base, kind, strength, format=format, measured=card.sentences(run.id))
     ui.note("audit.model.merge", run.name)

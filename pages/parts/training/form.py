@@ -12,7 +12,7 @@ import streamlit as st
 from glm_core.data import library
 from glm_core.data.store import Dataset
 from glm_core.models import describe as describe_model
-from glm_core.runs import RunError, bases, store
+from glm_core.runs import Run, RunError, bases, store
 from glm_core.runs.labels import setting_values
 from glm_core.serving.served_models import ServedModel
 from glm_core.training import defaults
@@ -106,7 +106,7 @@ class Form:
         self.fill(self.suit(st.session_state.preset))
 
     @property
-    def start(self) -> store.Run | None:
+    def start(self) -> Run | None:
         """The run whose adapter is gone on from, where there is one and it belongs to the chosen model."""
         try:
             run = store.get(st.session_state.get("start_from") or "")

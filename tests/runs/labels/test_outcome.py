@@ -5,10 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from glm_core.runs import store
+from glm_core.runs import Status, store
 from glm_core.runs.figures import MemoryCurve, tidy
 from glm_core.runs.labels import outcome
-from glm_core.runs.store import Status
 from glm_core.training.settings import TrainingSettings
 from tests.runs.conftest import make
 

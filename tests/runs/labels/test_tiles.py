@@ -1,9 +1,8 @@
 """The figures over a run's page."""
 
-from glm_core.runs import figures
+from glm_core.runs import Status, figures
 from glm_core.runs.figures import MemoryCurve
 from glm_core.runs.labels import tiles
-from glm_core.runs.store import Status
 
 
 def progress(*times: float) -> tuple[float, ...]:
