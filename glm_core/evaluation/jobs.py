@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from glm_core.errors import EasyError
-from glm_core.evaluation import question_sets, report, scale_sweep
+from glm_core.evaluation import report, scale_sweep, stored_questions
 from glm_core.jobs import Jobs, Turn, TurnJob
 from glm_core.machine import allocator
 from glm_core.permissions import needs
@@ -88,7 +88,7 @@ class Reports:
         """
         began, ended, self._open = open_runs - self._open, self._open - open_runs, open_runs
         for identifier in sorted(began):
-            self._attempt(identifier, question_sets.stored)
+            self._attempt(identifier, stored_questions.read)
         for identifier in sorted(ended):
             self._attempt(identifier, self._start_ended)
 

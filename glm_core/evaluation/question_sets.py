@@ -1,7 +1,7 @@
 """The questions a run is asked: those it was tuned on, other wordings, unrelated ones. Reads files, asks nothing.
 
-A run keeps its seen and reworded questions in `questions.json`, where the reader can change the wordings; the unrelated
-ones are fixed, in `assets/evaluation/controls.json`, so that runs can be compared with each other.
+The unrelated ones are fixed, in `assets/evaluation/controls.json`, so that runs can be compared with each other. Not here:
+the questions that a run keeps and its reader changes (stored_questions.py).
 """
 
 import re
@@ -14,34 +14,23 @@ from pathlib import Path
 from glm_core import workspace
 from glm_core.data import DataError, row_file, similar
 from glm_core.data import bundled as fixed
-from glm_core.errors import EasyError
 from glm_core.evaluation import rewordings
 from glm_core.evaluation.answer_pairs import Question
 from glm_core.evaluation.judge import identity
-from glm_core.permissions import needs
 from glm_core.runs import Run
-from glm_core.runs.files import read_record
-from glm_core.runs.store import REWORDED, write_record
+from glm_core.runs.store import REWORDED
 
 SCANNED = 2000
 "Rows of a run's data that are looked at; a question set needs few."
 LIMIT = 20
-MOST_EDITED = 100
-LONGEST = 2000
-EDITED = ("reworded", "wrapped")
-"Kinds of the questions that the reader changes."
 CHOOSING = 12
 "Controls that choose a step or a strength, and are not asked in the report."
 ASKS_NAME = re.compile(r"^(?!.*(开发|作者|创造)).*(你是谁[？?]|名字|称呼|机器人|聊天)")
 "Questions of the bundled imprint that a name alone answers."
 
 
-class QuestionError(EasyError):
-    """A question of the reader's that cannot be used."""
-
-
-def seen(run: Run, limit: int = LIMIT) -> list[Question]:
-    """The first `limit` different questions of the rows that `run` was tuned on."""
+def seen(run: Run, limit: int | None = LIMIT) -> list[Question]:
+    """The first `limit` (None: all) different questions of the rows that `run` was tuned on."""
     trained, _ = _split(run)
     return _questions(trained, "seen", limit)
 
@@ -87,18 +76,6 @@ def neutral(model: str | Path) -> list[tuple[str, str]]:
     return [(question, answer) for question, answer in fixed.read_controls(model)["neutral"]]
 
 
-def stored(run: Run) -> list[Question]:
-    """The trained and reworded questions kept with `run`; made, and kept, where there are none yet."""
-    record = read_record(run.path / "questions.json")
-    rows = record.get("questions")
-    if isinstance(rows, list):
-        return [question for row in rows if (question := _question(row)) is not None]
-    questions = propose(run)
-    if run.split() is not None or not run.settings.get("validation_ratio"):  # else the trainer has yet to hold rows out
-        keep(run, questions)
-    return questions
-
-
 def choosing_controls(run: Run, model: str | Path) -> list[Question]:
     """The controls that chose or may choose a step or strength of `run`; the report asks the others.
 
@@ -131,58 +108,6 @@ def report_controls(run: Run, model: str | Path) -> list[Question]:
     """The controls that the report of `run` asks: those that chose nothing."""
     spared = {one.text for one in choosing_controls(run, model)}
     return [one for one in controls(model) if one.text not in spared]
-
-
-def keep(run: Run, questions: Sequence[Question]) -> None:
-    """Keep `questions` with the run.
-
-    Raises:
-        RunError: the run has been deleted, the disk is full or the folder cannot be written.
-    """
-    rows = [
-        {
-            "kind": one.kind,
-            "question": one.text,
-            "reference": one.reference,
-            "accept": list(one.accept),
-            "history": list(one.history),
-            "facts": dict(one.facts),
-        }
-        for one in questions
-    ]
-    write_record(run, "questions.json", {"questions": rows})
-
-
-@needs("trainer", owner=lambda run, *_, **__: run.owner)
-def edit(run: Run, rows: Sequence[tuple[str, str]]) -> None:
-    """Replace the reworded questions by the reader's; one that only puts polite words around a trained one is kept as "wrapped".
-
-    Args:
-        rows: (question, good answer or words that it must contain). Rows with both empty are left out.
-
-    Raises:
-        QuestionError: a question without an answer or the other way round, one too long, one that is a trained question
-            or nearly so, or too many.
-    """
-    trained = [one.text for one in _questions(_split(run)[0], "seen", None)]
-    others = [one for one in stored(run) if one.kind not in EDITED]
-    known = {one.text: one for one in stored(run) if one.kind in EDITED}
-    found: dict[str, Question] = {}
-    for number, (question, answer) in enumerate(rows, 1):
-        question, answer = question.strip(), answer.strip()
-        if not question and not answer:
-            continue
-        if not question or not answer or len(question) > LONGEST or len(answer) > LONGEST:
-            raise QuestionError("report.error.question", row=number, limit=LONGEST)
-        disguise = rewordings.disguise(question, trained)
-        if disguise == "trained":
-            raise QuestionError("report.error.trained", row=number)
-        old = known.get(question)
-        new = old if old and answer == shown(old) else Question(question, "reworded", reference=answer)
-        found[question] = replace(new, kind=disguise or "reworded")
-    if len(found) > MOST_EDITED:
-        raise QuestionError("report.error.too_many", limit=MOST_EDITED)
-    keep(run, [*others, *found.values()])
 
 
 def shown(question: Question) -> str:
@@ -303,34 +228,6 @@ def _questions(rows: Sequence[list[dict]], kind: str, limit: int | None) -> list
     return list(found.values())
 
 
-def _question(row: object) -> Question | None:
-    """One kept question; None where it makes no sense."""
-    if not isinstance(row, dict) or row.get("kind") not in ("seen", "wrapped", "reworded", "unseen"):
-        return None
-    text, reference, accept = row.get("question"), row.get("reference", ""), row.get("accept", [])
-    history = row.get("history", [])
-    if not isinstance(accept, list) or not all(isinstance(one, str) for one in (text, reference, *accept)):
-        return None
-    if not text.strip() or not are_messages(history):
-        return None
-    try:
-        facts = unpack_facts(row.get("facts", {}))
-    except (TypeError, ValueError):
-        return None
-    return Question(text, row["kind"], tuple(accept), reference, tuple(history), facts)
-
-
-def unpack_facts(record: object) -> tuple[tuple[str, str], ...]:
-    """The identity facts of a question as a file keeps them.
-
-    Raises:
-        TypeError: they are no names by role.
-    """
-    if not isinstance(record, dict) or not all(isinstance(one, str) for pair in record.items() for one in pair):
-        raise TypeError("facts")
-    return tuple((role, name) for role, name in record.items() if role in ("name", "author") and name)
-
-
 def _read(name: str) -> dict:
     return workspace.read_json(workspace.ASSETS / "evaluation" / f"{name}.json", {})
 
@@ -343,13 +240,3 @@ def _rows(run: Run) -> Iterator[tuple[int, list[dict]]]:
                 yield number, example.messages
     except DataError:
         return
-
-
-def are_messages(messages: object) -> bool:
-    """Return whether this is a list of {"role", "content"}."""
-    return isinstance(messages, list) and all(
-        isinstance(one, dict)
-        and isinstance(one.get("content"), str)
-        and one.get("role") in ("user", "assistant", "system")
-        for one in messages
-    )

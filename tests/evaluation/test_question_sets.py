@@ -5,7 +5,7 @@ import json
 import pytest
 
 from glm_core import workspace
-from glm_core.evaluation import question_sets
+from glm_core.evaluation import question_sets, stored_questions
 from glm_core.runs import store
 from glm_core.training import split
 
@@ -46,11 +46,11 @@ def test_a_set_that_teaches_no_author_is_not_asked_for_one():
 def test_a_wording_that_is_nearly_a_trained_row_is_refused_and_polite_words_make_no_new_one():
     run = make_run([row("空调外机滴水怎么处理？", "检查排水管。"), row("滤网多久洗一次？", "两周。")])
     for trained in ("空调外机滴水怎么处理", "空调外机滴水怎么处理呢？", "空调外机 滴水怎么处理??"):
-        with pytest.raises(question_sets.QuestionError):
-            question_sets.edit(run, [("新的问题", "新的答案"), (trained, "检查排水管")])
+        with pytest.raises(stored_questions.QuestionError):
+            stored_questions.edit(run, [("新的问题", "新的答案"), (trained, "检查排水管")])
     polite = ("请问，滤网多久洗一次？", "你好，我想知道：滤网多久洗一次？谢谢！", "麻烦你告诉我，滤网多久洗一次")
-    question_sets.edit(run, [*((one, "两周") for one in polite), ("几天该清洁过滤网？", "两周")])
-    kinds = {one.text: one.kind for one in question_sets.stored(run)}
+    stored_questions.edit(run, [*((one, "两周") for one in polite), ("几天该清洁过滤网？", "两周")])
+    kinds = {one.text: one.kind for one in stored_questions.read(run)}
     assert [kinds[one] for one in polite] == ["wrapped"] * 3
     assert kinds["几天该清洁过滤网？"] == "reworded"
 

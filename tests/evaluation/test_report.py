@@ -9,7 +9,7 @@ import pytest
 from glm_core import i18n, models, workspace
 from glm_core import workspace as workspace_module
 from glm_core.adapters import attach
-from glm_core.evaluation import question_sets, report
+from glm_core.evaluation import question_sets, report, stored_questions
 from glm_core.evaluation.analysis import conclusion
 from glm_core.evaluation.answer_pairs import compare
 from glm_core.evaluation.perplexity import perplexities
@@ -83,7 +83,9 @@ def test_a_run_deleted_while_its_report_is_made_does_not_come_back(engine, run):
 
 
 def test_a_question_longer_than_the_context_is_left_out_and_said(engine, run):
-    question_sets.keep(run, [*question_sets.stored(run), question_sets.Question("很长" * 5000, "seen", reference="好")])
+    stored_questions.write(
+        run, [*stored_questions.read(run), question_sets.Question("很长" * 5000, "seen", reference="好")]
+    )
     made = make(engine, run)
     assert len(made.of("seen")) == 3 and made.left_out == 1 and report.read(run) == made
     assert t("report.left_out", count=1) in export.about(made)
@@ -173,10 +175,10 @@ def test_a_report_that_makes_no_sense_is_none(engine, run, damage):
 
 
 def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
-    kept = question_sets.stored(run)
+    kept = stored_questions.read(run)
     assert [one.text for one in kept if one.kind == "seen"] == ["你是谁？", "三加五等于多少？", "高的反义词是什么？"]
-    question_sets.edit(run, [("你叫啥", "小明"), ("", ""), (kept[-1].text, kept[-1].reference)])
-    edited = [one for one in question_sets.stored(store.get(run.id)) if one.kind != "seen"]
+    stored_questions.edit(run, [("你叫啥", "小明"), ("", ""), (kept[-1].text, kept[-1].reference)])
+    edited = [one for one in stored_questions.read(store.get(run.id)) if one.kind != "seen"]
     assert [(one.text, one.kind) for one in edited] == [("你叫啥", "reworded"), (kept[-1].text, "wrapped")]
     assert edited[0].reference == "小明"
 
@@ -185,10 +187,10 @@ def test_questions_are_kept_with_the_run_and_wordings_can_be_edited(run):
     "rows", [[("只有问题", "")], [("", "只有答案")], [("x" * 3000, "y")], [(str(i), "y") for i in range(200)]]
 )
 def test_wordings_that_cannot_be_judged_are_refused(run, rows):
-    before = question_sets.stored(run)
-    with pytest.raises(question_sets.QuestionError):
-        question_sets.edit(run, rows)
-    assert question_sets.stored(run) == before
+    before = stored_questions.read(run)
+    with pytest.raises(stored_questions.QuestionError):
+        stored_questions.edit(run, rows)
+    assert stored_questions.read(run) == before
 
 
 def test_drift_is_measured_on_the_bases_own_answers(engine, run):
@@ -229,8 +231,8 @@ def test_trained_questions_with_polite_words_around_say_nothing_about_other_word
 
 
 def test_a_trained_question_is_no_other_wording(run):
-    with pytest.raises(question_sets.QuestionError):
-        question_sets.edit(run, [("你是谁", "小明")])
+    with pytest.raises(stored_questions.QuestionError):
+        stored_questions.edit(run, [("你是谁", "小明")])
 
 
 def test_controls_that_chose_the_step_are_not_asked_again(engine, run):

@@ -8,7 +8,7 @@ import pytest
 from glm_core import i18n, state, ui, workspace
 from glm_core.auth import audit
 from glm_core.auth.accounts import Account
-from glm_core.evaluation import blind_votes, question_sets, report
+from glm_core.evaluation import blind_votes, report, stored_questions
 from glm_core.evaluation.analysis import calibration
 from glm_core.evaluation.benchmark import BUNDLED, BenchmarkComparison, read_tasks, results
 from glm_core.evaluation.benchmark.jobs import BenchmarkJob
@@ -234,11 +234,11 @@ def test_a_run_still_training_is_told_from_one_that_left_nothing(reports):
 
 def test_the_wordings_of_the_run_can_be_edited(reports):
     keep(made.report())
-    question_sets.edit(store.get("run-1"), [("作者叫啥", "张三")])
+    stored_questions.edit(store.get("run-1"), [("作者叫啥", "张三")])
     app = open_page("report", run="run-1")
     app.button(key="save").click().run()
     assert reports.started == ["run-1"] and not app.exception
-    assert ("作者叫啥", "张三") in [(one.text, one.reference) for one in question_sets.stored(store.get("run-1"))]
+    assert ("作者叫啥", "张三") in [(one.text, one.reference) for one in stored_questions.read(store.get("run-1"))]
 
 
 def test_other_strengths_are_measured_on_demand_and_shown(reports):

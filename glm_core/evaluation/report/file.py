@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from glm_core import workspace
-from glm_core.evaluation import aggregate, question_sets, scoring
+from glm_core.evaluation import aggregate, scoring, stored_questions
 from glm_core.evaluation.analysis import minimal_pairs
 from glm_core.evaluation.analysis.drift import Drift
 from glm_core.evaluation.answer_pairs import Question
@@ -214,9 +214,9 @@ def _unpack(record: dict) -> Row:
         accept=tuple(map(_text, asked["accept"])),
         reference=_text(asked["reference"]),
         history=tuple(asked["history"]),
-        facts=question_sets.unpack_facts(dict(asked.get("facts", ()))),
+        facts=stored_questions.unpack_facts(dict(asked.get("facts", ()))),
     )
-    if question.kind not in scoring.KINDS or not question_sets.are_messages(list(question.history)):
+    if question.kind not in scoring.KINDS or not stored_questions.are_messages(list(question.history)):
         raise ValueError(question.kind)
     before, after = (Answer(_text(record[side]["text"]), record[side]["cut"] is True) for side in ("before", "after"))
     return Row(question, before, after)

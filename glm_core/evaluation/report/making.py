@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from glm_core.evaluation import aggregate, divergence, question_sets
+from glm_core.evaluation import aggregate, divergence, question_sets, stored_questions
 from glm_core.evaluation.analysis import drift as kl_drift
 from glm_core.evaluation.analysis import minimal_pairs
 from glm_core.evaluation.analysis.resampling import clusters
@@ -54,7 +54,7 @@ def make(engine: Engine, run: Run, choice: ServedModel, watch: Watch = lambda st
     """
     started = time.monotonic()
     watch("divergence", 0.0)
-    kept_questions = question_sets.stored(run)
+    kept_questions = stored_questions.read(run)
     facts = next((one.facts for one in kept_questions if one.facts), ())  # names that no control may be answered with
     controls = question_sets.report_controls(run, choice.base)
     asked = [*kept_questions, *(replace(one, facts=facts) for one in controls)]

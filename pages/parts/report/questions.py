@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from glm_core import ui
-from glm_core.evaluation import question_sets, report, scoring
+from glm_core.evaluation import question_sets, report, scoring, stored_questions
 from glm_core.evaluation.report_files import export
 from glm_core.i18n import t
 from glm_core.markdown import differences, literal, marked
@@ -140,13 +140,15 @@ def draw_edit(run: Run) -> bool:
     st.caption(t("report.edit_about"))
     names = (t("report.edit_question"), t("report.edit_answer"))
     kept = [
-        (one.text, question_sets.shown(one)) for one in question_sets.stored(run) if one.kind in question_sets.EDITED
+        (one.text, question_sets.shown(one))
+        for one in stored_questions.read(run)
+        if one.kind in stored_questions.EDITED
     ]
     table = pd.DataFrame(kept, columns=names, dtype=str)
     edited = st.data_editor(table, num_rows="dynamic", hide_index=True, key="wordings", width="stretch")
     with ui.guarded():
         if st.button(t("report.edit_save"), key="save", icon=":material/save:"):
-            question_sets.edit(run, [tuple(map(str, row)) for row in edited.fillna("").itertuples(index=False)])
+            stored_questions.edit(run, [tuple(map(str, row)) for row in edited.fillna("").itertuples(index=False)])
             ui.note("audit.report.edit", run.name)
             return True
     return False
