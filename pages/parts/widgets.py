@@ -15,6 +15,9 @@ STATE_COLOURS = {
     "failed": "red",
 }
 
+RANGES = "ranges"
+"Session state: the range that each field for a number had when it was drawn last."
+
 
 def empty_state(text_key: str, button_key: str, page: str, **query: str) -> None:
     """Draw a sentence about what belongs here and the one button that fills it.
@@ -57,11 +60,15 @@ def number_input(label: str, low, high, usual=None, *, key: str, **options):
     Streamlit, told the range, keeps the last good number instead and says so in English only; of letters it makes a number.
 
     Args:
-        usual: what it holds at first; not for a key that the session has already.
+        usual: what it holds at first, and again where another range than before leaves out what it holds; without it
+            the session has the number already.
         options: of `st.number_input`.
     """
-    if usual is not None:
-        st.session_state.setdefault(key, usual)
+    ranges = st.session_state.setdefault(RANGES, {})
+    moved = ranges.get(key, (low, high)) != (low, high) and not _is_within(st.session_state.get(key), low, high)
+    if usual is not None and (moved or key not in st.session_state):
+        st.session_state[key] = usual
+    ranges[key] = (low, high)
     if isinstance(low, int):
         options.setdefault("step", 1)  # without which Streamlit takes it for a field of real numbers
     return checked_number(label, low, high, st.number_input(label, value=None, key=key, **options))
@@ -69,10 +76,14 @@ def number_input(label: str, low, high, usual=None, *, key: str, **options):
 
 def checked_number(label: str, low, high, number):
     """Return `number` where it is one from `low` to `high`, else None, with a sentence that names the field and its range."""
-    if number is not None and low <= number and (high is None or number <= high):
+    if _is_within(number, low, high):
         return number
     st.error(number_range(label, low, high), icon=":material/error:")
     return None
+
+
+def _is_within(number, low, high) -> bool:
+    return number is not None and low <= number and (high is None or number <= high)
 
 
 def number_range(label: str, low, high) -> str:

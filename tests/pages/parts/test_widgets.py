@@ -3,6 +3,8 @@
 import pytest
 
 from glm_core import i18n
+from glm_core.data import library
+from glm_core.data.examples import pair
 from glm_core.runs import store
 from pages.parts.widgets import number_range
 from tests.pages.test_pages import open_page
@@ -30,6 +32,14 @@ def test_a_real_number_has_its_range_as_people_write_it():
     app = open_page("training")
     app.number_input(key="set_learning_rate").set_value(2.0).run()
     assert any("1e-07" in error.value and " 1 " in error.value for error in app.error)
+
+
+def test_fewer_pages_than_before_begin_at_the_first_one():
+    kept = library.add("a", [pair(f"问题{place}", "回答") for place in range(60)])
+    app = open_page("datasets", set=kept.id)
+    app.number_input[0].set_value(6).run()
+    app.text_input(key=f"search-{kept.id}").set_value("问题1").run()
+    assert not app.error and app.number_input[0].value == 1
 
 
 def test_pages_of_rows_that_do_not_exist_show_the_first_one_and_say_so():
