@@ -27,6 +27,7 @@ from glm_core.adapters import attach
 from glm_core.generation import decode
 from glm_core.models import quantization
 from glm_core.models.kernels import dispatch
+from glm_core.models.kernels.adjacent import lay_adjacent
 from glm_core.models.tokenizers.tokenizer import Tokenizer
 from glm_core.serving.base import LoadedBase
 from glm_core.serving.request import Request
@@ -122,6 +123,8 @@ def prepare(hidden: int, layers: int, device: str, shape: str = "chatglm") -> Se
         elif name.endswith("bias"):
             parameter.data.normal_(std=0.2)
     loaded.model.eval().requires_grad_(False)
+    if device == "cuda":  # as the loader leaves it
+        lay_adjacent(loaded.model)
     return Session(loaded, LoadedBase(loaded.name, Path("nowhere"), loaded.family.name, 2048, {}, 0.0))
 
 
@@ -145,6 +148,8 @@ def pack(session: Session) -> None:
     """Make the weights of the blocks int8."""
     for name in list(quantization.block_linears(session.loaded.model)):
         quantization.quantize(session.loaded.model, name, "int8")
+    if session.loaded.model.device.type == "cuda":
+        lay_adjacent(session.loaded.model)
     collect()
 
 

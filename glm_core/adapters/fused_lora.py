@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
+from glm_core.models.kernels.adjacent import join
+
 
 class DropoutMasks:
     """The masks that the LoRA layers of one recomputed block drew, for when it is computed again."""
@@ -163,20 +165,8 @@ def fuse_lora_layers(model: nn.Module) -> None:
         layers = [one.get_base_layer() for one in siblings if isinstance(one, LoraLayer)]
         vars(module).pop("project", None)
         if [type(one) for one in layers] == [nn.Linear] * 3 and len({one.bias is None for one in layers}) == 1:
-            module.project = partial(_project, siblings, *_join(layers))
-
-
-def _join(layers: list[nn.Linear]) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The weights and biases of `layers` one below the other, of which theirs are parts from now on: nothing is kept twice."""
-    weight = _share([one.weight for one in layers])
-    return weight, None if layers[0].bias is None else _share([one.bias for one in layers])
-
-
-def _share(parameters: list[torch.Tensor]) -> torch.Tensor:
-    joined = torch.cat([one.data for one in parameters])
-    for one, part in zip(parameters, joined.split([one.shape[0] for one in parameters]), strict=True):
-        one.data = part
-    return joined
+            bias = None if layers[0].bias is None else join([one.bias for one in layers])
+            module.project = partial(_project, siblings, join([one.weight for one in layers]), bias)
 
 
 def _project(siblings: list[LoraLayer], weight, bias, states: torch.Tensor) -> torch.Tensor:

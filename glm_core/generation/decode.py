@@ -196,9 +196,9 @@ class DecodeRunner:
         return len(self._slots)
 
     @property
-    def columns(self) -> int:
-        """Return what the buffers take: rows x columns."""
-        return 0 if self._cache is None else self._cache.capacity * self._cache.lengths.shape[0]
+    def kept_bytes(self) -> int:
+        """Return what the buffers of keys and values take."""
+        return 0 if self._cache is None else sum(one.keys.nbytes + one.values.nbytes for one in self._cache.layers)
 
     def add(self, slot: str | None, prompts: Cache, index: int, length: int, token: int, position, stride) -> None:
         """A row whose prompt is the last `length` columns of row `index` of `prompts`.

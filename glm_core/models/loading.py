@@ -15,6 +15,7 @@ from glm_core.models import checkpoints, prefix_tuning, quantization
 from glm_core.models import device as cuda_device
 from glm_core.models.architectures.base import PREFIX, Architecture, Settings
 from glm_core.models.errors import ModelError
+from glm_core.models.kernels.adjacent import lay_adjacent
 from glm_core.models.kernels.processor import read_as_halves
 from glm_core.models.registry import Family
 
@@ -133,6 +134,8 @@ class WeightLoader:
             raise ModelError("models.tensor_missing", count=len(empty), name=empty[0])
         if self.device.type == "cpu" and self.dtype == torch.float32:
             read_as_halves(self.model)
+        elif self.device.type == "cuda":
+            lay_adjacent(self.model)
         self.model.eval()
 
     def _tie(self) -> None:

@@ -181,7 +181,7 @@ def test_small_buffers_stay_for_the_next_answer_and_large_ones_go(session, tmp_p
     second = begin(session, choice, QUESTIONS[0])
     finish(session)
     assert runner(session) is kept and second.text == first.text
-    monkeypatch.setattr(batch, "MOST_COLUMNS", 8)
+    monkeypatch.setattr(batch, "KEPT", 0)
     begin(session, choice, QUESTIONS[0])
     finish(session)
     assert session.batches == {}
@@ -228,7 +228,7 @@ def test_a_step_is_recorded_once_for_a_key_and_again_when_tensors_have_moved(mon
 
 @pytest.mark.parametrize("session", ["chatglm"], indirect=True)
 def test_buffers_are_freed_at_once_and_hooks_do_not_pile_up(session, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "MOST_COLUMNS", 8)
+    monkeypatch.setattr(batch, "KEPT", 0)
     choices, counts = adapt("chatglm", tmp_path), []
     for _ in range(3):
         for choice in choices:

@@ -28,8 +28,11 @@ def kernels_for(states: torch.Tensor) -> ModuleType | None:
 
 
 def decode_kernels(kernels: ModuleType | None, rows: int) -> AbstractContextManager:
-    """Within it the large products and the GELUs of one row are the kernels' too, each launched before the last one's end."""
-    return _InTurn(kernels) if kernels is not None and rows == 1 else nullcontext()
+    """Within it the large products and the GELUs of one row are the kernels' too, each launched before the last one's end.
+
+    So are those of several rows on the GPUs where that is faster.
+    """
+    return _InTurn(kernels) if kernels is not None and (rows == 1 or kernels.SEVERAL) else nullcontext()
 
 
 def training_kernels(device: torch.device) -> ModuleType | None:
@@ -44,8 +47,6 @@ def training_kernels(device: torch.device) -> ModuleType | None:
 class _InTurn(TorchFunctionMode):
     """Takes the place of two of torch's functions, whichever module calls them."""
 
-    SMALLEST = 128  # outputs; a narrower product would keep too few of a GPU's processors busy
-
     def __init__(self, kernels: ModuleType):
         super().__init__()
         self._kernels = kernels
@@ -53,16 +54,31 @@ class _InTurn(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is F.linear and self._serves(*args[:2]):
             states, weight = args[:2]
-            product = self._kernels.linear(states.view(1, -1), weight, None, args[2] if len(args) > 2 else None)
+            rows = states.view(-1, weight.shape[1])
+            product = self._kernels.linear(rows, weight, None, args[2] if len(args) > 2 else None)
             return product.view(*states.shape[:-1], -1)
         if func is F.gelu and args[0].is_contiguous() and (kwargs or {}).get("approximate") == "tanh":
             return self._kernels.gelu(args[0])
         return func(*args, **(kwargs or {}))
 
     def _serves(self, states: torch.Tensor, weight: torch.Tensor) -> bool:
-        """Return whether it is one row by a large weight of the model's own: a computed one may not be there when it is read ahead."""
-        one = states.numel() == weight.shape[1] and weight.shape[0] >= self.SMALLEST
-        return one and isinstance(weight, nn.Parameter) and states.is_contiguous() and weight.is_contiguous()
+        """Return whether it is few rows by a large weight of the model's own: a computed one may not be there when it is read ahead."""
+        return (
+            isinstance(weight, nn.Parameter) and states.is_contiguous() and serves_rows(self._kernels, states, weight)
+        )
+
+
+SMALLEST = 128
+"Outputs of a product; a narrower one would keep too few of a GPU's processors busy."
+LARGEST = 20_000
+"Outputs of a product of several rows; cuBLAS reads a larger weight as fast as memory delivers it."
+
+
+def serves_rows(kernels: ModuleType, states: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Return whether the kernels are faster than cuBLAS for `states` (..., in) by `weight` (out, in): of one row, or of several."""
+    outputs, rows = weight.shape[0], states.numel() // weight.shape[1]
+    several = kernels.SEVERAL and rows <= kernels.MANY and outputs <= LARGEST and weight.element_size() == 2
+    return weight.is_contiguous() and outputs >= SMALLEST and (rows == 1 or several)
 
 
 @cache

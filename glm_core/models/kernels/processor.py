@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from glm_core.machine.machine import memory
+from glm_core.models.kernels.adjacent import adjacent_product
 from glm_core.models.kernels.packed_sizes import half_bytes
 
 MOST_ROWS = 32
@@ -88,14 +89,18 @@ def _key(weight: torch.Tensor) -> tuple[int, int]:
 
 
 def side_by_side(states: torch.Tensor, *layers: nn.Module) -> Sequence[torch.Tensor]:
-    """Return what each of `layers` makes of `states` (B, in): in one product where a step on a processor can.
+    """Return what each of `layers` makes of `states` (B, in), in one product where a decoding step can.
 
-    A processor needs as long to begin a product as to read a small weight. Hooks of the layers act as ever.
+    It takes as long to begin a product as to read a small weight. Hooks of the layers act as ever; the first layer's
+    `add_together`, if it has one, takes the place of all of theirs where it can.
     """
-    product = step_product(states, layers) if _go_together(states, layers) else None
+    product = step_product(states, layers) if _go_together(states, layers) else adjacent_product(states, layers)
     if product is None:
         return [layer(states) for layer in layers]
     parts = product.split([layer.out_features for layer in layers], -1) if len(layers) > 1 else [product]
+    together = vars(layers[0]).get("add_together")
+    if together is not None and len(layers) > 1 and together(states, product):
+        return parts
     return [_hooked(layer, states, part) for layer, part in zip(layers, parts, strict=True)]
 
 

@@ -3,6 +3,8 @@
 Imports Triton; ask `dispatch.py` for the kernels, which `triton.py` has all of.
 """
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
@@ -111,10 +113,12 @@ def _many_rows(
     IN: tl.constexpr,
     EVEN: tl.constexpr,
     ROWS: tl.constexpr,
+    EARLY: tl.constexpr,
 ):
     """On the matrix units."""
     output, inner, row = tl.program_id(0) * OUT + tl.arange(0, OUT), tl.arange(0, IN), tl.arange(0, ROWS)
     stored = wide // HALVES
+    _take_turn(EARLY)
     total = tl.zeros((OUT, ROWS), tl.float32)
     for first in range(0, stored, IN):
         packed = _tile(weight, output, first + inner, outputs, stored, EVEN)
@@ -137,8 +141,20 @@ def _many_rows(
     tl.store(out + where, total.to(out.dtype.element_ty), (output < outputs)[:, None] & (row < rows)[None, :])
 
 
-TILES = {"narrow": (2, 2048, 4), "dense": (16, 1024, 4), "packed": (8, 2048, 4), "many": (32, 256, 4)}
-"Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows."
+TILES = {
+    "narrow": (2, 2048, 4),
+    "dense": (16, 1024, 4),
+    "packed": (8, 2048, 4),
+    "many": (32, 256, 4),
+    "several": (32, 512, 2),
+}
+"""Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows by a packed weight or one
+that is not."""
+STAGES = {"many": 4, "several": 5}
+"Tiles that are on their way at once."
+SEVERAL = EARLY and getattr(torch.cuda.get_device_properties(0), "shared_memory_per_block_optin", 0) >= 160 * 1024
+"""Whether products of several rows with weights that are not packed are worth it here: where a kernel is launched early, and a
+processor has room for that many tiles."""
 
 
 NARROW = 1024
@@ -162,7 +178,8 @@ def linear(
         weight = weight.view(torch.int32)
     stored = weight.shape[1]
     plain = "narrow" if outputs < NARROW else "dense"
-    out_tile, in_bytes, warps = tile or TILES["many" if not one else plain if scale is None else "packed"]
+    many = "several" if scale is None else "many"
+    out_tile, in_bytes, warps = tile or TILES[many if not one else plain if scale is None else "packed"]
     in_tile = in_bytes // weight.element_size()
     out, grid = states.new_empty(rows, outputs), (triton.cdiv(outputs, out_tile),)
     how = {
@@ -189,41 +206,78 @@ def linear(
             HALVES=wide // stored,
             SCALE=scale is not None,
             ROWS=MANY,
-            num_stages=4,
+            EARLY=EARLY,
+            launch_pdl=EARLY,
+            num_stages=STAGES[many],
             **how,
         )
     return out
 
 
 @triton.jit
-def _add_lora(states, a, b, start, count, out, wide, outputs, RANK: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr):
-    """One row by `OUT` outputs a program, which computes the row's own low-rank states itself: they are few."""
-    row, rank = tl.program_id(0), tl.arange(0, RANK)
+def _add_lora(
+    states,
+    a,
+    b,
+    start,
+    count,
+    out,
+    wide,
+    outputs,
+    held,
+    second,
+    third,
+    RANK: tl.constexpr,
+    IN: tl.constexpr,
+    OUT: tl.constexpr,
+    EARLY: tl.constexpr,
+):
+    """One row by `OUT` outputs of one layer a program, which computes the row's own low-rank states itself: they are few.
+
+    The first factor is read a tile ahead, the first tile before the states are there.
+    """
+    row, rank, inner = tl.program_id(0), tl.arange(0, RANK), tl.arange(0, IN)
     first, ranks = tl.load(start + row), tl.load(count + row)
+    begin = tl.program_id(1) * OUT
+    layer = (begin >= second).to(tl.int32) + (begin >= third).to(tl.int32)
+    own, output = rank < ranks, begin + tl.arange(0, OUT)
+    factor = a + (layer * held + first + rank)[:, None] * wide + inner[None, :]
+    ahead = tl.load(factor, own[:, None] & (inner < wide)[None, :], 0.0)
+    inside = output < outputs
+    back = tl.load(b + (first + rank)[:, None] * outputs + output[None, :], own[:, None] & inside[None, :], 0.0)
+    _take_turn(EARLY)
     if ranks > 0:
-        inner, output = tl.arange(0, IN), tl.program_id(1) * OUT + tl.arange(0, OUT)
-        own = rank < ranks
         total = tl.zeros((RANK, IN), tl.float32)
         for column in range(0, wide, IN):
-            there = column + inner < wide
-            known = tl.load(states + row * wide + column + inner, there, 0.0).to(tl.float32)
-            place = a + (first + rank)[:, None] * wide + (column + inner)[None, :]
-            total += tl.load(place, own[:, None] & there[None, :], 0.0).to(tl.float32) * known[None, :]
+            part, there = ahead, column + inner < wide
+            if column + IN < wide:
+                ahead = tl.load(factor + column + IN, own[:, None] & (column + IN + inner < wide)[None, :], 0.0)
+            known = tl.load(states + row * wide + column + inner, there, 0.0)
+            total += part.to(tl.float32) * known.to(tl.float32)[None, :]
         low = tl.sum(total, 1)  # (RANK,)
-        inside = output < outputs
-        place = b + (first + rank)[:, None] * outputs + output[None, :]
-        back = tl.load(place, own[:, None] & inside[None, :], 0.0).to(tl.float32)
         place = out + row * outputs + output
-        own_out = tl.load(place, inside, 0.0)
-        tl.store(place, (own_out.to(tl.float32) + tl.sum(back * low[:, None], 0)).to(own_out.dtype), inside)
+        known = tl.load(place, inside, 0.0)
+        added = tl.sum(back.to(tl.float32) * low[:, None], 0)
+        tl.store(place, (known.to(tl.float32) + added).to(known.dtype), inside)
 
 
+TOGETHER = 256
+"Outputs of one program of `add_lora` for layers side by side."
+LORA_TILE = 2**14
+"Numbers of the first factor that a program of `add_lora` reads at a time."
 MOST_RANKS = 64
 "Ranks of an adapter that a program of `add_lora` has room for."
 
 
 def add_lora(
-    out: torch.Tensor, states: torch.Tensor, a: torch.Tensor, b: torch.Tensor, start, count, most: int
+    out: torch.Tensor,
+    states: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    start,
+    count,
+    most: int,
+    widths: Sequence[int] = (),
 ) -> None:
     """Add to each row of `out` (B, outputs) the low-rank product of the row's own adapter with `states` (B, in).
 
@@ -231,9 +285,28 @@ def add_lora(
         a, b: (R, in) and (R, outputs), the factors of all adapters one behind the other, B scaled.
         start, count: (B), of each row's adapter: its first rank and how many it has, 0 for none.
         most: the largest count.
+        widths: outputs of up to three layers that have the same `states` and lie side by side in `out`; `a` is (layers x R, in)
+            then, of one layer behind the other, and each width but the last a multiple of `TOGETHER`.
     """
     (rows, wide), outputs = states.shape, out.shape[1]
-    tile = min(1024, triton.next_power_of_2(outputs))
+    tile = TOGETHER if len(widths) > 1 else min(1024, triton.next_power_of_2(outputs))
+    second, ranks = widths[0] if len(widths) > 1 else outputs, max(2, triton.next_power_of_2(most))
     _add_lora[(rows, triton.cdiv(outputs, tile))](
-        states, a, b, start, count, out, wide, outputs, RANK=max(2, triton.next_power_of_2(most)), IN=1024, OUT=tile
+        states,
+        a,
+        b,
+        start,
+        count,
+        out,
+        wide,
+        outputs,
+        b.shape[0],
+        second,
+        second + widths[1] if len(widths) > 2 else outputs,
+        RANK=ranks,
+        IN=min(LORA_TILE // ranks, triton.next_power_of_2(wide)),
+        OUT=tile,
+        EARLY=EARLY,
+        num_warps=8,
+        launch_pdl=EARLY,
     )

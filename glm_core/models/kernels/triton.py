@@ -9,9 +9,21 @@ import triton
 import triton.language as tl
 
 from glm_core.models.kernels.launch import EARLY, MANY, _take_turn
-from glm_core.models.kernels.products import MOST_RANKS, add_lora, linear
+from glm_core.models.kernels.products import MOST_RANKS, SEVERAL, TOGETHER, add_lora, linear
 
-__all__ = ["EARLY", "MANY", "MOST_RANKS", "PLACES", "add_lora", "add_norm", "attend", "gelu", "linear"]
+__all__ = [
+    "EARLY",
+    "MANY",
+    "MOST_RANKS",
+    "PLACES",
+    "SEVERAL",
+    "TOGETHER",
+    "add_lora",
+    "add_norm",
+    "attend",
+    "gelu",
+    "linear",
+]
 
 
 @triton.jit
@@ -129,7 +141,7 @@ def _attend(
     tl.store(out + (row * heads + head) * D + column, whole.to(value.dtype))
 
 
-PLACES = {"one": (64, 8), "many": (32, 4)}
+PLACES = {"one": (64, 8), "many": (16, 4)}
 "Columns that are attended to at a time, and warps, for one row and for more."
 
 

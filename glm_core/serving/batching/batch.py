@@ -12,14 +12,15 @@ import torch
 from glm_core.generation.decode import DecodeRunner
 from glm_core.generation.prefill import Prefill, prefill
 from glm_core.generation.prompt_cache import PromptCache
+from glm_core.machine.machine import memory
 from glm_core.serving import likelihood
 from glm_core.serving.batching.adapter_slots import Adapters
 from glm_core.serving.batching.sampling import choose, pick
 from glm_core.serving.batching.sequence import Sequence
 from glm_core.serving.request_handle import TokenLogprob
 
-MOST_COLUMNS = 4096
-"Rows x columns of recorded buffers that stay when the last answer has ended: 1.9 GB for ChatGLM-6B in bfloat16."
+KEPT = 0.1
+"Share of the device's memory that buffers of recorded steps may keep when the last answer has ended; without them the next ones record anew."
 
 
 class PendingStep:
@@ -37,6 +38,12 @@ class PendingStep:
         if self._there is not None:
             self._there.synchronize()
         return self._tokens.tolist()
+
+
+def most_kept(device: torch.device) -> int:
+    """Bytes of buffers that may stay on `device` without rows."""
+    whole = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else memory()[0]
+    return int(KEPT * whole)
 
 
 class Batch:
@@ -61,7 +68,7 @@ class Batch:
     @property
     def ready(self) -> bool:
         """Return whether it is worth keeping without rows: its steps are recorded."""
-        return self.runner.fixed and self.runner.columns > 0
+        return self.runner.fixed and self.runner.kept_bytes > 0
 
     @torch.inference_mode()
     def join(self, rows: abc.Sequence[Sequence]) -> None:
@@ -181,5 +188,5 @@ class Batch:
                 self.rows.pop()
         if not self.rows:
             self._ahead = None
-        if not self.rows and self.runner.columns > MOST_COLUMNS * self.runner.fixed:
+        if not self.rows and self.runner.kept_bytes > most_kept(self._loaded.model.device) * self.runner.fixed:
             self.runner = self._new_runner()

@@ -6,12 +6,14 @@ or one kernel on a GPU, in memory that stays where it is, so that a step can be 
 computes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
+from glm_core.models.kernels.adjacent import SIBLINGS
 from glm_core.models.kernels.dispatch import kernels_for
 
 ROUND = 16
@@ -29,7 +31,11 @@ class RowLora:
         self._model, self._factors = model, factors
         self._held: dict[str, dict] = {}  # slot -> its factors, in the order of their ranks
         self._layers: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._together: dict[
+            str, tuple[torch.Tensor, torch.Tensor, list[int]]
+        ] = {}  # of siblings, by the first one's path
         self._handles: list = []
+        self._first: list[nn.Module] = []  # of each set of siblings
         self._share = torch.empty(0, 0)
         self._ranges = torch.empty(2, 0, dtype=torch.int32)  # of each row's adapter: its first rank, how many it has
         self._most = 0
@@ -80,11 +86,27 @@ class RowLora:
         return next((a.shape[0] for a, _ in self._layers.values()), 0)
 
     def _allocate(self, sizes: dict[str, tuple[int, int]], ranks: int) -> None:
-        like = self._model.get_input_embeddings().weight
-        self._layers = {
-            path: (like.new_empty(ranks, wide), like.new_empty(ranks, out)) for path, (wide, out) in sizes.items()
-        }
+        """Siblings that have one input get common tensors, also those that no adapter is for; each one's are parts of them."""
+        like, self._layers, self._together = self._model.get_input_embeddings().weight, {}, {}
+        for paths in self._siblings(sizes):
+            layers = [self._model.get_submodule(path) for path in paths]
+            wide, widths = layers[0].in_features, [layer.out_features for layer in layers]
+            a, b = like.new_empty(len(paths) * ranks, wide), like.new_empty(ranks, sum(widths))
+            self._layers |= zip(paths, zip(a.split(ranks), b.split(widths, 1), strict=True), strict=True)
+            self._together[paths[0]] = a, b, widths
+        for path, (wide, out) in sizes.items():
+            if path not in self._layers:
+                self._layers[path] = like.new_empty(ranks, wide), like.new_empty(ranks, out)
         self._moves += 1
+
+    def _siblings(self, paths: Iterable[str]) -> Iterator[list[str]]:
+        """The paths of all layers of each set of siblings of which one at least is among `paths`."""
+        for parent in dict.fromkeys(path.rpartition(".")[0] for path in paths):
+            for names in SIBLINGS:
+                found = [f"{parent}.{name}" for name in names]
+                modules = self._model.get_submodule(parent)._modules
+                if any(path in paths for path in found) and all(name in modules for name in names):
+                    yield found
 
     def _watch(self) -> None:
         """Hook the layers that the factors are for: PEFT makes new ones when its last adapter goes and one comes."""
@@ -95,6 +117,11 @@ class RowLora:
             for path, tensors in self._layers.items()
             if any(path in factors for factors in self._held.values())
         ]
+        for module in self._first:
+            vars(module).pop("add_together", None)
+        self._first = [self._model.get_submodule(path) for path in self._together]
+        for module, tensors in zip(self._first, self._together.values(), strict=True):
+            vars(module)["add_together"] = self._adder(*tensors)
 
     def _hook(self, a: torch.Tensor, b: torch.Tensor):
         def add(module, inputs, output):
@@ -107,6 +134,23 @@ class RowLora:
                 return output
             low = inputs[0].reshape(rows, -1) @ a.T  # (B, in) @ (in, ranks) -> (B, ranks)
             return torch.addmm(output.view(rows, -1), low.mul_(self._share[:rows]), b).view(output.shape)
+
+        return add
+
+    def _adder(self, a: torch.Tensor, b: torch.Tensor, widths: list[int]):
+        def add(states, product) -> bool:
+            """Add to `product` (B, all outs) of siblings what their hooks would; returns whether it could."""
+            if not (self._active and self.generation):
+                return True
+            kernels = kernels_for(product)
+            if (
+                kernels is None
+                or self._most > kernels.MOST_RANKS
+                or any(width % kernels.TOGETHER for width in widths[:-1])
+            ):
+                return False
+            kernels.add_lora(product, states, a, b, *self._ranges, self._most, widths)
+            return True
 
         return add
 

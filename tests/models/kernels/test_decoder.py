@@ -41,13 +41,14 @@ def test_the_gate_opens_as_silu_does():
     torch.testing.assert_close(decoder.silu_mul(gate, up), F.silu(gate) * up, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("heads", [4, 12])
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_a_step_gives_the_logits_of_the_networks_own_forward(kind, monkeypatch):
-    """Three rows of different lengths, two steps, beside whole forwards of each row."""
+def test_a_step_gives_the_logits_of_the_networks_own_forward(kind, heads, monkeypatch):
+    """Three rows of different lengths, two steps, beside whole forwards of each row; two or six heads of queries to one of keys."""
     monkeypatch.setattr(decoder_step, "kernels_for", lambda states: triton)
     made, more, pairs = NETWORKS[kind]
     torch.manual_seed(1)
-    model = AutoModelForCausalLM.from_config(made(**SIZES, **more)).to(DEVICE).eval()
+    model = AutoModelForCausalLM.from_config(made(**SIZES | {"num_attention_heads": heads}, **more)).to(DEVICE).eval()
     for parameter in model.parameters():
         if parameter.dim() > 1:
             parameter.data.normal_(std=2 / parameter.shape[-1] ** 0.5)

@@ -108,6 +108,22 @@ def test_each_row_gets_its_own_adapter():
     torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("widths", [(512, 256, 40), (256, 300)])
+def test_layers_side_by_side_get_their_own_adapters_at_once(widths):
+    rows, wide, ranks = 3, 70, 9
+    states, out = randn(rows, wide), randn(rows, sum(widths))
+    a, b = randn(len(widths) * ranks, wide), randn(ranks, sum(widths))
+    start = torch.tensor([0, 4, 0], dtype=torch.int32, device=DEVICE)
+    count = torch.tensor([4, 5, 0], dtype=torch.int32, device=DEVICE)
+    expected = out.clone()
+    for own_a, own_b, own in zip(a.split(ranks), b.split(widths, 1), expected.split(widths, 1), strict=True):
+        for row in range(rows):
+            ours = slice(int(start[row]), int(start[row] + count[row]))
+            own[row] += (states[row] @ own_a[ours].T) @ own_b[ours]
+    triton.add_lora(out, states, a, b, start, count, 5, widths)
+    torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("rows", ROWS)
 def test_gelu_is_the_tanh_form(rows):
     states = 3 * randn(rows, 700)
