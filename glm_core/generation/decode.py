@@ -181,6 +181,7 @@ class DecodeRunner:
         self.fixed = device.type == "cuda" and self._architecture.recordable if fixed is None else fixed
         self.recorder = CudaGraphRunner(device if self.fixed else torch.device("cpu"))
         self._lora = adapters.side_by_side if slot is None else None
+        self._generation = 0  # of the tensors of `_lora` that recorded steps use
         self._capacity = capacity
         self._cache: SlotKVCache | None = None
         self._slots: list[str | None] = []
@@ -197,7 +198,7 @@ class DecodeRunner:
 
     @property
     def kept_bytes(self) -> int:
-        """Return what the buffers of keys and values take."""
+        """Return what the buffers of keys and values take; recorded steps take more beside them."""
         return 0 if self._cache is None else sum(one.keys.nbytes + one.values.nbytes for one in self._cache.layers)
 
     def add(self, slot: str | None, prompts: Cache, index: int, length: int, token: int, position, stride) -> None:
@@ -253,6 +254,9 @@ class DecodeRunner:
         if self._lora is None:
             logits = self.recorder.run(self._cache.rows, self._compute)
         else:
+            if self._lora.generation > self._generation:
+                self.recorder.forget()  # its tensors have moved
+                self._generation = self._lora.generation
             with self._lora.acting():
                 logits = self.recorder.run((self._cache.rows, self._lora.generation), self._compute)
         self._lengths = [length + 1 for length in self._lengths]

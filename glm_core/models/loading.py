@@ -136,6 +136,7 @@ class WeightLoader:
             read_as_halves(self.model)
         elif self.device.type == "cuda":
             lay_adjacent(self.model)
+            torch.cuda.empty_cache()  # the places they had before are too small for the next ones
         self.model.eval()
 
     def _tie(self) -> None:

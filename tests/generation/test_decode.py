@@ -9,6 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from glm_core import models
+from glm_core.adapters import attach
 from glm_core.generation import kv_cache
 from glm_core.generation.decode import CudaGraphRunner, DecodeRunner
 from glm_core.serving.base import LoadedBase
@@ -17,6 +18,7 @@ from glm_core.serving.request import Request
 from glm_core.serving.request_handle import RequestHandle
 from glm_core.serving.served_models import ServedModel
 from glm_core.serving.session import Session
+from glm_core.training.settings import TrainingSettings
 from tests.serving import test_families
 from tests.serving.test_families import QUESTIONS, adapt, begin, finish
 
@@ -181,8 +183,23 @@ def test_small_buffers_stay_for_the_next_answer_and_large_ones_go(session, tmp_p
     second = begin(session, choice, QUESTIONS[0])
     finish(session)
     assert runner(session) is kept and second.text == first.text
-    monkeypatch.setattr(batch, "KEPT", 0)
+    room = kept.kept_bytes
+    monkeypatch.setattr(batch, "most_kept", lambda device: room)
     begin(session, choice, QUESTIONS[0])
+    finish(session)
+    assert runner(session) is kept
+    monkeypatch.setattr(batch, "most_kept", lambda device: room - 1)
+    begin(session, choice, QUESTIONS[0])
+    finish(session)
+    assert session.batches == {}
+
+
+@pytest.mark.parametrize("session", ["chatglm"], indirect=True)
+def test_an_adapter_that_cannot_be_mixed_keeps_no_buffers(session, tmp_path):
+    attach.attach(session.loaded, TrainingSettings(lora_rank=2, dora=True), "dora")
+    attach.save(session.loaded, tmp_path / "dora", {"step": 1}, "dora")
+    attach.unload_adapter(session.loaded, "dora")
+    begin(session, ServedModel("dora", "dora", tmp_path, tmp_path / "dora", 1), QUESTIONS[0])
     finish(session)
     assert session.batches == {}
 

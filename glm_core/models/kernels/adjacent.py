@@ -36,7 +36,7 @@ def is_alike(layers: Sequence[nn.Linear]) -> bool:
 
 
 def _held(layer: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that `layer` has: a weight, of packed ones a scale, perhaps a bias."""
+    """Return the parameters of `layer` by name: a weight, of a packed one its scale, perhaps a bias."""
     return {name: own for name, own in layer._parameters.items() if own is not None}
 
 

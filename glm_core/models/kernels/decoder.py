@@ -87,7 +87,8 @@ def silu_mul_rows(
     gate,
     up,
     out,
-    row_stride,
+    gate_stride,
+    up_stride,
     width,
     BLOCK: tl.constexpr,
     EARLY: tl.constexpr,
@@ -96,14 +97,14 @@ def silu_mul_rows(
     row, column = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < width
     _take_turn(EARLY)
-    own = tl.load(gate + row * row_stride + column, inside, 0.0)
+    own = tl.load(gate + row * gate_stride + column, inside, 0.0)
     wide = own.to(tl.float32)
     active = (wide * tl.sigmoid(wide)).to(own.dtype)
-    tl.store(out + row * width + column, active * tl.load(up + row * row_stride + column, inside, 0.0), inside)
+    tl.store(out + row * width + column, active * tl.load(up + row * up_stride + column, inside, 0.0), inside)
 
 
 def silu_mul(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
-    """SiLU of `gate` times `up`, both (B, F), which may be halves of one (B, 2 F)."""
+    """SiLU of `gate` times `up`, both (B, F), each contiguous or columns of another tensor."""
     rows, width = gate.shape
     out, block = gate.new_empty(rows, width), 512
     silu_mul_rows[(rows, triton.cdiv(width, block))](
@@ -111,6 +112,7 @@ def silu_mul(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
         up,
         out,
         gate.stride(0),
+        up.stride(0),
         width,
         BLOCK=block,
         EARLY=EARLY,

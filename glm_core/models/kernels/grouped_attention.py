@@ -53,7 +53,8 @@ def _attend_grouped(
     new_keys,
     new_values,
     query_stride,
-    new_stride,
+    key_stride,
+    value_stride,
     query_norm,
     key_norm,
     cosine,
@@ -88,12 +89,12 @@ def _attend_grouped(
     next_values = tl.load(values + place, (tokens < capacity)[:, None], 0.0)
     _take_turn(EARLY)
     cosine, sine = cosine + row * angles, sine + row * angles
-    new = row * new_stride + shared * D
+    new, new_value = row * key_stride + shared * D, row * value_stride + shared * D
     query = _head(
         queries + row * query_stride + head * D, query_norm, cosine, sine, column, eps, NORM, PAIRS, TURNED, D
     )
     key = _head(new_keys + new, key_norm, cosine, sine, column, eps, NORM, PAIRS, TURNED, D)
-    value = tl.load(new_values + new + column)
+    value = tl.load(new_values + new_value + column)
     length, prefix, lift = tl.load(lengths + row), tl.load(ahead + row), tl.load(log_scale + row)
     if head % GROUP == 0:
         tl.store(keys + own + length * D + column, key)
@@ -130,7 +131,8 @@ def _attend_shared(
     new_keys,
     new_values,
     query_stride,
-    new_stride,
+    key_stride,
+    value_stride,
     query_norm,
     key_norm,
     cosine,
@@ -171,9 +173,9 @@ def _attend_shared(
     head = shared * GROUP + tl.minimum(tl.arange(0, HEADS), GROUP - 1)
     start = queries + row * query_stride + head[:, None] * D
     query = _head(start, query_norm, cosine, sine, column[None, :], eps, NORM, PAIRS, TURNED, D)
-    new = row * new_stride + shared * D
+    new, new_value = row * key_stride + shared * D, row * value_stride + shared * D
     key = _head(new_keys + new, key_norm, cosine, sine, column, eps, NORM, PAIRS, TURNED, D)
-    value = tl.load(new_values + new + column)
+    value = tl.load(new_values + new_value + column)
     length, prefix, lift = tl.load(lengths + row), tl.load(ahead + row), tl.load(log_scale + row)
     tl.store(keys + own + length * D + column, key)
     tl.store(values + own + length * D + column, value)
@@ -237,7 +239,7 @@ def attend_grouped(
     rows, width = query.shape[0], keys.shape[3]
     heads, out = query.shape[1] // width, query.new_empty(query.shape)
     query_norm, key_norm, eps = norms or (query, key, 0.0)
-    new = query, key, value, query.stride(0), key.stride(0), query_norm, key_norm, cosine, sine
+    new = query, key, value, query.stride(0), key.stride(0), value.stride(0), query_norm, key_norm, cosine, sine
     strides = cosine.stride(0), keys.stride(0), keys.stride(1), keys.shape[2]
     arguments = *new, keys, values, lengths, ahead, log_scale, out, scale, eps, *strides
     kv_heads = keys.shape[1]

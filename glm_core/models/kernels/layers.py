@@ -53,7 +53,7 @@ class GatedActivation(torch.autograd.Function):
         gate, up = _halves(both)
         out = both.new_empty(gate.shape)
         grid = (both.shape[0], triton.cdiv(gate.shape[1], BLOCK))
-        silu_mul_rows[grid](gate, up, out, both.stride(0), gate.shape[1], BLOCK=BLOCK, EARLY=False)
+        silu_mul_rows[grid](gate, up, out, both.stride(0), both.stride(0), gate.shape[1], BLOCK=BLOCK, EARLY=False)
         return out
 
     @staticmethod
@@ -84,7 +84,7 @@ class GatedProduct(torch.autograd.Function):
         ctx.save_for_backward(gate, up)
         out = torch.empty_like(gate)
         grid = (gate.shape[0], triton.cdiv(gate.shape[1], BLOCK))
-        silu_mul_rows[grid](gate, up, out, gate.stride(0), gate.shape[1], BLOCK=BLOCK, EARLY=False)
+        silu_mul_rows[grid](gate, up, out, gate.stride(0), up.stride(0), gate.shape[1], BLOCK=BLOCK, EARLY=False)
         return out
 
     @staticmethod

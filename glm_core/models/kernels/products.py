@@ -150,11 +150,11 @@ TILES = {
 }
 """Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows by a packed weight or one
 that is not."""
-STAGES = {"many": 4, "several": 5}
-"Tiles that are on their way at once."
-SEVERAL = EARLY and getattr(torch.cuda.get_device_properties(0), "shared_memory_per_block_optin", 0) >= 160 * 1024
+SEVERAL = EARLY and getattr(torch.cuda.get_device_properties(), "shared_memory_per_block_optin", 0) >= 160 * 1024
 """Whether products of several rows with weights that are not packed are worth it here: where a kernel is launched early, and a
 processor has room for that many tiles."""
+STAGES = {"many": 4, "several": 5 if SEVERAL else 3}
+"Tiles that are on their way at once."
 
 
 NARROW = 1024
@@ -224,6 +224,8 @@ def _add_lora(
     out,
     wide,
     outputs,
+    b_stride,
+    out_stride,
     held,
     second,
     third,
@@ -244,7 +246,7 @@ def _add_lora(
     factor = a + (layer * held + first + rank)[:, None] * wide + inner[None, :]
     ahead = tl.load(factor, own[:, None] & (inner < wide)[None, :], 0.0)
     inside = output < outputs
-    back = tl.load(b + (first + rank)[:, None] * outputs + output[None, :], own[:, None] & inside[None, :], 0.0)
+    back = tl.load(b + (first + rank)[:, None] * b_stride + output[None, :], own[:, None] & inside[None, :], 0.0)
     _take_turn(EARLY)
     if ranks > 0:
         total = tl.zeros((RANK, IN), tl.float32)
@@ -255,7 +257,7 @@ def _add_lora(
             known = tl.load(states + row * wide + column + inner, there, 0.0)
             total += part.to(tl.float32) * known.to(tl.float32)[None, :]
         low = tl.sum(total, 1)  # (RANK,)
-        place = out + row * outputs + output
+        place = out + row * out_stride + output
         known = tl.load(place, inside, 0.0)
         added = tl.sum(back.to(tl.float32) * low[:, None], 0)
         tl.store(place, (known.to(tl.float32) + added).to(known.dtype), inside)
@@ -282,7 +284,7 @@ def add_lora(
     """Add to each row of `out` (B, outputs) the low-rank product of the row's own adapter with `states` (B, in).
 
     Args:
-        a, b: (R, in) and (R, outputs), the factors of all adapters one behind the other, B scaled.
+        a, b: (R, in) and (R, outputs), the factors of all adapters one behind the other, B scaled. B and `out` may be columns of others.
         start, count: (B), of each row's adapter: its first rank and how many it has, 0 for none.
         most: the largest count.
         widths: outputs of up to three layers that have the same `states` and lie side by side in `out`; `a` is (layers x R, in)
@@ -300,6 +302,8 @@ def add_lora(
         out,
         wide,
         outputs,
+        b.stride(0),
+        out.stride(0),
         b.shape[0],
         second,
         second + widths[1] if len(widths) > 2 else outputs,

@@ -20,7 +20,8 @@ from glm_core.serving.batching.sequence import Sequence
 from glm_core.serving.request_handle import TokenLogprob
 
 KEPT = 0.1
-"Share of the device's memory that buffers of recorded steps may keep when the last answer has ended; without them the next ones record anew."
+"""Share of the device's memory that the buffers of the mixed batch may keep when its last answer has ended; without them the next ones
+record anew. A batch of one adapter that cannot be mixed keeps none: there may be many, and an adapter that is read anew has other weights."""
 
 
 class PendingStep:
@@ -62,6 +63,7 @@ class Batch:
         self._loaded = loaded
         self._adapters, self._known = adapters, known
         self._new_runner = partial(DecodeRunner, loaded, adapters, slot)
+        self._keeps = slot is None
         self.runner = self._new_runner()
         self._ahead: PendingStep | None = None
 
@@ -188,5 +190,6 @@ class Batch:
                 self.rows.pop()
         if not self.rows:
             self._ahead = None
-        if not self.rows and self.runner.kept_bytes > most_kept(self._loaded.model.device) * self.runner.fixed:
+        most = most_kept(self._loaded.model.device) if self.runner.fixed and self._keeps else 0
+        if not self.rows and self.runner.kept_bytes > most:
             self.runner = self._new_runner()

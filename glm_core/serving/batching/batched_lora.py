@@ -64,12 +64,13 @@ class RowLora:
             self._divide(slots, rows)
 
     def _hold(self, needed: dict[str, dict]) -> None:
-        """Lay the factors of `needed` side by side, in the tensors at hand where they fit."""
+        """Lay the factors of `needed` side by side, in the tensors at hand where they fit; these only grow."""
         self._held = needed
         ranks = sum(_rank(factors) for factors in needed.values())
         sizes = {path: (a.shape[1], b.shape[0]) for factors in needed.values() for path, (a, b, _) in factors.items()}
         if ranks > self._ranks() or not sizes.keys() <= self._layers.keys():
-            self._allocate(sizes, -(-ranks // ROUND) * ROUND)
+            held = {path: (a.shape[1], b.shape[1]) for path, (a, b) in self._layers.items()}
+            self._allocate(held | sizes, max(self._ranks(), -(-ranks // ROUND) * ROUND))
         for a, b in self._layers.values():
             a.zero_()
             b.zero_()
@@ -105,17 +106,21 @@ class RowLora:
             for names in SIBLINGS:
                 found = [f"{parent}.{name}" for name in names]
                 modules = self._model.get_submodule(parent)._modules
-                if any(path in paths for path in found) and all(name in modules for name in names):
+                if not any(path in paths for path in found) or not all(name in modules for name in names):
+                    continue
+                if len({modules[name].in_features for name in names}) == 1:
                     yield found
 
     def _watch(self) -> None:
-        """Hook the layers that the factors are for: PEFT makes new ones when its last adapter goes and one comes."""
+        """Hook all layers there are factors for: PEFT makes new ones when its last adapter goes and one comes.
+
+        Those too that no adapter of the moment is for, whose factors are 0: what is recorded then holds for the next ones.
+        """
         for handle in self._handles:
             handle.remove()
         self._handles = [
             self._model.get_submodule(path).register_forward_hook(self._hook(*tensors))
             for path, tensors in self._layers.items()
-            if any(path in factors for factors in self._held.values())
         ]
         for module in self._first:
             vars(module).pop("add_together", None)
@@ -127,9 +132,9 @@ class RowLora:
         def add(module, inputs, output):
             if not (self._active and self.generation):
                 return None
-            rows = output.shape[0]  # output (B, 1, out)
+            rows = output.shape[0]  # output (B, 1, out), or (B, out), columns of what siblings made together
             kernels = kernels_for(output.view(rows, -1))
-            if kernels is not None and self._most <= kernels.MOST_RANKS and output.is_contiguous():
+            if kernels is not None and self._most <= kernels.MOST_RANKS:
                 kernels.add_lora(output.view(rows, -1), inputs[0].reshape(rows, -1), a, b, *self._ranges, self._most)
                 return output
             low = inputs[0].reshape(rows, -1) @ a.T  # (B, in) @ (in, ranks) -> (B, ranks)
@@ -140,14 +145,10 @@ class RowLora:
     def _adder(self, a: torch.Tensor, b: torch.Tensor, widths: list[int]):
         def add(states, product) -> bool:
             """Add to `product` (B, all outs) of siblings what their hooks would; returns whether it could."""
-            if not (self._active and self.generation):
-                return True
-            kernels = kernels_for(product)
-            if (
-                kernels is None
-                or self._most > kernels.MOST_RANKS
-                or any(width % kernels.TOGETHER for width in widths[:-1])
-            ):
+            kernels = kernels_for(product) if self._active and self.generation else None
+            if kernels is None or self._most > kernels.MOST_RANKS:
+                return False
+            if any(width % kernels.TOGETHER for width in widths[:-1]):
                 return False
             kernels.add_lora(product, states, a, b, *self._ranges, self._most, widths)
             return True

@@ -98,28 +98,63 @@ def test_layers_on_which_an_adapter_acts_are_asked_one_by_one(kernels):
             assert adjacent.adjacent_product(states, siblings(model)).shape == (3, 1024)
 
 
+RANKS = {"a": 2, "bb": 3}
+
+
+def factors(slot, names=("q_proj", "v_proj")):
+    """Of query and value; the key has none."""
+    torch.manual_seed(len(slot))
+    rank = RANKS[slot]
+    return {
+        f"attention.{name}": (torch.randn(rank, 64, device=DEVICE), torch.randn(WIDTHS[name], rank, device=DEVICE), 0.5)
+        for name in names
+    }
+
+
+def answers(model, states, lora):
+    with torch.no_grad(), lora.acting():
+        return [part.clone() for part in side_by_side(states, *siblings(model))]
+
+
 def test_rows_get_the_adapters_of_all_siblings_at_once_or_by_each_ones_hook(kernels, monkeypatch):
     model, states = make(), torch.randn(3, 64, device=DEVICE)
+    with torch.no_grad():
+        plain = [layer(states) for layer in siblings(model)]
     adjacent.lay_adjacent(model)
-
-    def factors(slot):  # of query and value; the key has none
-        torch.manual_seed(len(slot))
-        made = {"q_proj": 512, "v_proj": 256}
-        return {
-            f"attention.{name}": (torch.randn(2, 64, device=DEVICE), torch.randn(width, 2, device=DEVICE), 0.5)
-            for name, width in made.items()
-        }
-
-    held = {slot: factors(slot) for slot in ("a", "bb")}
+    held, calls = {slot: factors(slot) for slot in RANKS}, []
+    own = kernels.add_lora
+    monkeypatch.setattr(kernels, "add_lora", lambda *given: calls.append(len(given)) or own(*given))
     lora = RowLora(model, held.__getitem__)
     lora.arrange(["bb", None, "a"], 3)
-    with torch.no_grad(), lora.acting():
-        together = side_by_side(states, *siblings(model))
-        monkeypatch.setattr(batched_lora, "kernels_for", lambda states: None)
-        by_hooks = side_by_side(states, *siblings(model))
-    torch.testing.assert_close(together, by_hooks, rtol=1e-4, atol=1e-4)
-    with torch.no_grad():
-        plain = side_by_side(states, *siblings(model))
-    for one, without, changes in zip(together, plain, (True, False, True), strict=True):
-        assert torch.equal(one[1], without[1]), "the base's row"
-        assert torch.allclose(one[[0, 2]], without[[0, 2]]) is not changes
+    together = answers(model, states, lora)
+    assert len(calls) == 1, "one kernel for all of them"
+    vars(model.attention.q_proj).pop("add_together")
+    by_kernels = answers(model, states, lora)
+    assert len(calls) == 1 + 3
+    monkeypatch.setattr(batched_lora, "kernels_for", lambda states: None)
+    by_torch = answers(model, states, lora)
+    torch.testing.assert_close(together, by_torch, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(by_kernels, by_torch, rtol=1e-4, atol=1e-4)
+    for number, (name, found, without) in enumerate(zip(WIDTHS, together, plain, strict=True)):
+        expected = without.clone()
+        for row, slot in ((0, "bb"), (2, "a")):
+            if f"attention.{name}" in held[slot]:
+                first, second, scale = held[slot][f"attention.{name}"]
+                expected[row] += scale * (second @ (first @ states[row]))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        assert torch.allclose(found, without, rtol=1e-4, atol=1e-4) is (number == 1), "the key has no adapter"
+
+
+def test_what_is_recorded_with_some_adapters_holds_for_those_of_other_layers():
+    model, seen = make(), []
+    held = {"a": factors("a"), "bb": factors("bb", ("q_proj", "k_proj", "v_proj"))}
+    lora = RowLora(model, held.__getitem__)
+    for slot in ("bb", "a", "bb", "a"):
+        lora.arrange([slot], 1)
+        seen.append((lora.generation, [len(layer._forward_hooks) for layer in siblings(model)]))
+        states = torch.randn(1, 64, device=DEVICE)
+        with torch.no_grad():
+            plain = [layer(states) for layer in siblings(model)]
+        for name, found, without in zip(WIDTHS, answers(model, states, lora), plain, strict=True):
+            assert torch.allclose(found, without) is (f"attention.{name}" not in held[slot])
+    assert seen == 4 * [(seen[0][0], [1, 1, 1])]

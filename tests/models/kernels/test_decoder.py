@@ -79,6 +79,30 @@ def test_a_step_gives_the_logits_of_the_networks_own_forward(kind, heads, monkey
         assert (model(changed).logits[0, -1] - model(rows[2]).logits[0, -1]).abs().max() > 1e-2
 
 
+@pytest.mark.parametrize("heads", [2, 8])
+def test_parts_may_lie_in_one_tensor_or_apart(heads):
+    rows, width, capacity = 3, 16, 64
+    joint, lengths = randn(rows, (heads + 4) * width), torch.tensor([0, 5, 40], device=DEVICE)
+    parts = joint.split([heads * width, 2 * width, 2 * width], 1)
+    cosine, sine = randn(rows, width), randn(rows, width)
+    keys, values, none = randn(rows, 2, capacity, width), randn(rows, 2, capacity, width), torch.zeros_like(lengths)
+    found = []
+    for apart in ((), (0, 1, 2), (1,), (2,)):
+        given = [part.contiguous() if number in apart else part for number, part in enumerate(parts)]
+        kept = keys.clone(), values.clone()
+        found.append(
+            (
+                decoder.attend_grouped(*given, cosine, sine, *kept, lengths, none, none.float(), scale=0.3, pairs=True),
+                *kept,
+            )
+        )
+        assert all(map(torch.equal, found[-1], found[0]))
+    gate, up = joint.chunk(2, 1)
+    expected = F.silu(gate) * up
+    for given in ((gate, up), (gate.contiguous(), up), (gate, up.contiguous())):
+        torch.testing.assert_close(decoder.silu_mul(*given), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_other_networks_keep_their_own_forward():
     from transformers import Gemma3TextConfig
 
