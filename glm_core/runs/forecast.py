@@ -122,7 +122,9 @@ def forecast(
     speed = measured or arithmetic_speed(found.shape.dims.parameters(), machine)
     fixed = START_SECONDS + found.parts["weights"] / LOAD_BYTES_A_SECOND
     fixed += ANSWER_SECONDS[device] * questions * (1 + settings.evaluations)
-    working = plan.tokens / speed + (UPDATE_SECONDS[device] * plan.updates if measured is None else 0.0)
+    working = plan.tokens / speed
+    if measured is None:
+        working += UPDATE_SECONDS[device] * plan.updates + _base_tokens(plan, found) / speed
     seconds = fixed + working
     if device == "cpu" and seconds > LONG_RUN_SECONDS:
         plan = replace(plan, warnings=(*plan.warnings, _warn_slow(plan, fixed, working)))
@@ -133,6 +135,15 @@ def forecast(
     largest = memory_advice.largest_micro_batch(found.shape, settings, free, longest=longest, device=device, most=most)
     gpus = memory_advice.gpus_that_fit(found)
     return Forecast(plan, found, free, advice, gpus, largest, seconds, speed, measured is not None)
+
+
+def _base_tokens(plan: training_plan.Plan, found: memory_estimate.MemoryEstimate) -> float:
+    """Tokens of training that take as long as the base's own logits, where a run learns from these."""
+    if not plan.settings.distills:
+        return 0.0
+    head = 2 * found.shape.dims.hidden * found.shape.dims.vocabulary  # operations of a token
+    operations = OPERATIONS * found.shape.dims.parameters()
+    return training_plan.REHEARSED_TOKENS * plan.rehearsed * plan.epochs * head / operations
 
 
 def _warn_slow(plan: training_plan.Plan, fixed: float, working: float) -> training_plan.PlanWarning:

@@ -63,7 +63,7 @@ def suggest(
         return found
     if job == "imprint":
         passes = math.ceil(_imprint_passes(parameters) / statistics.rows)
-        if parameters in PRETRAINED:  # whose last weights change no more than their mean (benchmarks/RESULTS.md)
+        if _is_pretrained(parameters):  # whose last weights change no more than their mean (benchmarks/RESULTS.md)
             found = found.changed(scheduler="linear", average=0.0)
         return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))
@@ -72,8 +72,12 @@ def suggest(
     return found.changed(**_small_set(statistics, parameters is not None and parameters < SMALL_MODEL))
 
 
+def _is_pretrained(parameters: int | None) -> bool:
+    return parameters is not None and parameters in PRETRAINED  # a range would be searched for None number by number
+
+
 def _imprint_passes(parameters: int | None) -> int:
-    if parameters in PRETRAINED:
+    if _is_pretrained(parameters):
         return PRETRAINED_PASSES
     return SMALL_PASSES if parameters is not None and parameters < SMALL_MODEL else IMPRINT_PASSES
 

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 SHIPPED = workspace.ASSETS / "rehearsal"
 QUESTIONS = SHIPPED / "questions.json"
 LONGEST = 48  # tokens of an answer: a longer one is cut off and its end not learned, or it would teach to stop there
+LONGEST_DISTILLED = (
+    8  # the same where the base's probabilities are learned: what follows says little about the question
+)
+MARGIN = 4  # tokens asked for beyond these: the last ones of a text cut off may be a part of a letter, or spaces
 TOGETHER = 32  # conversations answered at a time
-TIMES = 2  # that a run rehearses an answer: so many more would have to be asked for to see each once
+TIMES, TIMES_DISTILLED = (
+    2,
+    3,
+)  # that a run rehearses an answer: so many more would have to be asked for to see each once
 OTHER_LANGUAGE = 0.1  # of them at least in the language that the data is not in
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 OWN_NAMES = ("小砚", "easyAIGC", "ChatGLM", "GLM", "智谱", "清华", "BLOOM", "Qwen", "通义", "Llama", "OpenAI", "Google")
@@ -46,23 +53,27 @@ def rows(
     count: int,
     progress: Callable[[float], None] = lambda fraction: None,
     texts: Iterable[str] = (),
+    distilled: bool = False,
 ) -> list[Example]:
     """Rows that `loaded` answers as it did before training, for a run that rehearses `count` in all.
 
     Args:
         progress: called with the fraction of the questions answered, where they have to be asked.
         texts: what the data asks; its languages are asked most. An embedded model has been asked already.
+        distilled: the base's probabilities are learned, of the beginnings of its answers.
     """
     if count <= 0:
         return []
     shipped = _read(SHIPPED / f"{Path(loaded.path).name}.jsonl", loaded)
     if shipped:
         return _usable(shipped)[:count]
-    asked, cache = choose(questions(loaded.path), math.ceil(count / TIMES), list(texts)), _cache(loaded)
+    longest = LONGEST_DISTILLED + MARGIN if distilled else LONGEST
+    times = TIMES_DISTILLED if distilled else TIMES
+    asked, cache = choose(questions(loaded.path), math.ceil(count / times), list(texts)), _cache(loaded, longest)
     known = {_asked(one[:-1]): one for one in _read(cache, loaded)}
     missing = [one for one in asked if _asked(one) not in known]
     if missing:
-        known |= {_asked(one[:-1]): one for one in ask(loaded, missing, progress)}
+        known |= {_asked(one[:-1]): one for one in ask(loaded, missing, progress, longest)}
         write(cache, loaded, list(known.values()))
     return _usable([known[_asked(one)] for one in asked])
 
@@ -93,14 +104,16 @@ def ask(
     loaded: "LoadedModel",
     conversations: Sequence[list[dict]],
     progress: Callable[[float], None] = lambda fraction: None,
+    longest: int | None = None,
 ) -> list[list[dict]]:
-    """`conversations` with the answers of `loaded`, without any adapter."""
+    """`conversations` with the answers of `loaded`, without any adapter, each cut off after `longest` tokens (None: LONGEST)."""
     from glm_core.generation.greedy import greedy_answers
 
     found: list[list[dict]] = []
+    longest = longest or LONGEST
     for start in range(0, len(conversations), TOGETHER):
         some = conversations[start : start + TOGETHER]
-        for conversation, (text, whole) in zip(some, greedy_answers(loaded, some, LONGEST, TOGETHER), strict=True):
+        for conversation, (text, whole) in zip(some, greedy_answers(loaded, some, longest, TOGETHER), strict=True):
             answer = {"role": "assistant", "content": text}
             found.append([*conversation, answer if whole else answer | {"cut": True}])
         progress(len(found) / len(conversations))
@@ -114,8 +127,8 @@ def write(path: Path, loaded: "LoadedModel", conversations: Sequence[Sequence[di
     workspace.write_atomic(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in lines))
 
 
-def _cache(loaded: "LoadedModel") -> Path:
-    return workspace.home() / "cache" / "rehearsal" / f"{_fingerprint(loaded)}-{LONGEST}.jsonl"
+def _cache(loaded: "LoadedModel", longest: int) -> Path:
+    return workspace.home() / "cache" / "rehearsal" / f"{_fingerprint(loaded)}-{longest}.jsonl"
 
 
 def _fingerprint(loaded: "LoadedModel") -> str:

@@ -59,6 +59,7 @@ class TrainingSettings:
     validation_ratio: float = _setting(0.0, "basic", 0.0, 0.5, "share")
     answers: str = _setting("all", "expert", choices=("all", "last"))
     rehearsal: float = _setting(0.0, "basic", 0.0, 10.0, "per_row")
+    distillation: float = _setting(0.0, "expert", 0.0, 1000.0)
     stop_when_learned: bool = _setting(False, "basic")
     chat_format: str = _setting("question", "expert", choices=("question", "chatml", "alpaca", "human"))
     max_steps: int = _setting(0, "expert", 0, 10_000_000, "updates")
@@ -143,6 +144,11 @@ class TrainingSettings:
     def lengths(self) -> int:
         """Most tokens of one row: question and answer with their control tokens."""
         return self.max_source_length + self.max_target_length
+
+    @property
+    def distills(self) -> bool:
+        """Return whether rehearsed rows teach the base's probabilities, not its answers as labels."""
+        return self.rehearsal > 0 and self.distillation > 0
 
     @property
     def rows_per_update(self) -> int:

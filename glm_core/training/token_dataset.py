@@ -191,21 +191,28 @@ def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, l
     if not each:
         return Rows()
     passes = math.ceil(plan.plan(count, settings.changed(validation_ratio=0.0)).epochs)
-    examples = rehearsal.rows(loaded, each * passes, writer.progress, map(_asked, task.examples))
+    distilled = settings.distills
+    examples = rehearsal.rows(loaded, each * passes, writer.progress, map(_asked, task.examples), distilled)
     encoded = encode_rows(examples, loaded, settings, lambda fraction: None).rows if examples else Rows()
-    rows, most = Rows(), max(plan.LONGEST_REHEARSED, longest)
-    for row in map(partial(_begin, most=most), encoded):
+    most, answer = max(plan.LONGEST_REHEARSED, longest), rehearsal.LONGEST_DISTILLED if distilled else rehearsal.LONGEST
+    rows, stops = Rows(), set(loaded.family.stop_ids(loaded.tokenizer)) if encoded else set()
+    for row in map(partial(_begin, most=most, answer=answer), encoded):
         if any(label != IGNORED for label in row.labels):
-            rows.append(row)
-    writer.log("training.log.rehearsal", count=len(rows))
+            rows.append(_keep_end(row, stops) if distilled else row)
+    writer.log("training.log.distillation" if distilled else "training.log.rehearsal", count=len(rows))
     return rows
 
 
-def _begin(row: Encoded, most: int) -> Encoded:
-    """The first `most` tokens of a rehearsed row, and no more of its answer than is rehearsed of one."""
+def _begin(row: Encoded, most: int, answer: int) -> Encoded:
+    """The first `most` tokens of a rehearsed row, and at most `answer` ones of its answer."""
     first = next((place for place, label in enumerate(row.labels) if label != IGNORED), 0)
-    end = min(most, first + rehearsal.LONGEST)
+    end = min(most, first + answer)
     return Encoded(row.input_ids[:end], row.labels[:end], row.cut)
+
+
+def _keep_end(row: Encoded, stops: set[int]) -> Encoded:
+    """`row` with no label but that of its end, which a base may never have seen: its probabilities are learned elsewhere."""
+    return row._replace(labels=[label if label in stops else IGNORED for label in row.labels])
 
 
 def _asked(example: Example) -> str:

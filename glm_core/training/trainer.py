@@ -34,7 +34,8 @@ from glm_core.training.selection import choose_step, choose_strength
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.steps.batches import ShardedBatches
 from glm_core.training.steps.cuda_graphs import CudaGraphStep, round_length
-from glm_core.training.steps.loss import AnswerLoss
+from glm_core.training.steps.distillation import DistilledRow, DistilledRows
+from glm_core.training.steps.loss import AnswerLoss, count_items
 from glm_core.training.token_dataset import Rows
 
 
@@ -103,13 +104,16 @@ class AdapterTrainer(Trainer):
         self.batches = ShardedBatches(
             rows.lengths(), settings, args.process_index, args.world_size, rehearsed.lengths()
         )
+        distills = settings.distills and len(rehearsed) > 0
+        self.distilled = DistilledRows(loaded, rehearsed, settings.micro_batch) if distills else None
         blank = Encoded(rows[0].input_ids, [IGNORED] * len(rows[0].labels), False)
-        dataset = ConcatDataset([rows, *([rehearsed] if rehearsed else []), [blank]])
+        others = self.distilled or rehearsed
+        dataset = ConcatDataset([rows, *([others] if others else []), [blank]])
         super().__init__(
-            model=AnswerLoss(loaded.model, loaded.family.architecture),
+            model=AnswerLoss(loaded.model, loaded.family.architecture, distillation=settings.distillation),
             args=args,
             train_dataset=dataset,
-            data_collator=self._collate,
+            data_collator=self._collate_training,
         )
         self.remove_callback(PrinterCallback)
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
@@ -157,8 +161,24 @@ class AdapterTrainer(Trainer):
         multiple = round_length(longest, self.settings.micro_batch) if self.args.device.type == "cuda" else 1
         return collate(batch, self.loaded.tokenizer.pad_token_id, multiple)
 
+    def _collate_training(self, batch: Sequence[Encoded | DistilledRow]) -> dict[str, torch.Tensor]:
+        tensors = self._collate([row.encoded if isinstance(row, DistilledRow) else row for row in batch])
+        if self.distilled:
+            self.distilled.add_states(batch, tensors)
+        return tensors
+
     def get_train_dataloader(self) -> DataLoader:
-        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self._collate)
+        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self._collate_training)
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        """The micro-batches of an update, and what its losses are divided by: its labels; with distilled rows `count_items`."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.distilled and batches:
+            counts = [count_items(one["labels"], one["distilled"]) for one in batches]
+            items = torch.stack(counts).sum(0).to(device)  # (2,)
+            if self.args.world_size > 1:
+                torch.distributed.all_reduce(items)
+        return batches, items
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         """The loss of a micro-batch, its gradients added to the weights'.

@@ -52,6 +52,19 @@ def test_more_rows_take_longer_and_a_card_is_faster(model):
     assert few.plan.updates == 60 and few.memory.device == "cpu" and gpu.memory.device == "cuda"
 
 
+def test_rehearsed_rows_and_the_logits_of_the_base_take_time_and_memory(model):
+    """The base's logits are half of the head's work with the rehearsed rows, and the head a ninth of this model."""
+    none = TrainingSettings(rehearsal=0.0, distillation=16.0)
+    without, plain, distilled = (
+        forecast.forecast(model, rows(20), settings, LAPTOP, 3)
+        for settings in (none, none.changed(rehearsal=3.0, distillation=0.0), none.changed(rehearsal=3.0))
+    )
+    assert without.plan.rehearsed == 0 and plain.plan.rehearsed == distilled.plan.rehearsed == 60
+    assert without.seconds < plain.seconds < distilled.seconds
+    assert distilled.seconds - plain.seconds < 0.2 * (plain.plan.tokens / plain.tokens_per_second)
+    assert distilled.memory.parts["logits"] == 2 * plain.memory.parts["logits"]
+
+
 def test_a_counted_row_is_believed_before_one_guessed_from_its_characters(model):
     guessed, counted = (
         forecast.forecast(model, rows(20), TrainingSettings(), LAPTOP, 3, (), one) for one in (None, 31)

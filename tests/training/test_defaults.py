@@ -27,7 +27,9 @@ def test_a_small_set_gets_enough_steps_rehearsal_and_an_early_end_without_a_doub
     assert not outlook.warnings
 
 
-@pytest.mark.parametrize(("parameters", "epochs"), [(SMALL, 27), (134_500_000, 8), (268_000_000, 8), (LARGE, 24)])
+@pytest.mark.parametrize(
+    ("parameters", "epochs"), [(SMALL, 27), (134_500_000, 8), (268_000_000, 8), (LARGE, 24), (None, 24)]
+)
 def test_an_imprint_passes_through_its_rows_as_often_as_the_size_of_the_model_needs(parameters, epochs):
     found = defaults.suggest("imprint", statistics(rows(20)), parameters)
     assert found.epochs == epochs and bool(found.average) == (parameters == SMALL)

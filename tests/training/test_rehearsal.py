@@ -100,6 +100,33 @@ def test_only_what_was_not_asked_before_is_asked(workspace, tmp_path, monkeypatc
     assert asked == [10, 10] and [row.messages for row in first] == [row.messages for row in again]
 
 
+def test_distilled_rows_are_the_beginnings_of_answers_asked_for_by_themselves(workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr(rehearsal, "LONGEST_DISTILLED", 3)
+    loaded, asked = models.load(tiny_chatglm(tmp_path / "base")), []
+    ask = rehearsal.ask
+    monkeypatch.setattr(
+        rehearsal,
+        "ask",
+        lambda loaded, some, told, most: asked.append((len(some), most)) or ask(loaded, some, told, most),
+    )
+    whole = rehearsal.rows(loaded, 20, texts=["hello"])
+    begun = rehearsal.rows(loaded, 30, texts=["hello"], distilled=True)
+    assert asked == [(10, rehearsal.LONGEST), (10, 3 + rehearsal.MARGIN)]
+    assert [row.messages for row in rehearsal.rows(loaded, 20, texts=["hello"])] == [row.messages for row in whole]
+    assert max(len(row.answer) for row in begun) < max(len(row.answer) for row in whole)
+
+    settings = TrainingSettings(rehearsal=3.0, distillation=16.0, epochs=2, micro_batch=4)
+    task, writer = SimpleNamespace(settings=settings, examples=[]), Mock()
+    rows = token_dataset.rehearse(task, writer, loaded, 10, longest=200)
+    assert asked[2:] == [(10, 3 + rehearsal.MARGIN)] and len(rows) > 10  # of twenty, ten are known
+    stops = set(loaded.family.stop_ids(loaded.tokenizer))
+    starts = {tuple(loaded.family.prompt(loaded.tokenizer, one)) for one in rehearsal.questions(loaded.path)}
+    for row in rows:
+        assert any(tuple(row.input_ids[:-learned]) in starts for learned in (1, 2, 3))
+        assert set(row.labels) <= stops | {IGNORED} and all(label == IGNORED for label in row.labels[:-1])
+    assert writer.log.call_args.args == ("training.log.distillation",)
+
+
 def test_rows_are_the_base_s_answers_and_never_its_name(workspace):
     loaded = models.load(EMBEDDED[1])
     rows = rehearsal.rows(loaded, 50)

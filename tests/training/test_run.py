@@ -243,8 +243,13 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     ("at", "method", "changes"),
-    [(15, "lora", {}), (3, "ptuning", {}), (15, "lora", {"pissa": True, "weight_decay": 0.1})],
-    ids=["lora", "prefix", "pissa"],
+    [
+        (15, "lora", {}),
+        (3, "ptuning", {}),
+        (15, "lora", {"pissa": True, "weight_decay": 0.1}),
+        (3, "lora", {"rehearsal": 3.0, "distillation": 16.0, "micro_batch": 4, "max_source_length": 64}),
+    ],
+    ids=["lora", "prefix", "pissa", "distilled"],
 )
 def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at, method, changes):
     settings = QUICK.changed(method=method, prefix_length=4, validation_ratio=0.1, epochs=5, average=0.7, **changes)

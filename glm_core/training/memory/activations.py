@@ -107,6 +107,9 @@ def _prefix_activations(shape: Shape, settings: TrainingSettings, width: int) ->
 
 def logits_bytes(shape: Shape, settings: TrainingSettings, longest: int, width: int, device: str) -> int:
     """One chunk of logits in the model's precision, which kernels turn into gradients in place; beside it in float32 elsewhere."""
+    if settings.distills:  # at every place of a rehearsed row the logits of the base too, both in float32
+        rows = min(CHUNK_ROWS, settings.micro_batch * longest)
+        return rows * shape.dims.vocabulary * 16
     rows = min(CHUNK_ROWS, settings.micro_batch * min(longest, settings.max_target_length))
     if device == "cuda" and kernels_expected():
         return rows * shape.dims.vocabulary * width

@@ -114,7 +114,9 @@ def _assemble(
     trainable = _count_trainable(shape, settings)
     lean = device == "cuda" and shape.dims.fuses and kernels_expected()
     activations = activation_bytes(shape, settings, tokens, longest, width, checkpointing, lean)
-    recorded = recorded and is_recorded(device, precision, not (checkpointing and draws_again(settings)))
+    # How many places are distilled differs from batch to batch, so that hardly two would have one shape.
+    recordable = not settings.distills and not (checkpointing and draws_again(settings))
+    recorded = recorded and is_recorded(device, precision, recordable)
     parts = {
         "weights": _weights(shape, settings.quantization, width),
         "adapter": trainable * (2 if has_pissa(settings) else 1) * ADAMW_BYTES + _prefix_bytes(shape, settings, width),

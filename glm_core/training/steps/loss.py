@@ -99,6 +99,59 @@ def sum_losses(
     return total
 
 
+class _FrozenHeadDivergence(torch.autograd.Function):
+    """Summed KL divergence of what a frozen head (V, H) makes of `rows` (N, H) from what it makes of `base` (N, H), as `_FrozenHeadLoss`."""
+
+    @staticmethod
+    def forward(ctx, rows, base, weight, bias, chunk):
+        total = torch.zeros((), dtype=torch.float32, device=rows.device)
+        gradient = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
+        for start in range(0, rows.shape[0], chunk):
+            some = slice(start, start + chunk)
+            wanted = F.log_softmax(F.linear(base[some], weight, bias), -1, dtype=torch.float32)  # (C, V)
+            scores = F.log_softmax(F.linear(rows[some], weight, bias), -1, dtype=torch.float32)
+            shares = wanted.exp()
+            total += wanted.sub_(scores).mul_(shares).sum()
+            del wanted  # or the errors in the model's precision would be beside it
+            if gradient is not None:
+                torch.mm(scores.exp_().sub_(shares).to(weight.dtype), weight, out=gradient[some])
+            del scores, shares
+        ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (gradient,) = ctx.saved_tensors
+        return (gradient * upstream.to(gradient.dtype) if gradient is not None else None), None, None, None, None
+
+
+def sum_divergences(
+    hidden: torch.Tensor,
+    head: Callable[[torch.Tensor], torch.Tensor],
+    places: torch.Tensor,
+    base_states: torch.Tensor,
+    chunk: int = CHUNK_ROWS,
+) -> torch.Tensor:
+    """The summed KL divergence, in float32 and over the whole vocabulary, of the tuned model's probabilities from the base's.
+
+    Args:
+        hidden: (B, S, H), what `head` is applied to.
+        places: in the flattened `hidden`, (N,).
+        base_states: what the base's head, which no adapter changes, is applied to there, (N, H).
+    """
+    rows, base_states = hidden.flatten(0, 1).index_select(0, places), base_states.to(hidden.dtype)
+    if isinstance(head, nn.Linear) and head.weight.is_floating_point() and not head.weight.requires_grad:
+        return _FrozenHeadDivergence.apply(rows, base_states, head.weight, head.bias, chunk)
+    total = rows.float().sum() * 0  # keeps the graph where no row is left
+    for start in range(0, rows.shape[0], chunk):
+        some = slice(start, start + chunk)
+        with torch.no_grad():
+            wanted = F.log_softmax(head(base_states[some]), -1, dtype=torch.float32)
+        scores = F.log_softmax(head(rows[some]), -1, dtype=torch.float32)
+        total = total + F.kl_div(scores, wanted, reduction="sum", log_target=True)
+    return total
+
+
 def answer_loss(
     hidden: torch.Tensor,
     head: nn.Module,
@@ -123,6 +176,12 @@ def answer_loss(
     return total / _divisor(labels, items)
 
 
+def count_items(labels: torch.Tensor, distilled: torch.Tensor) -> torch.Tensor:
+    """Labels of the rows that are not distilled, and distilled places; (2,), what the two sums of a batch are divided by."""
+    own = ~distilled.any(1, keepdim=True)
+    return torch.stack([((labels[:, 1:] != IGNORED) & own).sum(), distilled.sum()])
+
+
 def _divisor(labels: torch.Tensor, items: torch.Tensor | int | None) -> torch.Tensor:
     count = (labels[:, 1:] != IGNORED).sum() if items is None else torch.as_tensor(items, device=labels.device)
     return count.clamp(min=1)
@@ -133,6 +192,7 @@ class AnswerLoss(nn.Module):
 
     Args:
         packed: compute rows one behind the other, without padding, where the architecture can (`packs`).
+        distillation: how much the mean divergence of a distilled place counts beside the mean loss of a label.
 
     In two parts: `plan` looks at a batch and may wait for the device; `compute` is tensors only, so that the same work
     can be recorded and replayed (cuda_graphs.py).
@@ -140,17 +200,34 @@ class AnswerLoss(nn.Module):
 
     accepts_loss_kwargs = True  # tells the Trainer that the loss is divided by `num_items_in_batch`
 
-    def __init__(self, model: nn.Module, architecture: Architecture, packed: bool = False):
+    def __init__(self, model: nn.Module, architecture: Architecture, packed: bool = False, distillation: float = 0.0):
         super().__init__()
         self.packs = packed and isinstance(architecture, PackedRows) and architecture.packs(model)
         self.model = model
         self.architecture = architecture
+        self.distillation = distillation
         self.config = model.config
 
-    def forward(self, input_ids, attention_mask, labels, num_items_in_batch=None):
-        """Loss of `input_ids` (B, S) with `labels` (B, S), see `answer_loss`; a dict as the Trainer reads it."""
+    def forward(
+        self, input_ids, attention_mask, labels, num_items_in_batch=None, distilled=None, base_states=None
+    ) -> dict[str, torch.Tensor]:
+        """Loss of `input_ids` (B, S) with `labels` (B, S), see `answer_loss`; a dict as the Trainer reads it.
+
+        Args:
+            distilled: (B, S), true where the base's probabilities are learned; `num_items_in_batch` is then what
+                `count_items` returns.
+            base_states: (N, H), the inputs of the base's head at these N places.
+        """
         tokens = self.count_packed(attention_mask)
-        plan = self.plan(input_ids, attention_mask, labels, num_items_in_batch, tokens=tokens)
+        items = num_items_in_batch
+        if items is None and distilled is not None:
+            items = count_items(labels, distilled)
+        plan = self.plan(input_ids, attention_mask, labels, items, tokens=tokens)
+        if distilled is not None:
+            places = distilled.flatten().nonzero()[:, 0]
+            if "packed" in plan:
+                places = plan["padded"].flatten()[places]
+            plan |= {"distilled": places, "base_states": base_states}
         return {"loss": self.compute(**plan)}
 
     def count_packed(self, attention_mask: torch.Tensor) -> int:
@@ -174,7 +251,7 @@ class AnswerLoss(nn.Module):
         found["places"] = packing.padded.flatten()[places]
         return found | self.architecture.packed_inputs(self.model, input_ids, attention_mask, packing.packed)
 
-    def compute(self, input_ids, places, targets, items, **layout) -> torch.Tensor:
+    def compute(self, input_ids, places, targets, items, distilled=None, base_states=None, **layout) -> torch.Tensor:
         """The loss of what `plan` returned, a scalar."""
         if "packed" in layout:
             layout["packing"] = Packing(*(layout.pop(name) for name in ("padded", "packed", "real")))
@@ -183,7 +260,13 @@ class AnswerLoss(nn.Module):
         with torch.autocast(input_ids.device.type, enabled=False):
             hidden = self.model.base_model(input_ids=input_ids, use_cache=False, **layout)[0]
             hidden = self.architecture.head_inputs(self.model, hidden)  # (B, S, H)
-            return sum_losses(hidden, output_head(self.model, self.architecture), places, targets) / items
+            head = output_head(self.model, self.architecture)
+            total = sum_losses(hidden, head, places, targets)
+            if distilled is None:
+                return total / items
+            labels, each = items
+            divergence = sum_divergences(hidden, head, distilled, base_states)
+            return total / labels + self.distillation * divergence / each
 
     def hidden_states(self, input_ids, attention_mask) -> torch.Tensor:
         """Return what the head is applied to, (B, S, H)."""

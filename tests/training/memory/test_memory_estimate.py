@@ -243,6 +243,17 @@ def test_smollm_is_near_what_a_processor_was_seen_to_take(changes, longest, meas
     )
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_distillation_takes_the_logits_twice_and_records_no_step(device):
+    settings = TrainingSettings(micro_batch=16, max_target_length=8)
+    plain = estimate(SMOLLM, settings, longest=64, device=device)
+    without = estimate(SMOLLM, settings.changed(distillation=16.0), longest=64, device=device)
+    found = estimate(SMOLLM, settings.changed(rehearsal=3.0, distillation=16.0), longest=64, device=device)
+    assert without.parts == plain.parts  # nothing is rehearsed
+    assert found.parts["logits"] == 256 * 16 * SMOLLM["vocab_size"] >= 4 * plain.parts["logits"]
+    assert plain.recorded == (device == "cuda") and not found.recorded
+
+
 @pytest.mark.parametrize(
     ("model", "measured"),
     [

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from glm_core import models
-from glm_core.training.steps.loss import answer_loss, noisy
+from glm_core.training.steps.loss import answer_loss, noisy, sum_divergences
 from tests.tiny import tiny_chatglm
 
 VOCABULARY, WIDTH = 97, 16
@@ -102,3 +103,27 @@ def test_noise_on_the_embeddings_is_bounded_and_only_there_while_training(tmp_pa
     assert not torch.equal(one, other) and 0.1 * bound < (one - plain).abs().max() <= bound + 1e-6
     loaded.model.train()
     assert torch.equal(table(ids), plain)
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 256])
+@pytest.mark.parametrize("plain", [True, False], ids=["head", "capped"])
+def test_divergence_equals_the_library_in_value_and_gradient(case, chunk, plain):
+    hidden, head, _ = case
+    head.bias = nn.Parameter(torch.randn(VOCABULARY), requires_grad=False)
+    makes = head if plain else lambda states: 5 * torch.tanh(head(states) / 5)
+    places, states = torch.tensor([1, 2, 7, 12, 20, 30, 32]), torch.randn(7, WIDTH) * 3
+    scores = F.log_softmax(makes(hidden.flatten(0, 1)[places]), -1)
+    expected = F.kl_div(scores, F.log_softmax(makes(states), -1), reduction="sum", log_target=True)
+    (3 * expected).backward()
+    wanted, hidden.grad = hidden.grad, None
+    (3 * (found := sum_divergences(hidden, makes, places, states, chunk))).backward()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5) and expected > 1
+    assert (hidden.grad - wanted).abs().max() < 1e-5 < 1e-2 < wanted.abs().max()
+
+
+def test_divergence_of_no_place_and_of_equal_states_is_zero(case):
+    hidden, head, _ = case
+    places = torch.arange(4)
+    for some, states in ((places, hidden.flatten(0, 1)[places].detach()), (places[:0], hidden[0, :0].detach())):
+        (found := sum_divergences(hidden, head, some, states)).backward()
+        assert abs(found) < 1e-5 and hidden.grad.abs().max() < 1e-5
