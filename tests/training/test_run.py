@@ -30,6 +30,7 @@ from glm_core.training.settings import TrainingSettings
 from glm_core.training.trainer import AdapterTrainer
 from tests import imprint as trained_imprint
 from tests.paths import ROOT
+from tests.tiny import tiny_chatglm
 from tests.training.small import logits, small
 
 ROWS = [
@@ -251,10 +252,12 @@ class Killed(BaseException):
     ],
     ids=["lora", "prefix", "pissa", "distilled"],
 )
-def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, monkeypatch, at, method, changes):
+def test_killed_and_resumed_run_ends_like_an_unbroken_one(make, base, tmp_path, monkeypatch, at, method, changes):
     settings = QUICK.changed(method=method, prefix_length=4, validation_ratio=0.1, epochs=5, average=0.7, **changes)
-    whole, broken = make("whole", settings=settings), make("broken", settings=settings)
+    model = tiny_chatglm(tmp_path / "talks") if settings.distills else base  # the other answers nothing
+    whole, broken = (make(name, settings=settings, model=model) for name in ("whole", "broken"))
     run(whole)
+    assert len(losses(whole)) == 40 or not settings.distills  # eight rows and 24 rehearsed ones, five times
     original = Reporter.on_step_begin
 
     def die(self, args, state, control, **rest):
@@ -622,6 +625,20 @@ def test_wrong_usage_is_told(capsys):
 def test_help_needs_no_torch():
     code = "import sys; from glm_core.training.__main__ import build_parser as b; b().format_help(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_two_processes_distill_like_one(make, tmp_path):
+    changes = {"rehearsal": 3.0, "distillation": 16.0, "max_source_length": 64, "micro_batch": 4, "accumulation": 2}
+    settings = QUICK.changed(lora_dropout=0.0, epochs=2, evaluations=1, **changes)
+    model = tiny_chatglm(tmp_path / "talks")
+    one = make("one", settings=settings, model=model)
+    two = make("two", settings=settings.changed(micro_batch=2, processes=2), model=model)
+    run(one)
+    process = start(two, OMP_NUM_THREADS="1")
+    assert process.wait(timeout=120) == 0, (two / "train.log").read_text()
+    assert losses(two) == pytest.approx(losses(one), rel=1e-3)
+    assert len(losses(one)) == 2 * 5  # ten rows and thirty rehearsed ones, eight an update
 
 
 @pytest.mark.slow
