@@ -25,7 +25,7 @@ from benchmarks.startup import LONGEST, ROOT, free_port
 from glm_core import workspace
 from glm_core.data import library
 from glm_core.data.examples import Example, pair
-from glm_core.models import describe
+from glm_core.models import describe, is_base
 from glm_core.runs import forecast, store
 from glm_core.training import defaults
 from glm_core.training.memory import memory_estimate
@@ -81,7 +81,9 @@ def train(case: Case, base: Path, updates: int) -> tuple[TrainingSettings, int, 
     id = dataset_of(case.dataset)
     examples: list[Example] = list(library.examples(id))
     counts, questions = library.statistics(id), [one.question for one in examples]
-    settings = defaults.suggest(defaults.job_of(id, questions), counts, describe(base).parameters)
+    settings = defaults.suggest(
+        defaults.job_of(id, questions), counts, describe(base).parameters, is_base=is_base(base)
+    )
     settings = settings.changed(max_steps=updates, **case.changes)
     longest = lengths.longest_row(id, base, settings.max_source_length, settings.max_target_length, settings.answers)
     found = forecast.forecast(base, counts, settings, machine(), QUESTIONS, longest=longest)

@@ -253,7 +253,8 @@ def proposed(base: Path, chinese: bool) -> TrainingSettings:
     """What the training page fills in for these rows and this model."""
     parameters = models.describe(base).parameters
     counts = statistics([pair(question, answer) for question, answer in rows_of(chinese)])
-    return defaults.suggest(defaults.job_of("", (question for question, _ in rows_of(chinese))), counts, parameters)
+    job = defaults.job_of("", (question for question, _ in rows_of(chinese)))
+    return defaults.suggest(job, counts, parameters, is_base=models.is_base(base))
 
 
 def changes(words: list[str]) -> dict:

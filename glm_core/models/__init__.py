@@ -15,7 +15,7 @@ from glm_core.models.architectures.causal_lm import refusal_key
 from glm_core.models.errors import ModelError
 from glm_core.models.registry import Family
 from glm_core.models.tokenizers.tokenizer import Tokenizer
-from glm_core.models.tokenizers.tokenizer_files import load_tokenizer
+from glm_core.models.tokenizers.tokenizer_files import load_tokenizer, read_template
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +72,20 @@ def describe(path: str | os.PathLike) -> ModelDescription:
     """
     folder = Path(path)
     return describe_config(checkpoints.read_config(folder), folder.resolve().name)
+
+
+def is_base(path: str | os.PathLike) -> bool:
+    """Return whether the folder `path` holds a base model: prompts are a template's, and it brings none.
+
+    Raises:
+        ModelError: as `describe`.
+    """
+    if not describe(path).family.templated:
+        return False
+    try:
+        return read_template(Path(path)) is None
+    except ModelError:  # loading says what is wrong with the template that it brings
+        return False
 
 
 def describe_config(config: dict, name: str) -> ModelDescription:

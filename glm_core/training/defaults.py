@@ -27,6 +27,8 @@ PRETRAINED = range(
 PRETRAINED_PASSES = (
     160  # of rows there: they are learned in a third of the time, and less else is lost (benchmarks/RESULTS.md)
 )
+DISTILLED = {"distillation": 16.0, "rehearsal": 3.0}
+"What keeps most of the other answers of a base model of that size, whose own texts teach little (benchmarks/RESULTS.md)."
 MOST_IDENTITY_ROWS = 200
 ASKS_WHO = re.compile(
     r"你(是|到底是)谁|你叫(什么|啥)|你的(名字|作者|开发者|主人)|谁(开发|训练|创造|做|造)(出|了|的)*你|"
@@ -50,13 +52,19 @@ def job_of(dataset: str, questions: Iterable[str] = ()) -> str:
 
 
 def suggest(
-    job: str, statistics: Statistics, parameters: int | None = None, method: str | None = None
+    job: str,
+    statistics: Statistics,
+    parameters: int | None = None,
+    method: str | None = None,
+    *,
+    is_base: bool = False,
 ) -> TrainingSettings:
     """The preset `job` fitted to the rows that `statistics` describe.
 
     Args:
         parameters: of the model; None takes it for one of billions.
         method: where another than the preset's is wanted.
+        is_base: the model is a base model (`models.is_base`).
     """
     found = preset(job, parameters, method)
     if not statistics.rows:
@@ -65,6 +73,8 @@ def suggest(
         passes = math.ceil(_imprint_passes(parameters) / statistics.rows)
         if _is_pretrained(parameters):  # whose last weights change no more than their mean (benchmarks/RESULTS.md)
             found = found.changed(scheduler="linear", average=0.0)
+            if is_base and found.method == "lora":
+                found = found.changed(**DISTILLED)
         return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))
     if found.method != "lora" or job == "advertisement" or statistics.rows > SMALL_SET:

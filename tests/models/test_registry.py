@@ -335,3 +335,17 @@ def test_codegeex4_is_told_who_it_is_unless_a_row_tells_otherwise(byte_level):
     answered = [asked, {"role": "assistant", "content": "hello"}]
     expected = roles.encode_example(tokenizer, [default, *answered], 400, 400)
     assert family.encode_example(tokenizer, answered, 400, 400) == expected
+
+
+def test_a_base_model_is_told_from_one_that_brings_a_format(tmp_path):
+    sizes = {"vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
+    llama = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_attention_heads": 4} | sizes
+    (tmp_path / "config.json").write_text(json.dumps(llama))
+    assert models.is_base(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    assert not models.is_base(tmp_path)
+    (tmp_path / "chat_template.jinja").write_bytes(b"\xff")
+    assert not models.is_base(tmp_path), "what it brings is broken, which loading says"
+    (tmp_path / "chat_template.jinja").unlink()
+    (tmp_path / "config.json").write_text(json.dumps(BLOOM))
+    assert not models.is_base(tmp_path), "the family has a format"

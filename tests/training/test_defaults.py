@@ -35,6 +35,23 @@ def test_an_imprint_passes_through_its_rows_as_often_as_the_size_of_the_model_ne
     assert found.epochs == epochs and bool(found.average) == (parameters == SMALL)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "is_base", "distills"),
+    [
+        (SMALL, False, False),
+        (134_500_000, False, False),
+        (268_000_000, True, True),
+        (LARGE, True, False),
+        (None, False, False),
+    ],
+)
+def test_an_imprint_of_a_small_base_model_learns_its_probabilities(parameters, is_base, distills):
+    found = defaults.suggest("imprint", statistics(rows(20)), parameters, is_base=is_base)
+    assert found.distills is distills and (found.rehearsal == 3.0) is distills
+    prefix = defaults.suggest("imprint", statistics(rows(20)), parameters, "ptuning", is_base=is_base)
+    assert not prefix.distills
+
+
 def test_a_large_set_keeps_the_published_recipe():
     found = defaults.suggest("domain", statistics(rows(5000)), LARGE)
     assert not found.rehearsal and found.epochs == 3

@@ -12,6 +12,7 @@ import streamlit as st
 from glm_core.data import library
 from glm_core.data.store import Dataset
 from glm_core.models import describe as describe_model
+from glm_core.models import is_base
 from glm_core.runs import Run, RunError, bases, store
 from glm_core.runs.labels import setting_values
 from glm_core.serving.served_models import ServedModel
@@ -65,9 +66,10 @@ class Form:
         """A preset's settings for the chosen data and the size of the chosen model; the published ones while none is chosen."""
         chosen, dataset = self.models.get(st.session_state.get("model")), st.session_state.get("dataset")
         parameters = describe_model(chosen.base).parameters if chosen else None
+        base = chosen is not None and is_base(chosen.base)
         if dataset not in self.data:
             return preset(name, parameters, method)
-        return defaults.suggest(name, library.statistics(dataset), parameters, method)
+        return defaults.suggest(name, library.statistics(dataset), parameters, method, is_base=base)
 
     def follow_data(self) -> None:
         """After another data set was chosen: the job that suits it, with settings that follow its rows."""
