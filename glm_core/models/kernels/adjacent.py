@@ -61,12 +61,6 @@ def adjoining(parameters: Sequence[torch.Tensor]) -> torch.Tensor | None:
     return first.as_strided((sum(map(len, parameters)), *first.shape[1:]), first.stride())
 
 
-def together(layers: Sequence[nn.Module]) -> torch.Tensor:
-    """The weights (all outs, in) of `layers`, or the first one's where they lie apart."""
-    joined = adjoining([layer.weight for layer in layers])
-    return layers[0].weight if joined is None else joined
-
-
 def adjacent_product(states: torch.Tensor, layers: Sequence[nn.Module]) -> torch.Tensor | None:
     """`states` (B, in) times the weights of `layers` together, (B, all outs); None where that cannot be."""
     kernels = kernels_for(states) if len(layers) > 1 else None

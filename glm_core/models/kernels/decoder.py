@@ -51,11 +51,7 @@ def _add_rms_norm(
 
 
 def add_rms_norm(
-    states: torch.Tensor,
-    residual: torch.Tensor,
-    weight: torch.Tensor,
-    eps: float,
-    before: torch.Tensor | None = None,
+    states: torch.Tensor, residual: torch.Tensor, weight: torch.Tensor, eps: float, before: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the new residual (B, H), `states` + `residual`, and its RMSNorm (B, H).
 

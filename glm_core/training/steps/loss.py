@@ -20,7 +20,16 @@ from glm_core.training.memory.activations import CHUNK_ROWS
 IGNORED = -100
 
 
-class _FrozenHeadLoss(torch.autograd.Function):
+class _TakenInForward(torch.autograd.Function):
+    """A sum over its first argument, whose gradient its forward has saved, None where none is needed; of four more none is."""
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (gradient,) = ctx.saved_tensors
+        return (gradient * upstream.to(gradient.dtype) if gradient is not None else None), None, None, None, None
+
+
+class _FrozenHeadLoss(_TakenInForward):
     """Summed cross-entropy of `rows` (N, H) under a frozen head (V, H), its gradient taken in the forward."""
 
     @staticmethod
@@ -36,11 +45,6 @@ class _FrozenHeadLoss(torch.autograd.Function):
             del logits, errors  # or the next chunk's would be beside them
         ctx.save_for_backward(gradient)
         return total
-
-    @staticmethod
-    def backward(ctx, upstream):
-        (gradient,) = ctx.saved_tensors
-        return (gradient * upstream.to(gradient.dtype) if gradient is not None else None), None, None, None, None
 
 
 def _to_errors(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,7 +103,7 @@ def sum_losses(
     return total
 
 
-class _FrozenHeadDivergence(torch.autograd.Function):
+class _FrozenHeadDivergence(_TakenInForward):
     """Summed KL divergence of what a frozen head (V, H) makes of `rows` (N, H) from what it makes of `base` (N, H), as `_FrozenHeadLoss`."""
 
     @staticmethod
@@ -118,11 +122,6 @@ class _FrozenHeadDivergence(torch.autograd.Function):
             del scores, shares
         ctx.save_for_backward(gradient)
         return total
-
-    @staticmethod
-    def backward(ctx, upstream):
-        (gradient,) = ctx.saved_tensors
-        return (gradient * upstream.to(gradient.dtype) if gradient is not None else None), None, None, None, None
 
 
 def sum_divergences(
