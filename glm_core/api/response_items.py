@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from glm_core.api.answer_reader import MadeCall
 
@@ -58,17 +58,22 @@ def _id(kind: str) -> str:
 
 
 @dataclass
-class MessageItem:
-    """The text of the answer, in one part."""
+class TextItem:
+    """Text in one part; a subclass says of which kind, and what its record, its part and its events have beside it."""
 
     text: str = ""
     status: str = IN_PROGRESS
-    id: str = field(default_factory=lambda: _id("msg"))
+    id: str = ""
+
+    kind: ClassVar[str]
+    of_record: ClassVar[dict]
+    of_part: ClassVar[dict] = {}
+    of_events: ClassVar[dict] = {}
 
     def record(self) -> dict:
-        """Return the message; empty while it is in progress."""
+        """Return the item; empty while it is in progress."""
         content = [] if self.status == IN_PROGRESS else [self._part()]
-        return {"id": self.id, "type": "message", "role": "assistant", "status": self.status, "content": content}
+        return {"id": self.id, **self.of_record, "status": self.status, "content": content}
 
     def opening(self) -> Iterator[Event]:
         """Yield the beginning of the part."""
@@ -77,48 +82,38 @@ class MessageItem:
     def growth(self, piece: str) -> Event:
         """Add `piece` and return its event."""
         self.text += piece
-        return Event("output_text.delta", {"content_index": 0, "delta": piece, "logprobs": []})
+        return Event(f"{self.kind}.delta", {"content_index": 0, "delta": piece, **self.of_events})
 
     def closing(self, status: str) -> Iterator[Event]:
         """Yield the whole text and the end of the part."""
         self.status = status
-        yield Event("output_text.done", {"content_index": 0, "text": self.text, "logprobs": []})
+        yield Event(f"{self.kind}.done", {"content_index": 0, "text": self.text, **self.of_events})
         yield Event("content_part.done", {"content_index": 0, "part": self._part()})
 
     def _part(self) -> dict:
-        return {"type": "output_text", "text": self.text, "annotations": [], "logprobs": []}
+        return {"type": self.kind, "text": self.text, **self.of_part}
 
 
 @dataclass
-class ReasoningItem:
-    """The thought before the answer, in one part."""
+class MessageItem(TextItem):
+    """The text of the answer."""
 
-    text: str = ""
-    status: str = IN_PROGRESS
+    id: str = field(default_factory=lambda: _id("msg"))
+
+    kind = "output_text"
+    of_record = {"type": "message", "role": "assistant"}
+    of_part = {"annotations": [], "logprobs": []}
+    of_events = {"logprobs": []}
+
+
+@dataclass
+class ReasoningItem(TextItem):
+    """The thought before the answer."""
+
     id: str = field(default_factory=lambda: _id("rs"))
 
-    def record(self) -> dict:
-        """Return the thought; empty while it is in progress."""
-        content = [] if self.status == IN_PROGRESS else [self._part()]
-        return {"id": self.id, "type": "reasoning", "summary": [], "content": content, "status": self.status}
-
-    def opening(self) -> Iterator[Event]:
-        """Yield the beginning of the part."""
-        yield Event("content_part.added", {"content_index": 0, "part": self._part()})
-
-    def growth(self, piece: str) -> Event:
-        """Add `piece` and return its event."""
-        self.text += piece
-        return Event("reasoning_text.delta", {"content_index": 0, "delta": piece})
-
-    def closing(self, status: str) -> Iterator[Event]:
-        """Yield the whole thought and the end of the part."""
-        self.status = status
-        yield Event("reasoning_text.done", {"content_index": 0, "text": self.text})
-        yield Event("content_part.done", {"content_index": 0, "part": self._part()})
-
-    def _part(self) -> dict:
-        return {"type": "reasoning_text", "text": self.text}
+    kind = "reasoning_text"
+    of_record = {"type": "reasoning", "summary": []}
 
 
 @dataclass
