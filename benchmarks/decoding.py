@@ -82,7 +82,7 @@ class Numbers(Tokenizer):
     def encode(self, text: str) -> list[int]:
         question, _, changed = text.partition("/")
         generator = torch.Generator().manual_seed(sum(map(ord, question)))
-        ids = torch.randint(5, 60_000, (PROMPT - 2,), generator=generator).tolist()
+        ids = torch.randint(5, 50_000, (PROMPT - 2,), generator=generator).tolist()
         if changed:  # the token of that number is another one
             ids[int(changed)] += 1
         return ids
