@@ -74,14 +74,18 @@ def base(request, tmp_path):
     return small(request.param, tmp_path / "base")
 
 
-@pytest.mark.parametrize("quantization", [None, "int8"])
+NF4 = pytest.param("nf4", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card"))
+
+
+@pytest.mark.parametrize("quantization", [None, "int8", NF4])
 def test_training_begins_at_the_base(base, quantization):
     expected = logits(models.load(base, quantization=quantization))
     loaded = begun(base, quantization=quantization)
+    most = 1e-4 if loaded.model.dtype is torch.float32 else 1e-2  # of the spread
     assert min(a.norm() for a, *_ in scale.factors(loaded, attach.NAME).values()) > 0.1
-    torch.testing.assert_close(logits(loaded), expected, atol=2e-5, rtol=1e-4)
+    assert gap(logits(loaded), expected) < most
     loaded.model.train()
-    torch.testing.assert_close(loaded.model(input_ids=prompts(loaded)).logits, expected, atol=2e-5, rtol=1e-4)
+    assert gap(loaded.model(input_ids=prompts(loaded)).logits, expected) < most
 
 
 def test_gradients_and_the_first_update_with_decay_are_pefts(base):

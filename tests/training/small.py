@@ -116,13 +116,13 @@ def stir(loaded, seed: int = 3) -> None:
 
 
 def prompts(loaded, count: int = 2, length: int = 9) -> torch.Tensor:
-    """Token rows (B, S) that the model accepts."""
+    """Token rows (B, S) that the model accepts, on its device."""
     generator = torch.Generator().manual_seed(5)
     ids = torch.randint(6, 60, (count, length), generator=generator)
     if loaded.family.name == "chatglm":
         config = loaded.model.config
         ids[:, -4], ids[:, -3] = config.gmask_token_id, config.bos_token_id
-    return ids
+    return ids.to(loaded.model.device)
 
 
 def logits(loaded, ids: torch.Tensor | None = None) -> torch.Tensor:
