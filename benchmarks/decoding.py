@@ -123,8 +123,6 @@ def prepare(hidden: int, layers: int, device: str, shape: str = "chatglm") -> Se
         elif name.endswith("bias"):
             parameter.data.normal_(std=0.2)
     loaded.model.eval().requires_grad_(False)
-    if device == "cuda":  # as the loader leaves it
-        lay_adjacent(loaded.model)
     return Session(loaded, LoadedBase(loaded.name, Path("nowhere"), loaded.family.name, 2048, {}, 0.0))
 
 

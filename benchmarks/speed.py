@@ -38,6 +38,7 @@ from glm_core.models.architectures import fused_layers
 from glm_core.models.architectures.bloom.modeling import RecordableBloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
+from glm_core.models.kernels.adjacent import lay_adjacent
 from glm_core.models.architectures.packing import round_tokens
 from glm_core.training.memory import memory_estimate, model_dims
 from glm_core.training.settings import TrainingSettings
@@ -158,6 +159,8 @@ def build(shape: str, hidden: int, layers: int, device: str, small: str = "none"
     if small != "none":
         for name in list(quantization.block_linears(model)):
             quantization.quantize(model, name, small)
+    if device == "cuda":  # as the loader leaves it
+        lay_adjacent(model)
     collect()
     family = next(one for one in registry.FAMILIES if one.name == FAMILIES.get(shape, shape))
     return models.LoadedModel(model, None, family, Path(), f"{shape}-{hidden}x{layers}")

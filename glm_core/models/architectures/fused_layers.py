@@ -24,6 +24,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from glm_core.models.architectures import decoder_step
 from glm_core.models.architectures.base import GATES_AGAIN, MANY_TOKENS
+from glm_core.models.kernels.adjacent import adjoining
 from glm_core.models.kernels.dispatch import training_kernels
 
 RECOMPUTES_IN_FORWARD = "__call__" not in vars(GradientCheckpointingLayer)
@@ -94,7 +95,7 @@ def _compute(
     layer: nn.Module, kernels: ModuleType, masks: Callable | None, again: bool, whole: bool, hidden_states, **more
 ):
     """The layer as `_layer` decided: gates again where there are `masks`, what attention mixes where `again` says so."""
-    normed = layer.input_layernorm(hidden_states)
+    hidden_states, normed = _branch(layer.input_layernorm, kernels, hidden_states)
     with nullcontext() if whole else _computed_again(normed, partial(layer.input_layernorm, hidden_states)):
         mixed = layer.self_attn(hidden_states=normed, again=again, **more)[0]
     enter = partial(_enter_mlp, layer, kernels)
@@ -103,8 +104,23 @@ def _compute(
         total, active = checkpoint(enter, mixed, hidden_states, **options)
     else:
         total, active = enter(mixed, hidden_states)
-    added = layer.mlp.down_proj(active).view(hidden_states.shape)
-    return total + (layer.post_mlp_layernorm(added) if hasattr(layer, "post_mlp_layernorm") else added)
+    down, after = layer.mlp.down_proj, getattr(layer, "post_mlp_layernorm", None)
+    if after is None and _is_frozen(down) and down.bias is None:  # the product adds
+        return torch.addmm(total.flatten(0, -2), active, down.weight.T).view(hidden_states.shape)
+    added = down(active).view(hidden_states.shape)
+    return total + (added if after is None else after(added))
+
+
+def _branch(norm: nn.Module, kernels: ModuleType, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`states` (B, S, H) for the residual, and their norm; their two gradients meet in one kernel where the norm is not trained."""
+    if norm.weight.requires_grad:
+        return states, norm(states)
+    return kernels.Norm.apply(states, norm.weight, norm.variance_epsilon)
+
+
+def _is_frozen(layer: nn.Module) -> bool:
+    """Return whether `layer` is a plain product with a weight that is not trained."""
+    return type(layer) is nn.Linear and not layer.weight.requires_grad and not layer._forward_hooks
 
 
 def _enter_mlp(layer: nn.Module, kernels: ModuleType, mixed: torch.Tensor, residual: torch.Tensor):
@@ -113,6 +129,15 @@ def _enter_mlp(layer: nn.Module, kernels: ModuleType, mixed: torch.Tensor, resid
     flat, mlp = normed.flatten(0, -2), layer.mlp  # (N, H)
     if hasattr(mlp, "gate_up_proj"):
         return total, kernels.GatedActivation.apply(mlp.gate_up_proj(flat))
+    if (
+        _is_frozen(mlp.gate_proj)
+        and _is_frozen(mlp.up_proj)
+        and mlp.gate_proj.bias is None
+        and mlp.up_proj.bias is None
+    ):
+        joint = adjoining([mlp.gate_proj.weight, mlp.up_proj.weight])  # (2 F, H)
+        if joint is not None:
+            return total, kernels.GatedActivation.apply(F.linear(flat, joint))
     return total, kernels.GatedProduct.apply(mlp.gate_proj(flat), mlp.up_proj(flat))
 
 

@@ -4,7 +4,10 @@ With heads.py and cross_entropy.py they are all of `dispatch.training_kernels`. 
 Imports Triton; ask `dispatch.py` whether it is there.
 """
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 import triton
 import triton.language as tl
 
@@ -16,6 +19,7 @@ __all__ = [
     "AddNorm",
     "GatedActivation",
     "GatedProduct",
+    "Norm",
     "Rotation",
     "SplitRotation",
     "logits_to_errors",
@@ -139,6 +143,53 @@ def _add_rms_norm_back(
         tl.store(to_states + place, gradient.to(total.dtype), inside)
 
 
+def _back(to_total, to_normed, total, weight, eps: float, added: Sequence[torch.Tensor] | None = None):
+    """Gradients of what was added and of the residual, (N, H), from those of their sum and of its RMSNorm by `weight`.
+
+    Args:
+        total: the sum; with `added`, what was added and the weight of the norm it took, the residual.
+    """
+    to_residual = torch.empty_like(total)
+    to_states = to_residual if added is None else torch.empty_like(total)
+    states, before = added or (total, weight)
+    block = triton.next_power_of_2(total.shape[1])
+    _add_rms_norm_back[(total.shape[0],)](
+        to_total.contiguous(),
+        to_normed.contiguous(),
+        states,
+        total,
+        before,
+        weight,
+        to_states,
+        to_residual,
+        eps,
+        total.shape[1],
+        BEFORE=added is not None,
+        BLOCK=block,
+        num_warps=min(8, max(1, block // 256)),
+    )
+    return to_states, to_residual
+
+
+class Norm(torch.autograd.Function):
+    """`states` (..., H) as they are and their RMSNorm by a frozen `weight` (H,), for a layer that adds to what it normalizes.
+
+    One kernel computes the gradient of both. Only the input is kept.
+    """
+
+    @staticmethod
+    def forward(ctx, states, weight, eps):
+        ctx.save_for_backward(states, weight)
+        ctx.eps = eps
+        return states.view_as(states), F.rms_norm(states, weight.shape, weight, eps)
+
+    @staticmethod
+    def backward(ctx, to_states, to_normed):
+        states, weight = ctx.saved_tensors
+        flat = (one.reshape(-1, one.shape[-1]) for one in (to_states, to_normed, states))
+        return _back(*flat, weight, ctx.eps)[1].view(states.shape), None, None
+
+
 class AddNorm(torch.autograd.Function):
     """The sum of `states` and `residual`, (N, H) both, and its RMSNorm by a frozen `weight` (H,); see `decoder.add_rms_norm`.
 
@@ -154,24 +205,5 @@ class AddNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, to_total, to_normed):
-        residual, *more, weight = ctx.saved_tensors
-        states, before = more or (residual, weight)
-        to_residual = torch.empty_like(residual)
-        to_states = torch.empty_like(residual) if more else to_residual
-        block = triton.next_power_of_2(residual.shape[1])
-        _add_rms_norm_back[(residual.shape[0],)](
-            to_total.contiguous(),
-            to_normed.contiguous(),
-            states,
-            residual,
-            before,
-            weight,
-            to_states,
-            to_residual,
-            ctx.eps,
-            residual.shape[1],
-            BEFORE=bool(more),
-            BLOCK=block,
-            num_warps=min(8, max(1, block // 256)),
-        )
-        return to_states, to_residual, None, None, None
+        total, *added, weight = ctx.saved_tensors
+        return *_back(to_total, to_normed, total, weight, ctx.eps, added or None), None, None, None

@@ -20,6 +20,7 @@ from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig  #
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration  # noqa: E402
 from glm_core.models.architectures.decoder import RotaryDecoder  # noqa: E402
 from glm_core.models.kernels import layers  # noqa: E402
+from glm_core.models.kernels.adjacent import lay_adjacent  # noqa: E402
 from glm_core.training.steps.recompute import recompute  # noqa: E402
 from tests.closeness import gap  # noqa: E402
 from tests.models.kernels.networks import NETWORKS, SIZES  # noqa: E402
@@ -201,6 +202,74 @@ def test_an_adapter_of_query_key_and_value_learns_what_it_would_under_peft(kind,
     assert gap(losses[1], losses[0]) < 1e-5 and len(found) == 6 * plain.config.num_hidden_layers
     for one, other in zip(found, gradients, strict=True):
         assert gap(one, other) < 1e-3
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_layers_that_lie_side_by_side_are_one_product(kind, monkeypatch):
+    monkeypatch.setattr(fused_layers, "training_kernels", lambda device: layers)
+    made, more, _ = NETWORKS[kind]
+    torch.manual_seed(2)
+    model = AutoModelForCausalLM.from_config(made(**SIZES, **more)).to(DEVICE).train().requires_grad_(False)
+    hidden = torch.randn(2, 11, SIZES["hidden_size"], device=DEVICE, requires_grad=True)
+    results, calls = [], []
+    for lay, fuse in ((False, False), (False, True), (True, True)):
+        if lay:
+            lay_adjacent(model)
+        if fuse:
+            assert fused_layers.fuse_layers(model)
+        logits = model(inputs_embeds=hidden, use_cache=False).logits
+        results.append((logits.detach(), torch.autograd.grad(logits.square().sum(), hidden)[0]))
+        for mlp in (layer.mlp for layer in model.model.layers if lay is False and fuse and kind in ("llama", "qwen3")):
+            mlp.gate_proj.forward = counting(mlp.gate_proj.forward, calls)
+    assert not calls, "gate and up were computed one by one"
+    for found in results[1:]:
+        assert gap(found[0], results[0][0]) < 1e-4 and gap(found[1], results[0][1]) < 1e-3
+
+
+def _turned(states, cosine, sine, turned, pairs, axes):
+    """(B, S, heads, D) turned as `rotate_heads` says."""
+    if pairs:
+        first, second = states[..., 0:turned:2], states[..., 1:turned:2]
+    else:
+        first, second = states[..., :turned].unflatten(-1, (axes, 2, -1)).unbind(-2)
+        first, second = first.flatten(-2), second.flatten(-2)
+    a, b = cosine[:, :, None, : turned // 2], sine[:, :, None, : turned // 2]
+    one, other = first * a - second * b, second * a + first * b
+    if pairs:
+        both = torch.stack((one, other), -1).flatten(-2)
+    else:
+        both = torch.stack((one.unflatten(-1, (axes, -1)), other.unflatten(-1, (axes, -1))), -2).flatten(-3)
+    return torch.cat((both, states[..., turned:]), -1)
+
+
+@pytest.mark.parametrize("normed", (False, True))
+@pytest.mark.parametrize(
+    ("turned", "pairs", "axes"), [(16, False, 1), (16, True, 1), (16, False, 2), (12, False, 1), (6, True, 1)]
+)
+def test_heads_are_split_normed_and_turned_and_so_are_their_gradients(turned, pairs, axes, normed):
+    sizes = (5, 2, 2)
+    joint = torch.randn(2, 3, sum(sizes) * 16, device=DEVICE, requires_grad=True)
+    angle = torch.randn(2, 3, turned // 2, device=DEVICE)
+    tables = angle.cos(), angle.sin()
+    norms = tuple(torch.rand(16, device=DEVICE) + 0.5 for _ in range(2)) if normed else ()
+    parts = joint.unflatten(-1, (-1, 16)).split(sizes, 2)
+    if normed:
+        parts = *(F.rms_norm(part, (16,), norm, 1e-3) for part, norm in zip(parts, norms, strict=False)), parts[2]
+    expected = *(_turned(part, *tables, turned, pairs, axes) for part in parts[:2]), parts[2]
+    if axes == 1:
+        wide = [torch.cat((table, table), -1) for table in tables]
+        found = layers.SplitRotation.apply(joint, *wide, sizes, pairs, norms, 1e-3)
+        wanted = [torch.randn_like(one).transpose(1, 2).contiguous().transpose(1, 2) for one in expected]
+        slopes = [torch.autograd.grad(one, joint, wanted)[0] for one in (expected, found)]
+        assert gap(slopes[1], slopes[0]) < 1e-5 and all(one.is_contiguous() for one in found)
+    else:
+        found = [torch.empty_like(part) for part in expected]
+        for out, part in zip(found[:2], joint.detach().unflatten(-1, (-1, 16)).split(sizes, 2), strict=False):
+            own = (norms[len(out[0, 0]) == 2],) * 2 if normed else ()
+            layers.rotate_heads(part, *tables, out, turned, axes=axes, norms=(*own, 1e-3) if normed else None)
+        found[2] = expected[2]
+    for one, other in zip(found, expected, strict=True):
+        assert gap(one, other) < 1e-5
 
 
 def test_a_cpu_keeps_the_networks_own_layers():
