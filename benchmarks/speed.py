@@ -38,8 +38,8 @@ from glm_core.models.architectures import fused_layers
 from glm_core.models.architectures.bloom.modeling import RecordableBloom
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig
 from glm_core.models.architectures.chatglm.modeling import ChatGLMForConditionalGeneration
-from glm_core.models.kernels.adjacent import lay_adjacent
 from glm_core.models.architectures.packing import round_tokens
+from glm_core.models.kernels.adjacent import lay_adjacent
 from glm_core.training.memory import memory_estimate, model_dims
 from glm_core.training.settings import TrainingSettings
 from glm_core.training.steps.cuda_graphs import CudaGraphStep, round_length

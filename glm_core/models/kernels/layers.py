@@ -186,8 +186,8 @@ class Norm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, to_states, to_normed):
         states, weight = ctx.saved_tensors
-        flat = (one.reshape(-1, one.shape[-1]) for one in (to_states, to_normed, states))
-        return _back(*flat, weight, ctx.eps)[1].view(states.shape), None, None
+        added, normed, total = (one.reshape(-1, one.shape[-1]) for one in (to_states, to_normed, states))
+        return _back(added, normed, total, weight, ctx.eps)[1].view(states.shape), None, None
 
 
 class AddNorm(torch.autograd.Function):
