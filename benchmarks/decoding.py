@@ -47,28 +47,28 @@ SETTINGS = {
 WARM = "hello"
 TILES = {
     1: (
-        (1, 8192, 4),
-        (2, 4096, 4),
-        (8, 2048, 8),
-        (8, 2048, 4),
-        (4, 2048, 4),
-        (4, 2048, 2),
-        (8, 1024, 4),
-        (8, 1024, 2),
-        (16, 1024, 4),
-        (4, 4096, 4),
-        (4, 1024, 2),
+        (1, 8192, 4, 1),
+        (2, 4096, 4, 1),
+        (8, 2048, 8, 1),
+        (8, 2048, 4, 1),
+        (4, 2048, 4, 1),
+        (4, 2048, 2, 1),
+        (8, 1024, 4, 1),
+        (8, 1024, 2, 1),
+        (16, 1024, 4, 1),
+        (4, 4096, 4, 1),
+        (4, 1024, 2, 1),
     ),
     16: (
-        (32, 256, 4),
-        (32, 512, 4),
-        (16, 256, 4),
-        (16, 512, 2),
-        (16, 512, 4),
-        (16, 1024, 4),
-        (64, 256, 4),
-        (128, 256, 4),
-        (64, 512, 8),
+        (32, 256, 4, 4),
+        (32, 512, 4, 4),
+        (16, 256, 4, 4),
+        (16, 512, 2, 4),
+        (16, 512, 4, 4),
+        (16, 1024, 4, 4),
+        (64, 256, 4, 4),
+        (128, 256, 4, 4),
+        (64, 512, 8, 4),
     ),
 }
 
@@ -273,11 +273,12 @@ def copy_speed(device: str) -> float:
 
 
 def weight_bytes(model: torch.nn.Module) -> int:
-    """Bytes that a step reads of the base; the embedding is the head."""
+    """Bytes that a step reads of the base: all but an embedding that is not the head too, of which it reads a row a token."""
+    embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
     return sum(
         tensor.numel() * tensor.element_size()
         for name, tensor in model.named_parameters()
-        if "lora_" not in name and "prefixes" not in name
+        if "lora_" not in name and "prefixes" not in name and (tensor is head or tensor is not embedding)
     )
 
 

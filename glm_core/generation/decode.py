@@ -13,6 +13,7 @@ from transformers.cache_utils import Cache
 
 from glm_core.generation.kv_cache import SlotKVCache, doubled, enlarged
 from glm_core.generation.prefill import LayerStates
+from glm_core.models.kernels.dispatch import kernels_for
 from glm_core.models.kernels.processor import decoding
 from glm_core.models.prefix_tuning import activate_prefix
 
@@ -31,6 +32,9 @@ def argmax_finite(logits: torch.Tensor) -> torch.Tensor:
 
     A NaN counts as the highest, so a row that has one anywhere is found out.
     """
+    kernels = kernels_for(logits)
+    if kernels is not None:
+        return kernels.argmax_finite(logits)
     width = logits.shape[-1]
     parts = logits.unflatten(-1, (PARTS, -1)) if width % PARTS == 0 else logits.unsqueeze(-2)
     highest, places = parts.max(-1)

@@ -7,8 +7,8 @@ import torch
 import triton
 import triton.language as tl
 
+from glm_core.models.kernels.attention_loops import MATRIX_UNITS, PLACES, _over_places
 from glm_core.models.kernels.launch import EARLY, _take_turn
-from glm_core.models.kernels.triton import PLACES
 
 
 @triton.jit
@@ -100,29 +100,10 @@ def _attend_grouped(
         tl.store(keys + own + length * D + column, key)
         tl.store(values + own + length * D + column, value)
     query = query.to(tl.float32) * scale
-    score = tl.sum(query * key.to(tl.float32))
-    highest, mass = tl.zeros((BLOCK,), tl.float32) + score, tl.zeros((BLOCK,), tl.float32)
-    mixed = tl.zeros((BLOCK, D), tl.float32)
-    for first in range(0, length, BLOCK):
-        old_keys, old_values = next_keys, next_values
-        if first + BLOCK < length:
-            there = (first + BLOCK + tokens < length)[:, None]
-            next_keys = tl.load(keys + place + (first + BLOCK) * D, there, 0.0)
-            next_values = tl.load(values + place + (first + BLOCK) * D, there, 0.0)
-        inside = first + tokens < length
-        scores = tl.sum(query[None, :] * old_keys.to(tl.float32), 1)
-        scores = tl.where(inside, scores + tl.where(first + tokens < prefix, lift, 0.0), -float("inf"))
-        higher = tl.maximum(highest, scores)
-        shares, shrink = tl.exp(scores - higher), tl.exp(highest - higher)
-        seen = tl.where(inside[:, None], old_values, 0.0).to(tl.float32)
-        mixed = mixed * shrink[:, None] + shares[:, None] * seen
-        mass = mass * shrink + shares
-        highest = higher
-    top = tl.max(highest)
-    shrink, share = tl.exp(highest - top), tl.exp(score - top)
-    whole = tl.sum(mixed * shrink[:, None], 0) + share * value.to(tl.float32)
-    whole /= tl.sum(mass * shrink) + share
-    tl.store(out + (row * heads + head) * D + column, whole.to(value.dtype))
+    found = _over_places(
+        query, key, value, keys, values, place, tokens, next_keys, next_values, length, prefix, lift, D, BLOCK
+    )
+    tl.store(out + (row * heads + head) * D + column, found.to(value.dtype))
 
 
 @triton.jit
@@ -198,15 +179,14 @@ def _attend_shared(
         mixed = tl.dot(shares.to(seen.dtype), seen, mixed * shrink[:, None], input_precision="ieee")
         mass = mass * shrink + tl.sum(shares, 1)
         highest = higher
+    found = mixed / mass[:, None]
     there = (tl.arange(0, HEADS) < GROUP)[:, None]
     target = out + (row * kv_heads * GROUP + head)[:, None] * D + column[None, :]
-    tl.store(target, (mixed / mass[:, None]).to(value.dtype), there)
+    tl.store(target, found.to(value.dtype), there)
 
 
 SHARING = 4
 "Heads of queries to one of keys from which on they are computed on the matrix units together, where there are several rows."
-MATRIX_UNITS = not torch.cuda.is_available() or torch.cuda.get_device_capability() >= (8, 0)
-"Whether these take every 16-bit type."
 
 
 def attend_grouped(

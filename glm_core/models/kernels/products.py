@@ -46,6 +46,13 @@ def _add_four(total, stored, first, second, third, fourth):
 
 
 @triton.jit
+def _gelu_of(wide):
+    """The tanh form of GELU, of float32; tanh(x) is 2 sigmoid(2 x) - 1."""
+    half = 0.7978845608028654 * (wide + 0.044715 * wide * wide * wide)
+    return wide * tl.sigmoid(2 * half)
+
+
+@triton.jit
 def _one_row(
     states,
     weight,
@@ -56,6 +63,7 @@ def _one_row(
     outputs,
     PARTS: tl.constexpr,
     BIAS: tl.constexpr,
+    GELU: tl.constexpr,
     OUT: tl.constexpr,
     IN: tl.constexpr,
     EVEN: tl.constexpr,
@@ -93,6 +101,8 @@ def _one_row(
         result *= tl.load(scale + output, output < outputs, 0.0).to(tl.float32)
     if BIAS:
         result += tl.load(bias + output, output < outputs, 0.0).to(tl.float32)
+    if GELU:
+        result = _gelu_of(result.to(KIND).to(tl.float32))
     tl.store(out + output, result.to(out.dtype.element_ty), output < outputs)
 
 
@@ -109,6 +119,7 @@ def _many_rows(
     HALVES: tl.constexpr,
     SCALE: tl.constexpr,
     BIAS: tl.constexpr,
+    GELU: tl.constexpr,
     OUT: tl.constexpr,
     IN: tl.constexpr,
     EVEN: tl.constexpr,
@@ -137,32 +148,43 @@ def _many_rows(
         total *= tl.load(scale + output, output < outputs, 0.0).to(tl.float32)[:, None]
     if BIAS:
         total += tl.load(bias + output, output < outputs, 0.0).to(tl.float32)[:, None]
+    if GELU:
+        total = _gelu_of(total.to(out.dtype.element_ty).to(tl.float32))
     where = row[None, :] * outputs + output[:, None]
     tl.store(out + where, total.to(out.dtype.element_ty), (output < outputs)[:, None] & (row < rows)[None, :])
 
 
-TILES = {
-    "narrow": (2, 2048, 4),
-    "dense": (16, 1024, 4),
-    "packed": (8, 2048, 4),
-    "many": (32, 256, 4),
-    "several": (32, 512, 2),
-}
-"""Outputs, bytes of inputs and warps of a tile: of one row by a weight or a packed one, and of more rows by a packed weight or one
-that is not."""
 SEVERAL = EARLY and getattr(torch.cuda.get_device_properties(), "shared_memory_per_block_optin", 0) >= 160 * 1024
 """Whether products of several rows with weights that are not packed are worth it here: where a kernel is launched early, and a
 processor has room for that many tiles."""
-STAGES = {"many": 4, "several": 5 if SEVERAL else 3}
-"Tiles that are on their way at once."
+PROGRAMS = 256
+"As many programs as keep a large GPU's processors busy at once."
 
 
-NARROW = 1024
-"Outputs below which a product of one row is cut into more tiles, to keep a GPU's processors busy."
+def _tile_of(outputs: int, one: bool, packed: bool) -> tuple[int, int, int, int]:
+    """Outputs, bytes of inputs and warps of a tile, and how many are on their way at once; found by measuring whole steps."""
+    if packed:
+        return (8, 2048, 4, 1) if one else (32, 256, 4, 4)
+    if one:
+        return (
+            (2, 2048, 4, 1)
+            if outputs < 4 * PROGRAMS
+            else (16, 1024, 8, 1)
+            if outputs < 32 * PROGRAMS
+            else (16, 1024, 4, 1)
+        )
+    if outputs < 32 * PROGRAMS:
+        return 16, 512, 2, 6
+    return (32, 512, 2, 4) if outputs < 64 * PROGRAMS else (64, 256, 4, 4)
 
 
 def linear(
-    states: torch.Tensor, weight: torch.Tensor, scale=None, bias=None, tile: tuple[int, int, int] | None = None
+    states: torch.Tensor,
+    weight: torch.Tensor,
+    scale=None,
+    bias=None,
+    tile: tuple[int, int, int, int] | None = None,
+    gelu: bool = False,
 ) -> torch.Tensor:
     """`states` (B, in) times a weight (out, in), or one in the hub's int8 or int4 layout (`quantization.unpack`), read as it is.
 
@@ -170,47 +192,32 @@ def linear(
         weight: written long before; it is read before the kernel ahead has ended.
         scale: (out), of a packed weight; None for one that is not.
         bias: (out) or None.
-        tile: instead of one of `TILES`.
+        tile: instead of what `_tile_of` says.
+        gelu: the tanh form of GELU on what comes out, which spares a kernel.
     """
     (rows, wide), outputs = states.shape, weight.shape[0]
     one = rows == 1 and (scale is None or (states.element_size() == 2 and weight.shape[1] % 4 == 0))
     if one and scale is not None:
         weight = weight.view(torch.int32)
     stored = weight.shape[1]
-    plain = "narrow" if outputs < NARROW else "dense"
-    many = "several" if scale is None else "many"
-    out_tile, in_bytes, warps = tile or TILES[many if not one else plain if scale is None else "packed"]
+    out_tile, in_bytes, warps, stages = tile or _tile_of(outputs, one, scale is not None)
     in_tile = in_bytes // weight.element_size()
     out, grid = states.new_empty(rows, outputs), (triton.cdiv(outputs, out_tile),)
     how = {
         "BIAS": bias is not None,
+        "GELU": gelu,
         "OUT": out_tile,
         "IN": in_tile,
         "num_warps": warps,
         "EVEN": outputs % out_tile == 0 and stored % in_tile == 0,
+        "EARLY": EARLY,
+        "launch_pdl": EARLY,
     }
     if one:
-        _one_row[grid](
-            states, weight, scale, bias, out, wide, outputs, PARTS=wide // stored, EARLY=EARLY, launch_pdl=EARLY, **how
-        )
+        _one_row[grid](states, weight, scale, bias, out, wide, outputs, PARTS=wide // stored, **how)
     else:
-        _many_rows[grid](
-            states,
-            weight,
-            scale,
-            bias,
-            out,
-            rows,
-            wide,
-            outputs,
-            HALVES=wide // stored,
-            SCALE=scale is not None,
-            ROWS=MANY,
-            EARLY=EARLY,
-            launch_pdl=EARLY,
-            num_stages=STAGES[many],
-            **how,
-        )
+        sizes = {"HALVES": wide // stored, "SCALE": scale is not None, "ROWS": MANY, "num_stages": stages}
+        _many_rows[grid](states, weight, scale, bias, out, rows, wide, outputs, **sizes, **how)
     return out
 
 
@@ -249,6 +256,8 @@ def _add_lora(
     back = tl.load(b + (first + rank)[:, None] * b_stride + output[None, :], own[:, None] & inside[None, :], 0.0)
     _take_turn(EARLY)
     if ranks > 0:
+        place = out + row * out_stride + output
+        made = tl.load(place, inside, 0.0)
         total = tl.zeros((RANK, IN), tl.float32)
         for column in range(0, wide, IN):
             part, there = ahead, column + inner < wide
@@ -257,10 +266,8 @@ def _add_lora(
             known = tl.load(states + row * wide + column + inner, there, 0.0)
             total += part.to(tl.float32) * known.to(tl.float32)[None, :]
         low = tl.sum(total, 1)  # (RANK,)
-        place = out + row * out_stride + output
-        known = tl.load(place, inside, 0.0)
         added = tl.sum(back.to(tl.float32) * low[:, None], 0)
-        tl.store(place, (known.to(tl.float32) + added).to(known.dtype), inside)
+        tl.store(place, (made.to(tl.float32) + added).to(made.dtype), inside)
 
 
 TOGETHER = 256

@@ -8,18 +8,20 @@ import torch
 import triton
 import triton.language as tl
 
+from glm_core.models.kernels.argmax import argmax_finite
+from glm_core.models.kernels.attention_loops import MATRIX_UNITS, PLACES, _over_columns, _over_places
 from glm_core.models.kernels.launch import EARLY, MANY, _take_turn
-from glm_core.models.kernels.products import MOST_RANKS, SEVERAL, TOGETHER, add_lora, linear
+from glm_core.models.kernels.products import MOST_RANKS, SEVERAL, TOGETHER, _gelu_of, add_lora, linear
 
 __all__ = [
     "EARLY",
     "MANY",
     "MOST_RANKS",
-    "PLACES",
     "SEVERAL",
     "TOGETHER",
     "add_lora",
     "add_norm",
+    "argmax_finite",
     "attend",
     "gelu",
     "linear",
@@ -96,8 +98,7 @@ def _attend(
     BLOCK: tl.constexpr,
     EARLY: tl.constexpr,
 ):
-    """Columns are read a block ahead, the first one before the new token is there. Column i belongs to place i % BLOCK, and
-    each place has an online softmax of its own, begun with the new token's score, so that places meet only at the end."""
+    """One head of one row a program, which writes the new column. The first columns are read before the new token is there."""
     row, head, heads = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
     column, tokens = tl.arange(0, D), tl.arange(0, BLOCK)
     own = row.to(tl.int64) * row_stride + head * head_stride
@@ -113,36 +114,57 @@ def _attend(
     tl.store(keys + own + length * D + column, key)
     tl.store(values + own + length * D + column, value)
     query = query.to(tl.float32) * scale
-    score = tl.sum(query * key.to(tl.float32))
-    highest, mass, mixed = (
-        tl.zeros((BLOCK,), tl.float32) + score,
-        tl.zeros((BLOCK,), tl.float32),
-        tl.zeros((BLOCK, D), tl.float32),
+    found = _over_places(
+        query, key, value, keys, values, place, tokens, next_keys, next_values, length, prefix, lift, D, BLOCK
     )
-    for first in range(0, length, BLOCK):
-        old_keys, old_values = next_keys, next_values
-        if first + BLOCK < length:
-            there = (first + BLOCK + tokens < length)[:, None]
-            next_keys = tl.load(keys + place + (first + BLOCK) * D, there, 0.0)
-            next_values = tl.load(values + place + (first + BLOCK) * D, there, 0.0)
-        inside = first + tokens < length
-        scores = tl.sum(query[None, :] * old_keys.to(tl.float32), 1)
-        scores = tl.where(inside, scores + tl.where(first + tokens < prefix, lift, 0.0), -float("inf"))
-        higher = tl.maximum(highest, scores)
-        shares, shrink = tl.exp(scores - higher), tl.exp(highest - higher)
-        seen = tl.where(inside[:, None], old_values, 0.0).to(tl.float32)
-        mixed = mixed * shrink[:, None] + shares[:, None] * seen
-        mass = mass * shrink + shares
-        highest = higher
-    top = tl.max(highest)
-    shrink, share = tl.exp(highest - top), tl.exp(score - top)
-    whole = tl.sum(mixed * shrink[:, None], 0) + share * value.to(tl.float32)
-    whole /= tl.sum(mass * shrink) + share
-    tl.store(out + (row * heads + head) * D + column, whole.to(value.dtype))
+    tl.store(out + (row * heads + head) * D + column, found.to(value.dtype))
 
 
-PLACES = {"one": (64, 8), "many": (16, 4)}
-"Columns that are attended to at a time, and warps, for one row and for more."
+@triton.jit
+def _attend_several(
+    fused,
+    cosine,
+    sine,
+    keys,
+    values,
+    lengths,
+    ahead,
+    log_scale,
+    out,
+    scale,
+    row_stride,
+    head_stride,
+    D: tl.constexpr,
+    HALF: tl.constexpr,
+    BLOCK: tl.constexpr,
+    HEADS: tl.constexpr,
+    STAGES: tl.constexpr,
+    EARLY: tl.constexpr,
+):
+    """As `_attend`, on the matrix units, whose `HEADS` queries are all the same one: they leave time to read ahead."""
+    row, head, heads = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
+    column, tokens = tl.arange(0, D), tl.arange(0, BLOCK)
+    own = row.to(tl.int64) * row_stride + head * head_stride
+    place = own + tokens[:, None] * D + column[None, :]
+    _take_turn(EARLY)
+    start = fused + (row * heads + head) * 3 * D
+    query = _rotated(start, column, cosine + row * D, sine + row * D, HALF)
+    key = _rotated(start + D, column, cosine + row * D, sine + row * D, HALF)
+    value = tl.load(start + 2 * D + column)
+    length, prefix, lift = tl.load(lengths + row), tl.load(ahead + row), tl.load(log_scale + row)
+    tl.store(keys + own + length * D + column, key)
+    tl.store(values + own + length * D + column, value)
+    query = tl.broadcast_to(query[None, :], (HEADS, D))
+    found = _over_columns(
+        query, key, value, keys, values, place, tokens, length, prefix, lift, scale, D, BLOCK, HEADS, STAGES
+    )
+    first = tl.arange(0, HEADS)[:, None] == 0
+    place = out + (row * heads + head) * D + column[None, :] + 0 * tl.arange(0, HEADS)[:, None]
+    tl.store(place, found.to(value.dtype), first)
+
+
+SEVERAL_ROWS = (64, 2, 2) if EARLY else (32, 2, 2)
+"Columns, warps, and blocks on their way at once, of a program of `_attend_several`: as many bytes as a processor has room for."
 
 
 def attend(
@@ -158,28 +180,14 @@ def attend(
     """
     rows, (heads, width) = fused.shape[0], (keys.shape[1], keys.shape[3])
     out, half = fused.new_empty(rows, heads * width), cosine.shape[-1]
-    block, warps = PLACES["one" if rows == 1 else "many"]
-    _attend[(rows, heads)](
-        fused,
-        cosine,
-        sine,
-        keys,
-        values,
-        lengths,
-        ahead,
-        log_scale,
-        out,
-        width**-0.5,
-        keys.stride(0),
-        keys.stride(1),
-        keys.shape[2],
-        D=width,
-        HALF=half,
-        BLOCK=block,
-        EARLY=EARLY,
-        num_warps=warps,
-        launch_pdl=EARLY,
-    )
+    arguments = fused, cosine, sine, keys, values, lengths, ahead, log_scale, out, width**-0.5, *keys.stride()[:2]
+    how = {"D": width, "HALF": half, "EARLY": EARLY, "launch_pdl": EARLY}
+    if rows > 1 and MATRIX_UNITS:
+        block, warps, stages = SEVERAL_ROWS
+        _attend_several[(rows, heads)](*arguments, BLOCK=block, HEADS=16, STAGES=stages, num_warps=warps, **how)
+    else:
+        block, warps = PLACES["one" if rows == 1 else "many"]
+        _attend[(rows, heads)](*arguments, keys.shape[2], BLOCK=block, num_warps=warps, **how)
     return out
 
 
@@ -188,9 +196,7 @@ def _gelu(states, out, count, BLOCK: tl.constexpr, EARLY: tl.constexpr):
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     _take_turn(EARLY)
     own = tl.load(states + place, place < count, 0.0)
-    wide = own.to(tl.float32)
-    half = 0.7978845608028654 * (wide + 0.044715 * wide * wide * wide)  # tanh(x) = 2 sigmoid(2 x) - 1
-    tl.store(out + place, (wide * tl.sigmoid(2 * half)).to(own.dtype), place < count)
+    tl.store(out + place, _gelu_of(own.to(tl.float32)).to(own.dtype), place < count)
 
 
 def gelu(states: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,8 @@ pytest.importorskip("triton", reason="Triton comes with torch for NVIDIA cards")
 from glm_core.models import quantization  # noqa: E402
 from glm_core.models.architectures.chatglm import attention  # noqa: E402
 from glm_core.models.architectures.chatglm.configuration import ChatGLMConfig  # noqa: E402
+from glm_core.models.architectures.chatglm.decode_step import step_mlp  # noqa: E402
+from glm_core.models.architectures.chatglm.modeling import ChatGLMMLP  # noqa: E402
 from glm_core.models.kernels import dispatch, triton  # noqa: E402
 
 ROWS = (1, 3, 16)
@@ -19,11 +21,11 @@ def randn(*shape):
     return torch.randn(*shape, device=DEVICE)
 
 
-def linear(states, weight, *others):
+def linear(states, weight, *others, **more):
     """The kernel's product with a weight that has just been made, which it does not wait for."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
-    return triton.linear(states, weight, *others)
+    return triton.linear(states, weight, *others, **more)
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -37,7 +39,9 @@ def test_the_sum_is_normalized(rows, width):
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("two_axes", [True, False])
 @pytest.mark.parametrize("capacity", [256, 40])
-def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes, capacity):
+@pytest.mark.parametrize("matrix_units", [True, False])
+def test_a_token_is_rotated_remembered_and_attends_to_its_own_row(rows, two_axes, capacity, matrix_units, monkeypatch):
+    monkeypatch.setattr(triton, "MATRIX_UNITS", matrix_units)
     heads, width = 2, 32
     config = ChatGLMConfig(hidden_size=heads * width, num_attention_heads=heads, position_encoding_2d=two_axes)
     lengths = torch.randint(0, capacity, (rows,), device=DEVICE)
@@ -130,6 +134,29 @@ def test_gelu_is_the_tanh_form(rows):
     torch.testing.assert_close(triton.gelu(states), F.gelu(states, approximate="tanh"), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("outputs, wide", [(64, 1024), (40, 96), (8192, 256), (16384, 256)])
+def test_a_product_makes_its_own_gelu(rows, outputs, wide):
+    states, weight = randn(rows, wide), randn(outputs, wide) / wide**0.5
+    bias = randn(outputs)
+    expected = F.gelu(F.linear(states, weight, bias), approximate="tanh")
+    torch.testing.assert_close(linear(states, weight, None, bias, gelu=True), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("width", [7, 4096, 13000])
+def test_the_first_of_the_highest_logits_is_chosen_if_it_is_a_number(width, dtype):
+    logits = torch.randn(6, width, device=DEVICE).to(dtype)
+    logits[1, [2, 5, -1]] = 9.0
+    logits[2, -1], logits[3, 3], logits[4] = 11.0, float("nan"), -float("inf")
+    logits[5, 4], logits[0, 1] = float("inf"), -float("inf")
+    found = triton.argmax_finite(logits)
+    assert found.tolist() == [int(logits[0].argmax()), 2, width - 1, -1, -1, -1] and found.dtype == torch.long
+    wide = torch.randn(3, 2 * width, device=DEVICE).to(dtype)
+    for part in (wide[:, :width], wide[:, ::2]):
+        assert triton.argmax_finite(part).tolist() == part.argmax(-1).tolist()
+
+
 def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
     calls = []
     for name in ("linear", "gelu"):
@@ -198,3 +225,23 @@ def test_answers_are_those_of_the_plain_computation(tmp_path, monkeypatch, width
         test_families.finish(session)
         texts.append([handle.text for handle in handles])
     assert texts[0] == texts[1] and set(calls) == {False, True} and len(set(texts[0])) == len(choices)
+
+
+def test_gelu_is_the_products_unless_something_comes_between(monkeypatch):
+    config = ChatGLMConfig(hidden_size=32, inner_hidden_size=128, num_attention_heads=2)
+    mlp, states, calls = ChatGLMMLP(config).to(DEVICE).requires_grad_(False), randn(1, 32), []
+    monkeypatch.setattr(
+        triton, "linear", lambda *all_, own=triton.linear, **more: calls.append(1) or own(*all_, **more)
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(step_mlp(mlp, states, triton), mlp(states), rtol=1e-4, atol=1e-5)
+        assert calls == [1]
+        hook = mlp.dense_h_to_4h.register_forward_hook(
+            lambda module, inputs, output: output + 1
+        )  # as an adapter has one
+        torch.testing.assert_close(step_mlp(mlp, states, triton), mlp(states), rtol=1e-4, atol=1e-5)
+        hook.remove()
+        mlp.dense_h_to_4h = torch.nn.Sequential(mlp.dense_h_to_4h, torch.nn.Tanh())
+        torch.testing.assert_close(step_mlp(mlp, states, triton), mlp(states), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(step_mlp(mlp, states, None), mlp(states))
+    assert calls == [1]

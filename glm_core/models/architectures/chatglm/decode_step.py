@@ -10,7 +10,7 @@ from torch import nn
 from glm_core.models.architectures.chatglm.attention import attend, split_rotated
 from glm_core.models.architectures.chatglm.modeling import RESIDUAL_SCALE, ChatGLMForConditionalGeneration
 from glm_core.models.kernels.block_sizes import fits_block
-from glm_core.models.kernels.dispatch import decode_kernels, kernels_for
+from glm_core.models.kernels.dispatch import decode_kernels, kernels_for, serves_rows
 
 
 def step(model: ChatGLMForConditionalGeneration, ids: torch.Tensor, positions: torch.Tensor, cache) -> torch.Tensor:
@@ -43,7 +43,7 @@ def _blocks(network: nn.Module, hidden: torch.Tensor, rotary, cache, kernels) ->
         else:
             mixed = _attend(attention, states, rotary, visible, cache)
         normed = _add_norm(attention.dense(mixed), normed, layer.post_attention_layernorm, kernels)
-        normed = _add_norm(layer.mlp(normed), normed, following, kernels)
+        normed = _add_norm(step_mlp(layer.mlp, normed, kernels), normed, following, kernels)
     return normed
 
 
@@ -53,6 +53,14 @@ def _attend(attention: nn.Module, states: torch.Tensor, rotary, visible, cache) 
     query, key, value = split_rotated(states.view(rows, 1, attention.num_heads, 3, attention.head_dim), *rotary)
     key, value = cache.update(key, value, attention.layer_idx)  # (B, heads, columns, D)
     return attend(query, key, value, visible, 0).reshape(rows, width)  # (B, heads, 1, D) -> (B, H)
+
+
+def step_mlp(mlp: nn.Module, normed: torch.Tensor, kernels) -> torch.Tensor:
+    """(B, H) -> (B, H); GELU is the product's where nothing comes between the two."""
+    first = mlp.dense_h_to_4h
+    if kernels and type(first) is nn.Linear and not first._forward_hooks and serves_rows(kernels, normed, first.weight):
+        return mlp.dense_4h_to_h(kernels.linear(normed, first.weight, None, first.bias, gelu=True))
+    return mlp(normed)
 
 
 def _add_norm(states: torch.Tensor, normed: torch.Tensor, norm: nn.LayerNorm, kernels) -> torch.Tensor:
