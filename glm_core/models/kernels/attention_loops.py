@@ -1,4 +1,4 @@
-"""What attention of a decode step does with the columns of one row, in parts of Triton kernels that each network's own kernel calls.
+"""Attention of a decode step over the columns of one row: parts of Triton kernels, which the kernel of each network calls.
 
 Imports Triton; `triton.py` and `grouped_attention.py` have the kernels.
 """
@@ -30,7 +30,7 @@ def _over_places(
     D: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """What the scaled `query` (D,) takes of the columns at `place` (BLOCK, D) and of the new token's `key` and `value` (D,), (D,).
+    """The mixture that the scaled `query` (D,) takes of the columns at `place` (BLOCK, D) and of the new token's `key` and `value` (D,), (D,).
 
     Columns are read a block ahead, the first ones by the caller, before the new token is there. Column i belongs to place
     i % BLOCK, and each place has an online softmax of its own, begun with the new token's score, so that places meet only at the end.
