@@ -19,7 +19,7 @@ from glm_core.training.steps.loss import AnswerLoss
 from tests.closeness import gap
 from tests.training.small import logits, prompts, small
 
-RANK = 4
+RANK, CPU = 4, torch.device("cpu")
 SETTINGS = TrainingSettings(lora_rank=RANK, lora_alpha=8, lora_dropout=0.0, lora_targets="all-linear", pissa=True)
 KINDS = ("chatglm", "chatglm3", "glm", "glm4", "bloom")
 SLOT = attach.slot(attach.NAME)
@@ -138,7 +138,7 @@ def test_only_the_first_halves_count_as_trained(tmp_path):
 @pytest.mark.parametrize("targets", ["", "mlp"])
 def test_what_is_saved_is_a_plain_lora_that_peft_loads_and_merging_takes(tmp_path, targets):
     base = small("glm", tmp_path / "base")
-    loaded = begun(base, SETTINGS.changed(lora_targets=targets))
+    loaded = begun(base, SETTINGS.changed(lora_targets=targets), device=CPU)
     learn(loaded).step()
     expected = logits(loaded)
     attach.save(loaded, tmp_path / "adapter")
@@ -148,9 +148,9 @@ def test_what_is_saved_is_a_plain_lora_that_peft_loads_and_merging_takes(tmp_pat
     outside = PeftModel.from_pretrained(plain, tmp_path / "adapter").eval()
     with torch.no_grad():
         found = outside(input_ids=prompts(loaded)).logits
-    assert (found - logits(models.load(base))).abs().max() > 0.1
+    assert (found - logits(models.load(base, device=CPU))).abs().max() > 0.1
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
-    merged = models.load(merge(base, tmp_path / "adapter", tmp_path / "merged", dtype="float32"))
+    merged = models.load(merge(base, tmp_path / "adapter", tmp_path / "merged", dtype="float32"), device=CPU)
     torch.testing.assert_close(logits(merged), expected, atol=1e-4, rtol=1e-3)
 
 
@@ -166,7 +166,8 @@ def test_strength_acts_on_what_was_learned(tmp_path):
     loaded = begun(base)
     learn(loaded).step()
     scale.set_strength(loaded, attach.NAME, 0.0)
-    assert torch.equal(logits(loaded), logits(models.load(base)))
+    most = 0.0 if loaded.model.dtype is torch.float32 else 1e-2  # a card fuses what is trained
+    assert gap(logits(loaded), logits(models.load(base))) <= most
 
 
 def test_a_weight_has_the_same_principal_part_each_time_and_draws_no_random_number():
