@@ -24,7 +24,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from glm_core.models.architectures import decoder_step
 from glm_core.models.architectures.base import GATES_AGAIN, MANY_TOKENS
-from glm_core.models.kernels.adjacent import adjoining
+from glm_core.models.kernels.adjacent import frozen_product, is_frozen
 from glm_core.models.kernels.dispatch import training_kernels
 
 RECOMPUTES_IN_FORWARD = "__call__" not in vars(GradientCheckpointingLayer)
@@ -105,7 +105,7 @@ def _compute(
     else:
         total, active = enter(mixed, hidden_states)
     down, after = layer.mlp.down_proj, getattr(layer, "post_mlp_layernorm", None)
-    if after is None and _is_frozen(down) and down.bias is None:  # the product adds
+    if after is None and is_frozen(down) and down.bias is None:  # the product adds
         return torch.addmm(total.flatten(0, -2), active, down.weight.T).view(hidden_states.shape)
     added = down(active).view(hidden_states.shape)
     return total + (added if after is None else after(added))
@@ -118,26 +118,15 @@ def _branch(norm: nn.Module, kernels: ModuleType, states: torch.Tensor) -> tuple
     return kernels.Norm.apply(states, norm.weight, norm.variance_epsilon)
 
 
-def _is_frozen(layer: nn.Module) -> bool:
-    """Return whether `layer` is a plain product with a weight that is not trained."""
-    return type(layer) is nn.Linear and not layer.weight.requires_grad and not layer._forward_hooks
-
-
 def _enter_mlp(layer: nn.Module, kernels: ModuleType, mixed: torch.Tensor, residual: torch.Tensor):
     """From what attention adds to the residual, both (B, S, H), to their sum and the gated activation of its norm, (N, F)."""
     total, normed = _add_norm(layer, kernels, mixed, residual)
     flat, mlp = normed.flatten(0, -2), layer.mlp  # (N, H)
     if hasattr(mlp, "gate_up_proj"):
         return total, kernels.GatedActivation.apply(mlp.gate_up_proj(flat))
-    if (
-        _is_frozen(mlp.gate_proj)
-        and _is_frozen(mlp.up_proj)
-        and mlp.gate_proj.bias is None
-        and mlp.up_proj.bias is None
-    ):
-        joint = adjoining([mlp.gate_proj.weight, mlp.up_proj.weight])  # (2 F, H)
-        if joint is not None:
-            return total, kernels.GatedActivation.apply(F.linear(flat, joint))
+    both = frozen_product(flat, (mlp.gate_proj, mlp.up_proj))  # (N, 2 F)
+    if both is not None:
+        return total, kernels.GatedActivation.apply(both)
     return total, kernels.GatedProduct.apply(mlp.gate_proj(flat), mlp.up_proj(flat))
 
 
@@ -218,15 +207,17 @@ def _attend(attention: nn.Module, query, key, value, mask, dropout: float, scali
 
 def _heads(attention: nn.Module, kernels: ModuleType, pairs: bool, states: torch.Tensor, tables) -> list[torch.Tensor]:
     """Query, key and value (B, S, heads, D) of `states` (B, S, H), turned by the angles of `tables`."""
-    together = vars(attention).get("project")  # of an adapter's layers (fused_lora.py)
+    layers = [getattr(attention, name) for name in ("q_proj", "k_proj", "v_proj")]
     norms = [getattr(attention, name) for name in ("q_norm", "k_norm") if hasattr(attention, name)]
-    if together is not None and not any(norm.weight.requires_grad for norm in norms):
-        widths = [getattr(attention, name).out_features for name in ("q_proj", "k_proj", "v_proj")]
-        sizes = tuple(width // attention.head_dim for width in widths)
+    project = vars(attention).get("project")  # of an adapter's layers (fused_lora.py)
+    joint = None
+    if not any(norm.weight.requires_grad for norm in norms):
+        joint = frozen_product(states, layers) if project is None else project(states)  # (B, S, all outs)
+    if joint is not None:
+        sizes = tuple(layer.out_features // attention.head_dim for layer in layers)
         weights, eps = tuple(norm.weight for norm in norms), norms[0].variance_epsilon if norms else 0.0
-        return kernels.SplitRotation.apply(together(states), *tables, sizes, pairs, weights, eps)
-    parts = [getattr(attention, name)(states) for name in ("q_proj", "k_proj", "v_proj")]
-    query, key, value = (part.unflatten(-1, (-1, attention.head_dim)) for part in parts)  # (B, S, heads, D)
+        return kernels.SplitRotation.apply(joint, *tables, sizes, pairs, weights, eps)
+    query, key, value = (layer(states).unflatten(-1, (-1, attention.head_dim)) for layer in layers)  # (B, S, heads, D)
     if norms:
         query, key = attention.q_norm(query), attention.k_norm(key)
     query, key = (kernels.Rotation.apply(one, *tables, pairs) for one in (query, key))

@@ -69,13 +69,33 @@ def adjacent_product(states: torch.Tensor, layers: Sequence[nn.Module]) -> torch
     bases = [base for layer in layers if isinstance(base := _idle_base(layer), nn.Linear)]
     if len(bases) < len(layers) or not is_alike(bases):
         return None
-    joined = {name: adjoining([_held(base)[name] for base in bases]) for name in _held(bases[0])}
-    weight, scale, bias = joined["weight"], joined.get("weight_scale"), joined.get("bias")
-    if any(one is None for one in joined.values()):
+    joined = _joined(bases)
+    if joined is None:
         return None
+    weight, scale, bias = joined["weight"], joined.get("weight_scale"), joined.get("bias")
     if scale is not None or serves_rows(kernels, states, weight):
         return kernels.linear(states.contiguous(), weight, scale, bias)
     return F.linear(states, weight, bias)
+
+
+def frozen_product(states: torch.Tensor, layers: Sequence[nn.Module]) -> torch.Tensor | None:
+    """`states` (..., in) times the weights of `layers` together, (..., all outs), as training computes it; None where that cannot be."""
+    joined = _joined(layers) if all(map(is_frozen, layers)) and is_alike(layers) else None
+    return None if joined is None else F.linear(states, joined["weight"], joined.get("bias"))
+
+
+def is_frozen(layer: nn.Module) -> bool:
+    """Return whether `layer` is a plain product of which nothing is trained, and nothing else is done with what goes in or comes out."""
+    own = vars(layer)
+    plain = type(layer) is nn.Linear and "forward" not in own
+    watched = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
+    return plain and not watched and not any(one.requires_grad for one in layer.parameters())
+
+
+def _joined(layers: Sequence[nn.Module]) -> dict[str, torch.Tensor] | None:
+    """Return the parameters of `layers`, which are alike, by name, each as one tensor; None where they lie apart."""
+    joined = {name: adjoining([_held(layer)[name] for layer in layers]) for name in _held(layers[0])}
+    return None if any(one is None for one in joined.values()) else joined
 
 
 def _idle_base(layer: nn.Module) -> nn.Module | None:
