@@ -2,10 +2,9 @@
 
 import io
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 import zipfile
 
 import pytest
@@ -20,8 +19,8 @@ from glm_core.runs.exchange import export, import_adapter
 from glm_core.runs.files import RunError
 from glm_core.serving import served_models
 from glm_core.training.settings import TrainingSettings
-from tests.paths import ROOT
 from tests.tiny import tiny_chatglm
+from tests.training.forked import Copy
 
 
 @pytest.fixture
@@ -199,26 +198,16 @@ def test_a_cancelled_merge_leaves_nothing(base, tmp_path, monkeypatch):
     assert export.jobs() == [] and list((export.exports_folder() / ".jobs").iterdir()) == []
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from glm_core.models import checkpoints
-from glm_core.runs import store
-from glm_core.runs.exchange import export
-from glm_core import workspace
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-workspace.share = die  # everything is written, nothing has its name yet
-export.start_export(store.get(sys.argv[1]), Path(sys.argv[2])).wait(60)
-"""
+def merge_and_die(run, base) -> int:
+    """End this process where everything is written and nothing has its name yet."""
+    workspace.share = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    export.start_export(run, base).wait(60)
+    return 0
 
 
 def test_a_merge_that_ended_with_its_server_says_so_and_leaves_no_half_file(base, tmp_path):
     run = import_adapter.import_adapter(zipped(trained(base, tmp_path / "a")), base)
-    ended = subprocess.run([sys.executable, "-c", KILLED, run.id, str(base)], cwd=ROOT, timeout=120)
-    assert ended.returncode == -signal.SIGKILL
+    assert Copy(lambda: merge_and_die(run, base)).wait() == -signal.SIGKILL
     assert [name for name in whole_folders() if name.startswith(".new-tiny-")], "it had begun to write"
     (job,) = export.jobs()
     assert (job.state, job.run_id, job.plan.base) == ("broken", run.id, base) and whole_folders() == []

@@ -1,5 +1,6 @@
 """A trainer that waits has everything ready, does nothing before the word, and then trains like one that never waited."""
 
+import importlib
 import json
 import os
 import re
@@ -12,8 +13,10 @@ import psutil
 import pytest
 
 from glm_core import workspace
+from glm_core.training.__main__ import main
 from glm_core.training.settings import TrainingSettings
 from tests.paths import ROOT
+from tests.training.forked import Copy
 from tests.training.small import small
 
 SETTINGS = TrainingSettings(max_steps=3, micro_batch=2, max_source_length=24, max_target_length=12, evaluations=1)
@@ -64,11 +67,11 @@ def wait(folder):
         one.communicate()
 
 
-def settle(process):
+def settle(process, least=1.0):
     """Until it has imported everything: it uses no processor any more."""
     known, used = psutil.Process(process.pid), -1.0
     end = time.monotonic() + 60
-    while used < 1 or known.cpu_times().user > used:
+    while used < least or known.cpu_times().user > used:
         used = known.cpu_times().user
         time.sleep(0.3)
         assert process.poll() is None and time.monotonic() < end
@@ -118,15 +121,21 @@ def test_the_word_may_come_while_it_still_imports_and_its_moment_and_the_runs_la
     assert "adapter" in log and not re.search(r"[\u4e00-\u9fff]", log), "not the server's language"
 
 
-def test_when_the_server_is_gone_it_goes_quietly(folder, wait):
-    process = wait()
-    process.stdin.close()
-    process.stdin = None
-    assert process.wait(timeout=60) == 0 and not folder.exists()
+@pytest.fixture
+def waiting(folder):
+    """A trainer that has imported everything and waits, as a copy of this process."""
+    importlib.import_module("glm_core.training.callbacks")
+    one = Copy(lambda: main([str(folder), "--wait"]))
+    settle(one, least=0.0)
+    yield one
+    one.kill()
 
 
-def test_sigterm_ends_the_waiting(folder, wait):
-    process = wait()
-    settle(process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) in (0, -signal.SIGTERM) and not folder.exists()
+def test_when_the_server_is_gone_it_goes_quietly(folder, waiting):
+    waiting.tell()
+    assert waiting.wait(timeout=60) == 0 and not folder.exists()
+
+
+def test_sigterm_ends_the_waiting(folder, waiting):
+    waiting.send_signal(signal.SIGTERM)
+    assert waiting.wait(timeout=60) in (0, -signal.SIGTERM) and not folder.exists()
