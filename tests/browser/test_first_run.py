@@ -48,6 +48,7 @@ def test_from_nothing_to_a_link_that_a_guest_opens(server, chromium):
     run = train(owner)
     share_the_dashboard(owner, server)
     link = share_the_run(owner, server, run)
+    sign_out(owner)
     guest = open_window(chromium, width=390)
     guest.goto(link)
     guest.get_by_role("button", name=say("signin.guest")).click()
@@ -93,17 +94,32 @@ def train(page) -> str:
 
 
 def share_the_dashboard(page, server) -> None:
-    """From nobody's password to a shared dashboard in one press."""
-    page.goto(f"{server.url}/settings")
+    """From nobody's password to a shared dashboard in one press, which leaves its owner signed in, on the page, in their language."""
+    words = i18n.table("en")
+    page.goto(f"{server.url}/settings?lang=English")
     for label, value in (("signin.name", "店长"), ("signin.password", PASSWORD), ("signin.again", PASSWORD)):
-        page.get_by_label(say(label), exact=True).fill(value)
-    page.get_by_role("button", name=say("settings.first_and_share")).click()
-    page.get_by_role("button", name=say("settings.unshare")).wait_for()
+        page.get_by_label(words[label], exact=True).fill(value)
+    page.get_by_role("button", name=words["settings.first_and_share"]).click()
+    page.get_by_role("button", name=words["settings.unshare"]).wait_for()
+    assert page.url.startswith(f"{server.url}/settings"), page.url
+    address = page.locator("#result").get_attribute("data-address")
+    assert not address.startswith("localhost")
+    page.locator("#result[data-result=good]").wait_for()
+    page.get_by_test_id("stMain").get_by_text(f"http://{address}/v1").first.wait_for()  # in the samples
+    page.get_by_test_id("stImage").wait_for()  # its QR code
+
+
+def sign_out(page) -> None:
+    """From the frame of any page, on every device."""
+    page.get_by_text(say("ui.sign_out")).click()
+    page.get_by_role("button", name=say("signin.out_everywhere")).click()
+    page.get_by_role("button", name=say("signin.in"), exact=True).wait_for()
+    assert "/login" in page.url
 
 
 def share_the_run(page, server, run: str) -> str:
     """Open this run to guests where one talks with it; returns the link that is shown."""
-    page.goto(f"{server.url}/chat?model={run}")
+    page.goto(f"{server.url}/chat?model={run}&lang=中文")
     settle(page)
     page.get_by_role("button", name=say("share.open"), exact=True).click()
     shared = page.get_by_test_id("stPopoverBody")

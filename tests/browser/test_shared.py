@@ -1,4 +1,4 @@
-"""Two people in two browsers on a shared server: each sees what is theirs, also after the server was restarted."""
+"""Two people in two browsers on a shared server: each sees what is theirs."""
 
 import re
 
@@ -92,11 +92,6 @@ def test_two_people_share_a_server_and_see_only_their_own(shared, chromium):
         guest.get_by_test_id("stAlert").wait_for()
         assert guest.locator("h1").count() == 0
 
-    shared.stop()
-    shared.start()
-    boss.reload()
-    settle(boss)
-    assert QUESTION in boss.get_by_test_id("stChatMessage").first.inner_text(), "still signed in, still there"
     boss.goto(f"{shared.url}/logout")
     boss.get_by_role("button", name="在所有设备上退出").click()
     boss.goto(f"{shared.url}/chat")
@@ -115,29 +110,6 @@ def test_an_administrators_new_password_for_somebody_is_saved_by_the_button_and_
     boss.get_by_role("button", name="Save").click()
     boss.get_by_text("1 API key of li was deleted.").wait_for()
     assert accounts.check("li", PASSWORD + "s") and not api_keys.keys(other)
-
-
-def test_sharing_leaves_its_owner_signed_in_on_the_page_in_their_language(server, chromium):
-    boss = open_window(chromium)
-    boss.goto(f"{server.url}/settings?lang=English")
-    settle(boss)
-    for label, value in (("Name", "boss"), ("Password", PASSWORD), ("Password again", PASSWORD)):
-        boss.get_by_label(label, exact=True).fill(value)
-    boss.get_by_role("button", name="Become administrator and share").click()
-    boss.get_by_role("button", name="Stop sharing").wait_for()
-    assert boss.url.startswith(f"{server.url}/settings"), boss.url
-    address = boss.locator("#result").get_attribute("data-address")
-    assert not address.startswith("localhost")
-    boss.locator("#result[data-result=good]").wait_for()
-    assert f"http://{address}/v1" in boss.get_by_test_id("stMain").inner_text(), (
-        "the samples name the address that works"
-    )
-    assert boss.get_by_test_id("stImage").is_visible(), "its QR code"
-    assert boss.get_by_text("Sign out").is_visible()
-    boss.get_by_text("Sign out").click()
-    boss.get_by_role("button", name="Sign out on every device").click()
-    boss.get_by_role("button", name="Sign in", exact=True).wait_for()  # in English still
-    assert "/login" in boss.url
 
 
 def test_a_language_is_remembered_by_the_browser_and_by_the_account(shared, chromium):
