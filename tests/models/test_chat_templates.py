@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from glm_core.models import LoadedModel, ModelError, load_tokenizer, plain_formats
 from glm_core.models.chat_templates import ChatTemplate
+from glm_core.models.rendering.process import RenderingTooHeavy, TemplateProcess
 from glm_core.runs.exchange import model_files
 from tests.families import family_named
 from tests.models.bytelevel import write_tokenizer
@@ -181,12 +182,17 @@ GROWING = "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = 
     ],
 )
 def test_a_template_that_takes_too_much_ends_alone_and_is_refused_from_then_on(source):
-    template, chat = ChatTemplate(source), [{"role": "user", "content": "hello"}]
+    process, given = TemplateProcess(seconds=0.3), [{"messages": [{"role": "user", "content": "hello"}]}]
     for _ in range(2):
-        with pytest.raises(ModelError) as caught:
-            template.render(chat)
-        assert caught.value.key == "models.template_heavy"
-    assert ChatTemplate("{{ messages[0].content }}").render(chat) == "hello"
+        with pytest.raises(RenderingTooHeavy):
+            process.ask(source, given)
+    assert process.ask("{{ messages[0].content }}", given) == ["hello"]
+
+
+def test_what_takes_too_much_is_a_sentence():
+    with pytest.raises(ModelError) as caught:
+        ChatTemplate("{{ 'a'|center(2000000000) }}").render([{"role": "user", "content": "hello"}])
+    assert caught.value.key == "models.template_heavy"
 
 
 @pytest.mark.parametrize("source", ["{% for %}", "{{ x", "x" * 300_000, "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}"])

@@ -16,6 +16,8 @@ from typing import Any
 
 from glm_core import workspace
 
+SECONDS = 2.0
+"Of the processor, for one question."
 MOST_REFUSED = 1000
 ENDING_SECONDS = 1.0
 TOGETHER = 16
@@ -37,7 +39,11 @@ class RenderingTooHeavy(RenderingError):
 class TemplateProcess:
     """The process, started when it is first asked; methods may be called from any thread. It ends with this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = SECONDS) -> None:
+        """Args:
+        seconds: of the processor, that one question may take.
+        """
+        self._seconds = seconds
         self._process: subprocess.Popen | None = None
         self._refused: set[bytes] = set()
         self._lock = threading.Lock()
@@ -68,7 +74,7 @@ class TemplateProcess:
         if self._process is not None and self._process.poll() is not None:
             self._end()  # somebody ended it since
         if self._process is None:
-            command = [sys.executable, "-m", "glm_core.models.rendering.worker"]
+            command = [sys.executable, "-m", "glm_core.models.rendering.worker", str(self._seconds)]
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
             self._process = subprocess.Popen(command, cwd=workspace.ROOT, **pipes)
         stdin, stdout = self._process.stdin, self._process.stdout

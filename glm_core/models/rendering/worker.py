@@ -1,6 +1,7 @@
 """Renders chat templates in a sandbox; runs as a process of its own: one line of JSON in, one out.
 
-In: [source, [values, ...]]. Out: [[text, ...], problem]. The sandbox keeps a template away from Python; what it takes of time and memory
+`python -m glm_core.models.rendering.worker SECONDS`: the processor time for one question; where the system has no such timer, twice as long
+by the clock. In: [source, [values, ...]]. Out: [[text, ...], problem]. The sandbox keeps a template away from Python; what it takes of time and memory
 only the system can bound, since every filter and every loop can be made to take any amount.
 """
 
@@ -20,8 +21,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from glm_core import bounded
 from glm_core.bounded import Bounds
 
-SECONDS = 2.0
-"Processor time for one question; where the system has no such timer, twice as long by the clock."
 MEMORY_BYTES = 500_000_000
 MOST_CHARACTERS = 20_000_000
 
@@ -37,11 +36,11 @@ class GenerationTag(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def main() -> None:
+def main(seconds: float) -> None:
     """Answer until the input ends."""
     bounded.limit_this_process(Bounds(MEMORY_BYTES))
     for line in sys.stdin.buffer:
-        _start_timer()
+        _start_timer(seconds)
         answer = json.dumps(_answer(*json.loads(line))).encode()
         _stop_timer()
         sys.stdout.buffer.write(answer + b"\n")
@@ -61,12 +60,12 @@ def _answer(source: str, renderings: list[dict[str, Any]]) -> tuple[list[str], s
     return ([], f"> {MOST_CHARACTERS} characters") if long else (texts, "")
 
 
-def _start_timer() -> None:
+def _start_timer(seconds: float) -> None:
     """End this process in a while, by the system: Python itself may be held up in one long step."""
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
     else:
-        faulthandler.dump_traceback_later(2 * SECONDS, exit=True)
+        faulthandler.dump_traceback_later(2 * seconds, exit=True)
 
 
 def _stop_timer() -> None:
@@ -95,4 +94,4 @@ def _compile(source: str) -> jinja2.Template:
 
 
 if __name__ == "__main__":
-    main()
+    main(float(sys.argv[1]))
