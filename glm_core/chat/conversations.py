@@ -122,6 +122,7 @@ class Conversation:
             "role": "assistant",
             "content": handle.text,
             "finish_reason": handle.finish_reason or ("cancelled" if handle.cancelled else "broken"),
+            **({} if handle.error is None else {"why": handle.error.as_record()}),
             "usage": usage,
             **figures,
             "dropped_turns": handle.dropped_turns,

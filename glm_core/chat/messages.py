@@ -6,6 +6,7 @@ Not here: conversations and their files (`conversations.py`), Markdown and JSON 
 from collections.abc import Callable
 
 from glm_core import i18n
+from glm_core.errors import EasyError
 from glm_core.markdown import literal
 from glm_core.serving.request import ROLES
 from glm_core.serving.served_models import Provenance
@@ -92,6 +93,7 @@ _STAMP = {
 }
 _NOTES = {
     "finish_reason": lambda value: value in ENDS,
+    "why": lambda value: (error := EasyError.from_record(value)) is not None and is_line(str(error), 1000),
     "usage": _is_usage,
     "first_token_seconds": _or_none(is_number),
     "tokens_per_second": _or_none(is_number),
@@ -108,6 +110,8 @@ def footnotes(message: dict) -> list[str]:
     notes, figures = [], []
     if message.get("finish_reason") in OPEN_ENDS:
         notes.append(i18n.t(f"chat.ended.{message['finish_reason']}"))
+    if message.get("finish_reason") == "error" and (error := EasyError.from_record(message.get("why"))) is not None:
+        notes.append(literal(str(error)))
     if message.get("dropped_turns"):
         notes.append(i18n.t("chat.dropped", turns=message["dropped_turns"]))
     if message.get("first_token_seconds") is not None:

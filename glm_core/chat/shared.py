@@ -125,7 +125,8 @@ def copy(link: str, account: Account, choices: Sequence[ServedModel]) -> Convers
 
 def _messages(conversation: Conversation) -> list[dict]:
     """Messages as others get them: what the owner thought of an answer is the owner's."""
-    return [{name: one for name, one in message.items() if name != "vote"} for message in conversation.messages]
+    private = ("vote", "why")  # a reason may name folders of this computer
+    return [{name: one for name, one in message.items() if name not in private} for message in conversation.messages]
 
 
 def _sharer(folder: str) -> Account | None:

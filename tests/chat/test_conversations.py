@@ -5,11 +5,12 @@ import shutil
 
 import pytest
 
-from glm_core import permissions, workspace
+from glm_core import i18n, permissions, workspace
 from glm_core.chat import conversation_list, conversations
 from glm_core.chat.conversations import Conversation
-from glm_core.chat.messages import can_go_on, footnotes
+from glm_core.chat.messages import can_go_on, cleaned, footnotes
 from glm_core.serving import Request, RequestHandle
+from glm_core.serving.errors import EngineBusy
 from glm_core.workspace import WorkspaceError
 
 
@@ -220,6 +221,27 @@ def test_an_answer_nobody_could_finish_says_it_was_broken_off():
     kept = conversations.get("local", one.id).messages[1]
     assert can_go_on(kept) and footnotes(kept) == ["被打断了，保留到这里。"]
     assert not can_go_on({"role": "assistant", "content": " ", "finish_reason": "cancelled"}), "then it is asked again"
+
+
+def test_why_an_answer_was_refused_is_read_later_in_the_readers_language():
+    one = Conversation("local")
+    one.ask("你好")
+    handle = RequestHandle(Request(one.prompt()))
+    handle.finish("error", error=EngineBusy("serving.busy", retry_after=3, waiting=8))
+    one.note(handle)
+    one.save()
+    kept = conversations.get("local", one.id).messages[1]
+    assert footnotes(kept)[1:] == ["正忙：已有 8 个请求在排队，约 3 秒后再试。"]
+    i18n.use("en")
+    assert len(footnotes(kept)) == 2 and "8 requests" in footnotes(kept)[1]
+
+
+@pytest.mark.parametrize(
+    "why", [None, "text", {"key": "no.such"}, {"key": "serving.busy", "values": 3}, {"key": "x" * 9, "values": {}}]
+)
+def test_a_reason_that_makes_no_sense_is_left_out(why):
+    record = {"role": "assistant", "content": "", "finish_reason": "error", "why": why}
+    assert "why" not in cleaned(record) and len(footnotes(record)) == 1
 
 
 def test_a_vote_is_kept_with_the_answer_and_can_be_taken_back():

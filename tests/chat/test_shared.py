@@ -12,6 +12,7 @@ from glm_core.chat import conversation_list, conversations, guests, shared
 from glm_core.chat.conversations import Conversation
 from glm_core.chat.shared import SharedError
 from glm_core.permissions import PermissionRefused
+from glm_core.serving.errors import EngineBusy
 from glm_core.serving.served_models import ServedModel
 
 BASE, RUN = ServedModel("base", "base", Path("m")), ServedModel("run-1", "店铺问答", Path("m"), Path("a"))
@@ -28,6 +29,7 @@ def owner():
 def talk(owner: Account, model="base", stamp=None) -> Conversation:
     one = Conversation(owner.folder, model=model)
     one.messages = [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "你好！", "vote": "down"}]
+    one.messages[1]["why"] = EngineBusy("serving.busy", retry_after=3, waiting=8).as_record()
     if stamp:
         one.messages[1]["stamp"] = stamp
     one.save()
@@ -53,7 +55,7 @@ def test_others_read_what_was_shared_and_nothing_said_later(owner):
     for reader in (GUEST, OTHER):
         shown = shared.read(link, reader, CHOICES)
         assert words(shown.conversation) == ["你好", "你好！"] and shown.conversation.system == "说得短一点"
-        assert shown.owner == "boss" and "vote" not in shown.conversation.messages[1]
+        assert shown.owner == "boss" and not {"vote", "why"} & shown.conversation.messages[1].keys()
     assert not shared.find(one).current
     assert shared.share(one).link == link and len(words(shared.read(link, GUEST, CHOICES).conversation)) == 4
     assert shared.find(one) == shared.Share(link, 4, True)
