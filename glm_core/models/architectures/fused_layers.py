@@ -1,9 +1,9 @@
 """Training of a pre-normalized decoder with fewer and larger kernels, and with less kept for the backward.
 
 The same arithmetic as the library's layers, which keep float32 copies of what they normalize and every step of the
-activation; here a layer keeps its inputs only, and a GPU launches a third of the kernels. Of many tokens, where activations
-fill the memory, some layers also compute again what lies between their attention and their activation, gate and up among it;
-the norm ahead of the attention, and what attention mixes, all of them do. Networks and parts that do not fit keep their own forward, and so does everything
+activation; here a layer keeps its inputs only, and a GPU launches a third of the kernels. Layers of one input that lie side by side
+are one product. Of many tokens, where activations fill the memory, some layers also compute again what lies between their
+attention and their activation, gate and up among it; the norm ahead of the attention, and what attention mixes, all of them do. Networks and parts that do not fit keep their own forward, and so does everything
 on a CPU. LoRA's own product: `glm_core.adapters.fused_lora`.
 """
 
@@ -94,8 +94,11 @@ def _layer(layer: nn.Module, kernels: ModuleType, masks: Callable | None, gates:
 def _compute(
     layer: nn.Module, kernels: ModuleType, masks: Callable | None, again: bool, whole: bool, hidden_states, **more
 ):
-    """The layer as `_layer` decided: gates again where there are `masks`, what attention mixes where `again` says so."""
-    hidden_states, normed = _branch(layer.input_layernorm, kernels, hidden_states)
+    """The layer as `_layer` decided: gates again where there are `masks`, what attention mixes where `again` says so.
+
+    The last product adds the residual itself where nothing comes between.
+    """
+    hidden_states, normed = _normed(layer.input_layernorm, kernels, hidden_states)
     with nullcontext() if whole else _computed_again(normed, partial(layer.input_layernorm, hidden_states)):
         mixed = layer.self_attn(hidden_states=normed, again=again, **more)[0]
     enter = partial(_enter_mlp, layer, kernels)
@@ -111,7 +114,7 @@ def _compute(
     return total + (added if after is None else after(added))
 
 
-def _branch(norm: nn.Module, kernels: ModuleType, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _normed(norm: nn.Module, kernels: ModuleType, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """`states` (B, S, H) for the residual, and their norm; their two gradients meet in one kernel where the norm is not trained."""
     if norm.weight.requires_grad:
         return states, norm(states)

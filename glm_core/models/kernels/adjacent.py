@@ -85,11 +85,15 @@ def frozen_product(states: torch.Tensor, layers: Sequence[nn.Module]) -> torch.T
 
 
 def is_frozen(layer: nn.Module) -> bool:
-    """Return whether `layer` is a plain product of which nothing is trained, and nothing else is done with what goes in or comes out."""
+    """Return whether `layer` is a plain product of which nothing is trained."""
+    return is_plain(layer) and not any(one.requires_grad for one in layer.parameters())
+
+
+def is_plain(layer: nn.Module) -> bool:
+    """Return whether `layer` is a product with a dense weight, and nobody does anything with what goes in or comes out."""
     own = vars(layer)
-    plain = type(layer) is nn.Linear and "forward" not in own
     watched = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
-    return plain and not watched and not any(one.requires_grad for one in layer.parameters())
+    return type(layer) is nn.Linear and "forward" not in own and not watched
 
 
 def _joined(layers: Sequence[nn.Module]) -> dict[str, torch.Tensor] | None:

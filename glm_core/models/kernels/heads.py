@@ -87,14 +87,14 @@ def _rotate(
     column, pair = tl.arange(0, D)[None, :], tl.arange(0, BLOCK)
     there, turns, rest = head < heads, head < turning, column >= TURNED
     row, place = token // columns, token % columns
-    own = states + row * row_stride + place * column_stride + head * head_stride
+    own = states + row * row_stride + place * column_stride + head.to(tl.int64) * head_stride
     if APART:
         begin = tl.where(turns, tl.where(head < queries, 0, queries), turning)
         end = tl.where(turns, tl.where(head < queries, queries, turning), heads)
         tokens = tl.num_programs(0).to(tl.int64)
         target = (tokens * begin + token * (end - begin) + head - begin) * D
     else:
-        target = row * out_row_stride + place * out_column_stride + head * out_head_stride
+        target = row * out_row_stride + place * out_column_stride + head.to(tl.int64) * out_head_stride
     first, second = _read_pairs(own, there, TURNED, BLOCK, AXES, PAIRS)
     kind = first.dtype
     x, y = first.to(tl.float32), second.to(tl.float32)
@@ -102,12 +102,12 @@ def _rotate(
         straight = tl.load(own + column, there & rest, 0.0)
         z = straight.to(tl.float32)
     if NORM:
-        asks = head < queries
-        a_query, b_query = _read_pairs(query_norm + 0 * asks, asks, TURNED, BLOCK, AXES, PAIRS)
-        a_key, b_key = _read_pairs(key_norm + 0 * asks, asks == 0, TURNED, BLOCK, AXES, PAIRS)
+        is_query, no_offset = head < queries, tl.zeros((HEADS, 1), tl.int32)
+        a_query, b_query = _read_pairs(query_norm + no_offset, is_query, TURNED, BLOCK, AXES, PAIRS)
+        a_key, b_key = _read_pairs(key_norm + no_offset, is_query == 0, TURNED, BLOCK, AXES, PAIRS)
         first_factor, second_factor = a_query + a_key, b_query + b_key  # one of the two is zero
         if TURNED < D:
-            factor = tl.where(asks, tl.load(query_norm + column), tl.load(key_norm + column))
+            factor = tl.where(is_query, tl.load(query_norm + column), tl.load(key_norm + column))
     if NORM and not BACK:
         squares = tl.sum(x * x, 1) + tl.sum(y * y, 1)
         if TURNED < D:
@@ -158,17 +158,18 @@ def rotate_heads(
     source: torch.Tensor | None = None,
     sizes: tuple[int, int, int] | None = None,
 ) -> None:
-    """Write heads (B, S, heads, D), turned by the angles of their tokens, into `out` of the same shape; D is a power of two.
+    """Write heads (B, S, heads, D), turned by the angles of their tokens, into `out`; D is a power of two.
 
     Args:
+        out: (B, S, heads, D), or with `sizes` all of them flat.
         cosine, sine: (B or 1, S, angles): the first `turned` / 2 of a token are read, those of its first axis first.
         turned: entries of a head that turn, the first ones; each axis has its share of them.
         pairs: an entry turns with its neighbor (GLM), not with the one half a share away; of one axis only.
         back: turn gradients of turned heads back.
         norms: weights (D,) of an RMSNorm that queries and keys take first, and its eps; of gradients `source` is what it took, laid
             out as `out`. Without `sizes` all heads take the first one.
-        sizes: how many of the heads are queries, keys and values. The latter are copied, and `out`, (B x S x heads x D),
-            gets all queries, then all keys, then all values.
+        sizes: how many of the heads are queries, keys and values. Values are copied; `out` gets all queries, then all keys, then
+            all values.
     """
     rows, columns, heads, width = states.shape
     if states.stride(-1) != 1:
@@ -228,13 +229,14 @@ class Rotation(torch.autograd.Function):
 class SplitRotation(torch.autograd.Function):
     """Query, key and value (B, S, heads, D) of one tensor (B, S, all) that has them behind each other; the first two turned.
 
-    None of the results is a part of that tensor, which is kept only where frozen `norms` (D,) with `eps` are put on the heads of
+    The results are parts of one new tensor and none of that one, which is kept only where frozen `norms` (D,) with `eps` are put on the heads of
     queries and keys before they turn; else cosine and sine (B or 1, S, R) are all that is kept.
     """
 
     @staticmethod
     def forward(ctx, joint, cosine, sine, sizes, pairs, norms, eps):
         ctx.sizes, ctx.pairs, ctx.eps = sizes, pairs, eps
+        joint = joint.contiguous()
         ctx.save_for_backward(cosine, sine, *((joint, *norms) if norms else ()))
         heads, out = joint.unflatten(-1, (sum(sizes), -1)), joint.new_empty(joint.numel())
         own = (*norms, eps) if norms else None

@@ -143,12 +143,13 @@ def _add_rms_norm_back(
         tl.store(to_states + place, gradient.to(total.dtype), inside)
 
 
-def _back(to_total, to_normed, total, weight, eps: float, added: Sequence[torch.Tensor] | None = None):
+def _norm_gradients(to_total, to_normed, total, weight, eps: float, added: Sequence[torch.Tensor] | None = None):
     """Gradients of what was added and of the residual, (N, H), from those of their sum and of its RMSNorm by `weight`.
 
     Args:
         total: the sum; with `added`, what was added and the weight of the norm it took, the residual.
     """
+    total = total.contiguous()
     to_residual = torch.empty_like(total)
     to_states = to_residual if added is None else torch.empty_like(total)
     states, before = added or (total, weight)
@@ -186,8 +187,8 @@ class Norm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, to_states, to_normed):
         states, weight = ctx.saved_tensors
-        added, normed, total = (one.reshape(-1, one.shape[-1]) for one in (to_states, to_normed, states))
-        return _back(added, normed, total, weight, ctx.eps)[1].view(states.shape), None, None
+        straight, normed, total = (one.reshape(-1, one.shape[-1]) for one in (to_states, to_normed, states))
+        return _norm_gradients(straight, normed, total, weight, ctx.eps)[1].view(states.shape), None, None
 
 
 class AddNorm(torch.autograd.Function):
@@ -206,4 +207,4 @@ class AddNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, to_total, to_normed):
         total, *added, weight = ctx.saved_tensors
-        return *_back(to_total, to_normed, total, weight, ctx.eps, added or None), None, None, None
+        return *_norm_gradients(to_total, to_normed, total, weight, ctx.eps, added or None), None, None, None

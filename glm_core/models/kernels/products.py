@@ -161,21 +161,24 @@ PROGRAMS = 256
 "As many programs as keep a large GPU's processors busy at once."
 
 
-def _tile_of(outputs: int, one: bool, packed: bool) -> tuple[int, int, int, int]:
-    """Outputs, bytes of inputs and warps of a tile, and how many are on their way at once; found by measuring whole steps."""
+def _tile_of(outputs: int, one: bool, size: int, packed: bool) -> tuple[int, int, int, int]:
+    """Outputs, bytes of inputs and warps of a tile; of several rows also how many are on their way at once.
+
+    Args:
+        size: bytes of a number of the states.
+
+    Found by measuring whole steps.
+    """
+    few, middle = outputs < 32 * PROGRAMS, outputs < 64 * PROGRAMS
+    if packed and one:
+        return 8, 2048, 4, 1
     if packed:
-        return (8, 2048, 4, 1) if one else (32, 256, 4, 4)
+        return 32, 256, 4, 4 if size == 2 else 2  # what a processor of a gaming card has room for
+    if one and outputs < 4 * PROGRAMS:
+        return 2, 2048, 4, 1
     if one:
-        return (
-            (2, 2048, 4, 1)
-            if outputs < 4 * PROGRAMS
-            else (16, 1024, 8, 1)
-            if outputs < 32 * PROGRAMS
-            else (16, 1024, 4, 1)
-        )
-    if outputs < 32 * PROGRAMS:
-        return 16, 512, 2, 6
-    return (32, 512, 2, 4) if outputs < 64 * PROGRAMS else (64, 256, 4, 4)
+        return (16, 1024, 8, 1) if few else (16, 1024, 4, 1)
+    return (16, 512, 2, 6) if few else (32, 512, 2, 4) if middle else (64, 256, 4, 4)
 
 
 def linear(
@@ -200,7 +203,7 @@ def linear(
     if one and scale is not None:
         weight = weight.view(torch.int32)
     stored = weight.shape[1]
-    out_tile, in_bytes, warps, stages = tile or _tile_of(outputs, one, scale is not None)
+    out_tile, in_bytes, warps, stages = tile or _tile_of(outputs, one, states.element_size(), scale is not None)
     in_tile = in_bytes // weight.element_size()
     out, grid = states.new_empty(rows, outputs), (triton.cdiv(outputs, out_tile),)
     how = {

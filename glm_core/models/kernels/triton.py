@@ -163,6 +163,8 @@ def _attend_several(
     tl.store(place, found.to(value.dtype), first)
 
 
+NARROWEST = 16
+"Width of a head that matrix units take."
 SEVERAL_ROWS = (64, 2, 2) if EARLY else (32, 2, 2)
 "Columns, warps, and blocks on their way at once, of a program of `_attend_several`: as many bytes as a processor has room for."
 
@@ -182,7 +184,7 @@ def attend(
     out, half = fused.new_empty(rows, heads * width), cosine.shape[-1]
     arguments = fused, cosine, sine, keys, values, lengths, ahead, log_scale, out, width**-0.5, *keys.stride()[:2]
     how = {"D": width, "HALF": half, "EARLY": EARLY, "launch_pdl": EARLY}
-    if rows > 1 and MATRIX_UNITS:
+    if rows > 1 and MATRIX_UNITS and width >= NARROWEST:
         block, warps, stages = SEVERAL_ROWS
         _attend_several[(rows, heads)](*arguments, BLOCK=block, HEADS=16, STAGES=stages, num_warps=warps, **how)
     else:

@@ -204,6 +204,18 @@ def test_an_adapter_of_query_key_and_value_learns_what_it_would_under_peft(kind,
         assert gap(one, other) < 1e-3
 
 
+@pytest.mark.parametrize("shape", [(2, 5), (1, 5)])
+def test_a_norm_takes_states_that_are_parts_of_others_or_repeated(shape):
+    weight = torch.rand(48, device=DEVICE) + 0.5
+    whole = torch.randn(*shape, 96, device=DEVICE)
+    for states in (whole[..., :48], whole[..., 1::2], whole[:1, :1, :48].expand(*shape, 48)):
+        own = states.detach().requires_grad_()
+        straight, wanted = torch.randn(*shape, 48, device=DEVICE), torch.randn(*shape, 48, device=DEVICE)
+        expected = torch.autograd.grad((own, F.rms_norm(own, (48,), weight, 1e-5)), own, (straight, wanted))[0]
+        found = torch.autograd.grad(layers.Norm.apply(own, weight, 1e-5), own, (straight, wanted))[0]
+        assert gap(found, expected) < 1e-5
+
+
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_layers_that_lie_side_by_side_are_one_product(kind, monkeypatch):
     monkeypatch.setattr(fused_layers, "training_kernels", lambda device: layers)
@@ -249,9 +261,9 @@ def _turned(states, cosine, sine, turned, pairs, axes):
     ("turned", "pairs", "axes"), [(16, False, 1), (16, True, 1), (16, False, 2), (12, False, 1), (6, True, 1)]
 )
 def test_heads_are_split_normed_and_turned_and_so_are_their_gradients(turned, pairs, axes, normed):
-    sizes = (5, 2, 2)
-    joint = torch.randn(2, 3, sum(sizes) * 16, device=DEVICE, requires_grad=True)
-    angle = torch.randn(2, 3, turned // 2, device=DEVICE)
+    sizes = (17, 2, 2)  # more heads than a program has
+    joint = torch.randn(2, 3, 2 * sum(sizes) * 16, device=DEVICE)[..., : sum(sizes) * 16].requires_grad_()
+    angle = torch.randn(1, 3, turned // 2, device=DEVICE)  # the same for all rows
     tables = angle.cos(), angle.sin()
     norms = tuple(torch.rand(16, device=DEVICE) + 0.5 for _ in range(2)) if normed else ()
     parts = joint.unflatten(-1, (-1, 16)).split(sizes, 2)

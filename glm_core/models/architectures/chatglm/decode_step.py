@@ -9,6 +9,7 @@ from torch import nn
 
 from glm_core.models.architectures.chatglm.attention import attend, split_rotated
 from glm_core.models.architectures.chatglm.modeling import RESIDUAL_SCALE, ChatGLMForConditionalGeneration
+from glm_core.models.kernels.adjacent import is_plain
 from glm_core.models.kernels.block_sizes import fits_block
 from glm_core.models.kernels.dispatch import decode_kernels, kernels_for, serves_rows
 
@@ -58,7 +59,7 @@ def _attend(attention: nn.Module, states: torch.Tensor, rotary, visible, cache) 
 def step_mlp(mlp: nn.Module, normed: torch.Tensor, kernels) -> torch.Tensor:
     """(B, H) -> (B, H); GELU is the product's where nothing comes between the two."""
     first = mlp.dense_h_to_4h
-    if kernels and type(first) is nn.Linear and not first._forward_hooks and serves_rows(kernels, normed, first.weight):
+    if kernels and is_plain(first) and normed.is_contiguous() and serves_rows(kernels, normed, first.weight):
         return mlp.dense_4h_to_h(kernels.linear(normed, first.weight, None, first.bias, gelu=True))
     return mlp(normed)
 
