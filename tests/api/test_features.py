@@ -3,14 +3,10 @@
 import json
 
 import httpx
-import openai
 import pydantic
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from glm_core import workspace
-from glm_core.api import routes
 from glm_core.models import load_tokenizer
 
 HELLO = [{"role": "user", "content": "你好"}]
@@ -37,20 +33,10 @@ class Person(pydantic.BaseModel):
 
 
 @pytest.fixture
-def client(engine, server):
-    return openai.OpenAI(base_url=f"{server}/v1", api_key="any", max_retries=0, timeout=60)
-
-
-@pytest.fixture
 def causal(home, engine):
     """The name of a model that goes on from bare tokens."""
     (home / "models" / "causal").symlink_to(workspace.ASSETS / "models" / "bloom-demo")
     return "causal"
-
-
-@pytest.fixture
-def http(engine):
-    return TestClient(Starlette(routes=routes.routes(lambda: engine)))
 
 
 # structured output

@@ -9,7 +9,6 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from glm_core.api import routes
 from glm_core.api.prometheus import ApiMetrics
 from glm_core.api.response_objects import ResponseObject
 from glm_core.api.schemas import Function, ResponsesRequest
@@ -38,16 +37,6 @@ TWO = Calls((Function(name="a"), Function(name="b")), forced=False)
 class Person(pydantic.BaseModel):
     name: str = pydantic.Field(max_length=6)
     age: int = pydantic.Field(ge=0, le=99)
-
-
-@pytest.fixture
-def client(engine, server):
-    return openai.OpenAI(base_url=f"{server}/v1", api_key="any", max_retries=0, timeout=60)
-
-
-@pytest.fixture
-def http(engine):
-    return TestClient(Starlette(routes=routes.routes(lambda: engine)))
 
 
 def test_the_newer_form_answers_as_the_older_one(client):

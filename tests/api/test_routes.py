@@ -24,18 +24,6 @@ HELLO = [{"role": "user", "content": "你好"}]
 GREEDY = {"model": "tiny", "messages": HELLO, "temperature": 0, "max_tokens": 12}
 
 
-@pytest.fixture
-def client(engine, server):
-    """The official client, which does not try again by itself."""
-    return openai.OpenAI(base_url=f"{server}/v1", api_key="any", max_retries=0, timeout=60)
-
-
-@pytest.fixture
-def http(engine):
-    """A test client on the same routes."""
-    return TestClient(Starlette(routes=routes.routes(lambda: engine)))
-
-
 def test_a_complete_answer(client, engine):
     answer = client.chat.completions.create(**GREEDY)
     expected = engine.submit(ask())
