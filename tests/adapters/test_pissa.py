@@ -166,7 +166,7 @@ def test_strength_acts_on_what_was_learned(tmp_path):
     loaded = begun(base)
     learn(loaded).step()
     scale.set_strength(loaded, attach.NAME, 0.0)
-    most = 0.0 if loaded.model.dtype is torch.float32 else 1e-2  # a card fuses what is trained
+    most = 1e-5 if torch.cuda.is_available() else 0.0  # a card fuses what is trained
     assert gap(logits(loaded), logits(models.load(base))) <= most
 
 

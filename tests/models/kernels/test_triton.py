@@ -180,15 +180,16 @@ def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
                 F.gelu(states),
             ]
         assert calls == ["linear", "gelu", "linear"]
+        calls.clear()
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-        with dispatch.decode_kernels(triton, 2), dispatch.decode_kernels(None, 1):
-            wide(states)
-        with dispatch.decode_kernels(
-            triton, 1
-        ):  # several rows, or a weight that has just been computed, as DoRA has them
-            wide(randn(2, 64))
-            F.linear(states, wide.weight * 2)
-        assert calls == ["linear", "gelu", "linear"]
+        for several in (True, False):  # whether this card has room for the tiles of several rows
+            monkeypatch.setattr(triton, "SEVERAL", several)
+            with dispatch.decode_kernels(triton, 2), dispatch.decode_kernels(None, 1):
+                wide(randn(2, 64))
+        assert calls == ["linear"]
+        with dispatch.decode_kernels(triton, 1):
+            F.linear(states, wide.weight * 2)  # a weight that has just been computed, as DoRA has them
+        assert calls == ["linear"]
 
 
 def test_a_packed_layer_takes_tokens_in_rows_of_their_own(monkeypatch):
