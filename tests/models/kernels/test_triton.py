@@ -182,10 +182,11 @@ def test_large_products_and_gelus_of_one_row_are_the_kernels(monkeypatch):
         assert calls == ["linear", "gelu", "linear"]
         calls.clear()
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        half = torch.nn.Linear(64, 1024, dtype=torch.float16, device=DEVICE)
         for several in (True, False):  # whether this card has room for the tiles of several rows
             monkeypatch.setattr(triton, "SEVERAL", several)
             with dispatch.decode_kernels(triton, 2), dispatch.decode_kernels(None, 1):
-                wide(randn(2, 64))
+                half(randn(2, 64).half())
         assert calls == ["linear"]
         with dispatch.decode_kernels(triton, 1):
             F.linear(states, wide.weight * 2)  # a weight that has just been computed, as DoRA has them
