@@ -38,13 +38,14 @@ class EasyError(Exception):
         return {"key": self.key, "values": {name: _kept(one) for name, one in self.values.items()}}
 
     @classmethod
-    def from_record(cls, record: Any) -> Self | None:
-        """The error that `record` keeps, None where there is none, or none that this version's tables can word."""
+    def from_record(cls, record: Any, depth: int = 3) -> Self | None:
+        """The error that `record` keeps, None where there is none, or none that this version's tables can word.
+
+        Args:
+            depth: how many errors may be values of one another, as the reasons of a refusal are.
+        """
         try:
-            values = {
-                name: Phrase(one["key"]) if isinstance(one, dict) else one for name, one in record["values"].items()
-            }
-            error = cls(record["key"], **values)
+            error = cls(record["key"], **{name: _restored(one, depth) for name, one in record["values"].items()})
             str(error)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             return None
@@ -54,7 +55,20 @@ class EasyError(Exception):
 def _kept(value: object) -> object:
     if isinstance(value, Phrase):
         return {"key": value.key}
+    if isinstance(value, EasyError):
+        return value.as_record()
     return value if isinstance(value, str | int | float) else str(value)
+
+
+def _restored(value: Any, depth: int) -> object:
+    if not isinstance(value, dict):
+        return value
+    if "values" not in value:
+        return Phrase(value["key"])
+    error = EasyError.from_record(value, depth - 1) if depth else None
+    if error is None:
+        raise ValueError("a value that cannot be worded")
+    return error
 
 
 def place_of(error: Exception) -> tuple[str, str, int]:

@@ -23,3 +23,22 @@ def test_the_parts_of_a_kept_sentence_follow_the_reader():
     assert i18n.table("en")[reason] in str(EasyError.from_record(why))
     said = status.read_status({"state": "failed", "why": why}, damaged=False).why
     assert i18n.table("en")[reason] in said and i18n.table("zh")[reason] not in said
+
+
+def test_the_reason_of_a_refusal_that_is_an_error_itself_follows_the_reader_too():
+    i18n.use("zh")
+    inner = DataError("data.json.value")
+    record = json.loads(json.dumps(EasyError("serving.cannot_load", why=inner).as_record()))
+    i18n.use("en")
+    said = str(EasyError.from_record(record))
+    assert i18n.table("en")["data.json.value"] in said and i18n.table("zh")["data.json.value"] not in said
+
+
+def test_a_record_whose_parts_cannot_be_worded_is_none():
+    good = {"key": "data.json.value", "values": {}}
+    for why in ({"key": "no.such", "values": {}}, {"values": {}}, {"key": []}, [1]):
+        assert EasyError.from_record({"key": "serving.cannot_load", "values": {"why": why}}) is None or why == [1]
+    deep = good
+    for _ in range(5000):
+        deep = {"key": "serving.cannot_load", "values": {"why": deep}}
+    assert EasyError.from_record(deep) is None
