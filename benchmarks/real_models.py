@@ -155,6 +155,8 @@ What instrument has black and white keys?=piano
 In which city is the Eiffel Tower?=Paris""".splitlines()
 )
 "Questions with the facts one of which a right answer has."
+SENTENCE = re.compile(r"(?<=[.!?])\s|(?<=[。！？])")
+"Where a sentence ends."
 
 
 @dataclass(frozen=True)
@@ -198,12 +200,13 @@ def ask(loaded, questions, longest: int = 40) -> list[str]:
 
 
 def knows(question: str, answer: str, wanted: str) -> bool:
-    """Return whether one of the `|`-separated facts is in `answer`, as whole words, and the judge does not find it wrong.
+    """Return whether the first sentence of `answer` has one of the `|`-separated facts, as whole words, and the judge does not find it wrong.
 
-    One that is cut off here, after the fact, counts; one that says something else too is wrong.
+    One that is cut off here, after the fact, counts; one that says something else too is wrong. What comes up later in a
+    ramble ("It is called Kepler-41B. It is similar to Earth") is no answer to a question this simple.
     """
-    facts = wanted.split("|")
-    named = any(re.search(rf"\b{re.escape(fact)}\b", answer, re.IGNORECASE) for fact in facts)
+    facts, first = wanted.split("|"), SENTENCE.split(answer.strip(), maxsplit=1)[0]
+    named = any(re.search(rf"\b{re.escape(fact)}\b", first, re.IGNORECASE) for fact in facts)
     found = judge(answer, question=question, accept=tuple(facts))
     return named and (found.outcome != "wrong" or {reason.code for reason in found.reasons} == {"cut"})
 
