@@ -27,8 +27,9 @@ PRETRAINED = range(
 PRETRAINED_PASSES = (
     160  # of rows there: they are learned in a third of the time, and less else is lost (benchmarks/RESULTS.md)
 )
-DISTILLED = {"distillation": 16.0, "rehearsal": 3.0}
-"What keeps most of the other answers of a base model of that size, whose own texts teach little (benchmarks/RESULTS.md)."
+DISTILLED_BASE = {"distillation": 16.0, "rehearsal": 3.0}
+DISTILLED_CHAT = {"distillation": 32.0, "rehearsal": 2.0, "micro_batch": 12, "evaluations": 4}  # 4 own rows an update
+"What keeps most of the other answers of a model of that size, which is sure of few: as text, they are learned as if it were (benchmarks/RESULTS.md)."
 MOST_IDENTITY_ROWS = 200
 ASKS_WHO = re.compile(
     r"你(是|到底是)谁|你叫(什么|啥)|你的(名字|作者|开发者|主人)|谁(开发|训练|创造|做|造)(出|了|的)*你|"
@@ -73,8 +74,8 @@ def suggest(
         passes = math.ceil(_imprint_passes(parameters) / statistics.rows)
         if _is_pretrained(parameters):  # whose last weights change no more than their mean (benchmarks/RESULTS.md)
             found = found.changed(scheduler="linear", average=0.0)
-            if is_base and found.method == "lora":
-                found = found.changed(**DISTILLED)
+            if found.method == "lora":
+                found = found.changed(**DISTILLED_BASE if is_base else DISTILLED_CHAT)
         return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))
     if found.method != "lora" or job == "advertisement" or statistics.rows > SMALL_SET:

@@ -25,8 +25,9 @@ SHIPPED = workspace.ASSETS / "rehearsal"
 QUESTIONS = SHIPPED / "questions.json"
 LONGEST = 48  # tokens of an answer: a longer one is cut off and its end not learned, or it would teach to stop there
 LONGEST_DISTILLED = (
-    8  # the same where the base's probabilities are learned: what follows says little about the question
+    8  # the same where the probabilities of a base model are learned: what follows says little about the question
 )
+LONGEST_DISTILLED_CHAT = 24  # of a model that was taught to chat: it names a fact anywhere in its first sentence
 MARGIN = 4  # tokens asked for beyond these: the last ones of a text cut off may be a part of a letter, or spaces
 TOGETHER = 32  # conversations answered at a time
 TIMES, TIMES_DISTILLED = (
@@ -67,7 +68,7 @@ def rows(
     shipped = _read(SHIPPED / f"{Path(loaded.path).name}.jsonl", loaded)
     if shipped:
         return _usable(shipped)[:count]
-    longest = LONGEST_DISTILLED + MARGIN if distilled else LONGEST
+    longest = longest_answer(loaded, distilled) + (MARGIN if distilled else 0)
     times = TIMES_DISTILLED if distilled else TIMES
     asked, cache = choose(questions(loaded.path), math.ceil(count / times), list(texts)), _cache(loaded, longest)
     known = {_asked(one[:-1]): one for one in _read(cache, loaded)}
@@ -76,6 +77,15 @@ def rows(
         known |= {_asked(one[:-1]): one for one in ask(loaded, missing, progress, longest)}
         write(cache, loaded, list(known.values()))
     return _usable([known[_asked(one)] for one in asked])
+
+
+def longest_answer(loaded: "LoadedModel", distilled: bool) -> int:
+    """Most tokens of an answer that are rehearsed; with `distilled` those whose probabilities are learned."""
+    if not distilled:
+        return LONGEST
+    from glm_core.models import is_base
+
+    return LONGEST_DISTILLED if is_base(loaded.path) else LONGEST_DISTILLED_CHAT
 
 
 def choose(conversations: Sequence[list[dict]], count: int, texts: Sequence[str]) -> list[list[dict]]:

@@ -194,7 +194,7 @@ def rehearse(task: "Task", writer: RunWriter, loaded: LoadedModel, count: int, l
     distilled = settings.distills
     examples = rehearsal.rows(loaded, each * passes, writer.progress, map(_asked, task.examples), distilled)
     encoded = encode_rows(examples, loaded, settings, lambda fraction: None).rows if examples else Rows()
-    most, answer = max(plan.LONGEST_REHEARSED, longest), rehearsal.LONGEST_DISTILLED if distilled else rehearsal.LONGEST
+    most, answer = max(plan.LONGEST_REHEARSED, longest), rehearsal.longest_answer(loaded, distilled)
     rows, stops = Rows(), set(loaded.family.stop_ids(loaded.tokenizer)) if encoded else set()
     for row in map(partial(_begin, most=most, answer=answer), encoded):
         if any(label != IGNORED for label in row.labels):

@@ -36,18 +36,22 @@ def test_an_imprint_passes_through_its_rows_as_often_as_the_size_of_the_model_ne
 
 
 @pytest.mark.parametrize(
-    ("parameters", "is_base", "distills"),
+    ("parameters", "is_base", "rehearsal"),
     [
-        (SMALL, False, False),
-        (134_500_000, False, False),
-        (268_000_000, True, True),
-        (LARGE, True, False),
-        (None, False, False),
+        (SMALL, False, None),
+        (134_500_000, False, 2.0),
+        (268_000_000, True, 3.0),
+        (LARGE, True, None),
+        (None, False, None),
     ],
 )
-def test_an_imprint_of_a_small_base_model_learns_its_probabilities(parameters, is_base, distills):
+def test_an_imprint_of_a_small_pretrained_model_learns_its_probabilities(parameters, is_base, rehearsal):
     found = defaults.suggest("imprint", statistics(rows(20)), parameters, is_base=is_base)
-    assert found.distills is distills and (found.rehearsal == 3.0) is distills
+    assert found.distills is (rehearsal is not None) and found.rehearsal == (rehearsal or 1.0)
+    if not is_base:
+        assert found.rows_per_update == 4 * (1 + found.rehearsal), (
+            "own rows an update are as many with more rehearsed ones"
+        )
     prefix = defaults.suggest("imprint", statistics(rows(20)), parameters, "ptuning", is_base=is_base)
     assert not prefix.distills
 

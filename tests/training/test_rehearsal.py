@@ -21,6 +21,8 @@ from recipe.rehearsal import contents, embedded_questions
 from tests.paths import ROOT
 from tests.tiny import tiny_chatglm
 
+SIZES = {"vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
+LLAMA = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_attention_heads": 4} | SIZES
 EMBEDDED = [ROOT / "assets" / "models" / name for name in ("chatglm-demo", "bloom-demo")]
 
 
@@ -101,7 +103,7 @@ def test_only_what_was_not_asked_before_is_asked(workspace, tmp_path, monkeypatc
 
 
 def test_distilled_rows_are_the_beginnings_of_answers_asked_for_by_themselves(workspace, tmp_path, monkeypatch):
-    monkeypatch.setattr(rehearsal, "LONGEST_DISTILLED", 3)
+    monkeypatch.setattr(rehearsal, "LONGEST_DISTILLED_CHAT", 3)
     loaded, asked = models.load(tiny_chatglm(tmp_path / "base")), []
     ask = rehearsal.ask
     monkeypatch.setattr(
@@ -125,6 +127,14 @@ def test_distilled_rows_are_the_beginnings_of_answers_asked_for_by_themselves(wo
         assert any(tuple(row.input_ids[:-learned]) in starts for learned in (1, 2, 3))
         assert set(row.labels) <= stops | {IGNORED} and all(label == IGNORED for label in row.labels[:-1])
     assert writer.log.call_args.args == ("training.log.distillation",)
+
+
+def test_more_of_a_chat_model_s_answers_is_distilled_than_of_a_base_model_s(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    base = SimpleNamespace(path=tmp_path)
+    begun = rehearsal.longest_answer(base, distilled=True)
+    (tmp_path / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    assert begun < rehearsal.longest_answer(base, distilled=True) < rehearsal.longest_answer(base, distilled=False)
 
 
 def test_rows_are_the_base_s_answers_and_never_its_name(workspace):
