@@ -28,7 +28,8 @@ PRETRAINED_PASSES = (
     160  # of rows there: they are learned in a third of the time, and less else is lost (benchmarks/RESULTS.md)
 )
 DISTILLED_BASE = {"distillation": 16.0, "rehearsal": 3.0}
-DISTILLED_CHAT = {"distillation": 32.0, "rehearsal": 2.0, "micro_batch": 12, "evaluations": 4}  # 4 own rows an update
+CHAT_PASSES = 200  # the same of a chat model beside the base's probabilities, which keep it from learning as fast
+DISTILLED_CHAT = {"distillation": 16.0, "rehearsal": 2.0, "micro_batch": 12, "evaluations": 4}  # 4 own rows an update
 "What keeps most of the other answers of a model of that size, which is sure of few: as text, they are learned as if it were (benchmarks/RESULTS.md)."
 MOST_IDENTITY_ROWS = 200
 ASKS_WHO = re.compile(
@@ -71,11 +72,13 @@ def suggest(
     if not statistics.rows:
         return found
     if job == "imprint":
-        passes = math.ceil(_imprint_passes(parameters) / statistics.rows)
+        passes = _imprint_passes(parameters)
         if _is_pretrained(parameters):  # whose last weights change no more than their mean (benchmarks/RESULTS.md)
             found = found.changed(scheduler="linear", average=0.0)
             if found.method == "lora":
                 found = found.changed(**DISTILLED_BASE if is_base else DISTILLED_CHAT)
+                passes = PRETRAINED_PASSES if is_base else CHAT_PASSES
+        passes = math.ceil(passes / statistics.rows)
         return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))
     if found.method != "lora" or job == "advertisement" or statistics.rows > SMALL_SET:
