@@ -36,8 +36,9 @@ def test_the_reason_of_a_refusal_that_is_an_error_itself_follows_the_reader_too(
 
 def test_a_record_whose_parts_cannot_be_worded_is_none():
     good = {"key": "data.json.value", "values": {}}
-    for why in ({"key": "no.such", "values": {}}, {"values": {}}, {"key": []}, [1]):
-        assert EasyError.from_record({"key": "serving.cannot_load", "values": {"why": why}}) is None or why == [1]
+    for why in ({"key": "no.such", "values": {}}, {"values": {}}, {"key": []}):
+        assert EasyError.from_record({"key": "serving.cannot_load", "values": {"why": why}}) is None
+    assert "[1]" in str(EasyError.from_record({"key": "serving.cannot_load", "values": {"why": [1]}}))
     deep = good
     for _ in range(5000):
         deep = {"key": "serving.cannot_load", "values": {"why": deep}}

@@ -75,9 +75,10 @@ def suggest(
         passes = _imprint_passes(parameters)
         if _is_pretrained(parameters):  # whose last weights change no more than their mean (benchmarks/RESULTS.md)
             found = found.changed(scheduler="linear", average=0.0)
-            if found.method == "lora":
-                found = found.changed(**DISTILLED_BASE if is_base else DISTILLED_CHAT)
-                passes = PRETRAINED_PASSES if is_base else CHAT_PASSES
+            if found.method == "lora" and is_base:
+                found = found.changed(**DISTILLED_BASE)
+            elif found.method == "lora":
+                found, passes = found.changed(**DISTILLED_CHAT), CHAT_PASSES
         passes = math.ceil(passes / statistics.rows)
         return found.changed(epochs=max(3, min(MOST_PASSES, passes))) if statistics.rows < SMALL_SET else found
     found = found.changed(**_lengths(statistics, found))

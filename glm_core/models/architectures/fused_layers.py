@@ -1,10 +1,11 @@
 """Training of a pre-normalized decoder with fewer and larger kernels, and with less kept for the backward.
 
 The same arithmetic as the library's layers, which keep float32 copies of what they normalize and every step of the
-activation; here a layer keeps its inputs only, and a GPU launches a third of the kernels. Layers of one input that lie side by side
-are one product. Of many tokens, where activations fill the memory, some layers also compute again what lies between their
-attention and their activation, gate and up among it; the norm ahead of the attention, and what attention mixes, all of them do. Networks and parts that do not fit keep their own forward, and so does everything
-on a CPU. LoRA's own product: `glm_core.adapters.fused_lora`.
+activation; here a layer keeps its inputs only, and a GPU launches a third of the kernels. Layers of one input that lie side
+by side are one product. Of many tokens, where activations fill the memory, some layers also compute again what lies between
+their attention and their activation, gate and up among it; the norm ahead of the attention, and what attention mixes, all of
+them do. Networks and parts that do not fit keep their own forward, and so does everything on a CPU. LoRA's own product:
+`glm_core.adapters.fused_lora`.
 """
 
 import sys
